@@ -1,0 +1,93 @@
+# Everything that is done with this package, one command each: `make` lists them.
+#
+# Needs Python 3.11 or later and make (GNU make 3.81, as macOS has it, is enough). Whatever else is needed is installed into
+# .venvs, from the locked and hashed files in requirements/.
+
+PYTHON ?= python3
+
+# Further options for sam in `make deploy`, and for pytest in `make test`, e.g.
+#   make deploy ARGS="--parameter-overrides AlarmEmail=security@example.com"
+ARGS ?=
+
+# One environment for each job, since their requirements contradict each other: see the files in requirements/.
+DEV := .venvs/dev/.ready
+LOCAL_AWS := .venvs/local-aws/.ready
+LAMBDA_RUNTIME := .venvs/lambda-runtime/.ready
+BIN := .venvs/dev/bin
+
+ARTEFACT := .aws-sam/build/template.yaml
+# Directories too, so that a removed file counts as a change.
+ARTEFACT_SOURCES := template.yaml account.yaml samconfig.toml $(shell find rules -name __pycache__ -prune -o -print)
+
+# sam build runs rules/Makefile with an interpreter that has pip. The flags of this make are none of its business.
+SAM_BUILD := MAKEFLAGS= PYTHON="$(CURDIR)/$(BIN)/python" $(BIN)/sam build
+# sam wants to know a Region before it validates; it asks nobody there.
+SAM_VALIDATE := $(BIN)/sam validate --lint --region us-east-1
+
+export SAM_CLI_TELEMETRY := 0
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup build deploy lint test lock clean
+
+help: ## List what there is to do
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- Environments ---
+
+setup: $(DEV) $(LOCAL_AWS) $(LAMBDA_RUNTIME) ## Install the tools into .venvs (-j3: at the same time)
+
+# From nothing whenever the lock has changed, so that what is there is what the lock says. It names every package, so pip
+# need not look for what the packages depend on.
+.venvs/%/.ready: requirements/%.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or later is needed, and '$(PYTHON)' is not that: say which one is, as in make PYTHON=python3.13" >&2; \
+	  exit 1; }
+	@echo "Installing .venvs/$* ..."
+	@$(PYTHON) -m venv --clear .venvs/$*
+	@.venvs/$*/bin/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
+lock: $(DEV) ## Lock the requirements anew (UPGRADE=--upgrade: to the newest releases)
+	$(call lock,requirements/dev.in,requirements/dev.txt)
+	$(call lock,requirements/local-aws.in,requirements/local-aws.txt)
+	$(call lock,requirements/lambda-runtime.in,requirements/lambda-runtime.txt)
+	$(call lock,requirements/artefact.in,rules/requirements.txt,--no-deps)
+
+# One lock for every platform and for Python 3.11 and later. A lock that stays as it was keeps its time stamp, so that no
+# environment is made anew for nothing.
+define lock
+@cp -p $(2) $(2).was
+$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(UPGRADE) $(3) $(1) -o $(2)
+@if cmp -s $(2) $(2).was; then mv -f $(2).was $(2); else rm -f $(2).was; fi
+endef
+
+# --- Build and deploy ---
+
+build: $(ARTEFACT) ## Build the Lambda artefact and the templates into .aws-sam/build
+
+$(ARTEFACT): $(ARTEFACT_SOURCES) $(DEV)
+	@mkdir -p .aws-sam
+	@echo "Building the artefact ..."
+	@$(SAM_BUILD) > .aws-sam/build.log 2>&1 || { cat .aws-sam/build.log >&2; exit 1; }
+
+deploy: $(ARTEFACT) ## Deploy to the account of your AWS credentials, after showing the change set
+	$(BIN)/sam deploy $(ARGS)
+
+# --- Checks ---
+
+lint: $(DEV) ## Check style, types and templates
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/cfn-lint --include-checks I -- template.yaml account.yaml
+	$(SAM_VALIDATE) --template template.yaml
+	$(SAM_VALIDATE) --template account.yaml
+
+# The slow parts come last: pyproject.toml has the order.
+test: setup lint build ## Run all checks and all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+clean: ## Remove what was built and cached (not .venvs)
+	rm -rf .aws-sam .cache .hypothesis
+	find . -name .venvs -prune -o -name __pycache__ -prune -exec rm -rf {} +

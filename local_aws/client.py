@@ -1,0 +1,185 @@
+"""Starts the local AWS as a process of its own, and gives it commands; the standard library is all this needs."""
+
+import http.client
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+HOST = "127.0.0.1"
+REGION = "us-east-1"
+PROJECT = Path(__file__).parents[1]
+PYTHON = PROJECT / ".venvs/local-aws/bin/python"
+"""The interpreter of the environment that MiniStack is installed in (`make setup`)."""
+
+_START_SECONDS = 30.0
+_STOP_SECONDS = 10.0
+
+
+class LocalAwsError(RuntimeError):
+    """The local AWS did not start, does not answer, or refused a command; the message says which."""
+
+
+def credentials(account_id: str) -> dict[str, str]:
+    """Return the environment variables that make an AWS tool act as an administrator of an account of the local AWS."""
+    return {"AWS_ACCESS_KEY_ID": account_id, "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": REGION}
+
+
+class LocalAwsClient:
+    """Commands to a local AWS that is running on `port`."""
+
+    def __init__(self, port: int) -> None:
+        """Speak to 127.0.0.1:`port`."""
+        self.port = port
+
+    @property
+    def endpoint_url(self) -> str:
+        """What AWS_ENDPOINT_URL is to be."""
+        return f"http://{HOST}:{self.port}"
+
+    def environment(self, account_id: str) -> dict[str, str]:
+        """Return the environment variables that point an AWS tool at an account of the local AWS, as its administrator."""
+        return {**credentials(account_id), "AWS_ENDPOINT_URL": self.endpoint_url}
+
+    def accounts(self) -> dict[str, str]:
+        """Return the names of the accounts by id."""
+        accounts: dict[str, str] = self._command("ready")["accounts"]
+        return accounts
+
+    def change_root_user(self, account_id: str, change: str, device: str | None = None) -> dict[str, Any]:
+        """Change a root user as its owner would at the console (accounts.CHANGES), and return what it has then."""
+        root_user: dict[str, Any] = self._command("root-user", account_id=account_id, change=change, device=device)
+        return root_user
+
+    def add_fault(
+        self, account_id: str, action: str, kind: str, *, times: int | None = None, seconds: float = 0
+    ) -> None:
+        """Switch on a fault (faults.KINDS) for calls of `action` in an account: for good, or `times` times."""
+        self._command("fault", account_id=account_id, action=action, kind=kind, times=times, seconds=seconds)
+
+    def clear_faults(self) -> None:
+        """Switch all faults off."""
+        self._command("clear-faults")
+
+    def set_longest_page(self, entries: int | None) -> None:
+        """Let IAM give at most `entries` devices a page, whatever is asked for; None: as many as are asked for."""
+        self._command("longest-page", entries=entries)
+
+    def advance_clock(self, *, seconds: float) -> None:
+        """Put the clock of AWS Config forward: rules that come due are evaluated."""
+        self._command("advance-clock", seconds=seconds)
+
+    def take_calls(self) -> list[dict[str, str]]:
+        """Return the calls since this was last asked: `account_id`, `principal` and `action` of each."""
+        calls: list[dict[str, str]] = self._command("calls")
+        return calls
+
+    def _command(self, command: str, **arguments: object) -> Any:  # noqa: ANN401 - each command has an answer of its own
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=_START_SECONDS)
+        try:
+            connection.request("POST", f"/_local_aws/{command}", json.dumps(arguments))
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            message = f"No local AWS answers on {self.endpoint_url} ({error}): start one with `make local-aws PORT={self.port}`."
+            raise LocalAwsError(message) from error
+        finally:
+            connection.close()
+        if response.status != http.client.OK:
+            raise LocalAwsError(answer["error"])
+        return answer
+
+
+class LocalAwsProcess(LocalAwsClient):
+    """A local AWS that runs as long as the `with` block, and ends with this process however that ends."""
+
+    def __init__(self, accounts_file: Path, log: Path | None = None, port: int | None = None) -> None:
+        """Serve the accounts of `accounts_file` on `port` or a free one; its own messages go to `log`."""
+        super().__init__(port if port is not None else free_port())
+        self._accounts_file = accounts_file
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        """Start it and wait until it answers. Raises LocalAwsError with its last words where it does not."""
+        output: IO[bytes] | int = self._log.open("wb") if self._log else subprocess.DEVNULL
+        arguments = ["serve", "--port", str(self.port), "--accounts", str(self._accounts_file), "--until-stdin-ends"]
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own module
+                [PYTHON, "-m", "local_aws", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=PROJECT,
+                start_new_session=True,  # Ctrl-C is for whoever uses it, who then stops it.
+            )
+        except FileNotFoundError as error:
+            message = f"{PYTHON} is missing: run `make setup` first."
+            raise LocalAwsError(message) from error
+        finally:
+            if not isinstance(output, int):
+                output.close()
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop it."""
+        self._stop()
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            try:
+                self.accounts()
+            except LocalAwsError:
+                ended = self._process is None or self._process.poll() is not None
+                if ended or time.monotonic() > deadline:
+                    said = self._log.read_text(encoding="utf-8", errors="replace")[-2000:] if self._log else ""
+                    message = f"The local AWS did not start. {said}".strip()
+                    raise LocalAwsError(message) from None
+                time.sleep(0.05)
+            else:
+                return
+
+    def _stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdin:
+            self._process.stdin.close()
+        self._process = None
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that is free at this moment."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def describe(client: LocalAwsClient, accounts: Mapping[str, str]) -> str:
+    """Say how to point the AWS CLI and boto3 at a local AWS."""
+    account_id = next(iter(accounts))
+    names = "\n".join(f"  {account} {name}" for account, name in accounts.items())
+    exports = "\n".join(f"  export {name}={value}" for name, value in client.environment(account_id).items())
+    return (
+        f"The local AWS serves on {client.endpoint_url}. Its accounts:\n{names}\n\n"
+        "The AWS CLI, boto3 and SAM use it with these variables; the access key id is the account:\n"
+        f"{exports}\n\n"
+        "For example: aws configservice describe-compliance-by-config-rule\n"
+    )

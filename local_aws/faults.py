@@ -1,0 +1,91 @@
+"""Faults that can be switched on for an account and an action: what AWS does on a bad day."""
+
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+from local_aws.models import AwsError
+
+KINDS = ("AccessDenied", "Throttling", "ServerError", "ExpiredToken", "BrokenBody", "Latency", "FailedEvaluations")
+
+Answer = tuple[int, dict[str, Any], bytes]
+
+
+@dataclass
+class Fault:
+    """What happens to calls of `action` ("iam:GetAccountSummary") in an account: `kind` is one of KINDS.
+
+    `times` is how often it happens, None for always; `seconds` is how long Latency lasts.  FailedEvaluations is for
+    config:PutEvaluations: AWS Config answers with success and hands the evaluations back.
+    """
+
+    account_id: str
+    action: str
+    kind: str
+    times: int | None = None
+    seconds: float = 0
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown kind."""
+        if self.kind not in KINDS:
+            message = f"Unknown fault {self.kind!r}: allowed are {', '.join(KINDS)}."
+            raise ValueError(message)
+
+
+class Faults:
+    """The faults that are switched on."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._faults: list[Fault] = []
+        self._lock = Lock()
+
+    def add(self, fault: Fault) -> None:
+        """Switch a fault on."""
+        with self._lock:
+            self._faults.append(fault)
+
+    def clear(self) -> None:
+        """Switch all faults off."""
+        with self._lock:
+            self._faults.clear()
+
+    def take(self, account_id: str, action: str) -> Fault | None:
+        """Return the fault for this call, if there is one, and count it."""
+        with self._lock:
+            for fault in self._faults:
+                if (fault.account_id, fault.action) == (account_id, action) and fault.times != 0:
+                    if fault.times is not None:
+                        fault.times -= 1
+                    return fault
+        return None
+
+
+def refusal(fault: Fault, service: str) -> AwsError | None:
+    """Make the error with which `service` answers, or None where the fault is of another kind.
+
+    AWS Config speaks JSON and names errors otherwise than IAM and STS do. Source: the API models' common errors.
+    """
+    json_service = service == "config"
+    where = f"injected for {fault.action} in account {fault.account_id}"
+    match fault.kind:
+        case "AccessDenied":
+            code = "AccessDeniedException" if json_service else "AccessDenied"
+            return AwsError(code, f"Not authorized to perform: {fault.action} ({where}).", status=400 if json_service else 403)
+        case "Throttling":
+            return AwsError("ThrottlingException" if json_service else "Throttling", f"Rate exceeded ({where}).")
+        case "ServerError":
+            return AwsError("InternalFailure", f"The request failed because of an unknown error ({where}).", status=500)
+        case "ExpiredToken":
+            code = "ExpiredTokenException" if json_service else "ExpiredToken"
+            return AwsError(
+                code, f"The security token included in the request is expired ({where}).", status=400 if json_service else 403
+            )
+        case _:
+            return None
+
+
+def cut_in_half(answer: Answer) -> Answer:
+    """Break an answer's body, as BrokenBody says."""
+    status, headers, body = answer
+    return status, headers, body[: len(body) // 2]

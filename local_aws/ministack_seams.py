@@ -1,0 +1,60 @@
+"""The places in MiniStack that the local AWS hooks into: most are private names, so one version is pinned and checked.
+
+Everything else here reaches MiniStack through this module alone.
+"""
+
+import importlib
+from importlib.metadata import version
+from types import ModuleType
+
+MINISTACK_VERSION = "1.5.33"
+
+_SEAMS = {
+    "ministack.app": ("app", "SERVICE_HANDLERS"),
+    "ministack.core.iam_actions": ("extract_iam_action",),
+    "ministack.core.iam_evaluator": ("EvalContext", "caller_arn", "evaluate_resource_policy", "_resolve_condition_key"),
+    "ministack.core.lambda_runtime": ("execution_credentials",),
+    "ministack.core.responses": ("get_account_id", "get_region", "request_scope"),
+    "ministack.services.cloudformation.provisioners": ("_RESOURCE_HANDLERS", "_REPLACING_PROPERTIES", "_physical_name"),
+    "ministack.services.cloudwatch": ("record_metric", "_alarms", "_evaluate_alarm"),
+    "ministack.services.cloudwatch_logs": ("_log_groups", "_metric_filters"),
+    "ministack.services.config": ("handle_request", "_recorders"),
+    "ministack.services.iam": ("_mfa_devices", "_users", "_groups", "_roles", "_policies"),
+    "ministack.services.lambda_svc": (
+        "_functions",
+        "_execute_function",
+        "_execute_function_warm",
+        "_emit_lambda_metrics",
+        "invoke_async_with_retry",
+    ),
+}
+
+
+class IncompatibleMiniStackError(RuntimeError):
+    """The installed MiniStack is another version than the one whose private names are used, or lacks one of them."""
+
+
+def check() -> None:
+    """Import MiniStack and make sure that all that is hooked into is there. Raises IncompatibleMiniStackError."""
+    installed = version("ministack")
+    missing = [
+        f"{module}.{name}"
+        for module, names in _SEAMS.items()
+        for name in names
+        if not hasattr(importlib.import_module(module), name)
+    ]
+    if installed != MINISTACK_VERSION or missing:
+        lacks = f"; it lacks {', '.join(missing)}" if missing else ""
+        message = (
+            f"The local AWS extends MiniStack {MINISTACK_VERSION}, but {installed} is installed{lacks}. "
+            "Install requirements/local-aws.txt into an environment of its own."
+        )
+        raise IncompatibleMiniStackError(message)
+
+
+def module(name: str) -> ModuleType:
+    """Return MiniStack's module `name`, one of those that `check` makes sure of."""
+    if name not in _SEAMS:
+        message = f"{name} is not declared in ministack_seams"
+        raise KeyError(message)
+    return importlib.import_module(name)

@@ -1,0 +1,217 @@
+"""From the facts about a root user to the verdict: pure, without any input or output.
+
+The rows of the verdict table are tried in order and the first that holds decides.  An account whose facts are incomplete
+never gets here: reading fails first (see facts.py).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+NOT_EVALUATED_PARTITIONS = frozenset({"aws-us-gov", "aws-cn"})
+"""Partitions where no root user signs in to a console (GovCloud) or where there is no root user in this sense (China).
+
+Source: https://docs.aws.amazon.com/govcloud-us/latest/UserGuide/govcloud-iam.html,
+https://docs.amazonaws.cn/en_us/aws/latest/userguide/iam.html
+"""
+
+ANNOTATION_LENGTH = 256
+"""Characters that AWS Config takes as an annotation. Source: API model, config, StringWithCharLimit256."""
+
+_LEGACY_ROOT_SERIAL = ":mfa/root-account-mfa-device"
+
+
+class Verdict(StrEnum):
+    """What is reported to AWS Config; the values are its compliance types."""
+
+    COMPLIANT = "COMPLIANT"
+    NON_COMPLIANT = "NON_COMPLIANT"
+    NOT_APPLICABLE = "NOT_APPLICABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSummary:
+    """What iam:GetAccountSummary says about the root user.
+
+    `mfa_enabled` is AccountMFAEnabled.  The others are None where the summary lacks the key, which never excuses anything.
+    Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountSummary.html
+    """
+
+    mfa_enabled: bool
+    password_present: bool | None
+    access_keys_present: bool | None
+    signing_certificates_present: bool | None
+
+    @property
+    def has_no_credentials(self) -> bool:
+        """Whether each kind of credential is known to be absent."""
+        present = (self.password_present, self.access_keys_present, self.signing_certificates_present)
+        return all(kind is False for kind in present)
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualMfaDevice:
+    """An assigned device of iam:ListVirtualMFADevices; `user_arn` is None where the answer has no User.
+
+    Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_VirtualMFADevice.html
+    """
+
+    serial_number: str
+    user_arn: str | None
+    enabled: bool
+
+    @property
+    def name(self) -> str:
+        """The name that its owner gave it: what follows the last slash of the serial number, an ARN."""
+        return self.serial_number.rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a verdict rests on.
+
+    `summary` is None only in a partition that is not evaluated; `virtual_mfa_devices` holds the assigned devices of the
+    whole account, and is empty where root's MFA is off, since then nothing depends on them.
+    """
+
+    partition: str
+    account_id: str
+    summary: AccountSummary | None = None
+    virtual_mfa_devices: tuple[VirtualMfaDevice, ...] = ()
+
+    @property
+    def root_devices(self) -> tuple[VirtualMfaDevice, ...]:
+        """The virtual MFA devices assigned to root.
+
+        A device is root's when its user's ARN equals root's: a user named "groot" and an IAM user's device named
+        "root-account-mfa-device" are not.  One legacy shape counts too: enabled, without a user, under root's old
+        fixed name.
+        """
+        root_arn = f"arn:{self.partition}:iam::{self.account_id}:root"
+        return tuple(
+            device
+            for device in self.virtual_mfa_devices
+            if device.user_arn == root_arn
+            or (device.user_arn is None and device.enabled and device.serial_number.endswith(_LEGACY_ROOT_SERIAL))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """The rule parameters that change a verdict; parameters.py says what each may be."""
+
+    minimum_virtual_mfa_devices: int = 1
+    non_virtual_mfa: Verdict = Verdict.NON_COMPLIANT
+    no_root_credentials: Verdict = Verdict.COMPLIANT
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict and its annotation: one sentence of at most ANNOTATION_LENGTH characters."""
+
+    verdict: Verdict
+    annotation: str
+
+
+def decide(facts: Facts, parameters: Parameters) -> Decision:
+    """Decide whether the root user has the virtual MFA devices that `parameters` ask for.
+
+    Raises ValueError for facts without a summary in a partition that is evaluated: a mistake of the caller.
+    """
+    if facts.partition in NOT_EVALUATED_PARTITIONS:
+        return Decision(
+            Verdict.NOT_APPLICABLE, f"The root user is not evaluated in this partition ({facts.partition})."
+        )
+    summary = facts.summary
+    if summary is None:
+        message = f"facts about {facts.account_id} lack the account summary"
+        raise ValueError(message)
+
+    devices = facts.root_devices
+    minimum = parameters.minimum_virtual_mfa_devices
+    if summary.mfa_enabled and len(devices) >= minimum:
+        return _enough_virtual_devices(devices, summary)
+    if summary.has_no_credentials:
+        return _no_root_credentials(parameters.no_root_credentials)
+    if summary.mfa_enabled and devices:
+        return _too_few_virtual_devices(len(devices), minimum)
+    if summary.mfa_enabled:
+        return _no_virtual_device(parameters.non_virtual_mfa, summary)
+    return _no_mfa(summary)
+
+
+def _enough_virtual_devices(devices: tuple[VirtualMfaDevice, ...], summary: AccountSummary) -> Decision:
+    found = f"The root user has {_count(len(devices))}"
+    keys = _access_keys_note(summary)
+    names = _names((device.name for device in devices), ANNOTATION_LENGTH - len(f"{found} (){keys}."))
+    return Decision(Verdict.COMPLIANT, f"{found} ({names}){keys}." if names else f"{found}{keys}.")
+
+
+def _no_root_credentials(verdict: Verdict) -> Decision:
+    found = "The root user has no credentials (no password, access key or signing certificate)"
+    recovery = "a password recovery by e-mail would bring a password back without MFA"
+    if verdict is Verdict.COMPLIANT:
+        return Decision(verdict, f"{found}; {recovery}.")
+    if verdict is Verdict.NOT_APPLICABLE:
+        return Decision(verdict, f"{found}, and noRootCredentials is {verdict}; {recovery}.")
+    return Decision(
+        verdict,
+        f"{found}, and noRootCredentials is {verdict}: {recovery}, so recover it and assign a virtual MFA device.",
+    )
+
+
+def _too_few_virtual_devices(found: int, minimum: int) -> Decision:
+    missing = minimum - found
+    return Decision(
+        Verdict.NON_COMPLIANT,
+        f"The root user has {_count(found)} and minimumVirtualMfaDevices is {minimum}: "
+        f"sign in to the console as root and assign {missing} more.",
+    )
+
+
+def _no_virtual_device(verdict: Verdict, summary: AccountSummary) -> Decision:
+    found = (
+        "The root user's MFA is on without a virtual MFA device, "
+        "so it is inferred to be a hardware token, passkey or security key"
+    )
+    if verdict is Verdict.COMPLIANT:
+        return Decision(verdict, f"{found}, which nonVirtualMfa accepts{_access_keys_note(summary)}.")
+    return Decision(verdict, f"{found}: assign a virtual device as well, or set nonVirtualMfa to COMPLIANT.")
+
+
+def _no_mfa(summary: AccountSummary) -> Decision:
+    kinds = {
+        "access keys": summary.access_keys_present,
+        "signing certificates": summary.signing_certificates_present,
+    }
+    remaining = [kind for kind, present in kinds.items() if present]
+    if summary.password_present is False and remaining:
+        left = " and ".join(remaining)
+        return Decision(
+            Verdict.NON_COMPLIANT,
+            f"The root user has no MFA and no password, but {left} remain: delete what remains, "
+            "or recover the password by e-mail and assign a virtual MFA device.",
+        )
+    return Decision(
+        Verdict.NON_COMPLIANT,
+        "The root user has no MFA: sign in to the console as root and assign a virtual MFA device.",
+    )
+
+
+def _count(devices: int) -> str:
+    return f"{devices} virtual MFA device{'' if devices == 1 else 's'}"
+
+
+def _access_keys_note(summary: AccountSummary) -> str:
+    return "; root also has access keys, which bypass the MFA of the console" if summary.access_keys_present else ""
+
+
+def _names(names: Iterable[str], room: int) -> str:
+    """List as many of the names, sorted, as fit into `room` characters, and how many more there are."""
+    ordered = sorted(names)
+    for shown in range(len(ordered), 0, -1):
+        hidden = len(ordered) - shown
+        text = ", ".join(ordered[:shown]) + (f" and {hidden} more" if hidden else "")
+        if len(text) <= room:
+            return text
+    return ""

@@ -1,0 +1,95 @@
+"""What can keep the rule from knowing: each makes the invocation fail, and none is ever a verdict.
+
+None derives from ValueError or ClientError, which rdklib's Evaluator turns into a successful answer.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+_THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException", "LimitExceededException"})
+
+
+class EvaluationError(Exception):
+    """The account could not be evaluated. The message says what happened, in which account, and what to do."""
+
+
+class InvalidEventError(EvaluationError):
+    """The event is not a scheduled notification of AWS Config that this rule can trust; the message names the field."""
+
+
+class ForeignAccountError(EvaluationError):
+    """The event is for another account than the function's, and the rule has no ExecutionRoleName to reach it with."""
+
+
+class AssumeRoleError(EvaluationError):
+    """The execution role in the evaluated account could not be assumed."""
+
+
+class ReadError(EvaluationError):
+    """IAM did not answer: access denied, throttled for longer than the retries, a fault, or no connection."""
+
+
+class ReportError(EvaluationError):
+    """AWS Config did not take the evaluation."""
+
+
+class MalformedAnswerError(EvaluationError):
+    """AWS answered, but not in a way that can be understood."""
+
+
+class OutOfTimeError(EvaluationError):
+    """Too little of the function's time-out is left to start another call and still report a failure."""
+
+
+@contextmanager
+def raising(error_type: type[EvaluationError], action: str, account_id: str, *, if_denied: str) -> Iterator[None]:
+    """Turn whatever a call to AWS raises into `error_type`, or into MalformedAnswerError where the answer is broken.
+
+    `action` is the IAM action of the call, `account_id` the evaluated account, `if_denied` what to do about a denial.
+    """
+    try:
+        yield
+    except EvaluationError:
+        raise
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "Unknown")
+        # Only the first line: an answer about a wrong signature goes on with the signed headers, the token among them.
+        text = error.response.get("Error", {}).get("Message", "").partition("\n")[0]
+        message = f"{action} failed in account {account_id}: {code}: {text} {_advice(code, if_denied)}"
+        raise error_type(message) from error
+    except BotoCoreError as error:
+        if isinstance(error, ResponseParserError):
+            raise malformed(action, account_id, "the answer could not be parsed") from error
+        message = (
+            f"{action} failed in account {account_id}: {type(error).__name__}: {error}. "
+            "Lambda repeats the event; if it goes on failing, check the function's network and the service's health."
+        )
+        raise error_type(message) from error
+    except Exception as error:
+        # botocore's parsers raise bare built-in exceptions (ValueError for a number, say) where a body is broken.
+        raise malformed(action, account_id, f"{type(error).__name__}: {error}") from error
+
+
+def malformed(action: str, account_id: str, what: str) -> MalformedAnswerError:
+    """Make the error for an answer to `action` that cannot be understood because of `what`."""
+    return MalformedAnswerError(
+        f"The answer to {action} in account {account_id} cannot be understood: {what}. "
+        "Nothing was concluded from it; Lambda repeats the event."
+    )
+
+
+def _advice(code: str, if_denied: str) -> str:
+    if code in _DENIED:
+        return if_denied
+    if code in _EXPIRED:
+        return "The credentials have expired: Lambda repeats the event, and new ones are fetched."
+    if code in _THROTTLED:
+        return "The calls were throttled for longer than the retries: Lambda repeats the event."
+    return (
+        "Lambda repeats the event; if it goes on failing, look the error code up in the documentation of the service."
+    )

@@ -1,0 +1,275 @@
+"""The templates: what the tools say of them, and what this project asks of its own templates."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.decode.cfn_yaml import load
+
+from root_virtual_mfa_enabled import clients, parameters
+from root_virtual_mfa_enabled.decision import Verdict
+from root_virtual_mfa_enabled.facts import PERMISSIONS as READ_PERMISSIONS
+from root_virtual_mfa_enabled.report import PERMISSIONS as REPORT_PERMISSIONS
+
+PROJECT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+APPLICATION, ACCOUNT = TEMPLATES = ("template.yaml", "account.yaml")
+
+ACTIONS_WITHOUT_RESOURCES = {"iam:GetAccountSummary", "iam:ListVirtualMFADevices", "config:PutEvaluations"}
+"""Actions whose Resource can only be "*". Source: Service Authorization Reference."""
+
+each_template = pytest.mark.parametrize("name", TEMPLATES)
+
+
+@cache
+def template(name: str) -> dict[str, Any]:
+    # Through JSON, which turns cfn-lint's own classes into plain ones: short forms like !Ref are long forms by then.
+    document: dict[str, Any] = json.loads(json.dumps(load(str(PROJECT / name))))
+    return document
+
+
+def resources(name: str, resource_type: str) -> dict[str, Any]:
+    found = {key: value for key, value in template(name)["Resources"].items() if value["Type"] == resource_type}
+    assert found, f"{name} has no {resource_type}"
+    return found
+
+
+def nodes(value: Any) -> Iterator[Any]:  # noqa: ANN401 - anything that YAML can hold
+    """Walk the value and all that is in it, keys included."""
+    yield value
+    children: list[Any] = []
+    if isinstance(value, dict):
+        children = [*value.keys(), *value.values()]
+    elif isinstance(value, list):
+        children = value
+    for child in children:
+        yield from nodes(child)
+
+
+def statements(name: str) -> list[dict[str, Any]]:
+    policies = [node for node in nodes(template(name)["Resources"]) if isinstance(node, dict) and "Statement" in node]
+    return [statement for policy in policies for statement in policy["Statement"]]
+
+
+def as_list(value: Any) -> list[Any]:  # noqa: ANN401 - IAM takes one or many
+    return value if isinstance(value, list) else [value]
+
+
+def run(*command: str | Path) -> None:
+    environment = os.environ | {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1"}
+    result = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - commands of this file
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+# --- What the tools say ---
+
+
+def test_cfn_lint_finds_nothing() -> None:
+    run(BIN / "cfn-lint", "--include-checks", "I", "--", *TEMPLATES)
+
+
+@each_template
+def test_sam_finds_nothing(name: str) -> None:
+    run(BIN / "sam", "validate", "--lint", "--template", name)
+
+
+# --- Every template ---
+
+
+@each_template
+def test_every_parameter_is_described_constrained_and_grouped(name: str) -> None:
+    given = template(name)["Parameters"]
+    constraints = {"AllowedValues", "AllowedPattern", "MinValue", "MaxValue", "MinLength", "MaxLength"}
+    for parameter, definition in given.items():
+        assert definition["Description"], parameter
+        assert constraints & definition.keys(), parameter
+        assert definition["ConstraintDescription"], parameter
+    interface = template(name)["Metadata"]["AWS::CloudFormation::Interface"]
+    grouped = [parameter for group in interface["ParameterGroups"] for parameter in group["Parameters"]]
+    assert sorted(grouped) == sorted(given)
+    assert sorted(interface["ParameterLabels"]) == sorted(given)
+    assert all(group["Label"]["default"] for group in interface["ParameterGroups"])
+
+
+@each_template
+def test_every_output_is_described(name: str) -> None:
+    assert all(output["Description"] for output in template(name)["Outputs"].values())
+
+
+@each_template
+def test_no_partition_account_or_region_is_written_down(name: str) -> None:
+    used = {key: template(name)[key] for key in ("Resources", "Outputs")}
+    for text in (node for node in nodes(used) if isinstance(node, str)):
+        assert re.findall(r"arn:", text) == re.findall(r"arn:(?=\$\{AWS::Partition\}:)", text), text
+        assert not re.search(r"\b[0-9]{12}\b", text), text
+        assert not re.search(r"\b[a-z]{2}(-[a-z]+)+-[0-9]\b", text), text
+
+
+@each_template
+def test_every_statement_says_its_purpose_and_allows_no_more(name: str) -> None:
+    found = statements(name)
+    sids = [statement["Sid"] for statement in found if statement["Effect"] == "Allow"]
+    assert len(sids) == len(set(sids))
+    for statement in found:
+        assert statement["Sid"]
+        if statement["Effect"] == "Deny":
+            continue
+        actions = as_list(statement["Action"])
+        assert not [action for action in actions if "*" in action], statement["Sid"]
+        assert statement.get("Principal") != "*", statement["Sid"]
+        if "*" in as_list(statement.get("Resource")):
+            assert set(actions) <= ACTIONS_WITHOUT_RESOURCES, statement["Sid"]
+
+
+# --- Permissions ---
+
+
+def test_an_evaluation_may_call_what_the_code_declares() -> None:
+    [policy] = resources(ACCOUNT, "AWS::IAM::ManagedPolicy").values()
+    allowed = [
+        action for each in policy["Properties"]["PolicyDocument"]["Statement"] for action in as_list(each["Action"])
+    ]
+    assert sorted(allowed) == sorted(READ_PERMISSIONS | REPORT_PERMISSIONS)
+
+
+def test_the_function_may_evaluate_write_its_log_and_keep_failed_events() -> None:
+    role = template(APPLICATION)["Resources"]["FunctionRole"]["Properties"]
+    assert role["ManagedPolicyArns"] == [{"Fn::GetAtt": ["Account", "Outputs.EvaluationPolicyArn"]}]
+    allowed = [
+        action
+        for policy in role["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+        for action in as_list(statement["Action"])
+    ]
+    assert sorted(allowed) == ["logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"]
+
+
+def test_the_evaluation_role_trusts_the_functions_role() -> None:
+    [role] = resources(ACCOUNT, "AWS::IAM::Role").values()
+    [statement] = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    trusted = statement["Condition"]["ArnEquals"]["aws:PrincipalArn"]["Fn::Sub"]
+    name = template(APPLICATION)["Resources"]["FunctionRole"]["Properties"]["RoleName"]
+    assert trusted.endswith(f":iam::${{CentralAccountId}}:role/{name}")
+    assert statement["Principal"] == {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${CentralAccountId}:root"}}
+
+
+def test_only_config_for_this_account_may_invoke_the_function() -> None:
+    [permission] = resources(APPLICATION, "AWS::Lambda::Permission").values()
+    assert permission["Properties"]["Principal"] == "config.amazonaws.com"
+    assert permission["Properties"]["SourceAccount"] == {"Ref": "AWS::AccountId"}
+
+
+@pytest.mark.parametrize("policy", ["FailedEventsQueuePolicy", "AlarmTopicPolicy"])
+def test_queue_and_topic_refuse_what_comes_without_tls(policy: str) -> None:
+    document = template(APPLICATION)["Resources"][policy]["Properties"]["PolicyDocument"]
+    denied = [statement for statement in document["Statement"] if statement["Effect"] == "Deny"]
+    assert [statement["Condition"] for statement in denied] == [{"Bool": {"aws:SecureTransport": "false"}}]
+
+
+# --- The function and the rule ---
+
+
+def test_account_template_has_no_macro() -> None:
+    assert not {"Transform", "Fn::Transform", "AWS::Include"} & {
+        node for node in nodes(template(ACCOUNT)) if isinstance(node, str)
+    }
+
+
+def test_the_longest_run_ends_within_the_time_out() -> None:
+    calls = 4  # AssumeRole, GetAccountSummary, ListVirtualMFADevices, PutEvaluations
+    time_out = template(APPLICATION)["Globals"]["Function"]["Timeout"]
+    assert calls * clients.LONGEST_CALL + clients.REPORT_MARGIN <= time_out
+
+
+def test_template_parameters_allow_and_default_to_what_the_rule_does() -> None:
+    [rule] = resources(APPLICATION, "AWS::Config::ConfigRule").values()
+    given = rule["Properties"]["InputParameters"]
+    definitions = {name: template(APPLICATION)["Parameters"][value["Ref"]] for name, value in given.items()}
+    for name, definition in definitions.items():
+        for value in definition["AllowedValues"]:
+            parameters.parse({name: value})
+    defaults = {name: definition["Default"] for name, definition in definitions.items()}
+    assert len(defaults) == 3
+    assert parameters.parse(defaults) == parameters.parse({})
+
+
+def test_the_rule_is_made_when_its_first_evaluation_can_be_made_and_counted() -> None:
+    [rule] = resources(APPLICATION, "AWS::Config::ConfigRule").values()
+    needed = resources(APPLICATION, "AWS::Logs::MetricFilter") | resources(APPLICATION, "AWS::Lambda::Permission")
+    assert set(rule["DependsOn"]) == set(needed)
+
+
+# --- What is counted, and what raises an alarm ---
+
+
+def counted() -> dict[str, str]:
+    """Collect the filter pattern behind each metric of this project."""
+    patterns = {}
+    for metric_filter in resources(APPLICATION, "AWS::Logs::MetricFilter").values():
+        properties = metric_filter["Properties"]
+        assert properties["LogGroupName"] == {"Ref": "FunctionLogGroup"}
+        [transformation] = properties["MetricTransformations"]
+        assert transformation["MetricNamespace"] == "RootVirtualMfa"
+        assert transformation["MetricValue"] == "1"
+        patterns[transformation["MetricName"]] = properties["FilterPattern"]
+    return patterns
+
+
+def test_every_verdict_and_every_failure_is_counted() -> None:
+    expected = {
+        verdict.value.title().replace("_", ""): f'{{ ($.message = "evaluation") && ($.verdict = "{verdict}") }}'
+        for verdict in Verdict
+    }
+    expected["Evaluations"] = '{ $.message = "evaluation" }'
+    expected["Failures"] = '{ $.message = "evaluation failed" }'
+    assert counted() == expected
+
+
+def test_alarms_watch_metrics_that_are_there() -> None:
+    watched = set()
+    for alarm in resources(APPLICATION, "AWS::CloudWatch::Alarm").values():
+        properties = alarm["Properties"]
+        assert properties["AlarmActions"]
+        watched.add((properties["Namespace"], properties["MetricName"]))
+        if properties["Namespace"] == "RootVirtualMfa":
+            assert properties["MetricName"] in counted()
+        else:
+            assert properties["Dimensions"] == [
+                {"Name": "FunctionName", "Value": {"Ref": "RootVirtualMfaEnabledFunction"}}
+            ]
+    assert watched == {
+        ("AWS/Lambda", "AsyncEventsDropped"),
+        ("AWS/Lambda", "Throttles"),
+        ("RootVirtualMfa", "Evaluations"),
+    }
+
+
+def test_silence_raises_the_alarm() -> None:
+    alarm = template(APPLICATION)["Resources"]["SilenceAlarm"]["Properties"]
+    assert alarm["MetricName"] == "Evaluations"
+    assert alarm["TreatMissingData"] == "breaching"
+    assert alarm["ComparisonOperator"] == "LessThanThreshold"
+    assert alarm["Threshold"] == {"Ref": "ExpectedEvaluations"}
+    hours = alarm["Period"] * alarm["EvaluationPeriods"] / 3600
+    assert hours == 26
+
+
+# --- samconfig.toml ---
+
+
+def test_samconfig_asks_before_it_deploys_to_aws_and_not_on_the_local_one() -> None:
+    config = tomllib.loads((PROJECT / "samconfig.toml").read_text())
+    default, local = config["default"], config["local"]
+    assert default["deploy"]["parameters"]["confirm_changeset"] is True
+    assert local["deploy"]["parameters"]["confirm_changeset"] is False
+    assert default["deploy"]["parameters"]["capabilities"] == local["deploy"]["parameters"]["capabilities"]
+    # Where `default` goes is a matter of the caller's credentials.
+    assert not {"region", "profile", "role_arn"} & {node for node in nodes(default) if isinstance(node, str)}

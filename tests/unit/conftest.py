@@ -1,0 +1,26 @@
+"""What the unit tests share: real event payloads, and how much time hypothesis may take."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+# No deadline: an example that a busy machine interrupts is not a slow one.
+settings.register_profile("unit", deadline=None, max_examples=150)
+settings.load_profile("unit")
+
+EVENTS = Path(__file__).parents[2] / "events"
+
+
+@pytest.fixture
+def load_event() -> Callable[[str], dict[str, Any]]:
+    """Load a payload of events/ by its name."""
+
+    def load(name: str) -> dict[str, Any]:
+        event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
+        return event
+
+    return load
