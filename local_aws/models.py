@@ -1,10 +1,10 @@
-"""AWS's own API models (botocore) as the source of what a request may be, and of what an answer looks like.
+"""AWS's own API models (botocore) as the source of what a request may be and of what an answer looks like.
 
-Two protocols, as far as AWS Config, IAM and STS use them: "json" and "query".  The models of these services rename no member
-and flatten no list, so that neither is handled here.
+Two protocols, as far as AWS Config, IAM and STS use them: "json" and "query".  The models of these services rename no
+member, flatten no list and format no timestamp otherwise than usual, so none of that is handled here.
 
-Sources: botocore's models; https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html and aws-query-protocol.html; the
-"Common errors" of the API references.  AWS documents the wording of a refused value nowhere: it is that of real answers.
+Sources: botocore's models; https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html and aws-query-protocol.html;
+the "Common errors" of the API references.  The wording of refusals is documented nowhere: it is that of real answers.
 """
 
 import base64
@@ -15,19 +15,19 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any
 from urllib.parse import parse_qsl
-from xml.etree import ElementTree as ET
+from xml.etree.ElementTree import Element, SubElement, tostring
 
 from botocore.loaders import Loader
-from botocore.model import ListShape, MapShape, OperationModel, OperationNotFoundError, ServiceModel, Shape, StructureShape
+from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 
 Answer = tuple[int, dict[str, Any], bytes]
 """HTTP status, headers, body."""
 
 
 class AwsError(Exception):
-    """What a service answers to a request that it refuses; `status` is the HTTP status, None for the code's usual one."""
+    """What a service answers to a request that it refuses; `status` is the HTTP status, None for the usual one."""
 
     def __init__(self, code: str, message: str, status: int | None = None) -> None:
         super().__init__(f"{code}: {message}")
@@ -37,50 +37,354 @@ class AwsError(Exception):
 
 
 class ServiceApi:
-    """The API of a service by botocore's name for it. ValueError: it speaks neither of the two protocols."""
+    """The API of a service, by botocore's name for it. ValueError: it speaks neither of the two protocols."""
 
     def __init__(self, service_name: str) -> None:
         self._model = ServiceModel(Loader().load_service_model(service_name, "service-2"), service_name)
-        protocols = {"json": _Json, "query": _Query}
+        protocols: dict[str, type[_Json | _Query]] = {"json": _Json, "query": _Query}
         if self._model.resolved_protocol not in protocols:
-            message = f"{service_name} speaks {self._model.resolved_protocol}, not one of {', '.join(protocols)}."
+            message = (
+                f"{service_name} speaks {self._model.resolved_protocol}, and only {', '.join(protocols)} are known."
+            )
             raise ValueError(message)
-        self._protocol: _Protocol = protocols[self._model.resolved_protocol](self._model)
+        self._protocol = protocols[self._model.resolved_protocol](self._model)
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> tuple[str, dict[str, Any]]:
         """Read a request: the operation's name, and its parameters as botocore takes them; unknown ones are left out.
 
-        AwsError: there is no such operation, or a value is of another type than the model has.
+        AwsError: there is no such operation, or a value has not the model's type.
         """
         return self._protocol.parse({name.lower(): value for name, value in headers.items()}, body)
 
     def validate(self, operation: str, params: Mapping[str, Any]) -> None:
-        """Refuse parameters that break a constraint of the model, in AWS's words, as an AwsError."""
+        """Refuse, with an AwsError, parameters that break constraints of the model."""
         shape = self._model.operation_model(operation).input_shape
-        violations = list(_violations(shape, params, ())) if shape else []
-        if violations:
-            count = f"{len(violations)} validation error{'s' if len(violations) > 1 else ''} detected"
-            raise AwsError(self._protocol.validation_code, f"{count}: {'; '.join(violations)}")
+        broken = list(_broken(shape, params, "")) if shape else []
+        if broken:
+            message = f"{len(broken)} validation error{'s' * (len(broken) > 1)} detected: {'; '.join(broken)}"
+            raise AwsError(self._protocol.validation_code, message)
 
     def response(self, operation: str, result: Mapping[str, Any]) -> Answer:
-        """Write an answer. ValueError: `result` is not what the model says, though members may be missing, as in AWS."""
+        """Write an answer, from what botocore would make of it.
+
+        ValueError: `result` is not as the model has it.  Missing members pass, even required ones: AWS leaves some out.
+        """
         model = self._model.operation_model(operation)
         if model.output_shape:
             _check(model.output_shape, result, operation)
         elif result:
-            message = f"{operation} has no output."
+            message = f"{operation} answers nothing, and not {result!r}."
             raise ValueError(message)
-        return self._answer(HTTPStatus.OK, self._protocol.serialize(model, result))
+        return self._protocol.response(model, result)
 
     def error(self, error: AwsError, operation: str | None = None) -> Answer:
-        """Write a refusal. ValueError: neither the operation's model nor the common errors of its protocol have the code."""
-        modelled = self._model.operation_model(operation).error_shapes if operation else []
-        statuses = self._protocol.common_errors | {
-            cast("StructureShape", shape).error_code: shape.metadata.get("error", {}).get("httpStatusCode", 400)
-            for shape in modelled
-        }
+        """Write a refusal; without `operation` for a request of which not even that is known.
+
+        ValueError: the code is neither among the operation's errors nor among those that all operations have.
+        """
+        statuses = dict(self._protocol.common_errors)
+        for shape in self._model.operation_model(operation).error_shapes if operation else []:
+            trait = shape.metadata.get("error", {})
+            statuses[trait.get("code", shape.name)] = trait.get("httpStatusCode", HTTPStatus.BAD_REQUEST)
         if error.code not in statuses:
-            message = f"{operation or self._model.service_name} does not fail with {error.code}."
+            message = f"{operation or self._model.service_name} has no error {error.code}."
             raise ValueError(message)
-        status, headers, body = self._answer(error.status or statuses[error.code], b"")
-        return status, headers | self._protocol.error_headers(error), self._protocol.serialize_error(error, status)
+        return self._protocol.error(error, error.status or statuses[error.code])
+
+
+class _Json:
+    validation_code = "ValidationException"
+    common_errors: Mapping[str, int] = {
+        "InternalFailure": 500,
+        "ServiceUnavailable": 503,
+        **dict.fromkeys(("AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException"), 400),
+        **dict.fromkeys(("MissingAuthenticationTokenException", "UnrecognizedClientException"), 400),
+        **dict.fromkeys(("SerializationException", "UnknownOperationException", "ValidationException"), 400),
+        "ThrottlingException": 400,
+    }
+
+    def __init__(self, model: ServiceModel) -> None:
+        self._model = model
+
+    def parse(self, headers: Mapping[str, str], body: bytes) -> tuple[str, dict[str, Any]]:
+        prefix, _, operation = headers.get("x-amz-target", "").rpartition(".")
+        if prefix != self._model.metadata["targetPrefix"] or operation not in self._model.operation_names:
+            code = "UnknownOperationException"
+            raise AwsError(code, f"{self._model.service_name} has no operation {operation!r}.")
+        try:
+            params = json.loads(body or b"{}")
+        except ValueError as error:
+            code = "SerializationException"
+            raise AwsError(code, "The body is no JSON.") from error
+        shape = self._model.operation_model(operation).input_shape
+        return operation, _from_json(shape, params) if shape else {}
+
+    def response(self, model: OperationModel, result: Mapping[str, Any]) -> Answer:
+        return self._answer(HTTPStatus.OK, json.dumps(result, default=_json_scalar) if model.output_shape else "")
+
+    def error(self, error: AwsError, status: int) -> Answer:
+        body = json.dumps({"__type": error.code, "message": error.message})
+        return self._answer(status, body, {"x-amzn-ErrorType": error.code})
+
+    def _answer(self, status: int, body: str, headers: Mapping[str, str] | None = None) -> Answer:
+        content_type = f"application/x-amz-json-{self._model.metadata['jsonVersion']}"
+        headers = {"Content-Type": content_type, "x-amzn-RequestId": str(uuid.uuid4()), **(headers or {})}
+        return status, headers, body.encode()
+
+
+class _Query:
+    validation_code = "ValidationError"
+    common_errors: Mapping[str, int] = {
+        "InternalFailure": 500,
+        "ServiceUnavailable": 503,
+        **dict.fromkeys(("AccessDenied", "ExpiredToken", "InvalidClientTokenId", "SignatureDoesNotMatch"), 403),
+        **dict.fromkeys(("InvalidAction", "MalformedInput", "MissingAction", "ValidationError"), 400),
+        "Throttling": 400,
+    }
+
+    def __init__(self, model: ServiceModel) -> None:
+        self._model = model
+        self._namespace = model.metadata["xmlNamespace"]
+
+    def parse(self, _: Mapping[str, str], body: bytes) -> tuple[str, dict[str, Any]]:
+        # Parameters are a tree whose paths are written out; a node's own value stands under "".
+        tree: dict[str, Any] = {}
+        for path, value in parse_qsl(body.decode(errors="replace"), keep_blank_values=True):
+            node = tree
+            for name in path.split("."):
+                node = node.setdefault(name, {})
+            node[""] = value
+        operation, version = (tree.get(name, {}).get("", "") for name in ("Action", "Version"))
+        if not operation:
+            code = "MissingAction"
+            raise AwsError(code, "The request names no Action.")
+        if version != self._model.api_version or operation not in self._model.operation_names:
+            code = "InvalidAction"
+            raise AwsError(code, f"Could not find operation {operation} for version {version}")
+        shape = self._model.operation_model(operation).input_shape
+        return operation, _from_query(shape, tree, "") if shape else {}
+
+    def response(self, model: OperationModel, result: Mapping[str, Any]) -> Answer:
+        root = Element(f"{model.name}Response", xmlns=self._namespace)
+        if model.output_shape:
+            _add_xml(SubElement(root, model.output_shape.serialization["resultWrapper"]), model.output_shape, result)
+        return self._answer(HTTPStatus.OK, root, SubElement(root, "ResponseMetadata"))
+
+    def error(self, error: AwsError, status: int) -> Answer:
+        root = Element("ErrorResponse", xmlns=self._namespace)
+        details = SubElement(root, "Error")
+        sender = status < HTTPStatus.INTERNAL_SERVER_ERROR
+        SubElement(details, "Type").text = "Sender" if sender else "Receiver"
+        SubElement(details, "Code").text = error.code
+        SubElement(details, "Message").text = error.message
+        return self._answer(status, root, root)
+
+    def _answer(self, status: int, root: Element, metadata: Element) -> Answer:
+        request_id = str(uuid.uuid4())
+        SubElement(metadata, "RequestId").text = request_id
+        return status, {"Content-Type": "text/xml", "x-amzn-RequestId": request_id}, tostring(root, encoding="utf-8")
+
+
+# Requests
+
+
+def _from_json(shape: Shape, value: Any) -> Any:  # noqa: ANN401 - JSON
+    match shape, value:
+        case StructureShape(), dict():
+            given = {name: member for name, member in shape.members.items() if value.get(name) is not None}
+            return {name: _from_json(member, value[name]) for name, member in given.items()}
+        case ListShape(), list():
+            return [_from_json(shape.member, item) for item in value]
+        case MapShape(), dict():
+            return {key: _from_json(shape.value, item) for key, item in value.items()}
+    match shape.type_name, value:
+        case ("string", str()) | ("boolean", bool()):
+            return value
+        case (("integer" | "long"), int()) if not isinstance(value, bool):
+            return value
+        case "timestamp", int() | float() if not isinstance(value, bool):
+            return datetime.fromtimestamp(value, UTC)
+    code = "SerializationException"
+    raise AwsError(code, f"{json.dumps(value)} can not be converted to a {shape.type_name} ({shape.name})")
+
+
+_QUERY_SCALARS: Mapping[str, Callable[[str], Any]] = {
+    "string": str,
+    "boolean": {"true": True, "false": False}.__getitem__,
+    "integer": int,
+    "long": int,
+    "timestamp": datetime.fromisoformat,
+}
+
+
+def _from_query(shape: Shape, node: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - as botocore takes it
+    try:
+        match shape:
+            case StructureShape():
+                given = {name: member for name, member in shape.members.items() if name in node}
+                return {name: _from_query(member, node[name], name) for name, member in given.items()}
+            case ListShape():
+                items = node.get("member", {})
+                return [_from_query(shape.member, items[number], name) for number in sorted(items, key=int)]
+            case MapShape():
+                entries = node.get("entry", {}).values()
+                return {entry["key"][""]: _from_query(shape.value, entry["value"], name) for entry in entries}
+            case _:
+                return _QUERY_SCALARS[shape.type_name](node[""])
+    except (KeyError, ValueError) as error:
+        code = "MalformedInput"
+        raise AwsError(code, f"The value of {name} is no {shape.type_name}.") from error
+
+
+# Constraints
+
+
+def _broken(shape: Shape, value: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - as botocore takes it
+    """Say what is wrong with `value` and what is below it; `path` is AWS's, where a list's items are 1.member and so on."""
+    for constraint, holds in _constraints(shape):
+        if not holds(value):
+            yield _clause(shape, value, path, constraint)
+    if isinstance(shape, StructureShape):
+        for name, member in shape.members.items():
+            inner = f"{path}.{name[0].lower()}{name[1:]}".removeprefix(".")
+            if value.get(name) is not None:
+                yield from _broken(member, value[name], inner)
+            elif name in shape.required_members:
+                yield f"Value null at '{inner}' failed to satisfy constraint: Member must not be null"
+    for subject, item_shape, items in _collections(shape, value):
+        if isinstance(item_shape, StructureShape | ListShape | MapShape):
+            for place, item in items.items():
+                yield from _broken(item_shape, item, f"{path}.{place}.member")
+        elif not all(holds(item) for item in items.values() for _, holds in _constraints(item_shape)):
+            # Of scalars AWS names the collection, not the item, and all that each must satisfy.
+            constraints = ", ".join(constraint for constraint, _ in _constraints(item_shape))
+            yield _clause(shape, value, path, f"{subject} must satisfy constraint: [{constraints}]")
+
+
+def _collections(shape: Shape, value: Any) -> list[tuple[str, Shape, dict[Any, Any]]]:  # noqa: ANN401 - as botocore takes it
+    """Give what a list or map consists of: AWS's word for it, its shape, and the items by their place."""
+    if isinstance(shape, ListShape):
+        return [("Member", shape.member, dict(enumerate(value, 1)))]
+    if isinstance(shape, MapShape):
+        return [("Map keys", shape.key, {key: key for key in value}), ("Map value", shape.value, value)]
+    return []
+
+
+def _constraints(shape: Shape) -> list[tuple[str, Callable[[Any], bool]]]:
+    limits = shape.metadata
+    numeric = shape.type_name in {"integer", "long"}
+    measure: Callable[[Any], int] = int if numeric else len
+    what = "value" if numeric else "length"
+    found: list[tuple[str, Callable[[Any], bool]]] = []
+    if "max" in limits:
+        text = f"Member must have {what} less than or equal to {limits['max']}"
+        found.append((text, lambda value: measure(value) <= limits["max"]))
+    if "min" in limits:
+        text = f"Member must have {what} greater than or equal to {limits['min']}"
+        found.append((text, lambda value: measure(value) >= limits["min"]))
+    if "pattern" in limits:
+        pattern = _pattern(limits["pattern"])
+        text = f"Member must satisfy regular expression pattern: {limits['pattern']}"
+        found.append((text, lambda value: pattern.fullmatch(value) is not None))
+    if "enum" in limits:
+        text = f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]"
+        found.append((text, lambda value: value in limits["enum"]))
+    return found
+
+
+@cache
+def _pattern(java: str) -> re.Pattern[str]:
+    r"""Compile a pattern of Java's: its classes are ASCII's, it has \p{…}, and a hyphen after a class is one."""
+    python = re.sub(r"\\([dsw])-", r"\\\1\\-", java)
+    for category, class_ in (("L", r"\w"), ("N", r"\d"), ("Z", r"\s")):
+        python = python.replace(f"\\p{{{category}}}", class_)
+    return re.compile(python, re.UNICODE if r"\p{" in java else re.ASCII)
+
+
+def _clause(shape: Shape, value: object, path: str, constraint: str) -> str:
+    shown = "Value" if shape.metadata.get("sensitive") else f"Value '{_shown(shape, value)}'"
+    return f"{shown} at '{path}' failed to satisfy constraint: {constraint}"
+
+
+def _shown(shape: Shape, value: Any) -> str:  # noqa: ANN401 - as botocore takes it
+    match shape:
+        case ListShape():
+            return f"[{', '.join(_shown(shape.member, item) for item in value)}]"
+        case MapShape():
+            return f"{{{', '.join(f'{key}={_shown(shape.value, item)}' for key, item in value.items())}}}"
+        case StructureShape():
+            return shape.name  # AWS has the class's name and the object's address
+        case _:
+            return str(value)
+
+
+# Answers
+
+_TYPES: Mapping[str, type] = {
+    "blob": bytes,
+    "boolean": bool,
+    "integer": int,
+    "list": list,
+    "long": int,
+    "map": dict,
+    "string": str,
+    "structure": dict,
+    "timestamp": datetime,
+}
+
+
+def _check(shape: Shape, value: Any, where: str) -> None:  # noqa: ANN401 - anything may be wrong with it
+    """Raise ValueError where `value` is not as the model has it."""
+    right = isinstance(value, _TYPES[shape.type_name]) and isinstance(value, bool) == (shape.type_name == "boolean")
+    if isinstance(value, datetime):
+        right = right and value.tzinfo is not None
+    if not right or value not in shape.metadata.get("enum", [value]):
+        message = f"{where} is no {shape.type_name} ({shape.name}): {value!r}"
+        raise ValueError(message)
+    match shape:
+        case StructureShape():
+            for name, member in value.items():
+                if name not in shape.members:
+                    message = f"{where} has no member {name}."
+                    raise ValueError(message)
+                _check(shape.members[name], member, f"{where}.{name}")
+        case ListShape():
+            for number, item in enumerate(value):
+                _check(shape.member, item, f"{where}[{number}]")
+        case MapShape():
+            for key, item in value.items():
+                _check(shape.key, key, f"{where}, key")
+                _check(shape.value, item, f"{where}[{key}]")
+
+
+def _json_scalar(value: datetime | bytes) -> float | str:
+    return value.timestamp() if isinstance(value, datetime) else base64.b64encode(value).decode()
+
+
+def _add_xml(element: Element, shape: Shape, value: Any) -> None:  # noqa: ANN401 - checked against the model before
+    match shape:
+        case StructureShape():
+            for name, member in value.items():
+                _add_xml(SubElement(element, name), shape.members[name], member)
+        case ListShape():
+            for item in value:
+                _add_xml(SubElement(element, "member"), shape.member, item)
+        case MapShape():
+            for key, item in value.items():
+                entry = SubElement(element, "entry")
+                _add_xml(SubElement(entry, "key"), shape.key, key)
+                _add_xml(SubElement(entry, "value"), shape.value, item)
+        case _:
+            element.text = _xml_scalar(value)
+
+
+def _xml_scalar(value: object) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case datetime():
+            return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        case bytes():
+            return base64.b64encode(value).decode()
+        case _:
+            return str(value)
