@@ -9,6 +9,9 @@ PYTHON ?= python3
 #   make deploy ARGS="--parameter-overrides AlarmEmail=security@example.com"
 ARGS ?=
 
+# Where the local AWS serves.
+PORT ?= 4566
+
 # One environment for each job, since their requirements contradict each other: see the files in requirements/.
 DEV := .venvs/dev/.ready
 LOCAL_AWS := .venvs/local-aws/.ready
@@ -28,7 +31,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup build deploy lint test lock clean
+.PHONY: help setup demo local-aws root-user invoke build deploy lint test lock clean
 
 help: ## List what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +64,22 @@ define lock
 $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(UPGRADE) $(3) $(1) -o $(2)
 @if cmp -s $(2) $(2).was; then mv -f $(2).was $(2); else rm -f $(2).was; fi
 endef
+
+# --- The package on the local AWS ---
+
+demo: setup $(ARTEFACT) ## Show the package at work on the local AWS (KEEP=1: leave that running at the end)
+	@$(BIN)/python -m local_aws.demo $(if $(KEEP),--keep)
+
+local-aws: $(LOCAL_AWS) $(LAMBDA_RUNTIME) ## Serve the local AWS on PORT until interrupted (ACCOUNTS=file.yaml: with other accounts)
+	@.venvs/local-aws/bin/python -m local_aws serve --port $(PORT) $(if $(ACCOUNTS),--accounts $(ACCOUNTS))
+
+# For example: make root-user ARGS="111122223333 add-virtual-device phone"
+root-user: $(LOCAL_AWS) ## Change a root user of the local AWS on PORT, as its owner would (ARGS="--help")
+	@.venvs/local-aws/bin/python -m local_aws --port $(PORT) root-user $(ARGS)
+
+EVENT ?= events/scheduled-own-account.json
+invoke: setup $(ARTEFACT) ## Invoke the artefact on the local AWS with EVENT=events/....json (RUNNING=PORT: on the one that runs there)
+	@$(BIN)/python -m local_aws.invoke $(EVENT) $(if $(RUNNING),--port $(RUNNING))
 
 # --- Build and deploy ---
 

@@ -47,7 +47,7 @@ class LocalAwsClient:
 
     def accounts(self) -> dict[str, str]:
         """Return the names of the accounts by id."""
-        accounts: dict[str, str] = self._command("ready")["accounts"]
+        accounts: dict[str, str] = self._command("accounts")
         return accounts
 
     def change_root_user(self, account_id: str, change: str, device: str | None = None) -> dict[str, Any]:
@@ -55,9 +55,7 @@ class LocalAwsClient:
         root_user: dict[str, Any] = self._command("root-user", account_id=account_id, change=change, device=device)
         return root_user
 
-    def add_fault(
-        self, account_id: str, action: str, kind: str, *, times: int | None = None, seconds: float = 0
-    ) -> None:
+    def add_fault(self, account_id: str, action: str, kind: str, *, times: int | None = None, seconds: float = 0) -> None:
         """Switch on a fault (faults.KINDS) for calls of `action` in an account: for good, or `times` times."""
         self._command("fault", account_id=account_id, action=action, kind=kind, times=times, seconds=seconds)
 
@@ -85,7 +83,9 @@ class LocalAwsClient:
             response = connection.getresponse()
             answer = json.loads(response.read())
         except (OSError, http.client.HTTPException, ValueError) as error:
-            message = f"No local AWS answers on {self.endpoint_url} ({error}): start one with `make local-aws PORT={self.port}`."
+            message = (
+                f"No local AWS answers on {self.endpoint_url} ({error}): start one with `make local-aws PORT={self.port}`."
+            )
             raise LocalAwsError(message) from error
         finally:
             connection.close()
@@ -130,9 +130,7 @@ class LocalAwsProcess(LocalAwsClient):
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         """Stop it."""
         self._stop()
 

@@ -20,17 +20,17 @@ Provisioned = tuple[str, dict[str, Any]]
 def install(config: Config, logs: Logs) -> None:
     """Teach MiniStack the resource types; their state is in `config` and `logs`."""
     provisioners = ministack_seams.module("ministack.services.cloudformation.provisioners")
-    types = {
+    types: dict[str, tuple[ConfigRuleType | QueryDefinitionType, tuple[str, ...]]] = {
         "AWS::Config::ConfigRule": (ConfigRuleType(config), ("ConfigRuleName",)),
         "AWS::Logs::QueryDefinition": (QueryDefinitionType(logs), ()),
     }
     for name, (resource_type, replaced_by) in types.items():
-        provisioners._RESOURCE_HANDLERS[name] = {  # noqa: SLF001 - see ministack_seams
+        provisioners._RESOURCE_HANDLERS[name] = {
             "create": resource_type.create,
             "update": resource_type.update,
             "delete": resource_type.delete,
         }
-        provisioners._REPLACING_PROPERTIES[name] = replaced_by  # noqa: SLF001 - see ministack_seams
+        provisioners._REPLACING_PROPERTIES[name] = replaced_by
 
 
 class ResourceFailedError(ValueError):
@@ -63,7 +63,7 @@ class ConfigRuleType:
 
     def create(self, logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
         """Put the rule."""
-        generated = ministack_seams.module("ministack.services.cloudformation.provisioners")._physical_name  # noqa: SLF001 - see ministack_seams
+        generated = ministack_seams.module("ministack.services.cloudformation.provisioners")._physical_name
         name = properties.get("ConfigRuleName") or generated(stack_name, logical_id, max_len=64)
         existing = self._call("DescribeConfigRules", {})["ConfigRules"]
         if any(rule["ConfigRuleName"] == name for rule in existing):

@@ -188,7 +188,7 @@ class Config:
             message = "ConfigRuleName is required."
             raise AwsError("InvalidParameterValueException", message)
         _check_input_parameters(settings.get("InputParameters"))
-        if not list(ministack_seams.module("ministack.services.config")._recorders.values()):  # noqa: SLF001 - see ministack_seams
+        if not list(ministack_seams.module("ministack.services.config")._recorders.values()):
             message = "Configuration recorder is not available to put config rules."
             raise AwsError("NoAvailableConfigurationRecorderException", message)
         self._functions.check_permission(settings["Source"]["SourceIdentifier"], account_id)
@@ -288,9 +288,7 @@ class Config:
         """Tell the compliance of rules."""
         wanted = params.get("ComplianceTypes")
         rules = [
-            rule
-            for rule in self._named(account_id, params.get("ConfigRuleNames"))
-            if not wanted or rule.compliance in wanted
+            rule for rule in self._named(account_id, params.get("ConfigRuleNames")) if not wanted or rule.compliance in wanted
         ]
         page, token = _page(rules, params, _PAGE)
         return {

@@ -3,9 +3,10 @@
 import os
 import subprocess
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.config import Config
 
 from local_aws.client import PROJECT, REGION, LocalAwsClient
 
@@ -23,9 +24,16 @@ class DeploymentError(RuntimeError):
     """The SAM CLI did not deploy; the message has what it said."""
 
 
-def session(client: LocalAwsClient, account_id: str) -> boto3.Session:
-    """Return a boto3 session of an administrator of an account; its clients need `endpoint_url=client.endpoint_url`."""
-    return boto3.Session(aws_access_key_id=account_id, aws_secret_access_key="test", region_name=REGION)  # noqa: S106 - the local AWS takes any
+def boto3_client(local_aws: LocalAwsClient, service: Any, account_id: str, config: Config | None = None) -> Any:  # noqa: ANN401 - a client of any service
+    """Return a boto3 client of an administrator of an account, whatever AWS settings the environment has."""
+    return boto3.Session().client(
+        service,
+        region_name=REGION,
+        endpoint_url=local_aws.endpoint_url,
+        aws_access_key_id=account_id,
+        config=config,
+        aws_secret_access_key="test",  # noqa: S106 - the local AWS takes any
+    )
 
 
 def deploy(client: LocalAwsClient, account_id: str, parameters: Mapping[str, str] | None = None) -> str:
@@ -42,11 +50,6 @@ def deploy(client: LocalAwsClient, account_id: str, parameters: Mapping[str, str
         "local",
         *(["--parameter-overrides", *overrides] if overrides else []),
     )
-
-
-def delete(client: LocalAwsClient, account_id: str) -> str:
-    """Delete the stack with `sam delete`. Raises DeploymentError where that failed."""
-    return sam(client, account_id, "delete", "--config-env", "local", "--no-prompts")
 
 
 def sam(client: LocalAwsClient, account_id: str, *arguments: str) -> str:
@@ -77,9 +80,7 @@ def sam(client: LocalAwsClient, account_id: str, *arguments: str) -> str:
 
 def deploy_account(client: LocalAwsClient, account_id: str, central_account_id: str) -> None:
     """Deploy account.yaml to an account that the function in `central_account_id` evaluates."""
-    cloudformation: CloudFormationClient = session(client, account_id).client(
-        "cloudformation", endpoint_url=client.endpoint_url
-    )
+    cloudformation: CloudFormationClient = boto3_client(client, "cloudformation", account_id)
     cloudformation.create_stack(
         StackName=ACCOUNT_STACK_NAME,
         TemplateBody=(PROJECT / "account.yaml").read_text(encoding="utf-8"),

@@ -36,18 +36,18 @@ class Iam:
         """Count what the account has; MFA, password and keys are those of the root user."""
         root = self._account(account_id).root_user
         iam = self._iam
-        in_use = sum(device["User"] is not None for device in iam._mfa_devices.values())  # noqa: SLF001 - see ministack_seams
+        in_use = sum(device["User"] is not None for device in iam._mfa_devices.values())
         return {
             "SummaryMap": {
-                "Users": len(iam._users),  # noqa: SLF001 - see ministack_seams
+                "Users": len(iam._users),
                 "UsersQuota": 5000,
-                "Groups": len(iam._groups),  # noqa: SLF001 - see ministack_seams
+                "Groups": len(iam._groups),
                 "GroupsQuota": 300,
-                "Roles": len(iam._roles),  # noqa: SLF001 - see ministack_seams
+                "Roles": len(iam._roles),
                 "RolesQuota": 1000,
-                "Policies": len(iam._policies),  # noqa: SLF001 - see ministack_seams
+                "Policies": len(iam._policies),
                 "PoliciesQuota": 1500,
-                "MFADevices": len(iam._mfa_devices) + len(root.virtual_mfa_devices),  # noqa: SLF001 - see ministack_seams
+                "MFADevices": len(iam._mfa_devices) + len(root.virtual_mfa_devices),
                 "MFADevicesInUse": in_use + root.mfa_devices,
                 "AccountMFAEnabled": int(root.mfa_devices > 0),
                 "AccountPasswordPresent": int(root.password),
@@ -85,10 +85,10 @@ class Iam:
                 },
                 "EnableDate": enabled,
             }
-        for device in self._iam._mfa_devices.values():  # noqa: SLF001 - see ministack_seams
+        for device in self._iam._mfa_devices.values():
             entry: dict[str, Any] = {"SerialNumber": device["SerialNumber"]}
             if device["User"] is not None:
-                user = self._iam._users[device["User"]]  # noqa: SLF001 - see ministack_seams
+                user = self._iam._users[device["User"]]
                 entry |= {
                     "User": {name: user[name] for name in ("UserName", "UserId", "Arn", "Path")}
                     | {"CreateDate": datetime.fromisoformat(user["CreateDate"])},

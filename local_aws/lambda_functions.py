@@ -17,6 +17,7 @@ from threading import Lock
 from typing import Any
 
 import botocore.session
+
 from local_aws import ministack_seams
 from local_aws.lambda_runtime import ExecutionEnvironments, FunctionSettings, Invocation
 from local_aws.logs import Logs
@@ -54,7 +55,7 @@ class LambdaFunctions:
 
     def install(self) -> None:
         """Let MiniStack run Python functions here."""
-        self._lambda._execute_function_warm = self._execute  # noqa: SLF001 - see ministack_seams
+        ministack_seams.replace("ministack.services.lambda_svc", "_execute_function_warm", self._execute)
 
     def close(self) -> None:
         """Stop all execution environments."""
@@ -101,7 +102,7 @@ class LambdaFunctions:
                 account_id, region = function_arn.split(":")[4], function_arn.split(":")[3]
                 with self._responses.request_scope(account_id, region):
                     self._process(function_arn, event)
-            except Exception:
+            except Exception:  # noqa: BLE001 - a thread's last resort: the event is lost, and the log says so
                 _log.exception("The event for %s was lost", function_arn)
             finally:
                 when_done()
@@ -120,10 +121,10 @@ class LambdaFunctions:
         attempts = throttled = 0
         while True:
             started = time.monotonic()
-            result = self._lambda._execute_function(function, event)  # noqa: SLF001 - see ministack_seams
+            result = self._lambda._execute_function(function, event)
             throttle, error = bool(result.get("throttle")), bool(result.get("error"))
             milliseconds = (time.monotonic() - started) * 1000
-            self._lambda._emit_lambda_metrics(name, milliseconds, error, throttle)  # noqa: SLF001 - see ministack_seams
+            self._lambda._emit_lambda_metrics(name, milliseconds, error, throttle)
             if not (throttle or error):
                 return
             attempts, throttled = attempts + (not throttle), throttled + throttle
@@ -165,7 +166,7 @@ class LambdaFunctions:
         if len(parts) < 7 or parts[2] != "lambda":  # noqa: PLR2004 - arn:aws:lambda:REGION:ACCOUNT:function:NAME
             return None
         with self._responses.request_scope(parts[4], parts[3]):
-            function: Function | None = self._lambda._functions.get(parts[6])  # noqa: SLF001 - see ministack_seams
+            function: Function | None = self._lambda._functions.get(parts[6])
         return function
 
     # Execution
@@ -223,9 +224,7 @@ def _result(invocation: Invocation) -> dict[str, Any]:
     }
 
 
-def _failure(
-    function_arn: str, condition: str, attempts: int, event: dict[str, Any], result: dict[str, Any]
-) -> dict[str, Any]:
+def _failure(function_arn: str, condition: str, attempts: int, event: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     """Make the record that a destination gets.
 
     Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html

@@ -30,7 +30,7 @@ class Logs:
 
     def apply_metric_filters(self, group: str, lines: Iterable[str]) -> None:
         """Count what the metric filters of a log group select of new lines, in the account and Region of the request."""
-        filters = ministack_seams.module("ministack.services.cloudwatch_logs")._metric_filters  # noqa: SLF001 - see ministack_seams
+        filters = ministack_seams.module("ministack.services.cloudwatch_logs")._metric_filters
         record = ministack_seams.module("ministack.services.cloudwatch").record_metric
         for metric_filter in filters.values():
             if metric_filter["logGroupName"] == group:
@@ -46,7 +46,7 @@ class Logs:
         query_id = params.get("queryDefinitionId") or secrets.token_hex(16)
         if "queryDefinitionId" in params and query_id not in queries:
             raise _no_query(query_id)
-        kept = {name: params[name] for name in ("name", "queryString", "logGroupNames") if name in params}
+        kept = {name: value for name, value in params.items() if name in {"name", "queryString", "logGroupNames"}}
         queries[query_id] = {"queryDefinitionId": query_id, "lastModified": int(time.time() * 1000), **kept}
         return {"queryDefinitionId": query_id}
 

@@ -43,9 +43,7 @@ class ServiceApi:
         self._model = ServiceModel(Loader().load_service_model(service_name, "service-2"), service_name)
         protocols: dict[str, type[_Json | _Query]] = {"json": _Json, "query": _Query}
         if self._model.resolved_protocol not in protocols:
-            message = (
-                f"{service_name} speaks {self._model.resolved_protocol}, and only {', '.join(protocols)} are known."
-            )
+            message = f"{service_name} speaks {self._model.resolved_protocol}, and only {', '.join(protocols)} are known."
             raise ValueError(message)
         self._protocol = protocols[self._model.resolved_protocol](self._model)
 
@@ -111,13 +109,12 @@ class _Json:
         if prefix != self._model.metadata["targetPrefix"] or operation not in self._model.operation_names:
             code = "UnknownOperationException"
             raise AwsError(code, f"{self._model.service_name} has no operation {operation!r}.")
-        try:
-            params = json.loads(body or b"{}")
-        except ValueError as error:
-            code = "SerializationException"
-            raise AwsError(code, "The body is no JSON.") from error
         shape = self._model.operation_model(operation).input_shape
-        return operation, _from_json(shape, params) if shape else {}
+        try:
+            return operation, _from_json(shape, json.loads(body or b"{}")) if shape else {}
+        except (ValueError, OverflowError, OSError) as error:  # no JSON, or a time beyond the calendar
+            code = "SerializationException"
+            raise AwsError(code, f"The body can not be read: {error}") from error
 
     def response(self, model: OperationModel, result: Mapping[str, Any]) -> Answer:
         return self._answer(HTTPStatus.OK, json.dumps(result, default=_json_scalar) if model.output_shape else "")
@@ -147,14 +144,14 @@ class _Query:
         self._namespace = model.metadata["xmlNamespace"]
 
     def parse(self, _: Mapping[str, str], body: bytes) -> tuple[str, dict[str, Any]]:
-        # Parameters are a tree whose paths are written out; a node's own value stands under "".
-        tree: dict[str, Any] = {}
+        # Parameters are a tree whose paths are written out; here a node's own value stands under None.
+        tree: dict[str | None, Any] = {}
         for path, value in parse_qsl(body.decode(errors="replace"), keep_blank_values=True):
             node = tree
             for name in path.split("."):
                 node = node.setdefault(name, {})
-            node[""] = value
-        operation, version = (tree.get(name, {}).get("", "") for name in ("Action", "Version"))
+            node[None] = value
+        operation, version = (tree.get(name, {}).get(None, "") for name in ("Action", "Version"))
         if not operation:
             code = "MissingAction"
             raise AwsError(code, "The request names no Action.")
@@ -217,7 +214,7 @@ _QUERY_SCALARS: Mapping[str, Callable[[str], Any]] = {
 }
 
 
-def _from_query(shape: Shape, node: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401 - as botocore takes it
+def _from_query(shape: Shape, node: Mapping[str | None, Any], name: str) -> Any:  # noqa: ANN401 - as botocore takes it
     try:
         match shape:
             case StructureShape():
@@ -228,10 +225,10 @@ def _from_query(shape: Shape, node: Mapping[str, Any], name: str) -> Any:  # noq
                 return [_from_query(shape.member, items[number], name) for number in sorted(items, key=int)]
             case MapShape():
                 entries = node.get("entry", {}).values()
-                return {entry["key"][""]: _from_query(shape.value, entry["value"], name) for entry in entries}
+                return {entry["key"][None]: _from_query(shape.value, entry["value"], name) for entry in entries}
             case _:
-                return _QUERY_SCALARS[shape.type_name](node[""])
-    except (KeyError, ValueError) as error:
+                return _QUERY_SCALARS[shape.type_name](node[None])
+    except (KeyError, TypeError, ValueError) as error:
         code = "MalformedInput"
         raise AwsError(code, f"The value of {name} is no {shape.type_name}.") from error
 
@@ -240,7 +237,7 @@ def _from_query(shape: Shape, node: Mapping[str, Any], name: str) -> Any:  # noq
 
 
 def _broken(shape: Shape, value: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - as botocore takes it
-    """Say what is wrong with `value` and what is below it; `path` is AWS's, where a list's items are 1.member and so on."""
+    """Say what is wrong with `value` and what is below it; `path` is AWS's way to it: evaluations.1.member.annotation."""
     for constraint, holds in _constraints(shape):
         if not holds(value):
             yield _clause(shape, value, path, constraint)
@@ -251,11 +248,15 @@ def _broken(shape: Shape, value: Any, path: str) -> Iterator[str]:  # noqa: ANN4
                 yield from _broken(member, value[name], inner)
             elif name in shape.required_members:
                 yield f"Value null at '{inner}' failed to satisfy constraint: Member must not be null"
+    yield from _broken_items(shape, value, path)
+
+
+def _broken_items(shape: Shape, value: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - as botocore takes it
     for subject, item_shape, items in _collections(shape, value):
         if isinstance(item_shape, StructureShape | ListShape | MapShape):
             for place, item in items.items():
                 yield from _broken(item_shape, item, f"{path}.{place}.member")
-        elif not all(holds(item) for item in items.values() for _, holds in _constraints(item_shape)):
+        elif any(any(_broken(item_shape, item, path)) for item in items.values()):
             # Of scalars AWS names the collection, not the item, and all that each must satisfy.
             constraints = ", ".join(constraint for constraint, _ in _constraints(item_shape))
             yield _clause(shape, value, path, f"{subject} must satisfy constraint: [{constraints}]")

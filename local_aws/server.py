@@ -77,9 +77,7 @@ class LocalAws:
         evaluator = ministack_seams.module("ministack.core.iam_evaluator")
         extract_action = ministack_seams.module("ministack.core.iam_actions").extract_iam_action
 
-        async def handle(
-            method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
-        ) -> Answer:
+        async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
             account_id = self._responses.get_account_id()
             action = extract_action(service, method, path, headers, body, query) or f"{service}:Unknown"
             self._calls.append(Call(account_id, evaluator.caller_arn(), action))
@@ -96,9 +94,7 @@ class LocalAws:
             normal = await answer(method, path, headers, body, query)
             return faults.cut_in_half(normal) if fault.kind == "BrokenBody" else normal
 
-        async def answer(
-            method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
-        ) -> Answer:
+        async def answer(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
             if api is None or not operations:
                 return await ministack(method, path, headers, body, query)
             operation = None
@@ -116,45 +112,39 @@ class LocalAws:
     def _start_recorder(self, account_id: str) -> None:
         region = os.environ["MINISTACK_REGION"]
         with self._responses.request_scope(account_id, region):
-            recorders = ministack_seams.module("ministack.services.config")._recorders  # noqa: SLF001 - see ministack_seams
+            recorders = ministack_seams.module("ministack.services.config")._recorders
             role = f"arn:aws:iam::{account_id}:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
             recorders["default"] = {"recorder": {"name": "default", "roleARN": role}, "recording": True}
 
     # Commands
 
-    def command(self, name: str, arguments: dict[str, Any]) -> object:
-        """Carry out a command that steers the local AWS; see client.py, which gives them.
+    def _root_user(self, account_id: str, change: str, device: str | None) -> object:
+        account = self._accounts.get(account_id)
+        if account is None:
+            message = f"There is no account {account_id}: there are {', '.join(self._accounts)}."
+            raise accounts.AccountsError(message)
+        accounts.change(account.root_user, change, device)
+        return asdict(account.root_user)
 
-        Raises AccountsError, ValueError, TypeError or KeyError where the command is not understood.
-        """
-        match name:
-            case "ready":
-                return {"accounts": {account.account_id: account.name for account in self._accounts.values()}}
-            case "root-user":
-                account = self._accounts.get(arguments["account_id"])
-                if account is None:
-                    message = f"There is no account {arguments['account_id']}: there are {', '.join(self._accounts)}."
-                    raise accounts.AccountsError(message)
-                accounts.change(account.root_user, arguments["change"], arguments.get("device"))
-                return asdict(account.root_user)
-            case "fault":
-                self._faults.add(Fault(**arguments))
-                return {}
-            case "clear-faults":
-                self._faults.clear()
-                return {}
-            case "longest-page":
-                self._iam.longest_page = arguments["entries"]
-                return {}
-            case "advance-clock":
-                self._config.advance(timedelta(seconds=arguments["seconds"]))
-                return {"now": self._config.now().isoformat()}
-            case "calls":
-                taken, self._calls = self._calls, []
-                return [asdict(call) for call in taken]
-            case _:
-                message = f"Unknown command {name!r}."
-                raise ValueError(message)
+    def _take_calls(self) -> object:
+        taken, self._calls = self._calls, []
+        return [asdict(call) for call in taken]
+
+    def _set_longest_page(self, entries: int | None) -> None:
+        self._iam.longest_page = entries
+
+    @property
+    def _commands(self) -> Mapping[str, Callable[..., object]]:
+        """What steers the local AWS, by the names that client.py gives; each raises ValueError where it is not understood."""
+        return {
+            "accounts": lambda: {account.account_id: account.name for account in self._accounts.values()},
+            "root-user": self._root_user,
+            "fault": lambda **fault: self._faults.add(Fault(**fault)),
+            "clear-faults": self._faults.clear,
+            "longest-page": self._set_longest_page,
+            "advance-clock": lambda seconds: self._config.advance(timedelta(seconds=seconds)),
+            "calls": self._take_calls,
+        }
 
     # Serving
 
@@ -171,8 +161,9 @@ class LocalAws:
             message = await receive()
             body, more = body + message.get("body", b""), message.get("more_body", False)
         status = 200
+        result: object
         try:
-            result = self.command(scope["path"].removeprefix(COMMAND_PATH), json.loads(body or b"{}"))
+            result = self._commands[scope["path"].removeprefix(COMMAND_PATH)](**json.loads(body or b"{}"))
         except (ValueError, TypeError, KeyError) as error:
             status, result = 400, {"error": str(error)}
         headers = [(b"content-type", b"application/json")]
@@ -234,15 +225,15 @@ def _correct_principal_arn() -> None:
     Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     """
     evaluator = ministack_seams.module("ministack.core.iam_evaluator")
-    original = evaluator._resolve_condition_key  # noqa: SLF001 - see ministack_seams
+    original = evaluator._resolve_condition_key
 
     def resolve(key: str, context: Any) -> Any:  # noqa: ANN401 - MiniStack's EvalContext has no types here
         value = original(key, context)
         if key.lower() == "aws:principalarn" and ":assumed-role/" in value:
             account_id, role_name = value.split(":")[4], value.split("/")[1]
             iam = ministack_seams.module("ministack.services.iam")
-            role = iam._roles.get_scoped(account_id, None, role_name)  # noqa: SLF001 - see ministack_seams
+            role = iam._roles.get_scoped(account_id, None, role_name)
             return role["Arn"] if role else value
         return value
 
-    evaluator._resolve_condition_key = resolve  # noqa: SLF001 - see ministack_seams
+    ministack_seams.replace("ministack.core.iam_evaluator", "_resolve_condition_key", resolve)

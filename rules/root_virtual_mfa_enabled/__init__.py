@@ -1,1 +1,1 @@
-"""ROOT_VIRTUAL_MFA_ENABLED: does the root user of an AWS account have a virtual MFA device?"""
+"""ROOT_VIRTUAL_MFA_ENABLED: the rule that the root user of an AWS account has a virtual MFA device."""

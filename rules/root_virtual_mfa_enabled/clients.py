@@ -12,7 +12,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
-from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from rdklib import ClientFactory
 
@@ -115,9 +114,7 @@ class WarmEnvironment:
 
     def _own_client(self, service: str, region: str) -> Any:  # noqa: ANN401 - a client of any service
         if (service, region) not in self._own_clients:
-            self._own_clients[service, region] = self._session.create_client(
-                service, region_name=region, config=_CONFIG
-            )
+            self._own_clients[service, region] = self._session.create_client(service, region_name=region, config=_CONFIG)
         return self._own_clients[service, region]
 
     def _assume_role(self, notification: ScheduledNotification, role_name: str) -> "CredentialsTypeDef":
@@ -134,23 +131,24 @@ class WarmEnvironment:
             )["Credentials"]
         return credentials
 
-    def _refuse_without_time(self, model: Any, **_: object) -> None:  # noqa: ANN401 - botocore's OperationModel has no types
+    def _refuse_without_time(self, **emitted: Any) -> None:  # noqa: ANN401 - botocore emits what it likes
         if self._milliseconds_left is not None:
             seconds_left = self._milliseconds_left() / 1000
             if seconds_left < LONGEST_CALL + REPORT_MARGIN:
                 message = (
-                    f"{_action(model)} was not called: {seconds_left:.0f} s of the function's time-out are left, and a call "
-                    f"may take {LONGEST_CALL} s. AWS answered slowly; Lambda repeats the event."
+                    f"{_action(emitted['model'])} was not called: {seconds_left:.0f} s of the function's time-out are left, "
+                    f"and a call may take {LONGEST_CALL} s. AWS answered slowly; Lambda repeats the event."
                 )
                 raise OutOfTimeError(message)
 
-    def _count(self, event_name: str, **_: object) -> None:
-        _, service, operation = event_name.split(".")
+    def _count(self, **emitted: Any) -> None:  # noqa: ANN401 - botocore emits what it likes
+        _, service, operation = emitted["event_name"].split(".")
         self._calls[f"{_PREFIXES.get(service, service)}:{operation}"] += 1
 
 
-def _refuse_broken_json(http_response: AWSResponse, **_: object) -> None:
+def _refuse_broken_json(**emitted: Any) -> None:  # noqa: ANN401 - botocore emits what it likes
     # botocore takes a body that is no JSON for an empty answer, and so for a success.
+    http_response = emitted["http_response"]
     if http_response.status_code == HTTPStatus.OK and not isinstance(json.loads(http_response.content), dict):
         message = "the body is no JSON object"
         raise ValueError(message)

@@ -119,9 +119,7 @@ def decide(facts: Facts, parameters: Parameters) -> Decision:
     Raises ValueError for facts without a summary in a partition that is evaluated: a mistake of the caller.
     """
     if facts.partition in NOT_EVALUATED_PARTITIONS:
-        return Decision(
-            Verdict.NOT_APPLICABLE, f"The root user is not evaluated in this partition ({facts.partition})."
-        )
+        return Decision(Verdict.NOT_APPLICABLE, f"The root user is not evaluated in this partition ({facts.partition}).")
     summary = facts.summary
     if summary is None:
         message = f"facts about {facts.account_id} lack the account summary"

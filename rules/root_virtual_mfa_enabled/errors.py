@@ -90,6 +90,4 @@ def _advice(code: str, if_denied: str) -> str:
         return "The credentials have expired: Lambda repeats the event, and new ones are fetched."
     if code in _THROTTLED:
         return "The calls were throttled for longer than the retries: Lambda repeats the event."
-    return (
-        "Lambda repeats the event; if it goes on failing, look the error code up in the documentation of the service."
-    )
+    return "Lambda repeats the event; if it goes on failing, look the error code up in the documentation of the service."

@@ -13,9 +13,7 @@ from typing import Any
 from root_virtual_mfa_enabled.errors import InvalidEventError
 
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
-_RULE_ARN = re.compile(
-    r"arn:(?P<partition>aws[a-z-]*):config:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):config-rule/.+"
-)
+_RULE_ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):config:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):config-rule/.+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +41,7 @@ class ScheduledNotification:
         invoking = _object("invokingEvent", _json("invokingEvent", _text("invokingEvent", fields.get("invokingEvent"))))
         message_type = invoking.get("messageType")
         if message_type != "ScheduledNotification":
-            raise _refused(
-                "invokingEvent.messageType", message_type, "ScheduledNotification, since the rule is periodic"
-            )
+            raise _refused("invokingEvent.messageType", message_type, "ScheduledNotification, since the rule is periodic")
         account_id = _text("accountId", fields.get("accountId"))
         if not _ACCOUNT_ID.fullmatch(account_id):
             raise _refused("accountId", account_id, "an account id of 12 digits")

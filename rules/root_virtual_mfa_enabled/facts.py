@@ -1,7 +1,7 @@
 """Reads the facts about an account's root user from IAM: one call, a second one where MFA is on, one more a further page."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from root_virtual_mfa_enabled.decision import NOT_EVALUATED_PARTITIONS, AccountSummary, Facts, VirtualMfaDevice
 from root_virtual_mfa_enabled.errors import ReadError, malformed, raising
@@ -31,7 +31,7 @@ def read(iam: "IAMClient", partition: str, account_id: str) -> Facts:
 def _account_summary(iam: "IAMClient", account_id: str) -> AccountSummary:
     action = "iam:GetAccountSummary"
     with raising(ReadError, action, account_id, if_denied=_allow(action)):
-        summary: Mapping[str, int] = iam.get_account_summary().get("SummaryMap", {})
+        summary = {str(key): value for key, value in iam.get_account_summary().get("SummaryMap", {}).items()}
     mfa_enabled = _flag(summary, "AccountMFAEnabled", account_id)
     if mfa_enabled is None:
         raise malformed(action, account_id, "AccountMFAEnabled is missing")
@@ -56,7 +56,8 @@ def _assigned_virtual_mfa_devices(iam: "IAMClient", account_id: str) -> tuple[Vi
     devices = []
     action = "iam:ListVirtualMFADevices"
     with raising(ReadError, action, account_id, if_denied=_allow(action)):
-        pages = iam.get_paginator("list_virtual_mfa_devices").paginate(
+        # The stubs promise what an answer may lack.
+        pages: Any = iam.get_paginator("list_virtual_mfa_devices").paginate(
             AssignmentStatus="Assigned", PaginationConfig={"PageSize": _PAGE_SIZE}
         )
         for page in pages:

@@ -1,12 +1,13 @@
 """Reports an evaluation to AWS Config, and takes no answer for success that is not."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from root_virtual_mfa_enabled.errors import ReportError, raising
 from root_virtual_mfa_enabled.event import ScheduledNotification
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mypy_boto3_config import ConfigServiceClient
     from mypy_boto3_config.type_defs import EvaluationTypeDef
 

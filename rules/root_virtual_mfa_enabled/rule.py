@@ -165,18 +165,14 @@ def lambda_handler(event: dict[str, Any], context: Context) -> list[dict[str, st
     return evaluations
 
 
-def _evaluate(
-    rule: RootVirtualMfaEnabled, notification: ScheduledNotification, own_account_id: str
-) -> list[dict[str, str]]:
+def _evaluate(rule: RootVirtualMfaEnabled, notification: ScheduledNotification, own_account_id: str) -> list[dict[str, str]]:
     try:
         valid_parameters = rule.evaluate_parameters(dict(notification.rule_parameters))
     except InvalidParametersError as error:
         message = f"{error} Account {notification.account_id} was not evaluated: correct the parameters of the rule."
         raise InvalidParametersError(message) from error
     clients = _environment.clients_for(notification, own_account_id, valid_parameters.execution_role_name)
-    evaluations = [
-        evaluation.get_json() for evaluation in rule.evaluate_periodic(notification, clients, valid_parameters)
-    ]
+    evaluations = [evaluation.get_json() for evaluation in rule.evaluate_periodic(notification, clients, valid_parameters)]
     report.put_evaluations(clients.build_client("config"), notification, evaluations)
     return evaluations
 

@@ -134,9 +134,7 @@ def test_every_statement_says_its_purpose_and_allows_no_more(name: str) -> None:
 
 def test_an_evaluation_may_call_what_the_code_declares() -> None:
     [policy] = resources(ACCOUNT, "AWS::IAM::ManagedPolicy").values()
-    allowed = [
-        action for each in policy["Properties"]["PolicyDocument"]["Statement"] for action in as_list(each["Action"])
-    ]
+    allowed = [action for each in policy["Properties"]["PolicyDocument"]["Statement"] for action in as_list(each["Action"])]
     assert sorted(allowed) == sorted(READ_PERMISSIONS | REPORT_PERMISSIONS)
 
 
@@ -242,9 +240,7 @@ def test_alarms_watch_metrics_that_are_there() -> None:
         if properties["Namespace"] == "RootVirtualMfa":
             assert properties["MetricName"] in counted()
         else:
-            assert properties["Dimensions"] == [
-                {"Name": "FunctionName", "Value": {"Ref": "RootVirtualMfaEnabledFunction"}}
-            ]
+            assert properties["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "RootVirtualMfaEnabledFunction"}}]
     assert watched == {
         ("AWS/Lambda", "AsyncEventsDropped"),
         ("AWS/Lambda", "Throttles"),

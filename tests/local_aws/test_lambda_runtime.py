@@ -290,9 +290,7 @@ def test_a_failed_start_says_why(function: Function, code: str, error_type: str,
     ],
 )
 @pytest.mark.parametrize("at_start", [False, True])
-def test_an_exit_of_the_process_fails_the_invocation(
-    function: Function, code: str, reason: str, *, at_start: bool
-) -> None:
+def test_an_exit_of_the_process_fails_the_invocation(function: Function, code: str, reason: str, *, at_start: bool) -> None:
     settings = function(f"""
         import os, subprocess
 
@@ -362,9 +360,7 @@ def test_the_function_sees_nothing_of_its_callers_environment(
     assert not list(tmp_path.rglob("__pycache__"))
 
 
-def test_an_environment_takes_one_invocation_at_a_time_and_can_be_closed_meanwhile(
-    function: Function, place: Path
-) -> None:
+def test_an_environment_takes_one_invocation_at_a_time_and_can_be_closed_meanwhile(function: Function, place: Path) -> None:
     settings = function("""
         import os, pathlib, time
 
@@ -434,9 +430,7 @@ def meeting(place: Path, expected: int) -> bytes:
     return json.dumps({"place": str(place), "expected": expected}).encode()
 
 
-def test_concurrent_invocations_have_an_environment_each_and_later_ones_reuse_them(
-    function: Function, place: Path
-) -> None:
+def test_concurrent_invocations_have_an_environment_each_and_later_ones_reuse_them(function: Function, place: Path) -> None:
     with ThreadPoolExecutor() as threads, ExecutionEnvironments(function(MEETING), limit=3) as environments:
         first = list(threads.map(environments.invoke, [meeting(place, 3)] * 3))
         processes = {answer(invocation) for invocation in first}

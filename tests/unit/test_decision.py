@@ -23,9 +23,7 @@ ACCOUNT = "111122223333"
 OTHER_ACCOUNT = "444455556666"
 ROOT = f"arn:aws:iam::{ACCOUNT}:root"
 
-MFA_ON = AccountSummary(
-    mfa_enabled=True, password_present=True, access_keys_present=False, signing_certificates_present=False
-)
+MFA_ON = AccountSummary(mfa_enabled=True, password_present=True, access_keys_present=False, signing_certificates_present=False)
 MFA_OFF = replace(MFA_ON, mfa_enabled=False)
 NO_CREDENTIALS = replace(MFA_OFF, password_present=False)
 NO_CREDENTIALS_MFA_ON = replace(MFA_ON, password_present=False)
@@ -49,9 +47,7 @@ def facts(summary: AccountSummary | None, *devices: VirtualMfaDevice, partition:
 @pytest.mark.parametrize("partition", ["aws-us-gov", "aws-cn"])
 def test_scenario_1_partition_without_such_a_root_user_is_not_applicable(partition: str) -> None:
     decision = decide(Facts(partition, ACCOUNT), Parameters())
-    assert decision == Decision(
-        Verdict.NOT_APPLICABLE, f"The root user is not evaluated in this partition ({partition})."
-    )
+    assert decision == Decision(Verdict.NOT_APPLICABLE, f"The root user is not evaluated in this partition ({partition}).")
 
 
 def test_scenario_1_decides_before_any_other() -> None:
@@ -178,9 +174,7 @@ def test_scenario_2_device_of_root(owned: VirtualMfaDevice) -> None:
             device("root-account-mfa-device", user_arn=f"arn:aws:iam::{ACCOUNT}:user/alejandra"),
             id="an IAM user's device of root's old name",
         ),
-        pytest.param(
-            device("root-account-mfa-device", user_arn=None, enabled=False), id="left behind by an abandoned set-up"
-        ),
+        pytest.param(device("root-account-mfa-device", user_arn=None, enabled=False), id="left behind by an abandoned set-up"),
         pytest.param(device("phone", user_arn=None), id="without user, another name"),
         pytest.param(device("x/root-account-mfa-device", user_arn=None), id="without user, root's old name in a path"),
         pytest.param(device("my-root-account-mfa-device", user_arn=None), id="without user, root's old name as an end"),
@@ -243,9 +237,7 @@ KINDS = ("password_present", "access_keys_present", "signing_certificates_presen
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("present", [True, None], ids=["present", "missing from the summary"])
 @pytest.mark.parametrize("no_credentials", [NO_CREDENTIALS, NO_CREDENTIALS_MFA_ON], ids=["MFA off", "MFA on"])
-def test_scenario_3_needs_each_kind_to_be_known_absent(
-    kind: str, present: bool | None, no_credentials: AccountSummary
-) -> None:
+def test_scenario_3_needs_each_kind_to_be_known_absent(kind: str, present: bool | None, no_credentials: AccountSummary) -> None:
     summary = replace(no_credentials, **{kind: present})
     decision = decide(facts(summary), Parameters(no_root_credentials=Verdict.COMPLIANT))
     assert decision.verdict is Verdict.NON_COMPLIANT
@@ -255,7 +247,7 @@ def test_scenario_3_needs_each_kind_to_be_known_absent(
 # Scenario 4: fewer than the minimum
 
 
-@pytest.mark.parametrize(("found", "minimum"), itertools.combinations(range(1, 9), 2))
+@pytest.mark.parametrize(("found", "minimum"), list(itertools.combinations(range(1, 9), 2)))
 def test_scenario_4_fewer_than_the_minimum_is_non_compliant(found: int, minimum: int) -> None:
     parameters = Parameters(minimum_virtual_mfa_devices=minimum)
     decision = decide(facts(MFA_ON, *root_devices(found)), parameters)

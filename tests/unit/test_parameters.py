@@ -34,9 +34,7 @@ def test_all_parameters_at_once() -> None:
             "ExecutionRoleName": "root-virtual-mfa-evaluation",
         }
     )
-    assert parsed == RuleParameters(
-        Parameters(2, Verdict.COMPLIANT, Verdict.NOT_APPLICABLE), "root-virtual-mfa-evaluation"
-    )
+    assert parsed == RuleParameters(Parameters(2, Verdict.COMPLIANT, Verdict.NOT_APPLICABLE), "root-virtual-mfa-evaluation")
 
 
 @pytest.mark.parametrize("count", range(1, 9))

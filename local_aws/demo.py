@@ -7,7 +7,7 @@ import argparse
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, LocalAwsProcess, describe
-from local_aws.deployment import RULE_NAME, STACK_NAME, DeploymentError, deploy, session
+from local_aws.deployment import RULE_NAME, STACK_NAME, DeploymentError, boto3_client, deploy
 
 if TYPE_CHECKING:
     from mypy_boto3_config import ConfigServiceClient
@@ -88,7 +88,7 @@ class Demo:
             for done in as_completed(deployments):
                 done.result()
                 self._console.print(f"  {deployments[done]} {self._names[deployments[done]]}: deployed")
-        cloudformation = session(self._client, FAILING).client("cloudformation", endpoint_url=self._client.endpoint_url)
+        cloudformation = boto3_client(self._client, "cloudformation", FAILING)
         resources = cloudformation.describe_stack_resources(StackName=STACK_NAME)["StackResources"]
         kinds = sorted({resource["ResourceType"].removeprefix("AWS::") for resource in resources})
         self._console.print(f"  {len(resources)} resources each: {', '.join(kinds)}")
@@ -146,10 +146,11 @@ class Demo:
         return dict(results["EvaluationResults"][0]) if results["EvaluationResults"] else {}
 
     def _config(self, account_id: str) -> "ConfigServiceClient":
-        return session(self._client, account_id).client("config", endpoint_url=self._client.endpoint_url)
+        config: ConfigServiceClient = boto3_client(self._client, "config", account_id)
+        return config
 
     @staticmethod
-    def _wait(condition: Any, what: str) -> None:  # noqa: ANN401
+    def _wait(condition: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + EVALUATION_SECONDS
         while not condition():
             if time.monotonic() > deadline:

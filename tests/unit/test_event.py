@@ -1,0 +1,396 @@
+"""Scenario 8 of the rule's header: which events are accepted, and what is said about the others."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from root_virtual_mfa_enabled.errors import InvalidEventError
+from root_virtual_mfa_enabled.event import ScheduledNotification
+
+LoadEvent = Callable[[str], dict[str, Any]]
+
+OWN = "scheduled-own-account"
+MEMBER = "scheduled-member-account"
+MISSING = object()
+
+
+def nested(depth: int) -> list[Any]:
+    deep: list[Any] = []
+    for _ in range(depth):
+        deep = [deep]
+    return deep
+
+
+def changed(event: dict[str, Any], field: str, value: object) -> dict[str, Any]:
+    """Copy `event` with another value of `field`, or without it; of a field within invokingEvent, too."""
+    outer, _, inner = field.partition(".")
+    if inner:
+        value = json.dumps(changed(json.loads(event[outer]), inner, value))
+    return {name: old for name, old in event.items() if name != outer} | ({} if value is MISSING else {outer: value})
+
+
+def refusal(event: object) -> str:
+    with pytest.raises(InvalidEventError) as caught:
+        ScheduledNotification.from_event(event)
+    return str(caught.value)
+
+
+# What is accepted
+
+
+def test_scheduled_notification_of_the_own_account(load_event: LoadEvent) -> None:
+    assert ScheduledNotification.from_event(load_event(OWN)) == ScheduledNotification(
+        account_id="111122223333",
+        partition="aws",
+        region="us-east-1",
+        result_token="example-result-token-of-the-own-account",  # noqa: S106 - made up
+        ordering_timestamp="2026-01-15T06:00:00.373Z",
+        rule_parameters={
+            "minimumVirtualMfaDevices": "1",
+            "nonVirtualMfa": "NON_COMPLIANT",
+            "noRootCredentials": "COMPLIANT",
+        },
+    )
+
+
+def test_scheduled_notification_of_a_member_account(load_event: LoadEvent) -> None:
+    notification = ScheduledNotification.from_event(load_event(MEMBER))
+    assert notification.account_id == "444455556666"
+    assert notification.ordering_timestamp == "2026-01-15T06:03:12.918Z"
+    assert notification.rule_parameters["ExecutionRoleName"] == "root-virtual-mfa-evaluation"
+
+
+@pytest.mark.parametrize(
+    ("partition", "region"),
+    [
+        ("aws", "us-east-1"),
+        ("aws", "ap-southeast-5"),
+        ("aws-us-gov", "us-gov-west-1"),
+        ("aws-cn", "cn-northwest-1"),
+        ("aws-iso-b", "us-isob-east-1"),
+        ("aws-eusc", "eusc-de-east-1"),
+    ],
+)
+def test_partition_and_region_come_from_the_rule(load_event: LoadEvent, partition: str, region: str) -> None:
+    arn = f"arn:{partition}:config:{region}:111122223333:config-rule/config-rule-a1b2c3"
+    notification = ScheduledNotification.from_event(changed(load_event(OWN), "configRuleArn", arn))
+    assert (notification.partition, notification.region) == (partition, region)
+
+
+@pytest.mark.parametrize(
+    ("rule_parameters", "parsed"),
+    [
+        pytest.param(MISSING, {}, id="absent"),
+        pytest.param("{}", {}, id="none in it"),
+        pytest.param('{"nonVirtualMfa":""}', {"nonVirtualMfa": ""}, id="empty value, for parameters.py to judge"),
+    ],
+)
+def test_rule_parameters(load_event: LoadEvent, rule_parameters: object, parsed: dict[str, str]) -> None:
+    event = changed(load_event(OWN), "ruleParameters", rule_parameters)
+    assert ScheduledNotification.from_event(event).rule_parameters == parsed
+
+
+@pytest.mark.parametrize("time", ["2026-01-15T06:00:00Z", "2026-01-15T06:00:00.373+00:00", "2026-01-15T07:00:00+01:00"])
+def test_ordering_timestamp_is_kept_as_it_was_written(load_event: LoadEvent, time: str) -> None:
+    event = changed(load_event(OWN), "invokingEvent.notificationCreationTime", time)
+    assert ScheduledNotification.from_event(event).ordering_timestamp == time
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "version",
+        "eventLeftScope",
+        "executionRoleArn",
+        "configRuleName",
+        "configRuleId",
+        "invokingEvent.recordVersion",
+    ],
+)
+@pytest.mark.parametrize("value", [MISSING, None, ["?"], "another"], ids=["missing", "null", "list", "other"])
+def test_field_that_nothing_depends_on(load_event: LoadEvent, field: str, value: object) -> None:
+    event = load_event(OWN)
+    assert ScheduledNotification.from_event(changed(event, field, value)) == ScheduledNotification.from_event(event)
+
+
+# What is refused
+
+REQUIRED = (
+    "invokingEvent",
+    "invokingEvent.messageType",
+    "invokingEvent.awsAccountId",
+    "invokingEvent.notificationCreationTime",
+    "accountId",
+    "configRuleArn",
+    "resultToken",
+)
+
+
+@pytest.mark.parametrize("field", REQUIRED)
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(MISSING, id="missing"),
+        pytest.param(None, id="null"),
+        pytest.param("", id="empty"),
+        pytest.param(True, id="boolean"),
+        pytest.param(111122223333, id="number"),
+        pytest.param([], id="empty list"),
+        pytest.param(["ScheduledNotification"], id="list"),
+        pytest.param({}, id="empty object"),
+        pytest.param({"S": "111122223333"}, id="object"),
+        pytest.param(nested(50), id="nested"),
+    ],
+)
+def test_scenario_8_required_field(load_event: LoadEvent, field: str, value: object) -> None:
+    message = refusal(changed(load_event(OWN), field, value))
+    assert message.startswith(f"Invalid event: {field} is ")
+    assert "; allowed is " in message
+    assert message.endswith(" Nothing was evaluated.")
+    assert ("is missing" in message) == (value is MISSING or value is None)
+
+
+ACCOUNT_ID = "an account id of 12 digits"
+RULE_ARN = "the ARN of a Config rule"
+JSON_OBJECT = "a JSON object"
+SCHEDULED = "ScheduledNotification, since the rule is periodic"
+TIME = "a time in ISO 8601"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        pytest.param("invokingEvent", "not json", JSON_OBJECT, id="invokingEvent-text"),
+        pytest.param("invokingEvent", '{"messageType":', JSON_OBJECT, id="invokingEvent-cut off"),
+        pytest.param("invokingEvent", "{} {}", JSON_OBJECT, id="invokingEvent-two objects"),
+        pytest.param("invokingEvent", "[]", JSON_OBJECT, id="invokingEvent-list"),
+        pytest.param("invokingEvent", "null", JSON_OBJECT, id="invokingEvent-null within"),
+        pytest.param("invokingEvent", '"{}"', JSON_OBJECT, id="invokingEvent-encoded twice"),
+        pytest.param("invokingEvent", "[" * 100_000, JSON_OBJECT, id="invokingEvent-nested without end"),
+        pytest.param("invokingEvent", "9" * 5000, JSON_OBJECT, id="invokingEvent-number of 5000 digits"),
+        pytest.param("invokingEvent.messageType", "scheduledNotification", SCHEDULED, id="messageType-case"),
+        pytest.param("invokingEvent.messageType", "ScheduledNotification ", SCHEDULED, id="messageType-white space"),
+        pytest.param(
+            "invokingEvent.messageType",
+            "ConfigurationItemChangeNotification",
+            SCHEDULED,
+            id="messageType-change-triggered",
+        ),
+        pytest.param(
+            "invokingEvent.awsAccountId", "444455556666", "accountId (111122223333)", id="awsAccountId-another account"
+        ),
+        pytest.param("invokingEvent.notificationCreationTime", "yesterday", TIME, id="notificationCreationTime-word"),
+        pytest.param("invokingEvent.notificationCreationTime", "1768456800", TIME, id="notificationCreationTime-epoch"),
+        pytest.param(
+            "invokingEvent.notificationCreationTime", "2026-13-15T06:00:00Z", TIME, id="notificationCreationTime-month"
+        ),
+        pytest.param(
+            "invokingEvent.notificationCreationTime",
+            "2026-01-15T06:00:00.373",
+            "a time in ISO 8601 with its zone",
+            id="notificationCreationTime-without zone",
+        ),
+        pytest.param("accountId", "11112222333", ACCOUNT_ID, id="accountId-eleven digits"),
+        pytest.param("accountId", "1111222233334", ACCOUNT_ID, id="accountId-thirteen digits"),
+        pytest.param("accountId", "1111-2222-3333", ACCOUNT_ID, id="accountId-hyphens"),
+        pytest.param("accountId", "111122223333\n", ACCOUNT_ID, id="accountId-line break"),
+        pytest.param("accountId", "\u0661" * 12, ACCOUNT_ID, id="accountId-Arabic digits"),
+        pytest.param("configRuleArn", "config-rule-a1b2c3", RULE_ARN, id="configRuleArn-id"),
+        pytest.param(
+            "configRuleArn", "arn:aws:config:us-east-1:111122223333:config-rule/", RULE_ARN, id="configRuleArn-no id"
+        ),
+        pytest.param(
+            "configRuleArn", "arn:aws:config::111122223333:config-rule/x", RULE_ARN, id="configRuleArn-no Region"
+        ),
+        pytest.param(
+            "configRuleArn", "arn:aws:config:-:111122223333:config-rule/x", RULE_ARN, id="configRuleArn-hyphen as Region"
+        ),
+        pytest.param(
+            "configRuleArn",
+            f"arn:aws:config:{'a' * 64}:111122223333:config-rule/x",
+            RULE_ARN,
+            id="configRuleArn-Region too long for a host name",
+        ),
+        pytest.param(
+            "configRuleArn",
+            "arn:aws:config:us-east-1.example.com/:111122223333:config-rule/x",
+            RULE_ARN,
+            id="configRuleArn-host name as Region",
+        ),
+        pytest.param(
+            "configRuleArn", "arn:gcp:config:us-east-1:111122223333:config-rule/x", RULE_ARN, id="configRuleArn-partition"
+        ),
+        pytest.param(
+            "configRuleArn", "arn:aws:iam:us-east-1:111122223333:config-rule/x", RULE_ARN, id="configRuleArn-service"
+        ),
+        pytest.param(
+            "configRuleArn",
+            "arn:aws:config:us-east-1:444455556666:config-rule/config-rule-a1b2c3",
+            "an ARN in the account of accountId (111122223333)",
+            id="configRuleArn-another account",
+        ),
+        pytest.param("ruleParameters", None, "a string that is not empty", id="ruleParameters-null"),
+        pytest.param("ruleParameters", "", "a string that is not empty", id="ruleParameters-empty"),
+        pytest.param(
+            "ruleParameters", {"nonVirtualMfa": "COMPLIANT"}, "a string that is not empty", id="ruleParameters-object"
+        ),
+        pytest.param("ruleParameters", "null", JSON_OBJECT, id="ruleParameters-null within"),
+        pytest.param("ruleParameters", '["nonVirtualMfa"]', JSON_OBJECT, id="ruleParameters-list"),
+        pytest.param("ruleParameters", "nonVirtualMfa=COMPLIANT", JSON_OBJECT, id="ruleParameters-text"),
+        pytest.param("ruleParameters", "{" * 100_000, JSON_OBJECT, id="ruleParameters-nested without end"),
+        pytest.param("ruleParameters.minimumVirtualMfaDevices", 1, "a string", id="ruleParameters-number"),
+        pytest.param("ruleParameters.nonVirtualMfa", None, "a string", id="ruleParameters-null as value"),
+        pytest.param("ruleParameters.noRootCredentials", ["COMPLIANT"], "a string", id="ruleParameters-list as value"),
+        pytest.param("ruleParameters.ExecutionRoleName", {}, "a string", id="ruleParameters-object as value"),
+    ],
+)
+def test_scenario_8_value_that_is_not_allowed(load_event: LoadEvent, field: str, value: object, allowed: str) -> None:
+    message = refusal(changed(load_event(OWN), field, value))
+    assert message.startswith(f"Invalid event: {field} is ")
+    assert message.endswith(f"; allowed is {allowed}. Nothing was evaluated.")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(None, id="null"),
+        pytest.param([], id="empty list"),
+        pytest.param("{}", id="text"),
+        pytest.param(1, id="number"),
+        pytest.param(False, id="boolean"),
+        pytest.param(nested(50), id="nested"),
+    ],
+)
+def test_scenario_8_whole_event(event: object) -> None:
+    message = refusal(event)
+    assert message.startswith("Invalid event: The event itself is ")
+    assert message.endswith("; allowed is a JSON object. Nothing was evaluated.")
+
+
+def test_scenario_8_empty_event() -> None:
+    assert refusal({}).startswith("Invalid event: invokingEvent is missing;")
+
+
+@pytest.mark.parametrize("field", ["accountId", "configRuleArn", "invokingEvent", "resultToken", "ruleParameters"])
+def test_scenario_8_a_value_nested_too_deep_to_be_shown(load_event: LoadEvent, field: str) -> None:
+    assert refusal(changed(load_event(OWN), field, nested(50_000))).startswith(f"Invalid event: {field} is ")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "shown"),
+    [
+        pytest.param("accountId", "12345", "'12345'", id="value in full"),
+        pytest.param("accountId", "x" * 200, f"'{'x' * 99}…", id="cut after 100 characters"),
+        pytest.param("invokingEvent.messageType", "\u001b[31m", r"'\x1b[31m'", id="escaped"),
+    ],
+)
+def test_message_shows_the_value(load_event: LoadEvent, field: str, value: str, shown: str) -> None:
+    assert f"{field} is {shown}; allowed is " in refusal(changed(load_event(OWN), field, value))
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        ("refused-configuration-change", "invokingEvent.messageType is 'ConfigurationItemChangeNotification'"),
+        ("refused-oversized", "invokingEvent.messageType is 'OversizedConfigurationItemChangeNotification'"),
+        ("refused-malformed", """invokingEvent is '{"awsAccountId":"111122223333","""),
+    ],
+)
+def test_scenario_8_real_payloads(load_event: LoadEvent, event: str, said: str) -> None:
+    assert said in refusal(load_event(event))
+
+
+# The result token is a secret
+
+TOKEN = "example-token"  # noqa: S105 - made up
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        pytest.param([TOKEN], id="list"),
+        pytest.param({"token": TOKEN}, id="object"),
+        pytest.param({TOKEN: 1}, id="name in an object"),
+    ],
+)
+def test_result_token_of_a_wrong_type_is_not_shown(load_event: LoadEvent, wrapped: object) -> None:
+    message = refusal(changed(load_event(OWN), "resultToken", wrapped))
+    assert message.startswith("Invalid event: resultToken is ")
+    assert TOKEN not in message
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param([{"resultToken": TOKEN}], id="event in a list"),
+        pytest.param(json.dumps({"resultToken": TOKEN}), id="event encoded twice"),
+    ],
+)
+def test_result_token_of_an_event_that_is_no_object_is_not_shown(event: object) -> None:
+    assert TOKEN not in refusal(event)
+
+
+@pytest.mark.parametrize("field", [field for field in REQUIRED if field != "resultToken"])
+def test_result_token_is_not_shown_beside_another_mistake(load_event: LoadEvent, field: str) -> None:
+    event = changed(load_event(OWN), "resultToken", TOKEN)
+    assert TOKEN not in refusal(changed(event, field, MISSING))
+
+
+# What holds for any event
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+    max_leaves=8,
+)
+invoking_events = st.fixed_dictionaries(
+    {},
+    optional={
+        "messageType": st.just("ScheduledNotification") | json_values,
+        "awsAccountId": st.just("111122223333") | json_values,
+        "notificationCreationTime": st.just("2026-01-15T06:00:00.373Z") | json_values,
+    },
+)
+RULE = "arn:aws:config:us-east-1:111122223333:config-rule/config-rule-a1b2c3"
+nearly_events = st.fixed_dictionaries(
+    {},
+    optional={
+        "invokingEvent": invoking_events.map(json.dumps) | json_values.map(json.dumps) | json_values,
+        "accountId": st.just("111122223333") | json_values,
+        "configRuleArn": st.just(RULE) | st.from_regex(r"arn:aws[a-z-]*:config:[a-z0-9-]*:[0-9]*:.*") | json_values,
+        "resultToken": st.just(TOKEN) | st.just([TOKEN]),
+        "ruleParameters": st.just('{"nonVirtualMfa":"COMPLIANT"}') | json_values.map(json.dumps) | json_values,
+    },
+)
+
+
+@given(event=json_values | nearly_events)
+def test_scenario_8_any_event_is_accepted_or_refused_and_nothing_else(event: object) -> None:
+    try:
+        notification = ScheduledNotification.from_event(event)
+    except InvalidEventError as error:
+        assert TOKEN not in str(error)  # noqa: PT017 - most events are refused, but one may be accepted
+    else:
+        assert (notification.account_id, notification.result_token) == ("111122223333", TOKEN)
+
+
+@given(data=st.data(), field=st.sampled_from(REQUIRED))
+def test_scenario_8_one_arbitrary_field_is_named(data: st.DataObject, field: str) -> None:
+    event = {
+        "invokingEvent": json.dumps(
+            {
+                "messageType": "ScheduledNotification",
+                "awsAccountId": "111122223333",
+                "notificationCreationTime": "2026-01-15T06:00:00.373Z",
+            }
+        ),
+        "accountId": "111122223333",
+        "configRuleArn": RULE,
+        "resultToken": TOKEN,
+    }
+    value = data.draw(json_values.filter(lambda drawn: not isinstance(drawn, str)))
+    assert refusal(changed(event, field, value)).startswith(f"Invalid event: {field} is ")
