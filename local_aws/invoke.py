@@ -66,7 +66,7 @@ def _prepare(local_aws: LocalAwsClient, event: object) -> None:
     if not _has_stack(local_aws, CENTRAL_ACCOUNT_ID, STACK_NAME):
         print(f"sam deploy to account {CENTRAL_ACCOUNT_ID} of the local AWS …", flush=True)
         deploy(local_aws, CENTRAL_ACCOUNT_ID)
-    account_id = event.get("accountId") if isinstance(event, dict) else None
+    account_id = str(event.get("accountId")) if isinstance(event, dict) else ""
     is_member = account_id in local_aws.accounts() and account_id != CENTRAL_ACCOUNT_ID
     if is_member and not _has_stack(local_aws, account_id, ACCOUNT_STACK_NAME):
         print(f"account.yaml to account {account_id} …", flush=True)

@@ -13,7 +13,10 @@ from typing import Any
 from root_virtual_mfa_enabled.errors import InvalidEventError
 
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
-_RULE_ARN = re.compile(r"arn:(?P<partition>aws[a-z-]*):config:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):config-rule/.+")
+_RULE_ARN = re.compile(
+    # The Region becomes part of host names, so it has to look like one: us-east-1, us-gov-west-1, eusc-de-east-1.
+    r"arn:(?P<partition>aws[a-z-]*):config:(?P<region>[a-z]{2,8}(-[a-z]{2,12}){1,2}-\d{1,2}):(?P<account>\d{12}):config-rule/.+"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class ScheduledNotification:
 
         Raises InvalidEventError, which names the field and says what is allowed.
         """
-        fields = _object("The event itself", event)
+        fields = _object("The event itself", event, secret=True)
         invoking = _object("invokingEvent", _json("invokingEvent", _text("invokingEvent", fields.get("invokingEvent"))))
         message_type = invoking.get("messageType")
         if message_type != "ScheduledNotification":
@@ -59,13 +62,11 @@ class ScheduledNotification:
             region=arn["region"],
             result_token=_text("resultToken", fields.get("resultToken"), secret=True),
             ordering_timestamp=_timestamp(invoking.get("notificationCreationTime")),
-            rule_parameters=_rule_parameters(fields.get("ruleParameters")),
+            rule_parameters=_rule_parameters(fields["ruleParameters"]) if "ruleParameters" in fields else {},
         )
 
 
 def _rule_parameters(value: object) -> Mapping[str, str]:
-    if value is None:
-        return {}
     parameters = _object("ruleParameters", _json("ruleParameters", _text("ruleParameters", value)))
     for name, parameter in parameters.items():
         _text(f"ruleParameters.{name}", parameter, may_be_empty=True)
@@ -86,8 +87,7 @@ def _timestamp(value: object) -> str:
 
 def _text(field: str, value: object, *, secret: bool = False, may_be_empty: bool = False) -> str:
     if not isinstance(value, str) or not (value or may_be_empty):
-        shown = f"a {type(value).__name__}" if secret and value else value
-        raise _refused(field, shown, "a string" if may_be_empty else "a string that is not empty")
+        raise _refused(field, value, "a string" if may_be_empty else "a string that is not empty", secret=secret)
     return value
 
 
@@ -99,13 +99,19 @@ def _json(field: str, text: str) -> object:
     return parsed
 
 
-def _object(field: str, value: object) -> dict[str, Any]:
+def _object(field: str, value: object, *, secret: bool = False) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _refused(field, value, "a JSON object")
+        raise _refused(field, value, "a JSON object", secret=secret)
     return value
 
 
-def _refused(field: str, value: object, allowed: str) -> InvalidEventError:
-    found = "missing" if value is None else repr(value)
+def _refused(field: str, value: object, allowed: str, *, secret: bool = False) -> InvalidEventError:
+    if value is None:
+        found = "missing or null"
+    elif isinstance(value, str | int | float) and not (secret and value):
+        found = repr(value)
+    else:
+        # Not what is in it: that may be secret, or nested too deep for repr.
+        found = f"of type {type(value).__name__}"
     shown = found if len(found) <= 100 else f"{found[:100]}…"  # noqa: PLR2004 - enough to recognise a value by
     return InvalidEventError(f"Invalid event: {field} is {shown}; allowed is {allowed}. Nothing was evaluated.")

@@ -35,7 +35,7 @@ def imports_of(module: str, source: Path) -> set[str]:
 
 
 def outside(module: str) -> set[str]:
-    """What `module` imports from outside the package, itself or through modules of the package."""
+    """Find what `module` imports from outside the package, itself or through modules of the package."""
     seen: set[str] = set()
     waiting = {module}
     found: set[str] = set()
@@ -69,7 +69,7 @@ def test_impure_imports_would_be_seen(module: str, reached: str) -> None:
 
 
 def loaded_by(module: str) -> set[str]:
-    """The modules that Python loads for `module`, in an interpreter that has loaded nothing else."""
+    """List the modules that Python loads for `module`, in an interpreter that has loaded nothing else."""
     code = f"""
 import sys, json
 before = set(sys.modules)

@@ -3,6 +3,7 @@
 import itertools
 import re
 from dataclasses import replace
+from typing import TypeAlias
 
 import pytest
 from hypothesis import assume, given
@@ -18,6 +19,9 @@ from root_virtual_mfa_enabled.decision import (
     VirtualMfaDevice,
     decide,
 )
+
+Presence: TypeAlias = bool | None
+"""Whether the summary says that a kind of credential is there; None where it says nothing."""
 
 ACCOUNT = "111122223333"
 OTHER_ACCOUNT = "444455556666"
@@ -79,9 +83,7 @@ def test_scenario_2_at_least_the_minimum_is_compliant(minimum: int) -> None:
 @pytest.mark.parametrize(
     ("devices", "access_keys", "annotation"),
     [
-        pytest.param(
-            [device("phone")], False, "The root user has 1 virtual MFA device (phone).", id="one device"
-        ),
+        pytest.param([device("phone")], False, "The root user has 1 virtual MFA device (phone).", id="one device"),
         pytest.param(
             [device("tablet"), device("phone")],
             False,
@@ -94,8 +96,7 @@ def test_scenario_2_at_least_the_minimum_is_compliant(minimum: int) -> None:
         pytest.param(
             [device("phone")],
             True,
-            "The root user has 1 virtual MFA device (phone); root also has access keys, which bypass the MFA of the "
-            "console.",
+            "The root user has 1 virtual MFA device (phone); root also has access keys, which bypass the MFA of the console.",
             id="access keys",
         ),
         pytest.param(
@@ -104,13 +105,11 @@ def test_scenario_2_at_least_the_minimum_is_compliant(minimum: int) -> None:
             f"The root user has 2 virtual MFA devices ({'a' * 120} and 1 more).",
             id="not all names fit",
         ),
-        pytest.param(
-            [device("a" * 226)], False, "The root user has 1 virtual MFA device.", id="no name fits"
-        ),
+        pytest.param([device("a" * 226)], False, "The root user has 1 virtual MFA device.", id="no name fits"),
         pytest.param([device("")], False, "The root user has 1 virtual MFA device.", id="empty name"),
     ],
-)  # fmt: skip
-def test_scenario_2_annotation(devices: list[VirtualMfaDevice], access_keys: bool | None, annotation: str) -> None:
+)
+def test_scenario_2_annotation(devices: list[VirtualMfaDevice], access_keys: Presence, annotation: str) -> None:
     summary = replace(MFA_ON, access_keys_present=access_keys)
     assert decide(facts(summary, *devices), Parameters()) == Decision(Verdict.COMPLIANT, annotation)
 
@@ -197,26 +196,29 @@ def test_root_is_the_root_of_the_evaluated_account_and_partition(partition: str)
 
 # Scenario 3: no root credentials
 
+NO_CREDENTIALS_FOUND = "The root user has no credentials (no password, access key or signing certificate)"
+RECOVERY = "a password recovery by e-mail would bring a password back without MFA"
+
 
 @pytest.mark.parametrize("summary", [NO_CREDENTIALS, NO_CREDENTIALS_MFA_ON], ids=["MFA off", "MFA on"])
 @pytest.mark.parametrize(
     ("no_root_credentials", "annotation"),
     [
-        (
+        pytest.param(
             Verdict.COMPLIANT,
-            "The root user has no credentials (no password, access key or signing certificate); "
-            "a password recovery by e-mail would bring a password back without MFA.",
+            f"{NO_CREDENTIALS_FOUND}; {RECOVERY}.",
+            id="COMPLIANT",
         ),
-        (
+        pytest.param(
             Verdict.NOT_APPLICABLE,
-            "The root user has no credentials (no password, access key or signing certificate), and noRootCredentials is "
-            "NOT_APPLICABLE; a password recovery by e-mail would bring a password back without MFA.",
+            f"{NO_CREDENTIALS_FOUND}, and noRootCredentials is NOT_APPLICABLE; {RECOVERY}.",
+            id="NOT_APPLICABLE",
         ),
-        (
+        pytest.param(
             Verdict.NON_COMPLIANT,
-            "The root user has no credentials (no password, access key or signing certificate), and noRootCredentials is "
-            "NON_COMPLIANT: a password recovery by e-mail would bring a password back without MFA, so recover it and "
-            "assign a virtual MFA device.",
+            f"{NO_CREDENTIALS_FOUND}, and noRootCredentials is NON_COMPLIANT: {RECOVERY}, "
+            "so recover it and assign a virtual MFA device.",
+            id="NON_COMPLIANT",
         ),
     ],
 )
@@ -237,8 +239,8 @@ KINDS = ("password_present", "access_keys_present", "signing_certificates_presen
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("present", [True, None], ids=["present", "missing from the summary"])
 @pytest.mark.parametrize("no_credentials", [NO_CREDENTIALS, NO_CREDENTIALS_MFA_ON], ids=["MFA off", "MFA on"])
-def test_scenario_3_needs_each_kind_to_be_known_absent(kind: str, present: bool | None, no_credentials: AccountSummary) -> None:
-    summary = replace(no_credentials, **{kind: present})
+def test_scenario_3_needs_each_kind_to_be_known_absent(kind: str, present: Presence, no_credentials: AccountSummary) -> None:
+    summary = replace(no_credentials, **{kind: present})  # type: ignore[arg-type] # the names are of bool | None
     decision = decide(facts(summary), Parameters(no_root_credentials=Verdict.COMPLIANT))
     assert decision.verdict is Verdict.NON_COMPLIANT
     assert "no credentials" not in decision.annotation
@@ -284,7 +286,7 @@ def test_scenario_5_only_another_kind_of_mfa_is_non_compliant_by_default(minimum
         pytest.param(True, "; root also has access keys, which bypass the MFA of the console.", id="access keys"),
     ],
 )
-def test_scenario_5_is_compliant_where_non_virtual_mfa_is(access_keys: bool | None, end: str) -> None:
+def test_scenario_5_is_compliant_where_non_virtual_mfa_is(access_keys: Presence, end: str) -> None:
     summary = replace(MFA_ON, access_keys_present=access_keys)
     decision = decide(facts(summary), Parameters(non_virtual_mfa=Verdict.COMPLIANT))
     assert decision == Decision(
@@ -313,7 +315,7 @@ def test_scenario_5_is_compliant_where_non_virtual_mfa_is(access_keys: bool | No
     ],
 )
 def test_scenario_6_no_mfa_is_non_compliant(
-    password: bool | None, access_keys: bool | None, certificates: bool | None, remaining: str | None
+    password: Presence, access_keys: Presence, certificates: Presence, remaining: str | None
 ) -> None:
     lenient = Parameters(non_virtual_mfa=Verdict.COMPLIANT, no_root_credentials=Verdict.COMPLIANT)
     decision = decide(facts(AccountSummary(False, password, access_keys, certificates)), lenient)  # noqa: FBT003 - one column each

@@ -151,7 +151,7 @@ def test_scenario_8_required_field(load_event: LoadEvent, field: str, value: obj
     assert message.startswith(f"Invalid event: {field} is ")
     assert "; allowed is " in message
     assert message.endswith(" Nothing was evaluated.")
-    assert ("is missing" in message) == (value is MISSING or value is None)
+    assert ("is missing or null;" in message) == (value is MISSING or value is None)
 
 
 ACCOUNT_ID = "an account id of 12 digits"
@@ -200,12 +200,8 @@ TIME = "a time in ISO 8601"
         pytest.param("accountId", "111122223333\n", ACCOUNT_ID, id="accountId-line break"),
         pytest.param("accountId", "\u0661" * 12, ACCOUNT_ID, id="accountId-Arabic digits"),
         pytest.param("configRuleArn", "config-rule-a1b2c3", RULE_ARN, id="configRuleArn-id"),
-        pytest.param(
-            "configRuleArn", "arn:aws:config:us-east-1:111122223333:config-rule/", RULE_ARN, id="configRuleArn-no id"
-        ),
-        pytest.param(
-            "configRuleArn", "arn:aws:config::111122223333:config-rule/x", RULE_ARN, id="configRuleArn-no Region"
-        ),
+        pytest.param("configRuleArn", "arn:aws:config:us-east-1:111122223333:config-rule/", RULE_ARN, id="configRuleArn-no id"),
+        pytest.param("configRuleArn", "arn:aws:config::111122223333:config-rule/x", RULE_ARN, id="configRuleArn-no Region"),
         pytest.param(
             "configRuleArn", "arn:aws:config:-:111122223333:config-rule/x", RULE_ARN, id="configRuleArn-hyphen as Region"
         ),
@@ -224,9 +220,7 @@ TIME = "a time in ISO 8601"
         pytest.param(
             "configRuleArn", "arn:gcp:config:us-east-1:111122223333:config-rule/x", RULE_ARN, id="configRuleArn-partition"
         ),
-        pytest.param(
-            "configRuleArn", "arn:aws:iam:us-east-1:111122223333:config-rule/x", RULE_ARN, id="configRuleArn-service"
-        ),
+        pytest.param("configRuleArn", "arn:aws:iam:us-east-1:111122223333:config-rule/x", RULE_ARN, id="configRuleArn-service"),
         pytest.param(
             "configRuleArn",
             "arn:aws:config:us-east-1:444455556666:config-rule/config-rule-a1b2c3",
@@ -272,7 +266,7 @@ def test_scenario_8_whole_event(event: object) -> None:
 
 
 def test_scenario_8_empty_event() -> None:
-    assert refusal({}).startswith("Invalid event: invokingEvent is missing;")
+    assert refusal({}).startswith("Invalid event: invokingEvent is missing or null;")
 
 
 @pytest.mark.parametrize("field", ["accountId", "configRuleArn", "invokingEvent", "resultToken", "ruleParameters"])

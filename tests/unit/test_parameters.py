@@ -148,5 +148,5 @@ def test_scenario_7_unknown_name(name: str) -> None:
 
 
 def test_scenario_7_a_good_parameter_excuses_no_bad_one() -> None:
-    with pytest.raises(InvalidParametersError, match="^Rule parameter noRootCredentials is 'maybe'"):
+    with pytest.raises(InvalidParametersError, match=r"^Rule parameter noRootCredentials is 'maybe'"):
         parse({"minimumVirtualMfaDevices": "1", "noRootCredentials": "maybe", "ExecutionRoleName": "evaluation"})
