@@ -90,8 +90,10 @@ $(ARTEFACT): $(ARTEFACT_SOURCES) $(DEV)
 	@echo "Building the artefact ..."
 	@$(SAM_BUILD) > .aws-sam/build.log 2>&1 || { cat .aws-sam/build.log >&2; exit 1; }
 
-deploy: $(ARTEFACT) ## Deploy to the account of your AWS credentials, after showing the change set
-	$(BIN)/sam deploy $(ARGS)
+# For example: make deploy CONFIG_ENV=organization ARGS="--parameter-overrides OrganizationId=o-... "
+CONFIG_ENV ?= default
+deploy: $(ARTEFACT) ## Deploy to the account of your AWS credentials, after showing the change set (CONFIG_ENV=organization)
+	$(BIN)/sam deploy --config-env $(CONFIG_ENV) $(ARGS)
 
 # --- Checks ---
 

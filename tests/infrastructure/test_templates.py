@@ -56,7 +56,16 @@ def nodes(value: Any) -> Iterator[Any]:  # noqa: ANN401 - anything that YAML can
 
 def statements(name: str) -> list[dict[str, Any]]:
     policies = [node for node in nodes(template(name)["Resources"]) if isinstance(node, dict) and "Statement" in node]
-    return [statement for policy in policies for statement in policy["Statement"]]
+    return [present(statement) for policy in policies for statement in policy["Statement"]]
+
+
+def present(value: dict[str, Any]) -> Any:  # noqa: ANN401 - anything that YAML can hold
+    """Take what is there where the condition holds of a value that may be left out."""
+    if value.keys() == {"Fn::If"}:
+        _, there, absent = value["Fn::If"]
+        assert absent == {"Ref": "AWS::NoValue"}
+        return there
+    return value
 
 
 def as_list(value: Any) -> list[Any]:  # noqa: ANN401 - IAM takes one or many
@@ -140,14 +149,14 @@ def test_an_evaluation_may_call_what_the_code_declares() -> None:
 
 def test_the_function_may_evaluate_write_its_log_and_keep_failed_events() -> None:
     role = template(APPLICATION)["Resources"]["FunctionRole"]["Properties"]
-    assert role["ManagedPolicyArns"] == [{"Fn::GetAtt": ["Account", "Outputs.EvaluationPolicyArn"]}]
-    allowed = [
-        action
-        for policy in role["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]
-        for action in as_list(statement["Action"])
-    ]
+    assert role["ManagedPolicyArns"]["Fn::If"][0] == "OneAccount"
+    assert present(role["ManagedPolicyArns"]) == [{"Fn::GetAtt": ["Account", "Outputs.EvaluationPolicyArn"]}]
+    [policy] = role["Policies"]
+    *always, assume = policy["PolicyDocument"]["Statement"]
+    allowed = [action for statement in always for action in as_list(statement["Action"])]
     assert sorted(allowed) == ["logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"]
+    assert assume["Fn::If"][0] == "Organization"
+    assert {present(assume)["Action"]} == clients.PERMISSIONS
 
 
 def test_the_evaluation_role_trusts_the_functions_role() -> None:
@@ -161,6 +170,7 @@ def test_the_evaluation_role_trusts_the_functions_role() -> None:
 
 def test_only_config_for_this_account_may_invoke_the_function() -> None:
     [permission] = resources(APPLICATION, "AWS::Lambda::Permission").values()
+    assert permission["Condition"] == "OneAccount"
     assert permission["Properties"]["Principal"] == "config.amazonaws.com"
     assert permission["Properties"]["SourceAccount"] == {"Ref": "AWS::AccountId"}
 
