@@ -31,7 +31,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo local-aws root-user invoke build deploy lint test lock clean
+.PHONY: help setup demo local-aws root-user invoke build deploy preflight report delete lint test bench lock clean
 
 help: ## List what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -95,6 +95,17 @@ CONFIG_ENV ?= default
 deploy: $(ARTEFACT) ## Deploy to the account of your AWS credentials, after showing the change set (CONFIG_ENV=organization)
 	$(BIN)/sam deploy --config-env $(CONFIG_ENV) $(ARGS)
 
+# --- Commands for the operator: each has ARGS="--help" ---
+
+preflight: $(DEV) ## Check what a deployment for the organization needs, with the command for what is missing
+	@$(BIN)/python -m organization.preflight $(ARGS)
+
+report: $(DEV) ## Report every account of the deployment (ARGS="--output report.html")
+	@$(BIN)/python -m organization.report $(ARGS)
+
+delete: $(DEV) ## Delete the deployment, after showing what goes and what stays
+	@$(BIN)/python -m organization.delete $(ARGS)
+
 # --- Checks ---
 
 lint: $(DEV) ## Check style, types and templates
@@ -108,6 +119,9 @@ lint: $(DEV) ## Check style, types and templates
 # The slow parts come last: pyproject.toml has the order.
 test: setup lint build ## Run all checks and all tests
 	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(DEV) $(LAMBDA_RUNTIME) $(ARTEFACT) ## Measure what the rule costs beside bare botocore and rdklib's sample (ARGS="--help")
+	@$(BIN)/python -m benchmark $(ARGS)
 
 clean: ## Remove what was built and cached (not .venvs)
 	rm -rf .aws-sam .cache .hypothesis

@@ -2,15 +2,17 @@
 
 import argparse
 import asyncio
-import errno
-import socket
 import sys
 from pathlib import Path
 
-from local_aws import accounts
-from local_aws.client import HOST, PROJECT, LocalAwsClient, LocalAwsError, describe
+import yaml
+
+from local_aws import accounts, organizations
+from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, describe, refuse_taken
+from local_aws.faults import KINDS
 
 DEFAULT_PORT = 4566
+_HIGHEST_PORT = 65535
 RUNTIME_PYTHON = PROJECT / ".venvs/lambda-runtime/bin/python"
 """The interpreter of the environment that has what Lambda's runtime has (`make setup`)."""
 
@@ -21,23 +23,35 @@ def main() -> int:
     try:
         if arguments.command == "serve":
             return _serve(arguments)
-        client = LocalAwsClient(arguments.port)
-        match arguments.command:
-            case "root-user":
-                has = client.change_root_user(arguments.account, arguments.change, arguments.device)
-                print("The root user now has: " + ", ".join(f"{name}: {value}" for name, value in has.items()))
-            case "fault":
-                client.add_fault(
-                    arguments.account, arguments.action, arguments.kind, times=arguments.times, seconds=arguments.seconds
-                )
-            case "clear-faults":
-                client.clear_faults()
-            case "advance-clock":
-                client.advance_clock(seconds=arguments.hours * 3600)
+        _steer(LocalAwsClient(arguments.port), arguments)
     except (LocalAwsError, accounts.AccountsError, OSError) as error:
         print(f"local-aws: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _steer(client: LocalAwsClient, arguments: argparse.Namespace) -> None:
+    match arguments.command:
+        case "root-user":
+            has = client.change_root_user(arguments.account, arguments.change, arguments.device)
+            print("The root user now has: " + ", ".join(f"{name}: {value}" for name, value in has.items()))
+        case "create-account":
+            root_user = accounts.mapping("--root-user", yaml.safe_load(arguments.root_user))
+            client.create_account(arguments.account, arguments.name, arguments.unit, root_user)
+        case "remove-account":
+            client.remove_account(arguments.account)
+        case "fault":
+            client.add_fault(
+                arguments.account, arguments.action, arguments.kind, times=arguments.times, seconds=arguments.seconds
+            )
+        case "clear-faults":
+            client.clear_faults()
+        case "empty-pages":
+            client.set_empty_pages(on=arguments.switch == "on")
+        case "withhold-source-org-id":
+            client.withhold_source_org_id(on=arguments.switch == "on")
+        case "advance-clock":
+            client.advance_clock(seconds=arguments.hours * 3600)
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -45,12 +59,13 @@ def _serve(arguments: argparse.Namespace) -> int:
     from local_aws.server import LocalAws  # noqa: PLC0415 - MiniStack is needed to serve only
 
     accounts_by_id = accounts.read(arguments.accounts)
+    organization = organizations.read(arguments.accounts, accounts_by_id)
     if not RUNTIME_PYTHON.exists():
         message = f"{RUNTIME_PYTHON} is missing: run `make setup` first."
         raise LocalAwsError(message)
-    _refuse_taken(arguments.port)
+    refuse_taken(arguments.port)
     try:
-        local_aws = LocalAws(arguments.port, accounts_by_id, RUNTIME_PYTHON)
+        local_aws = LocalAws(arguments.port, accounts_by_id, organization, RUNTIME_PYTHON)
     except IncompatibleMiniStackError as error:
         raise LocalAwsError(str(error)) from error
     names = {account.account_id: account.name for account in accounts_by_id.values()}
@@ -61,25 +76,21 @@ def _serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_taken(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            message = f"Port {port} of {HOST} is in use: choose another one with PORT=…."
-            raise LocalAwsError(message) from error
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= _HIGHEST_PORT):
+        message = f"{text} is no port: a number from 1 to {_HIGHEST_PORT}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local_aws", description=__doc__)
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="of the local AWS (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="of the local AWS (default: %(default)s)")
     commands = parser.add_subparsers(dest="command", required=True)
 
     serve = commands.add_parser("serve", help="serve on 127.0.0.1 until interrupted")
-    serve.add_argument("--port", type=int, default=DEFAULT_PORT, help="to serve on (default: %(default)s)")
+    # Without a default of its own, which would win over a port given before the command.
+    serve.add_argument("--port", type=_port, default=argparse.SUPPRESS, help=f"to serve on (default: {DEFAULT_PORT})")
     serve.add_argument(
         "--accounts", type=Path, default=Path(__file__).with_name("accounts.yaml"), help="YAML file (default: %(default)s)"
     )
@@ -90,16 +101,33 @@ def _parser() -> argparse.ArgumentParser:
     root_user.add_argument("change", choices=list(accounts.CHANGES))
     root_user.add_argument("device", nargs="?", help="name of the virtual device")
 
+    create = commands.add_parser("create-account", help="let a new account join the organization")
+    create.add_argument("account", help="account id")
+    create.add_argument("name")
+    create.add_argument("--unit", default="", help="path of its unit, for example Workloads/Production (default: the root)")
+    create.add_argument("--root-user", default="{}", help="as in the accounts file, for example '{password: false}'")
+
+    remove = commands.add_parser("remove-account", help="let an account leave the organization")
+    remove.add_argument("account", help="account id")
+
     fault = commands.add_parser("fault", help="switch a fault on")
     fault.add_argument("account", help="account id")
     fault.add_argument("action", help="for example iam:GetAccountSummary")
-    fault.add_argument("kind", help="AccessDenied, Throttling, ServerError, ExpiredToken, BrokenBody, Latency, …")
+    fault.add_argument("kind", choices=KINDS)
     fault.add_argument("--times", type=int, help="how often it happens (default: always)")
     fault.add_argument("--seconds", type=float, default=0, help="how long Latency lasts")
 
     commands.add_parser("clear-faults", help="switch all faults off")
 
-    clock = commands.add_parser("advance-clock", help="put the clock of AWS Config forward")
+    pages = commands.add_parser("empty-pages", help="let every list of an aggregator begin with an empty page, or not")
+    pages.add_argument("switch", choices=("on", "off"))
+
+    withhold = commands.add_parser(
+        "withhold-source-org-id", help="let AWS Config invoke functions without aws:SourceOrgID, or with it"
+    )
+    withhold.add_argument("switch", choices=("on", "off"))
+
+    clock = commands.add_parser("advance-clock", help="put the clock of AWS Config and of Lambda's event queue forward")
     clock.add_argument("hours", type=float)
     return parser
 

@@ -11,10 +11,16 @@ import yaml
 
 MAXIMUM_MFA_DEVICES = 8
 """Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa.html"""
+MAXIMUM_KEYS = 2
+"""Access keys, and signing certificates too. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
 _DEVICE_NAME = re.compile(r"[\w+=,.@-]{1,226}", re.ASCII)
 """Source: API model, iam, virtualMFADeviceName."""
+
+
+_NAMED = 5
+"""How many of the accounts that there are a message names."""
 
 
 class AccountsError(ValueError):
@@ -53,16 +59,46 @@ def read(path: Path) -> dict[str, Account]:
 
     Raises AccountsError, or OSError where the file cannot be read.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        message = f"{path} is no YAML: {error}"
-        raise AccountsError(message) from error
-    accounts = _mapping(f"{path}", content).get("accounts")
+    accounts = load(path).get("accounts")
+    if not accounts:
+        message = f"{path} has no accounts: it must have at least one, in the mapping 'accounts'."
+        raise AccountsError(message)
     return {
-        str(account_id): _account(f"{path}: account {account_id}", str(account_id), settings)
-        for account_id, settings in _mapping(f"{path}: accounts", accounts).items()
+        str(account_id): parse(f"{path}: account {account_id}", str(account_id), settings)
+        for account_id, settings in accounts.items()
     }
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read the file as YAML, whatever keys it has. Raises as `read` does."""
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - it is a SafeLoader
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        message = f"{path} is no YAML: {' '.join(str(error).split())}"
+        raise AccountsError(message) from error
+    return known(f"{path}", content, {"accounts": dict, "organization": dict})
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which no key comes twice: PyYAML would take the last one and say nothing."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's
+        """Make a dictionary of a node."""
+        names = [str(key.value) for key, _ in node.value]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} is there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def find(accounts_by_id: Mapping[str, Account], account_id: str) -> Account:
+    """Return an account. Raises AccountsError where there is none of that id; the message names some that there are."""
+    if account_id not in accounts_by_id:
+        named = list(accounts_by_id)[:_NAMED]
+        more = f" and {len(accounts_by_id) - _NAMED} more" if len(accounts_by_id) > _NAMED else ""
+        message = f"There is no account {account_id}: there are {', '.join(named)}{more}."
+        raise AccountsError(message)
+    return accounts_by_id[account_id]
 
 
 def change(root_user: RootUser, what: str, device: str | None = None) -> None:
@@ -74,7 +110,7 @@ def change(root_user: RootUser, what: str, device: str | None = None) -> None:
         message = f"Unknown change {what!r}: allowed are {', '.join(CHANGES)}."
         raise AccountsError(message)
     if what.endswith("-virtual-device"):
-        if device is None or not _DEVICE_NAME.fullmatch(device):
+        if not isinstance(device, str) or not _DEVICE_NAME.fullmatch(device):
             message = f"{what} needs the name of a device (1 to 226 of A-Z a-z 0-9 + = , . @ _ -), but got {device!r}."
             raise AccountsError(message)
         CHANGES[what](root_user, device)
@@ -108,6 +144,20 @@ def _refuse_ninth(root_user: RootUser) -> None:
         raise AccountsError(message)
 
 
+def _create_access_key(root_user: RootUser, _: str) -> None:
+    if root_user.access_keys >= MAXIMUM_KEYS:
+        message = f"The root user already has {MAXIMUM_KEYS} access keys, and may have no more."
+        raise AccountsError(message)
+    root_user.access_keys += 1
+
+
+def _upload_signing_certificate(root_user: RootUser, _: str) -> None:
+    if root_user.signing_certificates >= MAXIMUM_KEYS:
+        message = f"The root user already has {MAXIMUM_KEYS} signing certificates, and may have no more."
+        raise AccountsError(message)
+    root_user.signing_certificates += 1
+
+
 def _set(attribute: str, *, to: object) -> Callable[[RootUser, str], None]:
     return lambda root_user, _: setattr(root_user, attribute, to)
 
@@ -119,52 +169,62 @@ CHANGES: Mapping[str, Callable[[RootUser, str], None]] = {
     "remove-hardware-devices": _set("hardware_mfa_devices", to=0),
     "recover-password": _set("password", to=True),
     "delete-password": _set("password", to=False),
-    "create-access-key": _set("access_keys", to=1),
+    "create-access-key": _create_access_key,
     "delete-access-keys": _set("access_keys", to=0),
-    "upload-signing-certificate": _set("signing_certificates", to=1),
+    "upload-signing-certificate": _upload_signing_certificate,
     "delete-signing-certificates": _set("signing_certificates", to=0),
 }
 
 
-def _account(where: str, account_id: str, settings: object) -> Account:
+_NUMBERED = {
+    "access_keys": "create-access-key",
+    "signing_certificates": "upload-signing-certificate",
+    "hardware_mfa_devices": "add-hardware-device",
+}
+"""The settings of a root user that are numbers, and the change that is made so often."""
+
+_KINDS = {bool: "true or false", int: "a number, not a negative one", str: "a text", dict: "a mapping", list: "a list"}
+
+
+def parse(where: str, account_id: str, settings: object) -> Account:
+    """Make an account of its settings in the file, found at `where`. Raises AccountsError."""
     if not _ACCOUNT_ID.fullmatch(account_id):
         message = f"{where}: an account id has 12 digits (write it in quotes)."
         raise AccountsError(message)
-    values = _known(where, settings, {"name": str, "recorder": bool, "root_user": dict})
-    root = _known(
+    values = known(where, settings, {"name": str, "recorder": bool, "root_user": dict})
+    root = known(
         f"{where}: root_user",
         values.get("root_user", {}),
-        {
-            "password": bool,
-            "access_keys": int,
-            "signing_certificates": int,
-            "hardware_mfa_devices": int,
-            "virtual_mfa_devices": list,
-        },
+        {"password": bool, **dict.fromkeys(_NUMBERED, int), "virtual_mfa_devices": list},
     )
-    root_user = RootUser(**{name: value for name, value in root.items() if name != "virtual_mfa_devices"})
-    for device in root.get("virtual_mfa_devices", []):
-        try:
-            change(root_user, "add-virtual-device", str(device))
-        except AccountsError as error:
-            message = f"{where}: {error}"
-            raise AccountsError(message) from error
+    root_user = RootUser(password=root.get("password", True))
+    try:
+        for name, what in _NUMBERED.items():
+            for _ in range(root.get(name, 0)):
+                change(root_user, what)
+        for device in root.get("virtual_mfa_devices", []):
+            change(root_user, "add-virtual-device", device)
+    except AccountsError as error:
+        message = f"{where}: root_user: {error}"
+        raise AccountsError(message) from error
     return Account(account_id, values.get("name", account_id), root_user, recorder=values.get("recorder", True))
 
 
-def _known(where: str, settings: object, kinds: Mapping[str, type]) -> dict[str, Any]:
-    values = _mapping(where, settings)
+def known(where: str, settings: object, kinds: Mapping[str, type]) -> dict[str, Any]:
+    """Return the settings at `where`, each with the type that `kinds` has for its name. Raises AccountsError."""
+    values = mapping(where, settings)
     for name, value in values.items():
         if name not in kinds:
             message = f"{where} has an unknown key {name!r}: allowed are {', '.join(kinds)}."
             raise AccountsError(message)
         if type(value) is not kinds[name] or (isinstance(value, int) and value < 0):
-            message = f"{where}: {name} is {value!r}, but must be a {kinds[name].__name__} (and not negative)."
+            message = f"{where}: {name} is {value!r}, but must be {_KINDS[kinds[name]]}."
             raise AccountsError(message)
     return values
 
 
-def _mapping(where: str, value: object) -> dict[str, Any]:
+def mapping(where: str, value: object) -> dict[str, Any]:
+    """Return the mapping at `where`. Raises AccountsError where it is none."""
     if not isinstance(value, dict):
         message = f"{where} must be a mapping, but is {value!r}."
         raise AccountsError(message)

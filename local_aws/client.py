@@ -1,5 +1,6 @@
 """Starts the local AWS as a process of its own, and gives it commands; the standard library is all this needs."""
 
+import errno
 import http.client
 import json
 import socket
@@ -59,6 +60,23 @@ class LocalAwsClient:
         """Switch on a fault (faults.KINDS) for calls of `action` in an account: for good, or `times` times."""
         self._command("fault", account_id=account_id, action=action, kind=kind, times=times, seconds=seconds)
 
+    def organization(self) -> dict[str, str]:
+        """Return `organization_id`, `root_id` and `management_account_id`; LocalAwsError where there is no organization."""
+        organization: dict[str, str] = self._command("organization")
+        return organization
+
+    def create_account(self, account_id: str, name: str, unit_path: str, root_user: Mapping[str, Any]) -> None:
+        """Let a new account, in which AWS Config records, join the organization.
+
+        `unit_path` is its unit's below the root, as "Workloads/Production", or "" for the root; `root_user` is as in the
+        accounts file.
+        """
+        self._command("create-account", account_id=account_id, name=name, unit_path=unit_path, root_user=dict(root_user))
+
+    def remove_account(self, account_id: str) -> None:
+        """Let an account leave the organization; it goes on by itself."""
+        self._command("remove-account", account_id=account_id)
+
     def clear_faults(self) -> None:
         """Switch all faults off."""
         self._command("clear-faults")
@@ -67,8 +85,16 @@ class LocalAwsClient:
         """Let IAM give at most `entries` devices a page, whatever is asked for; None: as many as are asked for."""
         self._command("longest-page", entries=entries)
 
+    def set_empty_pages(self, *, on: bool) -> None:
+        """Let every list of an aggregator begin with a page without entries, as AWS Config may."""
+        self._command("empty-pages", on=on)
+
+    def withhold_source_org_id(self, *, on: bool) -> None:
+        """Let AWS Config invoke functions without aws:SourceOrgID, which it is not documented to send."""
+        self._command("withhold-source-org-id", on=on)
+
     def advance_clock(self, *, seconds: float) -> None:
-        """Put the clock of AWS Config forward: rules that come due are evaluated."""
+        """Put the clock of AWS Config and of Lambda's event queue forward: what comes due happens, and events grow old."""
         self._command("advance-clock", seconds=seconds)
 
     def take_calls(self) -> list[dict[str, str]]:
@@ -106,6 +132,7 @@ class LocalAwsProcess(LocalAwsClient):
 
     def __enter__(self) -> Self:
         """Start it and wait until it answers. Raises LocalAwsError with its last words where it does not."""
+        refuse_taken(self.port)  # Whoever serves there would be taken for ours.
         output: IO[bytes] | int = self._log.open("wb") if self._log else subprocess.DEVNULL
         arguments = ["serve", "--port", str(self.port), "--accounts", str(self._accounts_file), "--until-stdin-ends"]
         try:
@@ -168,6 +195,19 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
+
+
+def refuse_taken(port: int) -> None:
+    """Raise LocalAwsError where somebody serves on a port of 127.0.0.1 already, or OSError where nobody may."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            message = f"Port {port} of {HOST} is in use: choose another one with PORT=…."
+            raise LocalAwsError(message) from error
 
 
 def describe(client: LocalAwsClient, accounts: Mapping[str, str]) -> str:

@@ -4,43 +4,178 @@ Source: the CloudFormation resource specification of each type.
 """
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Protocol
 
 from local_aws import ministack_seams
+from local_aws.aggregators import Aggregators
 from local_aws.config import Config
+from local_aws.conformance_packs import ConformancePacks
+from local_aws.lambda_functions import LambdaFunctions
 from local_aws.logs import Logs
 from local_aws.models import AwsError, ServiceApi
+from local_aws.stack_sets import StackSets, Targets
 
 Properties = Mapping[str, Any]
 Provisioned = tuple[str, dict[str, Any]]
 """A physical id and the attributes for Fn::GetAtt."""
 
+_ORGANIZATION_PACK = "AWS::Config::OrganizationConformancePack"
+_STACK_SET = "AWS::CloudFormation::StackSet"
+_SHOWN_ACCOUNTS = 5
+"""How many accounts a failure tells of, at most."""
 
-def install(config: Config, logs: Logs) -> None:
-    """Teach MiniStack the resource types; their state is in `config` and `logs`."""
+
+class ResourceType(Protocol):
+    """What MiniStack asks of a resource type. Each raises ResourceFailedError."""
+
+    def create(self, logical_id: str, properties: Properties, stack_name: str, /) -> Provisioned:
+        """Make a resource."""
+
+    def update(self, physical_id: str, old: Properties, properties: Properties, stack_name: str, /) -> Provisioned:
+        """Change it."""
+
+    def delete(self, physical_id: str, properties: Properties, /) -> None:
+        """Delete it, if it is still there."""
+
+
+@dataclass(frozen=True)
+class Services:
+    """What has the state of the resources."""
+
+    functions: LambdaFunctions
+    config: Config
+    packs: ConformancePacks
+    aggregators: Aggregators
+    logs: Logs
+    stack_sets: StackSets
+
+
+def install(services: Services) -> None:
+    """Teach MiniStack the resource types; their state is in `services`."""
     provisioners = ministack_seams.module("ministack.services.cloudformation.provisioners")
-    types: dict[str, tuple[ConfigRuleType | QueryDefinitionType, tuple[str, ...]]] = {
-        "AWS::Config::ConfigRule": (ConfigRuleType(config), ("ConfigRuleName",)),
-        "AWS::Logs::QueryDefinition": (QueryDefinitionType(logs), ()),
+    types: dict[str, tuple[ResourceType, tuple[str, ...]]] = {
+        "AWS::Config::ConfigRule": (ConfigRuleType(services.config), ("ConfigRuleName",)),
+        _ORGANIZATION_PACK: (OrganizationConformancePackType(services.packs), ("OrganizationConformancePackName",)),
+        "AWS::Config::ConfigurationAggregator": (AggregatorType(services.aggregators), ("ConfigurationAggregatorName",)),
+        "AWS::Config::StoredQuery": (StoredQueryType(services.aggregators), ("QueryName",)),
+        "AWS::Lambda::ResourcePolicy": (ResourcePolicyType(services.functions), ("ResourceArn",)),
+        "AWS::Logs::QueryDefinition": (QueryDefinitionType(services.logs), ()),
+        _STACK_SET: (StackSetType(services.stack_sets), ("StackSetName", "PermissionModel", "CallAs")),
     }
     for name, (resource_type, replaced_by) in types.items():
         provisioners._RESOURCE_HANDLERS[name] = {
-            "create": resource_type.create,
+            "create": partial(_create, name, resource_type),
             "update": resource_type.update,
             "delete": resource_type.delete,
         }
         provisioners._REPLACING_PROPERTIES[name] = replaced_by
+    _let_conditions_know_the_account()
+    _let_packs_and_stack_sets_fail()
+    _refuse_existing_roles(provisioners._RESOURCE_HANDLERS["AWS::IAM::Role"])
+
+
+def _let_conditions_know_the_account() -> None:
+    """Let the Conditions of a template refer to pseudo parameters: MiniStack takes their names for their values there."""
+    responses = ministack_seams.module("ministack.core.responses")
+    evaluate = ministack_seams.module("ministack.services.cloudformation.engine")._evaluate_conditions
+
+    def evaluate_with_pseudo_parameters(template: dict[str, Any], parameters: dict[str, Any]) -> dict[str, bool]:
+        pseudo = {
+            "AWS::AccountId": responses.get_account_id(),
+            "AWS::Partition": "aws",
+            "AWS::Region": responses.get_region(),
+            "AWS::URLSuffix": "amazonaws.com",
+        }
+        conditions: dict[str, bool] = evaluate(template, {name: {"Value": pseudo[name]} for name in pseudo} | parameters)
+        return conditions
+
+    for module in ("engine", "handlers", "stacks", "changesets"):
+        name = f"ministack.services.cloudformation.{module}"
+        ministack_seams.replace(name, "_evaluate_conditions", evaluate_with_pseudo_parameters)
+
+
+def _let_packs_and_stack_sets_fail() -> None:
+    """Send a pack or StackSet back whose update failed, since what it has in accounts has changed.
+
+    And work on a StackSet beside MiniStack's event loop, since it is waited for.
+    """
+    stacks = ministack_seams.module("ministack.services.cloudformation.stacks")
+    types = {"_runs_on_worker_thread": {_STACK_SET}, "_sends_back_failed_update": {_STACK_SET, _ORGANIZATION_PACK}}
+    for name, names in types.items():
+        ours = partial(_is_in_or, names, getattr(stacks, name))
+        ministack_seams.replace("ministack.services.cloudformation.stacks", name, ours)
+
+
+def _is_in_or(names: Collection[str], otherwise: Callable[[str], bool], resource_type: str) -> bool:
+    return resource_type in names or otherwise(resource_type)
+
+
+def _refuse_existing_roles(handlers: dict[str, Callable[..., Provisioned]]) -> None:
+    """Let a role fail whose name an account has already: MiniStack would write over it."""
+    create = handlers["create"]
+    roles = ministack_seams.module("ministack.services.iam")._roles
+
+    def create_new(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+        name = properties.get("RoleName")
+        if name in roles:
+            message = f"Resource of type 'AWS::IAM::Role' with identifier '{name}' already exists."
+            raise ResourceFailedError(message)
+        return create(logical_id, properties, stack_name)
+
+    handlers["create"] = create_new
 
 
 class ResourceFailedError(ValueError):
     """A resource could not be made, changed or deleted: MiniStack fails it with the message, and rolls back."""
 
 
+class FailedOnceMadeError(ResourceFailedError):
+    """A resource was made, and then failed: `provisioned` is what there is of it."""
+
+    def __init__(self, message: str, provisioned: Provisioned) -> None:
+        super().__init__(message)
+        self.provisioned = provisioned
+
+
+_FAILED = "CreationFailed"
+"""No property of a resource type: it marks what failed, so that the next update, even an equal one, finds it changed."""
+
+
+def _create(name: str, resource_type: ResourceType, logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+    """Make a resource of the type `name`.
+
+    Of one that fails once it was made MiniStack knows nothing: so it is deleted here or, where rollback is disabled, put into
+    the stack as failed, as AWS does.
+    """
+    try:
+        return resource_type.create(logical_id, properties, stack_name)
+    except FailedOnceMadeError as error:
+        stack = ministack_seams.module("ministack.services.cloudformation")._stacks[stack_name]
+        physical_id, attributes = error.provisioned
+        if stack["DisableRollback"]:
+            stack["_resources"][logical_id] = {
+                "PhysicalResourceId": physical_id,
+                "ResourceType": name,
+                "ResourceStatus": "CREATE_FAILED",
+                "ResourceStatusReason": str(error),
+                "LogicalResourceId": logical_id,
+                "Properties": {**properties, _FAILED: True},
+                "Attributes": attributes,
+                "Timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            }
+        else:
+            resource_type.delete(physical_id, properties)
+        raise
+
+
 class _Service:
     """Calls of a service's operations, checked against its API model, in the account whose stack it is."""
 
-    def __init__(self, name: str, service: Config | Logs) -> None:
+    def __init__(self, name: str, service: Config | ConformancePacks | Aggregators | Logs | StackSets) -> None:
         self._api = ServiceApi(name)
         self._service = service
         self._responses = ministack_seams.module("ministack.core.responses")
@@ -52,6 +187,24 @@ class _Service:
         except AwsError as error:
             message = f"{error.message} (Service: {operation}, Error Code: {error.code})"
             raise ResourceFailedError(message) from error
+
+
+def _refuse_unknown(properties: Properties, names: Iterable[str]) -> None:
+    unknown = sorted(set(properties).difference(names))
+    if unknown:
+        message = f"Encountered unsupported property {unknown[0]}"
+        raise ResourceFailedError(message)
+
+
+_RULE_PROPERTIES = (
+    "ConfigRuleName",
+    "Description",
+    "EvaluationModes",
+    "InputParameters",
+    "MaximumExecutionFrequency",
+    "Scope",
+    "Source",
+)
 
 
 class ConfigRuleType:
@@ -82,6 +235,7 @@ class ConfigRuleType:
             self._call("DeleteConfigRule", {"ConfigRuleName": physical_id})
 
     def _put(self, name: str, properties: Properties) -> Provisioned:
+        _refuse_unknown(properties, _RULE_PROPERTIES)
         rule = {key: value for key, value in properties.items() if key not in {"ConfigRuleName", "InputParameters"}}
         rule["ConfigRuleName"] = name
         if "InputParameters" in properties:
@@ -90,6 +244,163 @@ class ConfigRuleType:
         self._call("PutConfigRule", {"ConfigRule": rule})
         [put] = self._call("DescribeConfigRules", {"ConfigRuleNames": [name]})["ConfigRules"]
         return name, {"Arn": put["ConfigRuleArn"], "ConfigRuleId": put["ConfigRuleId"]}
+
+
+class OrganizationConformancePackType:
+    """AWS::Config::OrganizationConformancePack."""
+
+    def __init__(self, packs: ConformancePacks) -> None:
+        """Keep packs in `packs`."""
+        self._call = _Service("config", packs)
+        self._packs = packs
+        self._responses = ministack_seams.module("ministack.core.responses")
+
+    def create(self, _: str, properties: Properties, __: str) -> Provisioned:
+        """Put the pack; it fails where one account fails."""
+        name = str(properties["OrganizationConformancePackName"])
+        if self._exists(name):
+            message = f"Resource of type '{_ORGANIZATION_PACK}' with identifier '{name}' already exists."
+            raise ResourceFailedError(message)
+        return self._put(properties)
+
+    def update(self, _: str, __: Properties, properties: Properties, ___: str) -> Provisioned:
+        """Put it again, as it is to be."""
+        return self._put(properties)
+
+    def delete(self, physical_id: str, _: Properties) -> None:
+        """Delete it, if it is still there."""
+        if self._exists(physical_id):
+            self._call("DeleteOrganizationConformancePack", {"OrganizationConformancePackName": physical_id})
+
+    def _exists(self, name: str) -> bool:
+        existing = self._call("DescribeOrganizationConformancePacks", {})["OrganizationConformancePacks"]
+        return any(pack["OrganizationConformancePackName"] == name for pack in existing)
+
+    def _put(self, properties: Properties) -> Provisioned:
+        params = {key: value for key, value in properties.items() if key != _FAILED}
+        params["ConformancePackInputParameters"] = [
+            {"ParameterName": given["ParameterName"], "ParameterValue": str(given["ParameterValue"])}
+            for given in properties.get("ConformancePackInputParameters", [])
+        ]
+        name = str(properties["OrganizationConformancePackName"])
+        provisioned = (name, self._call("PutOrganizationConformancePack", params))
+        failures = self._packs.failures(self._responses.get_account_id(), name)
+        if failures:
+            shown = [f"{account_id}: {error}" for account_id, error in list(failures.items())[:_SHOWN_ACCOUNTS]]
+            more = [f"and {len(failures) - _SHOWN_ACCOUNTS} more"] if len(failures) > _SHOWN_ACCOUNTS else []
+            message = f"The pack {name} failed in {len(failures)} of the organization's accounts: {'; '.join(shown + more)}"
+            raise FailedOnceMadeError(message, provisioned)
+        return provisioned
+
+
+class AggregatorType:
+    """AWS::Config::ConfigurationAggregator."""
+
+    def __init__(self, aggregators: Aggregators) -> None:
+        """Keep aggregators in `aggregators`."""
+        self._call = _Service("config", aggregators)
+
+    def create(self, logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+        """Put the aggregator."""
+        generated = ministack_seams.module("ministack.services.cloudformation.provisioners")._physical_name
+        name = properties.get("ConfigurationAggregatorName") or generated(stack_name, logical_id, max_len=256)
+        if self._exists(name):
+            message = f"Resource of type 'AWS::Config::ConfigurationAggregator' with identifier '{name}' already exists."
+            raise ResourceFailedError(message)
+        return self._put(name, properties)
+
+    def update(self, physical_id: str, _: Properties, properties: Properties, __: str) -> Provisioned:
+        """Put it again, as it is to be."""
+        return self._put(physical_id, properties)
+
+    def delete(self, physical_id: str, _: Properties) -> None:
+        """Delete it, if it is still there."""
+        if self._exists(physical_id):
+            self._call("DeleteConfigurationAggregator", {"ConfigurationAggregatorName": physical_id})
+
+    def _exists(self, name: str) -> bool:
+        existing = self._call("DescribeConfigurationAggregators", {})["ConfigurationAggregators"]
+        return any(aggregator["ConfigurationAggregatorName"] == name for aggregator in existing)
+
+    def _put(self, name: str, properties: Properties) -> Provisioned:
+        params: dict[str, Any] = {**properties, "ConfigurationAggregatorName": name}
+        source = properties.get("OrganizationAggregationSource")
+        if source is not None and "AllAwsRegions" in source:
+            all_regions = str(source["AllAwsRegions"]).lower() == "true"
+            params["OrganizationAggregationSource"] = {**source, "AllAwsRegions": all_regions}
+        put = self._call("PutConfigurationAggregator", params)["ConfigurationAggregator"]
+        return name, {"ConfigurationAggregatorArn": put["ConfigurationAggregatorArn"]}
+
+
+class StoredQueryType:
+    """AWS::Config::StoredQuery."""
+
+    def __init__(self, aggregators: Aggregators) -> None:
+        """Keep queries in `aggregators`."""
+        self._call = _Service("config", aggregators)
+
+    def create(self, _: str, properties: Properties, __: str) -> Provisioned:
+        """Store the query."""
+        name = str(properties["QueryName"])
+        if self._exists(name):
+            message = f"Resource of type 'AWS::Config::StoredQuery' with identifier '{name}' already exists."
+            raise ResourceFailedError(message)
+        return self._put(properties)
+
+    def update(self, _: str, __: Properties, properties: Properties, ___: str) -> Provisioned:
+        """Store it as it is to be."""
+        return self._put(properties)
+
+    def delete(self, physical_id: str, _: Properties) -> None:
+        """Delete it, if it is still there."""
+        if self._exists(physical_id):
+            self._call("DeleteStoredQuery", {"QueryName": physical_id})
+
+    def _exists(self, name: str) -> bool:
+        existing = self._call("ListStoredQueries", {})["StoredQueryMetadata"]
+        return any(query["QueryName"] == name for query in existing)
+
+    def _put(self, properties: Properties) -> Provisioned:
+        names = {"QueryName": "QueryName", "QueryExpression": "Expression", "QueryDescription": "Description"}
+        self._call("PutStoredQuery", {"StoredQuery": {names[key]: properties[key] for key in names if key in properties}})
+        stored = self._call("GetStoredQuery", {"QueryName": properties["QueryName"]})["StoredQuery"]
+        return stored["QueryName"], {"QueryArn": stored["QueryArn"], "QueryId": stored["QueryId"]}
+
+
+class ResourcePolicyType:
+    """AWS::Lambda::ResourcePolicy."""
+
+    def __init__(self, functions: LambdaFunctions) -> None:
+        """Put policies on `functions`."""
+        self._functions = functions
+        self._responses = ministack_seams.module("ministack.core.responses")
+
+    def create(self, _: str, properties: Properties, __: str) -> Provisioned:
+        """Put the policy in the place of all that was added to the function's before."""
+        return self._put(properties["ResourceArn"], properties["PolicyDocument"])
+
+    def update(self, physical_id: str, _: Properties, properties: Properties, __: str) -> Provisioned:
+        """Put it again, as it is to be."""
+        return self._put(physical_id, properties["PolicyDocument"])
+
+    def delete(self, physical_id: str, _: Properties) -> None:
+        """Delete it, if the function is still there."""
+        try:
+            self._functions.put_resource_policy(physical_id, None)
+        except AwsError as error:
+            if error.code != "ResourceNotFoundException":
+                raise
+
+    def _put(self, function_arn: str, policy: dict[str, Any]) -> Provisioned:
+        if f":{self._responses.get_account_id()}:function:" not in function_arn:
+            message = f"{function_arn} is no ARN of a function of this account."
+            raise ResourceFailedError(message)
+        try:
+            self._functions.put_resource_policy(function_arn, policy)
+        except AwsError as error:
+            message = f"{error.message} (Service: PutResourcePolicy, Error Code: {error.code})"
+            raise ResourceFailedError(message) from error
+        return function_arn, {}
 
 
 class QueryDefinitionType:
@@ -118,4 +429,89 @@ class QueryDefinitionType:
 
 def _query(properties: Properties) -> dict[str, Any]:
     names = {"Name": "name", "QueryString": "queryString", "LogGroupNames": "logGroupNames"}
+    _refuse_unknown(properties, names)
     return {names[key]: value for key, value in properties.items()}
+
+
+class StackSetType:
+    """AWS::CloudFormation::StackSet with service-managed permissions."""
+
+    def __init__(self, stack_sets: StackSets) -> None:
+        """Keep StackSets in `stack_sets`."""
+        self._call = _Service("cloudformation", stack_sets)
+        self._stack_sets = stack_sets
+
+    def create(self, _: str, properties: Properties, __: str) -> Provisioned:
+        """Create it and deploy it to its targets, and wait for the end."""
+        stack_set_id = self._call("CreateStackSet", _stack_set(properties))["StackSetId"]
+        try:
+            self._deploy(stack_set_id, properties)
+        except ResourceFailedError as error:
+            raise FailedOnceMadeError(str(error), (stack_set_id, {"StackSetId": stack_set_id})) from error
+        return stack_set_id, {"StackSetId": stack_set_id}
+
+    def update(self, physical_id: str, old: Properties, properties: Properties, _: str) -> Provisioned:
+        """Change it and its stacks, delete those that are no targets any more, and deploy to new ones."""
+        settings = _stack_set(properties)
+        self._stack_sets.settle(physical_id)
+        if settings != _stack_set(old):
+            self._run("UpdateStackSet", physical_id, properties, {**settings, "StackSetName": physical_id})
+        targets = [Targets.of(instances) for instances in _instances(properties)]
+        self._finish(physical_id, self._stack_sets.keep_only(physical_id, targets, _preferences(properties)))
+        self._deploy(physical_id, properties)
+        return physical_id, {"StackSetId": physical_id}
+
+    def delete(self, physical_id: str, properties: Properties) -> None:
+        """Delete its stacks, and then itself, if it is still there."""
+        caller = _caller(properties)
+        existing = self._call("ListStackSets", {"Status": "ACTIVE", **caller})["Summaries"]
+        if all(stack_set["StackSetId"] != physical_id for stack_set in existing):
+            return
+        self._stack_sets.settle(physical_id)
+        self._finish(physical_id, self._stack_sets.keep_only(physical_id, [], _preferences(properties)))
+        self._call("DeleteStackSet", {"StackSetName": physical_id, **caller})
+
+    def _deploy(self, stack_set_id: str, properties: Properties) -> None:
+        for instances in _instances(properties):
+            self._run("CreateStackInstances", stack_set_id, properties, {"StackSetName": stack_set_id, **instances})
+
+    def _run(self, operation: str, stack_set_id: str, properties: Properties, params: dict[str, Any]) -> None:
+        params |= {"OperationPreferences": _preferences(properties), **_caller(properties)}
+        self._finish(stack_set_id, self._call(operation, params)["OperationId"])
+
+    def _finish(self, stack_set_id: str, operation_id: str) -> None:
+        operation = self._stack_sets.finished(stack_set_id, operation_id)
+        if operation.status != "SUCCEEDED":
+            reasons = [f"[{operation.reason}]"] if operation.reason else []
+            reasons += [f"[Account {account}, {region}: {why}]" for (account, region), why in operation.failures.items()]
+            message = (
+                f"Operation [{operation_id}] on StackSet [{stack_set_id}] was unexpectedly stopped or failed. "
+                f"Status reason(s): {', '.join(reasons)}"
+            )
+            raise ResourceFailedError(message)
+
+
+def _stack_set(properties: Properties) -> dict[str, Any]:
+    """Make the parameters of CreateStackSet, with the types that the API has."""
+    params = {key: value for key, value in properties.items() if key not in {"StackInstancesGroup", "OperationPreferences"}}
+    for key in ("AutoDeployment", "ManagedExecution"):
+        if key in params:
+            params[key] = {name: str(value).lower() == "true" for name, value in params[key].items()}
+    params["Parameters"] = [
+        {"ParameterKey": given["ParameterKey"], "ParameterValue": str(given["ParameterValue"])}
+        for given in properties.get("Parameters", [])
+    ]
+    return params
+
+
+def _instances(properties: Properties) -> Iterable[dict[str, Any]]:
+    return [dict(instances) for instances in properties.get("StackInstancesGroup", [])]
+
+
+def _preferences(properties: Properties) -> dict[str, Any]:
+    given = properties.get("OperationPreferences", {})
+    return {key: int(value) if key.endswith(("Count", "Percentage")) else value for key, value in given.items()}
+
+
+def _caller(properties: Properties) -> dict[str, str]:
+    return {"CallAs": properties.get("CallAs", "SELF")}

@@ -5,6 +5,7 @@ Source: API model, config, and https://docs.aws.amazon.com/config/latest/develop
 """
 
 import json
+import logging
 import re
 import secrets
 from collections.abc import Callable, Iterable, Sequence
@@ -29,7 +30,11 @@ _SERVICE_ROLE = "arn:aws:iam::{account}:role/aws-service-role/config.amazonaws.c
 _SHORTEST_INTERVAL = timedelta(minutes=1)
 """Between two runs of a rule. Source: API StartConfigRulesEvaluation, LimitExceededException."""
 
+_PERIODIC = "ScheduledNotification"
 _PAGE = 100
+_DEFAULT_RESULTS = 10
+"""On a page. Source: API model, GetComplianceDetailsByConfigRuleRequest.Limit and DescribeComplianceByResourceRequest.Limit."""
+_log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 Scope = tuple[str, str]
@@ -49,13 +54,17 @@ class Result:
 
 @dataclass
 class Rule:
-    """A rule: what was put, when it runs next, and the last result for each resource (type, id)."""
+    """A rule: what was put, when it runs next, and the last result for each resource (type, id).
+
+    `created_by` is the service principal of the service that put it, None for a rule of the account's own.
+    """
 
     scope: Scope
     rule_id: str
     settings: dict[str, Any]
     activated: datetime
     next_run: datetime
+    created_by: str | None = None
     last_run: datetime | None = None
     running: int = 0
     results: dict[tuple[str, str], Result] = field(default_factory=dict)
@@ -79,7 +88,7 @@ class Rule:
     @property
     def compliance(self) -> str:
         """The compliance type of the rule as a whole."""
-        return _worst(result.compliance_type for result in self.results.values())
+        return worst(result.compliance_type for result in self.results.values())
 
     @property
     def period(self) -> timedelta:
@@ -101,7 +110,7 @@ class Config:
     def __init__(self, functions: LambdaFunctions) -> None:
         """Begin without rules, at the present time."""
         self._functions = functions
-        self._rules: dict[tuple[Scope, str], Rule] = {}
+        self._rules: dict[Scope, dict[str, Rule]] = {}
         self._runs: dict[str, _Run] = {}
         self._ahead = timedelta()
         self._lock = RLock()
@@ -127,22 +136,31 @@ class Config:
     def advance(self, by: timedelta) -> None:
         """Put the clock forward, and start what has come due."""
         self._ahead += by
+        self._functions.advance(by.total_seconds())
         self.run_due_rules()
 
     def run_due_rules(self) -> None:
         """Start the evaluation of each rule whose period has passed."""
         with self._lock:
-            due = [rule for rule in self._rules.values() if rule.next_run <= self.now()]
+            due = [rule for rules in self._rules.values() for rule in rules.values() if rule.next_run <= self.now()]
             for rule in due:
                 self._evaluate(rule)
 
     def _evaluate(self, rule: Rule) -> None:
-        """Invoke the rule's function asynchronously with a scheduled notification, as AWS Config does."""
+        """Invoke the rule's function asynchronously with a scheduled notification, as AWS Config does.
+
+        Where the function's policy no longer allows it, or the function is gone, nothing comes of it: nobody is told.
+        """
+        now = self.now()
+        rule.last_run, rule.next_run = now, now + rule.period
+        try:
+            self._functions.check_permission(rule.function_arn, rule.scope[0])
+        except AwsError as error:
+            _log.warning("Rule %s of account %s is not evaluated: %s", rule.name, rule.scope[0], error.message)
+            return
         with self._lock:
-            now = self.now()
             token = secrets.token_hex(32)
             self._runs[token] = _Run(rule, now)
-            rule.last_run, rule.next_run = now, now + rule.period
             rule.running += 1
         self._functions.invoke_asynchronously(
             rule.function_arn, self._event(rule, token, now), when_done=lambda: self._done(rule)
@@ -157,7 +175,7 @@ class Config:
         notification = {
             "awsAccountId": account_id,
             "notificationCreationTime": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "messageType": "ScheduledNotification",
+            "messageType": _PERIODIC,
             "recordVersion": "1.0",
         }
         event = {
@@ -177,8 +195,8 @@ class Config:
 
     # Rules
 
-    def put_config_rule(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Create or change a custom Lambda rule, and start its evaluation."""
+    def put_config_rule(self, account_id: str, params: dict[str, Any], *, created_by: str | None = None) -> dict[str, Any]:
+        """Create or change a custom Lambda rule, and start its evaluation; a service's rule is changed by it alone."""
         settings = params["ConfigRule"]
         scope = self._scope(account_id)
         if settings["Source"]["Owner"] != "CUSTOM_LAMBDA":
@@ -187,24 +205,29 @@ class Config:
         if not settings.get("ConfigRuleName"):
             message = "ConfigRuleName is required."
             raise AwsError("InvalidParameterValueException", message)
+        if not any(detail.get("MessageType") == _PERIODIC for detail in settings["Source"].get("SourceDetails", [])):
+            message = f"The local AWS emulates periodic rules only: SourceDetails must have a MessageType {_PERIODIC}."
+            raise AwsError("InvalidParameterValueException", message)
         _check_input_parameters(settings.get("InputParameters"))
         if not list(ministack_seams.module("ministack.services.config")._recorders.values()):
             message = "Configuration recorder is not available to put config rules."
             raise AwsError("NoAvailableConfigurationRecorderException", message)
         self._functions.check_permission(settings["Source"]["SourceIdentifier"], account_id)
         with self._lock:
-            key = (scope, settings["ConfigRuleName"])
-            rule = self._rules.get(key)
+            rules = self._rules.setdefault(scope, {})
+            name = settings["ConfigRuleName"]
+            rule = rules.get(name)
             if rule is None:
-                rule = Rule(scope, f"config-rule-{secrets.token_hex(3)}", settings, self.now(), self.now())
-                self._rules[key] = rule
+                rule = Rule(scope, f"config-rule-{secrets.token_hex(3)}", settings, self.now(), self.now(), created_by)
+                rules[name] = rule
+            _refuse_others(rule, created_by)
             rule.settings = settings
         self._evaluate(rule)
         return {}
 
     def describe_config_rules(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Describe rules by name, or all."""
-        rules, token = _page(self._named(account_id, params.get("ConfigRuleNames")), params, _PAGE)
+        rules, token = paginate(self._named(account_id, params.get("ConfigRuleNames")), params, _PAGE)
         return {
             "ConfigRules": [
                 {
@@ -212,17 +235,19 @@ class Config:
                     **rule.settings,
                     "ConfigRuleArn": rule.arn,
                     "ConfigRuleId": rule.rule_id,
+                    **({"CreatedBy": rule.created_by} if rule.created_by else {}),
                 }
                 for rule in rules
             ],
             **token,
         }
 
-    def delete_config_rule(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Delete a rule and its results."""
+    def delete_config_rule(self, account_id: str, params: dict[str, Any], *, created_by: str | None = None) -> dict[str, Any]:
+        """Delete a rule and its results; a service's rule is deleted by it alone."""
         with self._lock:
             [rule] = self._named(account_id, [params["ConfigRuleName"]])
-            del self._rules[rule.scope, rule.name]
+            _refuse_others(rule, created_by)
+            del self._rules[rule.scope][rule.name]
             self._runs = {token: run for token, run in self._runs.items() if run.rule is not rule}
         return {}
 
@@ -240,7 +265,7 @@ class Config:
 
     def describe_config_rule_evaluation_status(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Tell when rules were activated: of a custom Lambda rule's runs AWS Config says nothing."""
-        rules, token = _page(self._named(account_id, params.get("ConfigRuleNames")), params, params.get("Limit", _PAGE))
+        rules, token = paginate(self._named(account_id, params.get("ConfigRuleNames")), params, params.get("Limit") or _PAGE)
         return {
             "ConfigRulesEvaluationStatus": [
                 {
@@ -290,7 +315,7 @@ class Config:
         rules = [
             rule for rule in self._named(account_id, params.get("ConfigRuleNames")) if not wanted or rule.compliance in wanted
         ]
-        page, token = _page(rules, params, _PAGE)
+        page, token = paginate(rules, params, _PAGE)
         return {
             "ComplianceByConfigRules": [
                 {"ConfigRuleName": rule.name, "Compliance": {"ComplianceType": rule.compliance}} for rule in page
@@ -312,18 +337,18 @@ class Config:
                     found.setdefault((resource_type, resource_id), []).append(result.compliance_type)
         wanted = params.get("ComplianceTypes")
         compliances = [
-            {"ResourceType": kind, "ResourceId": identifier, "Compliance": {"ComplianceType": _worst(types)}}
+            {"ResourceType": kind, "ResourceId": identifier, "Compliance": {"ComplianceType": worst(types)}}
             for (kind, identifier), types in sorted(found.items())
-            if not wanted or _worst(types) in wanted
+            if not wanted or worst(types) in wanted
         ]
-        page, token = _page(compliances, params, params.get("Limit") or _PAGE)
+        page, token = paginate(compliances, params, params.get("Limit") or _DEFAULT_RESULTS)
         return {"ComplianceByResources": page, **token}
 
     def get_compliance_details_by_config_rule(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Give the results of a rule."""
         [rule] = self._named(account_id, [params["ConfigRuleName"]])
-        results = [_details(rule, resource) for resource in sorted(rule.results)]
-        return _details_page(results, params, params.get("Limit") or _PAGE)
+        results = [details(rule, resource) for resource in sorted(rule.results)]
+        return _details_page(results, params, params.get("Limit") or _DEFAULT_RESULTS)
 
     def get_compliance_details_by_resource(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Give the results for a resource, of each rule that evaluated it."""
@@ -331,18 +356,29 @@ class Config:
             message = "ResourceType and ResourceId are required."
             raise AwsError("InvalidParameterValueException", message)
         resource = (params["ResourceType"], params["ResourceId"])
-        results = [_details(rule, resource) for rule in self._named(account_id, None) if resource in rule.results]
-        return _details_page(results, params, _PAGE)
+        results = [details(rule, resource) for rule in self._named(account_id, None) if resource in rule.results]
+        return _details_page(results, params, _PAGE, refusal="InvalidParameterValueException")
 
     def _named(self, account_id: str, names: Sequence[str] | None) -> list[Rule]:
-        scope = self._scope(account_id)
+        rules = self._rules.get(self._scope(account_id), {})
         if not names:
-            return [rule for (rule_scope, _), rule in sorted(self._rules.items()) if rule_scope == scope]
+            return [rule for _, rule in sorted(rules.items())]
         for name in names:
-            if (scope, name) not in self._rules:
+            if name not in rules:
                 message = f"The ConfigRule '{name}' provided in the request is invalid. Please check the configRule name."
                 raise AwsError("NoSuchConfigRuleException", message)
-        return [self._rules[scope, name] for name in names]
+        return [rules[name] for name in names]
+
+    def rules_of(self, account_ids: Iterable[str]) -> list[Rule]:
+        """Give the rules of accounts in all Regions, by account, Region and name."""
+        wanted = set(account_ids)
+        with self._lock:
+            scopes = sorted(scope for scope in self._rules if scope[0] in wanted)
+            return [rule for scope in scopes for _, rule in sorted(self._rules[scope].items())]
+
+    def rule(self, scope: Scope, name: str) -> Rule | None:
+        """Give the rule `name` of an account and Region, None where it is not there."""
+        return self._rules.get(scope, {}).get(name)
 
     @staticmethod
     def _scope(account_id: str) -> Scope:
@@ -361,13 +397,21 @@ def _check_input_parameters(text: str | None) -> None:
         raise AwsError("InvalidParameterValueException", message)
 
 
-def _worst(compliance_types: Iterable[str]) -> str:
+def _refuse_others(rule: Rule, created_by: str | None) -> None:
+    # What AWS Config answers for a rule of another service. The reference of DeleteConfigRule does not have it.
+    if rule.created_by != created_by:
+        message = "An AWS service owns ServiceLinkedConfigRule. You do not have permissions to take action on this rule."
+        raise AwsError("AccessDeniedException", message)
+
+
+def worst(compliance_types: Iterable[str]) -> str:
     """Join results: NOT_APPLICABLE ones count for nothing, and where nothing counts there is INSUFFICIENT_DATA."""
     types = set(compliance_types)
     return next((kind for kind in ("NON_COMPLIANT", "COMPLIANT") if kind in types), "INSUFFICIENT_DATA")
 
 
-def _details(rule: Rule, resource: tuple[str, str]) -> dict[str, Any]:
+def details(rule: Rule, resource: tuple[str, str]) -> dict[str, Any]:
+    """Give the result of a rule for a resource as EvaluationResult has it."""
     result = rule.results[resource]
     return {
         "EvaluationResultIdentifier": {
@@ -386,17 +430,29 @@ def _details(rule: Rule, resource: tuple[str, str]) -> dict[str, Any]:
     }
 
 
-def _details_page(results: list[dict[str, Any]], params: dict[str, Any], size: int) -> dict[str, Any]:
-    wanted = params.get("ComplianceTypes")
-    page, token = _page([result for result in results if not wanted or result["ComplianceType"] in wanted], params, size)
+def _details_page(
+    results: list[dict[str, Any]], params: dict[str, Any], size: int, *, refusal: str = "InvalidNextTokenException"
+) -> dict[str, Any]:
+    wanted = params.get("ComplianceTypes", [])
+    if "INSUFFICIENT_DATA" in wanted:
+        message = "INSUFFICIENT_DATA is not a compliance type that results can be filtered by."
+        raise AwsError("InvalidParameterValueException", message)
+    selected = [result for result in results if not wanted or result["ComplianceType"] in wanted]
+    page, token = paginate(selected, params, size, refusal=refusal)
     return {"EvaluationResults": page, **token}
 
 
-def _page(items: Sequence[_T], params: dict[str, Any], size: int) -> tuple[Sequence[_T], dict[str, str]]:
+def paginate(
+    items: Sequence[_T], params: dict[str, Any], size: int, *, refusal: str = "InvalidNextTokenException"
+) -> tuple[Sequence[_T], dict[str, str]]:
+    """Give the page that NextToken in `params` asks for, and the NextToken of the answer.
+
+    `refusal` is the code of the operation's error for another NextToken.
+    """
     token = params.get("NextToken") or "0"
     if not re.fullmatch(r"\d+", token, re.ASCII):
         message = "The specified next token is not valid."
-        raise AwsError("InvalidNextTokenException", message)
+        raise AwsError(refusal, message)
     start = int(token)
     more = start + size < len(items)
     return items[start : start + size], {"NextToken": str(start + size)} if more else {}

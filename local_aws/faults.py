@@ -1,5 +1,6 @@
 """Faults that can be switched on for an account and an action: what AWS does on a bad day."""
 
+import math
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -15,8 +16,9 @@ Answer = tuple[int, dict[str, Any], bytes]
 class Fault:
     """What happens to calls of `action` ("iam:GetAccountSummary") in an account: `kind` is one of KINDS.
 
-    `times` is how often it happens, None for always; `seconds` is how long Latency lasts.  FailedEvaluations is for
-    config:PutEvaluations: AWS Config answers with success and hands the evaluations back.
+    `times` is how often it happens, None for always; `seconds` is how long the answer is held back, which is all that
+    Latency does.  FailedEvaluations is for config:PutEvaluations: AWS Config answers with success and hands the
+    evaluations back.  ValueError: it can not be; the message says what is allowed.
     """
 
     account_id: str
@@ -26,9 +28,18 @@ class Fault:
     seconds: float = 0
 
     def __post_init__(self) -> None:
-        """Refuse an unknown kind."""
+        """Refuse what would never happen, or not as it is meant."""
         if self.kind not in KINDS:
             message = f"Unknown fault {self.kind!r}: allowed are {', '.join(KINDS)}."
+            raise ValueError(message)
+        if self.kind == "FailedEvaluations" and self.action != "config:PutEvaluations":
+            message = f"FailedEvaluations is a fault of config:PutEvaluations, and not of {self.action}."
+            raise ValueError(message)
+        if self.times is not None and self.times < 1:
+            message = f"A fault happens at least once, or always where no number is given, but times is {self.times}."
+            raise ValueError(message)
+        if not (0 < self.seconds < math.inf or (self.seconds == 0 and self.kind != "Latency")):
+            message = f"{self.kind} cannot take {self.seconds} seconds: Latency needs a number above 0, and no fault one below."
             raise ValueError(message)
 
 
@@ -61,12 +72,13 @@ class Faults:
         return None
 
 
-def refusal(fault: Fault, service: str) -> AwsError | None:
-    """Make the error with which `service` answers, or None where the fault is of another kind.
+def refusal(fault: Fault, protocol: str) -> AwsError | None:
+    """Make the error with which a service answers, or None where the fault is of another kind.
 
-    AWS Config speaks JSON and names errors otherwise than IAM and STS do. Source: the API models' common errors.
+    Services that speak "json", as AWS Config does, name errors otherwise than those that speak "query", as IAM and STS do.
+    Source: the "Common errors" of their API references.
     """
-    json_service = service == "config"
+    json_service = protocol == "json"
     where = f"injected for {fault.action} in account {fault.account_id}"
     match fault.kind:
         case "AccessDenied":

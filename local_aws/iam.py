@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from local_aws import ministack_seams
-from local_aws.accounts import Account
+from local_aws.accounts import Account, AccountsError, find
 from local_aws.models import AwsError
 
 _DEFAULT_PAGE = 100
@@ -97,16 +97,16 @@ class Iam:
             yield entry
 
     def _account(self, account_id: str) -> Account:
-        if account_id not in self._accounts:
-            message = f"The local AWS has no account {account_id}: its accounts are {', '.join(self._accounts)}."
-            raise AwsError("InvalidClientTokenId", message, status=403)
-        return self._accounts[account_id]
+        try:
+            return find(self._accounts, account_id)
+        except AccountsError as error:
+            raise AwsError("InvalidClientTokenId", str(error), status=403) from error
 
     @staticmethod
     def _start(marker: str | None) -> int:
         if marker is None:
             return 0
-        if not marker.isdecimal():
+        if not (marker.isascii() and marker.isdecimal()):
             message = "Invalid Marker."
             raise AwsError("ValidationError", message)
         return int(marker)

@@ -68,7 +68,8 @@ class Invocation:
 
     `payload` is what the function answered or, where `function_error` is "Unhandled", an error as JSON: errorType,
     errorMessage and, if the runtime client could still tell, requestId and stackTrace.  `log` has the lines that the
-    function and the runtime client wrote.  `init_duration_ms` is there for the first invocation of an environment.
+    function and the runtime client wrote, and `log_stream` is where they belong, one stream for each environment.
+    `init_duration_ms` is there for the first invocation of an environment.
     `max_memory_mb` is the peak of the process up to now, in MiB; None where it has exited or there is no /proc.
     """
 
@@ -76,6 +77,7 @@ class Invocation:
     payload: bytes
     function_error: Literal["Unhandled"] | None
     log: tuple[str, ...]
+    log_stream: str
     duration_ms: float
     init_duration_ms: float | None
     max_memory_mb: int | None
@@ -94,13 +96,15 @@ class ExecutionEnvironment:
         self._dead = False
         self._killed = False
         self._log = bytearray()
+        day = time.strftime("%Y/%m/%d", time.gmtime())
+        self._log_stream = f"{day}/[{settings.version}]{secrets.token_hex(16)}"
         self._began = time.monotonic()
         self._api = _RuntimeApi(settings)
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the caller's interpreter, and a handler that no shell reads
                 [settings.python, "-m", "awslambdaric", settings.handler],
                 cwd=settings.code_dir,
-                env=_environment(settings, f"127.0.0.1:{self._api.server_address[1]}"),
+                env=_environment(settings, self._log_stream, f"127.0.0.1:{self._api.server_address[1]}"),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -125,6 +129,11 @@ class ExecutionEnvironment:
     def alive(self) -> bool:
         """Whether the environment can be invoked (again)."""
         return not self._dead and self._process.poll() is None
+
+    @property
+    def process_id(self) -> int:
+        """The id of the process, for whoever wants to look closer at it."""
+        return self._process.pid
 
     def invoke(self, event: bytes, *, request_id: str | None = None) -> Invocation:
         """Invoke the function with `event`, a JSON document, and wait for what comes of it.
@@ -181,6 +190,7 @@ class ExecutionEnvironment:
             payload=reply.body,
             function_error=None if reply.kind == "response" else "Unhandled",
             log=tuple(log.split("\n")) if log else (),
+            log_stream=self._log_stream,
             duration_ms=(ended - handed_over) * 1000,
             init_duration_ms=init_duration_ms,
             max_memory_mb=memory,
@@ -369,9 +379,8 @@ class _RuntimeApiRequest(BaseHTTPRequestHandler):
         """Say nothing: the log is the function's."""
 
 
-def _environment(settings: FunctionSettings, runtime_api: str) -> dict[str, str]:
+def _environment(settings: FunctionSettings, log_stream: str, runtime_api: str) -> dict[str, str]:
     """Give all variables of the process: Lambda's, and the function's, which cannot change the reserved ones."""
-    stream = f"{time.strftime('%Y/%m/%d', time.gmtime())}/[{settings.version}]{secrets.token_hex(16)}"
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin:/opt/bin",
         "LANG": "en_US.UTF-8",
@@ -390,7 +399,7 @@ def _environment(settings: FunctionSettings, runtime_api: str) -> dict[str, str]
         "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
         "AWS_LAMBDA_LOG_FORMAT": settings.log_format,
         "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{settings.function_name}",
-        "AWS_LAMBDA_LOG_STREAM_NAME": stream,
+        "AWS_LAMBDA_LOG_STREAM_NAME": log_stream,
         "AWS_LAMBDA_RUNTIME_API": runtime_api,
         "LAMBDA_TASK_ROOT": str(settings.code_dir),
         "PYTHONPATH": str(settings.code_dir),

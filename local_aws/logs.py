@@ -7,11 +7,14 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 from local_aws import ministack_seams
-from local_aws.models import AwsError
+from local_aws.models import Answer, AwsError, ServiceApi
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _TERM = re.compile(r'\$\.(?P<key>\w+)\s*(?P<operator>=|!=)\s*"(?P<value>[^"]*)"')
 
@@ -28,17 +31,28 @@ class Logs:
             "DeleteQueryDefinition": self.delete_query_definition,
         }
 
-    def apply_metric_filters(self, group: str, lines: Iterable[str]) -> None:
-        """Count what the metric filters of a log group select of new lines, in the account and Region of the request."""
-        filters = ministack_seams.module("ministack.services.cloudwatch_logs")._metric_filters
-        record = ministack_seams.module("ministack.services.cloudwatch").record_metric
-        for metric_filter in filters.values():
-            if metric_filter["logGroupName"] == group:
-                selected = [line for line in lines if matches(metric_filter["filterPattern"], line)]
-                for transformation in metric_filter["metricTransformations"]:
-                    for _ in selected:
-                        value = float(transformation["metricValue"])
-                        record(transformation["metricNamespace"], transformation["metricName"], value)
+    def install(self) -> None:
+        """Let MiniStack count what metric filters select, and refuse the filters that are not emulated here."""
+        logs = ministack_seams.module("ministack.services.cloudwatch_logs")
+        put_log_events, put_metric_filter = logs._put_log_events, logs._put_metric_filter
+        api = ServiceApi("logs")
+
+        def put_and_count(params: dict[str, Any]) -> Answer:
+            answer: Answer = put_log_events(params)
+            if answer[0] == HTTPStatus.OK:
+                _count(params["logGroupName"], [event["message"] for event in params["logEvents"]])
+            return answer
+
+        def check_and_put(params: dict[str, Any]) -> Answer:
+            try:
+                _check(params)
+            except AwsError as error:
+                return api.error(error, "PutMetricFilter")
+            answer: Answer = put_metric_filter(params)
+            return answer
+
+        ministack_seams.replace("ministack.services.cloudwatch_logs", "_put_log_events", put_and_count)
+        ministack_seams.replace("ministack.services.cloudwatch_logs", "_put_metric_filter", check_and_put)
 
     def put_query_definition(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Save a query, or change the one whose id is given."""
@@ -65,6 +79,29 @@ class Logs:
     def _of(self, account_id: str) -> dict[str, dict[str, Any]]:
         region = ministack_seams.module("ministack.core.responses").get_region()
         return self._queries.setdefault((account_id, region), {})
+
+
+def _check(metric_filter: dict[str, Any]) -> None:
+    """Refuse, with an AwsError, a metric filter that is not emulated."""
+    matches(metric_filter.get("filterPattern", ""), "")
+    for transformation in metric_filter.get("metricTransformations", []):
+        value = transformation.get("metricValue", "")
+        if not re.fullmatch(r"\d+(\.\d+)?", value, re.ASCII) or transformation.get("dimensions"):
+            message = f"The local AWS emulates metric values that are numbers, without dimensions, and not {value!r}."
+            raise AwsError("InvalidParameterException", message)
+
+
+def _count(group: str, lines: list[str]) -> None:
+    """Count what the metric filters of a log group select of new lines, in the account and Region of the request."""
+    filters = ministack_seams.module("ministack.services.cloudwatch_logs")._metric_filters
+    record = ministack_seams.module("ministack.services.cloudwatch").record_metric
+    for metric_filter in filters.values():
+        if metric_filter["logGroupName"] == group:
+            selected = sum(matches(metric_filter["filterPattern"], line) for line in lines)
+            for transformation in metric_filter["metricTransformations"]:
+                for _ in range(selected):
+                    value = float(transformation["metricValue"])
+                    record(transformation["metricNamespace"], transformation["metricName"], value)
 
 
 def matches(pattern: str, line: str) -> bool:

@@ -4,7 +4,8 @@ Everything else here reaches MiniStack through this module alone.
 """
 
 import importlib
-from importlib.metadata import version
+import sys
+from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 
 MINISTACK_VERSION = "1.5.33"
@@ -15,19 +16,44 @@ _SEAMS = {
     "ministack.core.iam_evaluator": ("EvalContext", "caller_arn", "evaluate_resource_policy", "_resolve_condition_key"),
     "ministack.core.lambda_runtime": ("execution_credentials",),
     "ministack.core.responses": ("get_account_id", "get_region", "request_scope"),
+    "ministack.services.cloudformation": ("_stacks", "_stack_events"),
+    "ministack.services.cloudformation.engine": ("_evaluate_conditions", "_parse_template", "_resolve_parameters"),
+    "ministack.services.cloudformation.handlers": (
+        "_create_stack",
+        "_update_stack",
+        "_delete_stack",
+        "_resolve_stack",
+        "_resolve_template",
+        "_uses_macro",
+        "_required_iam_capabilities",
+        "_missing_capabilities",
+        "_insufficient_capabilities_message",
+        "_evaluate_conditions",
+    ),
+    "ministack.services.cloudformation.changesets": ("_evaluate_conditions",),
+    "ministack.services.cloudformation.stacks": (
+        "_evaluate_conditions",
+        "_runs_on_worker_thread",
+        "_sends_back_failed_update",
+    ),
+    "ministack.services.s3": ("_get_object_data",),
     "ministack.services.cloudformation.provisioners": ("_RESOURCE_HANDLERS", "_REPLACING_PROPERTIES", "_physical_name"),
     "ministack.services.cloudwatch": ("record_metric", "_alarms", "_evaluate_alarm"),
-    "ministack.services.cloudwatch_logs": ("_log_groups", "_metric_filters"),
+    "ministack.services.cloudwatch_logs": ("_metric_filters", "_put_log_events", "_put_metric_filter"),
     "ministack.services.config": ("handle_request", "_recorders"),
     "ministack.services.iam": ("_mfa_devices", "_users", "_groups", "_roles", "_policies"),
     "ministack.services.lambda_svc": (
         "_functions",
         "_execute_function",
         "_execute_function_warm",
+        "_emit_lambda_logs",
         "_emit_lambda_metrics",
         "invoke_async_with_retry",
     ),
 }
+
+
+_MEND = "Run `make setup`: it installs requirements/local-aws.txt into an environment of its own."
 
 
 class IncompatibleMiniStackError(RuntimeError):
@@ -36,20 +62,23 @@ class IncompatibleMiniStackError(RuntimeError):
 
 def check() -> None:
     """Import MiniStack and make sure that all that is hooked into is there. Raises IncompatibleMiniStackError."""
-    installed = version("ministack")
-    missing = [
-        f"{module}.{name}"
-        for module, names in _SEAMS.items()
-        for name in names
-        if not hasattr(importlib.import_module(module), name)
-    ]
+    try:
+        installed = version("ministack")
+    except PackageNotFoundError as error:
+        message = f"The local AWS extends MiniStack {MINISTACK_VERSION}, which is not installed in {sys.prefix}. {_MEND}"
+        raise IncompatibleMiniStackError(message) from error
+    missing = [f"{module}.{name}" for module, names in _SEAMS.items() for name in names if not _has(module, name)]
     if installed != MINISTACK_VERSION or missing:
         lacks = f"; it lacks {', '.join(missing)}" if missing else ""
-        message = (
-            f"The local AWS extends MiniStack {MINISTACK_VERSION}, but {installed} is installed{lacks}. "
-            "Install requirements/local-aws.txt into an environment of its own."
-        )
+        message = f"The local AWS extends MiniStack {MINISTACK_VERSION}, but {installed} is installed{lacks}. {_MEND}"
         raise IncompatibleMiniStackError(message)
+
+
+def _has(module_name: str, name: str) -> bool:
+    try:
+        return hasattr(importlib.import_module(module_name), name)
+    except ModuleNotFoundError:
+        return False
 
 
 def module(name: str) -> ModuleType:

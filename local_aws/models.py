@@ -26,6 +26,13 @@ Answer = tuple[int, dict[str, Any], bytes]
 """HTTP status, headers, body."""
 
 
+_UNDECLARED: Mapping[tuple[str, str | None], Mapping[str, int]] = {
+    ("cloudformation", "CreateStackSet"): {"InsufficientCapabilitiesException": HTTPStatus.BAD_REQUEST},
+    ("cloudformation", "UpdateStackSet"): {"InsufficientCapabilitiesException": HTTPStatus.BAD_REQUEST},
+}
+"""Errors that the API reference has (parameter Capabilities), and the model lacks: their HTTP status, by operation."""
+
+
 class AwsError(Exception):
     """What a service answers to a request that it refuses; `status` is the HTTP status, None for the usual one."""
 
@@ -46,6 +53,16 @@ class ServiceApi:
             message = f"{service_name} speaks {self._model.resolved_protocol}, and only {', '.join(protocols)} are known."
             raise ValueError(message)
         self._protocol = protocols[self._model.resolved_protocol](self._model)
+
+    @property
+    def protocol(self) -> str:
+        """Return "json" or "query"."""
+        return self._model.resolved_protocol
+
+    @property
+    def operations(self) -> frozenset[str]:
+        """Return the names of all operations."""
+        return frozenset(self._model.operation_names)
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> tuple[str, dict[str, Any]]:
         """Read a request: the operation's name, and its parameters as botocore takes them; unknown ones are left out.
@@ -80,7 +97,7 @@ class ServiceApi:
 
         ValueError: the code is neither among the operation's errors nor among those that all operations have.
         """
-        statuses = dict(self._protocol.common_errors)
+        statuses = {**self._protocol.common_errors, **_UNDECLARED.get((self._model.service_name, operation), {})}
         for shape in self._model.operation_model(operation).error_shapes if operation else []:
             trait = shape.metadata.get("error", {})
             statuses[trait.get("code", shape.name)] = trait.get("httpStatusCode", HTTPStatus.BAD_REQUEST)

@@ -15,15 +15,22 @@ from typing import Any
 
 from local_aws import accounts, cloudformation, faults, ministack_seams
 from local_aws.accounts import Account
+from local_aws.aggregators import Aggregators
 from local_aws.config import Config
+from local_aws.conformance_packs import ConformancePacks
 from local_aws.faults import Answer, Fault, Faults
 from local_aws.iam import Iam
 from local_aws.lambda_functions import LambdaFunctions
 from local_aws.logs import Logs
 from local_aws.models import AwsError, ServiceApi
+from local_aws.organizations import Organization, Organizations
+from local_aws.stack_sets import StackSets
 
 HOST = "127.0.0.1"
 COMMAND_PATH = "/_local_aws/"
+_CENTURY = 100 * 365 * 24 * 3600.0
+_WITH_API = {"iam", "sts", "config", "logs", "organizations", "cloudformation"}
+"""The services whose requests are read, and whose faults are written, by their API models."""
 _TICK = 1.0
 """Seconds between looks for rules whose period has passed."""
 
@@ -43,26 +50,39 @@ class Call:
 class LocalAws:
     """All services and their state."""
 
-    def __init__(self, port: int, accounts_by_id: dict[str, Account], runtime_python: Path) -> None:
+    def __init__(
+        self, port: int, accounts_by_id: dict[str, Account], organization: Organization | None, runtime_python: Path
+    ) -> None:
         """Serve `accounts_by_id` on `port`; functions run with `runtime_python`. Raises IncompatibleMiniStackError."""
         _configure_ministack(port)
         ministack_seams.check()
         self._accounts = accounts_by_id
+        self._organization = organization
         self._app = ministack_seams.module("ministack.app")
         self._responses = ministack_seams.module("ministack.core.responses")
         self._calls: list[Call] = []
         self._faults = Faults()
+        self._apis: dict[str, ServiceApi] = {}
         logs = Logs()
-        self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, logs)
+        self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization)
         self._config = Config(self._functions)
         self._iam = Iam(accounts_by_id)
+        self._stack_sets = StackSets(organization)  # before whatever else follows accounts that join or leave
+        self._packs = ConformancePacks(self._config, organization)
+        self._aggregators = Aggregators(self._config, self._packs, organization)
         self._functions.install()
-        cloudformation.install(self._config, logs)
-        _correct_principal_arn()
+        logs.install()
+        cloudformation.install(
+            cloudformation.Services(self._functions, self._config, self._packs, self._aggregators, logs, self._stack_sets)
+        )
+        _correct_condition_keys(organization)
         self._in_front("iam", self._iam.operations)
-        self._in_front("config", self._config.operations)
+        self._in_front("config", {**self._config.operations, **self._packs.operations, **self._aggregators.operations})
         self._in_front("logs", logs.operations)
-        for service in set(self._app.SERVICE_HANDLERS) - {"iam", "config", "logs"}:
+        self._app.SERVICE_HANDLERS["organizations"] = _refuse_all("organizations")
+        self._in_front("organizations", Organizations(organization, accounts_by_id).operations)
+        self._in_front("cloudformation", self._stack_sets.operations)
+        for service in set(self._app.SERVICE_HANDLERS) - {"iam", "config", "logs", "organizations", "cloudformation"}:
             self._in_front(service, {})
         for account in accounts_by_id.values():
             if account.recorder:
@@ -71,9 +91,12 @@ class LocalAws:
     # In front of MiniStack
 
     def _in_front(self, service: str, operations: Operations) -> None:
-        """Record the calls of a service, apply faults, and answer `operations` here instead of in MiniStack."""
+        """Record the calls of a service, apply faults, and answer `operations` here instead of in MiniStack.
+
+        What MiniStack answers of STS is held to the API model here: the package relies on what AssumeRole refuses.
+        """
         ministack: Handler = self._app.SERVICE_HANDLERS[service]
-        api = ServiceApi(service) if service in {"iam", "sts", "config", "logs"} else None
+        api = ServiceApi(service) if service in _WITH_API else None
         evaluator = ministack_seams.module("ministack.core.iam_evaluator")
         extract_action = ministack_seams.module("ministack.core.iam_actions").extract_iam_action
 
@@ -83,30 +106,34 @@ class LocalAws:
             self._calls.append(Call(account_id, evaluator.caller_arn(), action))
             fault = self._faults.take(account_id, action)
             if fault is None or api is None:
-                return await answer(method, path, headers, body, query)
+                return await answer(action, method, path, headers, body, query)
             await asyncio.sleep(fault.seconds)
-            error = faults.refusal(fault, service)
+            error = faults.refusal(fault, api.protocol)
             if error is not None:
                 return api.error(error)
             if fault.kind == "FailedEvaluations":
                 operation, params = api.parse(headers, body)
                 return api.response(operation, {"FailedEvaluations": params["Evaluations"]})
-            normal = await answer(method, path, headers, body, query)
+            normal = await answer(action, method, path, headers, body, query)
             return faults.cut_in_half(normal) if fault.kind == "BrokenBody" else normal
 
-        async def answer(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
-            if api is None or not operations:
-                return await ministack(method, path, headers, body, query)
+        async def answer(action: str, *request: Any) -> Answer:  # noqa: ANN401 - a Handler's arguments
+            ours = action.partition(":")[2] in operations
+            if api is None or not (ours or service == "sts"):
+                return await ministack(*request)
             operation = None
             try:
+                _, _, headers, body, _ = request
                 operation, params = api.parse(headers, body)
-                if operation not in operations:
-                    return await ministack(method, path, headers, body, query)
                 api.validate(operation, params)
+                if not ours:
+                    return await ministack(*request)
                 return api.response(operation, operations[operation](self._responses.get_account_id(), params))
             except AwsError as error:
                 return api.error(error, operation)
 
+        if api is not None:
+            self._apis[service] = api
         self._app.SERVICE_HANDLERS[service] = handle
 
     def _start_recorder(self, account_id: str) -> None:
@@ -119,19 +146,68 @@ class LocalAws:
     # Commands
 
     def _root_user(self, account_id: str, change: str, device: str | None) -> object:
-        account = self._accounts.get(account_id)
-        if account is None:
-            message = f"There is no account {account_id}: there are {', '.join(self._accounts)}."
-            raise accounts.AccountsError(message)
+        account = accounts.find(self._accounts, account_id)
         accounts.change(account.root_user, change, device)
         return asdict(account.root_user)
+
+    def _require_organization(self) -> Organization:
+        if self._organization is None:
+            message = "The accounts of this local AWS are in no organization: start it with an accounts file that has one."
+            raise accounts.AccountsError(message)
+        return self._organization
+
+    def _describe_organization(self) -> object:
+        organization = self._require_organization()
+        return {
+            "organization_id": organization.organization_id,
+            "root_id": organization.root_id,
+            "management_account_id": organization.management_account_id,
+        }
+
+    def _create_account(self, account_id: str, name: str, unit_path: str, root_user: dict[str, Any]) -> None:
+        organization = self._require_organization()
+        if account_id in self._accounts:
+            message = f"There is an account {account_id} already."
+            raise accounts.AccountsError(message)
+        account = accounts.parse(f"account {account_id}", account_id, {"name": name, "root_user": root_user})
+        parent_id = organization.parent_at(unit_path)
+        self._accounts[account_id] = account
+        self._start_recorder(account_id)
+        organization.join(account_id, parent_id)
+
+    def _remove_account(self, account_id: str) -> None:
+        self._require_organization().leave(account_id)
 
     def _take_calls(self) -> object:
         taken, self._calls = self._calls, []
         return [asdict(call) for call in taken]
 
+    def _add_fault(self, fault: Fault) -> None:
+        """Switch a fault on, unless no call could ever meet it."""
+        service, _, operation = fault.action.partition(":")
+        if service not in self._apis or operation not in self._apis[service].operations:
+            message = f"There is no action {fault.action}: it is one of {', '.join(self._apis)}, a colon and an operation."
+            raise ValueError(message)
+        accounts.find(self._accounts, fault.account_id)
+        self._faults.add(fault)
+
+    def _advance_clock(self, seconds: float) -> None:
+        if not 0 < seconds < _CENTURY:
+            message = f"The clock goes forward, by less than a century, and not by {seconds} seconds."
+            raise ValueError(message)
+        self._config.advance(timedelta(seconds=seconds))
+
     def _set_longest_page(self, entries: int | None) -> None:
+        if entries is not None and entries < 1:
+            message = f"A page has at least one entry, and not {entries}."
+            raise ValueError(message)
         self._iam.longest_page = entries
+
+    def _set_empty_pages(self, on: bool) -> None:  # noqa: FBT001 - a command's argument
+        self._aggregators.empty_pages = on
+
+    def _withhold_source_org_id(self, on: bool) -> None:  # noqa: FBT001 - a command's argument
+        self._functions.sends_source_org_id = not on
 
     @property
     def _commands(self) -> Mapping[str, Callable[..., object]]:
@@ -139,10 +215,15 @@ class LocalAws:
         return {
             "accounts": lambda: {account.account_id: account.name for account in self._accounts.values()},
             "root-user": self._root_user,
-            "fault": lambda **fault: self._faults.add(Fault(**fault)),
+            "organization": self._describe_organization,
+            "create-account": self._create_account,
+            "remove-account": self._remove_account,
+            "fault": lambda **fault: self._add_fault(Fault(**fault)),
             "clear-faults": self._faults.clear,
             "longest-page": self._set_longest_page,
-            "advance-clock": lambda seconds: self._config.advance(timedelta(seconds=seconds)),
+            "empty-pages": self._set_empty_pages,
+            "withhold-source-org-id": self._withhold_source_org_id,
+            "advance-clock": self._advance_clock,
             "calls": self._take_calls,
         }
 
@@ -186,19 +267,28 @@ class LocalAws:
             threading.Thread(target=_when_stdin_ends, args=(loop, stop), daemon=True).start()
         ticking = asyncio.create_task(self._tick())
         try:
-            await serve(self, settings, shutdown_trigger=stop.wait)
+            await serve(self, settings, shutdown_trigger=lambda: self._stopped(stop))
         finally:
             ticking.cancel()
+            self._stack_sets.close()
             self._functions.close()
+
+    async def _stopped(self, stop: asyncio.Event) -> None:
+        """Wait for `stop`, and end the functions first: what invokes them would keep the server waiting."""
+        await stop.wait()
+        await asyncio.to_thread(self._functions.close)
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK)
             self._config.run_due_rules()
+            self._packs.retry()
 
 
 def _when_stdin_ends(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin: its lock, held here, would abort the interpreter when that ends first.
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
     loop.call_soon_threadsafe(stop.set)
 
 
@@ -219,8 +309,25 @@ def _configure_ministack(port: int) -> None:
     logging.getLogger("hypercorn").setLevel(logging.WARNING)
 
 
-def _correct_principal_arn() -> None:
+def _refuse_all(service: str) -> Handler:
+    """Refuse every operation: MiniStack's own state of the service is another world than ours."""
+    api = ServiceApi(service)
+
+    async def refuse(_: str, __: str, headers: dict[str, str], body: bytes, ___: dict[str, list[str]]) -> Answer:
+        try:
+            operation = api.parse(headers, body)[0]
+        except AwsError as error:
+            return api.error(error)
+        return api.error(AwsError("UnknownOperationException", f"The local AWS does not emulate {service}:{operation}."))
+
+    return refuse
+
+
+def _correct_condition_keys(organization: Organization | None) -> None:
     """Make aws:PrincipalArn of an assumed role's session the role's ARN, as AWS does; MiniStack takes the session's.
+
+    And make every call one over TLS: this server speaks HTTP where AWS speaks HTTPS, which no policy shall notice.
+    aws:PrincipalOrgID and aws:ResourceOrgID are there for accounts of the organization only.
 
     Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     """
@@ -228,6 +335,12 @@ def _correct_principal_arn() -> None:
     original = evaluator._resolve_condition_key
 
     def resolve(key: str, context: Any) -> Any:  # noqa: ANN401 - MiniStack's EvalContext has no types here
+        if key.lower() == "aws:securetransport":
+            return "true"
+        if key.lower() in {"aws:principalorgid", "aws:resourceorgid"}:
+            whose = "aws:PrincipalAccount" if "principal" in key.lower() else "aws:ResourceAccount"
+            member = organization is not None and original(whose, context) in organization.parents
+            return organization.organization_id if organization and member else None
         value = original(key, context)
         if key.lower() == "aws:principalarn" and ":assumed-role/" in value:
             account_id, role_name = value.split(":")[4], value.split("/")[1]

@@ -6,20 +6,18 @@ with another account's credentials are made for one event and never shared, so t
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import botocore.session
 from botocore.config import Config
-from rdklib import ClientFactory
 
 from root_virtual_mfa_enabled.errors import AssumeRoleError, ForeignAccountError, OutOfTimeError, raising
 from root_virtual_mfa_enabled.event import ScheduledNotification
-
-if TYPE_CHECKING:
-    from mypy_boto3_sts.type_defs import CredentialsTypeDef
+from root_virtual_mfa_enabled.frame import ClientFactory
 
 PERMISSIONS = frozenset({"sts:AssumeRole"})
 """What the function's role needs where the rule has an ExecutionRoleName."""
@@ -68,7 +66,8 @@ class WarmEnvironment:
         self._session.register("before-send", self._count)
         self._session.register("after-call.config-service", _refuse_broken_json)
         self._own_clients: dict[tuple[str, str], Any] = {}
-        self._milliseconds_left: Callable[[], int] | None = None
+        self._milliseconds_left: Callable[[], float] = lambda: math.inf
+        self._account_id = ""
         self._calls: Counter[str] = Counter()
 
     @property
@@ -91,6 +90,7 @@ class WarmEnvironment:
 
         Raises ForeignAccountError, AssumeRoleError, MalformedAnswerError or OutOfTimeError.
         """
+        self._account_id = notification.account_id
         region = notification.region
         if execution_role_name is None:
             if notification.account_id != own_account_id:
@@ -100,15 +100,15 @@ class WarmEnvironment:
                 )
                 raise ForeignAccountError(message)
             return AccountClients(lambda service: self._own_client(service, region))
-        credentials = self._assume_role(notification, execution_role_name)
+        access_key_id, secret_access_key, session_token = self._assume_role(notification, execution_role_name)
         return AccountClients(
             lambda service: self._session.create_client(
                 service,
                 region_name=region,
-                aws_access_key_id=credentials["AccessKeyId"],
-                aws_secret_access_key=credentials["SecretAccessKey"],
-                aws_session_token=credentials["SessionToken"],
                 config=_CONFIG,
+                aws_access_key_id=access_key_id,
+                aws_secret_access_key=secret_access_key,
+                aws_session_token=session_token,
             )
         )
 
@@ -117,29 +117,29 @@ class WarmEnvironment:
             self._own_clients[service, region] = self._session.create_client(service, region_name=region, config=_CONFIG)
         return self._own_clients[service, region]
 
-    def _assume_role(self, notification: ScheduledNotification, role_name: str) -> "CredentialsTypeDef":
+    def _assume_role(self, notification: ScheduledNotification, role_name: str) -> tuple[str, str, str]:
         role_arn = f"arn:{notification.partition}:iam::{notification.account_id}:role/{role_name}"
         denied = (
             f"Either {role_arn} does not exist, or it does not trust the function's role, or that role may not assume it: "
             "deploy account.yaml in the account."
         )
         with raising(AssumeRoleError, "sts:AssumeRole", notification.account_id, if_denied=denied):
-            credentials: CredentialsTypeDef = self._own_client("sts", notification.region).assume_role(
+            credentials = self._own_client("sts", notification.region).assume_role(
                 RoleArn=role_arn,
                 RoleSessionName="root-virtual-mfa-enabled",
                 DurationSeconds=SESSION_SECONDS,
             )["Credentials"]
-        return credentials
+            return credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"]
 
     def _refuse_without_time(self, **emitted: Any) -> None:  # noqa: ANN401 - botocore emits what it likes
-        if self._milliseconds_left is not None:
-            seconds_left = self._milliseconds_left() / 1000
-            if seconds_left < LONGEST_CALL + REPORT_MARGIN:
-                message = (
-                    f"{_action(emitted['model'])} was not called: {seconds_left:.0f} s of the function's time-out are left, "
-                    f"and a call may take {LONGEST_CALL} s. AWS answered slowly; Lambda repeats the event."
-                )
-                raise OutOfTimeError(message)
+        seconds_left = self._milliseconds_left() / 1000
+        if seconds_left < LONGEST_CALL + REPORT_MARGIN:
+            message = (
+                f"{_action(emitted['model'])} was not called in account {self._account_id}: {seconds_left:.0f} s of the "
+                f"function's time-out are left, and a call may take {LONGEST_CALL} s. AWS answered slowly, or the time-out is "
+                "too short; Lambda repeats the event."
+            )
+            raise OutOfTimeError(message)
 
     def _count(self, **emitted: Any) -> None:  # noqa: ANN401 - botocore emits what it likes
         _, service, operation = emitted["event_name"].split(".")
@@ -147,11 +147,10 @@ class WarmEnvironment:
 
 
 def _refuse_broken_json(**emitted: Any) -> None:  # noqa: ANN401 - botocore emits what it likes
-    # botocore takes a body that is no JSON for an empty answer, and so for a success.
+    # botocore takes a body that is no JSON for an empty answer, and so for a success; JSON that is no object it refuses.
     http_response = emitted["http_response"]
-    if http_response.status_code == HTTPStatus.OK and not isinstance(json.loads(http_response.content), dict):
-        message = "the body is no JSON object"
-        raise ValueError(message)
+    if http_response.status_code < HTTPStatus.MULTIPLE_CHOICES:
+        json.loads(http_response.content)
 
 
 _PREFIXES = {"config-service": "config"}

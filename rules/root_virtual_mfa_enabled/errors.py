@@ -57,19 +57,21 @@ def raising(error_type: type[EvaluationError], action: str, account_id: str, *, 
     except EvaluationError:
         raise
     except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "Unknown")
+        details = error.response.get("Error", {})
+        code = details.get("Code") or "Unknown"
         # Only the first line: an answer about a wrong signature goes on with the signed headers, the token among them.
-        text = error.response.get("Error", {}).get("Message", "").partition("\n")[0]
-        message = f"{action} failed in account {account_id}: {code}: {text} {_advice(code, if_denied)}"
-        raise error_type(message) from error
+        text = str(details.get("Message") or "").partition("\n")[0]
+        message = f"{action} failed in account {account_id}: {_sentence(code, text)} {_advice(code, if_denied)}"
+        raise error_type(message) from None  # a log in text format would show all of the cause
     except BotoCoreError as error:
-        if isinstance(error, ResponseParserError):
-            raise malformed(action, account_id, "the answer could not be parsed") from error
         message = (
-            f"{action} failed in account {account_id}: {type(error).__name__}: {error}. "
+            f"{action} failed in account {account_id}: {_sentence(type(error).__name__, str(error))} "
             "Lambda repeats the event; if it goes on failing, check the function's network and the service's health."
         )
         raise error_type(message) from error
+    except ResponseParserError:
+        # Not botocore's own message, neither here nor as the cause: it quotes the body, and with it an answer's credentials.
+        raise malformed(action, account_id, "its body could not be parsed") from None
     except Exception as error:
         # botocore's parsers raise bare built-in exceptions (ValueError for a number, say) where a body is broken.
         raise malformed(action, account_id, f"{type(error).__name__}: {error}") from error
@@ -81,6 +83,10 @@ def malformed(action: str, account_id: str, what: str) -> MalformedAnswerError:
         f"The answer to {action} in account {account_id} cannot be understood: {what}. "
         "Nothing was concluded from it; Lambda repeats the event."
     )
+
+
+def _sentence(what: str, text: str) -> str:
+    return f"{what}: {text.rstrip('.')}." if text else f"{what}."
 
 
 def _advice(code: str, if_denied: str) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from botocore.paginate import Paginator
+
 from root_virtual_mfa_enabled.decision import NOT_EVALUATED_PARTITIONS, AccountSummary, Facts, VirtualMfaDevice
 from root_virtual_mfa_enabled.errors import ReadError, malformed, raising
 
@@ -14,6 +16,15 @@ PERMISSIONS = frozenset({"iam:GetAccountSummary", "iam:ListVirtualMFADevices"})
 
 _PAGE_SIZE = 1000
 """The largest page. Source: API model, iam, maxItemsType."""
+
+_PAGINATION = {
+    "input_token": "Marker",
+    "output_token": "Marker",
+    "more_results": "IsTruncated",
+    "limit_key": "MaxItems",
+    "result_key": "VirtualMFADevices",
+}
+"""Source: botocore's paginator model of iam, which `get_paginator` would search for among all services at a cold start."""
 
 
 def read(iam: "IAMClient", partition: str, account_id: str) -> Facts:
@@ -56,8 +67,10 @@ def _assigned_virtual_mfa_devices(iam: "IAMClient", account_id: str) -> tuple[Vi
     devices = []
     action = "iam:ListVirtualMFADevices"
     with raising(ReadError, action, account_id, if_denied=_allow(action)):
-        # The stubs promise what an answer may lack.
-        pages: Any = iam.get_paginator("list_virtual_mfa_devices").paginate(
+        # The stubs promise what an answer may lack, and take the method for a string.
+        method: Any = iam.list_virtual_mfa_devices
+        operation = iam.meta.service_model.operation_model("ListVirtualMFADevices")
+        pages: Any = Paginator(method, _PAGINATION, operation).paginate(
             AssignmentStatus="Assigned", PaginationConfig={"PageSize": _PAGE_SIZE}
         )
         for page in pages:

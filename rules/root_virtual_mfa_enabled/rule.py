@@ -76,12 +76,11 @@ import logging
 from dataclasses import asdict
 from typing import Any, Protocol
 
-from rdklib import ComplianceType, ConfigRule, Evaluation, InvalidParametersError
-
 from root_virtual_mfa_enabled import facts, parameters, report
 from root_virtual_mfa_enabled.clients import AccountClients, WarmEnvironment
 from root_virtual_mfa_enabled.decision import Decision, Facts, Verdict, decide
 from root_virtual_mfa_enabled.event import ScheduledNotification
+from root_virtual_mfa_enabled.frame import ComplianceType, ConfigRule, Evaluation, InvalidParametersError
 
 RULE_IDENTIFIER = "ROOT_VIRTUAL_MFA_ENABLED"
 RESOURCE_TYPE = "AWS::::Account"

@@ -47,7 +47,7 @@ def test_scheduled_notification_of_the_own_account(load_event: LoadEvent) -> Non
         account_id="111122223333",
         partition="aws",
         region="us-east-1",
-        result_token="example-result-token-of-the-own-account",  # noqa: S106 - made up
+        result_token="TESTMODE",  # noqa: S106 - rdklib's word, and no secret
         ordering_timestamp="2026-01-15T06:00:00.373Z",
         rule_parameters={
             "minimumVirtualMfaDevices": "1",

@@ -1,0 +1,1 @@
+"""What the package costs: measured beside a function without any frame, and beside a rule as rdklib's sample shows it."""

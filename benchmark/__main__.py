@@ -1,0 +1,179 @@
+"""Measure what the package costs beside the least that the same calls cost, and beside a rule as rdklib's sample shows it.
+
+A benchmark is no test: the exit code is 0 where everything was measured, whether or not an aim was met, and 1 where something
+failed or a function gave a wrong answer.
+"""
+
+import argparse
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from benchmark.endpoint import Endpoint, EndpointError
+from benchmark.measure import ARTEFACT, PYTHON, Benchmark, Plan, WrongAnswerError, functions
+from benchmark.result import Measurements, Row, as_json, rows
+
+QUICK = Plan(rounds=2, events=20, accounts=40)
+
+COMPARED = """\
+[bold]What is compared[/]
+  package          the built artefact of this package (.aws-sam/build).
+  floor            the same calls with bare botocore, network settings and log line alike, and no rule around them: no event
+                   is checked, no error explained. For a member account its clients are made afresh from one session.
+  rdklib's sample  the same rule as rdklib's documentation shows how to write one, with rdklib's own clients and defaults: it
+                   reads its old evaluations at every run, which is a call more.
+All three run under Amazon's runtime client against the same scripted AWS on 127.0.0.1, which answers at once: what AWS itself
+takes is not in the times. They take turns in every round. Times are medians; 1.25x is 1.25 times the floor.
+The numbers of the package are to be read beside the others: they depend on the machine, and less so do the ratios."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print; returns the exit code."""
+    options = _options(arguments)
+    signal.signal(signal.SIGTERM, _stop)
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    if not ARTEFACT.is_dir():
+        console.print(f"make bench: {ARTEFACT} is missing: run `make build` first.", soft_wrap=True)
+        return 1
+    plan = QUICK if options.quick else Plan(options.rounds, options.events, options.accounts)
+    began = time.monotonic()
+    try:
+        with functions() as candidates, Endpoint() as endpoint:
+            benchmark = Benchmark(endpoint, candidates)
+            _run(benchmark, plan, console)
+    except KeyboardInterrupt:
+        console.print("\nStopped.")
+        return 130
+    except (EndpointError, WrongAnswerError, OSError) as error:
+        console.print(f"\nmake bench: {error}", markup=False, style="red", soft_wrap=True)
+        return 1
+    package, floor, sample = benchmark.measurements.values()
+    table = rows(package, floor, sample, (plan.early, plan.accounts))
+    machine = _machine()
+    _show(console, table, sample)
+    console.print(f"\n{', '.join(machine.values())}. Measured in {time.monotonic() - began:.0f} s.")
+    if options.json:
+        options.json.write_text(json.dumps(as_json(machine, table), indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="make bench", description=__doc__, epilog='Options are given as in: make bench ARGS="--rounds 30".'
+    )
+    parser.add_argument("--rounds", type=_positive, default=15, help="cold starts of each function (default: %(default)s)")
+    parser.add_argument(
+        "--events", type=_positive, default=300, help="warm events for the own account, each (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--accounts",
+        type=_member_accounts,
+        default=3000,
+        help="member accounts, an event for each; every other one has no MFA (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a few of each, to see that it works; the numbers say little, and memory's nothing"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the table to FILE too, as JSON")
+    return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> int:
+    return _at_least(1, text)
+
+
+def _member_accounts(text: str) -> int:
+    # One of each kind before the memory is first read, and one of each after it.
+    return _at_least(4, text)
+
+
+def _at_least(minimum: int, text: str) -> int:
+    if not text.isdecimal() or int(text) < minimum:
+        message = f"{text!r} is no whole number from {minimum} on"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
+
+
+def _run(benchmark: Benchmark, plan: Plan, console: Console) -> None:
+    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f} %"), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("starting", total=plan.steps)
+        shown = ""
+
+        def step(what: str) -> None:
+            nonlocal shown
+            # Where output is no terminal there is no bar, but still a line for each part.
+            if what != shown and not console.is_terminal:
+                console.print(f"{what} …")
+            shown = what
+            progress.update(task, advance=1, description=what)
+
+        benchmark.run(plan, step)
+
+
+def _show(console: Console, table: Sequence[Row], sample: Measurements) -> None:
+    shown = Table("", "Package", "Floor", "rdklib's sample", "Package : floor", "Aim")
+    for column in shown.columns[1:]:
+        column.justify = "right"
+    for row in table:
+        beside = f" ({_times(row.sample_ratio)})" if row.sample_ratio is not None else ""
+        aim = ""
+        if row.met is not None:
+            aim = f"≤ {_times(row.aim)} [green]met[/]" if row.met else f"≤ {_times(row.aim)} [red]not met[/]"
+        shown.add_row(
+            row.measure,
+            _value(row, row.package),
+            _value(row, row.floor),
+            f"{_value(row, row.sample)}{beside}",
+            _times(row.ratio),
+            aim,
+        )
+    console.print(shown)
+    console.print(COMPARED)
+    for address in sorted(sample.refused):
+        console.print(
+            f"For a member account rdklib's sample asks a fixed STS address first ({address.removeprefix('CONNECT ')}),\n"
+            "deaf to AWS_ENDPOINT_URL. Here that is refused at once, and it falls back on a second client: its member run has\n"
+            "this detour in it. On AWS the first client succeeds, but each event makes a new one, and so a TLS handshake."
+        )
+
+
+def _value(row: Row, value: float | None) -> str:
+    if value is None:
+        return "-"
+    if row.unit == "x":
+        return f"{value:.3f}x"
+    return f"{value:.1f} {row.unit}" if row.unit else f"{value:.0f}"
+
+
+def _times(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}x"
+
+
+def _machine() -> dict[str, str]:
+    versions = "import botocore, platform; print('Python', platform.python_version() + ',', 'botocore', botocore.__version__)"
+    said = subprocess.run([PYTHON, "-c", versions], check=True, capture_output=True, text=True)  # noqa: S603 - the words above
+    return {
+        "cpus": f"{os.cpu_count()} CPUs ({platform.machine()})",
+        "system": platform.system(),
+        "runtime": said.stdout.strip(),
+    }
+
+
+def _stop(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,398 @@
+"""What a deployment for the organization needs, judged from what was seen: pure, without input or output."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from organization.deployment import (
+    ACCOUNT_STACK_NAME,
+    AGGREGATOR_NAME,
+    CONFORMANCE_PACK_NAME,
+    DEPLOY,
+    EVALUATION_ROLE_NAME,
+    FUNCTION_ROLE_NAME,
+    Deployment,
+    stack_set_name,
+)
+
+CONFIG = "config.amazonaws.com"
+CONFIG_MULTI_ACCOUNT_SETUP = "config-multiaccountsetup.amazonaws.com"
+STACK_SETS = "member.org.stacksets.cloudformation.amazonaws.com"
+
+SERVICES = {
+    CONFIG: "the aggregator",
+    CONFIG_MULTI_ACCOUNT_SETUP: "the conformance pack",
+    STACK_SETS: "the StackSet",
+}
+"""The services that act for the organization, and what of the deployment needs each.
+
+Source: AWS Config Developer Guide, setting up an aggregator and registering a delegated administrator; AWS CloudFormation User
+Guide, activating trusted access for StackSets.
+"""
+
+CONFIG_ROLE = "AWSServiceRoleForConfigMultiAccountSetup"
+"""The service-linked role of whoever puts an organization conformance pack."""
+
+STACK_SETS_ROLE = "AWSServiceRoleForCloudFormationStackSetsOrgAdmin"
+"""The service-linked role of StackSets in the management account."""
+
+_MADE_WITH = {
+    CONFIG_ROLE: "AWS Config makes it with the conformance pack",
+    STACK_SETS_ROLE: "CloudFormation makes it with trusted access, or with the first StackSet for the organization",
+}
+"""Source: API reference, PutOrganizationConformancePack; AWS CloudFormation User Guide, activating trusted access for
+StackSets, whose versions name either moment.
+"""
+
+_WITHOUT_RESOURCE_POLICY = frozenset({"aws-cn", "aws-us-gov"})
+"""Partitions without AWS::Lambda::ResourcePolicy, and in which the rule says NOT_APPLICABLE anyway."""
+
+_SHOWN_ACCOUNTS = 20
+"""Longer lists of accounts are cut."""
+
+
+class Outcome(StrEnum):
+    """What came of a check."""
+
+    OK = "ok"
+    MISSING = "missing"
+    UNSEEN = "could not be seen"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check: what, how it came out, in a sentence, and the commands that mend it and whose credentials they need."""
+
+    name: str
+    outcome: Outcome
+    detail: str
+    commands: tuple[str, ...] = ()
+    run_in: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """In the place of what could not be seen: why not."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """An organization; with consolidated billing only, `all_features` is false."""
+
+    organization_id: str
+    management_account_id: str
+    all_features: bool
+
+
+class Recorder(StrEnum):
+    """The configuration recorder of an account in the home Region."""
+
+    ON = "on"
+    OFF = "off"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What an aggregator says of an account: whether its data arrive, and if not, why."""
+
+    succeeded: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregator:
+    """An organization's aggregator that is there already."""
+
+    name: str
+    sources: Mapping[str, Source]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """All that was seen.  `delegated` are the services that the caller's account is a delegated administrator of.
+
+    `organization` is None where the account is in none.  `accounts` are the active ones, the caller's too.  `recorders` has
+    each account that was looked into.  `taken` says of the names that the stack will use whether something has them.
+    """
+
+    account_id: str
+    region: str
+    partition: str
+    stack_name: str
+    organization: Organization | Unseen | None
+    root_id: str | Unseen
+    accounts: tuple[str, ...] | Unseen
+    trusted: frozenset[str] | Unseen
+    delegated: frozenset[str] | Unseen
+    recorders: Mapping[str, Recorder | Unseen]
+    aggregator: Aggregator | Unseen | None
+    service_linked_roles: Mapping[str, bool | Unseen]
+    deployed: Deployment | None
+    taken: Mapping[str, bool | Unseen]
+
+    @property
+    def in_management_account(self) -> bool:
+        """Whether the caller's account is the organization's management account."""
+        return isinstance(self.organization, Organization) and self.account_id == self.organization.management_account_id
+
+    @property
+    def management_account(self) -> str:
+        """The management account, for a sentence."""
+        if isinstance(self.organization, Organization):
+            return f"the management account {self.organization.management_account_id}"
+        return "the management account"
+
+
+def names(stack_name: str, region: str) -> dict[str, str]:
+    """Return the names that the stack uses and that something else could have, and the command that frees each."""
+    elsewhere = 'make delete ARGS="--region ..."'  # roles are the same in all Regions
+    return {
+        f"role {FUNCTION_ROLE_NAME}": elsewhere,
+        f"role {EVALUATION_ROLE_NAME}": elsewhere,
+        f"conformance pack {CONFORMANCE_PACK_NAME}": (
+            f"aws configservice delete-organization-conformance-pack --region {region} "
+            f"--organization-conformance-pack-name {CONFORMANCE_PACK_NAME}"
+        ),
+        f"aggregator {AGGREGATOR_NAME}": (
+            f"aws configservice delete-configuration-aggregator --region {region} "
+            f"--configuration-aggregator-name {AGGREGATOR_NAME}"
+        ),
+        f"StackSet {stack_set_name(stack_name)}": (
+            f"aws cloudformation delete-stack-set --region {region} --stack-set-name {stack_set_name(stack_name)}"
+        ),
+    }
+
+
+def checks(seen: Seen) -> list[Check]:
+    """Judge everything that would make the deployment fail or leave accounts unwatched."""
+    if seen.organization is None:
+        return [_region(seen), _organization(seen)]
+    return [
+        _region(seen),
+        _organization(seen),
+        *_trusted_access(seen),
+        *_administration(seen),
+        *_service_linked_roles(seen),
+        *_recorders(seen),
+        _management_account(seen),
+        *_stack(seen),
+    ]
+
+
+def deploy_command(seen: Seen) -> str:
+    """Return the command that deploys for the organization, with placeholders for what could not be seen."""
+    organization_id, management_account_id = "o-...", "..."
+    if isinstance(seen.organization, Organization):
+        organization_id, management_account_id = seen.organization.organization_id, seen.organization.management_account_id
+    root_id = seen.root_id if isinstance(seen.root_id, str) else "r-..."
+    return (
+        f'{DEPLOY} ARGS="--parameter-overrides OrganizationId={organization_id} OrganizationRootId={root_id} '
+        f'ManagementAccountId={management_account_id}"'
+    )
+
+
+def _region(seen: Seen) -> Check:
+    name = f"Region {seen.region}"
+    if seen.partition in _WITHOUT_RESOURCE_POLICY:
+        detail = f"The partition {seen.partition} has no AWS::Lambda::ResourcePolicy, which the organization's scope needs."
+        return Check(name, Outcome.MISSING, detail)
+    return Check(name, Outcome.OK, "This becomes the home Region. IAM is global, so deploy in this one Region only.")
+
+
+def _organization(seen: Seen) -> Check:
+    match seen.organization:
+        case Unseen(reason):
+            return Check("Organization", Outcome.UNSEEN, reason)
+        case None:
+            detail = f"Account {seen.account_id} is in no organization. For this account alone, `make deploy` needs none."
+            create = "aws organizations create-organization --feature-set ALL"
+            return Check("Organization", Outcome.MISSING, detail, (create,), "the account that is to manage the organization")
+        case Organization(organization_id, _, all_features=False):
+            detail = f"The organization {organization_id} has consolidated billing only; trusted access needs all features."
+            enable = ("aws organizations enable-all-features",)
+            return Check("Organization", Outcome.MISSING, detail, enable, seen.management_account)
+        case Organization(organization_id, management_account_id):
+            detail = f"{organization_id} has all features; its management account is {management_account_id}."
+            return Check("Organization", Outcome.OK, detail)
+
+
+def _trusted_access(seen: Seen) -> Iterator[Check]:
+    for service, user in SERVICES.items():
+        name = f"Trusted access for {service}"
+        enable = (
+            "aws cloudformation activate-organizations-access"  # this makes the service-linked role as well
+            if service == STACK_SETS
+            else f"aws organizations enable-aws-service-access --service-principal {service}"
+        )
+        if isinstance(seen.trusted, Unseen):
+            yield Check(name, Outcome.UNSEEN, f"{seen.trusted.reason} If it is off:", (enable,), seen.management_account)
+        elif service in seen.trusted:
+            yield Check(name, Outcome.OK, f"It is on, for {user}.")
+        else:
+            yield Check(name, Outcome.MISSING, f"It is off, and {user} needs it.", (enable,), seen.management_account)
+
+
+def _administration(seen: Seen) -> Iterator[Check]:
+    if seen.in_management_account:
+        yield Check(
+            "Account", Outcome.OK, f"{seen.account_id} is the management account, which may deploy for the organization."
+        )
+        return
+    for service, user in SERVICES.items():
+        name = f"Delegated administrator for {service}"
+        register = (
+            f"aws organizations register-delegated-administrator --account-id {seen.account_id} --service-principal {service}",
+        )
+        if isinstance(seen.delegated, Unseen):
+            detail = f"{seen.delegated.reason} If account {seen.account_id} is not registered:"
+            yield Check(name, Outcome.UNSEEN, detail, register, seen.management_account)
+        elif service in seen.delegated:
+            yield Check(name, Outcome.OK, f"Account {seen.account_id} is registered, for {user}.")
+        else:
+            detail = f"Account {seen.account_id} is not registered, and {user} needs it."
+            yield Check(name, Outcome.MISSING, detail, register, seen.management_account)
+
+
+def _service_linked_roles(seen: Seen) -> Iterator[Check]:
+    for role, found in seen.service_linked_roles.items():
+        name = f"Service-linked role {role}"
+        match found:
+            case Unseen(reason):
+                yield Check(name, Outcome.UNSEEN, reason)
+            case True:
+                yield Check(name, Outcome.OK, f"It is in account {seen.account_id}.")
+            case False:
+                detail = f"It is not there yet: {_MADE_WITH[role]}. Your credentials need iam:CreateServiceLinkedRole."
+                yield Check(name, Outcome.OK, detail)
+
+
+# --- Recorders ---
+
+
+def _recorders(seen: Seen) -> Iterator[Check]:
+    name = "Configuration recorders"
+    on = [account_id for account_id, recorder in seen.recorders.items() if recorder is Recorder.ON]
+    if on:
+        yield Check(name, Outcome.OK, f"On in {_accounts(on)}.")
+    for state, detail in ((Recorder.OFF, "Off in"), (Recorder.NONE, "There is none in")):
+        lacking = [account_id for account_id, recorder in seen.recorders.items() if recorder is state]
+        if lacking:
+            commands = _recorder_commands(state, lacking[0] if len(lacking) == 1 else "ACCOUNT_ID", seen)
+            yield Check(name, Outcome.MISSING, f"{detail} {_accounts(lacking)}.", commands, "each of these accounts")
+    unseen = {account_id: recorder.reason for account_id, recorder in seen.recorders.items() if isinstance(recorder, Unseen)}
+    if unseen:
+        reason = next(iter(unseen.values()))
+        yield Check(name, Outcome.UNSEEN, f"Not seen in {_accounts(list(unseen))}. {reason}")
+    if isinstance(seen.accounts, Unseen):
+        yield Check(name, Outcome.UNSEEN, f"Nor can the accounts of the organization: {seen.accounts.reason}")
+    else:
+        yield from _recorders_by_aggregator(seen, [each for each in seen.accounts if each not in seen.recorders])
+
+
+def _recorders_by_aggregator(seen: Seen, others: list[str]) -> Iterator[Check]:
+    """Judge accounts that were not looked into by whether their data reach an aggregator."""
+    if not others:
+        return
+    name = "Configuration recorders"
+    look = "To look into them, give --role-name with a role that you may assume in each."
+    match seen.aggregator:
+        case None:
+            detail = f"Not seen in {_accounts(others)}: the account has no aggregator of the organization. {look}"
+            yield Check(name, Outcome.UNSEEN, detail)
+        case Unseen(reason):
+            yield Check(name, Outcome.UNSEEN, f"Not seen in {_accounts(others)}: {reason} {look}")
+        case Aggregator(aggregator_name, sources):
+            arriving = [each for each in others if each in sources and sources[each].succeeded]
+            if arriving:
+                detail = f"Inferred for {_accounts(arriving)}: their data reach the aggregator {aggregator_name}. {look}"
+                yield Check(name, Outcome.OK, detail)
+            silent = [each for each in others if each not in arriving]
+            if silent:
+                reasons = sorted({sources[each].reason for each in silent if each in sources and sources[each].reason})
+                because = f" ({'; '.join(reasons)})" if reasons else ""
+                detail = f"Not seen in {_accounts(silent)}: their data do not reach the aggregator {aggregator_name}{because}."
+                yield Check(name, Outcome.UNSEEN, f"{detail} {look}")
+
+
+def _recorder_commands(state: Recorder, account_id: str, seen: Seen) -> tuple[str, ...]:
+    config = "aws configservice {} --region " + seen.region
+    start = config.format("start-configuration-recorder") + " --configuration-recorder-name default"
+    if state is Recorder.OFF:
+        return (start,)
+    role = f"arn:{seen.partition}:iam::{account_id}:role/aws-service-role/{CONFIG}/AWSServiceRoleForConfig"
+    return (
+        f"aws iam create-service-linked-role --aws-service-name {CONFIG}",
+        config.format("put-configuration-recorder") + f" --configuration-recorder name=default,roleARN={role}",
+        config.format("put-delivery-channel") + " --delivery-channel name=default,s3BucketName=YOUR_BUCKET",
+        start,
+    )
+
+
+def _accounts(account_ids: list[str]) -> str:
+    shown = ", ".join(account_ids[:_SHOWN_ACCOUNTS])
+    more = len(account_ids) - _SHOWN_ACCOUNTS
+    plural = "account" if len(account_ids) == 1 else f"{len(account_ids)} accounts:"
+    return f"{plural} {shown}" + (f" and {more} more" if more > 0 else "")
+
+
+# --- The management account, and what is there already ---
+
+
+def _management_account(seen: Seen) -> Check:
+    name = "Management account"
+    if seen.in_management_account:
+        return Check(name, Outcome.OK, "The stack gives it what an evaluation needs.")
+    if seen.deployed and seen.deployed.watches_management_account:
+        return Check(
+            name, Outcome.OK, "The stack says that the evaluation role is there (ManagementAccountHasEvaluationRole=true)."
+        )
+    deploy = (
+        f"aws cloudformation deploy --region {seen.region} --stack-name {ACCOUNT_STACK_NAME} --template-file account.yaml "
+        f"--capabilities CAPABILITY_NAMED_IAM --parameter-overrides CentralAccountId={seen.account_id}"
+    )
+    detail = (
+        "No StackSet reaches it, and its role cannot be seen from here. Until the role is there and the stack is deployed with "
+        "ManagementAccountHasEvaluationRole=true, its root user is not watched."
+    )
+    return Check(name, Outcome.UNSEEN, detail, (deploy,), seen.management_account)
+
+
+def _stack(seen: Seen) -> Iterator[Check]:
+    name = f"Stack {seen.stack_name}"
+    if seen.deployed is None:
+        yield Check(name, Outcome.OK, f"It is not in account {seen.account_id} yet.")
+        yield from _taken_names(seen)
+        return
+    status = seen.deployed.stack_status
+    organization_id = seen.organization.organization_id if isinstance(seen.organization, Organization) else None
+    if organization_id and seen.deployed.organization_id != organization_id:
+        scope = f"organization {seen.deployed.organization_id}" if seen.deployed.organization_id else "one account"
+        detail = f"It is deployed for {scope}: to change its scope, delete it, then deploy it anew."
+        yield Check(name, Outcome.MISSING, detail, ("make delete",), f"account {seen.account_id}")
+    elif status.endswith("_IN_PROGRESS"):
+        yield Check(name, Outcome.MISSING, f"It is {status}: wait until that is over.")
+    elif status in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}:
+        # Such a stack can only be deleted. Source: AWS CloudFormation User Guide, stack status codes.
+        detail = f"It is {status}, and cannot be updated: delete it first."
+        yield Check(name, Outcome.MISSING, detail, ("make delete",), f"account {seen.account_id}")
+    else:
+        yield Check(name, Outcome.OK, f"It is {status}: a deployment updates it.")
+
+
+def _taken_names(seen: Seen) -> Iterator[Check]:
+    frees = names(seen.stack_name, seen.region)
+    for what, taken in seen.taken.items():
+        name = f"Name of the {what}"
+        match taken:
+            case Unseen(reason):
+                yield Check(name, Outcome.UNSEEN, reason)
+            case True:
+                detail = (
+                    f"Account {seen.account_id} has one already, perhaps of a deployment in another Region: delete that first."
+                )
+                yield Check(name, Outcome.MISSING, detail, (frees[what],), f"account {seen.account_id}")
+            case False:
+                yield Check(name, Outcome.OK, "It is free.")

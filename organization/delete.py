@@ -1,0 +1,190 @@
+"""Delete the deployment: in one account, or in every account of the organization.
+
+Shows first what goes and what stays behind, and asks for the stack's name (--yes: does not ask). CloudFormation then deletes in
+the order that works: the rules before the roles and the function that they need. Run again, it goes on watching or says that
+there is nothing left.
+
+Exit code 0: the stack is gone, or was not there.
+Exit code 1: it was not confirmed, or something could not be deleted.
+Exit code 2: the deletion could not be started.
+(make itself ends with 2 for either.)
+"""
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import boto3
+from rich.console import Console
+from rich.markup import escape
+
+from organization import aws, deployment
+from organization.aws import CommandError
+from organization.deployment import ACCOUNT_STACK_NAME, Deployment
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cloudformation.type_defs import StackEventTypeDef
+    from mypy_boto3_logs import CloudWatchLogsClient
+
+PROG = "delete"
+NOT_DELETED = 1
+
+POLL_SECONDS = 3.0
+
+SAM_STACK_NAME = "aws-sam-cli-managed-default"
+"""The stack of the SAM CLI with its bucket for artefacts. Source: AWS SAM Developer Guide, sam deploy, --resolve-s3."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    session, caller = aws.session(options.region)
+    console = Console(highlight=False, soft_wrap=True)
+    cloudformation: CloudFormationClient = session.client("cloudformation", config=aws.patient())
+    stack = aws.find_stack(cloudformation, options.stack_name)
+    if stack is None:
+        console.print(
+            f"There is no stack {options.stack_name} in account {caller.account_id}, Region {caller.region}: nothing to delete."
+        )
+        return 0
+    if stack.get("EnableTerminationProtection"):
+        message = (
+            f"The stack {options.stack_name} has termination protection: to take it away, run aws cloudformation "
+            f"update-termination-protection --region {caller.region} --stack-name {options.stack_name} "
+            "--no-enable-termination-protection."
+        )
+        raise CommandError(message)
+    resources = [
+        resource
+        for page in cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack["StackName"])
+        for resource in page["StackResourceSummaries"]
+    ]
+    physical_ids = {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in resources}
+    found = deployment.from_stack(stack, physical_ids)
+    _show_plan(found, Counter(each["ResourceType"] for each in resources), console)
+    stack_id = stack.get("StackId", options.stack_name)
+    if found.stack_status != "DELETE_IN_PROGRESS":
+        if not options.yes and not _confirmed(found.stack_name):
+            console.print("Not confirmed: nothing was deleted.")
+            return NOT_DELETED
+        cloudformation.delete_stack(StackName=stack_id)
+    failures = _watch(cloudformation, stack_id, console)
+    if failures:
+        console.print(f"\n[red]The stack {escape(found.stack_name)} could not be deleted.[/] Mend this, and run this again:")
+        for failure in failures:
+            console.print(f"  {escape(failure)}")
+        return NOT_DELETED
+    console.print(f"\nThe stack {escape(found.stack_name)} is deleted. What stays behind:")
+    for what in list(_leftovers(session, cloudformation, found)) or ["Nothing."]:
+        console.print(f"  {escape(what)}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROG, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--stack-name", default=deployment.STACK_NAME, help="the deployed stack (%(default)s)")
+    parser.add_argument("--region", help="the home Region of the deployment (default: that of the AWS credentials)")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    return parser
+
+
+def _show_plan(found: Deployment, types: Counter[str], console: Console) -> None:
+    kinds = ", ".join(f"{count} {kind.removeprefix('AWS::')}" for kind, count in sorted(types.items()))
+    console.print(
+        f"[bold]This deletes[/] the stack {found.stack_name} ({found.stack_status}) of account {found.account_id}, Region "
+        f"{found.region}:"
+    )
+    if found.organization_id:
+        console.print(
+            f"  1. in every account of {found.organization_id}, the conformance pack {found.conformance_pack_name}:\n"
+            "     the rule, with its results in AWS Config;\n"
+            f"  2. the StackSet {found.stack_set_name} and its stack in every account: the evaluation roles;\n"
+            f"  3. in account {found.account_id}, the rest."
+        )
+    else:
+        console.print("  the rule, with its results in AWS Config, and what it needs.")
+    console.print(f"  Resources: {escape(kinds)}")
+    console.print('  To keep the results, save a report first: make report ARGS="--output report.json --output report.html"')
+    if found.log_group_name:
+        # DeletionPolicy RetainExceptOnCreate: what that means for a stack whose creation failed is not documented.
+        stays = "may stay behind" if found.stack_status == "CREATE_FAILED" else "stays behind"
+        console.print(f"[bold]The function's log {stays}[/]: {escape(found.log_group_name)}")
+
+
+def _confirmed(stack_name: str) -> bool:
+    try:
+        return input(f"\nType the stack's name, {stack_name}, to delete it: ").strip() == stack_name
+    except EOFError:
+        return False
+
+
+def _watch(cloudformation: "CloudFormationClient", stack_id: str, console: Console) -> list[str]:
+    """Print what CloudFormation does until it is done; returns what it could not delete, and why."""
+    shown: set[str] = set()
+    failures: dict[str, str] = {}
+    try:
+        while True:
+            stack = aws.find_stack(cloudformation, stack_id)
+            for event in _new_events(cloudformation, stack_id, shown) if stack else ():
+                resource = event.get("LogicalResourceId", "")
+                status = event.get("ResourceStatus", "")
+                reason = event.get("ResourceStatusReason", "")
+                console.print(f"  {status:<18} {escape(resource)}{escape(f': {reason}') if reason else ''}")
+                if status == "DELETE_FAILED" and event.get("PhysicalResourceId") != stack_id:
+                    failures[resource] = f"{resource}: {reason or 'no reason given'}"
+            match stack["StackStatus"] if stack else "DELETE_COMPLETE":
+                case "DELETE_COMPLETE":
+                    return []
+                case "DELETE_FAILED":
+                    return list(failures.values()) or ["CloudFormation gives no reason."]
+            time.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        console.print("\nThe deletion goes on without this command; run it again to go on watching.")
+        raise
+
+
+def _new_events(cloudformation: "CloudFormationClient", stack_id: str, shown: set[str]) -> "list[StackEventTypeDef]":
+    """Give the events of this deletion that were not given before, the oldest first."""
+    new: list[StackEventTypeDef] = []
+    pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id)
+    for event in (event for page in pages for event in page["StackEvents"]):  # the newest first
+        if event["EventId"] in shown:
+            break
+        new.append(event)
+        if event.get("PhysicalResourceId") == stack_id and event.get("ResourceStatus") == "DELETE_IN_PROGRESS":
+            break  # this is where the deletion began
+    shown.update(event["EventId"] for event in new)
+    return new[::-1]
+
+
+def _leftovers(session: boto3.Session, cloudformation: "CloudFormationClient", found: Deployment) -> Iterator[str]:
+    """Say what the deletion has left, and how to take that away too."""
+    region = f"--region {found.region}"
+    logs: CloudWatchLogsClient = session.client("logs", config=aws.patient())
+    name = found.log_group_name
+    groups = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"] if name else []
+    if any(group.get("logGroupName") == name for group in groups):
+        yield (
+            f"The log group {name}, the evidence for the verdicts; it empties itself by its retention. To delete it: "
+            f"aws logs delete-log-group {region} --log-group-name {name}"
+        )
+    if found.organization_id and found.management_account_has_role and not found.in_management_account:
+        yield (
+            f"The stack {ACCOUNT_STACK_NAME} in the management account {found.management_account_id}, its evaluation role. "
+            "To delete it, with credentials of that account: "
+            f"aws cloudformation delete-stack {region} --stack-name {ACCOUNT_STACK_NAME}"
+        )
+    if aws.find_stack(cloudformation, SAM_STACK_NAME):
+        yield f"The stack {SAM_STACK_NAME} with the bucket of the SAM CLI, which other applications may use as well."
+    if found.organization_id:
+        yield "Trusted access, delegated administrators and service-linked roles, which other applications may use as well."
+
+
+if __name__ == "__main__":
+    sys.exit(aws.run(PROG, main))

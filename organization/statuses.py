@@ -1,0 +1,347 @@
+"""What is to be said of each account, from what was read: pure, without input or output.
+
+Unknown is never COMPLIANT: an account counts as COMPLIANT only with a result that is not older than STALE_AFTER.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from organization.deployment import Deployment
+
+RULE_NAME = "root-virtual-mfa-enabled"
+
+STALE_AFTER = timedelta(hours=26)
+"""A day, and two hours for the schedule and the retries.
+
+The age of a result counts from the later of ConfigRuleInvokedTime and ResultRecordedTime.  Whether AWS Config puts these
+forward when a verdict stays the same is not documented.
+"""
+
+_IN_DAYS = timedelta(days=3)
+"""Ages from here on are said in days."""
+
+EXCLUSIONS_FILE = "excluded-accounts.yaml"
+
+# AWS Config names a rule of a conformance pack <name>-conformance-pack-<suffix>; the suffix may differ in each account.
+_OUR_RULE = re.compile(rf"{RULE_NAME}(-conformance-pack-[A-Za-z0-9]+)?")
+
+# Source: API model, organizations, AccountState and AccountStatus.
+_NO_LONGER_ACTIVE = frozenset({"SUSPENDED", "PENDING_CLOSURE", "CLOSED"})
+
+
+class Status(StrEnum):
+    """What an account is counted as."""
+
+    NON_COMPLIANT = "NON_COMPLIANT"
+    UNKNOWN = "UNKNOWN"
+    COMPLIANT = "COMPLIANT"
+    NOT_APPLICABLE = "NOT_APPLICABLE"
+    EXCLUDED = "EXCLUDED"
+    SUSPENDED = "SUSPENDED"
+
+
+MEANINGS = {
+    Status.NON_COMPLIANT: "The root user lacks the virtual MFA devices that are asked for. The finding says what to do.",
+    Status.UNKNOWN: "Nobody knows: there is no result, or the last one is older than 26 hours. It counts as a failure.",
+    Status.COMPLIANT: "The last evaluation, not older than 26 hours, found what is asked for.",
+    Status.NOT_APPLICABLE: "The rule does not apply to this account.",
+    Status.EXCLUDED: f"Taken out of the evaluation on purpose; the reason is the one in {EXCLUSIONS_FILE}.",
+    Status.SUSPENDED: "Suspended or being closed in AWS Organizations; it is listed and not judged.",
+}
+
+FAILURES = frozenset({Status.NON_COMPLIANT, Status.UNKNOWN})
+
+# Of several results for one account, the one that comes first here counts.
+_WORST_FIRST = (Status.NON_COMPLIANT, Status.UNKNOWN, Status.COMPLIANT, Status.NOT_APPLICABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account of the organization: `ou_path` such as "Root/Workloads/Production", `state` as AWS Organizations has it."""
+
+    account_id: str
+    name: str
+    ou_path: str
+    state: str = "ACTIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The result of a rule for an account; `time` is None where the rule is there and has no result yet."""
+
+    rule_name: str
+    compliance: str = ""
+    annotation: str = ""
+    time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How the conformance pack, or the StackSet, did in an account: AWS's own word for it, and its reason for a failure."""
+
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a report rests on: everything by account id.
+
+    `packs` and `stack_instances` are None in a deployment for one account, which has neither.
+    """
+
+    deployment: Deployment
+    now: datetime
+    accounts: Sequence[Account]
+    results: Mapping[str, Sequence[Result]]
+    packs: Mapping[str, Arrival] | None = None
+    stack_instances: Mapping[str, Arrival] | None = None
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Something that is wrong: why, what to do, and the commands that do it."""
+
+    why: str
+    action: str
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the report says of one account.  `age` is None without a result."""
+
+    account: Account
+    status: Status
+    annotation: str = ""
+    reason: str = ""
+    advice: tuple[Advice, ...] = ()
+    result_time: datetime | None = None
+    age: timedelta | None = None
+    rule_names: tuple[str, ...] = ()
+    conformance_pack_status: str = ""
+    stack_set_status: str = ""
+
+    @property
+    def finding(self) -> str:
+        """What stands beside the status: the rule's own annotation, or why there is none."""
+        return " ".join(filter(None, [self.annotation, self.reason, *(advice.why for advice in self.advice)]))
+
+
+def is_our_rule(rule_name: str) -> bool:
+    """Tell whether a rule is this package's: by itself, or in a conformance pack."""
+    return _OUR_RULE.fullmatch(rule_name) is not None
+
+
+def is_judged(account: Account, deployment: Deployment) -> bool:
+    """Tell whether the results of an account count: it is not suspended and not excluded."""
+    return account.state not in _NO_LONGER_ACTIVE and account.account_id not in deployment.excluded
+
+
+def rows(facts: Facts) -> list[Row]:
+    """Say of each account what is known, in the order of the accounts."""
+    return [_row(account, facts) for account in facts.accounts]
+
+
+def totals(all_rows: Iterable[Row]) -> dict[Status, int]:
+    """Count the accounts of each status; every status is there."""
+    counts = Counter(row.status for row in all_rows)
+    return {status: counts[status] for status in Status}
+
+
+def notes(facts: Facts) -> list[str]:
+    """Say what concerns no single account."""
+    said = []
+    if not facts.deployment.stack_status.endswith("_COMPLETE") or facts.deployment.stack_status.startswith("ROLLBACK"):
+        said.append(f"The stack {facts.deployment.stack_name} is {facts.deployment.stack_status}.")
+    known = {account.account_id for account in facts.accounts}
+    said += [
+        f"Account {account_id} is excluded, but it is not in the organization: take it out of ExcludedAccounts."
+        for account_id in sorted(facts.deployment.excluded - known)
+    ]
+    said += [
+        f"{EXCLUSIONS_FILE} has a reason for account {account_id}, but the parameter ExcludedAccounts does not name it."
+        for account_id in sorted(set(facts.reasons) - facts.deployment.excluded)
+    ]
+    return said
+
+
+def _row(account: Account, facts: Facts) -> Row:
+    if account.state in _NO_LONGER_ACTIVE:
+        return Row(account, Status.SUSPENDED, reason=f"The account is {account.state} in AWS Organizations.")
+    if account.account_id in facts.deployment.excluded:
+        reason = facts.reasons.get(account.account_id)
+        return Row(account, Status.EXCLUDED, reason=reason or f"No reason given in {EXCLUSIONS_FILE}.")
+
+    pack_status = _status_of(facts.packs, account)
+    stack_set_status = _status_of(facts.stack_instances, account)
+    not_arrived = _not_arrived(account, facts)
+    results = facts.results.get(account.account_id, ())
+    rule_names = tuple(sorted(result.rule_name for result in results))
+    judged = sorted(((_judge(result, facts.now), result) for result in results), key=lambda each: _WORST_FIRST.index(each[0]))
+    if not judged:
+        return Row(
+            account,
+            Status.UNKNOWN,
+            advice=not_arrived or (_no_result(account, facts),),
+            conformance_pack_status=pack_status,
+            stack_set_status=stack_set_status,
+        )
+
+    status, result = judged[0]
+    advice = list(not_arrived)
+    if status is Status.UNKNOWN:
+        advice.insert(0, _nothing_recent(result, account, facts))
+    if len(judged) > 1:
+        why = f"The account has {len(judged)} rules ({', '.join(rule_names)}), and the worst result counts."
+        advice.append(Advice(why, "Delete the rules that are not needed."))
+    return Row(
+        account,
+        status,
+        annotation="" if status is Status.UNKNOWN else result.annotation,
+        advice=tuple(advice),
+        result_time=result.time,
+        age=_age(result.time, facts.now) if result.time else None,
+        rule_names=rule_names,
+        conformance_pack_status=pack_status,
+        stack_set_status=stack_set_status,
+    )
+
+
+def _judge(result: Result, now: datetime) -> Status:
+    if result.time is None or _age(result.time, now) > STALE_AFTER:
+        return Status.UNKNOWN
+    known = {Status.COMPLIANT, Status.NON_COMPLIANT, Status.NOT_APPLICABLE}
+    return Status(result.compliance) if result.compliance in known else Status.UNKNOWN
+
+
+def _age(time: datetime, now: datetime) -> timedelta:
+    # The clock here may be behind AWS's.
+    return max(now - time, timedelta())
+
+
+# --- What keeps an account from being evaluated ---
+
+
+def _status_of(arrivals: Mapping[str, Arrival] | None, account: Account) -> str:
+    if arrivals is None or account.account_id not in arrivals:
+        return ""
+    return arrivals[account.account_id].status
+
+
+def _not_arrived(account: Account, facts: Facts) -> tuple[Advice, ...]:
+    """Say what of the deployment is not in the account."""
+    deployment = facts.deployment
+    if facts.packs is None or facts.stack_instances is None:
+        return ()
+    advice = []
+    if account.account_id == deployment.management_account_id:
+        if not deployment.watches_management_account:
+            return (
+                Advice(
+                    "The root user of the management account is not watched: no StackSet reaches this account.",
+                    "Run the command with credentials of this account, and then "
+                    f"{deployment.deploy_with(ManagementAccountHasEvaluationRole='true')}.",
+                    (deployment.deploy_management_account(),),
+                ),
+            )
+    else:
+        advice.append(_stack_set(account, facts.stack_instances.get(account.account_id), deployment))
+    advice.append(_pack(facts.packs.get(account.account_id), facts))
+    return tuple(each for each in advice if each)
+
+
+def _stack_set(account: Account, instance: Arrival | None, deployment: Deployment) -> Advice | None:
+    name = f"The StackSet {deployment.stack_set_name}"
+    if instance is None:
+        create = deployment.stack_instances("create", account.account_id)
+        return Advice(f"{name} has no stack in the account.", "Deploy it there.", (create,))
+    if instance.status in {"SUCCEEDED", "CURRENT"}:
+        return None
+    if instance.status in {"PENDING", "RUNNING"}:
+        return Advice(f"{name} is on its way to the account ({instance.status}).", "Wait.")
+    why = f"{name} did not reach the account: {instance.status}{_because(instance)}"
+    if instance.status == "INOPERABLE":
+        # Source: API reference, StackInstance, Status.
+        retain = deployment.stack_instances("delete", account.account_id, "--retain-stacks")
+        return Advice(why, "Take the account out of the StackSet, delete its stack by hand, and deploy to it again.", (retain,))
+    update = deployment.stack_instances("update", account.account_id)
+    return Advice(why, "Mend the cause and deploy to it again.", (update,))
+
+
+def _pack(pack: Arrival | None, facts: Facts) -> Advice | None:
+    deployment = facts.deployment
+    name = f"The conformance pack {deployment.conformance_pack_name}"
+    put_again = deployment.put_pack_again()
+    if pack is None:
+        return Advice(f"{name} is not in the account.", "Put it again.", (put_again,))
+    if pack.status in {"CREATE_SUCCESSFUL", "UPDATE_SUCCESSFUL"}:
+        return None
+    if pack.status.endswith("_IN_PROGRESS"):
+        return Advice(f"{name} is on its way to the account ({pack.status}).", "Wait.")
+    why = f"{name} did not reach the account: {pack.status}{_because(pack)}"
+    if _is_about_recorder(pack):
+        recorder = f"Turn the account's configuration recorder on in {deployment.region}, and put the pack again."
+        return Advice(why, recorder, (put_again,))
+    if _is_about_permission(pack):
+        listed = sorted({each for each, arrival in (facts.packs or {}).items() if _is_about_permission(arrival)})
+        invoking = ",".join(sorted(deployment.invoking.union(listed)))
+        permit = "Let AWS Config invoke the function for each account by its id, and put the pack again."
+        return Advice(why, permit, (deployment.deploy_with(InvokingAccounts=invoking), put_again))
+    return Advice(why, "Mend the cause and put the pack again.", (put_again,))
+
+
+def _because(arrival: Arrival) -> str:
+    return f", {arrival.reason.rstrip('. ')}." if arrival.reason else "."
+
+
+def _is_about_recorder(pack: Arrival) -> bool:
+    return "recorder" in pack.reason.lower()
+
+
+def _is_about_permission(pack: Arrival) -> bool:
+    # AWS Config refuses a rule whose function it may not invoke. Source: API model, config, InsufficientPermissionsException.
+    return pack.status.endswith("_FAILED") and "permission" in pack.reason.lower()
+
+
+def _no_result(account: Account, facts: Facts) -> Advice:
+    """Say why an account in which everything has arrived may have no result."""
+    deployment = facts.deployment
+    why = "There is no result: the recorder is off, evaluations fail, or none was made yet."
+    if deployment.no_root_credentials == "NOT_APPLICABLE" and facts.packs is not None:
+        why += (
+            " Or the root user has no credentials: that is NOT_APPLICABLE here (NoRootCredentials), and such a result never"
+            " reaches the aggregator."
+        )
+    recorder = f"See with credentials of account {account.account_id} that its recorder is on, and then why evaluations fail."
+    return Advice(why, recorder, (deployment.show_recorder(), *deployment.show_failures(account.account_id)))
+
+
+def _nothing_recent(result: Result, account: Account, facts: Facts) -> Advice:
+    if result.time is None:
+        why = f"The rule {result.rule_name} has no result yet."
+    elif (age := _age(result.time, facts.now)) > STALE_AFTER:
+        why = (
+            f"The last result is {hours(age)} old, and older than {hours(STALE_AFTER)} is unknown. It was {result.compliance}"
+            f"{': ' + result.annotation if result.annotation else '.'}"
+        )
+    else:
+        why = f"AWS Config says {result.compliance or 'nothing'}, which is no verdict."
+    return Advice(
+        why,
+        "See why evaluations fail; if none was made, see that the account's recorder is on.",
+        facts.deployment.show_failures(account.account_id),
+    )
+
+
+def hours(age: timedelta) -> str:
+    """Say an age: "40 min", "26 h" or "3 d"."""
+    whole_hours = age // timedelta(hours=1)
+    if whole_hours == 0:
+        return f"{age // timedelta(minutes=1)} min"
+    return f"{whole_hours} h" if age < _IN_DAYS else f"{age.days} d"

@@ -1,0 +1,230 @@
+"""The application as the tests use it: deployed by the SAM CLI, evaluating accounts for AWS Config, and read back through boto3."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from local_aws.client import PROJECT, LocalAwsClient
+from local_aws.deployment import EXECUTION_ROLE_NAME, RULE_NAME, STACK_NAME, boto3_client, deploy_account
+
+FUNCTION_ROLE_NAME = "root-virtual-mfa-function"
+TEST_TOKEN = "TESTMODE"  # noqa: S105 - no secret: the token of an evaluation that AWS Config checks and does not keep
+_PATIENCE = 60.0
+_START_INTERVAL = 60
+"""Seconds between two starts of a rule's evaluation that AWS Config insists on."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of an invocation: what the function returned, or its error (errorType, errorMessage), and the seconds it took."""
+
+    payload: Any
+    failed: bool
+    seconds: float
+
+
+class Application:
+    """The application in the account `account_id` of a local AWS, and the accounts that it evaluates."""
+
+    def __init__(self, aws: LocalAwsClient, account_id: str, stack_name: str = STACK_NAME) -> None:
+        """Read the outputs of the stack, which is there."""
+        self.aws = aws
+        self.account_id = account_id
+        self._clients: dict[tuple[str, str], Any] = {}
+        [stack] = self.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
+        self.outputs: dict[str, str] = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        self._failures: dict[str, list[dict[str, Any]]] = {}
+
+    @property
+    def function_arn(self) -> str:
+        return self.outputs["FunctionArn"]
+
+    def client(self, service: str, account_id: str | None = None) -> Any:  # noqa: ANN401 - a client of any service
+        """Return a boto3 client of an administrator of an account: the application's own, where none is named."""
+        account_id = account_id or self.account_id
+        if (service, account_id) not in self._clients:
+            patient = Config(read_timeout=150, retries={"total_max_attempts": 1})
+            self._clients[service, account_id] = boto3_client(self.aws, service, account_id, patient)
+        return self._clients[service, account_id]
+
+    def change_root_user(self, account_id: str, *changes: str) -> None:
+        """Change a root user as its owner would: each change is a word, or a word and a device ("add-virtual-device phone")."""
+        for change in changes:
+            self.aws.change_root_user(account_id, *change.split())
+
+    # What AWS Config does
+
+    def let_assume_roles(self) -> None:
+        """Let the function assume evaluation roles: with the scope of one account its role may not."""
+        statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": f"arn:aws:iam::*:role/{EXECUTION_ROLE_NAME}"}
+        self.client("iam").put_role_policy(
+            RoleName=FUNCTION_ROLE_NAME,
+            PolicyName="evaluate-other-accounts",
+            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+        )
+
+    def permit(self, account_id: str) -> None:
+        """Let AWS Config invoke the function for another account."""
+        self.client("lambda").add_permission(
+            FunctionName=self.function_arn,
+            StatementId=f"account-{account_id}",
+            Action="lambda:InvokeFunction",
+            Principal="config.amazonaws.com",
+            SourceAccount=account_id,
+        )
+
+    def put_rule(self, account_id: str, parameters: Mapping[str, str]) -> None:
+        """Put the rule into another account: AWS Config evaluates it with this application's function at once."""
+        details = {
+            "EventSource": "aws.config",
+            "MessageType": "ScheduledNotification",
+            "MaximumExecutionFrequency": "TwentyFour_Hours",
+        }
+        rule = {
+            "ConfigRuleName": RULE_NAME,
+            "InputParameters": json.dumps(dict(parameters)),
+            "Source": {"Owner": "CUSTOM_LAMBDA", "SourceIdentifier": self.function_arn, "SourceDetails": [details]},
+        }
+        self.client("config", account_id).put_config_rule(ConfigRule=rule)
+
+    def watch(self, account_id: str, **parameters: str) -> None:
+        """Have another account evaluated: account.yaml, the permission, and the rule with `parameters`."""
+        deploy_account(self.aws, account_id, self.account_id)
+        self.permit(account_id)
+        self.put_rule(account_id, {"ExecutionRoleName": EXECUTION_ROLE_NAME, **parameters})
+
+    def start_evaluation(self, *account_ids: str) -> None:
+        """Start the evaluation of the rule in accounts, a minute later."""
+        self.aws.advance_clock(seconds=_START_INTERVAL)
+
+        def start(account_id: str) -> None:
+            wait_for(lambda: self._started(account_id), f"the evaluation in {account_id}")
+
+        with ThreadPoolExecutor(len(account_ids)) as pool:
+            list(pool.map(start, account_ids))
+
+    def _started(self, account_id: str) -> bool:
+        try:
+            self.client("config", account_id).start_config_rules_evaluation(ConfigRuleNames=[RULE_NAME])
+        except ClientError as error:
+            # The last run's invocation may still be ending, though its result is there.
+            if error.response["Error"]["Code"] != "LimitExceededException":
+                raise
+            return False
+        return True
+
+    def evaluate(self, account_id: str) -> dict[str, Any]:
+        """Evaluate an account anew, and return the new result."""
+        before = self.results(account_id)
+        self.start_evaluation(account_id)
+        return self.changed(account_id, before)
+
+    # What can be read
+
+    def results(self, account_id: str) -> list[dict[str, Any]]:
+        """Return what AWS Config has of the rule in an account: at most one result."""
+        config = self.client("config", account_id)
+        results: list[dict[str, Any]] = config.get_compliance_details_by_config_rule(ConfigRuleName=RULE_NAME)["EvaluationResults"]
+        assert len(results) <= 1
+        return results
+
+    def result(self, account_id: str) -> dict[str, Any]:
+        """Wait for the result in an account, and return it."""
+        [result] = wait_for(lambda: self.results(account_id), f"a result for {account_id}")
+        qualifier = result["EvaluationResultIdentifier"]["EvaluationResultQualifier"]
+        assert (qualifier["ResourceType"], qualifier["ResourceId"]) == ("AWS::::Account", account_id)
+        return dict(result)
+
+    def changed(self, account_id: str, before: list[dict[str, Any]]) -> dict[str, Any]:
+        """Wait for a result in an account that is another than `before`, and return it."""
+        wait_for(lambda: self.results(account_id) != before, f"a new result for {account_id}")
+        return self.result(account_id)
+
+    def rule_compliance(self, account_id: str) -> str:
+        """Return the compliance of the rule as a whole."""
+        described = self.client("config", account_id).describe_compliance_by_config_rule(ConfigRuleNames=[RULE_NAME])
+        [compliance] = described["ComplianceByConfigRules"]
+        return str(compliance["Compliance"]["ComplianceType"])
+
+    def calls(self) -> list[tuple[str, str]]:
+        """Return the calls that evaluations made since this was last asked, in their order: role and action."""
+        taken = []
+        for call in self.aws.take_calls():
+            _, _, name = call["principal"].partition(":assumed-role/")
+            role = name.partition("/")[0]
+            if role in {FUNCTION_ROLE_NAME, EXECUTION_ROLE_NAME}:
+                taken.append((role, call["action"]))
+        return taken
+
+    def log(self, account_id: str, message: str, count: int = 1) -> list[dict[str, Any]]:
+        """Wait for `count` log lines about an account that say `message`, and return all of them, oldest first."""
+
+        def lines() -> list[dict[str, Any]]:
+            pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=self.outputs["LogGroupName"])
+            texts = (event["message"] for page in pages for event in page["events"])
+            parsed = (json.loads(text) for text in texts if text.startswith("{"))
+            return [line for line in parsed if (line.get("account"), line.get("message")) == (account_id, message)]
+
+        return wait_for(lambda: found if len(found := lines()) >= count else [], f"{count} lines {message!r} about {account_id}")
+
+    def failure(self, account_id: str) -> dict[str, Any]:
+        """Wait for the record of an event about an account that exhausted its retries, and return the oldest not yet returned."""
+
+        def receive() -> bool:
+            sqs, queue_url = self.client("sqs"), self.outputs["FailedEventsQueueUrl"]
+            for message in sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", []):
+                record = json.loads(message["Body"])
+                self._failures.setdefault(record["requestPayload"]["accountId"], []).append(record)
+                sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+            return bool(self._failures.get(account_id))
+
+        wait_for(receive, f"a record of a failed event about {account_id}")
+        return self._failures[account_id].pop(0)
+
+    def metric(self, name: str, namespace: str = "RootVirtualMfa", dimensions: Mapping[str, str] | None = None) -> float:
+        """Return the sum of a metric over all time."""
+        now = datetime.now(UTC)
+        answer = self.client("cloudwatch").get_metric_statistics(
+            Namespace=namespace,
+            MetricName=name,
+            Dimensions=[{"Name": key, "Value": value} for key, value in (dimensions or {}).items()],
+            StartTime=now - timedelta(hours=23),
+            EndTime=now + timedelta(hours=1),
+            Period=86400,
+            Statistics=["Sum"],
+        )
+        return float(sum(point["Sum"] for point in answer["Datapoints"]))
+
+    # Without AWS Config
+
+    def event(self, account_id: str, **changes: object) -> dict[str, Any]:
+        """Make a scheduled event about an account, which AWS Config checks and does not keep the evaluation of."""
+        own = account_id == self.account_id
+        name, of = ("scheduled-own-account", "111122223333") if own else ("scheduled-member-account", "444455556666")
+        text = (PROJECT / f"events/{name}.json").read_text(encoding="utf-8").replace(of, account_id)
+        return {**json.loads(text), "resultToken": TEST_TOKEN, **changes}
+
+    def invoke(self, event: object) -> Answer:
+        """Invoke the function with an event, and wait for what comes of it."""
+        began = time.monotonic()
+        answer = self.client("lambda").invoke(FunctionName=self.function_arn, Payload=json.dumps(event))
+        payload = json.loads(answer["Payload"].read())
+        return Answer(payload, "FunctionError" in answer, time.monotonic() - began)
+
+
+def wait_for(condition: Callable[[], _T], what: str, seconds: float = _PATIENCE) -> _T:
+    """Wait until `condition` gives something, and return that."""
+    deadline = time.monotonic() + seconds
+    while not (given := condition()):
+        assert time.monotonic() < deadline, f"{what} did not come within {seconds:.0f} s"
+        time.sleep(0.05)
+    return given

@@ -1,0 +1,50 @@
+"""What the functional tests share: a fake AWS, a fresh environment, and an eye on what gets out."""
+
+import os
+from collections.abc import Iterator
+
+import botocore.session
+import pytest
+
+from root_virtual_mfa_enabled.clients import WarmEnvironment
+from tests.functional import fake_aws
+from tests.functional.fake_aws import FUNCTION, SECRET, FakeAws
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_are_read_once() -> Iterator[None]:
+    """Let all botocore sessions share what they read from botocore's files: a fresh environment costs 10 ms then."""
+    loader = botocore.session.create_loader()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", lambda _: loader)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
+    """Serve the fake AWS to a function that has just been started, and let no retry wait."""
+    for name in os.environ:
+        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", fake_aws.access_key_id(FUNCTION))
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", fake_aws.secret_access_key(FUNCTION))
+    monkeypatch.setenv("AWS_SESSION_TOKEN", fake_aws.session_token(FUNCTION))
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
+    monkeypatch.setattr("root_virtual_mfa_enabled.rule._environment", WarmEnvironment())
+    with fake_aws.serve() as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
+        yield aws
+
+
+@pytest.fixture(autouse=True)
+def _nothing_secret_gets_out(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """Search all that a test's invocations logged, with what Lambda's text format would show of exceptions, and printed."""
+    yield
+    for record in caplog.get_records("call"):
+        assert SECRET not in caplog.handler.format(record)
+        assert SECRET not in repr(vars(record))
+    assert SECRET not in "".join(capsys.readouterr())

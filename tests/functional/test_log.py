@@ -1,0 +1,230 @@
+"""One structured line for each evaluation and each failure, and nothing secret in it."""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from root_virtual_mfa_enabled.errors import AssumeRoleError, EvaluationError
+from tests.functional.fake_aws import (
+    MEMBER_ACCOUNT,
+    OWN_ACCOUNT,
+    SECRET,
+    WITHOUT_MFA,
+    FakeAws,
+    access_key_id,
+    cut_in_half,
+    device,
+    hand_back_evaluations,
+    refusal,
+    replace_body,
+    root_user,
+    secret_access_key,
+    session_token,
+    with_virtual_device,
+)
+from tests.functional.invocation import CREATED, ROLE, handle, scheduled_event
+
+NOT_OURS = {*vars(logging.makeLogRecord({})), "message", "taskName"}
+"""What a log record has of itself."""
+
+MEMBER_EVENT = scheduled_event(MEMBER_ACCOUNT, ExecutionRoleName=ROLE)
+
+
+def the_line(caplog: pytest.LogCaptureFixture) -> tuple[str, str, dict[str, Any]]:
+    """Take the one line that was logged, as JSON carries it: level, message, fields."""
+    [record] = caplog.records
+    assert record.name == "root_virtual_mfa_enabled"
+    fields = {name: value for name, value in vars(record).items() if name not in NOT_OURS}
+    return record.levelname, record.getMessage(), json.loads(json.dumps(fields))
+
+
+def test_line_of_an_evaluation(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
+    aws.root_users[MEMBER_ACCOUNT] = root_user(
+        device("phone", account_id=MEMBER_ACCOUNT),
+        device("tablet", account_id=MEMBER_ACCOUNT),
+        device("other", account_id=MEMBER_ACCOUNT, owner="user/alejandra"),
+        access_keys=True,
+        certificates=None,
+    )
+    [reported] = handle(MEMBER_EVENT)
+    assert the_line(caplog) == (
+        "INFO",
+        "evaluation",
+        {
+            "rule": "ROOT_VIRTUAL_MFA_ENABLED",
+            "account": MEMBER_ACCOUNT,
+            "orderingTimestamp": CREATED,
+            "facts": {
+                "mfa_enabled": True,
+                "password_present": True,
+                "access_keys_present": True,
+                "signing_certificates_present": None,
+            },
+            "rootVirtualMfaDevices": 2,
+            "verdict": "COMPLIANT",
+            "annotation": reported["Annotation"],
+            "apiCalls": {
+                "sts:AssumeRole": 1,
+                "iam:GetAccountSummary": 1,
+                "iam:ListVirtualMFADevices": 1,
+                "config:PutEvaluations": 1,
+            },
+        },
+    )
+
+
+def test_line_of_an_evaluation_without_facts(caplog: pytest.LogCaptureFixture) -> None:
+    handle(scheduled_event(partition="aws-us-gov", region="us-gov-west-1"))
+    level, message, fields = the_line(caplog)
+    assert (level, message) == ("INFO", "evaluation")
+    assert fields == {
+        "rule": "ROOT_VIRTUAL_MFA_ENABLED",
+        "account": OWN_ACCOUNT,
+        "orderingTimestamp": CREATED,
+        "verdict": "NOT_APPLICABLE",
+        "annotation": "The root user is not evaluated in this partition (aws-us-gov).",
+        "apiCalls": {"config:PutEvaluations": 1},
+    }
+
+
+def test_line_counts_repeated_attempts_and_further_pages(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
+    aws.root_users[OWN_ACCOUNT] = root_user(pages=([], [], [device()]))
+    aws.fail("iam:GetAccountSummary", refusal("throttled", "iam:GetAccountSummary"), times=2)
+    handle(scheduled_event())
+    assert the_line(caplog)[2]["apiCalls"] == {
+        "iam:GetAccountSummary": 3,
+        "iam:ListVirtualMFADevices": 3,
+        "config:PutEvaluations": 1,
+    }
+
+
+def test_line_counts_the_calls_of_its_own_invocation_only(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
+    aws.root_users |= {OWN_ACCOUNT: WITHOUT_MFA, MEMBER_ACCOUNT: with_virtual_device(MEMBER_ACCOUNT)}
+    handle(MEMBER_EVENT)
+    caplog.clear()
+    handle(scheduled_event())
+    assert the_line(caplog)[2]["apiCalls"] == {"iam:GetAccountSummary": 1, "config:PutEvaluations": 1}
+
+
+@pytest.mark.parametrize("device_name", ['"quoted"', "{}", "line\nbreak", "\u00fc\u4e2d", "$(sh)"])
+def test_line_is_one_whatever_a_device_is_called(aws: FakeAws, caplog: pytest.LogCaptureFixture, device_name: str) -> None:
+    aws.root_users[OWN_ACCOUNT] = root_user(device(device_name))
+    handle(scheduled_event())
+    _, _, fields = the_line(caplog)
+    assert fields["annotation"] == f"The root user has 1 virtual MFA device ({device_name})."
+
+
+# Failures
+
+FACTS = {
+    "mfa_enabled": True,
+    "password_present": True,
+    "access_keys_present": False,
+    "signing_certificates_present": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("action", "known", "calls"),
+    [
+        ("sts:AssumeRole", {}, ["sts:AssumeRole"]),
+        ("iam:GetAccountSummary", {}, ["sts:AssumeRole", "iam:GetAccountSummary"]),
+        ("iam:ListVirtualMFADevices", {}, ["sts:AssumeRole", "iam:GetAccountSummary", "iam:ListVirtualMFADevices"]),
+        (
+            "config:PutEvaluations",
+            {"facts": FACTS, "rootVirtualMfaDevices": 1},
+            ["sts:AssumeRole", "iam:GetAccountSummary", "iam:ListVirtualMFADevices", "config:PutEvaluations"],
+        ),
+    ],
+)
+def test_line_of_a_failure_has_the_error_and_no_verdict(
+    aws: FakeAws, caplog: pytest.LogCaptureFixture, action: str, known: dict[str, Any], calls: list[str]
+) -> None:
+    aws.root_users[MEMBER_ACCOUNT] = with_virtual_device(MEMBER_ACCOUNT)
+    aws.fail(action, refusal("denied", action))
+    with pytest.raises(EvaluationError) as caught:
+        handle(MEMBER_EVENT)
+    level, message, fields = the_line(caplog)
+    assert (level, message) == ("ERROR", "evaluation failed")
+    assert fields == {
+        "rule": "ROOT_VIRTUAL_MFA_ENABLED",
+        "account": MEMBER_ACCOUNT,
+        "orderingTimestamp": CREATED,
+        **known,
+        "apiCalls": dict.fromkeys(calls, 1),
+    }
+    exc_info = caplog.records[0].exc_info
+    assert exc_info is not None
+    assert exc_info[1] is caught.value
+
+
+def test_line_of_an_evaluation_that_was_handed_back_has_no_verdict(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
+    aws.root_users[OWN_ACCOUNT] = WITHOUT_MFA
+    aws.fail("config:PutEvaluations", hand_back_evaluations)
+    with pytest.raises(EvaluationError):
+        handle(scheduled_event())
+    level, message, fields = the_line(caplog)
+    assert (level, message) == ("ERROR", "evaluation failed")
+    assert not {"verdict", "annotation"} & {*fields}
+
+
+def test_line_of_an_event_that_is_refused(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(EvaluationError):
+        handle({"accountId": OWN_ACCOUNT})
+    assert the_line(caplog) == ("ERROR", "evaluation failed", {"rule": "ROOT_VIRTUAL_MFA_ENABLED", "apiCalls": {}})
+
+
+# Secrets: conftest.py searches what every test logs and prints
+
+
+WRONG_SIGNATURE = f"""The request signature we calculated does not match the signature you provided.
+
+The Canonical String for this request should have been
+'POST
+/
+
+host:iam.amazonaws.com
+x-amz-security-token:{session_token(MEMBER_ACCOUNT)}'"""
+"""What AWS answers to a wrong signature. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html"""
+
+
+def _wrong_signature(action: str) -> bytes:
+    if action.startswith("config:"):
+        return json.dumps({"__type": "InvalidSignatureException", "message": WRONG_SIGNATURE}).encode()
+    error = f"<Error><Code>SignatureDoesNotMatch</Code><Message>{WRONG_SIGNATURE}</Message></Error>"
+    return f"<ErrorResponse>{error}</ErrorResponse>".encode()
+
+
+@pytest.mark.parametrize("action", ["sts:AssumeRole", "iam:GetAccountSummary", "config:PutEvaluations"])
+def test_a_refusal_that_quotes_the_session_token_is_not_shown_in_full(aws: FakeAws, action: str) -> None:
+    aws.root_users[MEMBER_ACCOUNT] = WITHOUT_MFA
+    aws.fail(action, replace_body(_wrong_signature(action), 403))
+    with pytest.raises(EvaluationError, match=": The request signature we calculated does not match") as caught:
+        handle(MEMBER_EVENT)
+    assert SECRET not in str(caught.value)
+
+
+def test_credentials_in_a_broken_answer_are_not_shown(aws: FakeAws) -> None:
+    broken: list[bytes] = []
+
+    def keep_and_cut(answer: tuple[int, dict[str, Any], bytes]) -> tuple[int, dict[str, Any], bytes]:
+        status, headers, body = cut_in_half((answer[0], answer[1], answer[2] * 2))
+        broken.append(body := body[:-20])
+        return status, headers, body
+
+    aws.fail("sts:AssumeRole", keep_and_cut)
+    with pytest.raises(EvaluationError, match="its body could not be parsed") as caught:
+        handle(MEMBER_EVENT)
+    for secret in (access_key_id(MEMBER_ACCOUNT), secret_access_key(MEMBER_ACCOUNT), session_token(MEMBER_ACCOUNT)):
+        assert secret.encode() in broken[0]
+        assert secret not in str(caught.value)
+
+
+def test_an_exception_has_no_cause_that_holds_more_than_it_says(aws: FakeAws) -> None:
+    aws.fail("sts:AssumeRole", replace_body(_wrong_signature("sts:AssumeRole"), 403))
+    with pytest.raises(AssumeRoleError) as caught:
+        handle(MEMBER_EVENT)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__

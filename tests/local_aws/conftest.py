@@ -1,0 +1,89 @@
+"""What the tests of the local AWS share: one that runs, accounts to use up, and a function that notes events in its log."""
+
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from botocore.config import Config
+
+from local_aws.client import REGION, LocalAwsProcess
+from tests.local_aws.scene import CENTRAL, WITHOUT_RECORDER, WRITE_LOG, Clients, create_function, let_config_invoke
+
+NEW_ACCOUNTS = [f"100000000{number:03}" for number in range(500)]
+
+NOTES = """
+    import json
+
+    class AsAskedError(Exception):
+        pass
+
+    def handler(event, context):
+        print(json.dumps(event))
+        if json.loads(event.get("ruleParameters", "{}")).get("fail"):
+            raise AsAskedError("This was asked for.")
+"""
+
+
+def write_accounts(directory: Path, accounts: dict[str, Any]) -> Path:
+    file = directory / "accounts.yaml"
+    file.write_text(yaml.safe_dump({"accounts": accounts}), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="session")
+def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProcess]:
+    """Run a local AWS whose root users have a password and no MFA, until a test changes that."""
+    directory = tmp_path_factory.mktemp("local-aws")
+    accounts: dict[str, Any] = {account_id: {} for account_id in [CENTRAL, *NEW_ACCOUNTS]}
+    accounts[WITHOUT_RECORDER] = {"name": "without a recorder", "recorder": False}
+    with LocalAwsProcess(write_accounts(directory, accounts), directory / "local-aws.log") as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def client(local_aws: LocalAwsProcess) -> Clients:
+    """Give clients that neither check what they send nor try again: what the local AWS says is what a test sees."""
+    session = boto3.Session()
+    settings = Config(parameter_validation=False, retries={"total_max_attempts": 1})
+
+    @cache
+    def client(service: str, account_id: str) -> Any:  # noqa: ANN401 - a client of any service
+        return session.client(
+            service,  # type: ignore[call-overload]  # the name is not known here
+            region_name=REGION,
+            endpoint_url=local_aws.endpoint_url,
+            aws_access_key_id=account_id,
+            aws_secret_access_key="test",  # noqa: S106 - the local AWS takes any
+            config=settings,
+        )
+
+    return client
+
+
+@pytest.fixture(scope="session")
+def _unused_accounts() -> Iterator[str]:
+    return iter(NEW_ACCOUNTS)
+
+
+@pytest.fixture
+def account_id(_unused_accounts: Iterator[str]) -> str:
+    """Give an account that no other test uses: what a test leaves there is in nobody's way."""
+    return next(_unused_accounts)
+
+
+@pytest.fixture
+def other_account_id(_unused_accounts: Iterator[str]) -> str:
+    """Give another account that no other test uses."""
+    return next(_unused_accounts)
+
+
+@pytest.fixture(scope="session")
+def notes(client: Clients) -> str:
+    """Give the ARN of a function of the central account that notes each event, and is there for AWS Config in all accounts."""
+    arn = create_function(client, CENTRAL, "notes", NOTES, *WRITE_LOG)
+    let_config_invoke(client, arn)
+    return arn

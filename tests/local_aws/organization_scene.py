@@ -1,0 +1,192 @@
+"""What the tests of the local AWS's organization-wide Config are made of: accounts, a rule's function, packs and stacks."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+import yaml
+from botocore.config import Config
+
+from local_aws.client import REGION, LocalAwsProcess
+from tests.local_aws.scene import Clients, Parameter, create_function, eventually, let_config_invoke
+
+MANAGEMENT, DELEGATED, MEMBER, OTHER = "111111111111", "222222222222", "333333333333", "444444444444"
+NO_RECORDER = "555555555555"
+OUTSIDER = "999999999999"
+"""No account of the organization; the local AWS takes any."""
+ALL = [MANAGEMENT, DELEGATED, MEMBER, OTHER, NO_RECORDER]
+RECORDING = [MANAGEMENT, DELEGATED, MEMBER, OTHER]
+SERVICES = ["config.amazonaws.com", "config-multiaccountsetup.amazonaws.com"]
+ORGANIZATION_ID = "o-a1b2c3d4e5"
+
+JUDGE = """
+    import json
+
+    import boto3
+
+    def handler(event, context):
+        parameters = json.loads(event.get("ruleParameters", "{}"))
+        account_id = event["accountId"]
+        evaluation = {
+            "ComplianceResourceType": "AWS::::Account",
+            "ComplianceResourceId": account_id,
+            "ComplianceType": parameters.get("verdictOf" + account_id, "COMPLIANT"),
+            "Annotation": f"Said of {account_id}.",
+            "OrderingTimestamp": json.loads(event["invokingEvent"])["notificationCreationTime"],
+        }
+        config = boto3.client("config", aws_access_key_id=account_id, aws_secret_access_key="test")
+        config.put_evaluations(ResultToken=event["resultToken"], Evaluations=[evaluation])
+"""
+"""Says COMPLIANT of an account, or what the rule parameter verdictOf<account> says."""
+
+
+class Scene:
+    """A local AWS with an organization, and clients that neither check what they send nor try again."""
+
+    def __init__(self, process: LocalAwsProcess) -> None:
+        self.process = process
+        session = boto3.Session()
+        settings = Config(parameter_validation=False, retries={"total_max_attempts": 1})
+
+        @cache
+        def client(service: str, account_id: str) -> Any:  # noqa: ANN401 - a client of any service
+            return session.client(
+                service,  # type: ignore[call-overload]  # the name is not known here
+                region_name=REGION,
+                endpoint_url=process.endpoint_url,
+                aws_access_key_id=account_id,
+                aws_secret_access_key="test",  # noqa: S106 - the local AWS takes any
+                config=settings,
+            )
+
+        self.client: Clients = client
+
+    def config(self, account_id: str) -> Any:  # noqa: ANN401 - it takes what the stubs' type would not
+        return self.client("config", account_id)
+
+    def judge(self, name: str = "judge") -> str:
+        """Create the function that judges, in the delegated administrator's account; nobody may invoke it yet."""
+        return create_function(self.client, DELEGATED, name, JUDGE, "logs:*")
+
+    def open_judge(self) -> str:
+        """Create the same, which AWS Config may invoke for any account."""
+        arn = self.judge()
+        let_config_invoke(self.client, arn)
+        return arn
+
+    @contextmanager
+    def pack(self, name: str, template: dict[str, Any], **settings: Parameter) -> Iterator[str]:
+        """Put a pack to the organization's accounts that record, as the delegated administrator, and delete it at the end."""
+        settings = {"ExcludedAccounts": [NO_RECORDER], **settings}
+        config = self.config(DELEGATED)
+        config.put_organization_conformance_pack(
+            OrganizationConformancePackName=name, TemplateBody=json.dumps(template), **settings
+        )
+        try:
+            yield name
+        finally:
+            config.delete_organization_conformance_pack(OrganizationConformancePackName=name)
+
+    def statuses(self, pack: str, **filters: Parameter) -> dict[str, dict[str, Any]]:
+        """Return the status of a pack of the delegated administrator in each account."""
+        found = self.config(DELEGATED).get_organization_conformance_pack_detailed_status(
+            OrganizationConformancePackName=pack, Filters=filters
+        )
+        return {status["AccountId"]: status for status in found["OrganizationConformancePackDetailedStatuses"]}
+
+    def rules(self, account_id: str, name: str) -> list[dict[str, Any]]:
+        """Return the rules of an account whose names begin so."""
+        rules = self.config(account_id).describe_config_rules()["ConfigRules"]
+        return [rule for rule in rules if rule["ConfigRuleName"].startswith(name)]
+
+    def results(self, account_id: str, name: str) -> list[dict[str, Any]]:
+        """Return the results of the one rule of an account whose name begins so, once there are any."""
+        [rule] = self.rules(account_id, name)
+
+        def results() -> list[dict[str, Any]]:
+            found = self.config(account_id).get_compliance_details_by_config_rule(ConfigRuleName=rule["ConfigRuleName"])
+            return list(found["EvaluationResults"])
+
+        return eventually(results)
+
+    def create_stack(self, account_id: str, name: str, resources: dict[str, Any], **settings: Parameter) -> dict[str, Any]:
+        """Create a stack, wait for its end, and describe it."""
+        template = {"Resources": resources, "Outputs": settings.pop("outputs", {})}
+        self.client("cloudformation", account_id).create_stack(
+            StackName=name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_NAMED_IAM"], **settings
+        )
+        return self.stack(account_id, name)
+
+    def change_stack(self, account_id: str, name: str, resources: dict[str, Any]) -> dict[str, Any]:
+        """Change a stack through a change set, as SAM does, wait for its end, and describe it."""
+        cloudformation = self.client("cloudformation", account_id)
+        change_set = {"StackName": name, "ChangeSetName": "change"}
+        cloudformation.create_change_set(**change_set, TemplateBody=json.dumps({"Resources": resources}))
+        cloudformation.execute_change_set(**change_set, DisableRollback=True)
+        return self.stack(account_id, name)
+
+    def delete_stack(self, account_id: str, name: str) -> dict[str, Any]:
+        """Delete a stack, wait for its end, and describe it."""
+        cloudformation = self.client("cloudformation", account_id)
+        stack_id = self.stack(account_id, name)["StackId"]
+        cloudformation.delete_stack(StackName=name)
+        return self.stack(account_id, stack_id)
+
+    def stack(self, account_id: str, name: str) -> dict[str, Any]:
+        """Describe a stack once nothing is under way."""
+        cloudformation = self.client("cloudformation", account_id)
+
+        def settled() -> dict[str, Any] | None:
+            [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]
+            return None if stack["StackStatus"].endswith("_IN_PROGRESS") else stack
+
+        found = eventually(settled)
+        assert found is not None, f"The stack {name} did not come to an end."
+        return found
+
+    def reasons(self, account_id: str, stack: str) -> str:
+        """Return all that the events of a stack say."""
+        events = self.client("cloudformation", account_id).describe_stack_events(StackName=stack)["StackEvents"]
+        return " ".join(event.get("ResourceStatusReason", "") for event in events)
+
+
+@contextmanager
+def organization(directory: Path, *, all_features: bool = True, trusted: bool = True) -> Iterator[Scene]:
+    """Run a local AWS with an organization of five accounts, of which one has no recorder."""
+    content = {
+        "accounts": {account_id: {"recorder": account_id != NO_RECORDER} for account_id in ALL},
+        "organization": {
+            "id": ORGANIZATION_ID,
+            "root_id": "r-a1b2",
+            "management_account": MANAGEMENT,
+            "all_features": all_features,
+            "trusted_services": SERVICES if trusted else [],
+            "delegated_administrators": {DELEGATED: SERVICES} if trusted else {},
+        },
+    }
+    file = directory / "accounts.yaml"
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    with LocalAwsProcess(file, directory / "local-aws.log") as process:
+        yield Scene(process)
+
+
+def rule_resource(function_arn: object, name: str, **parameters: object) -> dict[str, Any]:
+    """Make the resource of a periodic rule."""
+    details = [{"EventSource": "aws.config", "MessageType": "ScheduledNotification"}]
+    return {
+        "Type": "AWS::Config::ConfigRule",
+        "Properties": {
+            "ConfigRuleName": name,
+            "InputParameters": parameters,
+            "Source": {"Owner": "CUSTOM_LAMBDA", "SourceIdentifier": function_arn, "SourceDetails": details},
+        },
+    }
+
+
+def template_of(function_arn: str, name: str, **parameters: object) -> dict[str, Any]:
+    """Make the template of a pack with one rule."""
+    return {"Resources": {"Rule": rule_resource(function_arn, name, **parameters)}}

@@ -1,0 +1,133 @@
+"""What the tests of the local AWS are made of: clients, policies and functions."""
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from textwrap import dedent
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_lambda import LambdaClient
+
+CENTRAL = "999900000000"
+"""The account of the function that notes events."""
+WITHOUT_RECORDER = "999900000001"
+
+WRITE_LOG = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
+
+Client = Any
+"""A boto3 client; not of the stubs' type, which would not take the requests that are to be refused."""
+Clients = Callable[[str, str], Client]
+"""Gives the client of a service ("config") for an administrator of an account."""
+Parameter = Any
+"""A member of a request."""
+
+_T = TypeVar("_T")
+
+
+def allow(*actions: str, resource: str = "*") -> str:
+    """Make a policy document that allows actions."""
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": resource}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def trust(principal: dict[str, str], condition: dict[str, Any] | None = None) -> str:
+    """Make a trust policy document."""
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", "Condition": condition or {}}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def create_function(client: Clients, account_id: str, name: str, code: str, *actions: str, **settings: Parameter) -> str:
+    """Create a function of `code`, which has a handler(event, context), with a role that allows `actions`; return its ARN."""
+    iam: IAMClient = client("iam", account_id)
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust({"Service": "lambda.amazonaws.com"}))["Role"]
+    if actions:
+        iam.put_role_policy(RoleName=name, PolicyName="function", PolicyDocument=allow(*actions))
+    functions: LambdaClient = client("lambda", account_id)
+    created = functions.create_function(
+        FunctionName=name,
+        Role=role["Arn"],
+        Runtime="python3.13",
+        Handler="example.handler",
+        Code={"ZipFile": package(code)},
+        **settings,
+    )
+    return created["FunctionArn"]
+
+
+def package(code: str) -> bytes:
+    """Zip a function's code."""
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("example.py", dedent(code))
+    return zipped.getvalue()
+
+
+def let_config_invoke(client: Clients, function_arn: str, source_account: str | None = None) -> None:
+    """Give AWS Config the permission to invoke a function, for one account or for all."""
+    client("lambda", function_arn.split(":")[4]).add_permission(
+        FunctionName=function_arn.split(":")[6],
+        StatementId=f"config-{source_account}",
+        Action="lambda:InvokeFunction",
+        Principal="config.amazonaws.com",
+        **({"SourceAccount": source_account} if source_account else {}),
+    )
+
+
+def rule(function_arn: str, name: str = "example", **settings: Parameter) -> dict[str, Any]:
+    """Make a periodic rule."""
+    details = [{"EventSource": "aws.config", "MessageType": "ScheduledNotification"}]
+    source = {"Owner": "CUSTOM_LAMBDA", "SourceIdentifier": function_arn, "SourceDetails": details}
+    return {"ConfigRuleName": name, "Source": source, **settings}
+
+
+def log_lines(client: Clients, account_id: str, function_name: str) -> list[str]:
+    """Return what is in a function's log."""
+    try:
+        events = client("logs", account_id).filter_log_events(logGroupName=f"/aws/lambda/{function_name}")["events"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+        return []
+    return [event["message"] for event in events]
+
+
+def metric(client: Clients, account_id: str, namespace: str, name: str, **dimensions: str) -> float:
+    """Return the sum of a metric's values of this day."""
+    cloudwatch: CloudWatchClient = client("cloudwatch", account_id)
+    now = datetime.now(UTC)
+    points = cloudwatch.get_metric_statistics(
+        Namespace=namespace,
+        MetricName=name,
+        Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+        StartTime=now - timedelta(hours=12),
+        EndTime=now + timedelta(hours=12),
+        Period=24 * 3600,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    return sum(point["Sum"] for point in points)
+
+
+def eventually(look: Callable[[], _T], seconds: float = 20) -> _T:
+    """Return what `look` finds, as soon as that is something."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return found
+
+
+def refusal(call: Callable[..., object], **params: Parameter) -> tuple[str, str]:
+    """Return the code and the message of the error that a call is answered with."""
+    try:
+        call(**params)
+    except ClientError as error:
+        return error.response["Error"]["Code"], error.response["Error"]["Message"]
+    message = f"{params} was not refused."
+    raise AssertionError(message)

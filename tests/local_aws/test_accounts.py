@@ -1,0 +1,204 @@
+"""The accounts file and the changes to a root user: what is good, and one clear sentence for each thing that is not."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from local_aws import accounts
+from local_aws.accounts import CHANGES, Account, AccountsError, RootUser
+from local_aws.client import PROJECT
+
+GOOD = """
+accounts:
+  "000000000001":
+    name: everything
+    recorder: false
+    root_user:
+      password: false
+      access_keys: 2
+      signing_certificates: 1
+      hardware_mfa_devices: 3
+      virtual_mfa_devices: [phone-in-the-safe, "a.b+c=d,e@f_g"]
+  "000000000002": {}
+"""
+
+
+def write(directory: Path, text: str) -> Path:
+    file = directory / "accounts.yaml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_a_file_says_what_accounts_and_root_users_there_are(tmp_path: Path) -> None:
+    began = datetime.now(UTC)
+    everything, _ = accounts.read(write(tmp_path, GOOD)).values()
+    assert (everything.account_id, everything.name, everything.recorder) == ("000000000001", "everything", False)
+    root = everything.root_user
+    assert (root.password, root.access_keys, root.signing_certificates, root.hardware_mfa_devices) == (False, 2, 1, 3)
+    assert list(root.virtual_mfa_devices) == ["phone-in-the-safe", "a.b+c=d,e@f_g"]
+    assert all(enabled >= began for enabled in root.virtual_mfa_devices.values())
+    assert root.mfa_devices == 5
+
+
+def test_what_a_file_leaves_out_is_usual(tmp_path: Path) -> None:
+    _, nothing = accounts.read(write(tmp_path, GOOD)).values()
+    assert (nothing.name, nothing.recorder, nothing.root_user) == ("000000000002", True, RootUser(password=True))
+
+
+def test_the_file_of_the_project_is_good() -> None:
+    assert accounts.read(PROJECT / "local_aws/accounts.yaml")
+
+
+def test_an_account_that_is_not_there_is_told_from_some_that_are() -> None:
+    some = {number: Account(number, number, RootUser()) for number in "1234567"}
+    assert accounts.find(some, "7") is some["7"]
+    with pytest.raises(AccountsError, match=r"^There is no account 8: there are 1, 2, 3, 4, 5 and 2 more\.$"):
+        accounts.find(some, "8")
+    del some["6"], some["7"]
+    with pytest.raises(AccountsError, match=r"^There is no account 8: there are 1, 2, 3, 4, 5\.$"):
+        accounts.find(some, "8")
+
+
+def account(settings: str) -> str:
+    return f'accounts: {{"000000000001": {settings}}}'
+
+
+def root_user(settings: str) -> str:
+    return account(f"{{root_user: {settings}}}")
+
+
+ONE = "account 000000000001"
+ROOT = f"{ONE}: root_user"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("accounts: [", "is no YAML: while parsing"),
+        ("a: &a [*a]\nb: !!python/object:os.system x", "is no YAML: could not determine a constructor"),
+        ("", " must be a mapping, but is None."),
+        ("- accounts", " must be a mapping, but is ['accounts']."),
+        ("acounts: {}", " has an unknown key 'acounts': allowed are accounts, organization."),
+        ("{}", " has no accounts: it must have at least one, in the mapping 'accounts'."),
+        ("accounts: {}", " has no accounts: it must have at least one, in the mapping 'accounts'."),
+        ("accounts: []", ": accounts is [], but must be a mapping."),
+        ("accounts: {1: {}}", ": account 1: an account id has 12 digits (write it in quotes)."),
+        ('accounts: {"00000000000a": {}}', ": account 00000000000a: an account id has 12 digits (write it in quotes)."),
+        ('accounts: {"000000000001": {}, "000000000001": {}}', "the key '000000000001' is there twice"),
+        ('accounts: {"100000000001": {}, 100000000001: {}}', "the key '100000000001' is there twice"),
+        (account(""), f": {ONE} must be a mapping, but is None."),
+        (account("[]"), f": {ONE} must be a mapping, but is []."),
+        (account("{nome: x}"), f": {ONE} has an unknown key 'nome': allowed are name, recorder, root_user."),
+        (account("{name: 1}"), f": {ONE}: name is 1, but must be a text."),
+        (account("{recorder: 'on'}"), f": {ONE}: recorder is 'on', but must be true or false."),
+        (root_user(""), f": {ROOT} is None, but must be a mapping."),
+        (
+            root_user("{mfa: 1}"),
+            f": {ROOT} has an unknown key 'mfa': allowed are password, access_keys, signing_certificates, hardware_mfa_devices",
+        ),
+        (root_user("{password: 1}"), f": {ROOT}: password is 1, but must be true or false."),
+        (root_user("{access_keys: true}"), f": {ROOT}: access_keys is True, but must be a number, not a negative one."),
+        (root_user("{access_keys: -1}"), f": {ROOT}: access_keys is -1, but must be a number, not a negative one."),
+        (root_user("{access_keys: 3}"), f": {ROOT}: The root user already has 2 access keys, and may have no more."),
+        (
+            root_user("{signing_certificates: 3}"),
+            f": {ROOT}: The root user already has 2 signing certificates, and may have no more.",
+        ),
+        (
+            root_user("{hardware_mfa_devices: 9}"),
+            f": {ROOT}: The root user already has 8 MFA devices, and may have no more.",
+        ),
+        (
+            root_user("{hardware_mfa_devices: 7, virtual_mfa_devices: [a, b]}"),
+            f": {ROOT}: The root user already has 8 MFA devices, and may have no more.",
+        ),
+        (root_user("{virtual_mfa_devices: phone}"), f": {ROOT}: virtual_mfa_devices is 'phone', but must be a list."),
+        (
+            root_user("{virtual_mfa_devices: [a, a]}"),
+            f": {ROOT}: The root user already has a virtual MFA device named a.",
+        ),
+        (root_user("{virtual_mfa_devices: [a b]}"), "needs the name of a device (1 to 226 of A-Z a-z 0-9 + = , . @ _ -)"),
+        (root_user("{virtual_mfa_devices: [null]}"), "needs the name of a device"),
+        (root_user(f"{{virtual_mfa_devices: [{'x' * 227}]}}"), "needs the name of a device"),
+    ],
+)
+def test_a_bad_file_is_refused_in_one_line_that_says_where(tmp_path: Path, text: str, message: str) -> None:
+    file = write(tmp_path, text)
+    with pytest.raises(AccountsError) as refusal:
+        accounts.read(file)
+    assert str(refusal.value).startswith(str(file))
+    assert message in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "accounts.yaml"
+    file.write_bytes(b"accounts: \xff")
+    with pytest.raises(AccountsError, match="is no YAML: 'utf-8' codec can't decode"):
+        accounts.read(file)
+
+
+def test_a_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        accounts.read(tmp_path / "accounts.yaml")
+
+
+# Changes
+
+
+@pytest.mark.parametrize(
+    ("change", "attribute", "before", "after"),
+    [
+        ("add-hardware-device", "hardware_mfa_devices", 1, 2),
+        ("remove-hardware-devices", "hardware_mfa_devices", 3, 0),
+        ("recover-password", "password", False, True),
+        ("delete-password", "password", True, False),
+        ("create-access-key", "access_keys", 1, 2),
+        ("delete-access-keys", "access_keys", 2, 0),
+        ("upload-signing-certificate", "signing_certificates", 0, 1),
+        ("delete-signing-certificates", "signing_certificates", 1, 0),
+    ],
+)
+def test_a_change_changes_what_it_says(change: str, attribute: str, before: object, after: object) -> None:
+    root = RootUser()
+    setattr(root, attribute, before)
+    expected = RootUser()
+    setattr(expected, attribute, after)
+    accounts.change(root, change)
+    assert root == expected
+
+
+def test_a_virtual_device_is_added_with_its_time_and_removed() -> None:
+    root = RootUser()
+    began = datetime.now(UTC)
+    accounts.change(root, "add-virtual-device", "phone")
+    accounts.change(root, "add-virtual-device", "tablet")
+    assert began <= root.virtual_mfa_devices["phone"] <= datetime.now(UTC)
+    accounts.change(root, "remove-virtual-device", "phone")
+    assert list(root.virtual_mfa_devices) == ["tablet"]
+
+
+@pytest.mark.parametrize(
+    ("root", "change", "device", "message"),
+    [
+        (RootUser(), "add-virtual", "phone", f"Unknown change 'add-virtual': allowed are {', '.join(CHANGES)}."),
+        (RootUser(), "add-virtual-device", None, "add-virtual-device needs the name of a device"),
+        (RootUser(), "add-virtual-device", "a/b", "but got 'a/b'"),
+        (RootUser(), "remove-virtual-device", "", "remove-virtual-device needs the name of a device"),
+        (RootUser(), "remove-virtual-device", "phone", "has no virtual MFA device named phone"),
+        (RootUser(virtual_mfa_devices={"phone": datetime.now(UTC)}), "add-virtual-device", "phone", "already has a virtual"),
+        (RootUser(hardware_mfa_devices=8), "add-virtual-device", "phone", "already has 8 MFA devices, and may have no more"),
+        (RootUser(hardware_mfa_devices=8), "add-hardware-device", None, "already has 8 MFA devices, and may have no more"),
+        (RootUser(access_keys=2), "create-access-key", None, "already has 2 access keys, and may have no more"),
+        (RootUser(signing_certificates=2), "upload-signing-certificate", None, "already has 2 signing certificates"),
+    ],
+)
+def test_a_change_that_can_not_be_is_refused_and_changes_nothing(
+    root: RootUser, change: str, device: str | None, message: str
+) -> None:
+    before = repr(root)
+    with pytest.raises(AccountsError) as refusal:
+        accounts.change(root, change, device)
+    assert message in str(refusal.value)
+    assert repr(root) == before

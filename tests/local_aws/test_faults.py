@@ -1,0 +1,189 @@
+"""Faults of the local AWS: each kind on each of the APIs that the rule calls, as botocore sees it."""
+
+import re
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
+
+from local_aws.client import LocalAwsClient
+from local_aws.faults import KINDS, Fault, Faults, refusal
+from tests.local_aws.scene import Client, Clients, trust
+from tests.local_aws.scene import refusal as refused
+
+EVALUATION = {
+    "ComplianceResourceType": "AWS::::Account",
+    "ComplianceResourceId": "123456789012",
+    "ComplianceType": "COMPLIANT",
+    "OrderingTimestamp": 1772600767,
+}
+APIS: dict[str, tuple[str, dict[str, Any]]] = {
+    "iam:GetAccountSummary": ("get_account_summary", {}),
+    "iam:ListVirtualMFADevices": ("list_virtual_mfa_devices", {}),
+    "sts:AssumeRole": ("assume_role", {"RoleSessionName": "test"}),
+    "config:PutEvaluations": ("put_evaluations", {"ResultToken": "any", "TestMode": True, "Evaluations": [EVALUATION]}),
+}
+
+
+class Call:
+    """A good call of an API, and faults for it."""
+
+    def __init__(self, local_aws: LocalAwsClient, client: Clients, account_id: str, action: str) -> None:
+        self._local_aws, self._account_id, self.action = local_aws, account_id, action
+        operation, self._params = APIS[action]
+        self._operation: Client = getattr(client(action.partition(":")[0], account_id), operation)
+        if action == "sts:AssumeRole":
+            policy = trust({"AWS": f"arn:aws:iam::{account_id}:root"})
+            role = client("iam", account_id).create_role(RoleName="member", AssumeRolePolicyDocument=policy)["Role"]
+            self._params = {**self._params, "RoleArn": role["Arn"]}
+
+    @property
+    def of_json_api(self) -> bool:
+        return self.action.startswith("config:")
+
+    def __call__(self) -> dict[str, Any]:
+        answer: dict[str, Any] = self._operation(**self._params)
+        return answer
+
+    def fail(self, kind: str, **settings: Any) -> None:  # noqa: ANN401 - times and seconds
+        self._local_aws.add_fault(self._account_id, self.action, kind, **settings)
+
+
+@pytest.fixture(params=APIS)
+def call(local_aws: LocalAwsClient, client: Clients, account_id: str, request: pytest.FixtureRequest) -> Iterator[Call]:
+    yield Call(local_aws, client, account_id, request.param)
+    local_aws.clear_faults()
+
+
+def test_without_a_fault_it_is_answered(call: Call) -> None:
+    assert call()["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "query_code", "json_code"),
+    [
+        ("AccessDenied", (403, 400), "AccessDenied", "AccessDeniedException"),
+        ("Throttling", (400, 400), "Throttling", "ThrottlingException"),
+        ("ServerError", (500, 500), "InternalFailure", "InternalFailure"),
+        ("ExpiredToken", (403, 400), "ExpiredToken", "ExpiredTokenException"),
+    ],
+)
+def test_a_refusal_has_the_code_and_status_of_its_api(
+    call: Call, kind: str, status: tuple[int, int], query_code: str, json_code: str
+) -> None:
+    call.fail(kind)
+    for _ in range(2):
+        with pytest.raises(ClientError) as refusal:
+            call()
+        response = refusal.value.response
+        assert response["Error"]["Code"] == (json_code if call.of_json_api else query_code)
+        assert call.action in response["Error"]["Message"]
+        assert response["ResponseMetadata"]["HTTPStatusCode"] == status[call.of_json_api]
+
+
+def test_a_broken_body_can_not_be_parsed(call: Call) -> None:
+    call.fail("BrokenBody", times=1)
+    if call.of_json_api:
+        # Of broken JSON botocore makes an answer without members.
+        assert set(call()) == {"ResponseMetadata"}
+    else:
+        with pytest.raises(ResponseParserError):
+            call()
+    assert set(call()) > {"ResponseMetadata"}
+
+
+def test_latency_holds_the_answer_back(call: Call) -> None:
+    call.fail("Latency", times=1, seconds=0.3)
+    began = time.monotonic()
+    assert call()["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert time.monotonic() - began >= 0.3
+
+
+def test_latency_holds_nobody_else_up(local_aws: LocalAwsClient, client: Clients, account_id: str) -> None:
+    """An answer that is held back until long after this test is no reason for others to wait."""
+    local_aws.add_fault(account_id, "iam:GetAccountSummary", "Latency", seconds=1)
+    began = time.monotonic()
+    client("iam", account_id).list_virtual_mfa_devices()
+    assert time.monotonic() - began < 0.9
+    local_aws.clear_faults()
+
+
+def test_a_refusal_can_be_late(call: Call) -> None:
+    call.fail("ServerError", times=1, seconds=0.2)
+    began = time.monotonic()
+    assert refused(call)[0] == "InternalFailure"
+    assert time.monotonic() - began >= 0.2
+
+
+def test_a_fault_happens_so_many_times(call: Call) -> None:
+    call.fail("Throttling", times=2)
+    codes = [refused(call)[0] for _ in range(2)]
+    assert codes == ["ThrottlingException" if call.of_json_api else "Throttling"] * 2
+    assert call()
+
+
+def test_faults_come_one_after_the_other(call: Call) -> None:
+    call.fail("Throttling", times=1)
+    call.fail("ServerError", times=1)
+    assert refused(call)[0].startswith("Throttling")
+    assert refused(call)[0] == "InternalFailure"
+    assert call()
+
+
+def test_evaluations_are_handed_back_in_a_successful_answer(
+    local_aws: LocalAwsClient, client: Clients, account_id: str
+) -> None:
+    call = Call(local_aws, client, account_id, "config:PutEvaluations")
+    call.fail("FailedEvaluations", times=1)
+    [failed] = call()["FailedEvaluations"]
+    assert failed["ComplianceResourceId"] == EVALUATION["ComplianceResourceId"]
+    assert call()["FailedEvaluations"] == []
+
+
+def test_a_fault_is_of_one_account_and_one_action(
+    local_aws: LocalAwsClient, client: Clients, account_id: str, other_account_id: str
+) -> None:
+    local_aws.add_fault(account_id, "iam:GetAccountSummary", "AccessDenied")
+    assert client("iam", account_id).list_virtual_mfa_devices()
+    assert client("iam", other_account_id).get_account_summary()
+    assert refused(client("iam", account_id).get_account_summary)[0] == "AccessDenied"
+    local_aws.clear_faults()
+    assert client("iam", account_id).get_account_summary()
+
+
+# By themselves
+
+
+def test_a_fault_is_counted_down() -> None:
+    faults = Faults()
+    for times in (2, None):
+        faults.add(Fault("1", "iam:GetAccountSummary", "Throttling", times=times))
+    taken = [faults.take("1", "iam:GetAccountSummary") for _ in range(4)]
+    assert [fault.times if fault else "none" for fault in taken] == [0, 0, None, None]
+    faults.clear()
+    assert faults.take("1", "iam:GetAccountSummary") is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("1", "iam:GetUser", "Outage"), f"Unknown fault 'Outage': allowed are {', '.join(KINDS)}."),
+        (("1", "iam:GetUser", "FailedEvaluations"), "is a fault of config:PutEvaluations, and not of iam:GetUser."),
+        (("1", "iam:GetUser", "Throttling", 0), "at least once, or always where no number is given, but times is 0."),
+        (("1", "iam:GetUser", "Latency"), "Latency cannot take 0 seconds"),
+        (("1", "iam:GetUser", "Latency", None, float("inf")), "Latency cannot take inf seconds"),
+        (("1", "iam:GetUser", "Throttling", None, -1), "Throttling cannot take -1 seconds"),
+    ],
+)
+def test_what_can_not_happen_is_refused(arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Fault(*arguments)
+
+
+@pytest.mark.parametrize("kind", ["BrokenBody", "Latency", "FailedEvaluations"])
+def test_what_is_no_refusal_has_no_error(kind: str) -> None:
+    fault = Fault("1", "config:PutEvaluations", kind, seconds=1)
+    assert refusal(fault, "json") is None

@@ -1,0 +1,289 @@
+"""The local AWS as a process: how it starts, whom it serves, how it ends, and what it says where it can not start."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local_aws.client import PROJECT, PYTHON, LocalAwsClient, LocalAwsError, LocalAwsProcess, credentials, free_port
+from local_aws.deployment import boto3_client
+from tests.local_aws.scene import WRITE_LOG, create_function, eventually
+
+ACCOUNT = "000000000001"
+SLEEPS = """
+    import os, pathlib, time
+
+    def handler(event, context):
+        pathlib.Path(event["note"]).write_text(str(os.getpid()))
+        time.sleep(event["seconds"])
+"""
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
+
+
+@pytest.fixture
+def accounts_file(tmp_path: Path) -> Path:
+    file = tmp_path / "accounts.yaml"
+    file.write_text(f'accounts: {{"{ACCOUNT}": {{name: one}}}}', encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def process(accounts_file: Path, tmp_path: Path) -> Iterator[LocalAwsProcess]:
+    with LocalAwsProcess(accounts_file, tmp_path / "log") as process:
+        yield process
+
+
+def serve(accounts_file: Path, *arguments: str, stdin: int | None = None) -> "subprocess.Popen[str]":
+    return subprocess.Popen(  # noqa: S603 - our own module
+        [PYTHON, "-m", "local_aws", "serve", "--accounts", str(accounts_file), *arguments],
+        cwd=PROJECT,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
+    with process:
+        said, complained = process.communicate(timeout=30)
+    return process.returncode, said, complained
+
+
+def is_serving(client: LocalAwsClient) -> bool:
+    try:
+        return bool(client.accounts())
+    except LocalAwsError:
+        return False
+
+
+def process_id(local_aws: LocalAwsProcess) -> int:
+    assert local_aws._process is not None  # noqa: SLF001 - no user needs it, and nothing else tells it
+    return local_aws._process.pid  # noqa: SLF001 - as above
+
+
+def runs(process_id: int) -> bool:
+    """Tell whether a process is there and no zombie, which only its adoptive parent could take away."""
+    try:
+        os.kill(process_id, 0)
+        return not re.search(r"^State:\s+Z", Path(f"/proc/{process_id}/status").read_text(encoding="ascii"), re.MULTILINE)
+    except ProcessLookupError:
+        return False
+    except FileNotFoundError:
+        return not Path("/proc/self").exists()
+
+
+def invoke_sleeper(local_aws: LocalAwsProcess, note: Path, seconds: float) -> int:
+    """Let a function sleep in an asynchronous invocation, and return the id of its process."""
+
+    def client(service: str, account_id: str) -> object:
+        return boto3_client(local_aws, service, account_id)
+
+    arn = create_function(client, ACCOUNT, "sleeper", SLEEPS, *WRITE_LOG, Timeout=100)
+    payload = f'{{"note": "{note}", "seconds": {seconds}}}'
+    boto3_client(local_aws, "lambda", ACCOUNT).invoke(FunctionName=arn, InvocationType="Event", Payload=payload)
+    return int(eventually(lambda: note.exists() and note.read_text(encoding="ascii")) or 0)
+
+
+# Serving
+
+
+def test_it_serves_the_accounts_of_the_file(process: LocalAwsProcess) -> None:
+    assert process.accounts() == {ACCOUNT: "one"}
+    assert process.endpoint_url == f"http://127.0.0.1:{process.port}"
+    assert process.environment(ACCOUNT) == credentials(ACCOUNT) | {"AWS_ENDPOINT_URL": process.endpoint_url}
+
+
+@linux_only
+def test_it_listens_on_loopback_only(process: LocalAwsProcess) -> None:
+    directory = Path("/proc", str(process_id(process)))
+    sockets = {os.readlink(file) for file in (directory / "fd").iterdir()}  # noqa: PTH115 - what it is linked to is no path
+    listening = []
+    for table in ("tcp", "tcp6"):
+        for line in (directory / "net" / table).read_text(encoding="ascii").splitlines()[1:]:
+            _, local, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and f"socket:[{inode}]" in sockets:
+                listening.append((table, local))
+    assert listening == [("tcp", f"0100007F:{process.port:04X}")]
+
+
+def test_it_says_how_to_use_it(accounts_file: Path) -> None:
+    port = free_port()
+    with serve(accounts_file, "--port", str(port)) as process:
+        assert eventually(lambda: is_serving(LocalAwsClient(port)))
+        process.send_signal(signal.SIGINT)
+        code, said, complained = run(process)
+    assert (code, complained) == (0, "")
+    for line in (
+        f"The local AWS serves on http://127.0.0.1:{port}.",
+        f"  {ACCOUNT} one",
+        f"  export AWS_ACCESS_KEY_ID={ACCOUNT}",
+        f"  export AWS_ENDPOINT_URL=http://127.0.0.1:{port}",
+        "Ctrl-C stops it.",
+    ):
+        assert line in said
+
+
+def test_it_does_not_use_the_credentials_of_whoever_starts_it(
+    monkeypatch: pytest.MonkeyPatch, accounts_file: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of somebody")
+    with LocalAwsProcess(accounts_file, tmp_path / "log") as process:
+        identity = boto3_client(process, "sts", ACCOUNT).get_caller_identity()
+    assert identity["Arn"] == f"arn:aws:iam::{ACCOUNT}:root"
+
+
+# Ending
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it(accounts_file: Path, number: signal.Signals) -> None:
+    port = free_port()
+    with serve(accounts_file, "--port", str(port)) as process:
+        assert eventually(lambda: is_serving(LocalAwsClient(port)))
+        process.send_signal(number)
+        assert run(process)[::2] == (0, "")
+    assert not is_serving(LocalAwsClient(port))
+
+
+def test_the_end_of_its_input_ends_it(accounts_file: Path) -> None:
+    port = free_port()
+    with serve(accounts_file, "--port", str(port), "--until-stdin-ends", stdin=subprocess.PIPE) as process:
+        assert eventually(lambda: is_serving(LocalAwsClient(port)))
+        assert run(process)[::2] == (0, "")
+
+
+def test_nothing_is_left_of_it(process: LocalAwsProcess, tmp_path: Path) -> None:
+    """A function that would go on for a minute ends with it, and does not hold it up."""
+    server, function = process_id(process), invoke_sleeper(process, tmp_path / "note", seconds=60)
+    assert runs(function)
+    began = time.monotonic()
+    process.__exit__(None, None, None)
+    assert time.monotonic() - began < 5
+    assert not runs(server)
+    assert eventually(lambda: not runs(function))
+    assert not is_serving(process)
+    assert "Traceback" not in (tmp_path / "log").read_text(encoding="utf-8")
+
+
+def test_its_files_go_with_it(monkeypatch: pytest.MonkeyPatch, accounts_file: Path, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    with LocalAwsProcess(accounts_file, tmp_path / "log") as process:
+        invoke_sleeper(process, tmp_path / "note", seconds=0)
+        assert list(temporary.iterdir())
+    assert not list(temporary.iterdir())
+
+
+def test_it_ends_with_whoever_uses_it(accounts_file: Path, tmp_path: Path) -> None:
+    """Not even a kill, after which nobody stops it, lets it or its functions live on."""
+    user = f"""
+import pathlib, time
+from local_aws.client import LocalAwsProcess
+process = LocalAwsProcess(pathlib.Path({str(accounts_file)!r}), pathlib.Path({str(tmp_path / "log")!r}))
+process.__enter__()
+print(process.port, process._process.pid, flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", user], cwd=PROJECT, stdout=subprocess.PIPE, text=True) as using:  # noqa: S603 - ours
+        assert using.stdout is not None
+        port, server = (int(number) for number in using.stdout.readline().split())
+        left = LocalAwsProcess(accounts_file, port=port)
+        function = invoke_sleeper(left, tmp_path / "note", seconds=60)
+        using.kill()
+    assert eventually(lambda: not runs(server))
+    assert eventually(lambda: not runs(function))
+
+
+def test_a_function_that_waits_for_events_ends_when_the_server_is_killed(process: LocalAwsProcess, tmp_path: Path) -> None:
+    function = invoke_sleeper(process, tmp_path / "note", seconds=0)
+    os.kill(process_id(process), signal.SIGKILL)
+    assert eventually(lambda: not runs(function))
+
+
+# Not starting
+
+
+def test_a_port_in_use_is_named(accounts_file: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, said, complained = run(serve(accounts_file, "--port", str(port)))
+        expected = f"Port {port} of 127.0.0.1 is in use: choose another one with PORT=…."
+        assert (code, said, complained) == (1, "", f"local-aws: {expected}\n")
+        with pytest.raises(LocalAwsError, match=f"^{expected}$"), LocalAwsProcess(accounts_file, port=port):
+            pass
+
+
+def test_a_local_aws_that_runs_already_is_not_taken_for_the_own(process: LocalAwsProcess, accounts_file: Path) -> None:
+    with pytest.raises(LocalAwsError, match="is in use"), LocalAwsProcess(accounts_file, port=process.port):
+        pass
+    assert process.accounts()
+
+
+def test_a_bad_accounts_file_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "accounts.yaml"
+    file.write_text("accounts: {}", encoding="utf-8")
+    sentence = f"{file} has no accounts: it must have at least one, in the mapping 'accounts'."
+    assert run(serve(file, "--port", str(free_port()))) == (1, "", f"local-aws: {sentence}\n")
+    with pytest.raises(LocalAwsError) as refusal, LocalAwsProcess(file, tmp_path / "log"):
+        pass
+    assert str(refusal.value) == f"The local AWS did not start. local-aws: {sentence}"
+
+
+def test_an_accounts_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    code, said, complained = run(serve(tmp_path / "none.yaml", "--port", str(free_port())))
+    assert (code, said) == (1, "")
+    assert complained == f"local-aws: [Errno 2] No such file or directory: '{tmp_path / 'none.yaml'}'\n"
+
+
+MEND = "Run `make setup`: it installs requirements/local-aws.txt into an environment of its own."
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "sentence"),
+    [
+        (
+            "seams.MINISTACK_VERSION = '9.9.9'",
+            f"The local AWS extends MiniStack 9.9.9, but 1.5.33 is installed. {MEND}",
+        ),
+        (
+            "seams._SEAMS['ministack.app'] = ('app', 'gone'); seams._SEAMS['ministack.services.gone'] = ('too',)",
+            f"The local AWS extends MiniStack 1.5.33, but 1.5.33 is installed; it lacks ministack.app.gone, "  # noqa: ISC004 - one sentence
+            f"ministack.services.gone.too. {MEND}",
+        ),
+    ],
+)
+def test_another_ministack_is_refused_with_what_is_missing(accounts_file: Path, sabotage: str, sentence: str) -> None:
+    code = f"""
+import sys
+from local_aws import __main__, ministack_seams as seams
+{sabotage}
+sys.argv[1:] = ["serve", "--accounts", {str(accounts_file)!r}, "--port", "{free_port()}"]
+sys.exit(__main__.main())
+"""
+    arguments = [str(PYTHON), "-c", code]
+    ran = subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=30)  # noqa: S603 - ours
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", f"local-aws: {sentence}\n")
+
+
+def test_an_environment_without_ministack_is_refused(accounts_file: Path) -> None:
+    arguments = [sys.executable, "-m", "local_aws", "serve", "--accounts", str(accounts_file), "--port", str(free_port())]
+    ran = subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=30)  # noqa: S603 - ours
+    sentence = f"The local AWS extends MiniStack 1.5.33, which is not installed in {sys.prefix}. {MEND}"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", f"local-aws: {sentence}\n")
+
+
+def test_an_environment_that_was_not_set_up_is_named(monkeypatch: pytest.MonkeyPatch, accounts_file: Path) -> None:
+    monkeypatch.setattr("local_aws.client.PYTHON", Path("/nowhere/bin/python"))
+    with pytest.raises(LocalAwsError, match=r"^/nowhere/bin/python is missing: run `make setup` first\.$"):
+        LocalAwsProcess(accounts_file).__enter__()

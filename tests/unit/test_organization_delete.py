@@ -1,0 +1,189 @@
+"""The deletion as it is run, on answers of AWS: what it says first, what it asks, what it calls, and the exit code."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from organization import aws, delete
+from tests.unit.fake_organization import CENTRAL, MANAGEMENT, REGION, FakeAws, RefusalError, stack
+
+STACK_ID = stack()["StackId"]
+
+
+def event(number: int, resource: str, status: str, reason: str = "") -> dict[str, Any]:
+    return {
+        "StackId": STACK_ID,
+        "StackName": "root-virtual-mfa",
+        "EventId": str(number),
+        "LogicalResourceId": resource,
+        "PhysicalResourceId": STACK_ID if resource == "root-virtual-mfa" else resource,
+        "ResourceStatus": status,
+        "ResourceStatusReason": reason,
+        "Timestamp": datetime.now(UTC),
+    }
+
+
+EVENTS = [
+    event(0, "ConformancePack", "CREATE_COMPLETE"),
+    event(1, "root-virtual-mfa", "DELETE_IN_PROGRESS"),
+    event(2, "ConformancePack", "DELETE_COMPLETE"),
+    event(3, "EvaluationRoles", "DELETE_COMPLETE"),
+]
+
+
+class CloudFormation:
+    """A stack that is being deleted: each time that it is described, one more event has happened."""
+
+    def __init__(self, fake: FakeAws, described: dict[str, Any], events: list[dict[str, Any]], end: str) -> None:
+        self._described = described
+        self._events = events
+        self._end = end
+        self._happened = 1
+        fake.answers |= {
+            "DescribeStacks": self._describe,
+            "DescribeStackEvents": lambda _: {"StackEvents": self._events[: self._happened][::-1]},
+            "DeleteStack": self._delete,
+        }
+        self._deleting = described["StackStatus"] == "DELETE_IN_PROGRESS"
+
+    def _delete(self, _: Any) -> dict[str, Any]:  # noqa: ANN401 - parameters of any call
+        self._deleting = True
+        return {}
+
+    def _describe(self, asked: Any) -> dict[str, Any]:  # noqa: ANN401 - parameters of any call
+        if asked["StackName"] not in {STACK_ID, "root-virtual-mfa"}:
+            raise RefusalError("ValidationError", f"Stack with id {asked['StackName']} does not exist")
+        if not self._deleting:
+            return {"Stacks": [self._described]}
+        self._happened = min(self._happened + 1, len(self._events))
+        status = self._end if self._happened == len(self._events) else "DELETE_IN_PROGRESS"
+        return {"Stacks": [self._described | {"StackStatus": status}]}
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
+    """Answer for a stack of an organization."""
+    monkeypatch.setattr(delete, "POLL_SECONDS", 0)
+    resources = [
+        {"LogicalResourceId": "FunctionLogGroup", "PhysicalResourceId": "the-log", "ResourceType": "AWS::Logs::LogGroup"},
+        {
+            "LogicalResourceId": "ConformancePack",
+            "PhysicalResourceId": "x",
+            "ResourceType": "AWS::Config::OrganizationConformancePack",
+        },
+    ]
+    fake = FakeAws(
+        {
+            "ListStackResources": {"StackResourceSummaries": resources},
+            "DescribeLogGroups": {"logGroups": [{"logGroupName": "the-log-of-another"}, {"logGroupName": "the-log"}]},
+        }
+    )
+    with fake.in_place():
+        yield fake
+
+
+def run(*arguments: str) -> int:
+    return aws.run("delete", lambda: delete.main(arguments))
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, answer: str | None) -> None:
+    def read(_: str = "") -> str:
+        if answer is None:
+            raise EOFError
+        return answer
+
+    monkeypatch.setattr("builtins.input", read)
+
+
+def test_deletes_what_is_confirmed_and_shows_how(
+    fake: FakeAws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    CloudFormation(fake, stack(ManagementAccountHasEvaluationRole="true"), EVENTS, "DELETE_COMPLETE")
+    typed(monkeypatch, "root-virtual-mfa")
+    assert run() == 0
+    assert fake.called("DeleteStack") == [{"StackName": STACK_ID}]
+    printed = capsys.readouterr().out
+    plan, _, rest = printed.partition("stays behind")
+    assert f"account {CENTRAL}, Region {REGION}" in plan
+    assert plan.index("conformance pack") < plan.index("StackSet") < plan.index("the rest")
+    assert [rest.count(each["LogicalResourceId"] + "\n") for each in EVENTS[1:]] == [1, 1, 1], "each event once"
+    assert "CREATE_COMPLETE" not in rest, "nothing of before"
+    assert f"aws logs delete-log-group --region {REGION} --log-group-name the-log\n" in rest
+    assert f"management account {MANAGEMENT}" in rest
+    assert f"aws cloudformation delete-stack --region {REGION} --stack-name root-virtual-mfa-account" in rest
+    assert "aws-sam-cli-managed-default" not in rest, "is not there"
+
+
+def test_deployment_for_one_account(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    one = stack(OrganizationId="", OrganizationRootId="", ManagementAccountId="", outputs=False)
+    CloudFormation(fake, one, EVENTS, "DELETE_COMPLETE")
+    fake.answers["DescribeLogGroups"] = {"logGroups": []}
+    assert run("--yes") == 0
+    printed = capsys.readouterr().out
+    assert "StackSet " not in printed
+    assert printed.endswith("What stays behind:\n  Nothing.\n"), "the log group is not there"
+
+
+@pytest.mark.parametrize("answer", ["", "y", "root-virtual", None])
+def test_nothing_is_deleted_unconfirmed(
+    fake: FakeAws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str | None
+) -> None:
+    CloudFormation(fake, stack(), EVENTS, "DELETE_COMPLETE")
+    typed(monkeypatch, answer)
+    assert run() == 1
+    assert fake.called("DeleteStack") == []
+    assert "Not confirmed: nothing was deleted." in capsys.readouterr().out
+
+
+def test_what_could_not_be_deleted_is_said_with_its_reason(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    events = [
+        *EVENTS[:3],
+        event(3, "EvaluationRoles", "DELETE_FAILED", "An account [x] is suspended."),
+        event(4, "root-virtual-mfa", "DELETE_FAILED"),
+    ]
+    CloudFormation(fake, stack(), events, "DELETE_FAILED")
+    assert run("--yes") == 1
+    printed = capsys.readouterr().out
+    assert printed.endswith("run this again:\n  EvaluationRoles: An account [x] is suspended.\n")
+
+
+def test_deletion_that_goes_on_already_is_watched(fake: FakeAws) -> None:
+    CloudFormation(fake, stack(status="DELETE_IN_PROGRESS"), EVENTS, "DELETE_COMPLETE")
+    assert run() == 0
+    assert fake.called("DeleteStack") == []
+
+
+def test_no_stack_is_no_failure(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.refuse("DescribeStacks", "ValidationError", "Stack with id root-virtual-mfa does not exist")
+    assert run() == 0
+    assert f"There is no stack root-virtual-mfa in account {CENTRAL}, Region {REGION}: nothing" in capsys.readouterr().out
+
+
+def test_termination_protection(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    CloudFormation(fake, stack() | {"EnableTerminationProtection": True}, EVENTS, "DELETE_COMPLETE")
+    assert run("--yes") == 2
+    assert "--no-enable-termination-protection" in capsys.readouterr().err
+    assert fake.called("DeleteStack") == []
+
+
+def test_denied(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    CloudFormation(fake, stack(), EVENTS, "DELETE_COMPLETE")
+    fake.refuse("DeleteStack", "AccessDenied")
+    assert run("--yes") == 2
+    assert (
+        capsys.readouterr().err
+        == "delete: DeleteStack failed with AccessDenied (said by AWS): use credentials that may do it.\n"
+    )
+
+
+def test_interrupting_leaves_the_deletion_going_on(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    CloudFormation(fake, stack(), EVENTS, "DELETE_COMPLETE")
+
+    def interrupt(_: Any) -> dict[str, Any]:  # noqa: ANN401 - parameters of any call
+        raise KeyboardInterrupt
+
+    fake.answers["DescribeStackEvents"] = interrupt
+    assert run("--yes") == 130
+    assert "The deletion goes on without this command" in capsys.readouterr().out

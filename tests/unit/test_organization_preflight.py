@@ -1,0 +1,346 @@
+"""The preflight as it is run, on answers of AWS: what is missing, the command that mends it, and the exit code."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from organization import aws, preflight
+from organization.checks import CONFIG, CONFIG_MULTI_ACCOUNT_SETUP, SERVICES, STACK_SETS
+from tests.unit.fake_organization import (
+    CENTRAL,
+    MANAGEMENT,
+    MEMBER,
+    ORGANIZATION,
+    OTHER,
+    REGION,
+    ROOT,
+    FakeAws,
+    RefusalError,
+    account,
+    paged,
+    stack,
+)
+
+ON = {"ConfigurationRecordersStatus": [{"name": "default", "recording": True}]}
+OFF = {"ConfigurationRecordersStatus": [{"name": "default", "recording": False}]}
+NONE: dict[str, Any] = {"ConfigurationRecordersStatus": []}
+SERVICE_LINKED = {"AWSServiceRoleForConfigMultiAccountSetup", "AWSServiceRoleForCloudFormationStackSetsOrgAdmin"}
+DEPLOY = (
+    f'make deploy CONFIG_ENV=organization ARGS="--parameter-overrides OrganizationId={ORGANIZATION} OrganizationRootId={ROOT} '
+    f'ManagementAccountId={MANAGEMENT}"'
+)
+
+
+def aggregators(name: str = "all") -> dict[str, Any]:
+    source = {"RoleArn": "arn:aws:iam::111111111111:role/x", "AllAwsRegions": True}
+    aggregator = {"ConfigurationAggregatorName": name, "OrganizationAggregationSource": source}
+    return {"ConfigurationAggregators": [{"ConfigurationAggregatorName": "own-accounts"}, aggregator]}
+
+
+def source(account_id: str, status: str = "SUCCEEDED", **more: str) -> dict[str, str]:
+    return {"SourceId": account_id, "SourceType": "ACCOUNT", "AwsRegion": REGION, "LastUpdateStatus": status, **more}
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeAws]:
+    """Answer for an organization in which nothing is missing, to a delegated administrator."""
+
+    def role(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        if parameters["RoleName"] in SERVICE_LINKED:
+            return {"Role": {"RoleName": parameters["RoleName"]}}
+        raise RefusalError("NoSuchEntity")
+
+    def find_aggregators(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        if "ConfigurationAggregatorNames" in parameters:
+            raise RefusalError("NoSuchConfigurationAggregatorException")
+        return aggregators()
+
+    described = {"Id": ORGANIZATION, "MasterAccountId": MANAGEMENT, "FeatureSet": "ALL"}
+    everyone = [account(each, each) for each in (MANAGEMENT, CENTRAL, MEMBER, OTHER)]
+    fake = FakeAws(
+        {
+            "DescribeOrganization": {"Organization": described},
+            "ListRoots": {"Roots": [{"Id": ROOT, "Name": "Root"}]},
+            "ListAccounts": paged("Accounts", [everyone[:2], [], [*everyone[2:], account("555555555555", "Old", "SUSPENDED")]]),
+            "ListAWSServiceAccessForOrganization": paged(
+                "EnabledServicePrincipals", [[], [{"ServicePrincipal": service} for service in SERVICES]]
+            ),
+            "ListDelegatedAdministrators": paged("DelegatedAdministrators", [[{"Id": OTHER}], [{"Id": CENTRAL}]]),
+            "DescribeConfigurationRecorderStatus": ON,
+            "DescribeConfigurationAggregators": find_aggregators,
+            "DescribeConfigurationAggregatorSourcesStatus": paged(
+                "AggregatedSourceStatusList",
+                [[source(MANAGEMENT)], [source(MEMBER), source(OTHER), source(OTHER, "FAILED", AwsRegion="us-east-1")]],
+            ),
+            "GetRole": role,
+        }
+    )
+    fake.refuse("DescribeStacks", "ValidationError", "Stack with id root-virtual-mfa does not exist")
+    fake.refuse("DescribeOrganizationConformancePacks", "NoSuchOrganizationConformancePackException")
+    fake.refuse("DescribeStackSet", "StackSetNotFoundException")
+    with fake.in_place():
+        yield fake
+
+
+def run(*arguments: str) -> int:
+    return aws.run("preflight", lambda: preflight.main(arguments))
+
+
+@pytest.fixture
+def preflight_of(capsys: pytest.CaptureFixture[str]) -> "Preflight":
+    """Run it and hold what it printed."""
+    return Preflight(capsys)
+
+
+class Preflight:
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self.printed = ""
+
+    def __call__(self, expected: int, *arguments: str) -> str:
+        assert run(*arguments) == expected
+        # Lines that the terminal wrapped are one again.
+        self.printed = re.sub(r"\s+", " ", self._capsys.readouterr().out)
+        return self.printed
+
+
+# --- Nothing is missing ---
+
+
+def test_delegated_administrator_may_deploy(fake: FakeAws, preflight_of: Preflight) -> None:
+    printed = preflight_of(0)
+    assert " 0 missing, 1 could not be seen." in printed, "the role in the management account"
+    assert "No StackSet reaches it, and its role cannot be seen from here." in printed
+    assert f"--parameter-overrides CentralAccountId={CENTRAL}" in printed
+    assert f"Deploy with {DEPLOY}" in printed
+    assert all(name.startswith(("Describe", "List", "Get")) for name, _ in fake.calls)
+    assert fake.called("DescribeStackSet") == [{"StackSetName": "root-virtual-mfa-account", "CallAs": "DELEGATED_ADMIN"}]
+
+
+def test_management_account_may_deploy_and_sees_all(fake: FakeAws, preflight_of: Preflight) -> None:
+    fake.answers["GetCallerIdentity"] = {"Account": MANAGEMENT, "Arn": f"arn:aws:iam::{MANAGEMENT}:user/x"}
+    fake.answers["DescribeConfigurationAggregatorSourcesStatus"] = {
+        "AggregatedSourceStatusList": [source(CENTRAL), source(MEMBER), source(OTHER)]
+    }
+    assert " 0 missing, 0 could not be seen." in preflight_of(0)
+    assert "Delegated administrator" not in preflight_of.printed
+    assert fake.called("DescribeStackSet")[0]["CallAs"] == "SELF"
+
+
+# --- The organization ---
+
+
+def test_no_organization(fake: FakeAws, preflight_of: Preflight) -> None:
+    fake.refuse("DescribeOrganization", "AWSOrganizationsNotInUseException")
+    printed = preflight_of(1)
+    assert "is in no organization" in printed
+    assert "aws organizations create-organization --feature-set ALL" in printed
+    assert "2 checks: 1 missing, 0 could not be seen." in printed, "nothing else can be looked at"
+    assert "CONFIG_ENV=organization" not in printed
+
+
+def test_consolidated_billing_only(fake: FakeAws, preflight_of: Preflight) -> None:
+    described = {"Id": ORGANIZATION, "MasterAccountId": MANAGEMENT, "FeatureSet": "CONSOLIDATED_BILLING"}
+    fake.answers["DescribeOrganization"] = {"Organization": described}
+    printed = preflight_of(1)
+    assert f"Run in the management account {MANAGEMENT}: aws organizations enable-all-features" in printed
+
+
+@pytest.mark.parametrize(
+    ("service", "command"),
+    [
+        (CONFIG, f"aws organizations enable-aws-service-access --service-principal {CONFIG}"),
+        (
+            CONFIG_MULTI_ACCOUNT_SETUP,
+            f"aws organizations enable-aws-service-access --service-principal {CONFIG_MULTI_ACCOUNT_SETUP}",
+        ),
+        (STACK_SETS, "aws cloudformation activate-organizations-access"),
+    ],
+)
+def test_trusted_access_that_is_off(fake: FakeAws, preflight_of: Preflight, service: str, command: str) -> None:
+    others = [{"ServicePrincipal": each} for each in SERVICES if each != service]
+    fake.answers["ListAWSServiceAccessForOrganization"] = {"EnabledServicePrincipals": others}
+    printed = preflight_of(1)
+    assert f"missing Trusted access for {service}: It is off" in printed
+    assert f"Run in the management account {MANAGEMENT}: {command} " in printed
+    assert " 1 missing, " in printed
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_account_that_is_no_delegated_administrator(fake: FakeAws, preflight_of: Preflight, service: str) -> None:
+    fake.answers["ListDelegatedAdministrators"] = lambda asked: {
+        "DelegatedAdministrators": [] if asked["ServicePrincipal"] == service else [{"Id": CENTRAL}]
+    }
+    printed = preflight_of(1)
+    command = f"register-delegated-administrator --account-id {CENTRAL} --service-principal {service}"
+    assert f"Run in the management account {MANAGEMENT}: aws organizations {command} " in printed
+    assert " 1 missing, " in printed
+
+
+def test_member_that_may_see_nothing_of_the_organization(fake: FakeAws, preflight_of: Preflight) -> None:
+    for operation in ("ListRoots", "ListAccounts", "ListAWSServiceAccessForOrganization", "ListDelegatedAdministrators"):
+        fake.refuse(operation, "AccessDeniedException")
+    printed = preflight_of(0)
+    for service in SERVICES:
+        assert f"could not be seen Trusted access for {service}: " in printed
+        assert f"--account-id {CENTRAL} --service-principal {service}" in printed
+    assert "OrganizationRootId=r-..." in printed
+
+
+def test_organization_that_may_not_be_seen(fake: FakeAws, preflight_of: Preflight) -> None:
+    fake.refuse("DescribeOrganization", "AccessDeniedException")
+    printed = preflight_of(0)
+    assert "could not be seen Organization: DescribeOrganization failed with AccessDeniedException" in printed
+    assert "OrganizationId=o-... OrganizationRootId=r-... ManagementAccountId=..." in printed
+
+
+@pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov"])
+def test_partition_without_the_resource_policy(fake: FakeAws, preflight_of: Preflight, partition: str) -> None:
+    fake.answers["GetCallerIdentity"] = {"Account": CENTRAL, "Arn": f"arn:{partition}:iam::{CENTRAL}:user/x"}
+    assert f"The partition {partition} has no AWS::Lambda::ResourcePolicy" in preflight_of(1)
+
+
+# --- Recorders ---
+
+
+def test_own_recorder_that_is_off(fake: FakeAws, preflight_of: Preflight) -> None:
+    fake.answers["DescribeConfigurationRecorderStatus"] = OFF
+    printed = preflight_of(1)
+    assert f"missing Configuration recorders: Off in account {CENTRAL}." in printed
+    assert f"start-configuration-recorder --region {REGION} --configuration-recorder-name default" in printed
+
+
+def test_own_recorder_that_is_not_there(fake: FakeAws, preflight_of: Preflight) -> None:
+    fake.answers["DescribeConfigurationRecorderStatus"] = NONE
+    printed = preflight_of(1)
+    assert f"There is none in account {CENTRAL}." in printed
+    role = f"arn:aws:iam::{CENTRAL}:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
+    assert f"put-configuration-recorder --region {REGION} --configuration-recorder name=default,roleARN={role}" in printed
+
+
+def test_without_a_role_the_aggregator_is_believed_and_said_to_be(fake: FakeAws, preflight_of: Preflight) -> None:
+    fake.answers["DescribeConfigurationAggregatorSourcesStatus"] = {
+        "AggregatedSourceStatusList": [source(MEMBER), source(OTHER, "FAILED", LastErrorMessage="No recorder.")]
+    }
+    printed = preflight_of(0)
+    assert f"Inferred for account {MEMBER}: their data reach the aggregator all." in printed
+    assert (
+        f"Not seen in 2 accounts: {MANAGEMENT}, {OTHER}: their data do not reach the aggregator all (No recorder.)." in printed
+    )
+    assert "give --role-name" in printed
+
+
+def test_without_role_and_aggregator_nothing_is_seen(fake: FakeAws, preflight_of: Preflight) -> None:
+    def none(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        if "ConfigurationAggregatorNames" in parameters:
+            raise RefusalError("NoSuchConfigurationAggregatorException")
+        return {"ConfigurationAggregators": []}
+
+    fake.answers["DescribeConfigurationAggregators"] = none
+    assert f"Not seen in 3 accounts: {MANAGEMENT}, {MEMBER}, {OTHER}: the account has no aggregator" in preflight_of(0)
+
+
+def test_with_a_role_every_active_account_is_looked_into(fake: FakeAws, preflight_of: Preflight) -> None:
+    def assume(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        if MEMBER in parameters["RoleArn"]:
+            raise RefusalError("AccessDenied", "Not you.")
+        keys = {"AccessKeyId": "ASIAIOSFODNN7EXAMPLE", "SecretAccessKey": "x", "SessionToken": "y"}
+        return {"Credentials": keys}
+
+    fake.answers["AssumeRole"] = assume
+    fake.answers["DescribeConfigurationRecorderStatus"] = NONE
+    printed = preflight_of(1, "--role-name", "Audit")
+    assert {each["RoleArn"] for each in fake.called("AssumeRole")} == {
+        f"arn:aws:iam::{each}:role/Audit" for each in (MANAGEMENT, MEMBER, OTHER)
+    }
+    assert f"There is none in 3 accounts: {CENTRAL}, {MANAGEMENT}, {OTHER}." in printed
+    assert f"Not seen in account {MEMBER}. AssumeRole failed with AccessDenied (Not you)" in printed
+
+
+# --- What is there already ---
+
+
+def test_service_linked_roles(fake: FakeAws, preflight_of: Preflight) -> None:
+    fake.refuse("GetRole", "NoSuchEntity")
+    printed = preflight_of(0)
+    assert "ok Service-linked role AWSServiceRoleForConfigMultiAccountSetup: It is not there yet" in printed
+    assert "Your credentials need iam:CreateServiceLinkedRole" in printed
+    assert "StackSetsOrgAdmin" not in printed, "is the management account's"
+    fake.answers["GetCallerIdentity"] = {"Account": MANAGEMENT, "Arn": f"arn:aws:iam::{MANAGEMENT}:user/x"}
+    assert "ok Service-linked role AWSServiceRoleForCloudFormationStackSetsOrgAdmin: It is not there yet" in preflight_of(0)
+
+
+@pytest.mark.parametrize(
+    ("taken", "what", "command"),
+    [
+        (("GetRole", {"Role": {}}), "role root-virtual-mfa-function", 'make delete ARGS="--region ..."'),
+        (
+            ("DescribeOrganizationConformancePacks", {"OrganizationConformancePacks": [{}]}),
+            "conformance pack root-virtual-mfa",
+            "aws configservice delete-organization-conformance-pack",
+        ),
+        (
+            ("DescribeConfigurationAggregators", aggregators("root-virtual-mfa")),
+            "aggregator root-virtual-mfa",
+            "aws configservice delete-configuration-aggregator",
+        ),
+        (
+            ("DescribeStackSet", {"StackSet": {}}),
+            "StackSet root-virtual-mfa-account",
+            "aws cloudformation delete-stack-set",
+        ),
+    ],
+)
+def test_names_that_are_taken(
+    fake: FakeAws, preflight_of: Preflight, taken: tuple[str, dict[str, Any]], what: str, command: str
+) -> None:
+    assert f"ok Name of the {what}: " in preflight_of(0)
+    operation, answer = taken
+    fake.answers[operation] = answer
+    printed = preflight_of(1)
+    assert f"missing Name of the {what}: " in printed
+    assert command in printed
+
+
+@pytest.mark.parametrize(
+    ("deployed", "code", "said"),
+    [
+        (stack(), 0, "It is CREATE_COMPLETE: a deployment updates it."),
+        (stack(ManagementAccountHasEvaluationRole="true"), 0, "ManagementAccountHasEvaluationRole=true"),
+        (stack(status="CREATE_FAILED"), 0, "It is CREATE_FAILED: a deployment updates it."),
+        (stack(status="UPDATE_IN_PROGRESS"), 1, "wait until that is over"),
+        (stack(status="ROLLBACK_COMPLETE"), 1, "delete it first"),
+        (stack(OrganizationId=""), 1, "It is deployed for one account: to change its scope, delete it"),
+        (stack(OrganizationId="o-9999999999"), 1, "It is deployed for organization o-9999999999"),
+    ],
+)
+def test_stack_that_is_there_already(
+    fake: FakeAws, preflight_of: Preflight, deployed: dict[str, Any], code: int, said: str
+) -> None:
+    fake.answers["DescribeStacks"] = {"Stacks": [deployed]}
+    printed = preflight_of(code)
+    assert said in printed
+    assert "Name of the" not in printed, "its names are its own"
+
+
+# --- What cannot be done ---
+
+
+def test_other_stack_name(fake: FakeAws, preflight_of: Preflight) -> None:
+    assert "Name of the StackSet mfa-account" in preflight_of(0, "--stack-name", "mfa")
+    assert fake.called("DescribeStacks") == [{"StackName": "mfa"}]
+
+
+def test_credentials_that_are_not_accepted(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.refuse("GetCallerIdentity", "InvalidClientTokenId")
+    assert run() == 2
+    assert "sign in anew" in capsys.readouterr().err
+
+
+def test_help_needs_no_aws(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        run("--help")
+    assert end.value.code == 0
+    assert "--role-name" in capsys.readouterr().out
