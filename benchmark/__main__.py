@@ -29,7 +29,7 @@ QUICK = Plan(rounds=2, events=20, accounts=40)
 COMPARED = """\
 [bold]What is compared[/]
   package          the built artefact of this package (.aws-sam/build).
-  floor            the same calls with bare botocore, network settings and log line alike, and no rule around them: no event
+  floor            the same calls with bare boto3, network settings and log line alike, and no rule around them: no event
                    is checked, no error explained. For a member account its clients are made afresh from one session.
   rdklib's sample  the same rule as rdklib's documentation shows how to write one, with rdklib's own clients and defaults: it
                    reads its old evaluations at every run, which is a call more.

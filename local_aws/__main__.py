@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -36,8 +37,7 @@ def _steer(client: LocalAwsClient, arguments: argparse.Namespace) -> None:
             has = client.change_root_user(arguments.account, arguments.change, arguments.device)
             print("The root user now has: " + ", ".join(f"{name}: {value}" for name, value in has.items()))
         case "create-account":
-            root_user = accounts.mapping("--root-user", yaml.safe_load(arguments.root_user))
-            client.create_account(arguments.account, arguments.name, arguments.unit, root_user)
+            client.create_account(arguments.account, arguments.name, arguments.unit, arguments.root_user)
         case "remove-account":
             client.remove_account(arguments.account)
         case "fault":
@@ -83,6 +83,13 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _root_user(text: str) -> dict[str, Any]:
+    try:
+        return accounts.mapping("It", yaml.safe_load(text))
+    except (yaml.YAMLError, accounts.AccountsError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local_aws", description=__doc__)
     parser.add_argument("--port", type=_port, default=DEFAULT_PORT, help="of the local AWS (default: %(default)s)")
@@ -105,7 +112,9 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("account", help="account id")
     create.add_argument("name")
     create.add_argument("--unit", default="", help="path of its unit, for example Workloads/Production (default: the root)")
-    create.add_argument("--root-user", default="{}", help="as in the accounts file, for example '{password: false}'")
+    create.add_argument(
+        "--root-user", type=_root_user, default="{}", help="as in the accounts file, for example '{password: false}'"
+    )
 
     remove = commands.add_parser("remove-account", help="let an account leave the organization")
     remove.add_argument("account", help="account id")

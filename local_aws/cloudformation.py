@@ -4,7 +4,7 @@ Source: the CloudFormation resource specification of each type.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -26,7 +26,7 @@ Provisioned = tuple[str, dict[str, Any]]
 _ORGANIZATION_PACK = "AWS::Config::OrganizationConformancePack"
 _STACK_SET = "AWS::CloudFormation::StackSet"
 _SHOWN_ACCOUNTS = 5
-"""How many accounts a failure tells of, at most."""
+"""How many accounts a failure names for a reason, at most."""
 
 
 class ResourceType(Protocol):
@@ -286,11 +286,18 @@ class OrganizationConformancePackType:
         provisioned = (name, self._call("PutOrganizationConformancePack", params))
         failures = self._packs.failures(self._responses.get_account_id(), name)
         if failures:
-            shown = [f"{account_id}: {error}" for account_id, error in list(failures.items())[:_SHOWN_ACCOUNTS]]
-            more = [f"and {len(failures) - _SHOWN_ACCOUNTS} more"] if len(failures) > _SHOWN_ACCOUNTS else []
-            message = f"The pack {name} failed in {len(failures)} of the organization's accounts: {'; '.join(shown + more)}"
+            accounts: dict[str, list[str]] = {}
+            for account_id, error in failures.items():
+                accounts.setdefault(str(error), []).append(account_id)
+            reasons = "; ".join(f"{reason} ({_shortened(ids)})" for reason, ids in accounts.items())
+            message = f"The pack {name} failed in {len(failures)} of the organization's accounts: {reasons}"
             raise FailedOnceMadeError(message, provisioned)
         return provisioned
+
+
+def _shortened(account_ids: Sequence[str]) -> str:
+    more = len(account_ids) - _SHOWN_ACCOUNTS
+    return ", ".join(account_ids[:_SHOWN_ACCOUNTS]) + (f" and {more} more" if more > 0 else "")
 
 
 class AggregatorType:

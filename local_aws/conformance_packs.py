@@ -476,7 +476,7 @@ class ConformancePacks:
                         new.append(rule_name)
             except AwsError as error:
                 pack.error = error
-                unwanted, pack.rule_names = new, pack.rule_names
+                unwanted = new
             else:
                 unwanted = [rule_name for rule_name in pack.rule_names if rule_name not in wanted]
                 pack.rule_names = list(wanted)

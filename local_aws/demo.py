@@ -1,162 +1,271 @@
-"""The package at work on the local AWS: deploy it, evaluate a root user in each state, and let an owner act on the result.
+"""The package at work on the local AWS: deploy it for an organization, evaluate every account, report, and let owners act.
 
 Exit code 0 means that everything was as expected.
 """
 
 import argparse
+import json
+import os
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, LocalAwsProcess, describe
-from local_aws.deployment import RULE_NAME, STACK_NAME, DeploymentError, boto3_client, deploy
+from local_aws.deployment import (
+    ACCOUNT_STACK_NAME,
+    EXECUTION_ROLE_NAME,
+    STACK_NAME,
+    DeploymentError,
+    boto3_client,
+    deploy_account,
+    deploy_organization,
+)
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_config import ConfigServiceClient
+    from mypy_boto3_config.type_defs import EvaluationResultTypeDef
+    from mypy_boto3_iam import IAMClient
 
-EVALUATION_SECONDS = 30
-CLOCK_SECONDS = 60
-"""AWS Config starts a rule at most once a minute."""
+ORGANIZATION = PROJECT / "local_aws/organization.yaml"
+HTML_PAGE = PROJECT / "demo-report.html"
+CENTRAL_ACCOUNT_ID = "222222222222"
+EVALUATION_SECONDS = 60
+DAY_AND_MORE = 27 * 3600
+"""Seconds: the next day's evaluations come due, and results of the day before turn older than the report trusts."""
 
 _READ = "iam:GetAccountSummary"
 _LIST = "iam:ListVirtualMFADevices"
 _REPORT = "config:PutEvaluations"
 
-
-@dataclass(frozen=True)
-class Expected:
-    """What is to come of an account of local_aws/accounts.yaml."""
-
-    root_user: str
-    compliance: str
-    calls: tuple[str, ...]
-
-
-EXPECTED = {
-    "111122223333": Expected("password, no MFA", "NON_COMPLIANT", (_READ, _REPORT)),
-    "222233334444": Expected("virtual MFA device", "COMPLIANT", (_READ, _LIST, _REPORT)),
-    "333344445555": Expected("hardware key only", "NON_COMPLIANT", (_READ, _LIST, _REPORT)),
-    "444455556666": Expected("no credentials", "COMPLIANT", (_READ, _REPORT)),
+# Of local_aws/organization.yaml: an account of each state that a root user can be in, and the calls that its evaluation takes.
+STATES = {
+    "420000000002": ("password, no MFA", (_READ, _REPORT)),
+    "310000000001": ("virtual MFA device", (_READ, _LIST, _REPORT)),
+    "310000000002": ("hardware key only", (_READ, _LIST, _REPORT)),
+    "410000000004": ("hardware key and virtual device", (_READ, _LIST, _REPORT)),
+    "410000000006": ("virtual device, access keys", (_READ, _LIST, _REPORT)),
+    "210000000001": ("no credentials", (_READ, _REPORT)),
+    "410000000005": ("access keys, no password", (_READ, _REPORT)),
+    "420000000004": ("certificate, no password", (_READ, _REPORT)),
 }
-FAILING = "111122223333"
-AFTERWARDS = Expected("virtual MFA device added", "COMPLIANT", (_READ, _LIST, _REPORT))
-
-
-@dataclass(frozen=True)
-class Row:
-    """What AWS Config says of an account, and the calls that the evaluation made."""
-
-    account_id: str
-    compliance: str
-    annotation: str
-    calls: tuple[str, ...]
+ROLE_DELETED = "510000000005"
+THROTTLED = "510000000002"
+FAILING = ("310000000002", "410000000003", "410000000005", "420000000002", "420000000004", "510000000001", "510000000003")
+ACTS = "420000000002"
+JOINS = "510000000006"
 
 
 class UnexpectedError(RuntimeError):
     """Something was not as expected; the message says what."""
 
 
+@dataclass(frozen=True)
+class Row:
+    """What AWS Config says of an account."""
+
+    account_id: str
+    compliance: str
+    annotation: str
+
+
 class Demo:
     """One run against a local AWS."""
 
-    def __init__(self, client: LocalAwsClient, console: Console) -> None:
-        """Speak to `client`, and to the reader through `console`."""
+    def __init__(self, client: LocalAwsClient, console: Console, directory: Path) -> None:
+        """Speak to `client`, and to the reader through `console`; `directory` is for files of the run."""
         self._client = client
         self._console = console
+        self._directory = directory
         self._names = client.accounts()
 
     def run(self) -> None:
         """Show everything. Raises UnexpectedError, DeploymentError or LocalAwsError."""
         self._deploy()
-        self._console.print("\n[bold]What AWS Config says[/], read back through boto3:")
-        self._show(self._evaluated(EXPECTED), EXPECTED)
+        self._evaluate_states()
+        self._go_wrong()
+        self._report()
         self._act()
+        self._join()
+
+    # The steps
 
     def _deploy(self) -> None:
-        self._console.print(f"\n[bold]sam deploy[/] of stack {STACK_NAME} to {len(EXPECTED)} accounts:")
-        with ThreadPoolExecutor(len(EXPECTED)) as pool:
-            deployments = {pool.submit(deploy, self._client, account_id): account_id for account_id in EXPECTED}
-            for done in as_completed(deployments):
-                done.result()
-                self._console.print(f"  {deployments[done]} {self._names[deployments[done]]}: deployed")
-        cloudformation = boto3_client(self._client, "cloudformation", FAILING)
+        organization = self._client.organization()
+        self._say(f"The organization {organization['organization_id']}", f"has {len(self._names)} accounts.")
+        self._client.add_fault(THROTTLED, _READ, "Throttling")
+        management = organization["management_account_id"]
+        self._say("account.yaml", f"goes to the management account {management}, which no StackSet reaches:")
+        deploy_account(self._client, management, CENTRAL_ACCOUNT_ID)
+        self._console.print(f"  stack {ACCOUNT_STACK_NAME} deployed")
+        self._say("sam deploy --config-env organization", f"in {self._name(CENTRAL_ACCOUNT_ID)}, a delegated administrator:")
+        deploy_organization(self._client, CENTRAL_ACCOUNT_ID, {"ManagementAccountHasEvaluationRole": "true"})
+        cloudformation: CloudFormationClient = boto3_client(self._client, "cloudformation", CENTRAL_ACCOUNT_ID)
         resources = cloudformation.describe_stack_resources(StackName=STACK_NAME)["StackResources"]
         kinds = sorted({resource["ResourceType"].removeprefix("AWS::") for resource in resources})
-        self._console.print(f"  {len(resources)} resources each: {', '.join(kinds)}")
+        self._console.print(f"  stack {STACK_NAME} deployed, {len(resources)} resources: {', '.join(kinds)}")
+        stacks = cloudformation.list_stack_instances(StackSetName=f"{STACK_NAME}-account", CallAs="DELEGATED_ADMIN")[
+            "Summaries"
+        ]
+        config = self._config(CENTRAL_ACCOUNT_ID)
+        packs = config.get_paginator("get_organization_conformance_pack_detailed_status")
+        accounts = sum(
+            len(page["OrganizationConformancePackDetailedStatuses"])
+            for page in packs.paginate(OrganizationConformancePackName=STACK_NAME)
+        )
+        self._console.print(f"  evaluation role in {len(stacks)} accounts, conformance pack in {accounts}")
+
+    def _evaluate_states(self) -> None:
+        self._say("AWS Config evaluates", "the root user of every account:")
+        expected = [account_id for account_id in self._names if account_id != THROTTLED]
+        self._wait_for_results(expected)
+        table = Table("Account", "Root user", "Compliance", "Annotation", "Calls in the account")
+        calls = self._calls(STATES)
+        for account_id, (root_user, expected_calls) in STATES.items():
+            row = self._row(account_id)
+            if calls[account_id] != expected_calls:
+                message = f"the evaluation of {account_id} called {calls[account_id]}, but should call {expected_calls}"
+                raise UnexpectedError(message)
+            table.add_row(
+                self._name(account_id), root_user, _coloured(row.compliance), row.annotation, "\n".join(calls[account_id])
+            )
+        self._console.print("One account of each state; the function first assumed the evaluation role there (sts:AssumeRole):")
+        self._console.print(table)
+
+    def _go_wrong(self) -> None:
+        self._say("A bad day:", f"somebody deletes the evaluation role of {self._name(ROLE_DELETED)},")
+        self._console.print(
+            f"  and IAM throttles every call in {self._name(THROTTLED)} since the beginning. The next day comes:"
+        )
+        iam: IAMClient = boto3_client(self._client, "iam", ROLE_DELETED)
+        for policy in iam.list_attached_role_policies(RoleName=EXECUTION_ROLE_NAME)["AttachedPolicies"]:
+            iam.detach_role_policy(RoleName=EXECUTION_ROLE_NAME, PolicyArn=policy["PolicyArn"])
+        iam.delete_role(RoleName=EXECUTION_ROLE_NAME)
+        before = {account_id: self._result(account_id) for account_id in self._names}
+        self._client.advance_clock(seconds=DAY_AND_MORE)
+        expected = [account_id for account_id in self._names if account_id not in {THROTTLED, ROLE_DELETED}]
+        self._wait_for_results(expected, before)
+
+    def _report(self) -> None:
+        self._say("make report", f"in {self._name(CENTRAL_ACCOUNT_ID)}:")
+        report = self._directory / "report.json"
+        command = [sys.executable, "-m", "organization.report", "--output", str(report), "--output", str(HTML_PAGE)]
+        sys.stdout.flush()
+        ran = subprocess.run(  # noqa: S603 - our own module
+            command,
+            cwd=PROJECT,
+            env={**os.environ, **self._client.environment(CENTRAL_ACCOUNT_ID)},
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if not report.exists():
+            message = f"the report was not made: {ran.stderr}"
+            raise UnexpectedError(message)
+        self._console.print(f"\nThe same as a page, to filter, sort and print: [bold]{HTML_PAGE}[/]", highlight=False)
+        accounts = json.loads(report.read_text(encoding="utf-8"))["accounts"]
+        found = {account["account_id"]: account["status"] for account in accounts}
+        expected = dict.fromkeys(self._names, "COMPLIANT")
+        expected |= dict.fromkeys(FAILING, "NON_COMPLIANT") | dict.fromkeys((ROLE_DELETED, THROTTLED), "UNKNOWN")
+        if found != expected or ran.returncode != 1:
+            wrong = {account_id: status for account_id, status in found.items() if status != expected.get(account_id)}
+            message = f"the report (exit code {ran.returncode}) has other accounts or statuses than expected: {wrong}"
+            raise UnexpectedError(message)
 
     def _act(self) -> None:
         device = "phone-in-the-safe"
-        self._console.print(
-            f"\n[bold]The owner of {FAILING} acts[/]: signs in as root and adds the virtual MFA device {device}. The rule is "
-            "evaluated again (AWS Config takes a start once a minute, so its clock is put forward):"
-        )
-        self._client.change_root_user(FAILING, "add-virtual-device", device)
-        self._client.advance_clock(seconds=CLOCK_SECONDS)
-        self._client.take_calls()
-        before = self._result(FAILING)
-        self._config(FAILING).start_config_rules_evaluation(ConfigRuleNames=[RULE_NAME])
-        self._wait(lambda: self._result(FAILING) != before, f"a new result for {FAILING}")
-        self._show(self._evaluated([FAILING]), {FAILING: AFTERWARDS})
+        self._say(f"The owner of {self._name(ACTS)} acts:", f"signs in as root and adds the virtual MFA device {device}.")
+        self._console.print("  AWS Config takes a start of the rule once a minute; then it is evaluated again:")
+        self._client.change_root_user(ACTS, "add-virtual-device", device)
+        self._client.advance_clock(seconds=60)
+        before = {ACTS: self._result(ACTS)}
+        config = self._config(ACTS)
+        [rule] = [rule["ConfigRuleName"] for rule in config.describe_config_rules()["ConfigRules"]]
+        config.start_config_rules_evaluation(ConfigRuleNames=[rule])
+        self._wait_for_results([ACTS], before)
+        self._show_compliant(ACTS)
 
-    def _evaluated(self, account_ids: Iterable[str]) -> list[Row]:
-        """Wait for a result of each account and for the calls of its evaluation."""
-        account_ids = list(account_ids)
+    def _join(self) -> None:
+        self._say("A new account joins", "the organization, and nobody does anything:")
+        self._client.create_account(JOINS, "sandbox-new-team", "Sandbox", {"virtual_mfa_devices": ["new-team-phone"]})
+        self._names[JOINS] = "sandbox-new-team"
+        self._wait_for_results([JOINS])
+        self._show_compliant(JOINS)
+
+    # What they need
+
+    def _say(self, what: str, more: str) -> None:
+        self._console.print(f"\n[bold]{what}[/] {more}", highlight=False)
+
+    def _name(self, account_id: str) -> str:
+        return f"{self._names[account_id]} ({account_id})"
+
+    def _show_compliant(self, account_id: str) -> None:
+        row = self._row(account_id)
+        self._console.print(f"  {self._name(account_id)}: {_coloured(row.compliance)} {row.annotation}", highlight=False)
+        if row.compliance != "COMPLIANT":
+            message = f"{account_id} is {row.compliance}, but should be COMPLIANT"
+            raise UnexpectedError(message)
+
+    def _wait_for_results(
+        self, account_ids: Iterable[str], before: "Mapping[str, EvaluationResultTypeDef | None] | None" = None
+    ) -> None:
+        """Wait until each account has a result, and another one than it had `before`."""
+        waiting = list(account_ids)
+        columns = (TextColumn("  evaluated"), BarColumn(), MofNCompleteColumn())
+        deadline = time.monotonic() + EVALUATION_SECONDS
+        with Progress(*columns, console=self._console) as progress:
+            task = progress.add_task("", total=len(waiting))
+            while waiting:
+                still = [
+                    account_id for account_id in waiting if self._result(account_id) in (None, (before or {}).get(account_id))
+                ]
+                progress.advance(task, len(waiting) - len(still))
+                waiting = still
+                if time.monotonic() > deadline:
+                    message = f"no new result came within {EVALUATION_SECONDS} s in {', '.join(waiting)}"
+                    raise UnexpectedError(message)
+                time.sleep(0.2)
+
+    def _calls(self, account_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return the calls that evaluations made since this was last asked, by the account that they were about."""
         calls: dict[str, list[str]] = {account_id: [] for account_id in account_ids}
+        for call in self._client.take_calls():
+            by_the_package = "assumed-role/root-virtual-mfa-" in call["principal"]
+            if by_the_package and call["account_id"] in calls:
+                calls[call["account_id"]].append(call["action"])
+        return {account_id: tuple(actions) for account_id, actions in calls.items()}
 
-        def complete() -> bool:
-            for call in self._client.take_calls():
-                by_the_function = "assumed-role/root-virtual-mfa-function/" in call["principal"]
-                if by_the_function and call["account_id"] in calls and not call["action"].startswith("logs:"):
-                    calls[call["account_id"]].append(call["action"])
-            return all(self._result(account_id) for account_id in account_ids)
+    def _row(self, account_id: str) -> Row:
+        result = self._result(account_id)
+        if result is None:
+            message = f"{account_id} has no result"
+            raise UnexpectedError(message)
+        return Row(account_id, result["ComplianceType"], result["Annotation"])
 
-        self._wait(complete, "the results of all accounts")
-        rows = []
-        for account_id in account_ids:
-            result = self._result(account_id)
-            rows.append(Row(account_id, result["ComplianceType"], result["Annotation"], tuple(calls[account_id])))
-        return rows
-
-    def _show(self, rows: list[Row], expected: dict[str, Expected]) -> None:
-        table = Table("Account", "Root user", "Compliance", "Annotation", "Calls")
-        for row in rows:
-            colour = "green" if row.compliance == "COMPLIANT" else "red"
-            account = f"{row.account_id}\n{self._names[row.account_id]}"
-            root_user = expected[row.account_id].root_user
-            calls = "\n".join(row.calls)
-            table.add_row(account, root_user, f"[{colour}]{row.compliance}[/]", row.annotation, calls)
-        self._console.print(table)
-        for row in rows:
-            wanted = expected[row.account_id]
-            if (row.compliance, row.calls) != (wanted.compliance, wanted.calls):
-                message = f"{row.account_id} is {row.compliance} after {row.calls}, but should be {wanted}"
-                raise UnexpectedError(message)
-
-    def _result(self, account_id: str) -> dict[str, Any]:
-        results = self._config(account_id).get_compliance_details_by_config_rule(ConfigRuleName=RULE_NAME)
-        return dict(results["EvaluationResults"][0]) if results["EvaluationResults"] else {}
+    def _result(self, account_id: str) -> "EvaluationResultTypeDef | None":
+        results = self._config(account_id).get_compliance_details_by_resource(
+            ResourceType="AWS::::Account", ResourceId=account_id
+        )["EvaluationResults"]
+        return results[0] if results else None
 
     def _config(self, account_id: str) -> "ConfigServiceClient":
         config: ConfigServiceClient = boto3_client(self._client, "config", account_id)
         return config
 
-    @staticmethod
-    def _wait(condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + EVALUATION_SECONDS
-        while not condition():
-            if time.monotonic() > deadline:
-                message = f"{what} did not come within {EVALUATION_SECONDS} s"
-                raise UnexpectedError(message)
-            time.sleep(0.1)
+
+def _coloured(compliance: str) -> str:
+    return f"[{'green' if compliance == 'COMPLIANT' else 'red'}]{compliance}[/]"
 
 
 def main() -> int:
@@ -171,14 +280,15 @@ def main() -> int:
         log = Path(directory, "local-aws.log")
         try:
             console.print("[bold]The local AWS[/] starts …")
-            with LocalAwsProcess(PROJECT / "local_aws/accounts.yaml", log) as client:
-                Demo(client, console).run()
+            with LocalAwsProcess(ORGANIZATION, log) as client:
+                Demo(client, console, Path(directory)).run()
                 console.print(f"\nEverything was as expected, in {time.monotonic() - began:.0f} s.")
                 console.print(
                     "\n[bold]How to go on[/]\n"
                     "  make demo KEEP=1      the same, and keep the local AWS running for the AWS CLI and boto3\n"
                     "  make local-aws        an empty local AWS to deploy to yourself\n"
                     "  make deploy           deploy to the AWS account of your credentials\n"
+                    "  make preflight        see what the deployment for your organization needs\n"
                 )
                 if keep:
                     console.print(describe(client, client.accounts()), highlight=False)

@@ -1,5 +1,6 @@
 """Deploys the package to the local AWS as a user deploys it to AWS: with the SAM CLI, and CloudFormation for account.yaml."""
 
+import json
 import os
 import subprocess
 from collections.abc import Mapping
@@ -12,16 +13,18 @@ from local_aws.client import PROJECT, REGION, LocalAwsClient
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_iam import IAMClient
 
 STACK_NAME = "root-virtual-mfa"
 ACCOUNT_STACK_NAME = "root-virtual-mfa-account"
 RULE_NAME = "root-virtual-mfa-enabled"
+FUNCTION_ROLE_NAME = "root-virtual-mfa-function"
 EXECUTION_ROLE_NAME = "root-virtual-mfa-evaluation"
 SAM = PROJECT / ".venvs/dev/bin/sam"
 
 
 class DeploymentError(RuntimeError):
-    """The SAM CLI did not deploy; the message has what it said."""
+    """The SAM CLI did not deploy, or is missing; the message has what it said."""
 
 
 def boto3_client(local_aws: LocalAwsClient, service: Any, account_id: str, config: Config | None = None) -> Any:  # noqa: ANN401 - a client of any service
@@ -52,6 +55,20 @@ def deploy(client: LocalAwsClient, account_id: str, parameters: Mapping[str, str
     )
 
 
+def deploy_organization(client: LocalAwsClient, account_id: str, parameters: Mapping[str, str] | None = None) -> str:
+    """Deploy template.yaml for the local AWS's organization from `account_id`, like `deploy`, and with its ids."""
+    organization = client.organization()
+    values = {
+        "OrganizationId": organization["organization_id"],
+        "OrganizationRootId": organization["root_id"],
+        "ManagementAccountId": organization["management_account_id"],
+        **(parameters or {}),
+    }
+    overrides = [f"{name}={value}" for name, value in values.items()]
+    environment = ("--config-env", "organization", "--no-confirm-changeset")
+    return sam(client, account_id, "deploy", *environment, "--parameter-overrides", *overrides)
+
+
 def sam(client: LocalAwsClient, account_id: str, *arguments: str) -> str:
     """Run the SAM CLI against an account of the local AWS; returns its output. Raises DeploymentError."""
     # Nothing of the user's own AWS settings may send this to AWS.
@@ -63,16 +80,20 @@ def sam(client: LocalAwsClient, account_id: str, *arguments: str) -> str:
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    ran = subprocess.run(  # noqa: S603 - the SAM CLI, with arguments of ours
-        [SAM, *arguments],
-        cwd=PROJECT,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
+    try:
+        ran = subprocess.run(  # noqa: S603 - the SAM CLI, with arguments of ours
+            [SAM, *arguments],
+            cwd=PROJECT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        message = f"{SAM} is missing: run `make setup` first."
+        raise DeploymentError(message) from error
     if ran.returncode != 0:
         message = f"sam {arguments[0]} failed in account {account_id} (exit code {ran.returncode}):\n{ran.stdout}"
         raise DeploymentError(message)
@@ -90,3 +111,14 @@ def deploy_account(client: LocalAwsClient, account_id: str, central_account_id: 
     )
     waiter = cloudformation.get_waiter("stack_create_complete")
     waiter.wait(StackName=ACCOUNT_STACK_NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+
+
+def let_assume_evaluation_roles(client: LocalAwsClient, account_id: str) -> None:
+    """Let the function in `account_id` assume evaluation roles, which it may not where it was deployed for one account."""
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": f"arn:aws:iam::*:role/{EXECUTION_ROLE_NAME}"}
+    iam: IAMClient = boto3_client(client, "iam", account_id)
+    iam.put_role_policy(
+        RoleName=FUNCTION_ROLE_NAME,
+        PolicyName="assume-evaluation-roles",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+    )

@@ -16,6 +16,7 @@ Answer = tuple[int, dict[str, Any], bytes]
 class Fault:
     """What happens to calls of `action` ("iam:GetAccountSummary") in an account: `kind` is one of KINDS.
 
+    The account of sts:AssumeRole is the caller's or the one that has the role.
     `times` is how often it happens, None for always; `seconds` is how long the answer is held back, which is all that
     Latency does.  FailedEvaluations is for config:PutEvaluations: AWS Config answers with success and hands the
     evaluations back.  ValueError: it can not be; the message says what is allowed.

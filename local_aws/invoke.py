@@ -17,7 +17,16 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, LocalAwsProcess
-from local_aws.deployment import ACCOUNT_STACK_NAME, STACK_NAME, DeploymentError, boto3_client, deploy, deploy_account
+from local_aws.deployment import (
+    ACCOUNT_STACK_NAME,
+    EXECUTION_ROLE_NAME,
+    STACK_NAME,
+    DeploymentError,
+    boto3_client,
+    deploy,
+    deploy_account,
+    let_assume_evaluation_roles,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -71,6 +80,11 @@ def _prepare(local_aws: LocalAwsClient, event: object) -> None:
     if is_member and not _has_stack(local_aws, account_id, ACCOUNT_STACK_NAME):
         print(f"account.yaml to account {account_id} …", flush=True)
         deploy_account(local_aws, account_id, CENTRAL_ACCOUNT_ID)
+    if is_member:
+        print(
+            f"Deployed for one account, the function may assume no role: now it may assume {EXECUTION_ROLE_NAME}.", flush=True
+        )
+        let_assume_evaluation_roles(local_aws, CENTRAL_ACCOUNT_ID)
 
 
 def _has_stack(local_aws: LocalAwsClient, account_id: str, name: str) -> bool:

@@ -12,7 +12,7 @@ MINISTACK_VERSION = "1.5.33"
 
 _SEAMS = {
     "ministack.app": ("app", "SERVICE_HANDLERS"),
-    "ministack.core.iam_actions": ("extract_iam_action",),
+    "ministack.core.iam_actions": ("extract_iam_action", "extract_resource_arn"),
     "ministack.core.iam_evaluator": ("EvalContext", "caller_arn", "evaluate_resource_policy", "_resolve_condition_key"),
     "ministack.core.lambda_runtime": ("execution_credentials",),
     "ministack.core.responses": ("get_account_id", "get_region", "request_scope"),

@@ -1,6 +1,6 @@
 """AWS's own API models (botocore) as the source of what a request may be and of what an answer looks like.
 
-Two protocols, as far as AWS Config, IAM and STS use them: "json" and "query".  The models of these services rename no
+Two protocols, as far as the services of this package use them: "json" and "query".  The models of these services rename no
 member, flatten no list and format no timestamp otherwise than usual, so none of that is handled here.
 
 Sources: botocore's models; https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html and aws-query-protocol.html;

@@ -10,8 +10,10 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from local_aws import accounts, cloudformation, faults, ministack_seams
 from local_aws.accounts import Account
@@ -76,6 +78,7 @@ class LocalAws:
             cloudformation.Services(self._functions, self._config, self._packs, self._aggregators, logs, self._stack_sets)
         )
         _correct_condition_keys(organization)
+        _correct_log_streams()
         self._in_front("iam", self._iam.operations)
         self._in_front("config", {**self._config.operations, **self._packs.operations, **self._aggregators.operations})
         self._in_front("logs", logs.operations)
@@ -104,7 +107,7 @@ class LocalAws:
             account_id = self._responses.get_account_id()
             action = extract_action(service, method, path, headers, body, query) or f"{service}:Unknown"
             self._calls.append(Call(account_id, evaluator.caller_arn(), action))
-            fault = self._faults.take(account_id, action)
+            fault = self._faults.take(account_id, action) or self._faults.take(_account_of_role(action, body), action)
             if fault is None or api is None:
                 return await answer(action, method, path, headers, body, query)
             await asyncio.sleep(fault.seconds)
@@ -203,11 +206,11 @@ class LocalAws:
             raise ValueError(message)
         self._iam.longest_page = entries
 
-    def _set_empty_pages(self, on: bool) -> None:  # noqa: FBT001 - a command's argument
-        self._aggregators.empty_pages = on
+    def _set_empty_pages(self, on: object) -> None:
+        self._aggregators.empty_pages = _is_on(on)
 
-    def _withhold_source_org_id(self, on: bool) -> None:  # noqa: FBT001 - a command's argument
-        self._functions.sends_source_org_id = not on
+    def _withhold_source_org_id(self, on: object) -> None:
+        self._functions.sends_source_org_id = not _is_on(on)
 
     @property
     def _commands(self) -> Mapping[str, Callable[..., object]]:
@@ -234,7 +237,17 @@ class LocalAws:
         if scope["type"] == "http" and scope["path"].startswith(COMMAND_PATH):
             await self._answer_command(scope, receive, send)
         else:
-            await self._app.app(scope, receive, send)
+            await self._app.app(scope, receive, self._dated(send))
+
+    def _dated(self, send: Any) -> Any:  # noqa: ANN401 - ASGI has no types
+        async def send_dated(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                date = format_datetime(self._config.now(), usegmt=True)
+                others = [(name, value) for name, value in message["headers"] if name.lower() != b"date"]
+                message = {**message, "headers": [*others, (b"date", date.encode())]}
+            await send(message)
+
+        return send_dated
 
     async def _answer_command(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI has no types
         body, more = b"", True
@@ -259,6 +272,7 @@ class LocalAws:
         settings = Hypercorn()
         settings.bind = [f"{HOST}:{os.environ['GATEWAY_PORT']}"]
         settings.loglevel = "WARNING"
+        settings.include_date_header = False  # `_dated` tells the time that AWS Config goes by
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -283,6 +297,19 @@ class LocalAws:
             await asyncio.sleep(_TICK)
             self._config.run_due_rules()
             self._packs.retry()
+
+
+def _account_of_role(action: str, body: bytes) -> str:
+    """Return the account whose role is to be assumed, or "" where that is not what is asked for."""
+    role_arn = parse_qs(body.decode(errors="replace")).get("RoleArn", [""])[0] if action == "sts:AssumeRole" else ""
+    return role_arn.split(":")[4] if role_arn.count(":") >= 5 else ""  # noqa: PLR2004 - arn:aws:iam::ACCOUNT:role/NAME
+
+
+def _is_on(switch: object) -> bool:
+    if not isinstance(switch, bool):
+        message = f"A switch is on or off, true or false, and not {switch!r}."
+        raise ValueError(message)  # noqa: TRY004 - what a command raises where it is not understood
+    return switch
 
 
 def _when_stdin_ends(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
@@ -350,3 +377,21 @@ def _correct_condition_keys(organization: Organization | None) -> None:
         return value
 
     ministack_seams.replace("ministack.core.iam_evaluator", "_resolve_condition_key", resolve)
+
+
+def _correct_log_streams() -> None:
+    """Make what is done to a log stream need a permission on that stream, as AWS does; MiniStack takes its group.
+
+    Source: Service Authorization Reference, Amazon CloudWatch Logs, and AWS's refusals of logs:CreateLogStream, which name
+    `log-group:GROUP:log-stream:STREAM`.
+    """
+    original = ministack_seams.module("ministack.core.iam_actions").extract_resource_arn
+
+    def extract(service: str, method: str, path: str, headers: dict[str, str], body: bytes, *more: Any) -> str:  # noqa: ANN401 - MiniStack's
+        arn = str(original(service, method, path, headers, body, *more))
+        if service != "logs" or ":log-group:" not in arn:
+            return arn
+        stream = json.loads(body).get("logStreamName")
+        return f"{arn}:log-stream:{stream}" if stream else arn
+
+    ministack_seams.replace("ministack.core.iam_actions", "extract_resource_arn", extract)

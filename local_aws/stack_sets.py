@@ -614,7 +614,7 @@ class _Stacks:
     async def put(self, stack_set: StackSet, stack_id: str | None) -> tuple[str | None, str | None]:
         """Create or update a stack; returns its id and, where that failed, the reason."""
         status = self._status(stack_id)
-        if status.startswith("ROLLBACK") or status.endswith("_FAILED"):
+        if status in {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
             reason = await self.delete(stack_id)
             if reason:
                 return stack_id, reason

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import yaml
 
@@ -51,6 +52,8 @@ class Reader:
         self._cloudformation: CloudFormationClient = session.client("cloudformation", config=config)
         self._config: ConfigServiceClient = session.client("config", config=config)
         self._organizations: OrganizationsClient = session.client("organizations", config=config)
+        self._now = datetime.now(UTC)
+        self._config.meta.events.register("after-call.config-service", self._note_time)
         self._progress = progress
 
     def deployment(self, stack_name: str) -> Deployment | None:
@@ -71,12 +74,19 @@ class Reader:
         """Read all that the report rests on. Raises CommandError where the aggregator is missing."""
         if not found.organization_id:
             account = Account(found.account_id, name="", ou_path="")
-            return Facts(found, datetime.now(UTC), [account], {found.account_id: self._own_results(found)}, reasons=reasons)
+            results = {found.account_id: self._own_results(found)}
+            return Facts(found, self._now, [account], results, reasons=reasons)
         accounts = list(self._accounts())
         packs = self._packs(found)
         stack_instances = self._stack_instances(found)
         results = self._results(found, {each.account_id for each in accounts if statuses.is_judged(each, found)})
-        return Facts(found, datetime.now(UTC), accounts, results, packs, stack_instances, reasons)
+        return Facts(found, self._now, accounts, results, packs, stack_instances, reasons)
+
+    def _note_time(self, **emitted: Any) -> None:  # noqa: ANN401 - botocore emits what it likes
+        # Ages count by AWS's clock, since this machine's may be wrong.
+        date = emitted["parsed"].get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        if date:
+            self._now = parsedate_to_datetime(date)
 
     # --- The organization ---
 

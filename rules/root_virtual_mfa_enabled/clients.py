@@ -14,10 +14,10 @@ from typing import Any
 
 import botocore.session
 from botocore.config import Config
+from rdklib import ClientFactory
 
 from root_virtual_mfa_enabled.errors import AssumeRoleError, ForeignAccountError, OutOfTimeError, raising
 from root_virtual_mfa_enabled.event import ScheduledNotification
-from root_virtual_mfa_enabled.frame import ClientFactory
 
 PERMISSIONS = frozenset({"sts:AssumeRole"})
 """What the function's role needs where the rule has an ExecutionRoleName."""

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from botocore.paginate import Paginator
-
 from root_virtual_mfa_enabled.decision import NOT_EVALUATED_PARTITIONS, AccountSummary, Facts, VirtualMfaDevice
 from root_virtual_mfa_enabled.errors import ReadError, malformed, raising
 
@@ -16,15 +14,6 @@ PERMISSIONS = frozenset({"iam:GetAccountSummary", "iam:ListVirtualMFADevices"})
 
 _PAGE_SIZE = 1000
 """The largest page. Source: API model, iam, maxItemsType."""
-
-_PAGINATION = {
-    "input_token": "Marker",
-    "output_token": "Marker",
-    "more_results": "IsTruncated",
-    "limit_key": "MaxItems",
-    "result_key": "VirtualMFADevices",
-}
-"""Source: botocore's paginator model of iam, which `get_paginator` would search for among all services at a cold start."""
 
 
 def read(iam: "IAMClient", partition: str, account_id: str) -> Facts:
@@ -64,33 +53,33 @@ def _flag(summary: Mapping[str, int], key: str, account_id: str) -> bool | None:
 
 
 def _assigned_virtual_mfa_devices(iam: "IAMClient", account_id: str) -> tuple[VirtualMfaDevice, ...]:
-    devices = []
+    devices: list[VirtualMfaDevice] = []
     action = "iam:ListVirtualMFADevices"
+    # Not botocore's paginator: to find it takes about 5 ms of a cold start.
+    request: dict[str, Any] = {"AssignmentStatus": "Assigned", "MaxItems": _PAGE_SIZE}
     with raising(ReadError, action, account_id, if_denied=_allow(action)):
-        # The stubs promise what an answer may lack, and take the method for a string.
-        method: Any = iam.list_virtual_mfa_devices
-        operation = iam.meta.service_model.operation_model("ListVirtualMFADevices")
-        pages: Any = Paginator(method, _PAGINATION, operation).paginate(
-            AssignmentStatus="Assigned", PaginationConfig={"PageSize": _PAGE_SIZE}
-        )
-        for page in pages:
+        while True:
+            page: Any = iam.list_virtual_mfa_devices(**request)  # The stubs promise what an answer may lack.
             # A list that ends where its answer is cut off would look like fewer devices than there are.
             if "VirtualMFADevices" not in page or "IsTruncated" not in page:
                 raise malformed(action, account_id, "VirtualMFADevices or IsTruncated is missing")
-            if page["IsTruncated"] and not page.get("Marker"):
-                raise malformed(action, account_id, "IsTruncated is true without a Marker")
-            for device in page["VirtualMFADevices"]:
-                user = device.get("User")
-                if not device.get("SerialNumber") or (user is not None and not user.get("Arn")):
-                    raise malformed(action, account_id, "a device has no SerialNumber, or its User no Arn")
-                devices.append(
-                    VirtualMfaDevice(
-                        serial_number=device["SerialNumber"],
-                        user_arn=user["Arn"] if user is not None else None,
-                        enabled="EnableDate" in device,
-                    )
-                )
-    return tuple(devices)
+            devices += [_device(entry, account_id) for entry in page["VirtualMFADevices"]]
+            if not page["IsTruncated"]:
+                return tuple(devices)
+            if page.get("Marker") in (None, "", request.get("Marker")):
+                raise malformed(action, account_id, "IsTruncated is true without a new Marker")
+            request["Marker"] = page["Marker"]
+
+
+def _device(entry: Any, account_id: str) -> VirtualMfaDevice:  # noqa: ANN401 - the stubs promise what an answer may lack
+    user = entry.get("User")
+    if not entry.get("SerialNumber") or (user is not None and not user.get("Arn")):
+        raise malformed("iam:ListVirtualMFADevices", account_id, "a device has no SerialNumber, or its User no Arn")
+    return VirtualMfaDevice(
+        serial_number=entry["SerialNumber"],
+        user_arn=user["Arn"] if user is not None else None,
+        enabled="EnableDate" in entry,
+    )
 
 
 def _allow(action: str) -> str:

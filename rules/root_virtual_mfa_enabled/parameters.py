@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rdklib import InvalidParametersError
+
 from root_virtual_mfa_enabled.decision import Parameters, Verdict
-from root_virtual_mfa_enabled.frame import InvalidParametersError
 
 MAXIMUM_MFA_DEVICES = 8
 """MFA devices that root may have. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa.html"""

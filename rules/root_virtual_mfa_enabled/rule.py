@@ -76,11 +76,12 @@ import logging
 from dataclasses import asdict
 from typing import Any, Protocol
 
+from rdklib import ComplianceType, ConfigRule, Evaluation, InvalidParametersError
+
 from root_virtual_mfa_enabled import facts, parameters, report
 from root_virtual_mfa_enabled.clients import AccountClients, WarmEnvironment
 from root_virtual_mfa_enabled.decision import Decision, Facts, Verdict, decide
 from root_virtual_mfa_enabled.event import ScheduledNotification
-from root_virtual_mfa_enabled.frame import ComplianceType, ConfigRule, Evaluation, InvalidParametersError
 
 RULE_IDENTIFIER = "ROOT_VIRTUAL_MFA_ENABLED"
 RESOURCE_TYPE = "AWS::::Account"
@@ -93,6 +94,7 @@ _COMPLIANCE_TYPES = {
 
 _logger = logging.getLogger(__package__)
 _logger.setLevel(logging.INFO)  # Else a function whose log format is text says nothing below WARNING.
+logging.getLogger("botocore").setLevel(logging.WARNING)  # Else a cold start has a line that says where credentials come from.
 _environment = WarmEnvironment()
 
 

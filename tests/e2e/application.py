@@ -12,10 +12,15 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local_aws.client import PROJECT, LocalAwsClient
-from local_aws.deployment import EXECUTION_ROLE_NAME, RULE_NAME, STACK_NAME, boto3_client, deploy_account
+from local_aws.deployment import (
+    EXECUTION_ROLE_NAME,
+    FUNCTION_ROLE_NAME,
+    RULE_NAME,
+    STACK_NAME,
+    boto3_client,
+    deploy_account,
+)
 
-FUNCTION_ROLE_NAME = "root-virtual-mfa-function"
-TEST_TOKEN = "TESTMODE"  # noqa: S105 - no secret: the token of an evaluation that AWS Config checks and does not keep
 _PATIENCE = 60.0
 _START_INTERVAL = 60
 """Seconds between two starts of a rule's evaluation that AWS Config insists on."""
@@ -62,15 +67,6 @@ class Application:
             self.aws.change_root_user(account_id, *change.split())
 
     # What AWS Config does
-
-    def let_assume_roles(self) -> None:
-        """Let the function assume evaluation roles: with the scope of one account its role may not."""
-        statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": f"arn:aws:iam::*:role/{EXECUTION_ROLE_NAME}"}
-        self.client("iam").put_role_policy(
-            RoleName=FUNCTION_ROLE_NAME,
-            PolicyName="evaluate-other-accounts",
-            PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
-        )
 
     def permit(self, account_id: str) -> None:
         """Let AWS Config invoke the function for another account."""
@@ -168,18 +164,24 @@ class Application:
     def log(self, account_id: str, message: str, count: int = 1) -> list[dict[str, Any]]:
         """Wait for `count` log lines about an account that say `message`, and return all of them, oldest first."""
 
-        def lines() -> list[dict[str, Any]]:
-            pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=self.outputs["LogGroupName"])
-            texts = (event["message"] for page in pages for event in page["events"])
-            parsed = (json.loads(text) for text in texts if text.startswith("{"))
-            return [line for line in parsed if (line.get("account"), line.get("message")) == (account_id, message)]
+        def about_it() -> list[dict[str, Any]]:
+            lines = [line for line in self.lines(message) if line.get("account") == account_id]
+            return lines if len(lines) >= count else []
 
-        return wait_for(lambda: found if len(found := lines()) >= count else [], f"{count} lines {message!r} about {account_id}")
+        return wait_for(about_it, f"{count} lines {message!r} about {account_id}")
+
+    def lines(self, message: str) -> list[dict[str, Any]]:
+        """Return the function's log lines that say `message`, oldest first."""
+        pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=self.outputs["LogGroupName"])
+        texts = (event["message"] for page in pages for event in page["events"])
+        lines = (json.loads(text) for text in texts if text.startswith("{"))
+        return [line for line in lines if line.get("message") == message]
 
     def failure(self, account_id: str) -> dict[str, Any]:
         """Wait for the record of an event about an account that exhausted its retries, and return the oldest not yet returned."""
 
         def receive() -> bool:
+            self.aws.advance_clock(seconds=1)  # the retries come due sooner
             sqs, queue_url = self.client("sqs"), self.outputs["FailedEventsQueueUrl"]
             for message in sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", []):
                 record = json.loads(message["Body"])
@@ -208,10 +210,15 @@ class Application:
 
     def event(self, account_id: str, **changes: object) -> dict[str, Any]:
         """Make a scheduled event about an account, which AWS Config checks and does not keep the evaluation of."""
-        own = account_id == self.account_id
+        return self.scheduled_event(account_id, own=account_id == self.account_id) | changes
+
+    @staticmethod
+    def scheduled_event(account_id: str, *, own: bool) -> dict[str, Any]:
+        """Make an event about the function's own account, or about a member, to be evaluated with its evaluation role."""
         name, of = ("scheduled-own-account", "111122223333") if own else ("scheduled-member-account", "444455556666")
-        text = (PROJECT / f"events/{name}.json").read_text(encoding="utf-8").replace(of, account_id)
-        return {**json.loads(text), "resultToken": TEST_TOKEN, **changes}
+        event: dict[str, Any] = json.loads((PROJECT / f"events/{name}.json").read_text(encoding="utf-8").replace(of, account_id))
+        assert event["resultToken"] == "TESTMODE"
+        return event
 
     def invoke(self, event: object) -> Answer:
         """Invoke the function with an event, and wait for what comes of it."""

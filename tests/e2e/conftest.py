@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from local_aws.client import LocalAwsProcess
-from local_aws.deployment import deploy
+from local_aws.deployment import deploy, let_assume_evaluation_roles
 from tests.e2e.application import Application
 
 CENTRAL_ACCOUNT_ID = "111122223333"
 MEMBER_OF_THE_EVENTS = "444455556666"
 NEW_ACCOUNTS = [f"1000000000{number:02}" for number in range(100)]
-NOT_RECORDING = [f"2000000000{number:02}" for number in range(3)]
+NOT_RECORDING = "200000000000"
 
 NewAccount = Callable[[], str]
 
@@ -28,9 +28,8 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProcess]:
     """A local AWS whose root users have a password and no MFA, until a test changes that."""
     directory = tmp_path_factory.mktemp("local-aws")
     recording = [f'  "{account_id}": {{}}\n' for account_id in [CENTRAL_ACCOUNT_ID, MEMBER_OF_THE_EVENTS, *NEW_ACCOUNTS]]
-    not_recording = [f'  "{account_id}": {{recorder: false}}\n' for account_id in NOT_RECORDING]
     accounts_file = directory / "accounts.yaml"
-    accounts_file.write_text("accounts:\n" + "".join([*recording, *not_recording]), encoding="utf-8")
+    accounts_file.write_text("accounts:\n" + "".join(recording) + f'  "{NOT_RECORDING}": {{recorder: false}}\n', encoding="utf-8")
     with LocalAwsProcess(accounts_file, directory / "local-aws.log") as aws:
         yield aws
 
@@ -40,17 +39,18 @@ def application(aws: LocalAwsProcess) -> Application:
     """The application in the central account; it may evaluate other accounts too."""
     deploy(aws, CENTRAL_ACCOUNT_ID)
     application = Application(aws, CENTRAL_ACCOUNT_ID)
-    application.let_assume_roles()
+    let_assume_evaluation_roles(aws, CENTRAL_ACCOUNT_ID)
     application.result(CENTRAL_ACCOUNT_ID)
     return application
 
 
 @pytest.fixture(scope="session")
-def _unused_accounts() -> Iterator[str]:
+def unused_accounts() -> Iterator[str]:
+    """Accounts to use up."""
     return iter(NEW_ACCOUNTS)
 
 
 @pytest.fixture
-def new_account(_unused_accounts: Iterator[str]) -> NewAccount:
+def new_account(unused_accounts: Iterator[str]) -> NewAccount:
     """Give an account that no other test uses, at each call another."""
-    return lambda: next(_unused_accounts)
+    return lambda: next(unused_accounts)

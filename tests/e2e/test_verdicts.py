@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from local_aws.deployment import EXECUTION_ROLE_NAME
-from tests.e2e.application import FUNCTION_ROLE_NAME, Application
+from local_aws.deployment import EXECUTION_ROLE_NAME, FUNCTION_ROLE_NAME
+from tests.e2e.application import Application
 from tests.e2e.conftest import NewAccount
 
 ASSUME = (FUNCTION_ROLE_NAME, "sts:AssumeRole")

@@ -1,6 +1,7 @@
 """What the tests of the local AWS's organization-wide Config are made of: accounts, a rule's function, packs and stacks."""
 
 import json
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -10,6 +11,7 @@ from typing import Any
 import boto3
 import yaml
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from local_aws.client import REGION, LocalAwsProcess
 from tests.local_aws.scene import Clients, Parameter, create_function, eventually, let_config_invoke
@@ -113,20 +115,29 @@ class Scene:
 
         return eventually(results)
 
-    def create_stack(self, account_id: str, name: str, resources: dict[str, Any], **settings: Parameter) -> dict[str, Any]:
-        """Create a stack, wait for its end, and describe it."""
-        template = {"Resources": resources, "Outputs": settings.pop("outputs", {})}
-        self.client("cloudformation", account_id).create_stack(
-            StackName=name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_NAMED_IAM"], **settings
-        )
-        return self.stack(account_id, name)
-
-    def change_stack(self, account_id: str, name: str, resources: dict[str, Any]) -> dict[str, Any]:
-        """Change a stack through a change set, as SAM does, wait for its end, and describe it."""
+    def deploy(
+        self,
+        account_id: str,
+        name: str,
+        resources: dict[str, Any],
+        *,
+        outputs: dict[str, Any] | None = None,
+        disable_rollback: bool = False,
+    ) -> dict[str, Any]:
+        """Create or change a stack through a change set, as SAM does, wait for its end, and describe it."""
         cloudformation = self.client("cloudformation", account_id)
-        change_set = {"StackName": name, "ChangeSetName": "change"}
-        cloudformation.create_change_set(**change_set, TemplateBody=json.dumps({"Resources": resources}))
-        cloudformation.execute_change_set(**change_set, DisableRollback=True)
+        try:
+            cloudformation.describe_stacks(StackName=name)
+        except ClientError:
+            kind = "CREATE"
+        else:
+            kind = "UPDATE"
+        change_set = {"StackName": name, "ChangeSetName": f"change-{uuid.uuid4()}"}
+        body = json.dumps({"Resources": resources, "Outputs": outputs or {}})
+        cloudformation.create_change_set(
+            **change_set, ChangeSetType=kind, TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"]
+        )
+        cloudformation.execute_change_set(**change_set, DisableRollback=disable_rollback)
         return self.stack(account_id, name)
 
     def delete_stack(self, account_id: str, name: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from botocore.model import OperationModel, Shape
 
 from local_aws.models import Answer, AwsError, ServiceApi, _pattern
 
-SERVICES = ("config", "iam", "sts")
+SERVICES = ("cloudformation", "config", "iam", "organizations", "sts")
 TIME = datetime(2016, 7, 13, 21, 50, tzinfo=UTC)
 ACCOUNT = "111122223333"
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/root-virtual-mfa-evaluation"
@@ -612,7 +612,8 @@ def _items(shape: Shape) -> list[Shape]:
 
 
 def _wrapped(operation: OperationModel, service: str) -> bool:
-    return operation.output_shape is None or ("resultWrapper" in operation.output_shape.serialization) == (service != "config")
+    speaks_query = service not in {"config", "organizations"}
+    return operation.output_shape is None or ("resultWrapper" in operation.output_shape.serialization) == speaks_query
 
 
 @pytest.mark.parametrize(

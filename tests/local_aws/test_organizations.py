@@ -1,6 +1,7 @@
 """Organizations: the accounts file, what each account sees, what the management account changes, policies by organization."""
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from local_aws import accounts, organizations
 from local_aws.accounts import AccountsError, RootUser
-from local_aws.client import PROJECT, REGION, LocalAwsClient, LocalAwsError, LocalAwsProcess
+from local_aws.client import PROJECT, PYTHON, REGION, LocalAwsClient, LocalAwsError, LocalAwsProcess
 from local_aws.deployment import boto3_client
 from local_aws.organizations import Organization
 
@@ -448,6 +449,22 @@ def test_commands_let_accounts_join_and_leave(aws: LocalAwsClient) -> None:
     assert refusal(of(aws, new).describe_organization) == "AWSOrganizationsNotInUseException"
     with pytest.raises(LocalAwsError, match="cannot leave"):
         aws.remove_account(DELEGATED)
+
+
+def test_the_command_line_lets_accounts_join_and_leave(aws: LocalAwsClient) -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(PYTHON), "-m", "local_aws", "--port", str(aws.port), *arguments]
+        return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)  # noqa: S603 - our own module
+
+    new = "6" * 12
+    assert run("create-account", new, "new", "--unit", "Sandbox", "--root-user", "{password: false}").returncode == 0
+    assert of(aws, MANAGEMENT).list_parents(ChildId=new)["Parents"][0]["Id"] == unit_id(aws, "Sandbox")
+    assert boto3_client(aws, "iam", new).get_account_summary()["SummaryMap"]["AccountPasswordPresent"] == 0
+    assert run("remove-account", new).returncode == 0
+    assert refusal(of(aws, new).describe_organization) == "AWSOrganizationsNotInUseException"
+    refused = run("remove-account", new)
+    assert (refused.returncode, refused.stderr) == (1, f"local-aws: Account {new} is not in the organization.\n")
+    assert "must be a mapping" in run("create-account", "7" * 12, "seventh", "--root-user", "none").stderr
 
 
 # Condition keys

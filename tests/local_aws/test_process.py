@@ -35,6 +35,15 @@ def accounts_file(tmp_path: Path) -> Path:
     return file
 
 
+@pytest.fixture(autouse=True)
+def temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Give the directory for temporary files of the processes, of which some are killed before they can clear it up."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    return temporary
+
+
 @pytest.fixture
 def process(accounts_file: Path, tmp_path: Path) -> Iterator[LocalAwsProcess]:
     with LocalAwsProcess(accounts_file, tmp_path / "log") as process:
@@ -175,13 +184,10 @@ def test_nothing_is_left_of_it(process: LocalAwsProcess, tmp_path: Path) -> None
     assert "Traceback" not in (tmp_path / "log").read_text(encoding="utf-8")
 
 
-def test_its_files_go_with_it(monkeypatch: pytest.MonkeyPatch, accounts_file: Path, tmp_path: Path) -> None:
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    with LocalAwsProcess(accounts_file, tmp_path / "log") as process:
-        invoke_sleeper(process, tmp_path / "note", seconds=0)
-        assert list(temporary.iterdir())
+def test_its_files_go_with_it(process: LocalAwsProcess, temporary: Path, tmp_path: Path) -> None:
+    invoke_sleeper(process, tmp_path / "note", seconds=0)
+    assert list(temporary.iterdir())
+    process.__exit__(None, None, None)
     assert not list(temporary.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""The floor: the same calls with botocore and nothing else, which is less than boto3 and faster to import.
+"""The floor: the same calls with bare boto3.
 
 The network settings, the clients that are kept for the function's own account and the log line are those of the package.
 What is missing is what a rule is more than its calls: no event is checked, no error explained, no evaluation handed back seen.
@@ -9,7 +9,7 @@ import logging
 import os
 from typing import Any
 
-import botocore.session
+import boto3
 from botocore.config import Config
 
 REGION = os.environ["AWS_REGION"]
@@ -17,7 +17,7 @@ CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", 
 
 logger = logging.getLogger("floor")
 logger.setLevel(logging.INFO)
-session = botocore.session.get_session()
+session: Any = boto3.Session(region_name=REGION)  # any service has clients, for which the stubs want its name
 own_clients: dict[str, Any] = {}
 
 
@@ -47,9 +47,8 @@ def clients(account_id: str, role_name: str | None) -> tuple[Any, Any]:
     role = {"RoleArn": f"arn:aws:iam::{account_id}:role/{role_name}", "RoleSessionName": "floor", "DurationSeconds": 900}
     credentials = own_client("sts").assume_role(**role)["Credentials"]
     iam, config = (
-        session.create_client(
+        session.client(
             service,
-            region_name=REGION,
             aws_access_key_id=credentials["AccessKeyId"],
             aws_secret_access_key=credentials["SecretAccessKey"],
             aws_session_token=credentials["SessionToken"],
@@ -63,7 +62,7 @@ def clients(account_id: str, role_name: str | None) -> tuple[Any, Any]:
 def own_client(service: str) -> Any:  # noqa: ANN401 - a client of any service
     """Return the client with the function's own credentials."""
     if service not in own_clients:
-        own_clients[service] = session.create_client(service, region_name=REGION, config=CONFIG)
+        own_clients[service] = session.client(service, config=CONFIG)
     return own_clients[service]
 
 

@@ -1,0 +1,151 @@
+"""The stack in one account: its parameters, updates, refusals, rollback and deletion, by the real SAM CLI."""
+
+from typing import Any
+
+import pytest
+
+from local_aws.client import LocalAwsProcess
+from local_aws.deployment import FUNCTION_ROLE_NAME, RULE_NAME, STACK_NAME, DeploymentError, boto3_client, deploy, sam
+from tests.e2e.application import Application
+from tests.e2e.conftest import NOT_RECORDING, NewAccount
+
+WITHOUT_STACKS: dict[str, list[str]] = {
+    "roles and policies": [],
+    "functions": [],
+    "log groups": [],
+    "metric filters": [],
+    "queries": [],
+    "alarms": [],
+    "queues": [],
+    "rules": [],
+}
+
+
+def resources(aws: LocalAwsProcess, account_id: str) -> dict[str, list[str]]:
+    """List what there is in an account of the kinds that the templates make."""
+
+    def client(service: str) -> Any:  # noqa: ANN401 - a client of any service
+        return boto3_client(aws, service, account_id)
+
+    iam, logs = client("iam"), client("logs")
+    return {
+        "roles and policies": [role["RoleName"] for role in iam.list_roles()["Roles"]]
+        + [policy["PolicyName"] for policy in iam.list_policies(Scope="Local")["Policies"]],
+        "functions": [function["FunctionName"] for function in client("lambda").list_functions()["Functions"]],
+        "log groups": [group["logGroupName"] for group in logs.describe_log_groups()["logGroups"]],
+        "metric filters": [found["filterName"] for found in logs.describe_metric_filters()["metricFilters"]],
+        "queries": [query["name"] for query in logs.describe_query_definitions()["queryDefinitions"]],
+        "alarms": [alarm["AlarmName"] for alarm in client("cloudwatch").describe_alarms()["MetricAlarms"]],
+        "queues": client("sqs").list_queues().get("QueueUrls", []),
+        "rules": [rule["ConfigRuleName"] for rule in client("config").describe_config_rules()["ConfigRules"]],
+    }
+
+
+def delete(aws: LocalAwsProcess, account_id: str, stack_name: str = STACK_NAME) -> None:
+    cloudformation = boto3_client(aws, "cloudformation", account_id)
+    cloudformation.delete_stack(StackName=stack_name)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack_name, WaiterConfig={"Delay": 1})
+
+
+def failure_reasons(aws: LocalAwsProcess, account_id: str, stack_name: str) -> dict[str, str]:
+    """Return why resources of a stack failed, by logical id."""
+    events = boto3_client(aws, "cloudformation", account_id).describe_stack_events(StackName=stack_name)["StackEvents"]
+    failed = (event for event in events if event["ResourceStatus"] == "CREATE_FAILED")
+    return {event["LogicalResourceId"]: event["ResourceStatusReason"] for event in failed}
+
+
+def test_parameters_reach_the_rule_and_an_update_changes_them(aws: LocalAwsProcess, new_account: NewAccount) -> None:
+    account_id = new_account()
+    aws.change_root_user(account_id, "add-hardware-device")
+    parameters = {"NonVirtualMfa": "COMPLIANT", "NoRootCredentials": "NOT_APPLICABLE", "MinimumVirtualMfaDevices": "2"}
+    deploy(aws, account_id, {**parameters, "EvaluationFrequency": "Six_Hours", "LogRetentionInDays": "90"})
+    application = Application(aws, account_id)
+    assert application.result(account_id)["ComplianceType"] == "COMPLIANT"
+    [rule] = application.client("config").describe_config_rules(ConfigRuleNames=[RULE_NAME])["ConfigRules"]
+    assert rule["Source"]["SourceDetails"][0]["MaximumExecutionFrequency"] == "Six_Hours"
+    [group] = application.client("logs").describe_log_groups(logGroupNamePrefix=application.outputs["LogGroupName"])["logGroups"]
+    assert group["retentionInDays"] == 90
+
+    application.change_root_user(account_id, "remove-hardware-devices", "delete-password")
+    assert application.evaluate(account_id)["ComplianceType"] == "NOT_APPLICABLE"
+    assert application.rule_compliance(account_id) == "INSUFFICIENT_DATA"
+
+    application.change_root_user(account_id, "recover-password", "add-virtual-device phone")
+    before = application.evaluate(account_id)
+    assert before["ComplianceType"] == "NON_COMPLIANT"
+    assert "minimumVirtualMfaDevices is 2" in before["Annotation"]
+    deploy(aws, account_id, {"MinimumVirtualMfaDevices": "1"})
+    assert application.changed(account_id, [before])["ComplianceType"] == "COMPLIANT"
+    [updated] = application.client("config").describe_config_rules(ConfigRuleNames=[RULE_NAME])["ConfigRules"]
+    assert updated["ConfigRuleId"] == rule["ConfigRuleId"]
+    assert updated["InputParameters"].count("NOT_APPLICABLE") == 1  # what the update did not name stays
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"NonVirtualMfa": "PERHAPS"}, "Parameter 'NonVirtualMfa'"),
+        ({"MinimumVirtualMfaDevices": "9"}, "Parameter 'MinimumVirtualMfaDevices'"),
+        ({"ReservedConcurrentExecutions": "0"}, "Parameter 'ReservedConcurrentExecutions' must be a number from 1, or empty."),
+        ({"AlarmEmail": "nobody"}, "Parameter 'AlarmEmail' must be an e-mail address, or empty."),
+        (
+            {"AlarmEmail": "a@example.com", "AlarmTopicArn": "arn:aws:sns:us-east-1:111122223333:alarms"},
+            "Give AlarmTopicArn or AlarmEmail, not both.",
+        ),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
+)
+def test_bad_parameter_is_refused_before_anything_is_made(
+    aws: LocalAwsProcess, new_account: NewAccount, parameters: dict[str, str], says: str
+) -> None:
+    account_id = new_account()
+    with pytest.raises(DeploymentError) as refusal:
+        deploy(aws, account_id, parameters)
+    assert says in str(refusal.value)
+    assert resources(aws, account_id) == WITHOUT_STACKS
+
+
+def test_deployment_without_a_recorder_leaves_nothing_and_works_once_it_records(aws: LocalAwsProcess) -> None:
+    account_id = NOT_RECORDING
+    with pytest.raises(DeploymentError, match="ROLLBACK_COMPLETE"):
+        deploy(aws, account_id)
+    reasons = failure_reasons(aws, account_id, STACK_NAME)
+    assert "NoAvailableConfigurationRecorderException" in reasons["ConfigRule"]
+    assert resources(aws, account_id) == WITHOUT_STACKS
+
+    config = boto3_client(aws, "config", account_id)
+    role = f"arn:aws:iam::{account_id}:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
+    config.put_configuration_recorder(ConfigurationRecorder={"name": "default", "roleARN": role})
+    config.put_delivery_channel(DeliveryChannel={"name": "default", "s3BucketName": "example-config-bucket"})
+    config.start_configuration_recorder(ConfigurationRecorderName="default")
+    delete(aws, account_id)  # what was rolled back can only be deleted
+    deploy(aws, account_id)
+    assert Application(aws, account_id).result(account_id)["ComplianceType"] == "NON_COMPLIANT"
+
+
+def test_stack_is_there_once_and_goes_without_a_trace_but_its_log(aws: LocalAwsProcess, new_account: NewAccount) -> None:
+    account_id = new_account()
+    deploy(aws, account_id)
+    application = Application(aws, account_id)
+    first = application.result(account_id)
+    made = resources(aws, account_id)
+    assert all(made.values())
+
+    assert "No changes to deploy" in deploy(aws, account_id)
+    assert application.results(account_id) == [first]
+
+    with pytest.raises(DeploymentError, match="ROLLBACK_COMPLETE"):
+        sam(aws, account_id, "deploy", "--config-env", "local", "--stack-name", "another-name")
+    reasons = failure_reasons(aws, account_id, "another-name")
+    assert list(reasons) == ["FunctionRole"]
+    assert FUNCTION_ROLE_NAME in reasons["FunctionRole"]
+    assert "already exists" in reasons["FunctionRole"]
+    assert resources(aws, account_id) == made
+    application.change_root_user(account_id, "add-virtual-device phone")
+    assert application.evaluate(account_id)["ComplianceType"] == "COMPLIANT"
+
+    delete(aws, account_id)
+    assert resources(aws, account_id) == {**WITHOUT_STACKS, "log groups": [application.outputs["LogGroupName"]]}
+    assert application.lines("evaluation")
+    deploy(aws, account_id)
+    assert Application(aws, account_id).result(account_id)["ComplianceType"] == "COMPLIANT"

@@ -1,0 +1,220 @@
+"""What becomes of an evaluation that fails, what is counted, and what the roles allow: on the deployed artefact."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws.deployment import ACCOUNT_STACK_NAME, EXECUTION_ROLE_NAME, FUNCTION_ROLE_NAME, deploy_account
+from tests.e2e.application import Application, wait_for
+from tests.e2e.conftest import NewAccount
+
+READ = "iam:GetAccountSummary"
+
+
+@pytest.fixture
+def account_id(application: Application, new_account: NewAccount) -> str:
+    """An account that is watched; its root user had no MFA when it was evaluated, and has a virtual device by now."""
+    account_id = new_account()
+    application.watch(account_id)
+    assert application.result(account_id)["ComplianceType"] == "NON_COMPLIANT"
+    application.change_root_user(account_id, "add-virtual-device phone")
+    return account_id
+
+
+def dropped(application: Application) -> float:
+    name = application.function_arn.rpartition(":")[2]
+    return application.metric("AsyncEventsDropped", "AWS/Lambda", {"FunctionName": name})
+
+
+def test_what_outlasts_the_retries_of_a_call_is_outlasted_by_those_of_the_event(
+    application: Application, account_id: str
+) -> None:
+    before = dropped(application)
+    application.aws.add_fault(account_id, READ, "Throttling", times=3)
+    assert application.evaluate(account_id)["ComplianceType"] == "COMPLIANT"
+    [failure] = application.log(account_id, "evaluation failed")
+    _, evaluation = application.log(account_id, "evaluation", 2)
+    assert failure["errorType"] == "ReadError"
+    assert failure["apiCalls"][READ] == 3
+    assert evaluation["orderingTimestamp"] == failure["orderingTimestamp"]
+    assert dropped(application) == before
+
+
+def test_an_event_that_fails_for_good_is_kept_and_leaves_the_last_result(application: Application, account_id: str) -> None:
+    before, events = application.results(account_id), dropped(application)
+    application.aws.add_fault(account_id, READ, "AccessDenied", times=3)
+    application.start_evaluation(account_id)
+    record = application.failure(account_id)
+    assert record["requestContext"]["condition"] == "RetriesExhausted"
+    assert record["requestContext"]["approximateInvokeCount"] == 3
+    assert record["requestPayload"]["accountId"] == account_id
+    assert record["responsePayload"]["errorType"] == "ReadError"
+    assert record["responsePayload"]["errorMessage"].startswith(f"{READ} failed in account {account_id}: AccessDenied: ")
+    assert application.results(account_id) == before
+    assert application.rule_compliance(account_id) == "NON_COMPLIANT"
+    assert len(application.log(account_id, "evaluation failed", 3)) == 3
+    assert dropped(application) == events + 1
+
+    # AWS Config tells nothing of it; the alarm does.
+    status = application.client("config", account_id).describe_config_rule_evaluation_status()["ConfigRulesEvaluationStatus"]
+    assert [key for key in status[0] if key.startswith("Last")] == []
+    assert alarm_states(application)["FailedEventsAlarm"] == "ALARM"
+
+
+def test_events_that_are_evaluated_raise_no_alarm(application: Application, account_id: str) -> None:
+    application.evaluate(account_id)
+    application.log(account_id, "evaluation", 2)
+    states = alarm_states(application)
+    assert (states["SilenceAlarm"], states["ThrottlesAlarm"]) == ("OK", "OK")
+
+
+def alarm_states(application: Application) -> dict[str, str]:
+    """Return the state of each alarm of the stack, by its logical id."""
+    cloudwatch = application.client("cloudwatch")
+    # Each datum that is put lets the local CloudWatch look at its alarms, as AWS does every minute.
+    cloudwatch.put_metric_data(Namespace="Tests", MetricData=[{"MetricName": "Minutes", "Value": 1}])
+    resources = application.client("cloudformation").describe_stack_resources(StackName="root-virtual-mfa")["StackResources"]
+    names = {resource["PhysicalResourceId"]: resource["LogicalResourceId"] for resource in resources}
+    alarms = cloudwatch.describe_alarms()["MetricAlarms"]
+    return {names[alarm["AlarmName"]]: alarm["StateValue"] for alarm in alarms}
+
+
+def test_an_event_that_comes_again_changes_nothing(application: Application, account_id: str) -> None:
+    application.aws.add_fault(account_id, READ, "AccessDenied", times=3)
+    application.start_evaluation(account_id)
+    event = application.failure(account_id)["requestPayload"]
+
+    assert not application.invoke(event).failed
+    first = application.result(account_id)
+    assert first["ComplianceType"] == "COMPLIANT"
+    assert not application.invoke(event).failed
+    second = application.result(account_id)
+    assert without_times(second) == without_times(first)
+
+    # An event of before does not undo a later evaluation, though the state that it finds is another one.
+    application.change_root_user(account_id, "add-virtual-device tablet")
+    later = application.evaluate(account_id)
+    application.change_root_user(account_id, "remove-virtual-device phone", "remove-virtual-device tablet")
+    answer = application.invoke(event)
+    assert answer.payload[0]["ComplianceType"] == "NON_COMPLIANT"
+    assert application.results(account_id) == [later]
+
+
+def without_times(result: dict[str, Any]) -> dict[str, Any]:
+    """Return a result without when it was reported: the ordering timestamp, which says what it is about, stays."""
+    return {key: value for key, value in result.items() if key != "ResultRecordedTime"}
+
+
+def test_verdicts_and_failures_are_counted(application: Application, new_account: NewAccount) -> None:
+    names = ["Evaluations", "Compliant", "NonCompliant", "NotApplicable", "Failures"]
+    before = [application.metric(name) for name in names]
+    compliant, non_compliant, not_applicable, failing = (new_account() for _ in range(4))
+    application.change_root_user(compliant, "add-virtual-device phone")
+    application.change_root_user(not_applicable, "delete-password")
+    application.aws.add_fault(failing, READ, "AccessDenied", times=1)
+    for account_id in (compliant, non_compliant, not_applicable, failing):
+        application.watch(account_id, noRootCredentials="NOT_APPLICABLE")
+        application.log(account_id, "evaluation")
+    after = [application.metric(name) for name in names]
+    counted = dict(zip(names, (new - old for new, old in zip(after, before, strict=True)), strict=True))
+    assert counted == {"Evaluations": 4, "Compliant": 1, "NonCompliant": 2, "NotApplicable": 1, "Failures": 1}
+
+
+def allowed_actions(application: Application, role: str, account_id: str) -> set[str]:
+    """Return what a role's policies allow, as IAM has them: inline and attached ones."""
+    iam = application.client("iam", account_id)
+    documents = [
+        iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+    ]
+    for attached in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+        version = iam.get_policy(PolicyArn=attached["PolicyArn"])["Policy"]["DefaultVersionId"]
+        documents.append(
+            iam.get_policy_version(PolicyArn=attached["PolicyArn"], VersionId=version)["PolicyVersion"]["Document"]
+        )
+    statements = [statement for document in documents for statement in document["Statement"]]
+    assert {statement["Effect"] for statement in statements} == {"Allow"}
+    actions: set[str] = set()
+    for statement in statements:
+        actions.update([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    return actions
+
+
+def test_roles_allow_what_evaluations_call_and_nothing_else(application: Application, account_id: str) -> None:
+    """The function's role, over an evaluation of its own account, one of a member, and one that fails for good."""
+    own = application.account_id
+    # A new configuration is a new environment, and with it a new log stream.
+    client = application.client("lambda")
+    client.update_function_configuration(FunctionName=application.function_arn, Description="As it was, in a new environment.")
+    application.calls()
+    application.change_root_user(own, "add-virtual-device phone")
+    try:
+        assert application.evaluate(own)["ComplianceType"] == "COMPLIANT"
+    finally:
+        application.change_root_user(own, "remove-virtual-device phone")
+    assert application.evaluate(account_id)["ComplianceType"] == "COMPLIANT"
+    application.aws.add_fault(account_id, READ, "AccessDenied", times=3)
+    application.start_evaluation(account_id)
+    application.failure(account_id)
+    made: dict[str, set[str]] = {}
+    for role, action in application.calls():
+        made.setdefault(role, set()).add(action)
+    assert made == {
+        FUNCTION_ROLE_NAME: allowed_actions(application, FUNCTION_ROLE_NAME, own),
+        EXECUTION_ROLE_NAME: allowed_actions(application, EXECUTION_ROLE_NAME, account_id),
+    }
+    assert made[EXECUTION_ROLE_NAME] == {READ, "iam:ListVirtualMFADevices", "config:PutEvaluations"}
+
+
+def test_rule_needs_a_permission_to_invoke_for_its_account(application: Application, new_account: NewAccount) -> None:
+    with pytest.raises(ClientError) as refusal:
+        application.put_rule(new_account(), {})
+    assert refusal.value.response["Error"]["Code"] == "InsufficientPermissionsException"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error_type", "says"),
+    [
+        ({}, "ForeignAccountError", "evaluating another account needs the rule parameter ExecutionRoleName"),
+        ({"ExecutionRoleName": EXECUTION_ROLE_NAME}, "AssumeRoleError", "deploy account.yaml in the account."),
+        ({"nonVirtualMfa": "PERHAPS"}, "InvalidParametersError", "nonVirtualMfa is 'PERHAPS': allowed is"),
+        ({"AssumeRoleMode": "false"}, "InvalidParametersError", "Unknown rule parameter 'AssumeRoleMode': allowed are"),
+    ],
+)
+def test_account_that_cannot_be_evaluated_has_no_result(
+    application: Application, new_account: NewAccount, parameters: dict[str, str], error_type: str, says: str
+) -> None:
+    account_id = new_account()
+    application.permit(account_id)
+    application.put_rule(account_id, parameters)
+    response = application.failure(account_id)["responsePayload"]
+    assert response["errorType"] == error_type
+    assert says in response["errorMessage"]
+    assert account_id in response["errorMessage"]
+    assert application.results(account_id) == []
+    assert application.rule_compliance(account_id) == "INSUFFICIENT_DATA"
+
+
+def test_deleted_evaluation_role_leaves_the_last_result_until_it_is_back(application: Application, account_id: str) -> None:
+    before = application.results(account_id)
+    cloudformation = application.client("cloudformation", account_id)
+    cloudformation.delete_stack(StackName=ACCOUNT_STACK_NAME)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=ACCOUNT_STACK_NAME, WaiterConfig={"Delay": 1})
+    application.start_evaluation(account_id)
+    assert application.failure(account_id)["responsePayload"]["errorType"] == "AssumeRoleError"
+    assert application.results(account_id) == before
+    deploy_account(application.aws, account_id, application.account_id)
+    assert application.evaluate(account_id)["ComplianceType"] == "COMPLIANT"
+
+
+def test_refused_events_are_refused_by_the_deployed_function(application: Application) -> None:
+    answer = application.invoke(application.event(application.account_id, configRuleArn="arn:aws:config:nowhere"))
+    assert answer.failed
+    assert answer.payload["errorType"] == "InvalidEventError"
+    assert "configRuleArn" in answer.payload["errorMessage"]
+    lines = wait_for(
+        lambda: [line for line in application.lines("evaluation failed") if line.get("errorType") == "InvalidEventError"],
+        "a log line about the refused event",
+    )
+    assert "account" not in lines[-1]

@@ -1,0 +1,140 @@
+"""`make invoke`, `make local-aws` and what they print: each event through the command, and a server to point tools at."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local_aws.client import PROJECT, PYTHON, free_port
+from local_aws.deployment import RULE_NAME, STACK_NAME
+from tests.e2e.application import Application, wait_for
+from tests.e2e.conftest import CENTRAL_ACCOUNT_ID, MEMBER_OF_THE_EVENTS
+
+SECONDS = 60
+WITHOUT_AWS = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+
+def invoke(*arguments: str, directory: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command; what it leaves in `directory`, where temporary files go, is for the test to see."""
+    return subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-m", "local_aws.invoke", *arguments],
+        cwd=PROJECT,
+        env=WITHOUT_AWS | ({"TMPDIR": str(directory)} if directory else {}),
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+def result(printed: str) -> object:
+    """Return the JSON that the command ends with."""
+    return json.loads(re.split(r"\n(?:Result|Failed), after \d+ ms:\n", printed)[1])
+
+
+@pytest.mark.parametrize(
+    ("event", "account_id"),
+    [("scheduled-own-account", CENTRAL_ACCOUNT_ID), ("scheduled-member-account", MEMBER_OF_THE_EVENTS)],
+)
+def test_scheduled_event_is_evaluated(application: Application, event: str, account_id: str) -> None:
+    ran = invoke(f"events/{event}.json", "--port", str(application.aws.port))
+    assert (ran.returncode, ran.stderr) == (0, "")
+    [evaluation] = result(ran.stdout)  # type: ignore[misc]  # a list, or the test fails
+    assert evaluation["ComplianceResourceId"] == account_id
+    assert evaluation["ComplianceType"] == "NON_COMPLIANT"
+    [line] = [line for line in ran.stdout.splitlines() if '"message": "evaluation"' in line]
+    assert json.loads(line)["account"] == account_id
+
+
+@pytest.mark.parametrize("event", ["refused-configuration-change", "refused-oversized", "refused-malformed"])
+def test_other_event_is_refused(application: Application, event: str) -> None:
+    ran = invoke(f"events/{event}.json", "--port", str(application.aws.port))
+    assert (ran.returncode, ran.stderr) == (1, "")
+    error = result(ran.stdout)
+    assert isinstance(error, dict)
+    assert error["errorType"] == "InvalidEventError"
+    assert "invokingEvent" in error["errorMessage"]
+
+
+def test_every_event_is_tried() -> None:
+    tried = {"scheduled-own-account", "scheduled-member-account"}
+    tried |= {"refused-configuration-change", "refused-oversized", "refused-malformed"}
+    assert {path.stem for path in (PROJECT / "events").glob("*.json")} == tried
+
+
+def test_it_brings_a_local_aws_of_its_own_and_leaves_nothing(tmp_path: Path) -> None:
+    ran = invoke("events/scheduled-own-account.json", directory=tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "sam deploy to account 111122223333" in ran.stdout
+    assert "NON_COMPLIANT" in ran.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["events/missing.json"], "events/missing.json is not a file with JSON: "),
+        (["Makefile"], "Makefile is not a file with JSON: "),
+        (["events/scheduled-own-account.json", "--port", "1"], "make invoke: No local AWS answers on http://127.0.0.1:1"),
+    ],
+)
+def test_what_cannot_be_invoked_is_refused_with_one_sentence(arguments: list[str], says: str) -> None:
+    ran = invoke(*arguments)
+    assert ran.returncode == 2
+    assert says in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
+def test_tools_reach_a_server_by_the_variables_that_it_prints(tmp_path: Path) -> None:
+    """As one would from two shells: boto3 and the SAM CLI know nothing but the variables."""
+    port = free_port()
+    server = subprocess.Popen(  # noqa: S603 - our own module
+        [PYTHON, "-m", "local_aws", "serve", "--port", str(port)],
+        cwd=PROJECT,
+        env=WITHOUT_AWS | {"TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert server.stdout is not None
+    with server.stdout as output:
+        try:
+            printed = ""
+            while not printed.endswith("Ctrl-C stops it.\n"):
+                line = output.readline()
+                assert line, printed
+                printed += line
+            variables = dict(re.findall(r"export (\w+)=(\S+)", printed))
+            assert variables["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{port}"
+            environment = WITHOUT_AWS | variables
+            deploying = [PROJECT / ".venvs/dev/bin/sam", "deploy", "--config-env", "local"]
+            wait_for(lambda: answers(environment), "the server")
+            subprocess.run(  # noqa: S603 - the SAM CLI
+                deploying,
+                cwd=PROJECT,
+                env=environment | {"SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": "0.2"},
+                capture_output=True,
+                timeout=SECONDS,
+                check=True,
+            )
+            asked = f"import boto3; print(boto3.client('config').get_compliance_details_by_config_rule(ConfigRuleName='{RULE_NAME}'))"
+            wait_for(lambda: "NON_COMPLIANT" in python(asked, environment), f"a result of stack {STACK_NAME}")
+        finally:
+            server.send_signal(signal.SIGINT)
+            code = server.wait(10)
+    assert code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def answers(environment: dict[str, str]) -> bool:
+    return "Account" in python("import boto3; print(boto3.client('sts').get_caller_identity())", environment)
+
+
+def python(code: str, environment: dict[str, str]) -> str:
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False).stdout  # noqa: S603 - code of this file

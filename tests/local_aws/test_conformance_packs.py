@@ -1,0 +1,538 @@
+"""Conformance packs on the local AWS: in every account of an organization, in one account, and in stacks."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.local_aws.organization_scene import (
+    DELEGATED,
+    MANAGEMENT,
+    MEMBER,
+    NO_RECORDER,
+    OTHER,
+    OUTSIDER,
+    RECORDING,
+    SERVICES,
+    Scene,
+    organization,
+    rule_resource,
+    template_of,
+)
+from tests.local_aws.scene import eventually, let_config_invoke, refusal
+
+TEMPLATE_ERROR = "OrganizationConformancePackTemplateValidationException"
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with organization(tmp_path_factory.mktemp("organization")) as scene:
+        yield scene
+
+
+@pytest.fixture(scope="module")
+def judge(scene: Scene) -> str:
+    return scene.open_judge()
+
+
+# --- In the organization ---
+
+
+def test_a_pack_reaches_every_account_less_the_excluded_ones_and_its_rule_is_evaluated_there(scene: Scene, judge: str) -> None:
+    with scene.pack("everywhere", template_of(judge, "everywhere-rule"), ExcludedAccounts=[OTHER, NO_RECORDER]):
+        statuses = scene.statuses("everywhere")
+        assert {account_id: status["Status"] for account_id, status in statuses.items()} == dict.fromkeys(
+            [MANAGEMENT, DELEGATED, MEMBER], "CREATE_SUCCESSFUL"
+        )
+        names = {status["ConformancePackName"] for status in statuses.values()}
+        assert len(names) == 1
+        assert re.fullmatch("OrgConformsPack-everywhere-[a-z0-9]{8}", names.pop())
+        suffixes = set()
+        for account_id in statuses:
+            [rule] = scene.rules(account_id, "everywhere-rule")
+            match = re.fullmatch("everywhere-rule-conformance-pack-([a-z0-9]{9})", rule["ConfigRuleName"])
+            assert match is not None
+            suffixes.add(match[1])
+            assert rule["CreatedBy"] == "config-conforms.amazonaws.com"
+            [result] = scene.results(account_id, "everywhere-rule")
+            assert (result["ComplianceType"], result["Annotation"]) == ("COMPLIANT", f"Said of {account_id}.")
+        assert len(suffixes) == 3
+        assert scene.rules(OTHER, "everywhere-rule") == []
+
+
+def test_an_account_that_fails_fails_the_pack_and_the_others_keep_theirs(scene: Scene, judge: str) -> None:
+    with scene.pack("partial", template_of(judge, "partial-rule"), ExcludedAccounts=[]):
+        failed = scene.statuses("partial", Status="CREATE_FAILED")
+        assert {account_id: status["ErrorCode"] for account_id, status in failed.items()} == {
+            NO_RECORDER: "NoAvailableConfigurationRecorderException"
+        }
+        assert "recorder" in failed[NO_RECORDER]["ErrorMessage"]
+        assert sorted(scene.statuses("partial", Status="CREATE_SUCCESSFUL")) == RECORDING
+        assert list(scene.statuses("partial", AccountId=MEMBER)) == [MEMBER]
+        [whole] = scene.config(DELEGATED).describe_organization_conformance_pack_statuses(
+            OrganizationConformancePackNames=["partial"]
+        )["OrganizationConformancePackStatuses"]
+        assert (whole["Status"], whole["ErrorCode"]) == ("CREATE_FAILED", "NoAvailableConfigurationRecorderException")
+        assert all(scene.rules(account_id, "partial-rule") for account_id in RECORDING)
+        assert scene.rules(NO_RECORDER, "partial-rule") == []
+
+
+def test_statuses_come_in_pages(scene: Scene, judge: str) -> None:
+    with scene.pack("paged", template_of(judge, "paged-rule")):
+        pages = (
+            scene.config(DELEGATED)
+            .get_paginator("get_organization_conformance_pack_detailed_status")
+            .paginate(OrganizationConformancePackName="paged", PaginationConfig={"PageSize": 3})
+        )
+        accounts = [[status["AccountId"] for status in page["OrganizationConformancePackDetailedStatuses"]] for page in pages]
+        assert accounts == [RECORDING[:3], RECORDING[3:]]
+
+
+def test_an_update_changes_the_rules_and_follows_the_exclusions(scene: Scene, judge: str) -> None:
+    before = template_of(judge, "changing-rule")
+    before["Resources"]["Gone"] = rule_resource(judge, "changing-gone")
+    after = template_of(judge, "changing-rule", **{f"verdictOf{MEMBER}": "NON_COMPLIANT"})
+    with scene.pack("changing", before, ExcludedAccounts=[MANAGEMENT, NO_RECORDER]):
+        [rule] = scene.rules(MEMBER, "changing-rule")
+        scene.results(MEMBER, "changing-rule")
+        scene.config(DELEGATED).put_organization_conformance_pack(
+            OrganizationConformancePackName="changing",
+            TemplateBody=yaml.safe_dump(after),
+            ExcludedAccounts=[OTHER, NO_RECORDER],
+        )
+        assert {account_id: status["Status"] for account_id, status in scene.statuses("changing").items()} == {
+            MANAGEMENT: "CREATE_SUCCESSFUL",
+            DELEGATED: "UPDATE_SUCCESSFUL",
+            MEMBER: "UPDATE_SUCCESSFUL",
+        }
+        [whole] = scene.config(DELEGATED).describe_organization_conformance_pack_statuses(
+            OrganizationConformancePackNames=["changing"]
+        )["OrganizationConformancePackStatuses"]
+        assert whole["Status"] == "UPDATE_SUCCESSFUL"
+        assert [rule["ConfigRuleName"]] == [rule["ConfigRuleName"] for rule in scene.rules(MEMBER, "changing-")]
+        assert scene.rules(OTHER, "changing-") == []
+        verdicts = eventually(
+            lambda: [found for found in scene.results(MEMBER, "changing-rule") if found["ComplianceType"] == "NON_COMPLIANT"]
+        )
+        assert len(verdicts) == 1
+        [described] = scene.config(DELEGATED).describe_organization_conformance_packs(
+            OrganizationConformancePackNames=["changing"]
+        )["OrganizationConformancePacks"]
+        assert described["ExcludedAccounts"] == [OTHER, NO_RECORDER]
+
+
+def test_a_deleted_pack_is_gone_everywhere(scene: Scene, judge: str) -> None:
+    with scene.pack("deleted", template_of(judge, "deleted-rule")):
+        assert all(scene.rules(account_id, "deleted-rule") for account_id in RECORDING)
+    assert not any(scene.rules(account_id, "deleted-rule") for account_id in RECORDING)
+    assert not any(
+        pack["ConformancePackName"].startswith("OrgConformsPack-deleted")
+        for account_id in RECORDING
+        for pack in scene.config(account_id).describe_conformance_packs()["ConformancePackDetails"]
+    )
+    for operation in (
+        scene.config(DELEGATED).delete_organization_conformance_pack,
+        scene.config(DELEGATED).get_organization_conformance_pack_detailed_status,
+    ):
+        code, _ = refusal(operation, OrganizationConformancePackName="deleted")
+        assert code == "NoSuchOrganizationConformancePackException"
+
+
+def test_an_account_that_joins_gets_the_pack_and_one_that_leaves_loses_it(scene: Scene, judge: str) -> None:
+    joining = "700000000001"
+    with scene.pack("moving", template_of(judge, "moving-rule")):
+        scene.process.create_account(joining, "joining", "", {})
+        assert scene.statuses("moving")[joining]["Status"] == "CREATE_SUCCESSFUL"
+        [result] = scene.results(joining, "moving-rule")
+        assert result["Annotation"] == f"Said of {joining}."
+        scene.process.remove_account(joining)
+        assert joining not in scene.statuses("moving")
+        assert scene.rules(joining, "moving-rule") == []
+
+
+def test_a_new_account_has_seven_hours_for_its_recorder(tmp_path: Path) -> None:
+    with organization(tmp_path) as scene, scene.pack("patient", template_of(scene.open_judge(), "patient-rule")):
+        organizations = scene.client("organizations", MANAGEMENT)
+        created = [
+            organizations.create_account(AccountName=name, Email=f"{name}@example.com")["CreateAccountStatus"]["Id"]
+            for name in ("early", "late")
+        ]
+        early, late = (
+            organizations.describe_create_account_status(CreateAccountRequestId=request)["CreateAccountStatus"]["AccountId"]
+            for request in created
+        )
+        assert sorted(scene.statuses("patient", Status="CREATE_FAILED")) == sorted([early, late])
+        put_recorder(scene, early)
+        assert eventually(lambda: scene.statuses("patient", AccountId=early, Status="CREATE_SUCCESSFUL"))
+        scene.process.advance_clock(seconds=8 * 3600)
+        put_recorder(scene, late)
+        assert not eventually(lambda: scene.statuses("patient", AccountId=late, Status="CREATE_SUCCESSFUL"), seconds=2.5)
+
+
+def put_recorder(scene: Scene, account_id: str) -> None:
+    role = f"arn:aws:iam::{account_id}:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
+    scene.config(account_id).put_configuration_recorder(ConfigurationRecorder={"name": "default", "roleARN": role})
+
+
+def test_a_member_looks_at_its_pack_and_can_neither_change_nor_delete_it(scene: Scene, judge: str) -> None:
+    with scene.pack("held", template_of(judge, "held-rule")):
+        member = scene.config(MEMBER)
+        [rule] = scene.rules(MEMBER, "held-rule")
+        scene.results(MEMBER, "held-rule")
+        name = scene.statuses("held")[MEMBER]["ConformancePackName"]
+        [described] = member.describe_conformance_packs(ConformancePackNames=[name])["ConformancePackDetails"]
+        assert described["CreatedBy"] == "config-multiaccountsetup.amazonaws.com"
+        [compliance] = member.describe_conformance_pack_compliance(ConformancePackName=name)[
+            "ConformancePackRuleComplianceList"
+        ]
+        assert compliance == {"ConfigRuleName": rule["ConfigRuleName"], "ComplianceType": "COMPLIANT"}
+
+        settings = {key: rule[key] for key in ("ConfigRuleName", "Source")}
+        for operation, params in (
+            (member.delete_config_rule, {"ConfigRuleName": rule["ConfigRuleName"]}),
+            (member.put_config_rule, {"ConfigRule": settings}),
+            (member.delete_conformance_pack, {"ConformancePackName": name}),
+            (member.put_conformance_pack, {"ConformancePackName": name, "TemplateBody": "{}"}),
+        ):
+            assert refusal(operation, **params)[0] == "AccessDeniedException"
+        assert scene.rules(MEMBER, "held-rule") == [rule]
+
+
+@pytest.mark.parametrize("account_id", [MEMBER, OUTSIDER])
+def test_only_administrators_of_the_organization_may_put_packs(scene: Scene, judge: str, account_id: str) -> None:
+    config = scene.config(account_id)
+    body = json.dumps(template_of(judge, "refused"))
+    name = "OrganizationConformancePackName"
+    for operation, params in (
+        (config.put_organization_conformance_pack, {name: "refused", "TemplateBody": body}),
+        (config.describe_organization_conformance_packs, {}),
+        (config.describe_organization_conformance_pack_statuses, {}),
+        (config.get_organization_conformance_pack_detailed_status, {name: "refused"}),
+        (config.delete_organization_conformance_pack, {name: "refused"}),
+    ):
+        assert refusal(operation, **params)[0] == "OrganizationAccessDeniedException"
+
+
+def test_a_delegated_administrator_needs_trusted_access_which_the_management_account_brings(tmp_path: Path) -> None:
+    with organization(tmp_path) as scene:
+        body = json.dumps(template_of(scene.open_judge(), "trusted-rule"))
+        put = {"OrganizationConformancePackName": "trusted", "TemplateBody": body, "ExcludedAccounts": [NO_RECORDER]}
+        organizations = scene.client("organizations", MANAGEMENT)
+        organizations.disable_aws_service_access(ServicePrincipal=SERVICES[1])
+        code, message = refusal(scene.config(DELEGATED).put_organization_conformance_pack, **put)
+        assert code == "OrganizationAccessDeniedException"
+        assert SERVICES[1] in message
+        scene.config(MANAGEMENT).put_organization_conformance_pack(**put)
+        enabled = organizations.list_aws_service_access_for_organization()["EnabledServicePrincipals"]
+        assert SERVICES[1] in [service["ServicePrincipal"] for service in enabled]
+        # Each sees what it has put itself.
+        packs = scene.config(MANAGEMENT).describe_organization_conformance_packs()["OrganizationConformancePacks"]
+        assert [pack["OrganizationConformancePackName"] for pack in packs] == ["trusted"]
+        assert scene.config(DELEGATED).describe_organization_conformance_packs()["OrganizationConformancePacks"] == []
+
+
+def test_consolidated_billing_is_not_enough(tmp_path: Path) -> None:
+    with organization(tmp_path, all_features=False, trusted=False) as scene:
+        body = json.dumps(template_of("arn:aws:lambda:us-east-1:222222222222:function:none", "refused"))
+        put = scene.config(MANAGEMENT).put_organization_conformance_pack
+        code, _ = refusal(put, OrganizationConformancePackName="refused", TemplateBody=body)
+        assert code == "OrganizationAllFeaturesNotEnabledException"
+
+
+# --- Templates ---
+
+WITH_PARAMETERS = """
+AWSTemplateFormatVersion: 2010-09-09
+Description: Short and long forms of all that is supported.
+Parameters:
+  FunctionArn: {Type: String}
+  Verdict: {Type: String, Default: COMPLIANT, AllowedValues: [COMPLIANT, NON_COMPLIANT]}
+  Note: {Type: String, Default: ""}
+Conditions:
+  HasNote: {"Fn::Not": [{"Fn::Equals": [{Ref: Note}, ""]}]}
+  IsQuiet: !Equals [!Ref Note, ""]
+Resources:
+  Judged:
+    Type: AWS::Config::ConfigRule
+    Properties: &properties
+      ConfigRuleName: written-rule
+      InputParameters:
+        verdictOf333333333333: !Ref Verdict
+        note: {"Fn::If": [HasNote, {Ref: Note}, {Ref: "AWS::NoValue"}]}
+      MaximumExecutionFrequency: TwentyFour_Hours
+      Source:
+        Owner: CUSTOM_LAMBDA
+        SourceIdentifier: !Ref FunctionArn
+        SourceDetails: [{EventSource: aws.config, MessageType: ScheduledNotification}]
+  Quiet:
+    Type: AWS::Config::ConfigRule
+    Condition: IsQuiet
+    DependsOn: Judged
+    Properties:
+      <<: *properties
+      ConfigRuleName: written-quiet
+"""
+
+
+def inputs(**values: str) -> list[dict[str, str]]:
+    return [{"ParameterName": name, "ParameterValue": value} for name, value in values.items()]
+
+
+def test_a_template_is_written_with_parameters_and_conditions(scene: Scene, judge: str) -> None:
+    config = scene.config(OTHER)
+    pack = {"ConformancePackName": "written", "TemplateBody": WITH_PARAMETERS}
+    try:
+        config.put_conformance_pack(**pack, ConformancePackInputParameters=inputs(FunctionArn=judge))
+        quiet, rule = scene.rules(OTHER, "written-")
+        assert quiet["ConfigRuleName"].startswith("written-quiet-conformance-pack-")
+        assert json.loads(rule["InputParameters"]) == {"verdictOf333333333333": "COMPLIANT"}
+
+        given = inputs(FunctionArn=judge, Verdict="NON_COMPLIANT", Note="loud")
+        config.put_conformance_pack(**pack, ConformancePackInputParameters=given)
+        [rule] = scene.rules(OTHER, "written-")
+        assert json.loads(rule["InputParameters"]) == {"verdictOf333333333333": "NON_COMPLIANT", "note": "loud"}
+        [described] = config.describe_conformance_packs(ConformancePackNames=["written"])["ConformancePackDetails"]
+        assert described["ConformancePackInputParameters"] == given
+    finally:
+        config.delete_conformance_pack(ConformancePackName="written")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "FunctionArn has no default"),
+        ({"FunctionArn": "arn", "Verdict": "MAYBE"}, "MAYBE"),
+        ({"FunctionArn": "arn", "Colour": "red"}, "no parameter Colour"),
+    ],
+)
+def test_input_parameters_must_fit(scene: Scene, given: dict[str, str], said: str) -> None:
+    params = {"TemplateBody": WITH_PARAMETERS, "ConformancePackInputParameters": inputs(**given)}
+    code, message = refusal(scene.config(OTHER).put_conformance_pack, ConformancePackName="unfit", **params)
+    assert (code, said in message) == ("InvalidParameterValueException", True), message
+    put = scene.config(DELEGATED).put_organization_conformance_pack
+    code, message = refusal(put, OrganizationConformancePackName="unfit", **params)
+    assert (code, said in message) == ("ValidationException", True), message
+
+
+FUNCTION = "arn:aws:lambda:us-east-1:222222222222:function:judge"
+RULE = rule_resource(FUNCTION, "refused")
+
+
+def with_rule(**properties: object) -> dict[str, Any]:
+    return {"Resources": {"Rule": {**RULE, "Properties": {**RULE["Properties"], **properties}}}}
+
+
+REFUSED: dict[str, tuple[object, str]] = {
+    "no YAML": ("Resources: [", "neither YAML nor JSON"),
+    "no mapping": ([], "must be a mapping"),
+    "no resources": ({"Parameters": {}}, "Resources must be a mapping"),
+    "another section": ({"Transform": "AWS::Serverless-2016-10-31", "Resources": {"Rule": RULE}}, "Transform"),
+    "outputs": ({"Outputs": {}, "Resources": {"Rule": RULE}}, "Outputs"),
+    "another resource type": ({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}, "AWS::SNS::Topic"),
+    "a remediation": (
+        {"Resources": {"Rule": RULE, "Mend": {"Type": "AWS::Config::RemediationConfiguration"}}},
+        "the local AWS does not emulate",
+    ),
+    "another attribute": ({"Resources": {"Rule": {**RULE, "DeletionPolicy": "Retain"}}}, "DeletionPolicy"),
+    "Sub": (with_rule(Description={"Fn::Sub": "${AWS::Region}"}), "Fn::Sub"),
+    "Sub in short": ("Resources: {Rule: {Type: 'AWS::Config::ConfigRule', Properties: {Description: !Sub x}}}", "Fn::Sub"),
+    "GetAtt": (with_rule(Description={"Fn::GetAtt": ["Rule", "Arn"]}), "Fn::GetAtt"),
+    "Join below": (with_rule(InputParameters={"a": {"Fn::Join": ["", ["b"]]}}), "Fn::Join"),
+    "Equals in a property": (with_rule(Description={"Fn::Equals": ["a", "b"]}), "Fn::Equals"),
+    "a pseudo parameter": (with_rule(Description={"Ref": "AWS::AccountId"}), "AWS::AccountId"),
+    "another resource's name": (with_rule(Description={"Ref": "Rule"}), "Rule, which is no parameter"),
+    "an unknown condition": (with_rule(Description={"Fn::If": ["Missing", "a", "b"]}), "Missing"),
+    "a resource's unknown condition": ({"Resources": {"Rule": {**RULE, "Condition": "Missing"}}}, "Missing"),
+    "what stands in the branch not taken": (
+        {"Conditions": {"No": {"Fn::Equals": ["a", "b"]}}, **with_rule(Description={"Fn::If": ["No", {"Fn::Sub": "x"}, "y"]})},
+        "Fn::Sub",
+    ),
+    "And in a condition": ({"Conditions": {"Both": {"Fn::And": []}}, "Resources": {"Rule": RULE}}, "Both"),
+    "no rule name": (with_rule(ConfigRuleName=""), "ConfigRuleName"),
+    "another property": (with_rule(RuleColour="red"), "RuleColour"),
+    "a bad frequency": (with_rule(MaximumExecutionFrequency="Two_Hours"), "Two_Hours"),
+    "a property of the wrong type": (with_rule(Source="CUSTOM_LAMBDA"), "Source"),
+    "a parameter's unknown key": ({"Parameters": {"P": {"Typo": "String"}}, "Resources": {"Rule": RULE}}, "Typo"),
+    "too many rules": ({"Resources": {f"Rule{number}": RULE for number in range(131)}}, "exceeds the allowed limit"),
+    "too many bytes": (with_rule(Description="€" * 17_000), "51200"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_config_does_not_support_is_refused(scene: Scene, case: str) -> None:
+    template, said = REFUSED[case]
+    body = template if isinstance(template, str) else json.dumps(template, ensure_ascii=False)
+    put = scene.config(DELEGATED).put_organization_conformance_pack
+    code, message = refusal(put, OrganizationConformancePackName="refused", TemplateBody=body)
+    assert (code, said in message) == (TEMPLATE_ERROR, True), message
+    code, message = refusal(scene.config(OTHER).put_conformance_pack, ConformancePackName="refused", TemplateBody=body)
+    assert (code, said in message) == ("ConformancePackTemplateValidationException", True), message
+    assert not exists(scene, "refused")
+
+
+FORBIDDEN: dict[str, dict[str, Any]] = {
+    "a name that begins with a digit": {"OrganizationConformancePackName": "1st"},
+    "a name with an underscore": {"OrganizationConformancePackName": "under_score"},
+    "a long name": {"OrganizationConformancePackName": "a" * 129},
+    "a long template": {"TemplateBody": "x" * 51_201},
+    "no template": {"TemplateBody": None},
+    "many parameters": {"ConformancePackInputParameters": inputs(**{f"Parameter{number}": "" for number in range(61)})},
+    "no account id": {"ExcludedAccounts": ["12345"]},
+    "many accounts": {"ExcludedAccounts": [f"{number:012}" for number in range(1001)]},
+}
+
+
+@pytest.mark.parametrize("case", FORBIDDEN)
+def test_what_the_api_model_forbids_is_refused(scene: Scene, case: str) -> None:
+    put = {"OrganizationConformancePackName": "refused", "TemplateBody": "{}", **FORBIDDEN[case]}
+    assert refusal(scene.config(DELEGATED).put_organization_conformance_pack, **put)[0] == "ValidationException"
+
+
+# --- In one account ---
+
+
+def test_a_pack_of_ones_own(scene: Scene, judge: str) -> None:
+    config = scene.config(MEMBER)
+    body = json.dumps(template_of(judge, "own-rule", **{f"verdictOf{MEMBER}": "NON_COMPLIANT"}))
+    arn = config.put_conformance_pack(ConformancePackName="own", TemplateBody=body)["ConformancePackArn"]
+    [rule] = scene.rules(MEMBER, "own-rule")
+    [result] = scene.results(MEMBER, "own-rule")
+    [described] = config.describe_conformance_packs(ConformancePackNames=["own"])["ConformancePackDetails"]
+    assert described["ConformancePackArn"] == arn
+    assert "CreatedBy" not in described
+    assert rule["ConfigRuleName"] == f"own-rule-{described['ConformancePackId']}"
+    [status] = config.describe_conformance_pack_status(ConformancePackNames=["own"])["ConformancePackStatusDetails"]
+    assert status["ConformancePackState"] == "CREATE_COMPLETE"
+
+    compliance, details = config.describe_conformance_pack_compliance, config.get_conformance_pack_compliance_details
+    for filters, expected in (
+        ({}, True),
+        ({"ComplianceType": "NON_COMPLIANT"}, True),
+        ({"ComplianceType": "COMPLIANT"}, False),
+        ({"ConfigRuleNames": [rule["ConfigRuleName"]]}, True),
+    ):
+        found = compliance(ConformancePackName="own", Filters=filters)["ConformancePackRuleComplianceList"]
+        assert [entry["ConfigRuleName"] for entry in found] == [rule["ConfigRuleName"]] * expected
+        found = details(ConformancePackName="own", Filters=filters)["ConformancePackRuleEvaluationResults"]
+        assert [entry["Annotation"] for entry in found] == [result["Annotation"]] * expected
+    resource_filters: list[tuple[dict[str, Any], bool]] = [
+        ({"ResourceType": "AWS::::Account", "ResourceIds": [MEMBER]}, True),
+        ({"ResourceType": "AWS::S3::Bucket"}, False),
+        ({"ResourceIds": [OTHER]}, False),
+    ]
+    for resource_filter, expected in resource_filters:
+        found = details(ConformancePackName="own", Filters=resource_filter)["ConformancePackRuleEvaluationResults"]
+        assert len(found) == expected
+    code, _ = refusal(compliance, ConformancePackName="own", Filters={"ConfigRuleNames": ["own-rule"]})
+    assert code == "NoSuchConfigRuleInConformancePackException"
+
+    config.delete_conformance_pack(ConformancePackName="own")
+    assert scene.rules(MEMBER, "own-rule") == []
+    assert refusal(compliance, ConformancePackName="own")[0] == "NoSuchConformancePackException"
+    assert refusal(config.delete_conformance_pack, ConformancePackName="own")[0] == "NoSuchConformancePackException"
+
+
+def test_a_pack_that_fails_says_why_and_is_mended_by_putting_it_again(scene: Scene) -> None:
+    config = scene.config(MEMBER)
+    arn = scene.judge("closed")
+    put = {"ConformancePackName": "mended", "TemplateBody": json.dumps(template_of(arn, "mended-rule"))}
+
+    def status() -> dict[str, Any]:
+        found = config.describe_conformance_pack_status(ConformancePackNames=["mended"])["ConformancePackStatusDetails"]
+        return dict(found[0])
+
+    try:
+        config.put_conformance_pack(**put)
+        assert status()["ConformancePackState"] == "CREATE_FAILED"
+        assert arn in status()["ConformancePackStatusReason"]
+        assert scene.rules(MEMBER, "mended-rule") == []
+        let_config_invoke(scene.client, arn, MEMBER)
+        config.put_conformance_pack(**put)
+        assert status()["ConformancePackState"] == "CREATE_COMPLETE"
+        assert len(scene.results(MEMBER, "mended-rule")) == 1
+    finally:
+        config.delete_conformance_pack(ConformancePackName="mended")
+
+
+# --- AWS::Config::OrganizationConformancePack ---
+
+
+def pack_resource(name: str, judge: str, excluded: list[str]) -> dict[str, Any]:
+    properties = {
+        "OrganizationConformancePackName": name,
+        "TemplateBody": WITH_PARAMETERS.replace("written-", f"{name}-"),
+        "ConformancePackInputParameters": inputs(FunctionArn=judge, Note="stack"),
+        "ExcludedAccounts": excluded,
+    }
+    return {"Pack": {"Type": "AWS::Config::OrganizationConformancePack", "Properties": properties}}
+
+
+def exists(scene: Scene, name: str) -> bool:
+    packs = scene.config(DELEGATED).describe_organization_conformance_packs()["OrganizationConformancePacks"]
+    return name in [pack["OrganizationConformancePackName"] for pack in packs]
+
+
+def test_a_stack_makes_changes_and_deletes_a_pack(scene: Scene, judge: str) -> None:
+    outputs = {"Name": {"Value": {"Ref": "Pack"}}, "Arn": {"Value": {"Fn::GetAtt": ["Pack", "OrganizationConformancePackArn"]}}}
+    resources = pack_resource("stacked", judge, [NO_RECORDER])
+    stack = scene.deploy(DELEGATED, "stacked", resources, outputs=outputs)
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    values = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    [pack] = scene.config(DELEGATED).describe_organization_conformance_packs(OrganizationConformancePackNames=["stacked"])[
+        "OrganizationConformancePacks"
+    ]
+    assert values == {"Name": "stacked", "Arn": pack["OrganizationConformancePackArn"]}
+    assert sorted(scene.statuses("stacked")) == RECORDING
+
+    stack = scene.deploy(DELEGATED, "stacked", pack_resource("stacked", judge, [OTHER, NO_RECORDER]))
+    assert stack["StackStatus"] == "UPDATE_COMPLETE"
+    assert sorted(scene.statuses("stacked")) == [MANAGEMENT, DELEGATED, MEMBER]
+    assert scene.delete_stack(DELEGATED, "stacked")["StackStatus"] == "DELETE_COMPLETE"
+    assert not exists(scene, "stacked")
+
+
+def test_a_stack_fails_where_one_account_fails_and_takes_the_pack_back(scene: Scene, judge: str) -> None:
+    stack = scene.deploy(DELEGATED, "taken-back", pack_resource("taken-back", judge, []))
+    assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+    reasons = scene.reasons(DELEGATED, "taken-back")
+    assert re.search(rf"NoAvailableConfigurationRecorderException: .* \({NO_RECORDER}\)", reasons)
+    assert not exists(scene, "taken-back")
+    assert not any(scene.rules(account_id, "taken-back-") for account_id in RECORDING)
+
+
+def test_with_rollback_disabled_the_pack_stays_and_the_next_deployment_mends_it(scene: Scene, judge: str) -> None:
+    stack = scene.deploy(DELEGATED, "kept", pack_resource("kept", judge, []), disable_rollback=True)
+    try:
+        assert stack["StackStatus"] == "CREATE_FAILED"
+        [resource] = scene.client("cloudformation", DELEGATED).describe_stack_resources(StackName="kept")["StackResources"]
+        assert (resource["PhysicalResourceId"], resource["ResourceStatus"]) == ("kept", "CREATE_FAILED")
+        assert sorted(scene.statuses("kept", Status="CREATE_SUCCESSFUL")) == RECORDING
+        assert len(scene.results(MEMBER, "kept-rule")) == 1
+        # The same again fails again, and is not taken for done.
+        stack = scene.deploy(DELEGATED, "kept", pack_resource("kept", judge, []), disable_rollback=True)
+        assert stack["StackStatus"] == "UPDATE_FAILED"
+        stack = scene.deploy(DELEGATED, "kept", pack_resource("kept", judge, [NO_RECORDER]))
+        assert stack["StackStatus"] == "UPDATE_COMPLETE"
+        assert sorted(scene.statuses("kept", Status="UPDATE_SUCCESSFUL")) == RECORDING
+    finally:
+        scene.delete_stack(DELEGATED, "kept")
+    assert not exists(scene, "kept")
+
+
+def test_a_stack_that_failed_takes_its_pack_with_it(scene: Scene, judge: str) -> None:
+    scene.deploy(DELEGATED, "failed", pack_resource("failed", judge, []), disable_rollback=True)
+    assert exists(scene, "failed")
+    scene.delete_stack(DELEGATED, "failed")
+    assert not exists(scene, "failed")
+
+
+def test_a_stack_does_not_take_over_a_pack_that_is_there(scene: Scene, judge: str) -> None:
+    with scene.pack("there", template_of(judge, "there-rule")):
+        stack = scene.deploy(DELEGATED, "there", pack_resource("there", judge, [NO_RECORDER]))
+        assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
+        assert "already exists" in scene.reasons(DELEGATED, "there")
+        assert exists(scene, "there")
