@@ -120,7 +120,7 @@ lint: $(DEV) ## Check style, types and templates
 test: setup lint build ## Run all checks and all tests
 	$(BIN)/python -m pytest $(ARGS)
 
-bench: $(DEV) $(LAMBDA_RUNTIME) $(ARTEFACT) ## Measure what the rule costs beside bare botocore and rdklib's sample (ARGS="--help")
+bench: $(DEV) $(LAMBDA_RUNTIME) $(ARTEFACT) ## Measure what the rule costs beside bare boto3 and rdklib's sample (ARGS="--help")
 	@$(BIN)/python -m benchmark $(ARGS)
 
 clean: ## Remove what was built and cached (not .venvs)
