@@ -116,9 +116,10 @@ lint: $(DEV) ## Check style, types and templates
 	$(SAM_VALIDATE) --template template.yaml
 	$(SAM_VALIDATE) --template account.yaml
 
-# The slow parts come last: pyproject.toml has the order.
+# The slow parts come last. One test: .venvs/dev/bin/python -m pytest -k "part of its name"
 test: setup lint build ## Run all checks and all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest tests/unit tests/functional --cov
+	$(BIN)/python -m pytest tests/infrastructure tests/local_aws tests/e2e
 
 bench: $(DEV) $(LAMBDA_RUNTIME) $(ARTEFACT) ## Measure what the rule costs beside bare boto3 and rdklib's sample (ARGS="--help")
 	@$(BIN)/python -m benchmark $(ARGS)
