@@ -171,7 +171,7 @@ class Benchmark:
             function_name="benchmark",
             function_arn=f"arn:aws:lambda:{REGION}:{account_id}:function:benchmark",
             memory_mb=256,
-            timeout_seconds=120,
+            timeout_seconds=140,
             environment=variables,
             python=PYTHON,
         )

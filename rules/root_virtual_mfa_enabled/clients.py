@@ -25,8 +25,10 @@ PERMISSIONS = frozenset({"sts:AssumeRole"})
 ATTEMPTS = 3
 CONNECT_TIMEOUT = 2
 READ_TIMEOUT = 5
-LONGEST_CALL = ATTEMPTS * (CONNECT_TIMEOUT + READ_TIMEOUT) + 3
+LONGEST_CALL = ATTEMPTS * (CONNECT_TIMEOUT + READ_TIMEOUT) + 13
 """Seconds: each attempt at its time-outs, and at most 1 and 2 seconds of back-off between three attempts.
+
+Newer releases of botocore wait for up to 5 seconds longer each time where the answer has an x-amz-retry-after header.
 
 Source: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html (standard mode)
 """

@@ -50,7 +50,7 @@ class Context:
 
     def __init__(self, *seconds_left: float, account_id: str = OWN_ACCOUNT) -> None:
         self.invoked_function_arn = f"arn:aws:lambda:us-east-1:{account_id}:function:root-virtual-mfa-enabled"
-        self._seconds_left = [*reversed(seconds_left)] or [120.0]
+        self._seconds_left = [*reversed(seconds_left)] or [140.0]
 
     def get_remaining_time_in_millis(self) -> int:
         seconds = self._seconds_left.pop() if len(self._seconds_left) > 1 else self._seconds_left[0]
