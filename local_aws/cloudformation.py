@@ -75,6 +75,7 @@ def install(services: Services) -> None:
         provisioners._REPLACING_PROPERTIES[name] = replaced_by
     _let_conditions_know_the_account()
     _let_packs_and_stack_sets_fail()
+    _let_failed_stacks_keep_their_parameters()
     _refuse_existing_roles(provisioners._RESOURCE_HANDLERS["AWS::IAM::Role"])
 
 
@@ -112,6 +113,24 @@ def _let_packs_and_stack_sets_fail() -> None:
 
 def _is_in_or(names: Collection[str], otherwise: Callable[[str], bool], resource_type: str) -> bool:
     return resource_type in names or otherwise(resource_type)
+
+
+def _let_failed_stacks_keep_their_parameters() -> None:
+    """Let a stack whose creation through a change set fails, and which stays, have previous values for its next change set.
+
+    MiniStack notes them only once the creation has succeeded; then UsePreviousValue would mean the defaults.
+    """
+    stacks = ministack_seams.module("ministack.services.cloudformation")._stacks
+    deploy = ministack_seams.module("ministack.services.cloudformation.changesets")._deploy_stack_async
+
+    def deploy_noting_parameters(
+        stack_name: str, stack_id: str, template: object, parameters: dict[str, Any], *arguments: object, **settings: object
+    ) -> Any:  # noqa: ANN401 - a coroutine of MiniStack's
+        if not settings["is_update"]:
+            stacks[stack_name]["_resolved_params"] = parameters
+        return deploy(stack_name, stack_id, template, parameters, *arguments, **settings)
+
+    ministack_seams.replace("ministack.services.cloudformation.changesets", "_deploy_stack_async", deploy_noting_parameters)
 
 
 def _refuse_existing_roles(handlers: dict[str, Callable[..., Provisioned]]) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -81,16 +82,18 @@ def sam(client: LocalAwsClient, account_id: str, *arguments: str) -> str:
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     try:
-        ran = subprocess.run(  # noqa: S603 - the SAM CLI, with arguments of ours
-            [SAM, *arguments],
-            cwd=PROJECT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        # For its temporary files: it leaves some of them behind.
+        with TemporaryDirectory(prefix="sam-") as directory:
+            ran = subprocess.run(  # noqa: S603 - the SAM CLI, with arguments of ours
+                [SAM, *arguments],
+                cwd=PROJECT,
+                env=environment | {"TMPDIR": directory},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
     except FileNotFoundError as error:
         message = f"{SAM} is missing: run `make setup` first."
         raise DeploymentError(message) from error

@@ -30,7 +30,7 @@ _SEAMS = {
         "_insufficient_capabilities_message",
         "_evaluate_conditions",
     ),
-    "ministack.services.cloudformation.changesets": ("_evaluate_conditions",),
+    "ministack.services.cloudformation.changesets": ("_evaluate_conditions", "_deploy_stack_async"),
     "ministack.services.cloudformation.stacks": (
         "_evaluate_conditions",
         "_runs_on_worker_thread",

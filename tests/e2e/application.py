@@ -1,4 +1,4 @@
-"""The application as the tests use it: deployed by the SAM CLI, evaluating accounts for AWS Config, and read back through boto3."""
+"""The application as the tests use it: deployed by the SAM CLI, evaluating accounts for AWS Config, read back through boto3."""
 
 import json
 import time
@@ -30,7 +30,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of an invocation: what the function returned, or its error (errorType, errorMessage), and the seconds it took."""
+    """What came of an invocation: what the function returned, or its error (errorType, errorMessage), and how long it took."""
 
     payload: Any
     failed: bool
@@ -46,7 +46,7 @@ class Application:
         self.account_id = account_id
         self._clients: dict[tuple[str, str], Any] = {}
         [stack] = self.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
-        self.outputs: dict[str, str] = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+        self.outputs: dict[str, str] = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
         self._failures: dict[str, list[dict[str, Any]]] = {}
 
     @property
@@ -110,7 +110,7 @@ class Application:
 
     def _started(self, account_id: str) -> bool:
         try:
-            self.client("config", account_id).start_config_rules_evaluation(ConfigRuleNames=[RULE_NAME])
+            self.client("config", account_id).start_config_rules_evaluation(ConfigRuleNames=[self.rule_name(account_id)])
         except ClientError as error:
             # The last run's invocation may still be ending, though its result is there.
             if error.response["Error"]["Code"] != "LimitExceededException":
@@ -126,10 +126,15 @@ class Application:
 
     # What can be read
 
+    def rule_name(self, account_id: str) -> str:  # noqa: ARG002 - where a conformance pack puts it, it has a suffix in each
+        """Return the name of the rule in an account."""
+        return RULE_NAME
+
     def results(self, account_id: str) -> list[dict[str, Any]]:
         """Return what AWS Config has of the rule in an account: at most one result."""
         config = self.client("config", account_id)
-        results: list[dict[str, Any]] = config.get_compliance_details_by_config_rule(ConfigRuleName=RULE_NAME)["EvaluationResults"]
+        details = config.get_compliance_details_by_config_rule(ConfigRuleName=self.rule_name(account_id))
+        results: list[dict[str, Any]] = details["EvaluationResults"]
         assert len(results) <= 1
         return results
 
@@ -147,7 +152,8 @@ class Application:
 
     def rule_compliance(self, account_id: str) -> str:
         """Return the compliance of the rule as a whole."""
-        described = self.client("config", account_id).describe_compliance_by_config_rule(ConfigRuleNames=[RULE_NAME])
+        config = self.client("config", account_id)
+        described = config.describe_compliance_by_config_rule(ConfigRuleNames=[self.rule_name(account_id)])
         [compliance] = described["ComplianceByConfigRules"]
         return str(compliance["Compliance"]["ComplianceType"])
 
@@ -160,6 +166,24 @@ class Application:
             if role in {FUNCTION_ROLE_NAME, EXECUTION_ROLE_NAME}:
                 taken.append((role, call["action"]))
         return taken
+
+    def allowed_actions(self, role: str, account_id: str) -> set[str]:
+        """Return what a role's policies allow, as IAM has them: inline and attached ones."""
+        iam = self.client("iam", account_id)
+        documents = [
+            iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+        ]
+        for attached in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+            version = iam.get_policy(PolicyArn=attached["PolicyArn"])["Policy"]["DefaultVersionId"]
+            found = iam.get_policy_version(PolicyArn=attached["PolicyArn"], VersionId=version)
+            documents.append(found["PolicyVersion"]["Document"])
+        statements = [statement for document in documents for statement in document["Statement"]]
+        assert {statement["Effect"] for statement in statements} == {"Allow"}
+        actions: set[str] = set()
+        for statement in statements:
+            actions.update([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+        return actions
 
     def log(self, account_id: str, message: str, count: int = 1) -> list[dict[str, Any]]:
         """Wait for `count` log lines about an account that say `message`, and return all of them, oldest first."""
@@ -178,7 +202,7 @@ class Application:
         return [line for line in lines if line.get("message") == message]
 
     def failure(self, account_id: str) -> dict[str, Any]:
-        """Wait for the record of an event about an account that exhausted its retries, and return the oldest not yet returned."""
+        """Wait for the record of an event about an account that was given up, and return the oldest not yet returned."""
 
         def receive() -> bool:
             self.aws.advance_clock(seconds=1)  # the retries come due sooner
@@ -216,7 +240,8 @@ class Application:
     def scheduled_event(account_id: str, *, own: bool) -> dict[str, Any]:
         """Make an event about the function's own account, or about a member, to be evaluated with its evaluation role."""
         name, of = ("scheduled-own-account", "111122223333") if own else ("scheduled-member-account", "444455556666")
-        event: dict[str, Any] = json.loads((PROJECT / f"events/{name}.json").read_text(encoding="utf-8").replace(of, account_id))
+        text = (PROJECT / f"events/{name}.json").read_text(encoding="utf-8")
+        event: dict[str, Any] = json.loads(text.replace(of, account_id))
         assert event["resultToken"] == "TESTMODE"
         return event
 
@@ -226,6 +251,15 @@ class Application:
         answer = self.client("lambda").invoke(FunctionName=self.function_arn, Payload=json.dumps(event))
         payload = json.loads(answer["Payload"].read())
         return Answer(payload, "FunctionError" in answer, time.monotonic() - began)
+
+
+def start_recorder(aws: LocalAwsClient, account_id: str) -> None:
+    """Let AWS Config record in an account, as its administrator does."""
+    config = boto3_client(aws, "config", account_id)
+    role = f"arn:aws:iam::{account_id}:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
+    config.put_configuration_recorder(ConfigurationRecorder={"name": "default", "roleARN": role})
+    config.put_delivery_channel(DeliveryChannel={"name": "default", "s3BucketName": "example-config-bucket"})
+    config.start_configuration_recorder(ConfigurationRecorderName="default")
 
 
 def wait_for(condition: Callable[[], _T], what: str, seconds: float = _PATIENCE) -> _T:

@@ -6,15 +6,26 @@ from pathlib import Path
 import pytest
 
 from local_aws.client import LocalAwsProcess
-from local_aws.deployment import deploy, let_assume_evaluation_roles
+from local_aws.deployment import deploy, deploy_organization, let_assume_evaluation_roles
 from tests.e2e.application import Application
+from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts
 
 CENTRAL_ACCOUNT_ID = "111122223333"
 MEMBER_OF_THE_EVENTS = "444455556666"
-NEW_ACCOUNTS = [f"1000000000{number:02}" for number in range(100)]
+NEW_ACCOUNTS = [f"100000000{number:03}" for number in range(200)]
 NOT_RECORDING = "200000000000"
 
 NewAccount = Callable[[], str]
+
+# The organization's accounts that keep their root users.
+BARE, VIRTUAL, HARDWARE, NO_CREDENTIALS, KEYS = (f"31000000000{number}" for number in range(1, 6))
+STATES = (CENTRAL, BARE, VIRTUAL, HARDWARE, NO_CREDENTIALS, KEYS)
+UNREADABLE = "320000000001"
+"""IAM refuses every read in it."""
+EXCLUDED = ("330000000001", "330000000002")
+USED = tuple(f"34000000000{number}" for number in range(8))
+"""The organization's accounts whose root users tests change."""
+LEAVES = "350000000001"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,18 +36,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProcess]:
-    """A local AWS whose root users have a password and no MFA, until a test changes that."""
+    """Start a local AWS whose root users have a password and no MFA, until a test changes that."""
     directory = tmp_path_factory.mktemp("local-aws")
     recording = [f'  "{account_id}": {{}}\n' for account_id in [CENTRAL_ACCOUNT_ID, MEMBER_OF_THE_EVENTS, *NEW_ACCOUNTS]]
     accounts_file = directory / "accounts.yaml"
-    accounts_file.write_text("accounts:\n" + "".join(recording) + f'  "{NOT_RECORDING}": {{recorder: false}}\n', encoding="utf-8")
+    lines = ["accounts:\n", *recording, f'  "{NOT_RECORDING}": {{recorder: false}}\n']
+    accounts_file.write_text("".join(lines), encoding="utf-8")
     with LocalAwsProcess(accounts_file, directory / "local-aws.log") as aws:
         yield aws
 
 
 @pytest.fixture(scope="session")
 def application(aws: LocalAwsProcess) -> Application:
-    """The application in the central account; it may evaluate other accounts too."""
+    """Deploy the application to the central account; it may evaluate other accounts too."""
     deploy(aws, CENTRAL_ACCOUNT_ID)
     application = Application(aws, CENTRAL_ACCOUNT_ID)
     let_assume_evaluation_roles(aws, CENTRAL_ACCOUNT_ID)
@@ -46,7 +58,7 @@ def application(aws: LocalAwsProcess) -> Application:
 
 @pytest.fixture(scope="session")
 def unused_accounts() -> Iterator[str]:
-    """Accounts to use up."""
+    """Give accounts to use up."""
     return iter(NEW_ACCOUNTS)
 
 
@@ -54,3 +66,31 @@ def unused_accounts() -> Iterator[str]:
 def new_account(unused_accounts: Iterator[str]) -> NewAccount:
     """Give an account that no other test uses, at each call another."""
     return lambda: next(unused_accounts)
+
+
+@pytest.fixture(scope="session")
+def organization(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Organization]:
+    """Deploy the application for an organization from a delegated administrator; every account was evaluated once."""
+    accounts = {
+        MANAGEMENT: {"name": "management", "root_user": {"virtual_mfa_devices": ["safe"]}},
+        CENTRAL: {"name": "security", "root_user": {"virtual_mfa_devices": ["duty-phone"]}},
+        BARE: {"name": "bare"},
+        VIRTUAL: {"name": "<script>alert(1)</script>", "root_user": {"virtual_mfa_devices": ["phone"]}},
+        HARDWARE: {"name": "hardware", "root_user": {"hardware_mfa_devices": 1}},
+        NO_CREDENTIALS: {"name": "no-credentials", "root_user": {"password": False}},
+        KEYS: {"name": "keys", "root_user": {"password": False, "access_keys": 1}},
+        UNREADABLE: {"name": "unreadable"},
+        LEAVES: {"name": "leaves"},
+        **{account_id: {"name": f"sandbox-{account_id}"} for account_id in EXCLUDED},
+        **{account_id: {"name": f"used-{account_id}"} for account_id in USED},
+    }
+    units = {"Security": [CENTRAL], "Workloads/Production": STATES[1:], "Workloads/Development": USED, "Sandbox": EXCLUDED}
+    directory = tmp_path_factory.mktemp("organization")
+    with LocalAwsProcess(write_accounts(directory, accounts, units), directory / "local-aws.log") as aws:
+        aws.add_fault(UNREADABLE, "iam:GetAccountSummary", "AccessDenied")
+        deploy_organization(aws, CENTRAL, {"ExcludedAccounts": ",".join(EXCLUDED)})
+        organization = Organization(aws, CENTRAL)
+        for account_id in (*STATES, *USED, LEAVES):
+            organization.result(account_id)
+        organization.failure(UNREADABLE)
+        yield organization

@@ -6,7 +6,7 @@ import pytest
 
 from local_aws.client import LocalAwsProcess
 from local_aws.deployment import FUNCTION_ROLE_NAME, RULE_NAME, STACK_NAME, DeploymentError, boto3_client, deploy, sam
-from tests.e2e.application import Application
+from tests.e2e.application import Application, start_recorder
 from tests.e2e.conftest import NOT_RECORDING, NewAccount
 
 WITHOUT_STACKS: dict[str, list[str]] = {
@@ -63,7 +63,8 @@ def test_parameters_reach_the_rule_and_an_update_changes_them(aws: LocalAwsProce
     assert application.result(account_id)["ComplianceType"] == "COMPLIANT"
     [rule] = application.client("config").describe_config_rules(ConfigRuleNames=[RULE_NAME])["ConfigRules"]
     assert rule["Source"]["SourceDetails"][0]["MaximumExecutionFrequency"] == "Six_Hours"
-    [group] = application.client("logs").describe_log_groups(logGroupNamePrefix=application.outputs["LogGroupName"])["logGroups"]
+    logs, name = application.client("logs"), application.outputs["LogGroupName"]
+    [group] = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
     assert group["retentionInDays"] == 90
 
     application.change_root_user(account_id, "remove-hardware-devices", "delete-password")
@@ -92,6 +93,18 @@ def test_parameters_reach_the_rule_and_an_update_changes_them(aws: LocalAwsProce
             {"AlarmEmail": "a@example.com", "AlarmTopicArn": "arn:aws:sns:us-east-1:111122223333:alarms"},
             "Give AlarmTopicArn or AlarmEmail, not both.",
         ),
+        (
+            {"OrganizationId": "o-a1b2c3d4e5", "ManagementAccountId": "111111111111"},
+            "OrganizationId needs OrganizationRootId beside it. Make preflight tells both.",
+        ),
+        (
+            {"OrganizationId": "o-a1b2c3d4e5", "OrganizationRootId": "r-a1b2"},
+            "OrganizationId needs ManagementAccountId beside it. Make preflight tells both.",
+        ),
+        (
+            {"AggregatorName": "company"},
+            "OrganizationRootId, ManagementAccountId and AggregatorName need OrganizationId beside them.",
+        ),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
 )
@@ -113,11 +126,7 @@ def test_deployment_without_a_recorder_leaves_nothing_and_works_once_it_records(
     assert "NoAvailableConfigurationRecorderException" in reasons["ConfigRule"]
     assert resources(aws, account_id) == WITHOUT_STACKS
 
-    config = boto3_client(aws, "config", account_id)
-    role = f"arn:aws:iam::{account_id}:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
-    config.put_configuration_recorder(ConfigurationRecorder={"name": "default", "roleARN": role})
-    config.put_delivery_channel(DeliveryChannel={"name": "default", "s3BucketName": "example-config-bucket"})
-    config.start_configuration_recorder(ConfigurationRecorderName="default")
+    start_recorder(aws, account_id)
     delete(aws, account_id)  # what was rolled back can only be deleted
     deploy(aws, account_id)
     assert Application(aws, account_id).result(account_id)["ComplianceType"] == "NON_COMPLIANT"

@@ -14,7 +14,7 @@ READ = "iam:GetAccountSummary"
 
 @pytest.fixture
 def account_id(application: Application, new_account: NewAccount) -> str:
-    """An account that is watched; its root user had no MFA when it was evaluated, and has a virtual device by now."""
+    """Watch an account; its root user had no MFA when it was evaluated, and has a virtual device by now."""
     account_id = new_account()
     application.watch(account_id)
     assert application.result(account_id)["ComplianceType"] == "NON_COMPLIANT"
@@ -121,26 +121,6 @@ def test_verdicts_and_failures_are_counted(application: Application, new_account
     assert counted == {"Evaluations": 4, "Compliant": 1, "NonCompliant": 2, "NotApplicable": 1, "Failures": 1}
 
 
-def allowed_actions(application: Application, role: str, account_id: str) -> set[str]:
-    """Return what a role's policies allow, as IAM has them: inline and attached ones."""
-    iam = application.client("iam", account_id)
-    documents = [
-        iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
-        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
-    ]
-    for attached in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
-        version = iam.get_policy(PolicyArn=attached["PolicyArn"])["Policy"]["DefaultVersionId"]
-        documents.append(
-            iam.get_policy_version(PolicyArn=attached["PolicyArn"], VersionId=version)["PolicyVersion"]["Document"]
-        )
-    statements = [statement for document in documents for statement in document["Statement"]]
-    assert {statement["Effect"] for statement in statements} == {"Allow"}
-    actions: set[str] = set()
-    for statement in statements:
-        actions.update([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
-    return actions
-
-
 def test_roles_allow_what_evaluations_call_and_nothing_else(application: Application, account_id: str) -> None:
     """The function's role, over an evaluation of its own account, one of a member, and one that fails for good."""
     own = application.account_id
@@ -161,8 +141,8 @@ def test_roles_allow_what_evaluations_call_and_nothing_else(application: Applica
     for role, action in application.calls():
         made.setdefault(role, set()).add(action)
     assert made == {
-        FUNCTION_ROLE_NAME: allowed_actions(application, FUNCTION_ROLE_NAME, own),
-        EXECUTION_ROLE_NAME: allowed_actions(application, EXECUTION_ROLE_NAME, account_id),
+        FUNCTION_ROLE_NAME: application.allowed_actions(FUNCTION_ROLE_NAME, own),
+        EXECUTION_ROLE_NAME: application.allowed_actions(EXECUTION_ROLE_NAME, account_id),
     }
     assert made[EXECUTION_ROLE_NAME] == {READ, "iam:ListVirtualMFADevices", "config:PutEvaluations"}
 

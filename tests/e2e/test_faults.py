@@ -11,12 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
 from local_aws.client import HOST, PROJECT, REGION, LocalAwsClient
-from local_aws.deployment import EXECUTION_ROLE_NAME
 from local_aws.lambda_runtime import ExecutionEnvironment, FunctionSettings
 from tests.e2e.application import Answer, Application
 
@@ -32,7 +31,10 @@ ERROR_TYPES = {
     "config:PutEvaluations": "ReportError",
 }
 LASTING = ["AccessDenied", "Throttling", "ServerError", "ExpiredToken", "BrokenBody"]
-LASTING_CELLS = [(action, kind) for action in ERROR_TYPES for kind in LASTING] + [("config:PutEvaluations", "FailedEvaluations")]
+LASTING_CELLS = [
+    *((action, kind) for action in ERROR_TYPES for kind in LASTING),
+    ("config:PutEvaluations", "FailedEvaluations"),
+]
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Outcomes:
     """Of the function, in seconds."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def outcomes(application: Application, unused_accounts: Iterator[str]) -> Outcomes:
     """Evaluate an account for each API and fault, whose root user got a virtual device since its last result."""
     lasting = {cell: next(unused_accounts) for cell in LASTING_CELLS}
@@ -115,7 +117,7 @@ def invoke_refused(application: Application, action: str, account_id: str) -> An
             function_name="root-virtual-mfa",
             function_arn=f"arn:aws:lambda:{REGION}:{account_id}:function:root-virtual-mfa",
             memory_mb=256,
-            timeout_seconds=120,
+            timeout_seconds=140,
             environment={**application.aws.environment(account_id), f"AWS_ENDPOINT_URL_{service}": endpoint.url},
             python=RUNTIME_PYTHON,
         )
@@ -161,7 +163,7 @@ class Endpoint:
                 for _ in range(requests):
                     server.handle_request()
 
-    def __enter__(self) -> "Endpoint":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -185,7 +187,7 @@ def test_lasting_fault_fails_the_event_and_leaves_the_last_result(outcomes: Outc
 
 
 @pytest.mark.parametrize("action", ERROR_TYPES)
-def test_throttled_call_that_recovers_gives_the_right_verdict(application: Application, outcomes: Outcomes, action: str) -> None:
+def test_throttled_call_that_recovers_gives_the_verdict(application: Application, outcomes: Outcomes, action: str) -> None:
     cell = outcomes.passing[action]
     assert cell.before["ComplianceType"] == "NON_COMPLIANT"
     assert cell.after["ComplianceType"] == "COMPLIANT"

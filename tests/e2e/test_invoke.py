@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from local_aws.client import PROJECT, PYTHON, free_port
-from local_aws.deployment import RULE_NAME, STACK_NAME
+from local_aws.deployment import RULE_NAME, SAM, STACK_NAME
 from tests.e2e.application import Application, wait_for
 from tests.e2e.conftest import CENTRAL_ACCOUNT_ID, MEMBER_OF_THE_EVENTS
 
@@ -32,7 +33,7 @@ def invoke(*arguments: str, directory: Path | None = None) -> subprocess.Complet
     )
 
 
-def result(printed: str) -> object:
+def result(printed: str) -> Any:  # noqa: ANN401 - whatever the function answered
     """Return the JSON that the command ends with."""
     return json.loads(re.split(r"\n(?:Result|Failed), after \d+ ms:\n", printed)[1])
 
@@ -44,7 +45,7 @@ def result(printed: str) -> object:
 def test_scheduled_event_is_evaluated(application: Application, event: str, account_id: str) -> None:
     ran = invoke(f"events/{event}.json", "--port", str(application.aws.port))
     assert (ran.returncode, ran.stderr) == (0, "")
-    [evaluation] = result(ran.stdout)  # type: ignore[misc]  # a list, or the test fails
+    [evaluation] = result(ran.stdout)
     assert evaluation["ComplianceResourceId"] == account_id
     assert evaluation["ComplianceType"] == "NON_COMPLIANT"
     [line] = [line for line in ran.stdout.splitlines() if '"message": "evaluation"' in line]
@@ -56,7 +57,6 @@ def test_other_event_is_refused(application: Application, event: str) -> None:
     ran = invoke(f"events/{event}.json", "--port", str(application.aws.port))
     assert (ran.returncode, ran.stderr) == (1, "")
     error = result(ran.stdout)
-    assert isinstance(error, dict)
     assert error["errorType"] == "InvalidEventError"
     assert "invokingEvent" in error["errorMessage"]
 
@@ -112,7 +112,7 @@ def test_tools_reach_a_server_by_the_variables_that_it_prints(tmp_path: Path) ->
             variables = dict(re.findall(r"export (\w+)=(\S+)", printed))
             assert variables["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{port}"
             environment = WITHOUT_AWS | variables
-            deploying = [PROJECT / ".venvs/dev/bin/sam", "deploy", "--config-env", "local"]
+            deploying = [str(SAM), "deploy", "--config-env", "local"]
             wait_for(lambda: answers(environment), "the server")
             subprocess.run(  # noqa: S603 - the SAM CLI
                 deploying,
@@ -122,7 +122,8 @@ def test_tools_reach_a_server_by_the_variables_that_it_prints(tmp_path: Path) ->
                 timeout=SECONDS,
                 check=True,
             )
-            asked = f"import boto3; print(boto3.client('config').get_compliance_details_by_config_rule(ConfigRuleName='{RULE_NAME}'))"
+            details = f"get_compliance_details_by_config_rule(ConfigRuleName='{RULE_NAME}')"
+            asked = f"import boto3; print(boto3.client('config').{details})"
             wait_for(lambda: "NON_COMPLIANT" in python(asked, environment), f"a result of stack {STACK_NAME}")
         finally:
             server.send_signal(signal.SIGINT)

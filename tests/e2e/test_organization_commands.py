@@ -1,9 +1,6 @@
 """The operator's way through an organization: preflight, deployment, report, deletion, each as it is run from a shell."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from local_aws.client import PROJECT, LocalAwsProcess
+from local_aws.client import LocalAwsProcess
 from local_aws.deployment import DeploymentError, boto3_client, sam
+from tests.e2e.organization import Ran, run
 
 MANAGEMENT, CENTRAL = "111111111111", "222222222222"
 VIRTUAL, BARE, EXCLUDED, NOT_RECORDING = "310000000001", "310000000002", "310000000003", "310000000004"
@@ -47,15 +45,6 @@ accounts:
 
 
 @dataclass(frozen=True)
-class Ran:
-    """What a command printed, and its exit code."""
-
-    code: int
-    printed: str
-    said: str
-
-
-@dataclass(frozen=True)
 class Way:
     """What came of each command on the way; `account` is of the report's JSON, by account id."""
 
@@ -71,21 +60,6 @@ class Way:
     deletion_again: Ran
     rules_after: list[Any]
     roles_after: list[str]
-
-
-def run(aws: LocalAwsProcess, account_id: str, command: str, *arguments: str) -> Ran:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    ran = subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", f"organization.{command}", *arguments],
-        cwd=PROJECT,
-        env=environment | aws.environment(account_id),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "Traceback" not in ran.stderr, ran.stderr
-    return Ran(ran.returncode, ran.stdout, ran.stderr)
 
 
 def deploy_though_one_account_fails(aws: LocalAwsProcess) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import WaiterError
 
-from tests.local_aws.scene import Client, Clients, Parameter, refusal, rule
+from tests.local_aws.scene import Client, Clients, Parameter, eventually, refusal, rule
 
 STACK = "example"
 QUERY = {"Name": "latest", "QueryString": "fields @message", "LogGroupNames": ["/aws/lambda/example"]}
@@ -244,3 +244,25 @@ def test_a_type_that_nobody_knows_fails(client: Clients, account_id: str) -> Non
             )
     else:
         assert code == "ValidationError"
+
+
+# Change sets
+
+
+def test_a_stack_that_fails_and_stays_has_previous_values(client: Clients, account_id: str, stack: Stack) -> None:
+    cloudformation = client("cloudformation", account_id)
+    parameters = {"Kept": {"Type": "String", "Default": "default"}}
+    broken = {"Parameters": parameters, "Resources": {"Query": query(Unknown="x")}}
+    given = {"ParameterKey": "Kept", "ParameterValue": "given"}
+    created = {"StackName": STACK, "ChangeSetName": "create"}
+    cloudformation.create_change_set(**created, ChangeSetType="CREATE", TemplateBody=json.dumps(broken), Parameters=[given])
+    cloudformation.execute_change_set(**created, DisableRollback=True)
+    assert eventually(lambda: stack.status == "CREATE_FAILED")
+
+    mended = {"Parameters": parameters, "Resources": {"Query": query()}, "Outputs": {"Kept": {"Value": {"Ref": "Kept"}}}}
+    updated = {"StackName": STACK, "ChangeSetName": "update"}
+    previous = {"ParameterKey": "Kept", "UsePreviousValue": True}
+    cloudformation.create_change_set(**updated, TemplateBody=json.dumps(mended), Parameters=[previous])
+    cloudformation.execute_change_set(**updated)
+    assert eventually(lambda: stack.status == "UPDATE_COMPLETE")
+    assert stack.outputs == {"Kept": "given"}

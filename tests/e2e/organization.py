@@ -1,0 +1,160 @@
+"""An organization as the tests use it: the application deployed for all accounts, and what an operator runs from a shell."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from botocore import xform_name
+
+from local_aws.client import PROJECT, LocalAwsClient
+from local_aws.deployment import EXECUTION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME, boto3_client
+from tests.e2e.application import Application
+
+ORGANIZATION, ROOT = "o-a1b2c3d4e5", "r-a1b2"
+MANAGEMENT, CENTRAL = "111111111111", "222222222222"
+SERVICES = [
+    "config.amazonaws.com",
+    "config-multiaccountsetup.amazonaws.com",
+    "member.org.stacksets.cloudformation.amazonaws.com",
+]
+
+
+def write_accounts(directory: Path, accounts: Mapping[str, Any], units: Mapping[str, Collection[str]] | None = None) -> Path:
+    """Write an accounts file whose accounts are an organization, with CENTRAL as a delegated administrator."""
+    organization = {
+        "id": ORGANIZATION,
+        "root_id": ROOT,
+        "management_account": MANAGEMENT,
+        "trusted_services": SERVICES,
+        "delegated_administrators": {CENTRAL: SERVICES},
+        "units": {path: list(account_ids) for path, account_ids in (units or {}).items()},
+    }
+    file = directory / "accounts.yaml"
+    file.write_text(yaml.safe_dump({"organization": organization, "accounts": dict(accounts)}), encoding="utf-8")
+    return file
+
+
+class Organization(Application):
+    """The application, deployed in an account for the organization."""
+
+    def rule_name(self, account_id: str) -> str:
+        [name] = self.rules(account_id)
+        return name
+
+    def rules(self, account_id: str) -> list[str]:
+        """Return the names of the package's rules in an account."""
+        rules = self.client("config", account_id).describe_config_rules()["ConfigRules"]
+        return [rule["ConfigRuleName"] for rule in rules if rule["ConfigRuleName"].startswith(RULE_NAME)]
+
+    def roles(self, account_id: str) -> set[str]:
+        """Return which of the two roles whose names are part of the contract an account has."""
+        pages = self.client("iam", account_id).get_paginator("list_roles").paginate()
+        return {role["RoleName"] for page in pages for role in page["Roles"]} & {FUNCTION_ROLE_NAME, EXECUTION_ROLE_NAME}
+
+    def stack_status(self) -> str:
+        [stack] = self.client("cloudformation").describe_stacks(StackName="root-virtual-mfa")["Stacks"]
+        return str(stack["StackStatus"])
+
+    def pack_statuses(self) -> dict[str, str]:
+        """Return the status of the conformance pack in each account, with the code of its error."""
+        pages = self.client("config").get_paginator("get_organization_conformance_pack_detailed_status")
+        statuses = [
+            each
+            for page in pages.paginate(OrganizationConformancePackName="root-virtual-mfa")
+            for each in page["OrganizationConformancePackDetailedStatuses"]
+        ]
+        return {each["AccountId"]: " ".join([each["Status"], each.get("ErrorCode", "")]).rstrip() for each in statuses}
+
+    def report(self) -> dict[str, dict[str, Any]]:
+        """Return what `make report` says of each account."""
+        ran = run(self.aws, self.account_id, "report", "--format", "json")
+        return {account["account_id"]: account for account in json.loads(ran.printed)["accounts"]}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command printed, and its exit code."""
+
+    code: int
+    printed: str
+    said: str
+
+
+def run(aws: LocalAwsClient, account_id: str, command: str, *arguments: str) -> Ran:
+    """Run one of the operator's commands with credentials of an account."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    ran = subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-m", f"organization.{command}", *arguments],
+        cwd=PROJECT,
+        env=environment | aws.environment(account_id),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in ran.stderr, ran.stderr
+    return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+
+# --- What the package tells to run, without the AWS CLI ---
+
+
+def run_aws(aws: LocalAwsClient, account_id: str, command: str) -> None:
+    """Run a command of the AWS CLI that calls one API operation, with credentials of an account."""
+    (program, service, operation), options = _parse(command)
+    assert program == "aws"
+    client = boto3_client(aws, {"configservice": "config"}.get(service, service), account_id)
+    assert options.pop("region") == [client.meta.region_name]
+    method = operation.replace("-", "_")
+    shapes = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method]).input_shape.members
+    members = {xform_name(member, "-"): member for member in shapes}
+    getattr(client, method)(**{members[option]: _value(shapes[members[option]], values) for option, values in options.items()})
+
+
+def run_aws_deploy(aws: LocalAwsClient, account_id: str, command: str) -> None:
+    """Run `aws cloudformation deploy`, for a stack that is not there yet, with credentials of an account."""
+    words, options = _parse(command)
+    assert words == ["aws", "cloudformation", "deploy"]
+    [name], [file], [region] = options.pop("stack-name"), options.pop("template-file"), options.pop("region")
+    parameters = (override.partition("=") for override in options.pop("parameter-overrides"))
+    cloudformation = boto3_client(aws, "cloudformation", account_id)
+    assert region == cloudformation.meta.region_name
+    cloudformation.create_stack(
+        StackName=name,
+        TemplateBody=(PROJECT / file).read_text(encoding="utf-8"),
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, _, value in parameters],
+        Capabilities=options.pop("capabilities"),
+    )
+    assert options == {}
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+
+
+def _parse(command: str) -> tuple[list[str], dict[str, list[str]]]:
+    """Part a command into the words before the first option, and the values of each option."""
+    words: list[str] = []
+    options: dict[str, list[str]] = {}
+    current = words
+    for word in shlex.split(command):
+        if word.startswith("--"):
+            current = options.setdefault(word.removeprefix("--"), [])
+        else:
+            current.append(word)
+    return words, options
+
+
+def _value(shape: Any, values: list[str]) -> Any:  # noqa: ANN401 - a member of a request
+    """Read the values of an option as the AWS CLI does: file://, and the shorthand for structures and lists of them."""
+    if shape.type_name == "list":
+        return [_value(shape.member, [value]) for value in values]
+    [value] = values
+    if shape.type_name == "structure":
+        parts = (part.partition("=") for part in value.split(","))
+        return {name: _value(shape.members[name], [given]) for name, _, given in parts}
+    return (PROJECT / value.removeprefix("file://")).read_text(encoding="utf-8") if value.startswith("file://") else value

@@ -1,0 +1,398 @@
+"""Every account of an organization, watched by the application that a delegated administrator deployed."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws.client import REGION
+from local_aws.deployment import (
+    EXECUTION_ROLE_NAME,
+    FUNCTION_ROLE_NAME,
+    deploy_account,
+    deploy_organization,
+)
+from tests.e2e.application import wait_for
+from tests.e2e.conftest import (
+    BARE,
+    EXCLUDED,
+    HARDWARE,
+    KEYS,
+    LEAVES,
+    NO_CREDENTIALS,
+    STATES,
+    UNREADABLE,
+    USED,
+    VIRTUAL,
+)
+from tests.e2e.organization import CENTRAL, MANAGEMENT, ROOT, Organization, run_aws, run_aws_deploy
+from tests.local_aws.scene import allow, package, trust
+
+OUTSIDER = "999999999999"
+"""An account that is not in the organization."""
+JOINS = "360000000001"
+READ = "iam:GetAccountSummary"
+PUT = "config:PutEvaluations"
+NO_MFA = "The root user has no MFA: sign in to the console as root and assign a virtual MFA device."
+
+Credentials = Mapping[str, str]
+
+
+# --- Where the deployment arrives ---
+
+
+def test_every_account_but_the_excluded_ones_has_the_role_and_the_rule(organization: Organization) -> None:
+    for account_id in (*STATES, *USED, UNREADABLE):
+        assert EXECUTION_ROLE_NAME in organization.roles(account_id), account_id
+        assert len(organization.rules(account_id)) == 1, account_id
+    for account_id in EXCLUDED:
+        assert (organization.roles(account_id), organization.rules(account_id)) == (set(), [])
+    assert organization.roles(CENTRAL) == {EXECUTION_ROLE_NAME, FUNCTION_ROLE_NAME}
+
+
+def test_management_account_is_not_watched_until_it_has_the_role(organization: Organization) -> None:
+    said = organization.outputs["ManagementAccount"]
+    assert said.startswith(f"NOT WATCHED. With credentials of account {MANAGEMENT}: aws cloudformation deploy ")
+    assert (organization.roles(MANAGEMENT), organization.rules(MANAGEMENT)) == (set(), [])
+    assert organization.report()[MANAGEMENT]["status"] == "UNKNOWN"
+
+    command, _, then = said.partition(": ")[2].partition(". Then deploy this stack again with ")
+    run_aws_deploy(organization.aws, MANAGEMENT, command)
+    before = {account_id: organization.results(account_id) for account_id in (*STATES, *USED)}
+    name, _, value = then.rstrip(".").partition("=")
+    deploy_organization(organization.aws, CENTRAL, {name: value})
+
+    assert Organization(organization.aws, CENTRAL).outputs["ManagementAccount"] == "Watched."
+    assert organization.result(MANAGEMENT)["Annotation"] == "The root user has 1 virtual MFA device (safe)."
+    assert organization.report()[MANAGEMENT]["status"] == "COMPLIANT"
+    assert [organization.rules(account_id) for account_id in EXCLUDED] == [[], []]
+    for account_id, results in before.items():  # The update evaluated them all again.
+        organization.changed(account_id, results)
+
+
+# --- Results ---
+
+
+@pytest.mark.parametrize(
+    ("account_id", "compliance", "annotation"),
+    [
+        (CENTRAL, "COMPLIANT", "The root user has 1 virtual MFA device (duty-phone)."),
+        (BARE, "NON_COMPLIANT", NO_MFA),
+        (VIRTUAL, "COMPLIANT", "The root user has 1 virtual MFA device (phone)."),
+        (HARDWARE, "NON_COMPLIANT", "The root user's MFA is on without a virtual MFA device, so it is inferred to be"),
+        (NO_CREDENTIALS, "COMPLIANT", "The root user has no credentials "),
+        (KEYS, "NON_COMPLIANT", "The root user has no MFA and no password, but access keys remain: "),
+    ],
+    ids=["central account", "no MFA", "virtual device", "hardware device", "no credentials", "access keys only"],
+)
+def test_account_has_one_result_and_it_is_right(
+    organization: Organization, account_id: str, compliance: str, annotation: str
+) -> None:
+    config = organization.client("config", account_id)
+    by_resource = config.get_compliance_details_by_resource(ResourceType="AWS::::Account", ResourceId=account_id)
+    [result] = by_resource["EvaluationResults"]
+    assert result["ComplianceType"] == compliance
+    assert result["Annotation"].startswith(annotation)
+
+    aggregated = organization.client("config").get_aggregate_compliance_details_by_config_rule(
+        ConfigurationAggregatorName=organization.outputs["AggregatorName"],
+        ConfigRuleName=organization.rule_name(account_id),
+        AccountId=account_id,
+        AwsRegion=REGION,
+    )
+    [seen] = aggregated["AggregateEvaluationResults"]
+    assert (seen["ComplianceType"], seen["Annotation"]) == (compliance, result["Annotation"])
+
+
+def test_account_that_cannot_be_read_has_no_result_and_is_unknown(organization: Organization) -> None:
+    assert organization.results(UNREADABLE) == []
+    account = organization.report()[UNREADABLE]
+    assert account["status"] == "UNKNOWN"
+    assert account["advice"][0]["why"].startswith("There is no result: ")
+
+
+def test_evaluation_that_is_repeated_changes_nothing_but_its_times(organization: Organization) -> None:
+    first, second = organization.evaluate(HARDWARE), organization.evaluate(HARDWARE)
+    assert first["ConfigRuleInvokedTime"] < second["ConfigRuleInvokedTime"]
+    assert without_times(first) == without_times(second)
+
+
+def test_event_that_comes_again_changes_nothing(organization: Organization) -> None:
+    account_id = USED[0]
+    organization.aws.add_fault(account_id, READ, "AccessDenied", times=3)
+    organization.start_evaluation(account_id)
+    event = organization.failure(account_id)["requestPayload"]
+    before = organization.evaluate(account_id)
+    organization.change_root_user(account_id, "add-virtual-device of-later")
+    for _ in range(2):
+        answer = organization.invoke(event)
+        # It was evaluated, and what it found is of before the result that is there.
+        assert answer.payload[0]["ComplianceType"] == "COMPLIANT"
+        assert organization.results(account_id) == [before]
+    organization.change_root_user(account_id, "remove-virtual-device of-later")
+
+
+def without_times(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a result without when it was made: all that is left says what it is about, and what it says."""
+    qualifier: dict[str, Any] = result["EvaluationResultIdentifier"]["EvaluationResultQualifier"]
+    return {key: value for key, value in result.items() if not key.endswith(("Time", "Identifier"))} | qualifier
+
+
+def test_accounts_in_opposite_states_are_never_mixed_up(organization: Organization) -> None:
+    """Every other account has a device of its own, whose name the annotation tells; then it is the others' turn."""
+    organization.aws.take_calls()
+    rounds = 4
+    for turn in range(rounds):
+        having, others = USED[turn % 2 :: 2], USED[(turn + 1) % 2 :: 2]
+        for account_id in having:
+            organization.change_root_user(account_id, f"add-virtual-device phone-of-{account_id}")
+        before = {account_id: organization.results(account_id) for account_id in USED}
+        organization.start_evaluation(*USED)
+        found = {account_id: organization.changed(account_id, before[account_id])["Annotation"] for account_id in USED}
+        assert found == dict.fromkeys(others, NO_MFA) | {
+            account_id: f"The root user has 1 virtual MFA device (phone-of-{account_id})." for account_id in having
+        }
+        for account_id in having:
+            organization.change_root_user(account_id, f"remove-virtual-device phone-of-{account_id}")
+
+    calls = [call for call in organization.aws.take_calls() if f":assumed-role/{EXECUTION_ROLE_NAME}/" in call["principal"]]
+    assert {call["principal"].split(":")[4] == call["account_id"] for call in calls} == {True}
+    reported = [call["account_id"] for call in calls if call["action"] == PUT]
+    assert sorted(reported) == sorted(USED * rounds)
+
+
+# --- Stored queries, and the report ---
+
+
+def test_stored_queries_tell_the_truth(organization: Organization) -> None:
+    watched = [account_id for account_id in organization.report() if organization.rules(account_id)]
+    assert {*STATES, *USED} < set(watched)
+    truth = {
+        account_id: organization.result(account_id)["ComplianceType"] for account_id in watched if account_id != UNREADABLE
+    }
+
+    non_compliant = [row["accountId"] for row in select(organization, "root-virtual-mfa-non-compliant-accounts")]
+    assert sorted(non_compliant) == sorted(
+        account_id for account_id, compliance in truth.items() if compliance == "NON_COMPLIANT"
+    )
+    counts = {
+        row["configuration"]["complianceType"]: row["COUNT(*)"]
+        for row in select(organization, "root-virtual-mfa-accounts-by-compliance")
+    }
+    assert counts == {compliance: list(truth.values()).count(compliance) for compliance in ("COMPLIANT", "NON_COMPLIANT")}
+
+
+def select(organization: Organization, query: str) -> list[dict[str, Any]]:
+    config = organization.client("config")
+    expression = config.get_stored_query(QueryName=query)["StoredQuery"]["Expression"]
+    pages = config.get_paginator("select_aggregate_resource_config").paginate(
+        Expression=expression, ConfigurationAggregatorName=organization.outputs["AggregatorName"]
+    )
+    return [json.loads(row) for page in pages for row in page["Results"]]
+
+
+def test_report_reads_on_after_an_empty_page(organization: Organization) -> None:
+    before = organization.report()
+    organization.aws.set_empty_pages(on=True)
+    try:
+        after = organization.report()
+    finally:
+        organization.aws.set_empty_pages(on=False)
+    assert {each: account["status"] for each, account in after.items()} == {
+        each: account["status"] for each, account in before.items()
+    }
+    assert {each: after[each]["annotation"] for each in STATES} == {each: before[each]["annotation"] for each in STATES}
+    assert after[BARE]["annotation"] == NO_MFA
+
+
+def test_role_that_is_missing_comes_back_with_the_command_of_the_report(organization: Organization) -> None:
+    account_id = USED[2]
+    targets = {"OrganizationalUnitIds": [ROOT], "Accounts": [account_id], "AccountFilterType": "INTERSECTION"}
+    organization.client("cloudformation").delete_stack_instances(
+        StackSetName=organization.outputs["StackSetName"],
+        CallAs="DELEGATED_ADMIN",
+        DeploymentTargets=targets,
+        Regions=[REGION],
+        RetainStacks=False,
+    )
+    wait_for(lambda: not organization.roles(account_id), "the end of the role")
+    organization.start_evaluation(account_id)
+    assert organization.failure(account_id)["responsePayload"]["errorType"] == "AssumeRoleError"
+
+    [advice] = organization.report()[account_id]["advice"]
+    assert advice["why"] == "The StackSet root-virtual-mfa-account has no stack in the account."
+    [command] = advice["commands"]
+    run_aws(organization.aws, CENTRAL, command)
+    wait_for(lambda: organization.roles(account_id), "the role")
+    assert organization.evaluate(account_id)["Annotation"] == NO_MFA
+    assert organization.report()[account_id]["advice"] == []
+
+
+# --- Accounts that join and leave ---
+
+
+def test_account_that_joins_is_watched_without_anybody_doing_anything(organization: Organization) -> None:
+    assert JOINS not in organization.report()
+    organization.aws.create_account(JOINS, "new-team", "Workloads/Production", {"virtual_mfa_devices": ["new-phone"]})
+    wait_for(lambda: organization.rules(JOINS), "the rule in the new account")
+    assert organization.result(JOINS)["Annotation"] == "The root user has 1 virtual MFA device (new-phone)."
+    assert organization.roles(JOINS) == {EXECUTION_ROLE_NAME}
+    account = organization.report()[JOINS]
+    assert (account["status"], account["ou_path"]) == ("COMPLIANT", "Root/Workloads/Production")
+
+
+@pytest.fixture(scope="module")
+def left(organization: Organization) -> str:
+    """Let an account leave the organization, which was evaluated and has what an evaluation needs deployed by hand again."""
+    assert organization.result(LEAVES)["ComplianceType"] == "NON_COMPLIANT"
+    organization.aws.remove_account(LEAVES)
+    wait_for(lambda: not organization.roles(LEAVES), "the end of the role in the account that left")
+    deploy_account(organization.aws, LEAVES, CENTRAL)
+    return LEAVES
+
+
+def test_account_that_leaves_loses_its_rule_and_is_not_reported_any_more(organization: Organization, left: str) -> None:
+    assert organization.rules(left) == []
+    assert left not in organization.report()
+    aggregated = organization.client("config").describe_aggregate_compliance_by_config_rules(
+        ConfigurationAggregatorName=organization.outputs["AggregatorName"]
+    )["AggregateComplianceByConfigRules"]
+    assert left not in {each["AccountId"] for each in aggregated}
+    assert BARE in {each["AccountId"] for each in aggregated}
+
+
+# --- Who may do what ---
+
+
+def test_roles_allow_what_evaluations_call_and_nothing_else(organization: Organization) -> None:
+    """The function's role, over an evaluation, one that fails for good, and a new log stream; and a member's role."""
+    organization.client("lambda").update_function_configuration(
+        FunctionName=organization.function_arn,
+        Description="As it was, in a new environment, which writes a log stream of its own.",
+    )
+    organization.calls()
+    organization.evaluate(VIRTUAL)
+    organization.aws.add_fault(USED[1], READ, "AccessDenied", times=3)
+    organization.start_evaluation(USED[1])
+    organization.failure(USED[1])
+    made: dict[str, set[str]] = {}
+    for role, action in organization.calls():
+        made.setdefault(role, set()).add(action)
+    assert made == {
+        FUNCTION_ROLE_NAME: organization.allowed_actions(FUNCTION_ROLE_NAME, CENTRAL),
+        EXECUTION_ROLE_NAME: organization.allowed_actions(EXECUTION_ROLE_NAME, VIRTUAL),
+    }
+    assert made[EXECUTION_ROLE_NAME] == {READ, "iam:ListVirtualMFADevices", PUT}
+    assert made[FUNCTION_ROLE_NAME] == {
+        "sts:AssumeRole",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "sqs:SendMessage",
+    }
+
+
+@pytest.fixture(scope="module")
+def function_role(organization: Organization) -> Credentials:
+    """Give credentials of the function's role, as another function that runs with the same role sees them."""
+    code = """
+        import os
+
+        def handler(event, context):
+            return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    """
+    functions = organization.client("lambda")
+    functions.create_function(
+        FunctionName="credentials",
+        Role=organization.outputs["FunctionRoleArn"],
+        Runtime="python3.13",
+        Handler="example.handler",
+        Code={"ZipFile": package(code)},
+    )
+    environment = json.loads(functions.invoke(FunctionName="credentials")["Payload"].read())
+    functions.delete_function(FunctionName="credentials")
+    return {
+        "AccessKeyId": environment["AWS_ACCESS_KEY_ID"],
+        "SecretAccessKey": environment["AWS_SECRET_ACCESS_KEY"],
+        "SessionToken": environment["AWS_SESSION_TOKEN"],
+    }
+
+
+def assume(
+    organization: Organization, account_id: str, role: str, credentials: Credentials | None = None, *, by: str = CENTRAL
+) -> Credentials:
+    """Assume a role of an account with credentials, or as an administrator of the account `by`."""
+    sts = organization.client("sts", by)
+    if credentials:
+        sts = boto3.Session().client(
+            "sts",
+            region_name=REGION,
+            endpoint_url=organization.aws.endpoint_url,
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+        )
+    role_arn = f"arn:aws:iam::{account_id}:role/{role}"
+    given: Credentials = sts.assume_role(RoleArn=role_arn, RoleSessionName="test")["Credentials"]
+    return given
+
+
+def may_assume(*arguments: Any, **further: Any) -> bool:  # noqa: ANN401 - those of `assume`
+    try:
+        assume(*arguments, **further)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "AccessDenied":
+            raise
+        return False
+    return True
+
+
+def make_role(organization: Organization, account_id: str, name: str, trusted: str) -> None:
+    """Make a role that may assume every role that trusts it; it trusts the account `trusted`."""
+    iam = organization.client("iam", account_id)
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust({"AWS": f"arn:aws:iam::{trusted}:root"}))
+    iam.put_role_policy(RoleName=name, PolicyName="assume", PolicyDocument=allow("sts:AssumeRole"))
+
+
+def test_nobody_but_the_functions_role_may_assume_a_members_role(
+    organization: Organization, function_role: Credentials
+) -> None:
+    for account_id in (CENTRAL, MANAGEMENT, BARE, OUTSIDER):
+        make_role(organization, account_id, "assumes-all", account_id)
+    # Of the same name, as far as that is not already there.
+    make_role(organization, OUTSIDER, FUNCTION_ROLE_NAME, OUTSIDER)
+    make_role(organization, BARE, FUNCTION_ROLE_NAME, BARE)
+    assert may_assume(organization, VIRTUAL, EXECUTION_ROLE_NAME, function_role)
+
+    for account_id in (CENTRAL, MANAGEMENT, BARE, OUTSIDER, VIRTUAL):
+        assert not may_assume(organization, VIRTUAL, EXECUTION_ROLE_NAME, by=account_id), account_id
+    for account_id in (CENTRAL, MANAGEMENT, BARE, OUTSIDER):
+        session = assume(organization, account_id, "assumes-all", by=account_id)
+        assert not may_assume(organization, VIRTUAL, EXECUTION_ROLE_NAME, session), account_id
+    for account_id in (OUTSIDER, BARE):
+        session = assume(organization, account_id, FUNCTION_ROLE_NAME, by=account_id)
+        assert not may_assume(organization, VIRTUAL, EXECUTION_ROLE_NAME, session), account_id
+    members_session = assume(organization, BARE, EXECUTION_ROLE_NAME, function_role)
+    assert not may_assume(organization, VIRTUAL, EXECUTION_ROLE_NAME, members_session)
+    organization.client("iam", BARE).delete_role_policy(RoleName=FUNCTION_ROLE_NAME, PolicyName="assume")
+    organization.client("iam", BARE).delete_role(RoleName=FUNCTION_ROLE_NAME)
+
+
+def test_functions_role_may_assume_nothing_else(organization: Organization, function_role: Credentials, left: str) -> None:
+    for account_id in (CENTRAL, VIRTUAL):
+        make_role(organization, account_id, "trusts-the-central-account", CENTRAL)
+        assert may_assume(organization, account_id, "trusts-the-central-account")
+        assert not may_assume(organization, account_id, "trusts-the-central-account", function_role)
+    deploy_account(organization.aws, OUTSIDER, CENTRAL)
+    for account_id in (left, OUTSIDER):  # the role is there, and trusts it
+        assert organization.roles(account_id) >= {EXECUTION_ROLE_NAME}
+        assert not may_assume(organization, account_id, EXECUTION_ROLE_NAME, function_role), account_id
+    assert may_assume(organization, VIRTUAL, EXECUTION_ROLE_NAME, function_role)
+
+
+def test_account_of_no_organization_cannot_have_the_function_invoked(organization: Organization, left: str) -> None:
+    with pytest.raises(ClientError) as refusal:
+        organization.put_rule(left, {"ExecutionRoleName": EXECUTION_ROLE_NAME})
+    assert refusal.value.response["Error"]["Code"] == "InsufficientPermissionsException"

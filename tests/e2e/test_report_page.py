@@ -1,0 +1,270 @@
+"""The report's HTML page as its readers have it: a file, opened in a real browser."""
+
+import base64
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium import webdriver
+from selenium.common.exceptions import NoAlertPresentException
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.print_page_options import PrintOptions
+from selenium.webdriver.remote.webelement import WebElement
+
+from tests.e2e.conftest import BARE, EXCLUDED, HARDWARE, UNREADABLE, VIRTUAL
+from tests.e2e.organization import CENTRAL, Organization, run
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
+CHROMEDRIVER = shutil.which("chromedriver")
+COLUMNS = ["Account", "OU", "Status", "Age of the result", "Finding"]
+NAME = "<script>alert(1)</script>"
+
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and CHROMEDRIVER), reason="Chromium and chromedriver are needed (Debian: chromium and chromium-driver)"
+)
+
+
+@dataclass(frozen=True)
+class Files:
+    """One report, written as a page and as JSON: its accounts, in their order there."""
+
+    page: Path
+    accounts: list[dict[str, Any]]
+
+    @property
+    def totals(self) -> Counter[str]:
+        return Counter(account["status"] for account in self.accounts)
+
+
+@pytest.fixture(scope="module")
+def files(organization: Organization, tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """Report the organization, in which there is an account of every kind."""
+    directory = tmp_path_factory.mktemp("report")
+    page, document = directory / "report.html", directory / "report.json"
+    run(organization.aws, CENTRAL, "report", "--output", str(page), "--output", str(document))
+    files = Files(page, json.loads(document.read_text(encoding="utf-8"))["accounts"])
+    assert {"COMPLIANT", "NON_COMPLIANT", "UNKNOWN", "EXCLUDED"} <= files.totals.keys()
+    return files
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """Run a browser that reaches no network, keeps everything below a temporary directory, and logs what it requests."""
+    home = tmp_path_factory.mktemp("browser")
+    options = Options()
+    options.binary_location = str(CHROMIUM)
+    arguments = [
+        "--headless",
+        "--disable-gpu",
+        "--disable-quic",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+        "--window-size=1280,900",
+        f"--user-data-dir={home / 'profile'}",
+        *(["--no-sandbox"] if os.geteuid() == 0 else []),  # Chromium has no sandbox for root
+    ]
+    for argument in arguments:
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    service = Service(executable_path=str(CHROMEDRIVER), env={**os.environ, "HOME": str(home)})
+    with webdriver.Chrome(options, service) as browser:
+        yield browser
+
+
+@dataclass(frozen=True)
+class Page:
+    """The page, opened anew, as a reader sees and uses it."""
+
+    browser: webdriver.Chrome
+
+    def shown(self) -> list[str]:
+        """Return the ids of the accounts whose rows are shown, from top to bottom."""
+        rows = self.browser.find_elements(By.CSS_SELECTOR, "#accounts tbody tr")
+        return [str(row.get_attribute("data-account")) for row in rows if row.is_displayed()]
+
+    def count(self) -> str:
+        return self.browser.find_element(By.ID, "shown").text
+
+    def filter(self, text: str) -> None:
+        field = self.browser.find_element(By.ID, "filter")
+        field.clear()
+        field.send_keys(text)
+
+    def press(self, status: str) -> None:
+        self.browser.find_element(By.CSS_SELECTOR, f".totals button[data-status={status}]").click()
+
+    def header(self, column: str) -> WebElement:
+        return self.browser.find_elements(By.CSS_SELECTOR, "#accounts thead th")[COLUMNS.index(column)]
+
+    def sort(self, column: str) -> str:
+        """Click a column's header, and return the order that it says then."""
+        self.header(column).find_element(By.TAG_NAME, "button").click()
+        return str(self.header(column).get_attribute("aria-sort"))
+
+    def cells(self, column: str) -> list[str]:
+        rows = self.browser.find_elements(By.CSS_SELECTOR, "#accounts tbody tr")
+        return [row.find_elements(By.CSS_SELECTOR, "th, td")[COLUMNS.index(column)].text for row in rows]
+
+
+@pytest.fixture
+def page(browser: webdriver.Chrome, files: Files) -> Page:
+    browser.get(files.page.as_uri())
+    return Page(browser)
+
+
+def with_status(files: Files, *statuses: str) -> set[str]:
+    return {account["account_id"] for account in files.accounts if account["status"] in statuses}
+
+
+def logged(browser: webdriver.Chrome, log: str) -> list[dict[str, Any]]:
+    """Return what was logged since this was last asked."""
+    entries: list[dict[str, Any]] = browser.get_log(log)  # type: ignore[no-untyped-call]  # Selenium's
+    return entries
+
+
+def test_page_loads_nothing_else_and_reports_no_error(browser: webdriver.Chrome, files: Files) -> None:
+    browser.get("about:blank")
+    for log in ("browser", "performance"):
+        logged(browser, log)  # takes what was logged before
+    browser.get(files.page.as_uri())
+    page = Page(browser)
+    page.filter("phone")
+    page.sort("Status")
+    assert logged(browser, "browser") == []
+    events = [json.loads(entry["message"])["message"] for entry in logged(browser, "performance")]
+    requested = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    assert requested == [files.page.as_uri()]
+
+
+def test_name_that_is_a_script_is_text(page: Page) -> None:
+    with pytest.raises(NoAlertPresentException):
+        _ = page.browser.switch_to.alert.text
+    row = page.browser.find_element(By.CSS_SELECTOR, f"[data-account='{VIRTUAL}']")
+    assert row.find_element(By.TAG_NAME, "th").text == f"{NAME}\n{VIRTUAL}"
+    page.filter("alert(1)")
+    assert page.shown() == [VIRTUAL]
+
+
+def test_page_shows_every_account_and_the_totals(page: Page, files: Files) -> None:
+    assert page.shown() == [account["account_id"] for account in files.accounts]
+    assert page.count() == f"{len(files.accounts)} of {len(files.accounts)} accounts shown"
+    buttons = page.browser.find_elements(By.CSS_SELECTOR, ".totals button")
+    totals = {button.get_attribute("data-status"): button.text.split("\n") for button in buttons}
+    assert totals == {status: [str(files.totals[str(status)]), status] for status in totals}
+    assert files.totals.keys() <= totals.keys()
+    failures = files.totals["NON_COMPLIANT"] + files.totals["UNKNOWN"]
+    outcome = page.browser.find_element(By.CSS_SELECTOR, ".outcome").text
+    assert outcome == f"{failures} of {len(files.accounts)} accounts fail or are unknown."
+
+
+def test_rows_say_what_the_report_says(page: Page, files: Files) -> None:
+    for account in files.accounts:
+        row = page.browser.find_element(By.CSS_SELECTOR, f"[data-account='{account['account_id']}']")
+        assert account["status"] in row.text
+        assert account["ou_path"] in row.text
+        assert (account["annotation"] or account["reason"] or account["advice"][0]["why"]) in row.text
+    row = page.browser.find_element(By.CSS_SELECTOR, f"[data-account='{UNREADABLE}']")
+    [unreadable] = [account for account in files.accounts if account["account_id"] == UNREADABLE]
+    [advice] = unreadable["advice"]
+    assert advice["action"] not in row.text
+    row.find_element(By.TAG_NAME, "summary").click()
+    assert advice["action"] in row.text
+    assert [command.text for command in row.find_elements(By.TAG_NAME, "pre")] == advice["commands"]
+
+
+def test_filter_finds_names_ids_units_and_findings(page: Page, files: Files) -> None:
+    for text, found in {
+        "HARDWARE": {HARDWARE},
+        BARE: {BARE},
+        "sandbox": set(EXCLUDED),
+        "duty-phone": {CENTRAL},
+        "production console": {BARE},
+        "nothing has this": set[str](),
+    }.items():
+        page.filter(text)
+        assert set(page.shown()) == found, text
+        assert page.count() == f"{len(found)} of {len(files.accounts)} accounts shown"
+    page.browser.find_element(By.ID, "filter").clear()
+    page.filter(" ")
+    assert len(page.shown()) == len(files.accounts)
+
+
+def test_buttons_show_statuses_together_with_the_filter(page: Page, files: Files) -> None:
+    page.press("UNKNOWN")
+    assert set(page.shown()) == with_status(files, "UNKNOWN")
+    page.press("EXCLUDED")
+    assert set(page.shown()) == with_status(files, "UNKNOWN", "EXCLUDED")
+    page.filter("sandbox")
+    assert set(page.shown()) == set(EXCLUDED)
+    page.press("EXCLUDED")
+    assert page.shown() == []
+    page.press("UNKNOWN")
+    assert set(page.shown()) == set(EXCLUDED)
+
+
+def test_columns_sort_both_ways(page: Page, files: Files) -> None:
+    names = sorted(account["account_name"].lower() for account in files.accounts)
+    assert page.sort("Account") == "ascending"
+    assert [cell.split("\n")[0].lower() for cell in page.cells("Account")] == names
+    assert page.sort("Account") == "descending"
+    assert [cell.split("\n")[0].lower() for cell in page.cells("Account")] == names[::-1]
+
+    assert page.sort("Status") == "ascending"
+    assert page.header("Account").get_attribute("aria-sort") == "none"
+    worst_first = ["NON_COMPLIANT", "UNKNOWN", "COMPLIANT", "NOT_APPLICABLE", "EXCLUDED", "SUSPENDED"]
+    statuses = page.cells("Status")
+    assert statuses == sorted(statuses, key=worst_first.index)
+    assert Counter(statuses) == files.totals
+
+    ages = {account["account_id"]: account["age_hours"] for account in files.accounts}
+    for order in ("ascending", "descending"):
+        assert page.sort("Age of the result") == order
+        sorted_ages = [ages[account_id] for account_id in page.shown()]
+        known = [age for age in sorted_ages if age is not None]
+        assert known == sorted(known, reverse=order == "descending")
+        assert sorted_ages == known + [None] * (len(sorted_ages) - len(known))  # Rows without a result come last.
+
+
+def test_print_has_everything_open_and_no_tools(page: Page) -> None:
+    page.browser.execute_script(
+        """
+        addEventListener("beforeprint", () => {
+          const isShown = (selector) => document.querySelector(selector).checkVisibility();
+          window.printed = {
+            open: [...document.querySelectorAll("details")].map((each) => each.open),
+            tools: isShown(".tools"), totals: isShown(".totals"), summary: isShown("summary"), table: isShown("#accounts"),
+          };
+        });
+        """
+    )
+    pdf = base64.b64decode(page.browser.print_page(PrintOptions()))
+    assert pdf.startswith(b"%PDF-")
+    opened = page.browser.execute_script("return window.printed.open")
+    assert opened
+    assert all(opened)
+    assert not any(page.browser.execute_script("return [...document.querySelectorAll('details')].map((each) => each.open)"))
+
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        displayed = {
+            selector: page.browser.find_element(By.CSS_SELECTOR, selector).is_displayed()
+            for selector in (".tools", "summary", ".totals", "#accounts thead", ".legend")
+        }
+        sorting = page.header("Account").find_element(By.TAG_NAME, "button").value_of_css_property("display")
+        background = page.browser.find_element(By.TAG_NAME, "body").value_of_css_property("background-color")
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert displayed == {".tools": False, "summary": False, ".totals": True, "#accounts thead": True, ".legend": True}
+    assert sorting == "contents"  # as a button it would be printed on the first sheet only
+    assert background == "rgba(255, 255, 255, 1)"
