@@ -73,7 +73,7 @@ demo: setup $(ARTEFACT) ## Show the package at work on the local AWS (KEEP=1: le
 local-aws: $(LOCAL_AWS) $(LAMBDA_RUNTIME) ## Serve the local AWS on PORT until interrupted (ACCOUNTS=file.yaml: with other accounts)
 	@.venvs/local-aws/bin/python -m local_aws serve --port $(PORT) $(if $(ACCOUNTS),--accounts $(ACCOUNTS))
 
-# For example: make root-user ARGS="111122223333 add-virtual-device phone"
+# For example: make root-user ARGS="012345678912 add-virtual-device phone"
 root-user: $(LOCAL_AWS) ## Change a root user of the local AWS on PORT, as its owner would (ARGS="--help")
 	@.venvs/local-aws/bin/python -m local_aws --port $(PORT) root-user $(ARGS)
 

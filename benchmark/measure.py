@@ -27,7 +27,7 @@ OWN_ACCOUNT = "111122223334"
 OWN_ACCOUNT_WITHOUT_MFA = "111122223333"
 _LAST_BUT_MEMBERS = 200_000_000_000
 """The account id after which the member accounts' begin."""
-_OWN_EVENT = ("events/scheduled-own-account.json", "111122223333")
+_OWN_EVENT = ("events/scheduled-own-account.json", "012345678912")
 _MEMBER_EVENT = ("events/scheduled-member-account.json", "444455556666")
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_logs import CloudWatchLogsClient
 
-CENTRAL_ACCOUNT_ID = "111122223333"
+CENTRAL_ACCOUNT_ID = "012345678912"
 LONGEST_INVOCATION = 150
 """Seconds: the function's time-out and some more."""
 

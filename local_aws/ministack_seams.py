@@ -38,7 +38,7 @@ _SEAMS = {
     ),
     "ministack.services.s3": ("_get_object_data",),
     "ministack.services.cloudformation.provisioners": ("_RESOURCE_HANDLERS", "_REPLACING_PROPERTIES", "_physical_name"),
-    "ministack.services.cloudwatch": ("record_metric", "_alarms", "_evaluate_alarm"),
+    "ministack.services.cloudwatch": ("record_metric",),
     "ministack.services.cloudwatch_logs": ("_metric_filters", "_put_log_events", "_put_metric_filter"),
     "ministack.services.config": ("handle_request", "_recorders"),
     "ministack.services.iam": ("_mfa_devices", "_users", "_groups", "_roles", "_policies"),

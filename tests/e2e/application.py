@@ -239,7 +239,7 @@ class Application:
     @staticmethod
     def scheduled_event(account_id: str, *, own: bool) -> dict[str, Any]:
         """Make an event about the function's own account, or about a member, to be evaluated with its evaluation role."""
-        name, of = ("scheduled-own-account", "111122223333") if own else ("scheduled-member-account", "444455556666")
+        name, of = ("scheduled-own-account", "012345678912") if own else ("scheduled-member-account", "444455556666")
         text = (PROJECT / f"events/{name}.json").read_text(encoding="utf-8")
         event: dict[str, Any] = json.loads(text.replace(of, account_id))
         assert event["resultToken"] == "TESTMODE"

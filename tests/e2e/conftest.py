@@ -10,7 +10,7 @@ from local_aws.deployment import deploy, deploy_organization, let_assume_evaluat
 from tests.e2e.application import Application
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts
 
-CENTRAL_ACCOUNT_ID = "111122223333"
+CENTRAL_ACCOUNT_ID = "012345678912"
 MEMBER_OF_THE_EVENTS = "444455556666"
 NEW_ACCOUNTS = [f"100000000{number:03}" for number in range(200)]
 NOT_RECORDING = "200000000000"

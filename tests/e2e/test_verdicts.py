@@ -215,7 +215,7 @@ def test_every_page_of_devices_is_read(application: Application, new_account: Ne
 
 def test_rule_is_evaluated_every_24_hours(tmp_path: Path) -> None:
     """On a local AWS of its own, since the rules of all accounts come due."""
-    account_id = "111122223333"
+    account_id = "012345678912"
     accounts_file = tmp_path / "accounts.yaml"
     accounts_file.write_text(f'accounts: {{"{account_id}": {{}}}}\n', encoding="utf-8")
     with LocalAwsProcess(accounts_file) as aws:

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 from local_aws.models import Answer, AwsError, ServiceApi
 
-OWN_ACCOUNT = "111122223333"
+OWN_ACCOUNT = "012345678912"
 """The function's account, as in events/."""
 
 MEMBER_ACCOUNT = "444455556666"

@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rdklib import InvalidParametersError
 
-from root_virtual_mfa_enabled.errors import EvaluationError, ForeignAccountError, InvalidEventError
+from root_virtual_mfa_enabled.errors import EvaluationError, InvalidEventError
 from tests.functional.fake_aws import MEMBER_ACCOUNT, OWN_ACCOUNT, SECRET, WITHOUT_MFA, FakeAws, with_virtual_device
-from tests.functional.invocation import EVENTS, RESULT_TOKEN, Context, handle, load_event, scheduled_event
+from tests.functional.invocation import EVENTS, RESULT_TOKEN, handle, load_event, scheduled_event
 
 ALL = sorted(path.stem for path in EVENTS.glob("*.json"))
 REFUSED = [name for name in ALL if name.startswith("refused-")]
@@ -37,7 +37,7 @@ def test_scheduled_event_is_evaluated_in_test_mode(aws: FakeAws, name: str, acco
     [
         ("refused-configuration-change", "invokingEvent.messageType is 'ConfigurationItemChangeNotification'"),
         ("refused-oversized", "invokingEvent.messageType is 'OversizedConfigurationItemChangeNotification'"),
-        ("refused-malformed", """invokingEvent is '{"awsAccountId":"111122223333","""),
+        ("refused-malformed", """invokingEvent is '{"awsAccountId":"012345678912","""),
     ],
 )
 def test_scenario_8_refused_event_names_the_field_and_costs_no_call(aws: FakeAws, name: str, field: str) -> None:
@@ -47,19 +47,9 @@ def test_scenario_8_refused_event_names_the_field_and_costs_no_call(aws: FakeAws
     assert aws.requests == []
 
 
-SAM_LOCAL_ACCOUNT = "012345678912"
-"""The account of every function under `sam local invoke`, whoever's credentials it has."""
-
-
-def test_own_accounts_event_under_sam_local_is_for_the_account_that_it_claims(aws: FakeAws) -> None:
-    aws.root_users[OWN_ACCOUNT] = WITHOUT_MFA
-    event = load_event("scheduled-own-account")
-    with pytest.raises(ForeignAccountError):
-        handle(event, Context(account_id=SAM_LOCAL_ACCOUNT))
-    assert f"sed s/{OWN_ACCOUNT}/{SAM_LOCAL_ACCOUNT}/g events/scheduled-own-account.json" in README
-    claimed = json.loads(json.dumps(event).replace(OWN_ACCOUNT, SAM_LOCAL_ACCOUNT))
-    [reported] = handle(claimed, Context(account_id=SAM_LOCAL_ACCOUNT))
-    assert reported["ComplianceResourceId"] == SAM_LOCAL_ACCOUNT
+def test_own_accounts_event_is_for_the_account_that_sam_local_says() -> None:
+    # The account of every function under `sam local invoke`, whoever's credentials it has.
+    assert load_event("scheduled-own-account")["accountId"] == "012345678912"
 
 
 @pytest.mark.parametrize("name", REFUSED)

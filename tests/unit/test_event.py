@@ -44,7 +44,7 @@ def refusal(event: object) -> str:
 
 def test_scheduled_notification_of_the_own_account(load_event: LoadEvent) -> None:
     assert ScheduledNotification.from_event(load_event(OWN)) == ScheduledNotification(
-        account_id="111122223333",
+        account_id="012345678912",
         partition="aws",
         region="us-east-1",
         result_token="TESTMODE",  # noqa: S106 - rdklib's word, and no secret
@@ -76,7 +76,7 @@ def test_scheduled_notification_of_a_member_account(load_event: LoadEvent) -> No
     ],
 )
 def test_partition_and_region_come_from_the_rule(load_event: LoadEvent, partition: str, region: str) -> None:
-    arn = f"arn:{partition}:config:{region}:111122223333:config-rule/config-rule-a1b2c3"
+    arn = f"arn:{partition}:config:{region}:012345678912:config-rule/config-rule-a1b2c3"
     notification = ScheduledNotification.from_event(changed(load_event(OWN), "configRuleArn", arn))
     assert (notification.partition, notification.region) == (partition, region)
 
@@ -142,7 +142,7 @@ REQUIRED = (
         pytest.param([], id="empty list"),
         pytest.param(["ScheduledNotification"], id="list"),
         pytest.param({}, id="empty object"),
-        pytest.param({"S": "111122223333"}, id="object"),
+        pytest.param({"S": "012345678912"}, id="object"),
         pytest.param(nested(50), id="nested"),
     ],
 )
@@ -181,7 +181,7 @@ TIME = "a time in ISO 8601"
             id="messageType-change-triggered",
         ),
         pytest.param(
-            "invokingEvent.awsAccountId", "444455556666", "accountId (111122223333)", id="awsAccountId-another account"
+            "invokingEvent.awsAccountId", "444455556666", "accountId (012345678912)", id="awsAccountId-another account"
         ),
         pytest.param("invokingEvent.notificationCreationTime", "yesterday", TIME, id="notificationCreationTime-word"),
         pytest.param("invokingEvent.notificationCreationTime", "1768456800", TIME, id="notificationCreationTime-epoch"),
@@ -195,36 +195,36 @@ TIME = "a time in ISO 8601"
             id="notificationCreationTime-without zone",
         ),
         pytest.param("accountId", "11112222333", ACCOUNT_ID, id="accountId-eleven digits"),
-        pytest.param("accountId", "1111222233334", ACCOUNT_ID, id="accountId-thirteen digits"),
+        pytest.param("accountId", "0123456789124", ACCOUNT_ID, id="accountId-thirteen digits"),
         pytest.param("accountId", "1111-2222-3333", ACCOUNT_ID, id="accountId-hyphens"),
-        pytest.param("accountId", "111122223333\n", ACCOUNT_ID, id="accountId-line break"),
+        pytest.param("accountId", "012345678912\n", ACCOUNT_ID, id="accountId-line break"),
         pytest.param("accountId", "\u0661" * 12, ACCOUNT_ID, id="accountId-Arabic digits"),
         pytest.param("configRuleArn", "config-rule-a1b2c3", RULE_ARN, id="configRuleArn-id"),
-        pytest.param("configRuleArn", "arn:aws:config:us-east-1:111122223333:config-rule/", RULE_ARN, id="configRuleArn-no id"),
-        pytest.param("configRuleArn", "arn:aws:config::111122223333:config-rule/x", RULE_ARN, id="configRuleArn-no Region"),
+        pytest.param("configRuleArn", "arn:aws:config:us-east-1:012345678912:config-rule/", RULE_ARN, id="configRuleArn-no id"),
+        pytest.param("configRuleArn", "arn:aws:config::012345678912:config-rule/x", RULE_ARN, id="configRuleArn-no Region"),
         pytest.param(
-            "configRuleArn", "arn:aws:config:-:111122223333:config-rule/x", RULE_ARN, id="configRuleArn-hyphen as Region"
+            "configRuleArn", "arn:aws:config:-:012345678912:config-rule/x", RULE_ARN, id="configRuleArn-hyphen as Region"
         ),
         pytest.param(
             "configRuleArn",
-            f"arn:aws:config:{'a' * 64}:111122223333:config-rule/x",
+            f"arn:aws:config:{'a' * 64}:012345678912:config-rule/x",
             RULE_ARN,
             id="configRuleArn-Region too long for a host name",
         ),
         pytest.param(
             "configRuleArn",
-            "arn:aws:config:us-east-1.example.com/:111122223333:config-rule/x",
+            "arn:aws:config:us-east-1.example.com/:012345678912:config-rule/x",
             RULE_ARN,
             id="configRuleArn-host name as Region",
         ),
         pytest.param(
-            "configRuleArn", "arn:gcp:config:us-east-1:111122223333:config-rule/x", RULE_ARN, id="configRuleArn-partition"
+            "configRuleArn", "arn:gcp:config:us-east-1:012345678912:config-rule/x", RULE_ARN, id="configRuleArn-partition"
         ),
-        pytest.param("configRuleArn", "arn:aws:iam:us-east-1:111122223333:config-rule/x", RULE_ARN, id="configRuleArn-service"),
+        pytest.param("configRuleArn", "arn:aws:iam:us-east-1:012345678912:config-rule/x", RULE_ARN, id="configRuleArn-service"),
         pytest.param(
             "configRuleArn",
             "arn:aws:config:us-east-1:444455556666:config-rule/config-rule-a1b2c3",
-            "an ARN in the account of accountId (111122223333)",
+            "an ARN in the account of accountId (012345678912)",
             id="configRuleArn-another account",
         ),
         pytest.param("ruleParameters", None, "a string that is not empty", id="ruleParameters-null"),
@@ -291,7 +291,7 @@ def test_message_shows_the_value(load_event: LoadEvent, field: str, value: str, 
     [
         ("refused-configuration-change", "invokingEvent.messageType is 'ConfigurationItemChangeNotification'"),
         ("refused-oversized", "invokingEvent.messageType is 'OversizedConfigurationItemChangeNotification'"),
-        ("refused-malformed", """invokingEvent is '{"awsAccountId":"111122223333","""),
+        ("refused-malformed", """invokingEvent is '{"awsAccountId":"012345678912","""),
     ],
 )
 def test_scenario_8_real_payloads(load_event: LoadEvent, event: str, said: str) -> None:
@@ -345,16 +345,16 @@ invoking_events = st.fixed_dictionaries(
     {},
     optional={
         "messageType": st.just("ScheduledNotification") | json_values,
-        "awsAccountId": st.just("111122223333") | json_values,
+        "awsAccountId": st.just("012345678912") | json_values,
         "notificationCreationTime": st.just("2026-01-15T06:00:00.373Z") | json_values,
     },
 )
-RULE = "arn:aws:config:us-east-1:111122223333:config-rule/config-rule-a1b2c3"
+RULE = "arn:aws:config:us-east-1:012345678912:config-rule/config-rule-a1b2c3"
 nearly_events = st.fixed_dictionaries(
     {},
     optional={
         "invokingEvent": invoking_events.map(json.dumps) | json_values.map(json.dumps) | json_values,
-        "accountId": st.just("111122223333") | json_values,
+        "accountId": st.just("012345678912") | json_values,
         "configRuleArn": st.just(RULE) | st.from_regex(r"arn:aws[a-z-]*:config:[a-z0-9-]*:[0-9]*:.*") | json_values,
         "resultToken": st.just(TOKEN) | st.just([TOKEN]),
         "ruleParameters": st.just('{"nonVirtualMfa":"COMPLIANT"}') | json_values.map(json.dumps) | json_values,
@@ -369,7 +369,7 @@ def test_scenario_8_any_event_is_accepted_or_refused_and_nothing_else(event: obj
     except InvalidEventError as error:
         assert TOKEN not in str(error)  # noqa: PT017 - most events are refused, but one may be accepted
     else:
-        assert (notification.account_id, notification.result_token) == ("111122223333", TOKEN)
+        assert (notification.account_id, notification.result_token) == ("012345678912", TOKEN)
 
 
 @given(data=st.data(), field=st.sampled_from(REQUIRED))
@@ -378,11 +378,11 @@ def test_scenario_8_one_arbitrary_field_is_named(data: st.DataObject, field: str
         "invokingEvent": json.dumps(
             {
                 "messageType": "ScheduledNotification",
-                "awsAccountId": "111122223333",
+                "awsAccountId": "012345678912",
                 "notificationCreationTime": "2026-01-15T06:00:00.373Z",
             }
         ),
-        "accountId": "111122223333",
+        "accountId": "012345678912",
         "configRuleArn": RULE,
         "resultToken": TOKEN,
     }
