@@ -244,7 +244,7 @@ def test_account_that_joins_is_watched_without_anybody_doing_anything(organizati
     assert (account["status"], account["ou_path"]) == ("COMPLIANT", "Root/Workloads/Production")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def left(organization: Organization) -> str:
     """Let an account leave the organization, which was evaluated and has what an evaluation needs deployed by hand again."""
     assert organization.result(LEAVES)["ComplianceType"] == "NON_COMPLIANT"
@@ -294,7 +294,7 @@ def test_roles_allow_what_evaluations_call_and_nothing_else(organization: Organi
     }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def function_role(organization: Organization) -> Credentials:
     """Give credentials of the function's role, as another function that runs with the same role sees them."""
     code = """
