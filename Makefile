@@ -31,10 +31,10 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo local-aws root-user invoke build deploy preflight report delete lint test bench lock clean
+.PHONY: help setup demo local-aws root-user invoke build deploy preflight report delete lint test bench bench-organization lock clean
 
 help: ## List what there is to do
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # --- Environments ---
 
@@ -123,6 +123,9 @@ test: setup lint build ## Run all checks and all tests
 
 bench: $(DEV) $(LAMBDA_RUNTIME) $(ARTEFACT) ## Measure what the rule costs beside bare boto3 and rdklib's sample (ARGS="--help")
 	@$(BIN)/python -m benchmark $(ARGS)
+
+bench-organization: setup $(ARTEFACT) ## Evaluate an organization of ACCOUNTS=300 with throttled calls, and see that nothing is lost
+	@$(BIN)/python -m benchmark.organization $(if $(ACCOUNTS),--accounts $(ACCOUNTS)) $(ARGS)
 
 clean: ## Remove what was built and cached (not .venvs)
 	rm -rf .aws-sam .cache .hypothesis

@@ -6,10 +6,7 @@ failed or a function gave a wrong answer.
 
 import argparse
 import json
-import os
-import platform
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -21,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from benchmark.endpoint import Endpoint, EndpointError
-from benchmark.measure import ARTEFACT, PYTHON, Benchmark, Plan, WrongAnswerError, functions
+from benchmark.measure import ARTEFACT, Benchmark, Plan, WrongAnswerError, functions, machine
 from benchmark.result import Measurements, Row, as_json, rows
 
 QUICK = Plan(rounds=2, events=20, accounts=40)
@@ -60,11 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     package, floor, sample = benchmark.measurements.values()
     table = rows(package, floor, sample, (plan.early, plan.accounts))
-    machine = _machine()
+    measured_on = machine()
     _show(console, table, sample)
-    console.print(f"\n{', '.join(machine.values())}. Measured in {time.monotonic() - began:.0f} s.")
+    console.print(f"\n{', '.join(measured_on.values())}. Measured in {time.monotonic() - began:.0f} s.")
     if options.json:
-        options.json.write_text(json.dumps(as_json(machine, table), indent=2) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(as_json(measured_on, table), indent=2) + "\n", encoding="utf-8")
     return 0
 
 
@@ -159,16 +156,6 @@ def _value(row: Row, value: float | None) -> str:
 
 def _times(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}x"
-
-
-def _machine() -> dict[str, str]:
-    versions = "import botocore, platform; print('Python', platform.python_version() + ',', 'botocore', botocore.__version__)"
-    said = subprocess.run([PYTHON, "-c", versions], check=True, capture_output=True, text=True)  # noqa: S603 - the words above
-    return {
-        "cpus": f"{os.cpu_count()} CPUs ({platform.machine()})",
-        "system": platform.system(),
-        "runtime": said.stdout.strip(),
-    }
 
 
 def _stop(*_: object) -> NoReturn:

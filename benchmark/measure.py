@@ -5,7 +5,10 @@ Every answer is checked, and what was reported to AWS Config too: a wrong verdic
 
 import io
 import json
+import os
+import platform
 import shutil
+import subprocess
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -201,6 +204,17 @@ def check(name: str, account_id: str, invocation: Invocation, calls: Iterable[Ca
             f"and reported {reports!r}. Its log: {' '.join(invocation.log) or 'empty'}"
         )
         raise WrongAnswerError(message)
+
+
+def machine() -> dict[str, str]:
+    """Say what was measured on: the processors, the system, and what stands in for Lambda's runtime."""
+    versions = "import botocore, platform; print('Python', platform.python_version() + ',', 'botocore', botocore.__version__)"
+    said = subprocess.run([PYTHON, "-c", versions], check=True, capture_output=True, text=True)  # noqa: S603 - the words above
+    return {
+        "cpus": f"{os.cpu_count()} CPUs ({platform.machine()})",
+        "system": platform.system(),
+        "runtime": said.stdout.strip(),
+    }
 
 
 def peak_memory_mib(process_id: int) -> float | None:

@@ -10,7 +10,7 @@ import yaml
 
 from local_aws import accounts, organizations
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, describe, refuse_taken
-from local_aws.faults import KINDS
+from local_aws.faults import ANY_ACCOUNT, KINDS
 
 DEFAULT_PORT = 4566
 _HIGHEST_PORT = 65535
@@ -42,7 +42,13 @@ def _steer(client: LocalAwsClient, arguments: argparse.Namespace) -> None:
             client.remove_account(arguments.account)
         case "fault":
             client.add_fault(
-                arguments.account, arguments.action, arguments.kind, times=arguments.times, seconds=arguments.seconds
+                arguments.account,
+                arguments.action,
+                arguments.kind,
+                times=arguments.times,
+                seconds=arguments.seconds,
+                share=arguments.share,
+                seed=arguments.seed,
             )
         case "clear-faults":
             client.clear_faults()
@@ -120,11 +126,13 @@ def _parser() -> argparse.ArgumentParser:
     remove.add_argument("account", help="account id")
 
     fault = commands.add_parser("fault", help="switch a fault on")
-    fault.add_argument("account", help="account id")
+    fault.add_argument("account", help=f"account id, or '{ANY_ACCOUNT}' for any")
     fault.add_argument("action", help="for example iam:GetAccountSummary")
     fault.add_argument("kind", choices=KINDS)
     fault.add_argument("--times", type=int, help="how often it happens (default: always)")
     fault.add_argument("--seconds", type=float, default=0, help="how long Latency lasts")
+    fault.add_argument("--share", type=float, default=1, help="the share of the calls that it happens to (default: all)")
+    fault.add_argument("--seed", type=int, default=0, help="decides which calls these are (default: %(default)s)")
 
     commands.add_parser("clear-faults", help="switch all faults off")
 

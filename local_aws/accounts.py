@@ -1,6 +1,7 @@
 """The accounts of the local AWS and their root users, read from a YAML file and changed as an owner would at the console."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -84,8 +85,8 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's
         """Make a dictionary of a node."""
-        names = [str(key.value) for key, _ in node.value]
-        twice = next((name for name in names if names.count(name) > 1), None)
+        names = Counter(str(key.value) for key, _ in node.value)
+        twice = next((name for name, times in names.items() if times > 1), None)
         if twice is not None:
             raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} is there twice", node.start_mark)
         return super().construct_mapping(node, deep)

@@ -5,7 +5,7 @@ Source: API model, config; https://docs.aws.amazon.com/config/latest/developergu
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
@@ -133,7 +133,7 @@ class Aggregators:
                 "LastErrorMessage": f"Account {account_id} no longer administers the organization for {SERVICE}.",
             }
         organization = self._organization.organization_id if self._organization else ""
-        sources = [("ORGANIZATION", organization), *(("ACCOUNT", member) for member in members)]
+        sources = [("ORGANIZATION", organization), *(("ACCOUNT", member) for member in sorted(members))]
         statuses = [
             {
                 "SourceId": source_id,
@@ -203,10 +203,10 @@ class Aggregators:
             raise AwsError("NoSuchConfigurationAggregatorException", message)
         return aggregator
 
-    def _members(self, aggregator: Aggregator) -> list[str]:
+    def _members(self, aggregator: Aggregator) -> Collection[str]:
         """Give the accounts of the organization as it is now, none where the aggregator's account administers it no more."""
         organization = self._organization
-        return organization.account_ids if organization and self._administers(aggregator.scope[0]) else []
+        return organization.parents.keys() if organization and self._administers(aggregator.scope[0]) else ()
 
     # Compliance
 

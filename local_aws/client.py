@@ -56,9 +56,20 @@ class LocalAwsClient:
         root_user: dict[str, Any] = self._command("root-user", account_id=account_id, change=change, device=device)
         return root_user
 
-    def add_fault(self, account_id: str, action: str, kind: str, *, times: int | None = None, seconds: float = 0) -> None:
-        """Switch on a fault (faults.KINDS) for calls of `action` in an account: for good, or `times` times."""
-        self._command("fault", account_id=account_id, action=action, kind=kind, times=times, seconds=seconds)
+    def add_fault(  # noqa: PLR0913 - what a fault has
+        self,
+        account_id: str,
+        action: str,
+        kind: str,
+        *,
+        times: int | None = None,
+        seconds: float = 0,
+        share: float = 1,
+        seed: int = 0,
+    ) -> None:
+        """Switch on a fault for calls of `action` in an account: see faults.Fault."""
+        settings = {"times": times, "seconds": seconds, "share": share, "seed": seed}
+        self._command("fault", account_id=account_id, action=action, kind=kind, **settings)
 
     def organization(self) -> dict[str, str]:
         """Return `organization_id`, `root_id` and `management_account_id`; LocalAwsError where there is no organization."""
@@ -98,7 +109,7 @@ class LocalAwsClient:
         self._command("advance-clock", seconds=seconds)
 
     def take_calls(self) -> list[dict[str, str]]:
-        """Return the calls since this was last asked: `account_id`, `principal` and `action` of each."""
+        """Return the calls since this was last asked: of each `account_id`, `principal`, `action`, and `fault` or ""."""
         calls: list[dict[str, str]] = self._command("calls")
         return calls
 

@@ -77,6 +77,7 @@ def install(services: Services) -> None:
     _let_packs_and_stack_sets_fail()
     _let_failed_stacks_keep_their_parameters()
     _refuse_existing_roles(provisioners._RESOURCE_HANDLERS["AWS::IAM::Role"])
+    _reserve_concurrency(provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"])
 
 
 def _let_conditions_know_the_account() -> None:
@@ -102,12 +103,11 @@ def _let_conditions_know_the_account() -> None:
 def _let_packs_and_stack_sets_fail() -> None:
     """Send a pack or StackSet back whose update failed, since what it has in accounts has changed.
 
-    And work on a StackSet beside MiniStack's event loop, since it is waited for.
+    And work on them beside MiniStack's event loop: a StackSet is waited for, a pack takes its time in many accounts.
     """
     stacks = ministack_seams.module("ministack.services.cloudformation.stacks")
-    types = {"_runs_on_worker_thread": {_STACK_SET}, "_sends_back_failed_update": {_STACK_SET, _ORGANIZATION_PACK}}
-    for name, names in types.items():
-        ours = partial(_is_in_or, names, getattr(stacks, name))
+    for name in ("_runs_on_worker_thread", "_sends_back_failed_update"):
+        ours = partial(_is_in_or, {_STACK_SET, _ORGANIZATION_PACK}, getattr(stacks, name))
         ministack_seams.replace("ministack.services.cloudformation.stacks", name, ours)
 
 
@@ -146,6 +146,25 @@ def _refuse_existing_roles(handlers: dict[str, Callable[..., Provisioned]]) -> N
         return create(logical_id, properties, stack_name)
 
     handlers["create"] = create_new
+
+
+def _reserve_concurrency(handlers: dict[str, Callable[..., Provisioned]]) -> None:
+    """Let a function have the ReservedConcurrentExecutions of its template, which MiniStack leaves out."""
+    create, update = handlers["create"], handlers["update"]
+    functions = ministack_seams.module("ministack.services.lambda_svc")._functions
+
+    def reserve(provisioned: Provisioned, properties: Properties) -> Provisioned:
+        reserved = properties.get("ReservedConcurrentExecutions")
+        functions[provisioned[0]]["concurrency"] = None if reserved is None else int(reserved)
+        return provisioned
+
+    def create_and_reserve(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+        return reserve(create(logical_id, properties, stack_name), properties)
+
+    def update_and_reserve(physical_id: str, old: Properties, properties: Properties, *more: str) -> Provisioned:
+        return reserve(update(physical_id, old, properties, *more), properties)
+
+    handlers |= {"create": create_and_reserve, "update": update_and_reserve}
 
 
 class ResourceFailedError(ValueError):

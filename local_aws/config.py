@@ -209,7 +209,9 @@ class Config:
             message = f"The local AWS emulates periodic rules only: SourceDetails must have a MessageType {_PERIODIC}."
             raise AwsError("InvalidParameterValueException", message)
         _check_input_parameters(settings.get("InputParameters"))
-        if not list(ministack_seams.module("ministack.services.config")._recorders.values()):
+        recorders = ministack_seams.module("ministack.services.config")._recorders
+        # By its usual name first: MiniStack looks through those of all accounts for this one's.
+        if "default" not in recorders and not recorders.values():
             message = "Configuration recorder is not available to put config rules."
             raise AwsError("NoAvailableConfigurationRecorderException", message)
         self._functions.check_permission(settings["Source"]["SourceIdentifier"], account_id)

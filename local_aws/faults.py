@@ -1,7 +1,10 @@
 """Faults that can be switched on for an account and an action: what AWS does on a bad day."""
 
 import math
-from dataclasses import dataclass
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
@@ -9,17 +12,21 @@ from local_aws.models import AwsError
 
 KINDS = ("AccessDenied", "Throttling", "ServerError", "ExpiredToken", "BrokenBody", "Latency", "FailedEvaluations")
 
+ANY_ACCOUNT = "*"
+
 Answer = tuple[int, dict[str, Any], bytes]
 
 
 @dataclass
 class Fault:
-    """What happens to calls of `action` ("iam:GetAccountSummary") in an account: `kind` is one of KINDS.
+    """What happens to calls of `action` ("iam:GetAccountSummary") in an account, or in ANY_ACCOUNT: `kind` is one of KINDS.
 
     The account of sts:AssumeRole is the caller's or the one that has the role.
     `times` is how often it happens, None for always; `seconds` is how long the answer is held back, which is all that
     Latency does.  FailedEvaluations is for config:PutEvaluations: AWS Config answers with success and hands the
-    evaluations back.  ValueError: it can not be; the message says what is allowed.
+    evaluations back.  `share` is the share of the calls that it happens to.  Which ones, of each account's first, second
+    and so on, follows from `seed`, however the calls of different accounts come to be mixed.
+    ValueError: it can not be; the message says what is allowed.
     """
 
     account_id: str
@@ -27,6 +34,9 @@ class Fault:
     kind: str
     times: int | None = None
     seconds: float = 0
+    share: float = 1
+    seed: int = 0
+    _calls: Counter[str] = field(default_factory=Counter, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what would never happen, or not as it is meant."""
@@ -42,6 +52,24 @@ class Fault:
         if not (0 < self.seconds < math.inf or (self.seconds == 0 and self.kind != "Latency")):
             message = f"{self.kind} cannot take {self.seconds} seconds: Latency needs a number above 0, and no fault one below."
             raise ValueError(message)
+        if not 0 < self.share <= 1:
+            message = f"A fault happens to a share of the calls above 0, and 1 at most, but share is {self.share}."
+            raise ValueError(message)
+
+    def strikes(self, action: str, account_ids: Sequence[str]) -> bool:
+        """Tell whether it happens to a call that is about `account_ids`, the one that it is mostly about last, and count it."""
+        concerned = self.account_id == ANY_ACCOUNT or self.account_id in account_ids
+        if action != self.action or not concerned or self.times == 0:
+            return False
+        self._calls[account_ids[-1]] += 1
+        number = self._calls[account_ids[-1]]
+        # Seeded with a text, which gives the same numbers everywhere.
+        draw = random.Random(f"{self.seed} {action} {account_ids[-1]} {number}").random()  # noqa: S311 - no secret
+        if draw >= self.share:
+            return False
+        if self.times is not None:
+            self.times -= 1
+        return True
 
 
 class Faults:
@@ -62,15 +90,10 @@ class Faults:
         with self._lock:
             self._faults.clear()
 
-    def take(self, account_id: str, action: str) -> Fault | None:
-        """Return the fault for this call, if there is one, and count it."""
+    def take(self, action: str, account_ids: Sequence[str]) -> Fault | None:
+        """Return the fault for a call that is about `account_ids`, if there is one, and count it."""
         with self._lock:
-            for fault in self._faults:
-                if (fault.account_id, fault.action) == (account_id, action) and fault.times != 0:
-                    if fault.times is not None:
-                        fault.times -= 1
-                    return fault
-        return None
+            return next((fault for fault in self._faults if fault.strikes(action, account_ids)), None)
 
 
 def refusal(fault: Fault, protocol: str) -> AwsError | None:

@@ -278,6 +278,8 @@ class LambdaFunctions:
                 except version.logs.exceptions.ResourceNotFoundException:
                     version.logs.create_log_group(logGroupName=where["logGroupName"])
                     version.logs.create_log_stream(**where)
+                except version.logs.exceptions.ResourceAlreadyExistsException:
+                    pass  # made by a call whose answer came too late
                 self._log_streams.add(stream)
             version.logs.put_log_events(**where, logEvents=[{"timestamp": now, "message": line} for line in lines if line])
         except (ClientError, BotoCoreError) as error:

@@ -22,7 +22,6 @@ _SEAMS = {
         "_create_stack",
         "_update_stack",
         "_delete_stack",
-        "_resolve_stack",
         "_resolve_template",
         "_uses_macro",
         "_required_iam_capabilities",

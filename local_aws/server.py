@@ -42,11 +42,12 @@ Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awai
 
 @dataclass(frozen=True)
 class Call:
-    """A call that was allowed: in which account, by which principal (ARN), of which IAM action."""
+    """A call that was allowed: account, principal (ARN), IAM action, and the kind of the fault that it met, or ""."""
 
     account_id: str
     principal: str
     action: str
+    fault: str
 
 
 class LocalAws:
@@ -106,8 +107,8 @@ class LocalAws:
         async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
             account_id = self._responses.get_account_id()
             action = extract_action(service, method, path, headers, body, query) or f"{service}:Unknown"
-            self._calls.append(Call(account_id, evaluator.caller_arn(), action))
-            fault = self._faults.take(account_id, action) or self._faults.take(_account_of_role(action, body), action)
+            fault = self._faults.take(action, [account_id, *_accounts_of_role(action, body)])
+            self._calls.append(Call(account_id, evaluator.caller_arn(), action, fault.kind if fault else ""))
             if fault is None or api is None:
                 return await answer(action, method, path, headers, body, query)
             await asyncio.sleep(fault.seconds)
@@ -191,7 +192,8 @@ class LocalAws:
         if service not in self._apis or operation not in self._apis[service].operations:
             message = f"There is no action {fault.action}: it is one of {', '.join(self._apis)}, a colon and an operation."
             raise ValueError(message)
-        accounts.find(self._accounts, fault.account_id)
+        if fault.account_id != faults.ANY_ACCOUNT:
+            accounts.find(self._accounts, fault.account_id)
         self._faults.add(fault)
 
     def _advance_clock(self, seconds: float) -> None:
@@ -296,13 +298,13 @@ class LocalAws:
         while True:
             await asyncio.sleep(_TICK)
             self._config.run_due_rules()
-            self._packs.retry()
+            await asyncio.to_thread(self._packs.retry)  # which waits while a pack is being put
 
 
-def _account_of_role(action: str, body: bytes) -> str:
-    """Return the account whose role is to be assumed, or "" where that is not what is asked for."""
+def _accounts_of_role(action: str, body: bytes) -> list[str]:
+    """Return the one account whose role is to be assumed, none where that is not what is asked for."""
     role_arn = parse_qs(body.decode(errors="replace")).get("RoleArn", [""])[0] if action == "sts:AssumeRole" else ""
-    return role_arn.split(":")[4] if role_arn.count(":") >= 5 else ""  # noqa: PLR2004 - arn:aws:iam::ACCOUNT:role/NAME
+    return [role_arn.split(":")[4]] if role_arn.count(":") >= 5 else []  # noqa: PLR2004 - arn:aws:iam::ACCOUNT:role/NAME
 
 
 def _is_on(switch: object) -> bool:

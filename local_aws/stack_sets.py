@@ -655,7 +655,8 @@ class _Stacks:
         return None if self._status(stack_id) == "DELETE_COMPLETE" else self._reason(stack_id)
 
     def _status(self, stack_id: str | None) -> str:
-        stack = self._handlers._resolve_stack(stack_id) if stack_id else None
+        # Not by its id, for which MiniStack looks through the stacks of all accounts: the name has one of its own.
+        stack = self._cloudformation._stacks.get(stack_id.split("/")[1]) if stack_id else None
         return str(stack["StackStatus"]) if stack else "DELETE_COMPLETE"
 
     def _reason(self, stack_id: str) -> str:

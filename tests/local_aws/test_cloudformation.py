@@ -231,6 +231,32 @@ def test_a_metric_filter_that_is_not_emulated_fails(client: Clients, account_id:
     assert "does not emulate the filter pattern ERROR" in stack.failures["Filter"]
 
 
+def test_a_function_has_the_concurrency_that_is_reserved_for_it(client: Clients, account_id: str, stack: Stack) -> None:
+    def function(**changes: Parameter) -> dict[str, Any]:
+        role = f"arn:aws:iam::{account_id}:role/example"
+        code = {"ZipFile": "def handler(event, context): pass"}
+        properties = {
+            "FunctionName": "example",
+            "Runtime": "python3.13",
+            "Handler": "index.handler",
+            "Role": role,
+            "Code": code,
+        }
+        return {"Function": {"Type": "AWS::Lambda::Function", "Properties": properties | changes}}
+
+    def reserved() -> int | None:
+        answer = client("lambda", account_id).get_function_concurrency(FunctionName="example")
+        number: int | None = answer.get("ReservedConcurrentExecutions")
+        return number
+
+    stack.create(function(ReservedConcurrentExecutions=3))
+    assert reserved() == 3
+    stack.update(function(ReservedConcurrentExecutions="4"))
+    assert reserved() == 4
+    stack.update(function())
+    assert reserved() is None
+
+
 def test_a_type_that_nobody_knows_fails(client: Clients, account_id: str) -> None:
     """It does not pass for made, as elsewhere: a template that uses more than there is shall be noticed."""
     body = template({"Document": {"Type": "AWS::SSM::NoSuchType", "Properties": {}}}, {})

@@ -45,6 +45,10 @@ def test_a_fault_is_switched_on_and_off(local_aws: LocalAwsClient, client: Clien
     assert refusal(iam.get_account_summary)[0] == "AccessDenied"
     assert steer(local_aws, "clear-faults") == ""
     assert iam.get_account_summary()["SummaryMap"]
+    always = ("--share", "1", "--seed", "7")
+    assert steer(local_aws, "fault", "*", "iam:GetAccountSummary", "Throttling", *always) == ""
+    assert refusal(iam.get_account_summary)[0] == "Throttling"
+    assert steer(local_aws, "clear-faults") == ""
 
 
 def test_the_clock_is_put_forward(local_aws: LocalAwsClient) -> None:
@@ -68,6 +72,7 @@ def test_the_clock_is_put_forward(local_aws: LocalAwsClient) -> None:
         (["fault", "{account}", "s3:GetObject", "AccessDenied"], "There is no action s3:GetObject: it is one of "),
         (["fault", "{account}", "sts:AssumeRole", "Latency"], "Latency cannot take 0 seconds: Latency needs a number above 0"),
         (["fault", "{account}", "sts:AssumeRole", "Throttling", "--times", "0"], "A fault happens at least once, or always"),
+        (["fault", "*", "sts:AssumeRole", "Throttling", "--share", "2"], "A fault happens to a share of the calls above 0, "),
         (
             ["fault", "{account}", "sts:AssumeRole", "FailedEvaluations"],
             "FailedEvaluations is a fault of config:PutEvaluations, and not of sts:AssumeRole.",

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
 from local_aws.client import LocalAwsClient
-from local_aws.faults import KINDS, Fault, Faults, refusal
+from local_aws.faults import ANY_ACCOUNT, KINDS, Fault, Faults, refusal
 from tests.local_aws.scene import Client, Clients, trust
 from tests.local_aws.scene import refusal as refused
 
@@ -154,17 +155,99 @@ def test_a_fault_is_of_one_account_and_one_action(
     assert client("iam", account_id).get_account_summary()
 
 
+def test_a_fault_of_any_account_meets_a_share_of_the_calls(
+    local_aws: LocalAwsClient, client: Clients, account_id: str, other_account_id: str
+) -> None:
+    calls = {each: client("iam", each).get_account_summary for each in (account_id, other_account_id)}
+    local_aws.add_fault(ANY_ACCOUNT, "iam:GetAccountSummary", "Throttling", share=0.5, seed=3)
+    local_aws.take_calls()
+    outcomes: list[tuple[str, str]] = []
+    for _ in range(20):
+        for each, call in calls.items():
+            try:
+                call()
+            except ClientError as error:
+                outcomes.append((each, error.response["Error"]["Code"]))
+            else:
+                outcomes.append((each, ""))
+    local_aws.clear_faults()
+    for each in calls:
+        assert {fault for account, fault in outcomes if account == each} == {"", "Throttling"}
+    # The record of calls tells which ones met it.
+    assert [(call["account_id"], call["fault"]) for call in local_aws.take_calls()] == outcomes
+
+
+def test_a_fault_of_any_account_meets_an_assumed_role_once(
+    local_aws: LocalAwsClient, client: Clients, account_id: str, other_account_id: str
+) -> None:
+    """The call is about the caller's account and the role's: that makes it no likelier."""
+    policy = trust({"AWS": f"arn:aws:iam::{account_id}:root"})
+    role = client("iam", other_account_id).create_role(RoleName="member", AssumeRolePolicyDocument=policy)["Role"]
+    local_aws.add_fault(ANY_ACCOUNT, "sts:AssumeRole", "Throttling", share=0.3, seed=3)
+    local_aws.take_calls()
+    for _ in range(40):
+        with suppress(ClientError):
+            client("sts", account_id).assume_role(RoleArn=role["Arn"], RoleSessionName="test")
+    local_aws.clear_faults()
+    met = [call["fault"] == "Throttling" for call in local_aws.take_calls()]
+    assert met == expected(Fault(ANY_ACCOUNT, "sts:AssumeRole", "Throttling", share=0.3, seed=3), other_account_id, 40)
+
+
 # By themselves
+
+
+def expected(fault: Fault, account_id: str, calls: int) -> list[bool]:
+    """Return which calls of an account a fault happens to, where no other account calls."""
+    faults = Faults()
+    faults.add(fault)
+    return [faults.take(fault.action, [account_id]) is not None for _ in range(calls)]
 
 
 def test_a_fault_is_counted_down() -> None:
     faults = Faults()
     for times in (2, None):
         faults.add(Fault("1", "iam:GetAccountSummary", "Throttling", times=times))
-    taken = [faults.take("1", "iam:GetAccountSummary") for _ in range(4)]
+    taken = [faults.take("iam:GetAccountSummary", ["1"]) for _ in range(4)]
     assert [fault.times if fault else "none" for fault in taken] == [0, 0, None, None]
     faults.clear()
-    assert faults.take("1", "iam:GetAccountSummary") is None
+    assert faults.take("iam:GetAccountSummary", ["1"]) is None
+
+
+def throttling(seed: int, *, times: int | None = None) -> Fault:
+    return Fault(ANY_ACCOUNT, "iam:GetAccountSummary", "Throttling", share=0.1, seed=seed, times=times)
+
+
+def test_a_share_is_met_in_the_long_run() -> None:
+    assert 900 < sum(expected(throttling(1), "1", 10_000)) < 1100
+
+
+def test_which_calls_it_happens_to_follows_from_the_seed_and_the_account() -> None:
+    assert expected(throttling(1), "1", 100) == expected(throttling(1), "1", 100)
+    assert expected(throttling(1), "1", 100) != expected(throttling(2), "1", 100)
+    assert expected(throttling(1), "1", 100) != expected(throttling(1), "2", 100)
+
+
+@pytest.mark.parametrize("order", [[0, 1] * 100, [0] * 100 + [1] * 100, [1, 1, 0, 0] * 50])
+def test_which_calls_it_happens_to_is_the_same_however_accounts_are_mixed(order: list[int]) -> None:
+    faults = Faults()
+    faults.add(throttling(1))
+    met: dict[str, list[bool]] = {"0": [], "1": []}
+    for number in order:
+        met[str(number)].append(faults.take("iam:GetAccountSummary", [str(number)]) is not None)
+    assert met == {account_id: expected(throttling(1), account_id, 100) for account_id in met}
+
+
+def test_a_share_is_counted_down_where_it_happens() -> None:
+    assert sum(expected(throttling(1, times=3), "1", 1000)) == 3
+
+
+def test_calls_that_a_share_spares_may_meet_the_next_fault() -> None:
+    faults = Faults()
+    faults.add(throttling(1))
+    faults.add(Fault("1", "iam:GetAccountSummary", "ServerError"))
+    taken = [faults.take("iam:GetAccountSummary", ["1"]) for _ in range(100)]
+    assert {fault.kind for fault in taken if fault} == {"Throttling", "ServerError"}
+    assert None not in taken
 
 
 @pytest.mark.parametrize(
@@ -176,6 +259,8 @@ def test_a_fault_is_counted_down() -> None:
         (("1", "iam:GetUser", "Latency"), "Latency cannot take 0 seconds"),
         (("1", "iam:GetUser", "Latency", None, float("inf")), "Latency cannot take inf seconds"),
         (("1", "iam:GetUser", "Throttling", None, -1), "Throttling cannot take -1 seconds"),
+        (("1", "iam:GetUser", "Throttling", None, 0, 0), "a share of the calls above 0, and 1 at most, but share is 0."),
+        (("1", "iam:GetUser", "Throttling", None, 0, 1.1), "a share of the calls above 0, and 1 at most, but share is 1.1."),
     ],
 )
 def test_what_can_not_happen_is_refused(arguments: tuple[Any, ...], message: str) -> None:

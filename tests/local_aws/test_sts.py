@@ -239,6 +239,7 @@ def test_a_call_is_recorded_with_its_principal(
             "account_id": account_id,
             "principal": f"arn:aws:sts::{account_id}:assumed-role/reader/test",
             "action": "iam:GetAccountSummary",
+            "fault": "",
         }
     ]
     assert local_aws.take_calls() == []

@@ -1,0 +1,61 @@
+"""The benchmark of a whole organization runs, finds nothing lost, wrong or doubled, and leaves nothing behind."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark.organization_result import root_users
+
+PROJECT = Path(__file__).parents[2]
+ACCOUNTS = 12
+
+
+def run(*arguments: str | Path, temporary: Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-m", "benchmark.organization", *arguments],
+        cwd=PROJECT,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def test_every_account_is_evaluated_once_a_round_though_calls_are_throttled(tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    result = tmp_path / "result.json"
+    ran = run("--accounts", str(ACCOUNTS), "--throttled-share", "0.2", "--json", result, temporary=temporary)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert not list(temporary.iterdir())
+    rounds = json.loads(result.read_text(encoding="utf-8"))["rounds"]
+    assert len(rounds) == 3
+    for each in rounds:
+        assert (each["accounts"], each["lost"], each["wrong"], each["doubled"], each["dropped"]) == (ACCOUNTS, [], [], [], 0)
+        assert each["seconds"] > 0
+
+    # Root users with MFA take a second read.
+    users = root_users(ACCOUNTS, seed=1).values()
+    with_mfa = sum(bool(user["virtual_mfa_devices"] or user["hardware_mfa_devices"]) for user in users)
+    once = dict.fromkeys(("sts:AssumeRole", "iam:GetAccountSummary", "config:PutEvaluations"), ACCOUNTS)
+    *throttled, undisturbed = rounds
+    assert undisturbed["calls"] == {**once, "iam:ListVirtualMFADevices": with_mfa}
+    assert (undisturbed["throttled"], undisturbed["repeated"]) == (0, 0)
+    for each in throttled:
+        assert each["throttled"] > 0
+        # What was throttled was tried again; an event that Lambda repeated made its first calls twice.
+        assert sum(each["calls"].values()) >= sum(undisturbed["calls"].values()) + each["throttled"] - 3 * each["repeated"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--accounts", "3"), ("--accounts", "many"), ("--throttled-share", "1.1"), ("--throttled-share", "nan")]
+)
+def test_what_can_not_be_measured_is_refused_with_what_is_allowed(arguments: tuple[str, str], tmp_path: Path) -> None:
+    ran = run(*arguments, temporary=tmp_path)
+    assert ran.returncode == 2
+    assert f"argument {arguments[0]}: '{arguments[1]}' is no " in ran.stderr
