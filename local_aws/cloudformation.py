@@ -245,20 +245,27 @@ _RULE_PROPERTIES = (
 )
 
 
-class ConfigRuleType:
-    """AWS::Config::ConfigRule."""
+class _NamedType:
+    """A resource type of AWS Config that is put, and known by a name that an account has once."""
 
-    def __init__(self, config: Config) -> None:
-        """Keep rules in `config`."""
-        self._call = _Service("config", config)
+    TYPE: str
+    NAME: str
+    """The property with its name, which is the member of the service's answers and parameters too."""
+    LONGEST_NAME: int
+    LIST: tuple[str, str]
+    """The operation that lists all, and the member of its answer that has them."""
+    DELETE: str
+
+    def __init__(self, service: Config | ConformancePacks | Aggregators) -> None:
+        """Keep resources in `service`."""
+        self._call = _Service("config", service)
 
     def create(self, logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
-        """Put the rule."""
+        """Put it, where there is none of that name yet."""
         generated = ministack_seams.module("ministack.services.cloudformation.provisioners")._physical_name
-        name = properties.get("ConfigRuleName") or generated(stack_name, logical_id, max_len=64)
-        existing = self._call("DescribeConfigRules", {})["ConfigRules"]
-        if any(rule["ConfigRuleName"] == name for rule in existing):
-            message = f"Resource of type 'AWS::Config::ConfigRule' with identifier '{name}' already exists."
+        name = str(properties.get(self.NAME) or generated(stack_name, logical_id, max_len=self.LONGEST_NAME))
+        if self._exists(name):
+            message = f"Resource of type '{self.TYPE}' with identifier '{name}' already exists."
             raise ResourceFailedError(message)
         return self._put(name, properties)
 
@@ -268,9 +275,30 @@ class ConfigRuleType:
 
     def delete(self, physical_id: str, _: Properties) -> None:
         """Delete it, if it is still there."""
-        existing = self._call("DescribeConfigRules", {})["ConfigRules"]
-        if any(rule["ConfigRuleName"] == physical_id for rule in existing):
-            self._call("DeleteConfigRule", {"ConfigRuleName": physical_id})
+        if self._exists(physical_id):
+            self._call(self.DELETE, {self.NAME: physical_id})
+
+    def _exists(self, name: str) -> bool:
+        operation, member = self.LIST
+        page: dict[str, Any] = self._call(operation, {})
+        found = any(each[self.NAME] == name for each in page[member])
+        while not found and page.get("NextToken"):
+            page = self._call(operation, {"NextToken": page["NextToken"]})
+            found = any(each[self.NAME] == name for each in page[member])
+        return found
+
+    def _put(self, name: str, properties: Properties) -> Provisioned:
+        raise NotImplementedError
+
+
+class ConfigRuleType(_NamedType):
+    """AWS::Config::ConfigRule."""
+
+    TYPE = "AWS::Config::ConfigRule"
+    NAME = "ConfigRuleName"
+    LONGEST_NAME = 64
+    LIST = ("DescribeConfigRules", "ConfigRules")
+    DELETE = "DeleteConfigRule"
 
     def _put(self, name: str, properties: Properties) -> Provisioned:
         _refuse_unknown(properties, _RULE_PROPERTIES)
@@ -284,43 +312,27 @@ class ConfigRuleType:
         return name, {"Arn": put["ConfigRuleArn"], "ConfigRuleId": put["ConfigRuleId"]}
 
 
-class OrganizationConformancePackType:
-    """AWS::Config::OrganizationConformancePack."""
+class OrganizationConformancePackType(_NamedType):
+    """AWS::Config::OrganizationConformancePack. It fails where one account fails."""
+
+    TYPE = _ORGANIZATION_PACK
+    NAME = "OrganizationConformancePackName"
+    LONGEST_NAME = 128
+    LIST = ("DescribeOrganizationConformancePacks", "OrganizationConformancePacks")
+    DELETE = "DeleteOrganizationConformancePack"
 
     def __init__(self, packs: ConformancePacks) -> None:
         """Keep packs in `packs`."""
-        self._call = _Service("config", packs)
+        super().__init__(packs)
         self._packs = packs
         self._responses = ministack_seams.module("ministack.core.responses")
 
-    def create(self, _: str, properties: Properties, __: str) -> Provisioned:
-        """Put the pack; it fails where one account fails."""
-        name = str(properties["OrganizationConformancePackName"])
-        if self._exists(name):
-            message = f"Resource of type '{_ORGANIZATION_PACK}' with identifier '{name}' already exists."
-            raise ResourceFailedError(message)
-        return self._put(properties)
-
-    def update(self, _: str, __: Properties, properties: Properties, ___: str) -> Provisioned:
-        """Put it again, as it is to be."""
-        return self._put(properties)
-
-    def delete(self, physical_id: str, _: Properties) -> None:
-        """Delete it, if it is still there."""
-        if self._exists(physical_id):
-            self._call("DeleteOrganizationConformancePack", {"OrganizationConformancePackName": physical_id})
-
-    def _exists(self, name: str) -> bool:
-        existing = self._call("DescribeOrganizationConformancePacks", {})["OrganizationConformancePacks"]
-        return any(pack["OrganizationConformancePackName"] == name for pack in existing)
-
-    def _put(self, properties: Properties) -> Provisioned:
+    def _put(self, name: str, properties: Properties) -> Provisioned:
         params = {key: value for key, value in properties.items() if key != _FAILED}
         params["ConformancePackInputParameters"] = [
             {"ParameterName": given["ParameterName"], "ParameterValue": str(given["ParameterValue"])}
             for given in properties.get("ConformancePackInputParameters", [])
         ]
-        name = str(properties["OrganizationConformancePackName"])
         provisioned = (name, self._call("PutOrganizationConformancePack", params))
         failures = self._packs.failures(self._responses.get_account_id(), name)
         if failures:
@@ -338,34 +350,14 @@ def _shortened(account_ids: Sequence[str]) -> str:
     return ", ".join(account_ids[:_SHOWN_ACCOUNTS]) + (f" and {more} more" if more > 0 else "")
 
 
-class AggregatorType:
+class AggregatorType(_NamedType):
     """AWS::Config::ConfigurationAggregator."""
 
-    def __init__(self, aggregators: Aggregators) -> None:
-        """Keep aggregators in `aggregators`."""
-        self._call = _Service("config", aggregators)
-
-    def create(self, logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
-        """Put the aggregator."""
-        generated = ministack_seams.module("ministack.services.cloudformation.provisioners")._physical_name
-        name = properties.get("ConfigurationAggregatorName") or generated(stack_name, logical_id, max_len=256)
-        if self._exists(name):
-            message = f"Resource of type 'AWS::Config::ConfigurationAggregator' with identifier '{name}' already exists."
-            raise ResourceFailedError(message)
-        return self._put(name, properties)
-
-    def update(self, physical_id: str, _: Properties, properties: Properties, __: str) -> Provisioned:
-        """Put it again, as it is to be."""
-        return self._put(physical_id, properties)
-
-    def delete(self, physical_id: str, _: Properties) -> None:
-        """Delete it, if it is still there."""
-        if self._exists(physical_id):
-            self._call("DeleteConfigurationAggregator", {"ConfigurationAggregatorName": physical_id})
-
-    def _exists(self, name: str) -> bool:
-        existing = self._call("DescribeConfigurationAggregators", {})["ConfigurationAggregators"]
-        return any(aggregator["ConfigurationAggregatorName"] == name for aggregator in existing)
+    TYPE = "AWS::Config::ConfigurationAggregator"
+    NAME = "ConfigurationAggregatorName"
+    LONGEST_NAME = 256
+    LIST = ("DescribeConfigurationAggregators", "ConfigurationAggregators")
+    DELETE = "DeleteConfigurationAggregator"
 
     def _put(self, name: str, properties: Properties) -> Provisioned:
         params: dict[str, Any] = {**properties, "ConfigurationAggregatorName": name}
@@ -377,38 +369,19 @@ class AggregatorType:
         return name, {"ConfigurationAggregatorArn": put["ConfigurationAggregatorArn"]}
 
 
-class StoredQueryType:
+class StoredQueryType(_NamedType):
     """AWS::Config::StoredQuery."""
 
-    def __init__(self, aggregators: Aggregators) -> None:
-        """Keep queries in `aggregators`."""
-        self._call = _Service("config", aggregators)
+    TYPE = "AWS::Config::StoredQuery"
+    NAME = "QueryName"
+    LONGEST_NAME = 64
+    LIST = ("ListStoredQueries", "StoredQueryMetadata")
+    DELETE = "DeleteStoredQuery"
 
-    def create(self, _: str, properties: Properties, __: str) -> Provisioned:
-        """Store the query."""
-        name = str(properties["QueryName"])
-        if self._exists(name):
-            message = f"Resource of type 'AWS::Config::StoredQuery' with identifier '{name}' already exists."
-            raise ResourceFailedError(message)
-        return self._put(properties)
-
-    def update(self, _: str, __: Properties, properties: Properties, ___: str) -> Provisioned:
-        """Store it as it is to be."""
-        return self._put(properties)
-
-    def delete(self, physical_id: str, _: Properties) -> None:
-        """Delete it, if it is still there."""
-        if self._exists(physical_id):
-            self._call("DeleteStoredQuery", {"QueryName": physical_id})
-
-    def _exists(self, name: str) -> bool:
-        existing = self._call("ListStoredQueries", {})["StoredQueryMetadata"]
-        return any(query["QueryName"] == name for query in existing)
-
-    def _put(self, properties: Properties) -> Provisioned:
+    def _put(self, name: str, properties: Properties) -> Provisioned:
         names = {"QueryName": "QueryName", "QueryExpression": "Expression", "QueryDescription": "Description"}
         self._call("PutStoredQuery", {"StoredQuery": {names[key]: properties[key] for key in names if key in properties}})
-        stored = self._call("GetStoredQuery", {"QueryName": properties["QueryName"]})["StoredQuery"]
+        stored = self._call("GetStoredQuery", {"QueryName": name})["StoredQuery"]
         return stored["QueryName"], {"QueryArn": stored["QueryArn"], "QueryId": stored["QueryId"]}
 
 

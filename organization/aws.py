@@ -108,11 +108,6 @@ def code_of(error: ClientError) -> str:
     return error.response.get("Error", {}).get("Code", "Unknown")
 
 
-def is_denied(error: ClientError) -> bool:
-    """Tell whether AWS refused the call for want of a permission."""
-    return code_of(error) in _DENIED
-
-
 def sentence_of(error: Exception) -> str:
     """Say in one sentence what went wrong and what to do about it."""
     if isinstance(error, ClientError):

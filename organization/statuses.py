@@ -318,8 +318,10 @@ def _no_result(account: Account, facts: Facts) -> Advice:
             " Or the root user has no credentials: that is NOT_APPLICABLE here (NoRootCredentials), and such a result never"
             " reaches the aggregator."
         )
-    recorder = f"See with credentials of account {account.account_id} that its recorder is on, and then why evaluations fail."
-    return Advice(why, recorder, (deployment.show_recorder(), *deployment.show_failures(account.account_id)))
+    failures = deployment.show_failures(account.account_id)
+    action = f"See with credentials of account {account.account_id} that its recorder is on"
+    action += f", and with those of account {deployment.account_id} why evaluations fail." if failures else "."
+    return Advice(why, action, (deployment.show_recorder(), *failures))
 
 
 def _nothing_recent(result: Result, account: Account, facts: Facts) -> Advice:
@@ -334,7 +336,8 @@ def _nothing_recent(result: Result, account: Account, facts: Facts) -> Advice:
         why = f"AWS Config says {result.compliance or 'nothing'}, which is no verdict."
     return Advice(
         why,
-        "See why evaluations fail; if none was made, see that the account's recorder is on.",
+        f"See with credentials of account {facts.deployment.account_id} why evaluations fail; if none was made, see that the "
+        f"recorder of account {account.account_id} is on.",
         facts.deployment.show_failures(account.account_id),
     )
 

@@ -1,17 +1,14 @@
 """What the tests of the local AWS share: one that runs, accounts to use up, and a function that notes events in its log."""
 
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import yaml
-from botocore.config import Config
 
-from local_aws.client import REGION, LocalAwsProcess
-from tests.local_aws.scene import CENTRAL, WITHOUT_RECORDER, WRITE_LOG, Clients, create_function, let_config_invoke
+from local_aws.client import LocalAwsProcess
+from tests.local_aws.scene import CENTRAL, WITHOUT_RECORDER, WRITE_LOG, Clients, clients_of, create_function, let_config_invoke
 
 NEW_ACCOUNTS = [f"100000000{number:03}" for number in range(500)]
 
@@ -46,22 +43,7 @@ def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProc
 
 @pytest.fixture(scope="session")
 def client(local_aws: LocalAwsProcess) -> Clients:
-    """Give clients that neither check what they send nor try again: what the local AWS says is what a test sees."""
-    session = boto3.Session()
-    settings = Config(parameter_validation=False, retries={"total_max_attempts": 1})
-
-    @cache
-    def client(service: str, account_id: str) -> Any:  # noqa: ANN401 - a client of any service
-        return session.client(
-            service,  # type: ignore[call-overload]  # the name is not known here
-            region_name=REGION,
-            endpoint_url=local_aws.endpoint_url,
-            aws_access_key_id=account_id,
-            aws_secret_access_key="test",  # noqa: S106 - the local AWS takes any
-            config=settings,
-        )
-
-    return client
+    return clients_of(local_aws)
 
 
 @pytest.fixture(scope="session")

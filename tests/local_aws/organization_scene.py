@@ -4,17 +4,14 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import boto3
 import yaml
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local_aws.client import REGION, LocalAwsProcess
-from tests.local_aws.scene import Clients, Parameter, create_function, eventually, let_config_invoke
+from local_aws.client import LocalAwsProcess
+from tests.local_aws.scene import Parameter, clients_of, create_function, eventually, let_config_invoke
 
 MANAGEMENT, DELEGATED, MEMBER, OTHER = "111111111111", "222222222222", "333333333333", "444444444444"
 NO_RECORDER = "555555555555"
@@ -51,21 +48,7 @@ class Scene:
 
     def __init__(self, process: LocalAwsProcess) -> None:
         self.process = process
-        session = boto3.Session()
-        settings = Config(parameter_validation=False, retries={"total_max_attempts": 1})
-
-        @cache
-        def client(service: str, account_id: str) -> Any:  # noqa: ANN401 - a client of any service
-            return session.client(
-                service,  # type: ignore[call-overload]  # the name is not known here
-                region_name=REGION,
-                endpoint_url=process.endpoint_url,
-                aws_access_key_id=account_id,
-                aws_secret_access_key="test",  # noqa: S106 - the local AWS takes any
-                config=settings,
-            )
-
-        self.client: Clients = client
+        self.client = clients_of(process)
 
     def config(self, account_id: str) -> Any:  # noqa: ANN401 - it takes what the stubs' type would not
         return self.client("config", account_id)

@@ -6,10 +6,15 @@ import time
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import boto3
+from botocore.config import Config
 from botocore.exceptions import ClientError
+
+from local_aws.client import REGION, LocalAwsProcess
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -30,6 +35,25 @@ Parameter = Any
 """A member of a request."""
 
 _T = TypeVar("_T")
+
+
+def clients_of(process: LocalAwsProcess) -> Clients:
+    """Make clients that neither check what they send nor try again: what the local AWS says is what a test sees."""
+    session = boto3.Session()
+    settings = Config(parameter_validation=False, retries={"total_max_attempts": 1})
+
+    @cache
+    def client(service: str, account_id: str) -> Client:
+        return session.client(
+            service,  # type: ignore[call-overload]  # the name is not known here
+            region_name=REGION,
+            endpoint_url=process.endpoint_url,
+            aws_access_key_id=account_id,
+            aws_secret_access_key="test",  # noqa: S106 - the local AWS takes any
+            config=settings,
+        )
+
+    return client
 
 
 def allow(*actions: str, resource: str = "*") -> str:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from botocore.exceptions import WaiterError
+from botocore.exceptions import ClientError, WaiterError
 
 from tests.local_aws.scene import Client, Clients, Parameter, eventually, refusal, rule
 
@@ -149,6 +149,25 @@ def test_a_rule_of_that_name_that_is_there_fails(client: Clients, account_id: st
     assert stack.failures["Rule"] == ("Resource of type 'AWS::Config::ConfigRule' with identifier 'example' already exists.")
     [other] = rules(client, account_id)
     assert other["Description"] == "Of somebody else."
+
+
+def test_what_is_on_a_later_page_is_there_too(client: Clients, account_id: str, stack: Stack) -> None:
+    config = client("config", account_id)
+    expression = "SELECT accountId WHERE resourceType = 'AWS::Config::ResourceCompliance'"
+    for number in range(101):
+        config.put_stored_query(StoredQuery={"QueryName": f"query-{number:03}", "Expression": expression})
+
+    def named(name: str) -> dict[str, Any]:
+        return {"Query": {"Type": "AWS::Config::StoredQuery", "Properties": {"QueryName": name, "QueryExpression": expression}}}
+
+    fails(stack.create, named("query-100"))
+    assert stack.failures["Query"] == "Resource of type 'AWS::Config::StoredQuery' with identifier 'query-100' already exists."
+    stack.delete()
+    stack.create(named("query-101"))
+    stack.delete()
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        config.get_stored_query(QueryName="query-101")
+    assert config.get_stored_query(QueryName="query-100")["StoredQuery"]["QueryName"] == "query-100"
 
 
 BAD_PARAMETERS = '{"a": 1}'

@@ -190,7 +190,20 @@ def test_everything_arrived_and_no_result() -> None:
     assert "There is no result" in row.finding
     assert "NOT_APPLICABLE" not in row.finding
     assert row.advice[0].commands == (DEPLOYMENT.show_recorder(), *DEPLOYMENT.show_failures(MEMBER))
-    assert MEMBER in row.advice[0].action
+    # Each command runs in another account: the recorder's in the member, the log's where the function is.
+    assert row.advice[0].action == (
+        f"See with credentials of account {MEMBER} that its recorder is on, and with those of account {CENTRAL} why "
+        "evaluations fail."
+    )
+    (advice,) = judge(deployment=replace(DEPLOYMENT, log_group_name="")).advice
+    assert advice.action == f"See with credentials of account {MEMBER} that its recorder is on."
+    assert advice.commands == (DEPLOYMENT.show_recorder(),)
+
+
+def test_an_old_results_log_is_where_the_function_is() -> None:
+    (advice,) = judge(result("COMPLIANT", hours_ago=27)).advice
+    assert f"See with credentials of account {CENTRAL} why evaluations fail" in advice.action
+    assert advice.commands == DEPLOYMENT.show_failures(MEMBER)
 
 
 def test_no_result_may_be_not_applicable_where_the_parameter_says_so() -> None:
