@@ -20,7 +20,8 @@ BIN := .venvs/dev/bin
 
 ARTEFACT := .aws-sam/build/template.yaml
 # Directories too, so that a removed file counts as a change.
-ARTEFACT_SOURCES := template.yaml account.yaml samconfig.toml $(shell find rules -name __pycache__ -prune -o -print)
+TEMPLATES := template.yaml account.yaml region-forwarder.yaml root-credentials.yaml
+ARTEFACT_SOURCES := $(TEMPLATES) samconfig.toml $(shell find rules -name __pycache__ -prune -o -print)
 
 # sam build runs rules/Makefile with an interpreter that has pip. The flags of this make are none of its business.
 SAM_BUILD := MAKEFLAGS= PYTHON="$(CURDIR)/$(BIN)/python" $(BIN)/sam build
@@ -31,7 +32,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo local-aws root-user invoke build deploy preflight report delete lint test bench bench-organization lock clean
+.PHONY: help setup demo local-aws root-user invoke build deploy preflight report delete lint render test bench bench-organization lock clean
 
 help: ## List what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -112,9 +113,12 @@ lint: $(DEV) ## Check style, types and templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/cfn-lint --include-checks I -- template.yaml account.yaml
-	$(SAM_VALIDATE) --template template.yaml
-	$(SAM_VALIDATE) --template account.yaml
+	$(BIN)/cfn-lint --include-checks I -- $(TEMPLATES)
+	$(foreach template,$(TEMPLATES),$(SAM_VALIDATE) --template $(template) &&) true
+	$(BIN)/python -m remediation.render --check
+
+render: $(DEV) ## Put the Python of remediation/ into the runbooks of the templates
+	@$(BIN)/python -m remediation.render
 
 # The slow parts come last. One test: .venvs/dev/bin/python -m pytest -k "part of its name"
 test: setup lint build ## Run all checks and all tests

@@ -187,7 +187,7 @@ def test_deletion_takes_everything_from_every_account_and_says_what_stays(way: W
     assert way.rules_after == []
     assert not [role for role in way.roles_after if role.startswith("root-virtual-mfa")]
     events = way.deletion.printed
-    assert events.index("DELETE_COMPLETE    ConformancePack") < events.index("DELETE_COMPLETE    EvaluationRoles")
+    assert events.index("DELETE_COMPLETE    ConformancePack") < events.index("DELETE_COMPLETE    AccountResources")
     assert "The stack aws-sam-cli-managed-default with the bucket of the SAM CLI" in events.partition("What stays behind:")[2]
 
 

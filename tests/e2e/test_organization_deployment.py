@@ -212,7 +212,7 @@ def test_deletion_leaves_nothing_in_any_account(life: Life) -> None:
 
 def test_rules_are_deleted_before_what_they_need(life: Life) -> None:
     order = life.deletion.index
-    assert order("ConformancePack") < order("EvaluationRoles")
+    assert order("ConformancePack") < order("AccountResources")
     assert order("ConformancePack") < order("Account")
     assert order("ConformancePack") < order("FunctionPolicy") < order("RootVirtualMfaEnabledFunction") < order("FunctionRole")
 

@@ -10,10 +10,12 @@ import yaml
 
 from root_virtual_mfa_enabled import parameters
 
-from .test_templates import ACCOUNT, APPLICATION, PROJECT, as_list, nodes, present, resources, template
+from .test_templates import ACCOUNT, APPLICATION, FORWARDER, PROJECT, as_list, nodes, present, resources, template
 
 PACK_FILE = PROJECT / "conformance_packs/root-virtual-mfa.yaml"
+REMEDIATION_FILE = PROJECT / "conformance_packs/root-virtual-mfa-remediation.yaml"
 SCP_FILE = PROJECT / "service_control_policies/root-virtual-mfa.json"
+EVALUATION_ROLE = template(ACCOUNT)["Resources"]["EvaluationRole"]["Properties"]["RoleName"]
 INTRINSICS_IN_PACKS = {"Ref", "Fn::If", "Fn::Equals", "Fn::Not"}
 """What AWS's own conformance packs use."""
 
@@ -30,6 +32,21 @@ def deployed_pack() -> dict[str, Any]:
     return found
 
 
+def body(*, remediation: str | None = None) -> str:
+    """Make the pack's TemplateBody as CloudFormation would, in account 111122223333."""
+    separator, [rule, conditional] = deployed_pack()["Properties"]["TemplateBody"]["Fn::Join"]
+    condition, there, absent = conditional["Fn::If"]
+    assert (separator, condition, absent) == ("", "RemediatesInPack", "")
+    if remediation is None:
+        return str(rule)
+    text, variables = there["Fn::Sub"]
+    automatic = variables["Automatic"]["Fn::If"]
+    assert automatic == ["RemediatesAutomatically", "true", "false"]
+    values = {"Automatic": remediation, "AWS::Partition": "aws", "ManagementAccountId": "111122223333"}
+    defaults = {name: str(parameter.get("Default")) for name, parameter in template(APPLICATION)["Parameters"].items()}
+    return str(rule) + re.sub(r"\$\{([\w:]+)\}", lambda reference: (defaults | values)[reference[1]], text)
+
+
 def the(resource_type: str, name: str = APPLICATION) -> dict[str, Any]:
     [resource] = resources(name, resource_type).values()
     properties: dict[str, Any] = resource["Properties"]
@@ -40,7 +57,27 @@ def the(resource_type: str, name: str = APPLICATION) -> dict[str, Any]:
 
 
 def test_the_pack_file_is_what_the_template_deploys() -> None:
-    assert deployed_pack()["Properties"]["TemplateBody"] == PACK_FILE.read_text(encoding="utf-8")
+    assert body() == PACK_FILE.read_text(encoding="utf-8")
+
+
+def test_the_pack_file_with_remediation_is_what_the_template_deploys_where_it_is_asked_for() -> None:
+    assert body(remediation="false") == REMEDIATION_FILE.read_text(encoding="utf-8")
+    assert yaml.safe_load(body(remediation="true"))["Resources"]["RootVirtualMfaRemediation"]["Properties"]["Automatic"] is True
+
+
+def test_the_packs_remediation_is_that_of_the_one_account_scope() -> None:
+    # No intrinsic function in the rule's name and in the role's ARN, in which AWS Config puts each account's own id.
+    # Source: https://docs.aws.amazon.com/config/latest/developerguide/custom-conformance-pack.html
+    in_pack = yaml.safe_load(body(remediation="false"))["Resources"]["RootVirtualMfaRemediation"]["Properties"]
+    alone = the("AWS::Config::RemediationConfiguration")
+    assert in_pack["ConfigRuleName"] == the("AWS::Config::ConfigRule")["ConfigRuleName"]
+    assert in_pack.keys() == alone.keys()
+    assert in_pack["TargetId"] == template(ACCOUNT)["Resources"]["NotifyRunbook"]["Properties"]["Name"]
+    assert in_pack["Parameters"].keys() == alone["Parameters"].keys()
+    assert in_pack["Parameters"]["AccountId"] == alone["Parameters"]["AccountId"] == {"ResourceValue": {"Value": "RESOURCE_ID"}}
+    [role_arn] = in_pack["Parameters"]["AutomationAssumeRole"]["StaticValue"]["Values"]
+    role = template(ACCOUNT)["Resources"]["RemediationRole"]["Properties"]["RoleName"]
+    assert role_arn == f"arn:aws:iam::111122223333:role/{role}"
 
 
 def test_the_pack_holds_what_config_takes() -> None:
@@ -77,12 +114,12 @@ def test_the_pack_is_given_each_parameter_and_defaults_to_what_the_rule_does() -
     for name in defaults.keys() - {"FunctionArn", "ExecutionRoleName"}:
         assert given[name] == {"Ref": name}
         assert template(APPLICATION)["Parameters"][name]["Default"] == defaults[name]
-    assert defaults["ExecutionRoleName"] == the("AWS::IAM::Role", ACCOUNT)["RoleName"]
+    assert defaults["ExecutionRoleName"] == EVALUATION_ROLE
 
 
 def test_the_pack_comes_when_its_first_evaluations_can_be_made_counted_and_kept_where_they_fail() -> None:
-    needed = [*resources(APPLICATION, "AWS::Logs::MetricFilter"), "FunctionPolicy", "EvaluationRoles"]
-    needed.append("RootVirtualMfaEnabledFunctionEventInvokeConfig")
+    needed = [*resources(APPLICATION, "AWS::Logs::MetricFilter"), "FunctionPolicy", "AccountResources"]
+    needed += ["RootVirtualMfaEnabledFunctionEventInvokeConfig", "NoticeTopicPolicy"]
     assert sorted(deployed_pack()["DependsOn"]) == sorted(needed)
 
 
@@ -105,18 +142,39 @@ def test_config_may_invoke_the_function_for_the_organization_and_for_listed_acco
 def test_the_function_assumes_the_evaluation_role_of_its_organization_only() -> None:
     role = template(APPLICATION)["Resources"]["FunctionRole"]["Properties"]
     statement = present(role["Policies"][0]["PolicyDocument"]["Statement"][-1])
-    assert statement["Resource"]["Fn::Sub"].endswith(f":iam::*:role/{the('AWS::IAM::Role', ACCOUNT)['RoleName']}")
+    assert statement["Resource"]["Fn::Sub"].endswith(f":iam::*:role/{EVALUATION_ROLE}")
     assert statement["Condition"] == {"StringEquals": {"aws:ResourceOrgID": {"Ref": "OrganizationId"}}}
 
 
+def stack_set(logical_id: str) -> dict[str, Any]:
+    properties: dict[str, Any] = template(APPLICATION)["Resources"][logical_id]["Properties"]
+    return properties
+
+
+def given(logical_id: str) -> dict[str, Any]:
+    return {each["ParameterKey"]: each["ParameterValue"] for each in stack_set(logical_id)["Parameters"]}
+
+
 def test_the_stack_set_deploys_the_account_template_to_accounts_now_and_to_come() -> None:
-    properties = the("AWS::CloudFormation::StackSet")
+    properties = stack_set("AccountResources")
     assert properties["TemplateURL"] == ACCOUNT
     assert properties["PermissionModel"] == "SERVICE_MANAGED"
     assert properties["AutoDeployment"] == {"Enabled": True, "RetainStacksOnAccountRemoval": False}
-    given = {each["ParameterKey"]: each["ParameterValue"] for each in properties["Parameters"]}
-    assert given.keys() == template(ACCOUNT)["Parameters"].keys()
-    assert given["CentralAccountId"] == {"Ref": "AWS::AccountId"}
+    assert given("AccountResources").keys() == template(ACCOUNT)["Parameters"].keys()
+    assert given("AccountResources")["CentralAccountId"] == {"Ref": "AWS::AccountId"}
+
+
+def test_the_forwarder_goes_to_the_same_accounts_where_it_is_needed() -> None:
+    assert template(APPLICATION)["Resources"]["RegionForwarders"]["Condition"] == "ForwardsForOrganization"
+    forwarders, accounts = stack_set("RegionForwarders"), stack_set("AccountResources")
+    assert forwarders["TemplateURL"] == FORWARDER
+    assert given("RegionForwarders").keys() == template(FORWARDER)["Parameters"].keys()
+    assert given("RegionForwarders")["HomeRegion"] == {"Ref": "AWS::Region"}
+    own = {"StackSetName", "Description", "TemplateURL", "Parameters", "StackInstancesGroup"}
+    assert {key: forwarders[key] for key in forwarders.keys() - own} == {key: accounts[key] for key in accounts.keys() - own}
+    [there], [here] = forwarders["StackInstancesGroup"], accounts["StackInstancesGroup"]
+    assert there["DeploymentTargets"] == here["DeploymentTargets"]
+    assert there["Regions"] == ["us-east-1"]
 
 
 def test_only_config_for_this_account_reads_the_organization() -> None:
@@ -138,20 +196,43 @@ def test_the_scp_is_one_that_organizations_takes() -> None:
 
 def test_the_scp_protects_what_the_account_template_makes_and_lets_the_stack_set_change_it() -> None:
     statements = {statement["Sid"]: statement for statement in json.loads(SCP_FILE.read_text(encoding="utf-8"))["Statement"]}
-    role = the("AWS::IAM::Role", ACCOUNT)["RoleName"]
-    stack = f"StackSet-{the('AWS::CloudFormation::StackSet')['StackSetName']['Fn::Sub']}-1".replace(
+    stack = f"StackSet-{stack_set('AccountResources')['StackSetName']['Fn::Sub']}-1".replace(
         "${AWS::StackName}", "root-virtual-mfa"
     )
+    forwarder = stack.replace("-account-", "-region-forwarder-")
+    made = {name: resource for each in (ACCOUNT, FORWARDER) for name, resource in template(each)["Resources"].items()}
+    names: dict[str, list[str]] = {resource["Type"]: [] for resource in made.values()}
+    for resource in made.values():
+        properties = resource["Properties"]
+        names[resource["Type"]].append(properties.get("RoleName") or properties.get("Name"))
     protected = {
-        "ProtectEvaluationRole": f"arn:aws:iam::111122223333:role/{role}",
-        "ProtectEvaluationPolicy": f"arn:aws:iam::111122223333:policy/{stack}-EvaluationPolicy-1",
-        "ProtectStack": f"arn:aws:cloudformation:eu-central-1:111122223333:stack/{stack}/1",
+        "ProtectRoles": [f"arn:aws:iam::111122223333:role/{name}" for name in names.pop("AWS::IAM::Role")],
+        "ProtectRunbooks": [
+            f"arn:aws:ssm:eu-central-1:111122223333:document/{name}" for name in names.pop("AWS::SSM::Document")
+        ],
+        "ProtectEventRules": [
+            f"arn:aws:events:eu-central-1:111122223333:rule/{name}" for name in names.pop("AWS::Events::Rule")
+        ],
+        "ProtectEvaluationPolicy": [f"arn:aws:iam::111122223333:policy/{stack}-EvaluationPolicy-1"],
+        "ProtectStacks": [f"arn:aws:cloudformation:eu-central-1:111122223333:stack/{name}/1" for name in (stack, forwarder)],
     }
-    for sid, arn in protected.items():
-        assert fnmatch(arn, statements[sid]["Resource"]), sid
+    assert list(names) == ["AWS::IAM::ManagedPolicy"]  # everything else that the templates make is protected by its name
+    for sid, arns in protected.items():
+        for arn in arns:
+            assert any(fnmatch(arn, pattern) for pattern in as_list(statements[sid]["Resource"])), (sid, arn)
     for sid, statement in statements.items():
         excepted = as_list(statement["Condition"]["ArnNotLike"]["aws:PrincipalArn"])
         assert any(fnmatch("arn:aws:iam::111122223333:role/stacksets-exec-0f1e2d", pattern) for pattern in excepted), sid
+
+
+def test_the_scp_leaves_the_central_accounts_own_roles_to_it() -> None:
+    [roles] = [
+        statement["Resource"]
+        for statement in json.loads(SCP_FILE.read_text(encoding="utf-8"))["Statement"]
+        if statement["Sid"] == "ProtectRoles"
+    ]
+    for name in ("root-virtual-mfa-function", "root-virtual-mfa-credential-removal"):
+        assert not any(fnmatch(f"arn:aws:iam::111122223333:role/{name}", pattern) for pattern in roles)
 
 
 # --- samconfig.toml ---

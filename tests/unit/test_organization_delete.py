@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from organization import aws, delete
-from tests.unit.fake_organization import CENTRAL, MANAGEMENT, REGION, FakeAws, RefusalError, stack
+from tests.unit.fake_aws import CENTRAL, REGION, FakeAws, RefusalError
+from tests.unit.fake_organization import MANAGEMENT, stack
 
 STACK_ID = stack()["StackId"]
 
@@ -29,7 +30,7 @@ EVENTS = [
     event(0, "ConformancePack", "CREATE_COMPLETE"),
     event(1, "root-virtual-mfa", "DELETE_IN_PROGRESS"),
     event(2, "ConformancePack", "DELETE_COMPLETE"),
-    event(3, "EvaluationRoles", "DELETE_COMPLETE"),
+    event(3, "AccountResources", "DELETE_COMPLETE"),
 ]
 
 
@@ -140,13 +141,13 @@ def test_nothing_is_deleted_unconfirmed(
 def test_what_could_not_be_deleted_is_said_with_its_reason(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
     events = [
         *EVENTS[:3],
-        event(3, "EvaluationRoles", "DELETE_FAILED", "An account [x] is suspended."),
+        event(3, "AccountResources", "DELETE_FAILED", "An account [x] is suspended."),
         event(4, "root-virtual-mfa", "DELETE_FAILED"),
     ]
     CloudFormation(fake, stack(), events, "DELETE_FAILED")
     assert run("--yes") == 1
     printed = capsys.readouterr().out
-    assert printed.endswith("run this again:\n  EvaluationRoles: An account [x] is suspended.\n")
+    assert printed.endswith("run this again:\n  AccountResources: An account [x] is suspended.\n")
 
 
 def test_deletion_that_goes_on_already_is_watched(fake: FakeAws) -> None:

@@ -8,20 +8,8 @@ import pytest
 
 from organization import aws, preflight
 from organization.checks import CONFIG, CONFIG_MULTI_ACCOUNT_SETUP, SERVICES, STACK_SETS
-from tests.unit.fake_organization import (
-    CENTRAL,
-    MANAGEMENT,
-    MEMBER,
-    ORGANIZATION,
-    OTHER,
-    REGION,
-    ROOT,
-    FakeAws,
-    RefusalError,
-    account,
-    paged,
-    stack,
-)
+from tests.unit.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
+from tests.unit.fake_organization import MANAGEMENT, MEMBER, ORGANIZATION, OTHER, ROOT, account, stack
 
 ON = {"ConfigurationRecordersStatus": [{"name": "default", "recording": True}]}
 OFF = {"ConfigurationRecordersStatus": [{"name": "default", "recording": False}]}

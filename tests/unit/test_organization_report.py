@@ -11,21 +11,8 @@ from typing import Any
 import pytest
 
 from organization import aws, formats, reading, report
-from tests.unit.fake_organization import (
-    CENTRAL,
-    MANAGEMENT,
-    MEMBER,
-    ORGANIZATION,
-    OTHER,
-    REGION,
-    ROOT,
-    FakeAws,
-    RefusalError,
-    account,
-    evaluation,
-    paged,
-    stack,
-)
+from tests.unit.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
+from tests.unit.fake_organization import MANAGEMENT, MEMBER, ORGANIZATION, OTHER, ROOT, account, evaluation, stack
 
 SUFFIX = "-conformance-pack-abc123xyz"
 RULE = f"root-virtual-mfa-enabled{SUFFIX}"

@@ -1,0 +1,134 @@
+"""What starts the runbooks: the templates' event patterns, against payloads as AWS has them and near misses."""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.decode.cfn_yaml import load
+
+from local_aws.client import PROJECT, LocalAwsProcess
+from local_aws.deployment import boto3_client
+from tests.e2e.conftest import CENTRAL_ACCOUNT_ID
+
+EVENTS = PROJECT / "events/eventbridge"
+COMPLIANCE_CHANGE, ROOT_USER_CHANGE = "ComplianceChangeRule", "RootUserChangeRule"
+OURS = "root-virtual-mfa-enabled"
+
+Matches = Callable[[str, dict[str, Any]], bool]
+
+
+def payload(name: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - anything that JSON can hold
+    """Load a payload, with members changed by their path; None takes one out."""
+    event: dict[str, Any] = copy.deepcopy(json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8")))
+    for path, value in changes.items():
+        *parents, last = path.replace("detail_type", "detail-type").split("__")
+        target = event
+        for parent in parents:
+            target = target[parent]
+        if value is None:
+            del target[last]
+        else:
+            target[last] = value
+    return event
+
+
+@pytest.fixture(scope="module")
+def matches(aws: LocalAwsProcess) -> Matches:
+    events = boto3_client(aws, "events", CENTRAL_ACCOUNT_ID)
+    patterns = {
+        name: json.dumps(load(str(PROJECT / template))["Resources"][name]["Properties"]["EventPattern"])
+        for template, name in (("account.yaml", COMPLIANCE_CHANGE), ("account.yaml", ROOT_USER_CHANGE))
+    }
+
+    def test(rule: str, event: dict[str, Any]) -> bool:
+        answer: bool = events.test_event_pattern(EventPattern=patterns[rule], Event=json.dumps(event))["Result"]
+        return answer
+
+    return test
+
+
+# --- AWS Config's compliance change starts RootVirtualMfa-Notify ---
+
+
+@pytest.mark.parametrize("compliance", ["NON_COMPLIANT", "COMPLIANT", "NOT_APPLICABLE"])
+@pytest.mark.parametrize("rule", [OURS, f"{OURS}-conformance-pack-a1b2c3d4e", f"OrgConfigRule-{OURS}-x1y2z3"])
+def test_a_verdict_of_this_rule_that_changed(matches: Matches, rule: str, compliance: str) -> None:
+    changes = {"detail__configRuleName": rule, "detail__newEvaluationResult__complianceType": compliance}
+    assert matches(COMPLIANCE_CHANGE, payload("compliance-change", **changes))
+
+
+def test_the_first_verdict_which_has_none_before(matches: Matches) -> None:
+    assert matches(COMPLIANCE_CHANGE, payload("compliance-change", detail__oldEvaluationResult=None))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"detail__configRuleName": "iam-root-access-key-check"},
+        {"detail__configRuleName": f"{OURS}-strict"},
+        {"detail__configRuleName": f"my-{OURS}"},
+        {"detail__resourceType": "AWS::IAM::User"},
+        {"detail__messageType": "ConfigRulesEvaluationStarted"},
+        {"detail__newEvaluationResult__complianceType": "INSUFFICIENT_DATA"},
+        {"detail__newEvaluationResult": None},
+        {"source": "my.config"},
+        {"detail_type": "Config Configuration Item Change"},
+    ],
+    ids=json.dumps,
+)
+def test_what_only_looks_like_it(matches: Matches, changes: dict[str, Any]) -> None:
+    assert not matches(COMPLIANCE_CHANGE, payload("compliance-change", **changes))
+
+
+# --- What root does starts RootVirtualMfa-Reevaluate ---
+
+
+@pytest.mark.parametrize("name", ["root-enables-mfa-device", "root-session-deletes-login-profile", "root-recovers-password"])
+def test_what_root_or_a_root_session_does(matches: Matches, name: str) -> None:
+    assert matches(ROOT_USER_CHANGE, payload(name))
+
+
+@pytest.mark.parametrize(
+    "event_name",
+    [
+        "CreateVirtualMFADevice",
+        "DeactivateMFADevice",
+        "DeleteVirtualMFADevice",
+        "CreateLoginProfile",
+        "CreateAccessKey",
+        "DeleteAccessKey",
+        "UploadSigningCertificate",
+        "DeleteSigningCertificate",
+    ],
+)
+def test_each_change_of_what_a_verdict_rests_on(matches: Matches, event_name: str) -> None:
+    assert matches(ROOT_USER_CHANGE, payload("root-session-deletes-login-profile", detail__eventName=event_name))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("near-miss-iam-user-enables-mfa-device", {}),
+        ("root-enables-mfa-device", {"detail__userIdentity__type": "AssumedRole"}),
+        ("root-enables-mfa-device", {"detail__errorCode": "InvalidAuthenticationCode"}),
+        ("root-enables-mfa-device", {"detail__eventName": "ResyncMFADevice"}),
+        ("root-enables-mfa-device", {"detail__eventName": "ListVirtualMFADevices"}),
+        ("root-enables-mfa-device", {"detail__eventSource": "ec2.amazonaws.com"}),
+        ("root-enables-mfa-device", {"source": "aws.ec2"}),
+        ("root-enables-mfa-device", {"source": "my.iam"}),
+        ("root-recovers-password", {"detail__eventName": "ConsoleLogin"}),
+        ("root-recovers-password", {"detail__userIdentity__type": "IAMUser"}),
+        ("compliance-change", {}),
+    ],
+    ids=str,
+)
+def test_what_root_did_not_do_or_what_changes_nothing(matches: Matches, name: str, changes: dict[str, Any]) -> None:
+    assert not matches(ROOT_USER_CHANGE, payload(name, **changes))
+
+
+def test_there_is_no_payload_that_no_test_has() -> None:
+    tested = Path(__file__).read_text(encoding="utf-8")
+    assert [path.stem for path in sorted(EVENTS.glob("*.json")) if f'"{path.stem}"' not in tested] == []

@@ -1,0 +1,222 @@
+"""The runbooks, what starts them, and what each may do."""
+
+import json
+from typing import Any
+
+import pytest
+
+from .test_templates import ACCOUNT, APPLICATION, FORWARDER, ROOT_CREDENTIALS, as_list, resources, template
+
+RUNBOOKS = [
+    (ACCOUNT, "NotifyRunbook", "RemediationRole"),
+    (ACCOUNT, "ReevaluateRunbook", "ReevaluationRole"),
+    (ROOT_CREDENTIALS, "RemoveRootCredentialsRunbook", "CredentialRemovalRole"),
+]
+each_runbook = pytest.mark.parametrize(("name", "runbook", "role"), RUNBOOKS, ids=[runbook for _, runbook, _ in RUNBOOKS])
+
+
+def properties(name: str, logical_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = template(name)["Resources"][logical_id]["Properties"]
+    return found
+
+
+def steps(name: str, runbook: str) -> dict[str, dict[str, Any]]:
+    return {step["name"]: step for step in properties(name, runbook)["Content"]["mainSteps"]}
+
+
+def policy(name: str, role: str) -> dict[str, dict[str, Any]]:
+    """Give the statements of a role's policy by their Sid."""
+    [inline] = properties(name, role)["Policies"]
+    return {statement["Sid"]: statement for statement in inline["PolicyDocument"]["Statement"]}
+
+
+def allowed(name: str, role: str) -> list[str]:
+    return sorted(
+        action
+        for statement in policy(name, role).values()
+        if statement["Effect"] == "Allow"
+        for action in as_list(statement["Action"])
+    )
+
+
+# --- Runbooks ---
+
+
+@each_runbook
+def test_a_runbook_can_be_updated(name: str, runbook: str, role: str) -> None:
+    assert properties(name, runbook)["UpdateMethod"] == "NewVersion"
+    assert properties(name, runbook)["DocumentType"] == "Automation"
+    assert role in template(name)["Resources"]
+
+
+@each_runbook
+def test_a_runbook_fits_in_a_document(name: str, runbook: str, role: str) -> None:
+    # Source: https://docs.aws.amazon.com/general/latest/gr/ssm.html, size of a document.
+    assert len(json.dumps(properties(name, runbook)["Content"]).encode()) <= 64 * 1024
+    assert role
+
+
+@each_runbook
+def test_a_runbook_runs_as_its_role_by_default_or_always(name: str, runbook: str, role: str) -> None:
+    content = properties(name, runbook)["Content"]
+    arn = {"Fn::GetAtt": [role, "Arn"]}
+    if name == ROOT_CREDENTIALS:
+        assert content["assumeRole"] == arn
+        assert "AutomationAssumeRole" not in content["parameters"]
+    else:
+        assert content["assumeRole"] == "{{ AutomationAssumeRole }}"
+        assert content["parameters"]["AutomationAssumeRole"]["default"] == arn
+
+
+@each_runbook
+def test_only_automation_for_this_account_may_assume_its_role(name: str, runbook: str, role: str) -> None:
+    [statement] = properties(name, role)["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "ssm.amazonaws.com"}
+    assert statement["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+        "ArnLike": {
+            "aws:SourceArn": {"Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:automation-execution/*"}
+        },
+    }
+    assert runbook
+
+
+# --- Least privilege ---
+
+
+def test_notify_reads_keeps_the_ops_item_and_sends_its_message() -> None:
+    assert allowed(ACCOUNT, "RemediationRole") == [
+        "config:GetComplianceDetailsByResource",
+        "sns:Publish",
+        "ssm:CreateOpsItem",
+        "ssm:DescribeOpsItems",
+        "ssm:GetAutomationExecution",
+        "ssm:GetOpsItem",
+        "ssm:UpdateOpsItem",
+    ]
+    topic = steps(ACCOUNT, "NotifyRunbook")["PublishMessage"]["inputs"]["TopicArn"]
+    assert policy(ACCOUNT, "RemediationRole")["SendMessage"]["Resource"] == topic
+    name = properties(APPLICATION, "NoticeTopic")["TopicName"]
+    assert topic["Fn::Sub"][0].endswith(f":${{Central}}:{name}")
+
+
+def test_reevaluate_finds_and_starts_the_rule() -> None:
+    assert allowed(ACCOUNT, "ReevaluationRole") == ["config:DescribeConfigRules", "config:StartConfigRulesEvaluation"]
+
+
+def test_remove_root_credentials_opens_root_sessions_for_two_tasks_only() -> None:
+    assert allowed(ROOT_CREDENTIALS, "CredentialRemovalRole") == [
+        "iam:ListOrganizationsFeatures",
+        "organizations:DescribeAccount",
+        "organizations:DescribeOrganization",
+        "sns:Publish",
+        "sts:AssumeRoot",
+    ]
+    statement = policy(ROOT_CREDENTIALS, "CredentialRemovalRole")["OpenRootSessions"]
+    tasks = statement["Condition"]["StringEquals"]["sts:TaskPolicyArn"]
+    assert [task["Fn::Sub"].rpartition("/")[2] for task in tasks] == [
+        "IAMAuditRootUserCredentials",
+        "IAMDeleteRootUserCredentials",
+    ]
+    denied = policy(ROOT_CREDENTIALS, "CredentialRemovalRole")["NeverThese"]
+    assert (denied["Effect"], denied["Action"]) == ("Deny", "sts:AssumeRoot")
+
+
+def test_eventbridge_starts_the_two_runbooks_and_passes_their_roles_to_automation_only() -> None:
+    assert allowed(ACCOUNT, "EventsRole") == ["iam:PassRole", "ssm:StartAutomationExecution"]
+    statements = policy(ACCOUNT, "EventsRole")
+    names = [properties(ACCOUNT, runbook)["Name"] for name, runbook, _ in RUNBOOKS if name == ACCOUNT]
+    started = [resource["Fn::Sub"].rpartition("/")[2] for resource in statements["StartRunbooks"]["Resource"]]
+    assert started == [f"{name}:*" for name in names]
+    passed = statements["PassRunbookRoles"]
+    assert passed["Resource"] == [{"Fn::GetAtt": [role, "Arn"]} for name, _, role in RUNBOOKS if name == ACCOUNT]
+    assert passed["Condition"] == {"StringEquals": {"iam:PassedToService": "ssm.amazonaws.com"}}
+
+
+@pytest.mark.parametrize(("name", "role"), [(ACCOUNT, "EventsRole"), (FORWARDER, "RegionForwarderRole")])
+def test_only_the_packages_eventbridge_rules_may_assume_their_role(name: str, role: str) -> None:
+    [statement] = properties(name, role)["AssumeRolePolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    rules = statement["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Sub"].rpartition("/")[2]
+    for rule in resources(name, "AWS::Events::Rule").values():
+        assert rule["Properties"]["Name"].startswith(rules.removesuffix("*"))
+
+
+def test_the_forwarder_sends_to_the_home_region_of_its_account_and_nowhere_else() -> None:
+    [rule] = resources(FORWARDER, "AWS::Events::Rule").values()
+    [target] = rule["Properties"]["Targets"]
+    assert allowed(FORWARDER, "RegionForwarderRole") == ["events:PutEvents"]
+    assert policy(FORWARDER, "RegionForwarderRole")["SendToHomeRegion"]["Resource"] == target["Arn"]
+    assert target["Arn"]["Fn::Sub"].endswith(":events:${HomeRegion}:${AWS::AccountId}:event-bus/default")
+
+
+def test_only_the_remediation_role_of_the_organization_or_the_account_may_send_notices() -> None:
+    publish, _ = properties(APPLICATION, "NoticeTopicPolicy")["PolicyDocument"]["Statement"]
+    assert publish["Action"] == "sns:Publish"
+    assert publish["Condition"]["StringEquals"]["Fn::If"] == [
+        "Organization",
+        {"aws:PrincipalOrgID": {"Ref": "OrganizationId"}},
+        {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}},
+    ]
+    role = properties(ACCOUNT, "RemediationRole")["RoleName"]
+    assert publish["Condition"]["ArnLike"]["aws:PrincipalArn"]["Fn::Sub"].endswith(f":iam::*:role/{role}")
+
+
+# --- What starts them ---
+
+
+def test_the_forwarder_sends_what_the_home_region_waits_for() -> None:
+    [forwarder] = resources(FORWARDER, "AWS::Events::Rule").values()
+    assert forwarder["Properties"]["EventPattern"] == properties(ACCOUNT, "RootUserChangeRule")["EventPattern"]
+
+
+def test_nothing_but_people_starts_the_removal() -> None:
+    targets = [
+        target["Arn"]["Fn::Sub"]
+        for name in (ACCOUNT, FORWARDER)
+        for rule in resources(name, "AWS::Events::Rule").values()
+        for target in rule["Properties"]["Targets"]
+    ]
+    assert len(targets) == 3
+    assert not [target for target in targets if "RemoveRootCredentials" in target]
+    remediation = properties(APPLICATION, "RemediationConfiguration")
+    assert remediation["TargetId"] == {"Fn::GetAtt": ["Account", "Outputs.NotifyRunbookName"]}
+    assert "AWS::Events::Rule" not in {each["Type"] for each in template(ROOT_CREDENTIALS)["Resources"].values()}
+
+
+def test_the_removal_shows_its_plan_asks_removes_and_looks_again_in_this_order() -> None:
+    content = properties(ROOT_CREDENTIALS, "RemoveRootCredentialsRunbook")["Content"]
+    assert content["parameters"]["DryRun"]["default"] is True
+    assert list(steps(ROOT_CREDENTIALS, "RemoveRootCredentialsRunbook")) == [
+        "Plan",
+        "Decide",
+        "Approve",
+        "RemoveCredentials",
+        "Verify",
+    ]
+    assert not any("onFailure" in step and step["onFailure"] != "Abort" for step in content["mainSteps"])
+
+
+def test_who_approves_is_fixed_at_deployment() -> None:
+    parameters = properties(ROOT_CREDENTIALS, "RemoveRootCredentialsRunbook")["Content"]["parameters"]
+    assert parameters.keys() == {"AccountId", "DryRun"}
+    found = steps(ROOT_CREDENTIALS, "RemoveRootCredentialsRunbook")
+    approve = found["Approve"]["inputs"]
+    assert approve["Approvers"] == {"Ref": "Approvers"}
+    assert approve["MinRequiredApprovals"] == {"Ref": "MinimumApprovals"}
+    assert approve["Message"] == "{{ Plan.Text }}"
+    # Source: https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-action-approve.html, NotificationArn.
+    assert properties(ROOT_CREDENTIALS, "ApprovalTopic")["TopicName"].startswith("Automation")
+    for step in ("Plan", "RemoveCredentials"):
+        assert found[step]["inputs"]["InputPayload"]["DeniedAccounts"] == {"Ref": "DeniedAccounts"}
+
+
+def test_the_remediation_is_that_of_config_where_it_is_not_off() -> None:
+    resource = template(APPLICATION)["Resources"]["RemediationConfiguration"]
+    assert resource["Condition"] == "RemediatesInAccount"
+    assert resource["Properties"]["Parameters"] == {
+        "AccountId": {"ResourceValue": {"Value": "RESOURCE_ID"}},
+        "AutomationAssumeRole": {"StaticValue": {"Values": [{"Fn::GetAtt": ["Account", "Outputs.RemediationRoleArn"]}]}},
+    }
+    assert template(APPLICATION)["Parameters"]["Remediation"]["AllowedValues"] == ["Default", "Off", "Manual", "Automatic"]

@@ -1,0 +1,74 @@
+"""The script of RootVirtualMfa-Reevaluate."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from remediation import start_evaluation
+from remediation.start_evaluation import ATTEMPTS, WAIT, NoRuleError
+from tests.unit.fake_aws import FakeAws, RefusalError, paged
+
+IN_PACK = "root-virtual-mfa-enabled-conformance-pack-a1b2c3d4e"
+
+
+@pytest.fixture
+def aws() -> Iterator[FakeAws]:
+    fake = FakeAws(
+        {"DescribeConfigRules": paged("ConfigRules", [[{"ConfigRuleName": "other"}], [{"ConfigRuleName": IN_PACK}]])}
+    )
+    with fake.in_place():
+        yield fake
+
+
+@pytest.fixture
+def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    seconds: list[float] = []
+    monkeypatch.setattr("time.sleep", seconds.append)
+    return seconds
+
+
+def busy(aws: FakeAws, times: int) -> None:
+    def start(_: Mapping[str, Any]) -> dict[str, Any]:
+        if len(aws.called("StartConfigRulesEvaluation")) <= times:
+            raise RefusalError("LimitExceededException")
+        return {}
+
+    aws.answers["StartConfigRulesEvaluation"] = start
+
+
+def test_the_rule_is_found_on_the_second_page_and_started(aws: FakeAws, slept: list[float]) -> None:
+    busy(aws, 0)
+    assert start_evaluation.start_evaluation({}, None) == {"ConfigRuleNames": [IN_PACK]}
+    assert aws.called("StartConfigRulesEvaluation") == [{"ConfigRuleNames": [IN_PACK]}]
+    assert slept == []
+
+
+def test_while_config_is_busy_it_is_tried_again(aws: FakeAws, slept: list[float]) -> None:
+    busy(aws, 2)
+    start_evaluation.start_evaluation({}, None)
+    assert len(aws.called("StartConfigRulesEvaluation")) == 3
+    assert slept == [WAIT, WAIT]
+    assert WAIT > 60  # seconds: AWS Config takes a start a minute
+
+
+def test_in_the_end_it_fails_with_what_config_said(aws: FakeAws, slept: list[float]) -> None:
+    busy(aws, ATTEMPTS)
+    with pytest.raises(ClientError, match="LimitExceededException"):
+        start_evaluation.start_evaluation({}, None)
+    assert sum(slept) < 600 - 120  # of the ten minutes that a script may take, with room for the calls
+
+
+def test_another_refusal_is_not_tried_again(aws: FakeAws, slept: list[float]) -> None:
+    aws.refuse("StartConfigRulesEvaluation", "AccessDeniedException")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        start_evaluation.start_evaluation({}, None)
+    assert slept == []
+
+
+@pytest.mark.parametrize("name", ["root-virtual-mfa-enabled-strict", "OrgConfigRule-root-virtual-mfa-enabled-"])
+def test_an_account_without_the_rule_is_told(aws: FakeAws, name: str) -> None:
+    aws.answers["DescribeConfigRules"] = paged("ConfigRules", [[{"ConfigRuleName": name}]])
+    with pytest.raises(NoRuleError, match="has no AWS Config rule root-virtual-mfa-enabled"):
+        start_evaluation.start_evaluation({}, None)
