@@ -35,7 +35,8 @@ def _steer(client: LocalAwsClient, arguments: argparse.Namespace) -> None:
     match arguments.command:
         case "root-user":
             has = client.change_root_user(arguments.account, arguments.change, arguments.device)
-            print("The root user now has: " + ", ".join(f"{name}: {value}" for name, value in has.items()))
+            shown = {name: ", ".join(value) or "none" if isinstance(value, list) else value for name, value in has.items()}
+            print("The root user now has: " + "; ".join(f"{name}: {value}" for name, value in shown.items()))
         case "create-account":
             client.create_account(arguments.account, arguments.name, arguments.unit, arguments.root_user)
         case "remove-account":

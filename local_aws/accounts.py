@@ -1,10 +1,13 @@
 """The accounts of the local AWS and their root users, read from a YAML file and changed as an owner would at the console."""
 
 import re
+import secrets
+import string
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +33,29 @@ class AccountsError(ValueError):
 
 @dataclass
 class RootUser:
-    """The credentials of a root user. A hardware device is a hardware TOTP token, a passkey or a security key."""
+    """The credentials of a root user: when each was created or enabled, by what IAM calls it.
+
+    That is the id of an access key or a signing certificate, the serial number of a hardware device, which is a hardware TOTP
+    token, a passkey or a security key, and the name of a virtual device.
+    """
 
     password: bool = True
-    access_keys: int = 0
-    signing_certificates: int = 0
-    hardware_mfa_devices: int = 0
+    access_keys: dict[str, datetime] = field(default_factory=dict)
+    signing_certificates: dict[str, datetime] = field(default_factory=dict)
+    hardware_mfa_devices: dict[str, datetime] = field(default_factory=dict)
     virtual_mfa_devices: dict[str, datetime] = field(default_factory=dict)
-    """When each was enabled, by name."""
+    unassigned_virtual_mfa_devices: list[str] = field(default_factory=list)
+    """The names of devices that were deactivated, and not deleted yet: they are nobody's."""
 
     @property
     def mfa_devices(self) -> int:
-        """How many devices of all kinds there are."""
-        return self.hardware_mfa_devices + len(self.virtual_mfa_devices)
+        """How many devices of all kinds are enabled."""
+        return len(self.hardware_mfa_devices) + len(self.virtual_mfa_devices)
+
+    @property
+    def virtual_mfa_device_names(self) -> list[str]:
+        """The names of all virtual devices, the unassigned ones last."""
+        return [*self.virtual_mfa_devices, *self.unassigned_virtual_mfa_devices]
 
 
 @dataclass
@@ -120,7 +133,7 @@ def change(root_user: RootUser, what: str, device: str | None = None) -> None:
 
 
 def _add_virtual_device(root_user: RootUser, name: str) -> None:
-    if name in root_user.virtual_mfa_devices:
+    if name in root_user.virtual_mfa_device_names:
         message = f"The root user already has a virtual MFA device named {name}."
         raise AccountsError(message)
     _refuse_ninth(root_user)
@@ -136,7 +149,7 @@ def _remove_virtual_device(root_user: RootUser, name: str) -> None:
 
 def _add_hardware_device(root_user: RootUser, _: str) -> None:
     _refuse_ninth(root_user)
-    root_user.hardware_mfa_devices += 1
+    root_user.hardware_mfa_devices[_new_id("GAHT", 8, string.digits)] = datetime.now(UTC)
 
 
 def _refuse_ninth(root_user: RootUser) -> None:
@@ -146,34 +159,40 @@ def _refuse_ninth(root_user: RootUser) -> None:
 
 
 def _create_access_key(root_user: RootUser, _: str) -> None:
-    if root_user.access_keys >= MAXIMUM_KEYS:
-        message = f"The root user already has {MAXIMUM_KEYS} access keys, and may have no more."
-        raise AccountsError(message)
-    root_user.access_keys += 1
+    _refuse_third("access keys", root_user.access_keys)
+    root_user.access_keys[_new_id("AKIA", 16)] = datetime.now(UTC)
 
 
 def _upload_signing_certificate(root_user: RootUser, _: str) -> None:
-    if root_user.signing_certificates >= MAXIMUM_KEYS:
-        message = f"The root user already has {MAXIMUM_KEYS} signing certificates, and may have no more."
+    _refuse_third("signing certificates", root_user.signing_certificates)
+    root_user.signing_certificates[_new_id("", 32)] = datetime.now(UTC)
+
+
+def _refuse_third(what: str, keys: Sized) -> None:
+    if len(keys) >= MAXIMUM_KEYS:
+        message = f"The root user already has {MAXIMUM_KEYS} {what}, and may have no more."
         raise AccountsError(message)
-    root_user.signing_certificates += 1
 
 
-def _set(attribute: str, *, to: object) -> Callable[[RootUser, str], None]:
-    return lambda root_user, _: setattr(root_user, attribute, to)
+def _new_id(prefix: str, length: int, characters: str = string.ascii_uppercase + "234567") -> str:
+    return prefix + "".join(secrets.choice(characters) for _ in range(length))
+
+
+def _set_password(root_user: RootUser, _: str, *, present: bool) -> None:
+    root_user.password = present
 
 
 CHANGES: Mapping[str, Callable[[RootUser, str], None]] = {
     "add-virtual-device": _add_virtual_device,
     "remove-virtual-device": _remove_virtual_device,
     "add-hardware-device": _add_hardware_device,
-    "remove-hardware-devices": _set("hardware_mfa_devices", to=0),
-    "recover-password": _set("password", to=True),
-    "delete-password": _set("password", to=False),
+    "remove-hardware-devices": lambda root_user, _: root_user.hardware_mfa_devices.clear(),
+    "recover-password": partial(_set_password, present=True),
+    "delete-password": partial(_set_password, present=False),
     "create-access-key": _create_access_key,
-    "delete-access-keys": _set("access_keys", to=0),
+    "delete-access-keys": lambda root_user, _: root_user.access_keys.clear(),
     "upload-signing-certificate": _upload_signing_certificate,
-    "delete-signing-certificates": _set("signing_certificates", to=0),
+    "delete-signing-certificates": lambda root_user, _: root_user.signing_certificates.clear(),
 }
 
 

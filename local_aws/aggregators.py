@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from local_aws import ministack_seams, queries
+from local_aws.clock import Clock
 from local_aws.config import Config, Rule, Scope, details, paginate, worst
 from local_aws.conformance_packs import ConformancePacks, random_suffix
 from local_aws.models import AwsError
@@ -65,11 +66,12 @@ class Aggregators:
     With `empty_pages` each list begins with a page without entries, as AWS says may happen where many accounts are read.
     """
 
-    def __init__(self, config: Config, packs: ConformancePacks, organization: Organization | None) -> None:
+    def __init__(self, config: Config, packs: ConformancePacks, organization: Organization | None, clock: Clock) -> None:
         """Begin without aggregators and queries."""
         self._config = config
         self._packs = packs
         self._organization = organization
+        self._clock = clock
         self._responses = ministack_seams.module("ministack.core.responses")
         self._aggregators: dict[Scope, dict[str, Aggregator]] = defaultdict(dict)
         self._queries: dict[Scope, dict[str, dict[str, Any]]] = defaultdict(dict)
@@ -103,7 +105,7 @@ class Aggregators:
             raise AwsError("InvalidParameterValueException", message)
         self._check_administrator(account_id)
         self._check_role(account_id, source["RoleArn"])
-        now, scope, name = self._config.now(), self._scope(account_id), params["ConfigurationAggregatorName"]
+        now, scope, name = self._clock.now(), self._scope(account_id), params["ConfigurationAggregatorName"]
         aggregator = self._aggregators[scope].setdefault(name, Aggregator(scope, name, source, now, now))
         aggregator.source, aggregator.updated = source, now
         return {"ConfigurationAggregator": aggregator.described()}
@@ -256,7 +258,7 @@ class Aggregators:
                 "ComplianceSummary": {
                     "CompliantResourceCount": _count(types.count("COMPLIANT")),
                     "NonCompliantResourceCount": _count(types.count("NON_COMPLIANT")),
-                    "ComplianceSummaryTimestamp": self._config.now(),
+                    "ComplianceSummaryTimestamp": self._clock.now(),
                 },
             }
             for name, types in sorted(groups.items())

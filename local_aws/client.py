@@ -52,7 +52,10 @@ class LocalAwsClient:
         return accounts
 
     def change_root_user(self, account_id: str, change: str, device: str | None = None) -> dict[str, Any]:
-        """Change a root user as its owner would at the console (accounts.CHANGES), and return what it has then."""
+        """Change a root user as its owner would at the console (accounts.CHANGES), and return what it has then.
+
+        That is whether it has a `password`, and the ids, serial numbers or names of what else it has (accounts.RootUser).
+        """
         root_user: dict[str, Any] = self._command("root-user", account_id=account_id, change=change, device=device)
         return root_user
 
@@ -93,7 +96,7 @@ class LocalAwsClient:
         self._command("clear-faults")
 
     def set_longest_page(self, entries: int | None) -> None:
-        """Let IAM give at most `entries` devices a page, whatever is asked for; None: as many as are asked for."""
+        """Let IAM give at most `entries` devices or keys a page, whatever is asked for; None: as many as are asked for."""
         self._command("longest-page", entries=entries)
 
     def set_empty_pages(self, *, on: bool) -> None:

@@ -4,19 +4,22 @@ Source: the CloudFormation resource specification of each type.
 """
 
 import json
+import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
-from local_aws import ministack_seams
+from local_aws import ministack_seams, remediation
 from local_aws.aggregators import Aggregators
 from local_aws.config import Config
 from local_aws.conformance_packs import ConformancePacks
 from local_aws.lambda_functions import LambdaFunctions
 from local_aws.logs import Logs
 from local_aws.models import AwsError, ServiceApi
+from local_aws.remediation import Remediations
+from local_aws.ssm_documents import Documents, content_of
 from local_aws.stack_sets import StackSets, Targets
 
 Properties = Mapping[str, Any]
@@ -48,10 +51,12 @@ class Services:
 
     functions: LambdaFunctions
     config: Config
+    remediations: Remediations
     packs: ConformancePacks
     aggregators: Aggregators
     logs: Logs
     stack_sets: StackSets
+    documents: Documents
 
 
 def install(services: Services) -> None:
@@ -59,11 +64,13 @@ def install(services: Services) -> None:
     provisioners = ministack_seams.module("ministack.services.cloudformation.provisioners")
     types: dict[str, tuple[ResourceType, tuple[str, ...]]] = {
         "AWS::Config::ConfigRule": (ConfigRuleType(services.config), ("ConfigRuleName",)),
+        "AWS::Config::RemediationConfiguration": (RemediationConfigurationType(services.remediations), ("ConfigRuleName",)),
         _ORGANIZATION_PACK: (OrganizationConformancePackType(services.packs), ("OrganizationConformancePackName",)),
         "AWS::Config::ConfigurationAggregator": (AggregatorType(services.aggregators), ("ConfigurationAggregatorName",)),
         "AWS::Config::StoredQuery": (StoredQueryType(services.aggregators), ("QueryName",)),
         "AWS::Lambda::ResourcePolicy": (ResourcePolicyType(services.functions), ("ResourceArn",)),
         "AWS::Logs::QueryDefinition": (QueryDefinitionType(services.logs), ()),
+        "AWS::SSM::Document": (DocumentType(services.documents), ("Name", "DocumentType")),
         _STACK_SET: (StackSetType(services.stack_sets), ("StackSetName", "PermissionModel", "CallAs")),
     }
     for name, (resource_type, replaced_by) in types.items():
@@ -78,6 +85,7 @@ def install(services: Services) -> None:
     _let_failed_stacks_keep_their_parameters()
     _refuse_existing_roles(provisioners._RESOURCE_HANDLERS["AWS::IAM::Role"])
     _reserve_concurrency(provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"])
+    _refuse_bad_event_rules(provisioners._RESOURCE_HANDLERS["AWS::Events::Rule"])
 
 
 def _let_conditions_know_the_account() -> None:
@@ -167,6 +175,28 @@ def _reserve_concurrency(handlers: dict[str, Callable[..., Provisioned]]) -> Non
     handlers |= {"create": create_and_reserve, "update": update_and_reserve}
 
 
+def _refuse_bad_event_rules(handlers: dict[str, Callable[..., Provisioned]]) -> None:
+    """Let a new rule fail whose pattern or targets EventBridge refuses, which MiniStack does not look at before an update."""
+    create = handlers["create"]
+    eventbridge = ministack_seams.module("ministack.services.eventbridge")
+
+    def create_checked(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+        pattern = properties.get("EventPattern", "")
+        problem = eventbridge._event_pattern_error(json.dumps(pattern) if isinstance(pattern, Mapping) else pattern)
+        if problem:
+            message = f"Event pattern is not valid: {problem} (Service: EventBridge, Error Code: InvalidEventPatternException)"
+            raise ResourceFailedError(message)
+        for target in properties.get("Targets", []):
+            refusal = eventbridge._validate_target_arn(target)
+            if refusal is not None:
+                said = json.loads(refusal[2])
+                message = f"{said['message']} (Service: EventBridge, Error Code: {said['__type']})"
+                raise ResourceFailedError(message)
+        return create(logical_id, properties, stack_name)
+
+    handlers["create"] = create_checked
+
+
 class ResourceFailedError(ValueError):
     """A resource could not be made, changed or deleted: MiniStack fails it with the message, and rolls back."""
 
@@ -213,7 +243,11 @@ def _create(name: str, resource_type: ResourceType, logical_id: str, properties:
 class _Service:
     """Calls of a service's operations, checked against its API model, in the account whose stack it is."""
 
-    def __init__(self, name: str, service: Config | ConformancePacks | Aggregators | Logs | StackSets) -> None:
+    def __init__(
+        self,
+        name: str,
+        service: Config | Remediations | ConformancePacks | Aggregators | Logs | StackSets | Documents,
+    ) -> None:
         self._api = ServiceApi(name)
         self._service = service
         self._responses = ministack_seams.module("ministack.core.responses")
@@ -221,7 +255,7 @@ class _Service:
     def __call__(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         try:
             self._api.validate(operation, params)
-            return self._service.operations[operation](self._responses.get_account_id(), params)
+            return self._service.operations[operation](self._responses.get_account_id(), params) or {}
         except AwsError as error:
             message = f"{error.message} (Service: {operation}, Error Code: {error.code})"
             raise ResourceFailedError(message) from error
@@ -310,6 +344,45 @@ class ConfigRuleType(_NamedType):
         self._call("PutConfigRule", {"ConfigRule": rule})
         [put] = self._call("DescribeConfigRules", {"ConfigRuleNames": [name]})["ConfigRules"]
         return name, {"Arn": put["ConfigRuleArn"], "ConfigRuleId": put["ConfigRuleId"]}
+
+
+class RemediationConfigurationType:
+    """AWS::Config::RemediationConfiguration, known by the name of its rule."""
+
+    def __init__(self, remediations: Remediations) -> None:
+        """Keep configurations in `remediations`."""
+        self._call = _Service("config", remediations)
+
+    def create(self, _: str, properties: Properties, __: str) -> Provisioned:
+        """Put it, where the rule has none yet."""
+        rule_name = str(properties.get("ConfigRuleName"))
+        if self._exists(rule_name):
+            message = f"Resource of type 'AWS::Config::RemediationConfiguration' with identifier '{rule_name}' already exists."
+            raise ResourceFailedError(message)
+        return self._put(properties)
+
+    def update(self, _: str, __: Properties, properties: Properties, ___: str) -> Provisioned:
+        """Put it again, as it is to be."""
+        return self._put(properties)
+
+    def delete(self, physical_id: str, _: Properties) -> None:
+        """Delete it, if it is still there."""
+        if self._exists(physical_id):
+            self._call("DeleteRemediationConfiguration", {"ConfigRuleName": physical_id})
+
+    def _exists(self, rule_name: str) -> bool:
+        found = self._call("DescribeRemediationConfigurations", {"ConfigRuleNames": [rule_name]})
+        return bool(found["RemediationConfigurations"])
+
+    def _put(self, properties: Properties) -> Provisioned:
+        _refuse_unknown(properties, remediation.PROPERTIES)
+        try:
+            configuration = remediation.from_properties(properties)
+        except (AwsError, AttributeError, TypeError, ValueError) as error:
+            message = f"Properties validation failed for the remediation configuration: {error}"
+            raise ResourceFailedError(message) from error
+        self._call("PutRemediationConfigurations", {"RemediationConfigurations": [configuration]})
+        return configuration["ConfigRuleName"], {}
 
 
 class OrganizationConformancePackType(_NamedType):
@@ -449,6 +522,73 @@ def _query(properties: Properties) -> dict[str, Any]:
     names = {"Name": "name", "QueryString": "queryString", "LogGroupNames": "logGroupNames"}
     _refuse_unknown(properties, names)
     return {names[key]: value for key, value in properties.items()}
+
+
+class DocumentType:
+    """AWS::SSM::Document.
+
+    Source: https://github.com/aws-cloudformation/aws-cloudformation-resource-providers-ssm, aws-ssm-document.
+    """
+
+    _UPDATED = ("Content", "DocumentFormat", "TargetType", "VersionName")
+    """What makes a new version where UpdateMethod is NewVersion, and a new document where it is not."""
+    _KNOWN = (*_UPDATED, "DocumentType", "Name", "Tags", "UpdateMethod")
+
+    def __init__(self, documents: Documents) -> None:
+        """Keep documents in `documents`."""
+        self._call = _Service("ssm", documents)
+
+    def create(self, logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+        """Create the document."""
+        generated = ministack_seams.module("ministack.services.cloudformation.provisioners")._physical_name
+        return self._create(properties.get("Name") or generated(stack_name, logical_id, max_len=128), properties)
+
+    def update(self, physical_id: str, old: Properties, properties: Properties, _: str) -> Provisioned:
+        """Make a new version the default or, where UpdateMethod is Replace, a new document.
+
+        The latter needs another name, which a document with a name of its own has to be given.
+        """
+        _refuse_unknown(properties, self._KNOWN)
+        name = properties.get("Name")
+        if name not in {None, physical_id} or properties.get("DocumentType") != old.get("DocumentType"):
+            return self._replace(physical_id, name if name != physical_id else None, properties)
+        if any(properties.get(key) != old.get(key) for key in self._UPDATED):
+            if properties.get("UpdateMethod", "Replace") != "NewVersion":
+                if name is not None:
+                    message = (
+                        "CloudFormation cannot update a stack when a custom-named resource requires replacing. "
+                        f"Rename {name} and update the stack again."
+                    )
+                    raise ResourceFailedError(message)
+                return self._replace(physical_id, None, properties)
+            version = self._call("UpdateDocument", {"DocumentVersion": "$LATEST", **self._params(physical_id, properties)})
+            made = {"Name": physical_id, "DocumentVersion": version["DocumentDescription"]["DocumentVersion"]}
+            self._call("UpdateDocumentDefaultVersion", made)
+        if properties.get("Tags") != old.get("Tags"):
+            which = {"ResourceType": "Document", "ResourceId": physical_id}
+            self._call("RemoveTagsFromResource", {**which, "TagKeys": [tag["Key"] for tag in old.get("Tags", [])]})
+            self._call("AddTagsToResource", {**which, "Tags": properties.get("Tags", [])})
+        return physical_id, {}
+
+    def delete(self, physical_id: str, _: Properties) -> None:
+        """Delete it, if it is still there."""
+        listed = self._call("ListDocuments", {"Filters": [{"Key": "Name", "Values": [physical_id]}]})["DocumentIdentifiers"]
+        if any(document["Name"] == physical_id for document in listed):
+            self._call("DeleteDocument", {"Name": physical_id})
+
+    def _create(self, name: str, properties: Properties) -> Provisioned:
+        _refuse_unknown(properties, self._KNOWN)
+        optional = {key: properties[key] for key in ("DocumentType", "Tags") if key in properties}
+        self._call("CreateDocument", {**self._params(name, properties), **optional})
+        return name, {}
+
+    def _replace(self, physical_id: str, name: str | None, properties: Properties) -> Provisioned:
+        """Create another document; MiniStack deletes the former one."""
+        return self._create(name or f"{physical_id.rpartition('-')[0]}-{secrets.token_hex(6).upper()}", properties)
+
+    def _params(self, name: str, properties: Properties) -> dict[str, Any]:
+        given = {key: properties[key] for key in self._UPDATED if key in properties}
+        return {**given, "Name": name, "Content": content_of(properties["Content"], properties.get("DocumentFormat", "JSON"))}
 
 
 class StackSetType:

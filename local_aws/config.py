@@ -10,11 +10,12 @@ import re
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from threading import RLock
 from typing import Any, TypeVar
 
 from local_aws import ministack_seams
+from local_aws.clock import Clock
 from local_aws.lambda_functions import LambdaFunctions
 from local_aws.models import AwsError
 
@@ -98,6 +99,10 @@ class Rule:
         return FREQUENCIES[named[0] if named else "TwentyFour_Hours"]
 
 
+Listener = Callable[[Rule, tuple[str, str], Result | None, Result], None]
+"""Is told the rule, the resource (type, id), its result before, if it had one, and the new one."""
+
+
 @dataclass(frozen=True)
 class _Run:
     rule: Rule
@@ -105,14 +110,20 @@ class _Run:
 
 
 class Config:
-    """AWS Config in every account and Region; `functions` is where rules are evaluated."""
+    """AWS Config in every account and Region; `functions` is where rules are evaluated.
 
-    def __init__(self, functions: LambdaFunctions) -> None:
-        """Begin without rules, at the present time."""
+    `when_recorded` has listeners, told of each result that was recorded, in the order of their registration.  `before_deletion`
+    has what is asked before a rule is deleted: it raises AwsError where the rule has to stay.
+    """
+
+    def __init__(self, functions: LambdaFunctions, clock: Clock) -> None:
+        """Begin without rules."""
         self._functions = functions
+        self._clock = clock
+        self.when_recorded: list[Listener] = []
+        self.before_deletion: list[Callable[[Rule], None]] = []
         self._rules: dict[Scope, dict[str, Rule]] = {}
         self._runs: dict[str, _Run] = {}
-        self._ahead = timedelta()
         self._lock = RLock()
         self.operations: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
             "PutConfigRule": self.put_config_rule,
@@ -127,22 +138,12 @@ class Config:
             "DescribeConfigRuleEvaluationStatus": self.describe_config_rule_evaluation_status,
         }
 
-    # Time and evaluation
-
-    def now(self) -> datetime:
-        """Tell the time of the local AWS Config: the machine's, and what the clock was put forward by."""
-        return datetime.now(UTC) + self._ahead
-
-    def advance(self, by: timedelta) -> None:
-        """Put the clock forward, and start what has come due."""
-        self._ahead += by
-        self._functions.advance(by.total_seconds())
-        self.run_due_rules()
+    # Evaluation
 
     def run_due_rules(self) -> None:
         """Start the evaluation of each rule whose period has passed."""
         with self._lock:
-            due = [rule for rules in self._rules.values() for rule in rules.values() if rule.next_run <= self.now()]
+            due = [rule for rules in self._rules.values() for rule in rules.values() if rule.next_run <= self._clock.now()]
             for rule in due:
                 self._evaluate(rule)
 
@@ -151,7 +152,7 @@ class Config:
 
         Where the function's policy no longer allows it, or the function is gone, nothing comes of it: nobody is told.
         """
-        now = self.now()
+        now = self._clock.now()
         rule.last_run, rule.next_run = now, now + rule.period
         try:
             self._functions.check_permission(rule.function_arn, rule.scope[0])
@@ -220,9 +221,11 @@ class Config:
             name = settings["ConfigRuleName"]
             rule = rules.get(name)
             if rule is None:
-                rule = Rule(scope, f"config-rule-{secrets.token_hex(3)}", settings, self.now(), self.now(), created_by)
+                rule = Rule(
+                    scope, f"config-rule-{secrets.token_hex(3)}", settings, self._clock.now(), self._clock.now(), created_by
+                )
                 rules[name] = rule
-            _refuse_others(rule, created_by)
+            refuse_others(rule, created_by)
             rule.settings = settings
         self._evaluate(rule)
         return {}
@@ -248,7 +251,9 @@ class Config:
         """Delete a rule and its results; a service's rule is deleted by it alone."""
         with self._lock:
             [rule] = self._named(account_id, [params["ConfigRuleName"]])
-            _refuse_others(rule, created_by)
+            refuse_others(rule, created_by)
+            for refuse in self.before_deletion:
+                refuse(rule)
             del self._rules[rule.scope][rule.name]
             self._runs = {token: run for token, run in self._runs.items() if run.rule is not rule}
         return {}
@@ -258,7 +263,7 @@ class Config:
         with self._lock:
             rules = self._named(account_id, params.get("ConfigRuleNames"))
             for rule in rules:
-                if rule.running or (rule.last_run and self.now() - rule.last_run < _SHORTEST_INTERVAL):
+                if rule.running or (rule.last_run and self._clock.now() - rule.last_run < _SHORTEST_INTERVAL):
                     message = f"Rule {rule.name} is being evaluated, or was started within the last minute."
                     raise AwsError("LimitExceededException", message)
             for rule in rules:
@@ -293,6 +298,7 @@ class Config:
                 raise AwsError("InvalidParameterValueException", message)
         if params.get("TestMode"):
             return {"FailedEvaluations": []}
+        recorded: list[tuple[Rule, tuple[str, str], Result | None, Result]] = []
         with self._lock:
             run = self._runs.get(params["ResultToken"])
             if run is None or run.rule.scope[0] != account_id:
@@ -302,13 +308,18 @@ class Config:
                 resource = (evaluation["ComplianceResourceType"], evaluation["ComplianceResourceId"])
                 known = run.rule.results.get(resource)
                 if known is None or known.ordering <= evaluation["OrderingTimestamp"]:
-                    run.rule.results[resource] = Result(
+                    result = Result(
                         evaluation["ComplianceType"],
                         evaluation.get("Annotation"),
                         evaluation["OrderingTimestamp"],
                         run.invoked,
-                        self.now(),
+                        self._clock.now(),
                     )
+                    run.rule.results[resource] = result
+                    recorded.append((run.rule, resource, known, result))
+        for listener in self.when_recorded:
+            for record in recorded:
+                listener(*record)
         return {"FailedEvaluations": []}
 
     def describe_compliance_by_config_rule(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -399,8 +410,11 @@ def _check_input_parameters(text: str | None) -> None:
         raise AwsError("InvalidParameterValueException", message)
 
 
-def _refuse_others(rule: Rule, created_by: str | None) -> None:
-    # What AWS Config answers for a rule of another service. The reference of DeleteConfigRule does not have it.
+def refuse_others(rule: Rule, created_by: str | None) -> None:
+    """Let a service's rule be changed by that service alone. Raises AwsError.
+
+    This is what AWS Config answers for a rule of another service. The reference of DeleteConfigRule does not have it.
+    """
     if rule.created_by != created_by:
         message = "An AWS service owns ServiceLinkedConfigRule. You do not have permissions to take action on this rule."
         raise AwsError("AccessDeniedException", message)

@@ -1,8 +1,9 @@
 """Conformance packs of AWS Config: in one account, and in every account of an organization.
 
 AWS deploys packs asynchronously; here they are deployed, with all their failures, when the call that asks for it returns.
-Sources: API model, config; https://docs.aws.amazon.com/config/latest/developerguide/custom-conformance-pack.html (templates)
-and conformance-pack-organization-apis.html; awslabs/aws-config-rules, aws-config-conformance-packs (what templates use).
+Sources: API model, config; https://docs.aws.amazon.com/config/latest/developerguide/custom-conformance-pack.html (templates),
+cpack-prerequisites.html (remediation) and conformance-pack-organization-apis.html; awslabs/aws-config-rules,
+aws-config-conformance-packs (what templates use).
 """
 
 import json
@@ -10,17 +11,19 @@ import re
 import secrets
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import RLock
 from typing import Any, Self
 
 import yaml
 
-from local_aws import ministack_seams
+from local_aws import ministack_seams, remediation
+from local_aws.clock import Clock
 from local_aws.config import Config, Rule, Scope, details, paginate
 from local_aws.models import AwsError, ServiceApi
 from local_aws.organizations import Organization
+from local_aws.remediation import Remediations
 
 SERVICE = "config-multiaccountsetup.amazonaws.com"
 """Has trusted access and delegated administrators for what is deployed to an organization; it creates the members' packs."""
@@ -41,6 +44,8 @@ _PACKS_PAGE = 20
 _SECTIONS = {"AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Conditions", "Resources"}
 _PARAMETER_KEYS = {"Type", "Default", "Description", "AllowedValues", "AllowedPattern", "ConstraintDescription"}
 _RESOURCE_KEYS = {"Type", "Properties", "Condition", "DependsOn", "Metadata"}
+_RULE = "AWS::Config::ConfigRule"
+_REMEDIATION = "AWS::Config::RemediationConfiguration"
 _RULE_PROPERTIES = {
     "ConfigRuleName",
     "Description",
@@ -87,6 +92,17 @@ _Loader.add_multi_constructor("!", _short_form)
 
 
 @dataclass(frozen=True)
+class Content:
+    """What a template makes: rules as PutConfigRule takes them, and configurations as PutRemediationConfigurations does.
+
+    ConfigRuleName is in both what the template has; in an account a suffix is appended.
+    """
+
+    rules: Sequence[Settings]
+    remediations: Sequence[Settings]
+
+
+@dataclass(frozen=True)
 class Template:
     """The template of a conformance pack: its sections as they are written, with the long forms of the intrinsic functions."""
 
@@ -115,8 +131,8 @@ class Template:
             raise TemplateError(message)
         return cls(parameters, _mapping("Conditions", sections.get("Conditions", {})), resources)
 
-    def rules(self, inputs: Mapping[str, str]) -> list[Settings]:
-        """Make the rules, as PutConfigRule takes them; `inputs` has input parameters by name.
+    def content(self, inputs: Mapping[str, str]) -> Content:
+        """Make the rules and the configurations of their remediation; `inputs` has input parameters by name.
 
         Raises TemplateError or ParametersError.
         """
@@ -124,23 +140,27 @@ class Template:
         conditions: dict[str, bool] = {}
         for name, condition in self.conditions.items():
             conditions[name] = _decide(f"condition {name}", condition, values)
-        rules = []
+        rules, remediations = [], []
         for name, resource in self.resources.items():
             where = f"resource {name}"
             _known(where, resource, _RESOURCE_KEYS)
             kind = resource.get("Type")
-            if kind == "AWS::Config::RemediationConfiguration":
-                message = f"{where} is an {kind}, which AWS Config takes and the local AWS does not emulate"
+            if kind not in {_RULE, _REMEDIATION}:
+                message = f"{where} is an {kind}: allowed are {_RULE} and {_REMEDIATION}"
                 raise TemplateError(message)
-            if kind != "AWS::Config::ConfigRule":
-                message = f"{where} is an {kind}: allowed are AWS::Config::ConfigRule and AWS::Config::RemediationConfiguration"
-                raise TemplateError(message)
+            if kind == _REMEDIATION:
+                _refuse_intrinsics(where, resource.get("Properties"))
             # Resolved in any case: a template is refused as a whole, whatever its conditions are.
             properties = _resolve(where, _mapping(where, resource.get("Properties")), values, conditions)
             condition = resource.get("Condition")
-            if condition is None or _condition(where, condition, conditions):
+            if condition is not None and not _condition(where, condition, conditions):
+                continue
+            if kind == _RULE:
                 rules.append(_rule(where, properties))
-        return rules
+            else:
+                remediations.append(_remediation(where, properties))
+        _check_rules_of(remediations, rules)
+        return Content(rules, remediations)
 
     def _values(self, inputs: Mapping[str, str]) -> dict[str, str]:
         unknown = sorted(set(inputs) - set(self.parameters))
@@ -176,7 +196,7 @@ def _resolve(where: str, value: Any, values: Mapping[str, str], conditions: Mapp
             return then if _condition(where, condition, conditions) else otherwise
         case dict():
             for key in value:
-                if key in {"Ref", "Condition"} or str(key).startswith("Fn::"):
+                if _is_intrinsic(key):
                     message = f"{where} has {key} where it is not supported"
                     raise TemplateError(message)
             resolved = {key: _resolve(where, item, values, conditions) for key, item in value.items()}
@@ -225,6 +245,54 @@ def _rule(where: str, properties: Settings) -> Settings:
     return rule
 
 
+def _is_intrinsic(key: object) -> bool:
+    return key in {"Ref", "Condition"} or str(key).startswith("Fn::")
+
+
+def _refuse_intrinsics(where: str, value: object) -> None:
+    """Refuse intrinsic functions where AWS Config has none, in the name of the rule and in the role."""
+    match value:
+        case dict():
+            for key, item in value.items():
+                if key in {"ConfigRuleName", remediation.ASSUME_ROLE} and _has_intrinsic(item):
+                    message = f"{where} has an intrinsic function in {key}, which has to be written out"
+                    raise TemplateError(message)
+                _refuse_intrinsics(where, item)
+        case list():
+            for item in value:
+                _refuse_intrinsics(where, item)
+
+
+def _has_intrinsic(value: object) -> bool:
+    match value:
+        case dict():
+            return any(_is_intrinsic(key) or _has_intrinsic(item) for key, item in value.items())
+        case list():
+            return any(_has_intrinsic(item) for item in value)
+    return False
+
+
+def _remediation(where: str, properties: Settings) -> Settings:
+    """Check a remediation as PutRemediationConfigurations would, but for what has to be there already."""
+    _known(where, properties, set(remediation.PROPERTIES))
+    try:
+        return remediation.from_properties(properties)
+    except (AwsError, AttributeError, TypeError, ValueError) as error:
+        message = f"{where}: {error}"
+        raise TemplateError(message) from error
+
+
+def _check_rules_of(remediations: Sequence[Settings], rules: Sequence[Settings]) -> None:
+    """Refuse remediation of what is no rule of the template, and two for one."""
+    left = {rule["ConfigRuleName"] for rule in rules}
+    for configuration in remediations:
+        name = configuration["ConfigRuleName"]
+        if name not in left:
+            message = f"a remediation is for {name}, which is no rule of the template, or has one already"
+            raise TemplateError(message)
+        left.remove(name)
+
+
 def _known(where: str, value: object, names: set[str]) -> dict[str, Any]:
     mapping = _mapping(where, value)
     unknown = sorted(str(name) for name in set(mapping) - names)
@@ -252,6 +320,7 @@ def _text(value: object) -> str:
 class Pack:
     """A conformance pack in an account: what was put, the names of its rules, and why it failed, if it did.
 
+    `remediated` has the names of those of its rules that have a remediation.
     `created_by` is the service that put it, None for a pack of the account's own.
     """
 
@@ -262,6 +331,7 @@ class Pack:
     updated: datetime
     pack_id: str = field(default_factory=lambda: f"conformance-pack-{random_suffix(9)}")
     rule_names: list[str] = field(default_factory=list)
+    remediated: list[str] = field(default_factory=list)
     error: AwsError | None = None
 
     @property
@@ -281,7 +351,7 @@ class OrganizationPack:
     scope: Scope
     name: str
     settings: Settings
-    rules: Sequence[Settings]
+    content: Content
     updated: datetime
     suffix: str = field(default_factory=lambda: random_suffix(8))
     members: dict[str, Pack] = field(default_factory=dict)
@@ -305,15 +375,17 @@ class OrganizationPack:
 
 
 class ConformancePacks:
-    """The conformance packs of all accounts; their rules are in `config`.
+    """The conformance packs of all accounts; their rules are in `config`, and the remediation of these in `remediations`.
 
     An account that joins the organization gets its packs in its turn: make this after what has to be there before.
     """
 
-    def __init__(self, config: Config, organization: Organization | None) -> None:
+    def __init__(self, config: Config, remediations: Remediations, organization: Organization | None, clock: Clock) -> None:
         """Begin without packs."""
         self._config = config
+        self._remediations = remediations
         self._organization = organization
+        self._clock = clock
         self._responses = ministack_seams.module("ministack.core.responses")
         self._packs: dict[Scope, dict[str, Pack]] = {}
         self._organization_packs: dict[Scope, dict[str, OrganizationPack]] = {}
@@ -360,11 +432,11 @@ class ConformancePacks:
             existing = self._packs.get(scope, {}).get(name)
             if existing is not None:
                 _refuse_member(existing)
-            rules = _rules(params, "ConformancePackTemplateValidationException", "InvalidParameterValueException")
-            return {"ConformancePackArn": self._put(scope, name, params, rules, None).arn}
+            content = _content(params, "ConformancePackTemplateValidationException", "InvalidParameterValueException")
+            return {"ConformancePackArn": self._put(scope, name, params, content, None).arn}
 
     def delete_conformance_pack(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Delete a pack, its rules and their results."""
+        """Delete a pack, its rules, their remediation and their results."""
         with self._lock:
             [pack] = self._named(account_id, [params["ConformancePackName"]])
             _refuse_member(pack)
@@ -457,15 +529,16 @@ class ConformancePacks:
                 raise AwsError("NoSuchConformancePackException", message)
         return [packs[name] for name in names or sorted(packs)]
 
-    def _put(self, scope: Scope, name: str, settings: Settings, rules: Sequence[Settings], created_by: str | None) -> Pack:
-        """Create or change a pack and its rules in an account; a failure stays in the pack.
+    def _put(self, scope: Scope, name: str, settings: Settings, content: Content, created_by: str | None) -> Pack:
+        """Create or change a pack, its rules and their remediation in an account; a failure stays in the pack.
 
         Of a new pack that fails nothing stays but its status; of a change that fails, the rules that were there before.
         """
-        now = self._config.now()
+        now = self._clock.now()
         pack = self._packs.setdefault(scope, {}).setdefault(name, Pack(scope, name, created_by, settings, now))
         pack.settings, pack.updated, pack.error = settings, now, None
-        wanted = {f"{rule['ConfigRuleName']}-{pack.pack_id}": rule for rule in rules}
+        wanted = {f"{rule['ConfigRuleName']}-{pack.pack_id}": rule for rule in content.rules}
+        remediated = {f"{each['ConfigRuleName']}-{pack.pack_id}": each for each in content.remediations}
         new: list[str] = []
         with self._responses.request_scope(*scope):
             try:
@@ -474,18 +547,31 @@ class ConformancePacks:
                     self._config.put_config_rule(scope[0], put, created_by=RULE_CREATOR)
                     if rule_name not in pack.rule_names:
                         new.append(rule_name)
+                configurations = [{**each, "ConfigRuleName": rule_name} for rule_name, each in remediated.items()]
+                for configuration in configurations:
+                    _check_role(scope[0], configuration)
+                self._remediations.put_remediation_configurations(
+                    scope[0], {"RemediationConfigurations": configurations}, created_by=RULE_CREATOR
+                )
             except AwsError as error:
                 pack.error = error
                 unwanted = new
             else:
                 unwanted = [rule_name for rule_name in pack.rule_names if rule_name not in wanted]
-                pack.rule_names = list(wanted)
+                self._delete_remediation(scope[0], [rule_name for rule_name in pack.remediated if rule_name not in remediated])
+                pack.rule_names, pack.remediated = list(wanted), list(remediated)
             for rule_name in unwanted:
                 self._config.delete_config_rule(scope[0], {"ConfigRuleName": rule_name}, created_by=RULE_CREATOR)
         return pack
 
+    def _delete_remediation(self, account_id: str, rule_names: Iterable[str]) -> None:
+        for rule_name in rule_names:
+            params = {"ConfigRuleName": rule_name}
+            self._remediations.delete_remediation_configuration(account_id, params, created_by=RULE_CREATOR)
+
     def _delete(self, pack: Pack) -> None:
         with self._responses.request_scope(*pack.scope):
+            self._delete_remediation(pack.scope[0], pack.remediated)
             for rule_name in pack.rule_names:
                 self._config.delete_config_rule(pack.scope[0], {"ConfigRuleName": rule_name}, created_by=RULE_CREATOR)
         del self._packs[pack.scope][pack.name]
@@ -501,7 +587,7 @@ class ConformancePacks:
         if "TemplateBody" not in params:
             message = "The local AWS takes the template of an organization conformance pack in TemplateBody only."
             raise AwsError("ValidationException", message)
-        rules = _rules(params, "OrganizationConformancePackTemplateValidationException", "ValidationException")
+        content = _content(params, "OrganizationConformancePackTemplateValidationException", "ValidationException")
         # For the management account AWS Config enables this itself.
         organization.trusted_services.add(SERVICE)
         scope, name = self._scope(account_id), params["OrganizationConformancePackName"]
@@ -510,8 +596,8 @@ class ConformancePacks:
             pack = packs.get(name)
             verb = "CREATE" if pack is None else "UPDATE"
             if pack is None:
-                pack = packs[name] = OrganizationPack(scope, name, params, rules, self._config.now())
-            pack.settings, pack.rules, pack.updated, pack.verbs[""] = params, rules, self._config.now(), verb
+                pack = packs[name] = OrganizationPack(scope, name, params, content, self._clock.now())
+            pack.settings, pack.content, pack.updated, pack.verbs[""] = params, content, self._clock.now(), verb
             for member in list(pack.members):
                 if member in params.get("ExcludedAccounts", []):
                     self._withdraw(pack, member)
@@ -612,11 +698,14 @@ class ConformancePacks:
         return organization
 
     def _extend(self, pack: OrganizationPack, member: str) -> None:
-        """Put a pack in an account, unless it is excluded."""
+        """Put a pack in an account, unless it is excluded; the management account's id in roles becomes the account's there."""
         if member not in pack.settings.get("ExcludedAccounts", []):
             pack.verbs.setdefault(member, "CREATE")
             scope = (member, pack.scope[1])
-            pack.members[member] = self._put(scope, pack.member_name, pack.settings, pack.rules, SERVICE)
+            management = self._organization.management_account_id if self._organization else member
+            remediations = [_with_role_of(member, management, each) for each in pack.content.remediations]
+            content = replace(pack.content, remediations=remediations)
+            pack.members[member] = self._put(scope, pack.member_name, pack.settings, content, SERVICE)
 
     def _withdraw(self, pack: OrganizationPack, member: str) -> None:
         self._delete(pack.members.pop(member))
@@ -624,7 +713,7 @@ class ConformancePacks:
 
     def retry(self) -> None:
         """Try again to deploy packs to new accounts that have no recorder yet."""
-        now = self._config.now()
+        now = self._clock.now()
         with self._lock:
             self._new = {account_id: since for account_id, since in self._new.items() if now - since <= _RETRIED_FOR}
             for pack in self._all_of_organization():
@@ -635,7 +724,7 @@ class ConformancePacks:
 
     def _joined(self, account_id: str) -> None:
         with self._lock:
-            self._new[account_id] = self._config.now()
+            self._new[account_id] = self._clock.now()
             for pack in self._all_of_organization():
                 self._extend(pack, account_id)
 
@@ -658,17 +747,38 @@ class ConformancePacks:
         return account_id, self._responses.get_region()
 
 
-def _rules(params: Settings, template_code: str, parameters_code: str) -> list[Settings]:
-    """Make the rules of a request's template. Raises AwsError with one of the two codes."""
+def _content(params: Settings, template_code: str, parameters_code: str) -> Content:
+    """Make the content of a request's template. Raises AwsError with one of the two codes."""
     given = params.get("ConformancePackInputParameters", [])
     inputs = {parameter["ParameterName"]: parameter["ParameterValue"] for parameter in given}
     try:
-        return Template.parse(params["TemplateBody"]).rules(inputs)
+        return Template.parse(params["TemplateBody"]).content(inputs)
     except TemplateError as error:
         message = f"Invalid conformance pack template provided. Errors found: [{error}]. Fix your template and try again."
         raise AwsError(template_code, message) from error
     except ParametersError as error:
         raise AwsError(parameters_code, str(error)) from error
+
+
+def _with_role_of(account_id: str, management_account_id: str, configuration: Settings) -> Settings:
+    """Write an account's id in the place of the management account's in the role of a remediation."""
+    parameters = configuration.get("Parameters", {})
+    role = parameters.get(remediation.ASSUME_ROLE, {}).get("StaticValue")
+    if role is None:
+        return configuration
+    values = [arn.replace(f":{management_account_id}:", f":{account_id}:") for arn in role["Values"]]
+    replaced = {remediation.ASSUME_ROLE: {"StaticValue": {"Values": values}}}
+    return {**configuration, "Parameters": {**parameters, **replaced}}
+
+
+def _check_role(account_id: str, configuration: Settings) -> None:
+    """Refuse a role that is not there in the account; with which code AWS Config does so is not documented."""
+    role = configuration.get("Parameters", {}).get(remediation.ASSUME_ROLE, {}).get("StaticValue", {"Values": []})
+    for arn in role["Values"]:
+        existing = ministack_seams.module("ministack.services.iam")._roles.get_scoped(account_id, None, arn.rpartition("/")[2])
+        if existing is None or existing["Arn"] != arn:
+            message = f"The role {arn} does not exist in the account {account_id}."
+            raise AwsError("InvalidParameterValueException", message)
 
 
 def _refuse_member(pack: Pack) -> None:

@@ -21,7 +21,7 @@ Answer = tuple[int, dict[str, Any], bytes]
 class Fault:
     """What happens to calls of `action` ("iam:GetAccountSummary") in an account, or in ANY_ACCOUNT: `kind` is one of KINDS.
 
-    The account of sts:AssumeRole is the caller's or the one that has the role.
+    The account of sts:AssumeRole and sts:AssumeRoot is the caller's or the one that has the role or root user.
     `times` is how often it happens, None for always; `seconds` is how long the answer is held back, which is all that
     Latency does.  FailedEvaluations is for config:PutEvaluations: AWS Config answers with success and hands the
     evaluations back.  `share` is the share of the calls that it happens to.  Which ones, of each account's first, second

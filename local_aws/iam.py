@@ -1,25 +1,32 @@
-"""IAM: root users, who are missing from MiniStack, in GetAccountSummary and ListVirtualMFADevices.
+"""IAM: root users, who are missing from MiniStack, as reports on an account show them and as their own sessions change them.
 
 Source of the answers' shapes: API model, iam, and the entries for root that AWS gives (without UserName and Path).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 from local_aws import ministack_seams
-from local_aws.accounts import Account, AccountsError, find
+from local_aws.accounts import Account, AccountsError, RootUser, find
 from local_aws.models import AwsError
+from local_aws.root_access import is_root_session
 
 _DEFAULT_PAGE = 100
 """Source: API model, iam, ListVirtualMFADevicesRequest.MaxItems."""
 
 _ACCOUNT_CREATED = datetime(2020, 1, 1, tzinfo=UTC)
 
+_RootOperation = Callable[[Account, dict[str, Any]], dict[str, Any] | None]
+
 
 class Iam:
-    """The IAM operations that differ from MiniStack's; `accounts` is the state of the root users."""
+    """The IAM operations that differ from MiniStack's; `accounts` is the state of the root users.
+
+    Those in which nobody is named are about the root user where a session of AssumeRoot calls them.  Where they give None they
+    are MiniStack's: with any other caller, and about what is not root's.
+    """
 
     def __init__(self, accounts: Mapping[str, Account]) -> None:
         """Serve the root users of `accounts`, which may change while it runs."""
@@ -27,10 +34,34 @@ class Iam:
         self._iam = ministack_seams.module("ministack.services.iam")
         self.longest_page: int | None = None
         """How many entries a page has at most: AWS may give fewer than MaxItems, and more pages then."""
-        self.operations = {
+        of_root: dict[str, _RootOperation] = {
+            "CreateLoginProfile": self.create_login_profile,
+            "DeactivateMFADevice": self.deactivate_mfa_device,
+            "DeleteAccessKey": self.delete_access_key,
+            "DeleteLoginProfile": self.delete_login_profile,
+            "DeleteSigningCertificate": self.delete_signing_certificate,
+            "GetAccessKeyLastUsed": self.get_access_key_last_used,
+            "GetLoginProfile": self.get_login_profile,
+            "GetUser": self.get_user,
+            "ListAccessKeys": self.list_access_keys,
+            "ListMFADevices": self.list_mfa_devices,
+            "ListSigningCertificates": self.list_signing_certificates,
+        }
+        self.operations: dict[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]] = {
+            "CreateVirtualMFADevice": self.create_virtual_mfa_device,
+            "DeleteVirtualMFADevice": self.delete_virtual_mfa_device,
             "GetAccountSummary": self.get_account_summary,
             "ListVirtualMFADevices": self.list_virtual_mfa_devices,
+            **{name: self._by_root(operation) for name, operation in of_root.items()},
         }
+
+    def _by_root(self, operation: _RootOperation) -> Callable[[str, dict[str, Any]], dict[str, Any] | None]:
+        def call(account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
+            return operation(self._account(account_id), params) if is_root_session() else None
+
+        return call
+
+    # The account
 
     def get_account_summary(self, account_id: str, _: dict[str, Any]) -> dict[str, Any]:
         """Count what the account has; MFA, password and keys are those of the root user."""
@@ -47,44 +78,35 @@ class Iam:
                 "RolesQuota": 1000,
                 "Policies": len(iam._policies),
                 "PoliciesQuota": 1500,
-                "MFADevices": len(iam._mfa_devices) + len(root.virtual_mfa_devices),
+                "MFADevices": len(iam._mfa_devices) + len(root.virtual_mfa_device_names),
                 "MFADevicesInUse": in_use + root.mfa_devices,
                 "AccountMFAEnabled": int(root.mfa_devices > 0),
                 "AccountPasswordPresent": int(root.password),
-                "AccountAccessKeysPresent": int(root.access_keys > 0),
-                "AccountSigningCertificatesPresent": int(root.signing_certificates > 0),
+                "AccountAccessKeysPresent": int(bool(root.access_keys)),
+                "AccountSigningCertificatesPresent": int(bool(root.signing_certificates)),
             }
         }
 
     def list_virtual_mfa_devices(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """List the virtual devices of root, then those of IAM users and of nobody, a page at a time."""
         status = params.get("AssignmentStatus", "Any")
-        start = self._start(params.get("Marker"))
-        size = min(params.get("MaxItems", _DEFAULT_PAGE), self.longest_page or _DEFAULT_PAGE * 10)
         wanted = (
             device
             for device in self._virtual_mfa_devices(account_id)
             if status == "Any" or ("EnableDate" in device) == (status == "Assigned")
         )
-        page = list(islice(wanted, start, start + size + 1))
-        more = len(page) > size
-        return {
-            "VirtualMFADevices": page[:size],
-            "IsTruncated": more,
-            **({"Marker": str(start + size)} if more else {}),
-        }
+        return self._page("VirtualMFADevices", wanted, params)
 
     def _virtual_mfa_devices(self, account_id: str) -> Iterator[dict[str, Any]]:
-        for name, enabled in self._account(account_id).root_user.virtual_mfa_devices.items():
+        root = self._account(account_id).root_user
+        for name, enabled in root.virtual_mfa_devices.items():
             yield {
-                "SerialNumber": f"arn:aws:iam::{account_id}:mfa/{name}",
-                "User": {
-                    "UserId": account_id,
-                    "Arn": f"arn:aws:iam::{account_id}:root",
-                    "CreateDate": _ACCOUNT_CREATED,
-                },
+                "SerialNumber": _serial_number(account_id, name),
+                "User": _root(account_id),
                 "EnableDate": enabled,
             }
+        for name in root.unassigned_virtual_mfa_devices:
+            yield {"SerialNumber": _serial_number(account_id, name)}
         for device in self._iam._mfa_devices.values():
             entry: dict[str, Any] = {"SerialNumber": device["SerialNumber"]}
             if device["User"] is not None:
@@ -95,6 +117,115 @@ class Iam:
                     "EnableDate": datetime.fromisoformat(device["EnableDate"]),
                 }
             yield entry
+
+    def create_virtual_mfa_device(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
+        """Refuse the name of a device of root's, which MiniStack does not know."""
+        if params["VirtualMFADeviceName"] in self._account(account_id).root_user.virtual_mfa_device_names:
+            message = "MFADevice entity at the same path and name already exists."
+            raise AwsError("EntityAlreadyExists", message)
+        return None
+
+    def delete_virtual_mfa_device(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
+        """Delete a device that was root's and is deactivated."""
+        root, serial_number = self._account(account_id).root_user, params["SerialNumber"]
+        for name in root.virtual_mfa_device_names:
+            if serial_number == _serial_number(account_id, name):
+                if name in root.virtual_mfa_devices:
+                    message = "MFA VirtualDevice in use. Must deactivate first."
+                    raise AwsError("DeleteConflict", message)
+                root.unassigned_virtual_mfa_devices.remove(name)
+                return {}
+        return None
+
+    # The root user
+
+    def get_user(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
+        """Describe the root user."""
+        return {"User": _root(account.account_id)}
+
+    def create_login_profile(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
+        """Let the root user have a password again: what AWS calls to allow password recovery.
+
+        That the password counts as present before the owner has recovered it is not documented.
+        """
+        if account.root_user.password:
+            message = "Login Profile for the root user already exists."
+            raise AwsError("EntityAlreadyExists", message)
+        account.root_user.password = True
+        return {"LoginProfile": {"CreateDate": datetime.now(UTC)}}
+
+    def get_login_profile(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
+        """Tell whether there is a password; since when is not known here."""
+        _require_password(account.root_user)
+        return {"LoginProfile": {"CreateDate": _ACCOUNT_CREATED}}
+
+    def delete_login_profile(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
+        """Delete the password."""
+        _require_password(account.root_user)
+        account.root_user.password = False
+        return {}
+
+    def list_access_keys(self, account: Account, params: dict[str, Any]) -> dict[str, Any]:
+        """List the access keys."""
+        keys = (
+            {"AccessKeyId": key, "Status": "Active", "CreateDate": created}
+            for key, created in account.root_user.access_keys.items()
+        )
+        return self._page("AccessKeyMetadata", keys, params)
+
+    def delete_access_key(self, account: Account, params: dict[str, Any]) -> dict[str, Any]:
+        """Delete an access key."""
+        _take("Access Key", account.root_user.access_keys, params["AccessKeyId"])
+        return {}
+
+    def get_access_key_last_used(self, account: Account, params: dict[str, Any]) -> dict[str, Any] | None:
+        """Tell that a key was never used: nobody can use one here."""
+        if params["AccessKeyId"] not in account.root_user.access_keys:
+            return None
+        return {"AccessKeyLastUsed": {"ServiceName": "N/A", "Region": "N/A"}}
+
+    def list_signing_certificates(self, account: Account, params: dict[str, Any]) -> dict[str, Any]:
+        """List the signing certificates; they have no CertificateBody here."""
+        certificates = (
+            {"CertificateId": certificate, "Status": "Active", "UploadDate": uploaded}
+            for certificate, uploaded in account.root_user.signing_certificates.items()
+        )
+        return self._page("Certificates", certificates, params)
+
+    def delete_signing_certificate(self, account: Account, params: dict[str, Any]) -> dict[str, Any]:
+        """Delete a signing certificate."""
+        _take("Certificate", account.root_user.signing_certificates, params["CertificateId"])
+        return {}
+
+    def list_mfa_devices(self, account: Account, params: dict[str, Any]) -> dict[str, Any]:
+        """List the devices of all kinds."""
+        root = account.root_user
+        virtual = {_serial_number(account.account_id, name): enabled for name, enabled in root.virtual_mfa_devices.items()}
+        devices = (
+            {"SerialNumber": serial_number, "EnableDate": enabled}
+            for serial_number, enabled in {**virtual, **root.hardware_mfa_devices}.items()
+        )
+        return self._page("MFADevices", devices, params)
+
+    def deactivate_mfa_device(self, account: Account, params: dict[str, Any]) -> dict[str, Any]:
+        """Take a device from the root user; a virtual one stays, unassigned, until it is deleted."""
+        root, serial_number = account.root_user, params["SerialNumber"]
+        for name in root.virtual_mfa_devices:
+            if serial_number == _serial_number(account.account_id, name):
+                del root.virtual_mfa_devices[name]
+                root.unassigned_virtual_mfa_devices.append(name)
+                return {}
+        _take("MFA Device", root.hardware_mfa_devices, serial_number)
+        return {}
+
+    # What the answers consist of
+
+    def _page(self, member: str, entries: Iterable[dict[str, Any]], params: dict[str, Any]) -> dict[str, Any]:
+        start = self._start(params.get("Marker"))
+        size = min(params.get("MaxItems", _DEFAULT_PAGE), self.longest_page or _DEFAULT_PAGE * 10)
+        page = list(islice(entries, start, start + size + 1))
+        more = len(page) > size
+        return {member: page[:size], "IsTruncated": more, **({"Marker": str(start + size)} if more else {})}
 
     def _account(self, account_id: str) -> Account:
         try:
@@ -110,3 +241,24 @@ class Iam:
             message = "Invalid Marker."
             raise AwsError("ValidationError", message)
         return int(marker)
+
+
+def _root(account_id: str) -> dict[str, Any]:
+    return {"UserId": account_id, "Arn": f"arn:aws:iam::{account_id}:root", "CreateDate": _ACCOUNT_CREATED}
+
+
+def _serial_number(account_id: str, device: str) -> str:
+    return f"arn:aws:iam::{account_id}:mfa/{device}"
+
+
+def _require_password(root: RootUser) -> None:
+    if not root.password:
+        message = "Login Profile for the root user cannot be found."
+        raise AwsError("NoSuchEntity", message)
+
+
+def _take(what: str, entries: dict[str, datetime], name: str) -> None:
+    if name not in entries:
+        message = f"The {what} with id {name} cannot be found."
+        raise AwsError("NoSuchEntity", message)
+    del entries[name]

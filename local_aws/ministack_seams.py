@@ -12,10 +12,22 @@ MINISTACK_VERSION = "1.5.33"
 
 _SEAMS = {
     "ministack.app": ("app", "SERVICE_HANDLERS"),
-    "ministack.core.iam_actions": ("extract_iam_action", "extract_resource_arn"),
-    "ministack.core.iam_evaluator": ("EvalContext", "caller_arn", "evaluate_resource_policy", "_resolve_condition_key"),
+    "ministack.core.iam_actions": (
+        "access_denied_response",
+        "extract_iam_action",
+        "extract_resource_arn",
+        "request_tag_context",
+    ),
+    "ministack.core.iam_evaluator": (
+        "EvalContext",
+        "caller_arn",
+        "enforce",
+        "evaluate_resource_policy",
+        "_resolve_condition_key",
+        "_verified_key",
+    ),
     "ministack.core.lambda_runtime": ("execution_credentials",),
-    "ministack.core.responses": ("get_account_id", "get_region", "request_scope"),
+    "ministack.core.responses": ("error_response_json", "get_account_id", "get_region", "request_scope"),
     "ministack.services.cloudformation": ("_stacks", "_stack_events"),
     "ministack.services.cloudformation.engine": ("_evaluate_conditions", "_parse_template", "_resolve_parameters"),
     "ministack.services.cloudformation.handlers": (
@@ -40,6 +52,18 @@ _SEAMS = {
     "ministack.services.cloudwatch": ("record_metric",),
     "ministack.services.cloudwatch_logs": ("_metric_filters", "_put_log_events", "_put_metric_filter"),
     "ministack.services.config": ("handle_request", "_recorders"),
+    "ministack.services.eventbridge": (
+        "_apply_input_transformer",
+        "_dispatch_event",
+        "_ensure_default_bus",
+        "_event_buses",
+        "_event_pattern_error",
+        "_invoke_target",
+        "_now_ts",
+        "_pattern_event_view",
+        "_rules",
+        "_validate_target_arn",
+    ),
     "ministack.services.iam": ("_mfa_devices", "_users", "_groups", "_roles", "_policies"),
     "ministack.services.lambda_svc": (
         "_functions",
@@ -49,6 +73,8 @@ _SEAMS = {
         "_emit_lambda_metrics",
         "invoke_async_with_retry",
     ),
+    "ministack.services.sqs": ("queue_policy_allows",),
+    "ministack.services.sts": ("_sessions", "register_session"),
 }
 
 

@@ -32,22 +32,36 @@ _UNDECLARED: Mapping[tuple[str, str | None], Mapping[str, int]] = {
 }
 """Errors that the API reference has (parameter Capabilities), and the model lacks: their HTTP status, by operation."""
 
+_UNLISTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {"config": {"ResourceType": ("AWS::::Account",)}}
+"""Values that an enumeration of a service's model lacks.
+
+Of ResourceType in a ResourceKey (StartRemediationExecution, DescribeRemediationExecutionStatus): guides to AWS Config remediate
+accounts with it; that the service takes it is not documented.
+"""
+
 
 class AwsError(Exception):
-    """What a service answers to a request that it refuses; `status` is the HTTP status, None for the usual one."""
+    """What a service answers to a request that it refuses; `status` is the HTTP status, None for the usual one.
 
-    def __init__(self, code: str, message: str, status: int | None = None) -> None:
+    `members` are further ones that the error's model has (of the JSON protocol).
+    """
+
+    def __init__(self, code: str, message: str, status: int | None = None, *, members: Mapping[str, Any] | None = None) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.status = status
+        self.members = members or {}
 
 
 class ServiceApi:
     """The API of a service, by botocore's name for it. ValueError: it speaks neither of the two protocols."""
 
     def __init__(self, service_name: str) -> None:
-        self._model = ServiceModel(Loader().load_service_model(service_name, "service-2"), service_name)
+        model = Loader().load_service_model(service_name, "service-2")
+        for shape_name, values in _UNLISTED.get(service_name, {}).items():
+            model["shapes"][shape_name]["enum"] += values
+        self._model = ServiceModel(model, service_name)
         protocols: dict[str, type[_Json | _Query]] = {"json": _Json, "query": _Query}
         if self._model.resolved_protocol not in protocols:
             message = f"{service_name} speaks {self._model.resolved_protocol}, and only {', '.join(protocols)} are known."
@@ -137,7 +151,7 @@ class _Json:
         return self._answer(HTTPStatus.OK, json.dumps(result, default=_json_scalar) if model.output_shape else "")
 
     def error(self, error: AwsError, status: int) -> Answer:
-        body = json.dumps({"__type": error.code, "message": error.message})
+        body = json.dumps({"__type": error.code, "message": error.message, **error.members})
         return self._answer(status, body, {"x-amzn-ErrorType": error.code})
 
     def _answer(self, status: int, body: str, headers: Mapping[str, str] | None = None) -> Answer:

@@ -23,6 +23,10 @@ Operation = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 _ORGANIZATION_ID = re.compile(r"o-[a-z0-9]{10,32}", re.ASCII)
 _ROOT_ID = re.compile(r"r-[0-9a-z]{4,32}", re.ASCII)
+IAM = "iam.amazonaws.com"
+ROOT_SESSIONS = "RootSessions"
+ROOT_ACCESS_FEATURES = ("RootCredentialsManagement", ROOT_SESSIONS)
+"""Source: API model, iam, FeatureType."""
 _LONGEST_PAGE = 20
 """Source: API model, organizations, MaxResults."""
 
@@ -50,6 +54,8 @@ class Organization:
     trusted_services: set[str] = field(default_factory=set)
     delegated_administrators: dict[str, set[str]] = field(default_factory=dict)
     """The service principals that each account is registered for."""
+    root_access_features: set[str] = field(default_factory=set)
+    """Those of ROOT_ACCESS_FEATURES that are enabled."""
     all_features: bool = True
     """Whether all features are enabled, and not consolidated billing only: trusted access needs it."""
     when_joined: list[Listener] = field(default_factory=list)
@@ -149,6 +155,7 @@ def read(path: Path, accounts_by_id: dict[str, Account]) -> Organization | None:
             "all_features": bool,
             "trusted_services": list,
             "delegated_administrators": dict,
+            "root_access_features": list,
             "units": dict,
         },
     )
@@ -161,6 +168,7 @@ def read(path: Path, accounts_by_id: dict[str, Account]) -> Organization | None:
         settings["root_id"],
         settings.get("management_account", ""),
         trusted_services={str(service) for service in settings.get("trusted_services", [])},
+        root_access_features={str(feature) for feature in settings.get("root_access_features", [])},
         all_features=settings.get("all_features", True),
     )
     _refuse_unknown(f"{where}: management_account", [organization.management_account_id], accounts_by_id)
@@ -170,7 +178,18 @@ def read(path: Path, accounts_by_id: dict[str, Account]) -> Organization | None:
     if organization.trusted_services and not organization.all_features:
         message = f"{where}: trusted_services must be empty where all_features is false: trusted access needs all features."
         raise AccountsError(message)
+    _check_features(f"{where}: root_access_features", organization)
     return organization
+
+
+def _check_features(where: str, organization: Organization) -> None:
+    unknown = sorted(organization.root_access_features.difference(ROOT_ACCESS_FEATURES))
+    if unknown:
+        message = f"{where} has {', '.join(unknown)}, but allowed are {', '.join(ROOT_ACCESS_FEATURES)}."
+        raise AccountsError(message)
+    if organization.root_access_features and IAM not in organization.trusted_services:
+        message = f"{where} needs {IAM} in trusted_services."
+        raise AccountsError(message)
 
 
 def _add_units(where: str, organization: Organization, units: dict[str, Any], accounts_by_id: dict[str, Account]) -> None:

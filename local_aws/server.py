@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from email.utils import format_datetime
@@ -15,28 +16,37 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from local_aws import accounts, cloudformation, faults, ministack_seams
+from local_aws import accounts, cloudformation, faults, ministack_seams, ssm_resources
 from local_aws.accounts import Account
 from local_aws.aggregators import Aggregators
+from local_aws.automation import Automation
+from local_aws.clock import Clock
+from local_aws.cloudtrail import CloudTrail
 from local_aws.config import Config
 from local_aws.conformance_packs import ConformancePacks
+from local_aws.events import Events
 from local_aws.faults import Answer, Fault, Faults
 from local_aws.iam import Iam
 from local_aws.lambda_functions import LambdaFunctions
 from local_aws.logs import Logs
 from local_aws.models import AwsError, ServiceApi
+from local_aws.ops_center import OpsCenter
 from local_aws.organizations import Organization, Organizations
+from local_aws.remediation import Remediations
+from local_aws.root_access import RootAccess, target_account
+from local_aws.ssm_documents import Documents
 from local_aws.stack_sets import StackSets
 
 HOST = "127.0.0.1"
 COMMAND_PATH = "/_local_aws/"
 _CENTURY = 100 * 365 * 24 * 3600.0
-_WITH_API = {"iam", "sts", "config", "logs", "organizations", "cloudformation"}
+_WITH_API = {"iam", "sts", "sns", "config", "logs", "organizations", "cloudformation", "ssm"}
 """The services whose requests are read, and whose faults are written, by their API models."""
 _TICK = 1.0
 """Seconds between looks for rules whose period has passed."""
 
-Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any]]]
+Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]
+"""Answers of operations, by their names, to an account's parameters; None: MiniStack is to answer."""
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Answer]]
 
 
@@ -68,25 +78,51 @@ class LocalAws:
         self._apis: dict[str, ServiceApi] = {}
         logs = Logs()
         self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization)
-        self._config = Config(self._functions)
+        self._clock = Clock()
+        self._config = Config(self._functions, self._clock)
+        self._events = Events(f"http://{HOST}:{port}", self._clock)
+        self._events.install()
+        self._config.when_recorded.append(self._events.publish_compliance_change)
+        self._cloudtrail = CloudTrail(self._events, self._clock)
+        self._root_access = RootAccess(organization, self._clock)
+        self._documents = Documents(self._clock)
+        self._automation = Automation(f"http://{HOST}:{port}", runtime_python, self._documents, self._clock)
         self._iam = Iam(accounts_by_id)
         self._stack_sets = StackSets(organization)  # before whatever else follows accounts that join or leave
-        self._packs = ConformancePacks(self._config, organization)
-        self._aggregators = Aggregators(self._config, self._packs, organization)
+        self._remediations = Remediations(self._config, self._documents, self._automation, self._clock)
+        self._packs = ConformancePacks(self._config, self._remediations, organization, self._clock)
+        self._aggregators = Aggregators(self._config, self._packs, organization, self._clock)
         self._functions.install()
         logs.install()
         cloudformation.install(
-            cloudformation.Services(self._functions, self._config, self._packs, self._aggregators, logs, self._stack_sets)
+            cloudformation.Services(
+                self._functions,
+                self._config,
+                self._remediations,
+                self._packs,
+                self._aggregators,
+                logs,
+                self._stack_sets,
+                self._documents,
+            )
         )
         _correct_condition_keys(organization)
         _correct_log_streams()
-        self._in_front("iam", self._iam.operations)
-        self._in_front("config", {**self._config.operations, **self._packs.operations, **self._aggregators.operations})
+        ssm_resources.install()
+        _correct_config_rules(self._config, self._remediations)
+        self._root_access.install()
+        self._in_front("iam", {**self._iam.operations, **self._root_access.iam_operations})
+        self._app.SERVICE_HANDLERS["iam"] = self._cloudtrail.watching(self._apis["iam"], self._app.SERVICE_HANDLERS["iam"])
+        self._in_front("sts", self._root_access.sts_operations)
+        config = (self._config, self._remediations, self._packs, self._aggregators)
+        self._in_front("config", {name: operation for part in config for name, operation in part.operations.items()})
         self._in_front("logs", logs.operations)
         self._app.SERVICE_HANDLERS["organizations"] = _refuse_all("organizations")
         self._in_front("organizations", Organizations(organization, accounts_by_id).operations)
         self._in_front("cloudformation", self._stack_sets.operations)
-        for service in set(self._app.SERVICE_HANDLERS) - {"iam", "config", "logs", "organizations", "cloudformation"}:
+        ssm = (self._documents, self._automation, OpsCenter(self._clock))
+        self._in_front("ssm", {name: operation for part in ssm for name, operation in part.operations.items()})
+        for service in set(self._app.SERVICE_HANDLERS) - (_WITH_API - {"sns"}):  # of SNS nothing is answered here
             self._in_front(service, {})
         for account in accounts_by_id.values():
             if account.recorder:
@@ -132,7 +168,8 @@ class LocalAws:
                 api.validate(operation, params)
                 if not ours:
                     return await ministack(*request)
-                return api.response(operation, operations[operation](self._responses.get_account_id(), params))
+                result = operations[operation](self._responses.get_account_id(), params)
+                return await ministack(*request) if result is None else api.response(operation, result)
             except AwsError as error:
                 return api.error(error, operation)
 
@@ -151,8 +188,11 @@ class LocalAws:
 
     def _root_user(self, account_id: str, change: str, device: str | None) -> object:
         account = accounts.find(self._accounts, account_id)
+        before = deepcopy(account.root_user)
         accounts.change(account.root_user, change, device)
-        return asdict(account.root_user)
+        self._cloudtrail.record_owner(account_id, before, account.root_user)
+        has = asdict(account.root_user)
+        return {name: list(value) if isinstance(value, dict) else value for name, value in has.items()}
 
     def _require_organization(self) -> Organization:
         if self._organization is None:
@@ -200,7 +240,10 @@ class LocalAws:
         if not 0 < seconds < _CENTURY:
             message = f"The clock goes forward, by less than a century, and not by {seconds} seconds."
             raise ValueError(message)
-        self._config.advance(timedelta(seconds=seconds))
+        self._clock.advance(timedelta(seconds=seconds))
+        self._functions.advance(seconds)
+        self._root_access.advance(seconds)
+        self._config.run_due_rules()
 
     def _set_longest_page(self, entries: int | None) -> None:
         if entries is not None and entries < 1:
@@ -244,7 +287,7 @@ class LocalAws:
     def _dated(self, send: Any) -> Any:  # noqa: ANN401 - ASGI has no types
         async def send_dated(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                date = format_datetime(self._config.now(), usegmt=True)
+                date = format_datetime(self._clock.now(), usegmt=True)
                 others = [(name, value) for name, value in message["headers"] if name.lower() != b"date"]
                 message = {**message, "headers": [*others, (b"date", date.encode())]}
             await send(message)
@@ -286,13 +329,17 @@ class LocalAws:
             await serve(self, settings, shutdown_trigger=lambda: self._stopped(stop))
         finally:
             ticking.cancel()
+            self._clock.stop()
             self._stack_sets.close()
             self._functions.close()
 
     async def _stopped(self, stop: asyncio.Event) -> None:
         """Wait for `stop`, and end the functions first: what invokes them would keep the server waiting."""
         await stop.wait()
+        self._clock.stop()
         await asyncio.to_thread(self._functions.close)
+        await asyncio.to_thread(self._events.close)
+        await asyncio.to_thread(self._automation.close)
 
     async def _tick(self) -> None:
         while True:
@@ -302,7 +349,9 @@ class LocalAws:
 
 
 def _accounts_of_role(action: str, body: bytes) -> list[str]:
-    """Return the one account whose role is to be assumed, none where that is not what is asked for."""
+    """Return the one account whose role or root user is to be assumed, none where that is not what is asked for."""
+    if action == "sts:AssumeRoot":
+        return [account_id for account_id in [target_account(body)] if account_id]
     role_arn = parse_qs(body.decode(errors="replace")).get("RoleArn", [""])[0] if action == "sts:AssumeRole" else ""
     return [role_arn.split(":")[4]] if role_arn.count(":") >= 5 else []  # noqa: PLR2004 - arn:aws:iam::ACCOUNT:role/NAME
 
@@ -395,5 +444,28 @@ def _correct_log_streams() -> None:
             return arn
         stream = json.loads(body).get("logStreamName")
         return f"{arn}:log-stream:{stream}" if stream else arn
+
+    ministack_seams.replace("ministack.core.iam_actions", "extract_resource_arn", extract)
+
+
+def _correct_config_rules(config: Config, remediations: Remediations) -> None:
+    """Make the start of a rule, and what is done to its remediation, need a permission on that, as AWS does.
+
+    MiniStack takes "*", or the rule. Of several rules that are started the first one counts.
+    Source: Service Authorization Reference, AWS Config.
+    """
+    original = ministack_seams.module("ministack.core.iam_actions").extract_resource_arn
+
+    def extract(service: str, method: str, path: str, headers: dict[str, str], body: bytes, *more: Any) -> str:  # noqa: ANN401 - MiniStack's
+        arn = str(original(service, method, path, headers, body, *more))
+        operation = headers.get("x-amz-target", "").rpartition(".")[2] if service == "config" else ""
+        *_, region, account_id = more
+        if "Remediation" in operation:
+            return remediations.arn((account_id, region), arn.partition(":config-rule/")[2])
+        if operation == "StartConfigRulesEvaluation":
+            names = json.loads(body).get("ConfigRuleNames") or [""]
+            rule = config.rule((account_id, region), names[0])
+            return rule.arn if rule else arn
+        return arn
 
     ministack_seams.replace("ministack.core.iam_actions", "extract_resource_arn", extract)

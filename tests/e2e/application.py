@@ -262,7 +262,7 @@ def start_recorder(aws: LocalAwsClient, account_id: str) -> None:
     config.start_configuration_recorder(ConfigurationRecorderName="default")
 
 
-def wait_for(condition: Callable[[], _T], what: str, seconds: float = _PATIENCE) -> _T:
+def wait_for(condition: Callable[[], _T | None], what: str, seconds: float = _PATIENCE) -> _T:
     """Wait until `condition` gives something, and return that."""
     deadline = time.monotonic() + seconds
     while not (given := condition()):

@@ -22,6 +22,7 @@ MANAGEMENT, CENTRAL = "111111111111", "222222222222"
 SERVICES = [
     "config.amazonaws.com",
     "config-multiaccountsetup.amazonaws.com",
+    "iam.amazonaws.com",
     "member.org.stacksets.cloudformation.amazonaws.com",
 ]
 
@@ -34,6 +35,7 @@ def write_accounts(directory: Path, accounts: Mapping[str, Any], units: Mapping[
         "management_account": MANAGEMENT,
         "trusted_services": SERVICES,
         "delegated_administrators": {CENTRAL: SERVICES},
+        "root_access_features": ["RootCredentialsManagement", "RootSessions"],
         "units": {path: list(account_ids) for path, account_ids in (units or {}).items()},
     }
     file = directory / "accounts.yaml"

@@ -10,7 +10,7 @@ import yaml
 from local_aws.client import LocalAwsProcess
 from tests.local_aws.scene import CENTRAL, WITHOUT_RECORDER, WRITE_LOG, Clients, clients_of, create_function, let_config_invoke
 
-NEW_ACCOUNTS = [f"100000000{number:03}" for number in range(500)]
+NEW_ACCOUNTS = [f"100000000{number:03}" for number in range(1000)]
 
 NOTES = """
     import json

@@ -24,6 +24,7 @@ from tests.local_aws.organization_scene import (
     template_of,
 )
 from tests.local_aws.scene import eventually, let_config_invoke, refusal
+from tests.local_aws.test_remediation import SUCCEEDS, WAITS, create_document, create_role, role_arn
 
 TEMPLATE_ERROR = "OrganizationConformancePackTemplateValidationException"
 
@@ -326,6 +327,29 @@ def with_rule(**properties: object) -> dict[str, Any]:
     return {"Resources": {"Rule": {**RULE, "Properties": {**RULE["Properties"], **properties}}}}
 
 
+def with_remediation(**properties: object) -> dict[str, Any]:
+    return {"Resources": {"Rule": RULE, "Mend": {**MEND, "Properties": {**MEND["Properties"], **properties}}}}
+
+
+def role_parameter(role: object) -> dict[str, Any]:
+    return {"AutomationAssumeRole": {"StaticValue": {"Values": [role]}}}
+
+
+def remediation_resource(rule_name: str, role: str, **properties: object) -> dict[str, Any]:
+    parameters = {"AccountId": {"ResourceValue": {"Value": "RESOURCE_ID"}}, **role_parameter(role)}
+    return {
+        "Type": "AWS::Config::RemediationConfiguration",
+        "Properties": {
+            "ConfigRuleName": rule_name,
+            "TargetType": "SSM_DOCUMENT",
+            "TargetId": "succeeds",
+            "Parameters": parameters,
+            **properties,
+        },
+    }
+
+
+MEND = remediation_resource("refused", role_arn(MANAGEMENT))
 REFUSED: dict[str, tuple[object, str]] = {
     "no YAML": ("Resources: [", "neither YAML nor JSON"),
     "no mapping": ([], "must be a mapping"),
@@ -333,10 +357,37 @@ REFUSED: dict[str, tuple[object, str]] = {
     "another section": ({"Transform": "AWS::Serverless-2016-10-31", "Resources": {"Rule": RULE}}, "Transform"),
     "outputs": ({"Outputs": {}, "Resources": {"Rule": RULE}}, "Outputs"),
     "another resource type": ({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}, "AWS::SNS::Topic"),
-    "a remediation": (
+    "a remediation without properties": (
         {"Resources": {"Rule": RULE, "Mend": {"Type": "AWS::Config::RemediationConfiguration"}}},
-        "the local AWS does not emulate",
+        "Mend must be a mapping",
     ),
+    "Ref in a remediation's rule": (
+        with_remediation(ConfigRuleName={"Ref": "Rule"}),
+        "ConfigRuleName, which has to be written out",
+    ),
+    "Sub in a remediation's role": (
+        with_remediation(Parameters=role_parameter({"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:role/mends"})),
+        "AutomationAssumeRole, which has to be written out",
+    ),
+    "Ref in a remediation's role in a branch": (
+        {
+            "Conditions": {"No": {"Fn::Equals": ["a", "b"]}},
+            **with_remediation(Parameters={"Fn::If": ["No", role_parameter({"Ref": "Role"}), {}]}),
+        },
+        "AutomationAssumeRole, which has to be written out",
+    ),
+    "a remediation of another rule": (with_remediation(ConfigRuleName="other"), "other, which is no rule of the template"),
+    "a remediation of a rule that is left out": (
+        {
+            "Conditions": {"No": {"Fn::Equals": ["a", "b"]}},
+            "Resources": {"Rule": {**RULE, "Condition": "No"}, "Mend": MEND},
+        },
+        "refused, which is no rule of the template",
+    ),
+    "two remediations of a rule": ({"Resources": {"Rule": RULE, "Mend": MEND, "Again": MEND}}, "or has one already"),
+    "another property of a remediation": (with_remediation(Colour="red"), "Colour"),
+    "a remediation that is perhaps automatic": (with_remediation(Automatic="perhaps"), "'perhaps' is no boolean"),
+    "a remediation by a function": (with_remediation(TargetType="LAMBDA"), "SSM_DOCUMENT"),
     "another attribute": ({"Resources": {"Rule": {**RULE, "DeletionPolicy": "Retain"}}}, "DeletionPolicy"),
     "Sub": (with_rule(Description={"Fn::Sub": "${AWS::Region}"}), "Fn::Sub"),
     "Sub in short": ("Resources: {Rule: {Type: 'AWS::Config::ConfigRule', Properties: {Description: !Sub x}}}", "Fn::Sub"),
@@ -456,6 +507,167 @@ def test_a_pack_that_fails_says_why_and_is_mended_by_putting_it_again(scene: Sce
         assert len(scene.results(MEMBER, "mended-rule")) == 1
     finally:
         config.delete_conformance_pack(ConformancePackName="mended")
+
+
+# --- Remediation ---
+
+
+@pytest.fixture(scope="module")
+def _remediation(scene: Scene) -> None:
+    """Let some accounts have the document and its role, and OTHER neither."""
+    for account_id in (MANAGEMENT, DELEGATED, MEMBER):
+        create_document(scene.client, account_id, "succeeds", SUCCEEDS)
+        create_role(scene.client, account_id)
+
+
+def with_rule_and_remediation(judge: str, name: str, role: str, **properties: object) -> dict[str, Any]:
+    verdict = {f"verdictOf{MEMBER}": "NON_COMPLIANT"}
+    mend = remediation_resource(name, role, **properties)
+    return {"Resources": {"Rule": rule_resource(judge, name, **verdict), "Mend": mend}}
+
+
+def remediations(scene: Scene, account_id: str, rule_name: str) -> list[dict[str, Any]]:
+    """Return the remediation configurations of the rules of an account whose names begin so."""
+    names = [rule["ConfigRuleName"] for rule in scene.rules(account_id, rule_name)]
+    found: list[dict[str, Any]] = scene.config(account_id).describe_remediation_configurations(ConfigRuleNames=names)[
+        "RemediationConfigurations"
+    ]
+    return found
+
+
+@pytest.mark.usefixtures("_remediation")
+def test_a_pack_brings_the_remediation_of_its_rules(scene: Scene, judge: str) -> None:
+    config = scene.config(MEMBER)
+    template = with_rule_and_remediation(
+        judge, "mending", role_arn(MEMBER), Automatic="true", RetryAttemptSeconds={"Ref": "Seconds"}
+    )
+    template["Parameters"] = {"Seconds": {"Type": "String", "Default": "300"}}
+    pack = {"ConformancePackName": "mending"}
+    config.put_conformance_pack(**pack, TemplateBody=json.dumps(template))
+    try:
+        [mend] = remediations(scene, MEMBER, "mending-")
+        [rule] = scene.rules(MEMBER, "mending-")
+        assert mend["ConfigRuleName"] == rule["ConfigRuleName"]
+        assert (mend["Automatic"], mend["RetryAttemptSeconds"]) == (True, 300)
+        assert mend["CreatedByService"] == "config-conforms.amazonaws.com"
+
+        def states() -> list[str]:
+            found = config.describe_remediation_execution_status(ConfigRuleName=rule["ConfigRuleName"])
+            return [status["State"] for status in found["RemediationExecutionStatuses"]]
+
+        assert eventually(lambda: states() == ["SUCCEEDED"])
+        key = {"resourceType": "AWS::::Account", "resourceId": MEMBER}
+        answer = config.start_remediation_execution(ConfigRuleName=rule["ConfigRuleName"], ResourceKeys=[key])
+        assert "FailedItems" not in answer
+
+        mine = {key: mend[key] for key in ("ConfigRuleName", "TargetType", "TargetId")}
+        exceptions = {"ResourceKeys": [{"ResourceType": "AWS::::Account", "ResourceId": MEMBER}]}
+        for operation, params in (
+            (config.put_remediation_configurations, {"RemediationConfigurations": [mine]}),
+            (config.delete_remediation_configuration, {"ConfigRuleName": rule["ConfigRuleName"]}),
+            (config.put_remediation_exceptions, {"ConfigRuleName": rule["ConfigRuleName"], **exceptions}),
+        ):
+            assert refusal(operation, **params)[0] == "AccessDeniedException"
+
+        del template["Resources"]["Mend"]
+        config.put_conformance_pack(**pack, TemplateBody=json.dumps(template))
+        assert remediations(scene, MEMBER, "mending-") == []
+        assert scene.rules(MEMBER, "mending-") == [rule]
+    finally:
+        config.delete_conformance_pack(**pack)
+
+
+@pytest.mark.usefixtures("_remediation")
+def test_a_pack_is_deleted_with_its_remediation(scene: Scene, judge: str) -> None:
+    config = scene.config(MEMBER)
+    before = json.dumps(with_rule_and_remediation(judge, "before", role_arn(MEMBER)))
+    after = json.dumps(with_rule_and_remediation(judge, "after", role_arn(MEMBER)))
+    config.put_conformance_pack(ConformancePackName="going", TemplateBody=before)
+    assert len(remediations(scene, MEMBER, "before-")) == 1
+    config.put_conformance_pack(ConformancePackName="going", TemplateBody=after)
+    assert scene.rules(MEMBER, "before-") == []
+    assert len(remediations(scene, MEMBER, "after-")) == 1
+    config.delete_conformance_pack(ConformancePackName="going")
+    assert scene.rules(MEMBER, "after-") == []
+
+
+@pytest.mark.usefixtures("_remediation")
+def test_what_a_deleted_pack_has_under_way_comes_to_its_end_and_is_not_tried_again(scene: Scene, judge: str) -> None:
+    create_document(scene.client, MEMBER, "waits", WAITS)
+    config, ssm = scene.config(MEMBER), scene.client("ssm", MEMBER)
+
+    def executions() -> dict[str, str]:
+        only = [{"Key": "DocumentNamePrefix", "Values": ["waits"]}]
+        found = ssm.describe_automation_executions(Filters=only)["AutomationExecutionMetadataList"]
+        return {execution["AutomationExecutionId"]: execution["AutomationExecutionStatus"] for execution in found}
+
+    template = with_rule_and_remediation(judge, "waiting", role_arn(MEMBER), TargetId="waits", Automatic=True)
+    config.put_conformance_pack(ConformancePackName="waiting", TemplateBody=json.dumps(template))
+    [execution] = eventually(executions)
+    config.delete_conformance_pack(ConformancePackName="waiting")
+    assert scene.rules(MEMBER, "waiting-") == []
+    assert executions() == {execution: "InProgress"}
+    ssm.stop_automation_execution(AutomationExecutionId=execution, Type="Cancel")
+    assert eventually(lambda: executions() == {execution: "Cancelled"})
+
+
+@pytest.mark.usefixtures("_remediation")
+@pytest.mark.parametrize(
+    ("role", "target", "reason"),
+    [
+        ("arn:aws:iam::333333333333:role/none", "succeeds", "The role arn:aws:iam::333333333333:role/none does not exist"),
+        (role_arn(DELEGATED), "succeeds", "does not exist in the account 333333333333"),
+        (role_arn(MEMBER), "none", "The SSM document none"),
+    ],
+)
+def test_a_pack_needs_the_document_and_the_role(scene: Scene, judge: str, role: str, target: str, reason: str) -> None:
+    config = scene.config(MEMBER)
+    pack = {"ConformancePackName": "lacking"}
+    good = json.dumps(with_rule_and_remediation(judge, "lacking", role_arn(MEMBER)))
+    bad = json.dumps(with_rule_and_remediation(judge, "lacking", role, TargetId=target))
+
+    def state() -> tuple[str, str]:
+        [status] = config.describe_conformance_pack_status(ConformancePackNames=["lacking"])["ConformancePackStatusDetails"]
+        return status["ConformancePackState"], status.get("ConformancePackStatusReason", "")
+
+    try:
+        config.put_conformance_pack(**pack, TemplateBody=bad)
+        assert state()[0] == "CREATE_FAILED"
+        assert reason in state()[1]
+        assert scene.rules(MEMBER, "lacking-") == []
+        config.put_conformance_pack(**pack, TemplateBody=good)
+        assert state() == ("CREATE_COMPLETE", "")
+        config.put_conformance_pack(**pack, TemplateBody=bad)
+        assert state()[0] == "CREATE_FAILED"
+        [kept] = remediations(scene, MEMBER, "lacking-")
+        assert kept["Parameters"]["AutomationAssumeRole"]["StaticValue"]["Values"] == [role_arn(MEMBER)]
+        assert kept["TargetId"] == "succeeds"
+    finally:
+        config.delete_conformance_pack(**pack)
+
+
+@pytest.mark.usefixtures("_remediation")
+def test_the_management_account_in_a_role_becomes_each_account(scene: Scene, judge: str) -> None:
+    template = with_rule_and_remediation(judge, "everyone", role_arn(MANAGEMENT))
+    with scene.pack("everyone", template):
+        assert sorted(scene.statuses("everyone", Status="CREATE_SUCCESSFUL")) == [MANAGEMENT, DELEGATED, MEMBER]
+        for account_id in (MANAGEMENT, DELEGATED, MEMBER):
+            [mend] = remediations(scene, account_id, "everyone-")
+            assert mend["Parameters"]["AutomationAssumeRole"]["StaticValue"]["Values"] == [role_arn(account_id)]
+        failed = scene.statuses("everyone", Status="CREATE_FAILED")
+        assert list(failed) == [OTHER]
+        assert f"The role {role_arn(OTHER)} does not exist" in failed[OTHER]["ErrorMessage"]
+        assert scene.rules(OTHER, "everyone-") == []
+    assert scene.rules(MEMBER, "everyone-") == []
+
+
+@pytest.mark.usefixtures("_remediation")
+def test_another_account_in_a_role_stays_and_fails_elsewhere(scene: Scene, judge: str) -> None:
+    template = with_rule_and_remediation(judge, "somebody", role_arn(DELEGATED))
+    with scene.pack("somebody", template, ExcludedAccounts=[OTHER, NO_RECORDER]):
+        assert list(scene.statuses("somebody", Status="CREATE_SUCCESSFUL")) == [DELEGATED]
+        failed = scene.statuses("somebody", Status="CREATE_FAILED")
+        assert f"The role {role_arn(DELEGATED)} does not exist in the account {MEMBER}." == failed[MEMBER]["ErrorMessage"]
 
 
 # --- AWS::Config::OrganizationConformancePack ---

@@ -1,4 +1,4 @@
-"""Faults of the local AWS: each kind on each of the APIs that the rule calls, as botocore sees it."""
+"""Faults of the local AWS: each kind on APIs that the rule and the runbooks call, as botocore sees it."""
 
 import re
 import time
@@ -25,6 +25,7 @@ APIS: dict[str, tuple[str, dict[str, Any]]] = {
     "iam:GetAccountSummary": ("get_account_summary", {}),
     "iam:ListVirtualMFADevices": ("list_virtual_mfa_devices", {}),
     "sts:AssumeRole": ("assume_role", {"RoleSessionName": "test"}),
+    "sns:Publish": ("publish", {"Message": "Example."}),
     "config:PutEvaluations": ("put_evaluations", {"ResultToken": "any", "TestMode": True, "Evaluations": [EVALUATION]}),
 }
 
@@ -40,6 +41,9 @@ class Call:
             policy = trust({"AWS": f"arn:aws:iam::{account_id}:root"})
             role = client("iam", account_id).create_role(RoleName="member", AssumeRolePolicyDocument=policy)["Role"]
             self._params = {**self._params, "RoleArn": role["Arn"]}
+        if action == "sns:Publish":
+            topic = client("sns", account_id).create_topic(Name="example")
+            self._params = {**self._params, "TopicArn": topic["TopicArn"]}
 
     @property
     def of_json_api(self) -> bool:

@@ -164,9 +164,9 @@ def test_the_organization_of_the_package_has_every_state_of_a_root_user() -> Non
     def states(root: RootUser) -> tuple[bool, ...]:
         return (
             root.password,
-            root.access_keys > 0,
-            root.signing_certificates > 0,
-            root.hardware_mfa_devices > 0,
+            bool(root.access_keys),
+            bool(root.signing_certificates),
+            bool(root.hardware_mfa_devices),
             len(root.virtual_mfa_devices) > 1,
             len(root.virtual_mfa_devices) > 0,
         )

@@ -1,0 +1,818 @@
+"""Automation runbooks: the content of a document of type Automation, read into what can be run, or refused with the reason.
+
+Refused is what Automation refuses, and whatever of it is not emulated here.  What it refuses where nothing is documented:
+a reference that no execution could resolve, parameters that the API of an aws:executeAwsApi step does not have, steps that
+are never reached.
+
+Sources: https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-actions.html and the pages of the actions,
+documents-syntax-data-elements-parameters.html, automation-variables.html, automation-action-outputs-inputs.html.
+"""
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any, NoReturn
+
+import yaml
+from botocore import xform_name
+from botocore.exceptions import UnknownServiceError
+from botocore.loaders import Loader
+from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
+
+SCHEMA_VERSION = "0.3"
+SCRIPT_TIMEOUT = timedelta(seconds=600)
+"""Default and maximum of aws:executeScript."""
+API_TIMEOUT = timedelta(seconds=25)
+"""Of aws:executeAwsApi, at most."""
+APPROVAL_TIMEOUT = timedelta(days=7)
+LONGEST_SLEEP = timedelta(seconds=604799)
+
+_RUNTIME = "python3.11"
+_LONGEST = {"aws:executeScript": SCRIPT_TIMEOUT, "aws:approve": timedelta(days=30)}
+_MOST_APPROVERS = 10
+_LONGEST_MESSAGE = 4096
+_GLOBALS = (
+    "global:ACCOUNT_ID",
+    "global:AWS_PARTITION",
+    "global:DATE",
+    "global:DATE_TIME",
+    "global:REGION",
+    "automation:EXECUTION_ID",
+)
+_OUTPUTS = {"aws:executeScript": {"Payload", "OutputPayload"}, "aws:approve": {"ApprovalStatus", "ApproverDecisions"}}
+_ROLE_ARN = "AWS::IAM::Role::Arn"
+_TYPES = ("String", "StringList", "Integer", "Boolean", "MapList", "StringMap", _ROLE_ARN)
+_OUTPUT_TYPES = _TYPES[:-1]
+_APPROVAL_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:Automation[\w-]*", re.ASCII)
+_STEP_NAME = re.compile(r"[a-zA-Z0-9_]+", re.ASCII)
+_REFERENCE = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+_SELECTOR = re.compile(r"\$(\.{1,2}[\w-]+|\[\d+\])+", re.ASCII)
+_DURATION = re.compile(
+    r"P(?!$)(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
+    r"(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?",
+    re.ASCII,
+)
+ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", re.ASCII)
+
+Lookup = Callable[[str], Any]
+"""Gives the value that a name in a reference stands for."""
+
+
+class InvalidContentError(ValueError):
+    """The content is no runbook that can be run here; the message says where and why."""
+
+
+class UnknownSchemaVersionError(ValueError):
+    """The content has another schema version than runbooks have."""
+
+
+# Values
+
+
+def references(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
+    """Give the names in the references, "{{ name }}", of a value and of what is in it."""
+    match value:
+        case str():
+            yield from _REFERENCE.findall(value)
+        case Mapping():
+            for key, item in value.items():
+                yield from references(key)
+                yield from references(item)
+        case list():
+            for item in value:
+                yield from references(item)
+
+
+def has_references(value: Any) -> bool:  # noqa: ANN401 - JSON
+    """Tell whether a value has references."""
+    return any(True for _ in references(value))
+
+
+def resolve(value: Any, lookup: Lookup) -> Any:  # noqa: ANN401 - JSON
+    """Put what they refer to in the place of references.
+
+    A reference that is all there is keeps its value's type, and is text within other text (as JSON, where it is no string).
+    """
+    match value:
+        case str():
+            whole = _REFERENCE.fullmatch(value.strip())
+            return lookup(whole[1]) if whole else _REFERENCE.sub(lambda found: text(lookup(found[1])), value)
+        case Mapping():
+            return {resolve(key, lookup): resolve(item, lookup) for key, item in value.items()}
+        case list():
+            return [resolve(item, lookup) for item in value]
+    return value
+
+
+def text(value: Any) -> str:  # noqa: ANN401 - JSON
+    """Write a value where only text can be."""
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def has_type(value: Any, type_name: str) -> bool:  # noqa: ANN401 - JSON
+    """Tell whether a value has a type of a parameter or an output."""
+    match type_name:
+        case "Integer":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "Boolean":
+            return isinstance(value, bool)
+        case "StringList":
+            return isinstance(value, list) and all(isinstance(item, str) for item in value)
+        case "MapList":
+            return isinstance(value, list) and all(isinstance(item, Mapping) for item in value)
+        case "StringMap":
+            return isinstance(value, Mapping)
+    return isinstance(value, str)
+
+
+def duration(value: object) -> timedelta:
+    """Read an ISO 8601 duration of weeks, days, hours, minutes and seconds. Raises ValueError."""
+    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        message = f"{value!r} is no ISO 8601 duration, like PT10M."
+        raise ValueError(message)
+    read = timedelta(**{unit: int(number) for unit, number in found.groupdict(default="0").items()})
+    if read > LONGEST_SLEEP:
+        message = f"{value} is more than {LONGEST_SLEEP.total_seconds():.0f} seconds."
+        raise ValueError(message)
+    return read
+
+
+def timestamp(value: object) -> datetime:
+    """Read an ISO 8601 date and time with its time zone. Raises ValueError."""
+    if isinstance(value, str):
+        try:
+            read = datetime.fromisoformat(value)
+        except ValueError:
+            pass
+        else:
+            if read.tzinfo is not None:
+                return read
+    message = f"{value!r} is no ISO 8601 timestamp, like 2030-01-01T00:00:00Z."
+    raise ValueError(message)
+
+
+def select(value: Any, selector: str) -> Any:  # noqa: ANN401 - JSON
+    """Give what a JSONPath of children, indexes and deep scans ("$.a[0]..b") selects; KeyError where there is nothing.
+
+    A deep scan gives a list, which is empty where nothing is found.
+    """
+    found, scanned = [value], False
+    for part in re.findall(r"\.{1,2}[\w-]+|\[\d+\]", selector):
+        if part.startswith(".."):
+            found, scanned = [item for each in found for item in _scan(each, part[2:])], True
+        elif part.startswith("["):
+            index = int(part[1:-1])
+            found = [each[index] for each in found if isinstance(each, list) and index < len(each)]
+        else:
+            found = [each[part[1:]] for each in found if isinstance(each, Mapping) and part[1:] in each]
+    if scanned:
+        return found
+    if not found:
+        raise KeyError(selector)
+    return found[0]
+
+
+def _scan(value: Any, key: str) -> Iterator[Any]:  # noqa: ANN401 - JSON
+    match value:
+        case Mapping():
+            if key in value:
+                yield value[key]
+            for item in value.values():
+                yield from _scan(item, key)
+        case list():
+            for item in value:
+                yield from _scan(item, key)
+
+
+# What a runbook consists of
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter; `default` is of its type, None where a value is required."""
+
+    name: str
+    type: str
+    description: str | None
+    default: Any
+    allowed_values: tuple[Any, ...]
+    allowed_pattern: re.Pattern[str] | None
+    items: tuple[int, int | None]
+    """The least and the most."""
+    chars: tuple[int, int | None]
+
+    def read(self, values: Sequence[str]) -> Any:  # noqa: ANN401 - JSON
+        """Give the value that the strings of a request mean, in the parameter's type. Raises ValueError."""
+        value = self._parse(values)
+        for each in value if isinstance(value, list) else [value]:
+            if self.allowed_values and each not in self.allowed_values:
+                allowed = ", ".join(map(text, self.allowed_values))
+                message = f"Parameter {self.name} has the value {text(each)}, and must have one of {allowed}."
+                raise ValueError(message)
+            if self.allowed_pattern and not self.allowed_pattern.fullmatch(text(each)):
+                message = (
+                    f"Parameter {self.name} has the value {text(each)}, which does not match {self.allowed_pattern.pattern}."
+                )
+                raise ValueError(message)
+            if isinstance(each, str):
+                _refuse_size(f"Parameter {self.name}", "characters", len(each), self.chars)
+        if isinstance(value, list | Mapping):
+            _refuse_size(f"Parameter {self.name}", "items", len(value), self.items)
+        return value
+
+    def _parse(self, values: Sequence[str]) -> Any:  # noqa: ANN401 - JSON
+        if self.type == "StringList":
+            return list(values)
+        parse: Callable[[str], Any] = str if self.type in {"String", _ROLE_ARN} else json.loads
+        if self.type == "Boolean":
+            values = [value.lower() for value in values]
+        try:
+            read = [parse(value) for value in values]
+        except ValueError:
+            read = []
+        if self.type == "MapList":
+            read = [read[0] if len(read) == 1 and isinstance(read[0], list) else read]
+        if len(read) != 1 or not has_type(read[0], self.type):
+            message = f"Parameter {self.name} is a {self.type}, and has the values {json.dumps(list(values))}."
+            raise ValueError(message)
+        if self.type == _ROLE_ARN and not ROLE.fullmatch(read[0]):
+            message = f"Parameter {self.name} is the ARN of a role, and has the value {read[0]}."
+            raise ValueError(message)
+        return read[0]
+
+
+def _refuse_size(whose: str, what: str, size: int, limits: tuple[int, int | None]) -> None:
+    least, most = limits
+    if size < least or (most is not None and size > most):
+        message = f"{whose} has {size} {what}, and must have {least} to {'any number of' if most is None else most}."
+        raise ValueError(message)
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output of a step: what `selector` finds in its result, which has to be of `type`."""
+
+    name: str
+    selector: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A variable, which is a reference, compared with a constant."""
+
+    variable: str
+    operation: str
+    constant: Any
+
+    def holds(self, lookup: Lookup) -> bool:
+        """Tell whether it is true; a variable that has no value equals nothing (the example of automation-actions.html)."""
+        try:
+            value = resolve(self.variable, lookup)
+        except KeyError:
+            return False
+        constant = resolve(self.constant, lookup)
+        kind = _OPERATIONS[self.operation][0]
+        comparable = has_type(value, kind) and has_type(constant, kind)
+        return comparable and _OPERATIONS[self.operation][1](value, constant)
+
+
+_OPERATIONS: Mapping[str, tuple[str, Callable[[Any, Any], bool]]] = {
+    "StringEquals": ("String", lambda value, constant: value == constant),
+    "EqualsIgnoreCase": ("String", lambda value, constant: value.casefold() == constant.casefold()),
+    "StartsWith": ("String", lambda value, constant: value.startswith(constant)),
+    "EndsWith": ("String", lambda value, constant: value.endswith(constant)),
+    "Contains": ("String", lambda value, constant: constant in value),
+    "NumericEquals": ("Integer", lambda value, constant: value == constant),
+    "NumericGreater": ("Integer", lambda value, constant: value > constant),
+    "NumericLesser": ("Integer", lambda value, constant: value < constant),
+    "NumericGreaterOrEquals": ("Integer", lambda value, constant: value >= constant),
+    "NumericLesserOrEquals": ("Integer", lambda value, constant: value <= constant),
+    "BooleanEquals": ("Boolean", lambda value, constant: value == constant),
+}
+
+
+@dataclass(frozen=True)
+class Combination:
+    """Conditions that all hold (And), of which one does (Or), or the one that does not (Not)."""
+
+    operator: str
+    conditions: "tuple[Comparison | Combination, ...]"
+
+    def holds(self, lookup: Lookup) -> bool:
+        """Tell whether it is true."""
+        results = [condition.holds(lookup) for condition in self.conditions]
+        return {"And": all(results), "Or": any(results), "Not": not all(results)}[self.operator]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A step that is next where a condition holds."""
+
+    next_step: str
+    condition: Comparison | Combination
+
+
+@dataclass(frozen=True)
+class Approval:
+    """What an aws:approve step asks for, as far as it is known: what is a reference still is None."""
+
+    notification_arn: str | None
+    message: str | None
+    required: int
+    approvers: Sequence[str] | None
+
+    @classmethod
+    def of(cls, inputs: Mapping[str, Any]) -> "Approval":
+        """Read the inputs of the step. Raises ValueError."""
+        known = {key: value for key, value in inputs.items() if not has_references(value)}
+        arn, message, approvers = (known.get(key) for key in ("NotificationArn", "Message", "Approvers"))
+        required = known.get("MinRequiredApprovals", 1)
+        if arn is not None and not _APPROVAL_TOPIC.fullmatch(text(arn)):
+            message = f"NotificationArn is that of a topic whose name begins with Automation, and not {text(arn)}."
+            raise ValueError(message)
+        if message is not None and not (isinstance(message, str) and len(message) <= _LONGEST_MESSAGE):
+            message = f"Message has {_LONGEST_MESSAGE} characters at most."
+            raise ValueError(message)
+        if approvers is not None and not (has_type(approvers, "StringList") and 0 < len(approvers) <= _MOST_APPROVERS):
+            message = f"Approvers has 1 to {_MOST_APPROVERS} names and ARNs, and is not {text(approvers)}."
+            raise ValueError(message)
+        if not re.fullmatch(r"[1-9]\d*", text(required), re.ASCII) or (approvers and int(required) > len(approvers)):
+            message = f"MinRequiredApprovals is 1 to the number of approvers, and not {text(required)}."
+            raise ValueError(message)
+        return cls(arn, message, int(required), approvers)
+
+
+def sleep_until(inputs: Mapping[str, Any], now: datetime) -> datetime:
+    """Tell until when an aws:sleep step sleeps that begins `now`. Raises ValueError."""
+    if ("Duration" in inputs) == ("Timestamp" in inputs):
+        message = "it has either a Duration or a Timestamp."
+        raise ValueError(message)
+    return now + duration(inputs["Duration"]) if "Duration" in inputs else timestamp(inputs["Timestamp"])
+
+
+def api_operation(service: str, api: str) -> OperationModel:
+    """Find what the Api of an aws:executeAwsApi step is, the name of an operation or of boto3's method. Raises ValueError."""
+    try:
+        model = _service_model(service)
+    except UnknownServiceError as error:
+        message = f"boto3 has no service {service}."
+        raise ValueError(message) from error
+    names = [name for name in model.operation_names if api in {name, xform_name(name)}]
+    if not names:
+        message = f"{service} has no API {api}."
+        raise ValueError(message)
+    return model.operation_model(names[0])
+
+
+@cache
+def _service_model(service: str) -> ServiceModel:
+    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step; `inputs` are as the runbook has them, with references."""
+
+    name: str
+    action: str
+    inputs: Mapping[str, Any]
+    outputs: tuple[Output, ...]
+    choices: tuple[Choice, ...]
+    """Of aws:branch, in their order."""
+    next_step: str | None
+    """Where it goes on after success, of aws:branch where no choice holds; None: the execution ends."""
+    is_end: bool
+    on_failure: str
+    """Abort, Continue, or step:NAME."""
+    is_critical: bool
+    timeout: timedelta | None
+    max_attempts: int
+
+    @property
+    def after_failure(self) -> str | None:
+        """Where it goes on after a failure; None: the execution ends."""
+        if self.on_failure == "Continue":
+            return self.next_step
+        return self.on_failure.removeprefix("step:") if self.on_failure.startswith("step:") else None
+
+    @property
+    def successors(self) -> list[str]:
+        """All steps that may come next."""
+        following = [*(choice.next_step for choice in self.choices), self.next_step, self.after_failure]
+        return list(dict.fromkeys(name for name in following if name))
+
+    @property
+    def output_names(self) -> set[str]:
+        """The names that other steps can refer to: the outputs that it declares, and those of its action."""
+        return {output.name for output in self.outputs} | _OUTPUTS.get(self.action, set())
+
+
+@dataclass(frozen=True)
+class Runbook:
+    """The content of a document."""
+
+    description: str | None
+    assume_role: str | None
+    parameters: Mapping[str, Parameter]
+    steps: Mapping[str, Step]
+    """By name, in their order."""
+    outputs: tuple[str, ...]
+
+
+# Reading
+
+
+def parse(content: str, document_format: str) -> Runbook:
+    """Read the content of a document, in JSON or YAML. Raises InvalidContentError and UnknownSchemaVersionError."""
+    try:
+        read = json.loads(content) if document_format == "JSON" else yaml.load(content, _YamlLoader)  # noqa: S506 - a safe one
+    except (ValueError, yaml.YAMLError) as error:
+        message = f"The content is no {document_format}: {' '.join(str(error).split())}"
+        raise InvalidContentError(message) from error
+    if not isinstance(read, dict):
+        message = f"The content is no {document_format} object."
+        raise InvalidContentError(message)
+    version = read.get("schemaVersion")
+    if str(version) != SCHEMA_VERSION:
+        message = f"A document of type Automation has the schema version {SCHEMA_VERSION}, and not {version}."
+        raise UnknownSchemaVersionError(message)
+    return _runbook(_Node("The document", read), document_format)
+
+
+class _YamlLoader(yaml.SafeLoader):
+    """YAML as JSON has it: a date is text, and no key comes twice."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - yaml declares it so
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - yaml's
+        """Refuse a key that comes twice, and one that is no text."""
+        mapping = super().construct_mapping(node, deep=deep)
+        if len(mapping) != len(node.value) or not all(isinstance(key, str) for key in mapping):
+            message = "a key comes twice, or is no text"
+            raise yaml.constructor.ConstructorError(None, None, message, node.start_mark)
+        return mapping
+
+
+@dataclass(frozen=True)
+class _Node:
+    """An object of the content, and how a message names it."""
+
+    name: str
+    value: Mapping[str, Any]
+    taken: set[str] = field(default_factory=set)
+
+    def take(self, key: str, *types: type, required: bool = False) -> Any:  # noqa: ANN401 - JSON
+        """Give a member, None where it is not there. Raises InvalidContentError where it has none of the types."""
+        self.taken.add(key)
+        value = self.value.get(key)
+        if value is None:
+            if required:
+                self.refuse(f"has no {key}")
+            return None
+        if not isinstance(value, types):
+            self.refuse(f"has a {key} of the wrong type: {text(value)}")
+        return value
+
+    def take_bool(self, key: str) -> bool | None:
+        """Give a Boolean, which may be written as text."""
+        value = self.take(key, bool, str)
+        if isinstance(value, str):
+            if value.lower() not in {"true", "false"}:
+                self.refuse(f"has a {key} that is no Boolean: {value}")
+            return value.lower() == "true"
+        return value if isinstance(value, bool) else None
+
+    def take_int(self, key: str, least: int) -> int | None:
+        """Give an Integer, which may be written as text."""
+        value = self.take(key, int, str)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not re.fullmatch(r"\d+", str(value), re.ASCII) or int(value) < least:
+            self.refuse(f"has a {key} that is no Integer of at least {least}: {text(value)}")
+        return int(value)
+
+    def finish(self, not_emulated: Collection[str] = ()) -> None:
+        """Refuse what was not taken."""
+        for key in self.value:
+            if key in not_emulated:
+                self.refuse(f"has {key}, which the local AWS does not emulate")
+            if key not in self.taken:
+                self.refuse(f"has an unknown key {key}")
+
+    def refuse(self, why: str) -> NoReturn:
+        """Raise an InvalidContentError."""
+        message = f"{self.name} {why}."
+        raise InvalidContentError(message)
+
+
+def _runbook(document: _Node, document_format: str) -> Runbook:
+    document.take("schemaVersion", str, float, required=True)
+    description = document.take("description", str)
+    assume_role = document.take("assumeRole", str)
+    declared = document.take("parameters", dict) or {}
+    steps = document.take("mainSteps", list, required=True)
+    outputs = document.take("outputs", list) or []
+    document.finish(not_emulated=("files", "variables"))
+    parameters = {name: _parameter(_child(f"Parameter {name}", value), name) for name, value in declared.items()}
+    if not steps:
+        document.refuse("has no steps")
+    nodes = [_child(f"Step {number}", step) for number, step in enumerate(steps, 1)]
+    names = [str(node.take("name", str, required=True)) for node in nodes]
+    by_name: dict[str, Step] = {}
+    for name, following, node in zip(names, [*names[1:], None], nodes, strict=True):
+        if not _STEP_NAME.fullmatch(name):
+            node.refuse(f"has a name of other characters than letters, digits and underscores: {name}")
+        if name in by_name:
+            node.refuse(f"has the name {name}, which another step has")
+        by_name[name] = _step(_Node(f"Step {name}", node.value, node.taken), name, following, document_format)
+    runbook = Runbook(description, assume_role, parameters, by_name, tuple(map(str, outputs)))
+    _check_order(runbook)
+    _check_references(runbook)
+    return runbook
+
+
+def _child(name: str, value: Any) -> _Node:  # noqa: ANN401 - JSON
+    if not isinstance(value, dict):
+        message = f"{name} is no object."
+        raise InvalidContentError(message)
+    return _Node(name, value)
+
+
+def _parameter(node: _Node, name: str) -> Parameter:
+    if not re.fullmatch(r"\w{1,50}", name, re.ASCII):
+        node.refuse("has a name that is not 1 to 50 letters, digits and underscores")
+    type_name = node.take("type", str, required=True)
+    if type_name not in _TYPES:
+        node.refuse(f"has the type {type_name}, which the local AWS does not know: it is one of {', '.join(_TYPES)}")
+    default = node.take_bool("default") if type_name == "Boolean" else node.take("default", object)
+    if default is not None and not has_type(default, type_name):
+        node.refuse(f"has a default that is no {type_name}: {text(default)}")
+    if has_references(default):
+        node.refuse("has a reference for a default, which the local AWS does not emulate")
+    pattern = node.take("allowedPattern", str)
+    try:
+        allowed_pattern = re.compile(pattern, re.ASCII) if pattern is not None else None
+    except re.error:
+        node.refuse(f"has an allowedPattern that is no regular expression: {pattern}")
+    sizes = {key: node.take_int(key, 0) for key in ("minItems", "maxItems", "minChars", "maxChars")}
+    allowed_values = node.take("allowedValues", list) or []
+    description = node.take("description", str)
+    if node.take("displayType", str) not in {None, "textfield", "textarea"}:
+        node.refuse("has a displayType other than textfield and textarea")
+    node.finish()
+    return Parameter(
+        name,
+        type_name,
+        description,
+        default,
+        tuple(allowed_values),
+        allowed_pattern,
+        (sizes["minItems"] or 0, sizes["maxItems"]),
+        (sizes["minChars"] or 0, sizes["maxChars"]),
+    )
+
+
+def _step(node: _Node, name: str, following: str | None, document_format: str) -> Step:
+    action = node.take("action", str, required=True)
+    if action not in _ACTIONS:
+        node.refuse(f"has the action {action}, which the local AWS does not emulate: it does {', '.join(_ACTIONS)}")
+    inputs = _Node(node.name, node.take("inputs", dict, required=True))
+    _ACTIONS[action](inputs, document_format)
+    choices, default = _branch(inputs) if action == "aws:branch" else ((), None)
+    inputs.finish(not_emulated=("Attachment",))
+    node.take("description", str)
+    outputs = tuple(_output(node, _child(f"{node.name}, an output,", each)) for each in node.take("outputs", list) or [])
+    if outputs and action not in {"aws:executeScript", "aws:executeAwsApi"}:
+        node.refuse(f"declares outputs, which {action} does not have")
+    if len({output.name for output in outputs}) != len(outputs):
+        node.refuse("declares an output twice")
+    if action == "aws:executeScript" and not all(output.selector.startswith("$.Payload") for output in outputs):
+        node.refuse("selects an output from something else than $.Payload, which is all that a script has")
+    is_end, next_step = bool(node.take_bool("isEnd")), node.take("nextStep", str)
+    on_failure = node.take("onFailure", str) or "Abort"
+    if on_failure not in {"Abort", "Continue"} and not on_failure.startswith("step:"):
+        node.refuse(f"has the onFailure {on_failure}, and not Abort, Continue or step:NAME")
+    if is_end and (next_step or on_failure.startswith("step:")):
+        node.refuse("has isEnd, and goes on to another step")
+    is_critical = node.take_bool("isCritical")
+    timeout, limit = node.take_int("timeoutSeconds", 1), _LONGEST.get(action)
+    if timeout is not None and limit is not None and timeout > limit.total_seconds():
+        node.refuse(f"has a timeoutSeconds of {timeout}, and {action} takes {limit.total_seconds():.0f} at most")
+    max_attempts = node.take_int("maxAttempts", 1) or 1
+    node.finish(not_emulated=("onCancel",))
+    return Step(
+        name,
+        action,
+        inputs.value,
+        outputs,
+        choices,
+        default or (None if is_end else next_step or following),
+        is_end,
+        on_failure,
+        on_failure != "Continue" if is_critical is None else is_critical,
+        None if timeout is None else timedelta(seconds=timeout),
+        max_attempts,
+    )
+
+
+def _output(step: _Node, node: _Node) -> Output:
+    output = Output(*(node.take(key, str, required=True) for key in ("Name", "Selector", "Type")))
+    node.finish()
+    if not _STEP_NAME.fullmatch(output.name):
+        step.refuse(f"has an output with the name {output.name}: it is made of letters, digits and underscores")
+    if not _SELECTOR.fullmatch(output.selector):
+        step.refuse(f"has the selector {output.selector}, and not one of children, indexes and deep scans like $.a[0]..b")
+    if output.type not in _OUTPUT_TYPES:
+        step.refuse(f"has an output of the type {output.type}: it is one of {', '.join(_OUTPUT_TYPES)}")
+    return output
+
+
+# Actions
+
+
+def _execute_script(inputs: _Node, document_format: str) -> None:
+    """Check aws:executeScript.
+
+    "Script … is not supported for JSON runbooks", says its page; whether references in a script are replaced, no page does.
+    """
+    runtime = inputs.take("Runtime", str, required=True)
+    if runtime != _RUNTIME:
+        inputs.refuse(f"has the Runtime {runtime}, and the local AWS has {_RUNTIME} only")
+    inputs.take("Handler", str, required=True)
+    inputs.take("InputPayload", dict)
+    script = inputs.take("Script", str, required=True)
+    if document_format == "JSON":
+        inputs.refuse("has a Script in a JSON document, where it is not supported: make its DocumentFormat YAML")
+    if "{{" in script:
+        inputs.refuse("has {{ in its Script, which is given values by its InputPayload only")
+    try:
+        compile(script, "script", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        inputs.refuse(f"has a Script that is no Python: {error}")
+
+
+def _execute_aws_api(inputs: _Node, _: str) -> None:
+    service, api = (inputs.take(key, str, required=True) for key in ("Service", "Api"))
+    parameters = {key: value for key, value in inputs.value.items() if key not in inputs.taken}
+    inputs.taken.update(parameters)
+    try:
+        shape = api_operation(service, api).input_shape
+    except ValueError as error:
+        inputs.refuse(f"calls an API that is not there: {str(error).removesuffix('.')}")
+    unknown = (f"{key} is unknown" for key in parameters)
+    wrong = next(_wrong(shape, parameters, "") if shape else unknown, None)
+    if wrong:
+        inputs.refuse(f"has parameters that {service}:{api} does not take: {wrong}")
+
+
+def _wrong(shape: Shape, value: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - JSON
+    """Say which parameters an API does not know, which it lacks, and which are no structure, list or map where it has one."""
+    if isinstance(value, str) and _REFERENCE.fullmatch(value.strip()):
+        return
+    match shape, value:
+        case StructureShape(), dict():
+            yield from (f"{path}{key} is unknown" for key in value if key not in shape.members)
+            yield from (f"{path}{key} is missing" for key in shape.required_members if key not in value)
+            inner = [(member, value[key], f"{path}{key}.") for key, member in shape.members.items() if key in value]
+        case ListShape(), list():
+            inner = [(shape.member, item, path) for item in value]
+        case MapShape(), dict():
+            inner = [(shape.value, item, path) for item in value.values()]
+        case _:
+            inner = []
+            if isinstance(shape, StructureShape | ListShape | MapShape) or isinstance(value, dict | list | None):
+                yield f"{path.removesuffix('.')} is no {shape.type_name}"
+    for member, item, where in inner:
+        yield from _wrong(member, item, where)
+
+
+def _branch(inputs: _Node) -> tuple[tuple[Choice, ...], str | None]:
+    choices = inputs.take("Choices", list, required=True)
+    if not choices:
+        inputs.refuse("has no Choices")
+    read = tuple(_choice(_child(f"{inputs.name}, a choice,", choice)) for choice in choices)
+    return read, inputs.take("Default", str)
+
+
+def _choice(node: _Node) -> Choice:
+    next_step = node.take("NextStep", str, required=True)
+    return Choice(next_step, _condition(_Node(node.name, {key: node.value[key] for key in node.value if key != "NextStep"})))
+
+
+def _condition(node: _Node) -> Comparison | Combination:
+    for operator in ("And", "Or", "Not"):
+        if operator in node.value:
+            given = node.take(operator, dict if operator == "Not" else list, required=True)
+            node.finish()
+            conditions = [given] if operator == "Not" else given
+            if not conditions:
+                node.refuse(f"has an {operator} of nothing")
+            return Combination(operator, tuple(_condition(_child(node.name, condition)) for condition in conditions))
+    variable = node.take("Variable", str, required=True)
+    if not _REFERENCE.fullmatch(variable.strip()):
+        node.refuse(f"has a Variable that is no reference: {variable}")
+    operations = [key for key in node.value if key in _OPERATIONS]
+    if len(operations) != 1:
+        node.refuse(f"has not exactly one operation of {', '.join(_OPERATIONS)}")
+    [operation] = operations
+    kind = _OPERATIONS[operation][0]
+    constant = node.take_bool(operation) if kind == "Boolean" else node.take(operation, object)
+    if not (has_type(constant, kind) or has_references(constant)):
+        node.refuse(f"has a {operation} of something that is no {kind}: {text(constant)}")
+    node.finish()
+    return Comparison(variable, operation, constant)
+
+
+def _approve(inputs: _Node, _: str) -> None:
+    inputs.take("NotificationArn", str)
+    inputs.take("Message", str)
+    inputs.take("MinRequiredApprovals", int, str)
+    inputs.take("Approvers", list, str, required=True)
+    try:
+        Approval.of(inputs.value)
+    except ValueError as error:
+        inputs.refuse(f"has wrong inputs: {str(error).removesuffix('.')}")
+
+
+def _sleep(inputs: _Node, _: str) -> None:
+    inputs.take("Duration", str)
+    inputs.take("Timestamp", str)
+    if has_references(inputs.value):
+        return
+    try:
+        sleep_until(inputs.value, datetime.now(UTC))
+    except ValueError as error:
+        inputs.refuse(f"has wrong inputs: {str(error).removesuffix('.')}")
+
+
+_ACTIONS: Mapping[str, Callable[[_Node, str], object]] = {
+    "aws:approve": _approve,
+    "aws:branch": lambda *_: None,
+    "aws:executeAwsApi": _execute_aws_api,
+    "aws:executeScript": _execute_script,
+    "aws:sleep": _sleep,
+}
+
+
+# The whole
+
+
+def _check_order(runbook: Runbook) -> None:
+    """Make sure that steps go on to steps that are there, that each is reached, and that none is reached from itself."""
+    for step in runbook.steps.values():
+        for successor in step.successors:
+            if successor not in runbook.steps:
+                message = f"Step {step.name} goes on to {successor}, which is no step of the document."
+                raise InvalidContentError(message)
+    first = next(iter(runbook.steps))
+    reached = {first, *_after(runbook, first)}
+    for name in runbook.steps:
+        if name not in reached:
+            message = f"Step {name} is never reached."
+            raise InvalidContentError(message)
+        if name in _after(runbook, name):
+            message = f"Step {name} is reached from itself, which the local AWS does not emulate."
+            raise InvalidContentError(message)
+
+
+def _after(runbook: Runbook, name: str) -> set[str]:
+    """Give the steps that may come after one."""
+    found: set[str] = set()
+    waiting = list(runbook.steps[name].successors)
+    while waiting:
+        successor = waiting.pop()
+        if successor not in found:
+            found.add(successor)
+            waiting += runbook.steps[successor].successors
+    return found
+
+
+def _check_references(runbook: Runbook) -> None:
+    """Make sure that each reference is to a parameter, a variable of Automation, or an output of a step that comes before."""
+    known = {*runbook.parameters, *_GLOBALS}
+    for name in references(runbook.assume_role):
+        _refuse_unknown(name in known, "assumeRole", name)
+    before: dict[str, set[str]] = {name: set() for name in runbook.steps}
+    for name, step in runbook.steps.items():
+        for later in _after(runbook, name):
+            before[later] |= {f"{name}.{output}" for output in step.output_names}
+    for step in runbook.steps.values():
+        for name in references(step.inputs):
+            _refuse_unknown(name in known or name in before[step.name], f"Step {step.name}", name)
+    outputs = {f"{name}.{output}" for name, step in runbook.steps.items() for output in step.output_names}
+    for name in runbook.outputs:
+        _refuse_unknown(name in outputs, "outputs", name)
+
+
+def _refuse_unknown(known: bool, where: str, name: str) -> None:  # noqa: FBT001 - what was found
+    if not known:
+        message = f"{where} refers to {name}, which is no parameter, no variable of Automation, and no output of a step before."
+        raise InvalidContentError(message)

@@ -1,0 +1,246 @@
+"""Remediation in an organization: notices from members, and the removal of root credentials from the central account."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws.client import LocalAwsProcess
+from local_aws.deployment import deploy_organization
+from local_aws.operations import NOTIFY, REMOVE, Operations
+from tests.e2e.application import wait_for
+from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts
+
+DENIED, OUTSIDE = "710000000001", "999999999999"
+MEMBERS = [f"7200000000{number:02}" for number in range(24)]
+ROOT = {"access_keys": 2, "signing_certificates": 1, "virtual_mfa_devices": ["phone"], "hardware_mfa_devices": 1}
+"""Everything that a root user can have."""
+NOTHING = {"AccountPasswordPresent": 0, "AccountAccessKeysPresent": 0, "AccountSigningCertificatesPresent": 0} | {
+    "AccountMFAEnabled": 0
+}
+DELETIONS = (
+    "DeleteAccessKey",
+    "DeleteSigningCertificate",
+    "DeleteLoginProfile",
+    "DeactivateMFADevice",
+    "DeleteVirtualMFADevice",
+)
+
+
+class Scene:
+    """The organization, its operations, and members that no other test uses."""
+
+    def __init__(self, organization: Organization, operations: Operations) -> None:
+        self.organization = organization
+        self.operations = operations
+        self._unused = iter(MEMBERS)
+
+    def member(self) -> str:
+        """Give a member whose root user has everything."""
+        account_id = next(self._unused)
+        self.organization.result(account_id)
+        return account_id
+
+    def has(self, account_id: str) -> dict[str, int]:
+        """Return what IAM says that root has."""
+        summary = self.organization.client("iam", account_id).get_account_summary()["SummaryMap"]
+        return {name: summary[name] for name in NOTHING}
+
+    def plan(self, account_id: str) -> str:
+        """Start the removal, and wait until it asks for approval; returns the execution's id."""
+        execution_id = self.operations.start(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
+        self.operations.wait_for_step(CENTRAL, execution_id, "Approve")
+        return execution_id
+
+    def approved(self, account_id: str) -> dict[str, Any]:
+        execution_id = self.plan(account_id)
+        self.operations.decide(execution_id, "Approve")
+        return self.operations.finished(CENTRAL, execution_id, hurry=True)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    accounts = {
+        MANAGEMENT: {"name": "management"},
+        CENTRAL: {"name": "security", "root_user": {"virtual_mfa_devices": ["duty-phone"]}},
+        DENIED: {"name": "backups"},
+        **{account_id: {"name": f"member-{account_id}", "root_user": ROOT} for account_id in MEMBERS},
+    }
+    directory = tmp_path_factory.mktemp("organization-remediation")
+    accounts_file = write_accounts(directory, accounts)
+    with LocalAwsProcess(accounts_file, directory / "local-aws.log") as aws, Operations(aws, CENTRAL) as operations:
+        removal = {"RemovalApprovers": operations.make_approver(), "RemovalDeniedAccounts": DENIED}
+        deploy_organization(aws, CENTRAL, removal)
+        yield Scene(Organization(aws, CENTRAL), operations)
+
+
+@pytest.fixture(autouse=True)
+def no_faults(scene: Scene) -> Iterator[None]:
+    """Leave no fault behind."""
+    yield
+    scene.organization.aws.clear_faults()
+
+
+# --- Notices ---
+
+
+def test_a_member_tells_the_central_topic_and_keeps_its_own_ops_item(scene: Scene) -> None:
+    organization, operations, account_id = scene.organization, scene.operations, scene.member()
+    assert operations.ops_items(account_id) == []  # it has a virtual device
+    before = organization.results(account_id)
+    organization.change_root_user(account_id, "remove-virtual-device phone")
+    operations.let_a_minute_pass(account_id)
+    assert organization.changed(account_id, before)["ComplianceType"] == "NON_COMPLIANT"
+    [message] = wait_for(lambda: operations.messages(account_id), "the message")
+    [item] = operations.ops_items(account_id)
+    assert item["OpsItemId"] in message["Message"]
+    assert operations.ops_items(CENTRAL) == []
+
+    for _ in range(10):
+        assert operations.run(account_id, NOTIFY, AccountId=account_id)["AutomationExecutionStatus"] == "Success"
+    assert len(operations.ops_items(account_id)) == 1
+    assert len(operations.messages(account_id)) == 1
+
+    before = organization.results(account_id)
+    organization.change_root_user(account_id, "add-virtual-device new-phone")
+    operations.let_a_minute_pass(account_id)
+    assert organization.changed(account_id, before)["ComplianceType"] == "COMPLIANT"
+    wait_for(lambda: operations.ops_items(account_id)[0]["Status"] == "Resolved", "the resolved OpsItem")
+
+
+def test_no_other_role_of_a_member_may_send_notices(scene: Scene) -> None:
+    sns = scene.organization.client("sns", scene.member())
+    with pytest.raises(ClientError, match=r"AuthorizationError|AccessDenied"):
+        sns.publish(TopicArn=scene.organization.outputs["NoticeTopicArn"], Message="Send your root password to …")
+
+
+# --- Removal ---
+
+
+def test_a_dry_run_is_the_default_and_changes_nothing(scene: Scene) -> None:
+    account_id = scene.member()
+    execution = scene.operations.run(CENTRAL, REMOVE, AccountId=account_id)
+    assert execution["AutomationExecutionStatus"] == "Success"
+    [text] = execution["Outputs"]["Plan.Text"]
+    for shown in ("AKIA", "password", f"{account_id}:mfa/phone", "dry run"):
+        assert shown in text
+    assert scene.has(account_id) == dict.fromkeys(NOTHING, 1)
+    assert scene.operations.messages(account_id) == []
+
+
+def test_an_approved_run_ends_without_root_credentials_and_compliant(scene: Scene) -> None:
+    organization, account_id = scene.organization, scene.member()
+    before = organization.results(account_id)
+    execution_id = scene.plan(account_id)
+    [request] = wait_for(lambda: scene.operations.messages(execution_id), "the request for approval")
+    assert "AKIA" in request["Message"]
+    assert scene.has(account_id) == dict.fromkeys(NOTHING, 1)
+    scene.operations.decide(execution_id, "Approve")
+    execution = scene.operations.finished(CENTRAL, execution_id)
+    assert execution["AutomationExecutionStatus"] == "Success", execution
+    assert scene.has(account_id) == NOTHING
+    assert "Nothing remains." in execution["Outputs"]["Verify.Text"][0]
+    removed = str(execution["Outputs"]["RemoveCredentials.Removed"])
+    assert (removed.count("AccessKeys"), removed.count("MfaDevices")) == (2, 2)
+    # Nobody starts anything.
+    scene.operations.let_a_minute_pass(account_id)
+    result = organization.changed(account_id, before)
+    assert result["ComplianceType"] == "COMPLIANT"
+    assert "no credentials" in result["Annotation"] or "no password" in result["Annotation"]
+    # The second run has nothing to do, and asks nobody.
+    again = scene.operations.run(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
+    assert "There is nothing to remove." in again["Outputs"]["Plan.Text"][0]
+
+
+def test_no_credential_of_a_root_session_is_in_an_execution(scene: Scene) -> None:
+    account_id = scene.member()
+    execution = scene.approved(account_id)
+    steps = scene.operations.execution(CENTRAL, execution["AutomationExecutionId"])["StepExecutions"]
+    shown = str([{name: value for name, value in step.items() if name != "Inputs"} for step in steps])
+    assert "password" in shown
+    for secret in ("ASIA", "SecretAccessKey", "SessionToken"):
+        assert secret not in shown
+
+
+def test_a_rejected_run_changes_nothing(scene: Scene) -> None:
+    account_id = scene.member()
+    execution_id = scene.plan(account_id)
+    scene.operations.decide(execution_id, "Reject")
+    execution = scene.operations.finished(CENTRAL, execution_id)
+    assert execution["AutomationExecutionStatus"] in {"Failed", "Rejected"}
+    assert scene.has(account_id) == dict.fromkeys(NOTHING, 1)
+
+
+def test_whoever_is_no_approver_decides_nothing(scene: Scene) -> None:
+    execution_id = scene.plan(scene.member())
+    with pytest.raises(ClientError):
+        scene.organization.client("ssm").send_automation_signal(AutomationExecutionId=execution_id, SignalType="Approve")
+    assert scene.operations.execution(CENTRAL, execution_id)["AutomationExecutionStatus"] == "Waiting"
+    scene.operations.decide(execution_id, "Reject")
+
+
+def test_a_request_that_nobody_answers_times_out_and_changes_nothing(scene: Scene) -> None:
+    account_id = scene.member()
+    execution_id = scene.plan(account_id)
+    scene.organization.aws.advance_clock(seconds=3 * 24 * 3600 + 1)
+    assert scene.operations.finished(CENTRAL, execution_id)["AutomationExecutionStatus"] == "TimedOut"
+    assert scene.has(account_id) == dict.fromkeys(NOTHING, 1)
+
+
+@pytest.mark.parametrize(
+    ("account_id", "why"),
+    [
+        (MANAGEMENT, "is the management account"),
+        (DENIED, "is on the deny list"),
+        (OUTSIDE, "is no account of this organization"),
+    ],
+)
+def test_what_must_not_be_touched_is_refused(scene: Scene, account_id: str, why: str) -> None:
+    scene.organization.aws.take_calls()
+    execution = scene.operations.run(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
+    assert execution["AutomationExecutionStatus"] == "Failed"
+    assert "RefusedError" in execution["FailureMessage"]
+    assert why in execution["FailureMessage"]
+    assert "sts:AssumeRoot" not in {call["action"] for call in scene.organization.aws.take_calls()}
+
+
+def test_an_organization_without_root_sessions_is_told_how_to_switch_them_on(scene: Scene) -> None:
+    iam = scene.organization.client("iam", MANAGEMENT)
+    iam.disable_organizations_root_sessions()
+    try:
+        execution = scene.operations.run(CENTRAL, REMOVE, AccountId=scene.member())
+        assert execution["AutomationExecutionStatus"] == "Failed"
+        assert "aws iam enable-organizations-root-sessions" in execution["FailureMessage"]
+    finally:
+        iam.enable_organizations_root_sessions()
+
+
+@pytest.mark.parametrize("operation", DELETIONS)
+def test_after_a_fault_the_next_run_ends_in_the_same_state(scene: Scene, operation: str) -> None:
+    account_id = scene.member()
+    scene.organization.aws.add_fault(account_id, f"iam:{operation}", "AccessDenied")
+    failed = scene.approved(account_id)
+    if operation == "DeleteVirtualMFADevice":  # it is deactivated, and so nothing of it remains but an unassigned device
+        assert "AccessDenied" in str(failed["Outputs"]) + str(failed.get("FailureMessage"))
+    else:
+        assert failed["AutomationExecutionStatus"] == "Failed"
+        assert "Remaining: " in failed["FailureMessage"]
+        assert "AccessDenied" in failed["FailureMessage"]
+    has = scene.has(account_id)
+    assert has["AccountMFAEnabled"] or not any(has.values()), "credentials are left without MFA"
+    scene.organization.aws.clear_faults()
+    if any(has.values()):
+        assert scene.approved(account_id)["AutomationExecutionStatus"] == "Success"
+    assert scene.has(account_id) == NOTHING
+
+
+def test_the_role_may_do_what_the_runbook_does_and_no_more(scene: Scene) -> None:
+    scene.organization.aws.take_calls()
+    scene.approved(scene.member())
+    role = "root-virtual-mfa-credential-removal"
+    called = {call["action"] for call in scene.organization.aws.take_calls() if f":assumed-role/{role}/" in call["principal"]}
+    iam = scene.organization.client("iam")
+    policy = iam.get_role_policy(RoleName=role, PolicyName="remove-root-credentials")["PolicyDocument"]
+    actions = [statement["Action"] for statement in policy["Statement"] if statement["Effect"] == "Allow"]
+    assert called == {action for each in actions for action in ([each] if isinstance(each, str) else each)}

@@ -1,0 +1,230 @@
+"""Remediation in one account: its owner is told once, acts, and nobody has to start anything."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from local_aws.client import PROJECT, LocalAwsProcess
+from local_aws.deployment import RULE_NAME, deploy
+from local_aws.operations import NOTIFY, REEVALUATE, Operations
+from remediation.open_ops_item import PROCEDURE
+from tests.e2e.application import Application, wait_for
+
+ACCOUNTS = [f"600000000{number:03}" for number in range(30)]
+STEPS_OF_NOTIFY = [
+    ("config:GetComplianceDetailsByResource", "ReadResult"),
+    ("ssm:CreateOpsItem", "OpenOpsItem"),
+    ("sns:Publish", "PublishMessage"),
+]
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProcess]:
+    directory = tmp_path_factory.mktemp("remediation")
+    accounts_file = directory / "accounts.yaml"
+    accounts_file.write_text("accounts:\n" + "".join(f'  "{account_id}": {{}}\n' for account_id in ACCOUNTS))
+    with LocalAwsProcess(accounts_file, directory / "local-aws.log") as aws:
+        yield aws
+
+
+@pytest.fixture(scope="module")
+def unused(aws: LocalAwsProcess) -> Iterator[str]:  # noqa: ARG001 - they are its accounts
+    return iter(ACCOUNTS)
+
+
+Deployed = Callable[..., tuple[Application, Operations]]
+
+
+@pytest.fixture
+def deployed(aws: LocalAwsProcess, unused: Iterator[str]) -> Iterator[Deployed]:
+    """Deploy to an account of its own, whose root user has no MFA; the runbook that its first verdict starts has ended."""
+
+    def deploy_to_new(**parameters: str) -> tuple[Application, Operations]:
+        account_id = next(unused)
+        operations = stack.enter_context(Operations(aws, account_id))
+        deploy(aws, account_id, parameters)
+        application = Application(aws, account_id)
+        application.result(account_id)
+        operations.wait_for_executions(account_id, NOTIFY, 1)
+        return application, operations
+
+    with ExitStack() as stack:
+        yield deploy_to_new
+
+
+def test_from_the_first_verdict_to_the_resolved_ops_item(deployed: Deployed) -> None:
+    application, operations = deployed()
+    account_id = application.account_id
+    annotation = application.result(account_id)["Annotation"]
+
+    [item] = operations.ops_items(account_id)
+    assert (item["Status"], item["Severity"], item["Category"]) == ("Open", "2", "Security")
+    assert item["Description"].startswith(annotation)
+    assert item["Description"].endswith(PROCEDURE)
+
+    # However often it runs, ten times in a row and at the same time.
+    first = [operations.run(account_id, NOTIFY, AccountId=account_id) for _ in range(5)]
+    with ThreadPoolExecutor(5) as pool:
+        ids = list(pool.map(lambda _: operations.start(account_id, NOTIFY, AccountId=account_id), range(5)))
+    executions = [*first, *(operations.finished(account_id, execution_id) for execution_id in ids)]
+    assert {execution["AutomationExecutionStatus"] for execution in executions} == {"Success"}
+    assert [again["OpsItemId"] for again in operations.ops_items(account_id)] == [item["OpsItemId"]]
+
+    # The owner acts, and nothing else is done.
+    before = application.results(account_id)
+    application.change_root_user(account_id, "add-virtual-device phone")
+    operations.let_a_minute_pass(account_id)
+    assert application.changed(account_id, before)["ComplianceType"] == "COMPLIANT"
+    wait_for(lambda: operations.ops_items(account_id)[0]["Status"] == "Resolved", "the resolved OpsItem")
+
+    # It fails again: another OpsItem.
+    before = application.results(account_id)
+    application.change_root_user(account_id, "remove-virtual-device phone")
+    operations.let_a_minute_pass(account_id)
+    application.changed(account_id, before)
+    wait_for(lambda: len(operations.ops_items(account_id)) == 2, "the second OpsItem")
+    assert [item["Status"] for item in operations.ops_items(account_id)] == ["Resolved", "Open"]
+
+
+def test_the_message_is_sent_once_and_says_what_to_do(deployed: Deployed) -> None:
+    application, operations = deployed()
+    account_id = application.account_id
+    for _ in range(3):
+        operations.run(account_id, NOTIFY, AccountId=account_id)
+    [message] = operations.messages(account_id)
+    [item] = operations.ops_items(account_id)
+    assert account_id in message["Subject"]
+    for said in (application.result(account_id)["Annotation"], PROCEDURE, item["OpsItemId"], "us-east-1"):
+        assert said in message["Message"]
+
+
+@pytest.mark.parametrize(("action", "step"), STEPS_OF_NOTIFY)
+def test_a_fault_fails_the_execution_and_the_next_makes_up_for_it(
+    deployed: Deployed, aws: LocalAwsProcess, action: str, step: str
+) -> None:
+    application, operations = deployed()
+    account_id = application.account_id
+    for item in operations.ops_items(account_id):
+        application.client("ssm").update_ops_item(OpsItemId=item["OpsItemId"], Status="Resolved")
+    before, sent = len(operations.ops_items(account_id)), len(operations.messages(account_id))
+
+    aws.add_fault(account_id, action, "AccessDenied")
+    failed = operations.run(account_id, NOTIFY, AccountId=account_id)
+    assert failed["AutomationExecutionStatus"] == "Failed"
+    [wrong] = [each["StepName"] for each in failed["StepExecutions"] if each["StepStatus"] == "Failed"]
+    assert wrong == step
+    assert "AccessDenied" in failed["FailureMessage"] or "AuthorizationError" in failed["FailureMessage"]
+
+    aws.clear_faults()
+    assert operations.run(account_id, NOTIFY, AccountId=account_id)["AutomationExecutionStatus"] == "Success"
+    assert len(operations.ops_items(account_id)) == before + 1
+    wait_for(lambda: len(operations.messages(account_id)) == sent + 1, "the one message")
+
+
+def test_while_config_is_busy_reevaluate_waits(deployed: Deployed, aws: LocalAwsProcess) -> None:
+    application, operations = deployed()
+    account_id = application.account_id
+    aws.advance_clock(seconds=61)
+    execution_id = operations.start(account_id, REEVALUATE)
+    operations.wait_for_step(account_id, execution_id, "WaitForIam")
+    aws.advance_clock(seconds=30)
+    before = application.results(account_id)
+    application.client("config").start_config_rules_evaluation(ConfigRuleNames=[RULE_NAME])  # by somebody else
+    before = [application.changed(account_id, before)]
+    aws.take_calls()
+    aws.advance_clock(seconds=31)
+
+    def refused() -> bool:
+        starts = "config:StartConfigRulesEvaluation"
+        return any((call["account_id"], call["action"]) == (account_id, starts) for call in aws.take_calls())
+
+    wait_for(refused, "the first attempt")
+    aws.advance_clock(seconds=70)
+    execution = operations.finished(account_id, execution_id)
+    assert execution["AutomationExecutionStatus"] == "Success"
+    assert execution["Outputs"]["StartEvaluation.ConfigRuleNames"] == [RULE_NAME]
+    application.changed(account_id, before)
+
+
+def test_the_roles_may_do_what_their_runbooks_do_and_no_more(deployed: Deployed, aws: LocalAwsProcess) -> None:
+    aws.take_calls()
+    application, operations = deployed()
+    account_id = application.account_id
+    operations.run(account_id, NOTIFY, AccountId=account_id)  # sees that the message was sent
+    application.change_root_user(account_id, "add-virtual-device phone")
+    operations.let_a_minute_pass(account_id)
+    wait_for(lambda: operations.ops_items(account_id)[0]["Status"] == "Resolved", "the resolved OpsItem")
+    operations.wait_for_executions(account_id, NOTIFY, 3)
+    calls: dict[str, set[str]] = {}
+    for call in aws.take_calls():
+        if call["account_id"] == account_id and ":assumed-role/root-virtual-mfa-" in call["principal"]:
+            calls.setdefault(call["principal"].split("/")[1], set()).add(call["action"])
+    for role in ("root-virtual-mfa-remediation", "root-virtual-mfa-reevaluation"):
+        assert calls[role] == application.allowed_actions(role, account_id), role
+    started = application.allowed_actions("root-virtual-mfa-events", account_id)
+    assert calls["root-virtual-mfa-events"] == started - {"iam:PassRole"}  # which no call is made of
+
+
+def test_a_changed_runbook_becomes_the_default(deployed: Deployed) -> None:
+    application, operations = deployed()
+    account_id = application.account_id
+    cloudformation, ssm = application.client("cloudformation"), application.client("ssm")
+    [nested] = [
+        resource["PhysicalResourceId"]
+        for resource in cloudformation.describe_stack_resources(StackName="root-virtual-mfa")["StackResources"]
+        if resource["LogicalResourceId"] == "Account"
+    ]
+    template = (PROJECT / "account.yaml").read_text(encoding="utf-8")
+    cloudformation.update_stack(
+        StackName=nested,
+        TemplateBody=template.replace("Publishes the message, once", "Publishes the only message, once"),
+        Parameters=[{"ParameterKey": "CentralAccountId", "UsePreviousValue": True}],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    waiter: Any = cloudformation.get_waiter("stack_update_complete")
+    waiter.wait(StackName=nested, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    document = ssm.describe_document(Name=NOTIFY)["Document"]
+    assert (document["DefaultVersion"], document["LatestVersion"]) == ("2", "2")
+    assert "the only message" in ssm.get_document(Name=NOTIFY)["Content"]
+    execution = operations.run(account_id, NOTIFY, AccountId=account_id)
+    assert (execution["DocumentVersion"], execution["AutomationExecutionStatus"]) == ("2", "Success")
+
+
+def remediations(application: Application) -> list[dict[str, Any]]:
+    config = application.client("config")
+    found: list[dict[str, Any]] = config.describe_remediation_configurations(ConfigRuleNames=[RULE_NAME])[
+        "RemediationConfigurations"
+    ]
+    return found
+
+
+def test_configs_button_starts_notify(deployed: Deployed) -> None:
+    application, operations = deployed()
+    account_id, config = application.account_id, application.client("config")
+    [remediation] = remediations(application)
+    assert (remediation["TargetId"], remediation["Automatic"]) == (NOTIFY, False)
+    key = {"resourceType": "AWS::::Account", "resourceId": account_id}
+    assert config.start_remediation_execution(ConfigRuleName=RULE_NAME, ResourceKeys=[key]).get("FailedItems", []) == []
+
+    def state() -> str:
+        [status] = config.describe_remediation_execution_status(ConfigRuleName=RULE_NAME)["RemediationExecutionStatuses"]
+        return str(status["State"])
+
+    wait_for(lambda: state() == "SUCCEEDED", "the remediation")
+    assert len(operations.wait_for_executions(account_id, NOTIFY, 2)) == 2
+    assert len(operations.ops_items(account_id)) == 1
+
+
+def test_off_is_off_and_automatic_starts_by_itself_and_changes_nothing_twice(deployed: Deployed, aws: LocalAwsProcess) -> None:
+    application, operations = deployed(Remediation="Automatic", MaximumAutomaticAttempts="2", RetryAttemptSeconds="120")
+    account_id = application.account_id
+    [remediation] = remediations(application)
+    found = {name: remediation[name] for name in ("Automatic", "MaximumAutomaticAttempts", "RetryAttemptSeconds")}
+    assert found == {"Automatic": True, "MaximumAutomaticAttempts": 2, "RetryAttemptSeconds": 120}
+    operations.wait_for_executions(account_id, NOTIFY, 2)  # EventBridge's, and AWS Config's
+    assert len(operations.ops_items(account_id)) == 1
+    deploy(aws, account_id, {"Remediation": "Off"})
+    assert remediations(application) == []

@@ -1,0 +1,323 @@
+"""The scripts of runbooks on the local AWS: what they are given, what they may do, and what becomes of them."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from local_aws.client import LocalAwsClient, LocalAwsProcess
+from tests.local_aws.automation_scene import Runbooks, output, payload_of, returning, script, statuses, step_of
+from tests.local_aws.conftest import write_accounts
+from tests.local_aws.scene import Clients, clients_of, eventually
+from tests.local_aws.test_process import process_id, runs
+
+
+@pytest.fixture
+def runbooks(client: Clients, account_id: str) -> Runbooks:
+    return Runbooks(client, account_id)
+
+
+def test_a_script_gets_its_payload_and_gives_one(runbooks: Runbooks) -> None:
+    payload = {
+        "text": "{{ Text }}",
+        "list": "{{ List }}",
+        "number": "{{ Number }}",
+        "switch": "{{ Switch }}",
+        "map": "{{ Map }}",
+        "within": "{{ Text }}/{{Number}} {{ Switch }} {{ List }}",
+        "nested": [{"{{ Text }}": "{{ global:ACCOUNT_ID }}"}],
+        "literal": [1, None, 1.5],
+    }
+    parameters = {
+        "Text": {"type": "String"},
+        "List": {"type": "StringList"},
+        "Number": {"type": "Integer"},
+        "Switch": {"type": "Boolean"},
+        "Map": {"type": "StringMap"},
+    }
+    given: dict[str, str | list[str]] = {
+        "Text": "a",
+        "List": ["x", "y"],
+        "Number": "7",
+        "Switch": "true",
+        "Map": '{"k": {"n": 1}}',
+    }
+    execution = runbooks.run(returning("events", payload), given=given, parameters=parameters)
+    assert payload_of(execution) == {
+        "text": "a",
+        "list": ["x", "y"],
+        "number": 7,
+        "switch": True,
+        "map": {"k": {"n": 1}},
+        "within": 'a/7 true ["x", "y"]',
+        "nested": [{"a": runbooks.account_id}],
+        "literal": [1, None, 1.5],
+    }
+
+
+def test_outputs_are_selected_and_referred_to_in_their_types(runbooks: Runbooks) -> None:
+    first = returning(
+        "{'who': 'root', 'count': 3, 'on': True, 'devices': [{'id': 'a'}, {'id': 'b'}], 'names': ['x']}",
+        name="first",
+        outputs=[
+            output("Who", "$.Payload.who"),
+            output("Count", "$.Payload.count", "Integer"),
+            output("On", "$.Payload.on", "Boolean"),
+            output("Second", "$.Payload.devices[1].id"),
+            output("Ids", "$.Payload..id", "StringList"),
+            output("Devices", "$.Payload.devices", "MapList"),
+            output("All", "$.Payload", "StringMap"),
+            output("Missing", "$.Payload.none"),
+        ],
+    )
+    payload = {name: f"{{{{ first.{name} }}}}" for name in ("Who", "Count", "On", "Second", "Ids", "Devices", "All")}
+    execution = runbooks.run(
+        first,
+        returning("events", payload, "second"),
+        outputs=["first.Who", "first.Count", "first.Ids", "first.Missing"],
+    )
+    devices = [{"id": "a"}, {"id": "b"}]
+    whole = {"who": "root", "count": 3, "on": True, "devices": devices, "names": ["x"]}
+    assert payload_of(execution, "second") == {
+        "Who": "root",
+        "Count": 3,
+        "On": True,
+        "Second": "b",
+        "Ids": ["a", "b"],
+        "Devices": devices,
+        "All": whole,
+    }
+    assert execution["Outputs"] == {
+        "first.Who": ["root"],
+        "first.Count": ["3"],
+        "first.Ids": ["a", "b"],
+        "first.Missing": ["No output available yet because the step is not successfully executed"],
+    }
+    assert "Missing" not in step_of(execution, "first")["Outputs"]
+
+
+@pytest.mark.parametrize(
+    ("code", "failure"),
+    [
+        ("raise ValueError('no such thing')", "ValueError: no such thing"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("import os; os._exit(0)", "The script ended its process."),
+        ("return None", "The script returned no mapping, but NoneType: None"),
+        ("return ['a']", "The script returned no mapping, but list: ['a']"),
+        ("return {'a': object}", "TypeError: Object of type type is not JSON serializable"),
+        ("return {'a': float('nan')}", "ValueError: Out of range float values are not JSON compliant"),
+        ("return {'a': 'x' * 102400}", "The script returned 102409 bytes of JSON: 102400 are the most."),
+        ("import awslambdaric", "ModuleNotFoundError: No module named 'awslambdaric'"),
+        ("import simplejson", "ModuleNotFoundError: No module named 'simplejson'"),
+        ("import pip", "ModuleNotFoundError: No module named 'pip'"),
+        ("import local_aws", "ModuleNotFoundError: No module named 'local_aws'"),
+    ],
+)
+def test_a_script_fails_its_step(runbooks: Runbooks, code: str, failure: str) -> None:
+    execution = runbooks.run(script(f"def handler(events, context):\n    {code}\n"))
+    assert (execution["AutomationExecutionStatus"], statuses(execution)) == ("Failed", {"script": "Failed"})
+    assert step_of(execution)["FailureMessage"] == failure
+    assert execution["FailureMessage"] == f"Step script failed: {failure}"
+    assert "Payload" not in step_of(execution)["Outputs"]
+
+
+def test_a_handler_that_is_not_there_fails_its_step(runbooks: Runbooks) -> None:
+    execution = runbooks.run(script("def another(events, context):\n    return {}\n"))
+    assert step_of(execution)["FailureMessage"] == "The script has no function handler."
+
+
+def test_an_output_of_another_type_fails_its_step(runbooks: Runbooks) -> None:
+    execution = runbooks.run(returning("{'count': '3'}", outputs=[output("Count", "$.Payload.count", "Integer")]))
+    assert step_of(execution)["FailureMessage"] == "Its output Count is no Integer: 3"
+
+
+def test_what_a_script_writes_is_no_output_of_it(runbooks: Runbooks) -> None:
+    execution = runbooks.run(script("def handler(events, context):\n    print('said')\n    return {}\n"))
+    assert payload_of(execution) == {}
+    assert step_of(execution)["Outputs"]["ExecutionLog"] == ["said\n"]
+
+
+def test_a_failure_leaves_its_traceback_in_the_log(runbooks: Runbooks) -> None:
+    execution = runbooks.run(script("def handler(events, context):\n    print('before')\n    return events['none']\n"))
+    [log] = step_of(execution)["Outputs"]["ExecutionLog"]
+    assert log.startswith("before\nTraceback")
+    assert 'File "script.py", line 3, in handler' in log
+
+
+def test_a_script_has_the_packages_of_the_runtime(runbooks: Runbooks) -> None:
+    code = """
+        import dateutil.parser, jmespath, sqlite3, urllib3
+        import boto3, botocore
+        def handler(events, context):
+            return {"context": context}
+    """
+    assert runbooks.run(script(code))["AutomationExecutionStatus"] == "Success"
+
+
+def test_a_script_acts_as_the_role_of_its_execution(runbooks: Runbooks) -> None:
+    code = """
+        import boto3
+        def handler(events, context):
+            boto3.client("iam").get_account_summary()
+            return {"who": boto3.client("sts").get_caller_identity()["Arn"]}
+    """
+    denied = runbooks.run(script(code))
+    assert step_of(denied)["FailureMessage"].startswith("ClientError: An error occurred (AccessDenied)")
+    runbooks.allow("iam:GetAccountSummary")
+    execution = runbooks.wait(runbooks.start())
+    session = f"assumed-role/automation/Automation-{execution['AutomationExecutionId']}"
+    assert payload_of(execution) == {"who": f"arn:aws:sts::{runbooks.account_id}:{session}"}
+
+
+def test_a_script_knows_nothing_of_the_machine(runbooks: Runbooks) -> None:
+    names = runbooks.run(returning("{'names': list(__import__('os').environ)}"))
+    assert set(payload_of(names)["names"]) == {
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_ENDPOINT_URL",
+        "HOME",
+        "LANG",
+        "PATH",
+        "TZ",
+    }
+
+
+def test_each_script_begins_afresh(runbooks: Runbooks) -> None:
+    code = """
+        import os, sys
+        seen = []
+        def handler(events, context):
+            import json
+            seen.append(1)
+            before = {"seen": len(seen), "left": os.environ.get("LEFT"), "json": hasattr(json, "left")}
+            os.environ["LEFT"] = json.left = "here"
+            return before
+    """
+    execution = runbooks.run(script(code, name="first"), script(code, name="second"))
+    assert payload_of(execution, "first") == payload_of(execution, "second") == {"seen": 1, "left": None, "json": False}
+
+
+# Time
+
+SLEEPER = """
+    import time
+    def handler(events, context):
+        before = time.monotonic()
+        time.sleep(events["seconds"])
+        return {"slept": round(time.monotonic() - before)}
+"""
+
+
+def test_a_script_sleeps_by_the_clock_of_the_local_aws(local_aws: LocalAwsClient, runbooks: Runbooks) -> None:
+    runbooks.create(script(SLEEPER, {"seconds": 90}))
+    execution_id = runbooks.start()
+    advance_until_ended(local_aws, runbooks, execution_id, seconds=90)
+    assert payload_of(runbooks.get(execution_id)) == {"slept": 90}
+
+
+def test_a_script_goes_on_by_itself_when_its_time_has_come(runbooks: Runbooks) -> None:
+    code = """
+        import time
+        def handler(events, context):
+            for _ in range(3):
+                time.sleep(0.05)
+            return {}
+    """
+    assert runbooks.run(script(code))["AutomationExecutionStatus"] == "Success"
+
+
+def advance_until_ended(local_aws: LocalAwsClient, runbooks: Runbooks, execution_id: str, *, seconds: float) -> None:
+    """Put the clock forward; again where it was too early, since nothing tells from outside that a script sleeps."""
+
+    def look() -> bool:
+        local_aws.advance_clock(seconds=seconds)
+        return "ExecutionEndTime" in runbooks.get(execution_id)
+
+    assert eventually(look)
+
+
+def test_sleep_counts_for_the_time_out(local_aws: LocalAwsClient, runbooks: Runbooks) -> None:
+    runbooks.create(script(SLEEPER, {"seconds": 90}, timeoutSeconds=60))
+    execution_id = runbooks.start()
+    advance_until_ended(local_aws, runbooks, execution_id, seconds=60)
+    execution = runbooks.get(execution_id)
+    assert (execution["AutomationExecutionStatus"], statuses(execution)) == ("TimedOut", {"script": "TimedOut"})
+    assert step_of(execution)["FailureMessage"] == "The script took more than 60 seconds."
+
+
+def test_a_script_that_takes_too_long_is_killed(runbooks: Runbooks) -> None:
+    code = """
+        import subprocess
+        def handler(events, context):
+            subprocess.run(["sleep", "100"])
+    """
+    execution = runbooks.run(script(code, timeoutSeconds=1))
+    assert statuses(execution) == {"script": "TimedOut"}
+
+
+def test_scripts_that_sleep_keep_no_other_from_running(local_aws: LocalAwsClient, runbooks: Runbooks) -> None:
+    runbooks.create(script(SLEEPER, {"seconds": 300}))
+    sleepers = [runbooks.start() for _ in range(12)]
+    runbooks.create(returning("{}"), name="Awake")
+    runbooks.wait(runbooks.start("Awake"), "Success")
+    for sleeper in sleepers:
+        advance_until_ended(local_aws, runbooks, sleeper, seconds=300)
+    assert {payload_of(runbooks.get(sleeper))["slept"] for sleeper in sleepers} == {300}
+
+
+def test_a_script_ends_with_its_execution(runbooks: Runbooks) -> None:
+    runbooks.create(script(SLEEPER, {"seconds": 500}))
+    execution_id = runbooks.start()
+    assert eventually(lambda: "CurrentStepName" in runbooks.get(execution_id))
+    runbooks.ssm.stop_automation_execution(AutomationExecutionId=execution_id)
+    execution = runbooks.wait(execution_id)
+    assert (execution["AutomationExecutionStatus"], statuses(execution)) == ("Cancelled", {"script": "Cancelled"})
+
+
+# The process that runs them
+
+
+NOTES_PIDS = """
+    import os, pathlib, time
+    def handler(events, context):
+        pathlib.Path(events["note"]).write_text(" ".join(map(str, [os.getppid(), os.getpid()])))
+        time.sleep(500)
+"""
+
+
+def pids_in(note: Path) -> list[int]:
+    """Wait until a script has noted the process that runs scripts and its own."""
+    assert eventually(lambda: note.exists() and note.read_text(encoding="ascii"))
+    return [int(pid) for pid in note.read_text(encoding="ascii").split()]
+
+
+def test_a_process_that_is_killed_is_started_anew(runbooks: Runbooks, tmp_path: Path) -> None:
+    """What it ran has failed, and ends: also a script that sleeps, beside another that was started later."""
+    started = []
+    for name in ("First", "Second"):
+        runbooks.create(script(NOTES_PIDS, {"note": str(tmp_path / name)}), name=name)
+        started.append(runbooks.start(name))
+    (runner, first), (_, second) = (pids_in(tmp_path / name) for name in ("First", "Second"))
+    os.kill(runner, signal.SIGKILL)
+    for execution_id in started:
+        failure = step_of(runbooks.wait(execution_id, "Failed"))["FailureMessage"]
+        assert failure == "The process that ran the script has ended."
+    assert eventually(lambda: not (runs(first) or runs(second)))
+    runbooks.create(returning("{}"), name="Third")
+    runbooks.wait(runbooks.start("Third"), "Success")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_all_ends_with_the_server(tmp_path: Path, number: int) -> None:
+    with LocalAwsProcess(write_accounts(tmp_path, {"111111111111": {}}), tmp_path / "log") as process:
+        runbooks = Runbooks(clients_of(process), "111111111111")
+        runbooks.create(script(NOTES_PIDS, {"note": str(tmp_path / "note")}))
+        runbooks.start()
+        pids = pids_in(tmp_path / "note")
+        assert [runs(pid) for pid in pids] == [True, True]
+        os.kill(process_id(process), number)
+        assert eventually(lambda: not any(runs(pid) for pid in pids))
