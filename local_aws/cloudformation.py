@@ -84,6 +84,7 @@ def install(services: Services) -> None:
     _let_packs_and_stack_sets_fail()
     _let_failed_stacks_keep_their_parameters()
     _refuse_existing_roles(provisioners._RESOURCE_HANDLERS["AWS::IAM::Role"])
+    _roll_nested_stacks_back(provisioners._RESOURCE_HANDLERS["AWS::CloudFormation::Stack"])
     _reserve_concurrency(provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"])
     _refuse_bad_event_rules(provisioners._RESOURCE_HANDLERS["AWS::Events::Rule"])
 
@@ -154,6 +155,24 @@ def _refuse_existing_roles(handlers: dict[str, Callable[..., Provisioned]]) -> N
         return create(logical_id, properties, stack_name)
 
     handlers["create"] = create_new
+
+
+def _roll_nested_stacks_back(handlers: dict[str, Callable[..., Any]]) -> None:
+    """Take away what a nested stack has made where its creation fails, which MiniStack leaves; a parent may keep what fails."""
+    create, delete = handlers["create"], handlers["delete"]
+    stacks = ministack_seams.module("ministack.services.cloudformation")._stacks
+
+    def create_or_roll_back(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+        try:
+            provisioned: Provisioned = create(logical_id, properties, stack_name)
+        except Exception:
+            made = [name for name in stacks if name.startswith(f"{stack_name}-{logical_id}-")]  # as MiniStack names it
+            for name in made if not stacks[stack_name]["DisableRollback"] else []:
+                delete(stacks[name]["StackId"], properties)
+            raise
+        return provisioned
+
+    handlers["create"] = create_or_roll_back
 
 
 def _reserve_concurrency(handlers: dict[str, Callable[..., Provisioned]]) -> None:

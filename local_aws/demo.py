@@ -1,4 +1,4 @@
-"""The package at work on the local AWS: deploy it for an organization, evaluate every account, report, and let owners act.
+"""The package at work on the local AWS: deploy it for an organization, evaluate every account, tell owners, report, and act.
 
 Exit code 0 means that everything was as expected.
 """
@@ -10,15 +10,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, LocalAwsProcess, describe
 from local_aws.deployment import (
@@ -30,6 +32,7 @@ from local_aws.deployment import (
     deploy_account,
     deploy_organization,
 )
+from local_aws.operations import REEVALUATE, REMOVE, Operations
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -63,6 +66,8 @@ ROLE_DELETED = "510000000005"
 THROTTLED = "510000000002"
 FAILING = ("310000000002", "410000000003", "410000000005", "420000000002", "420000000004", "510000000001", "510000000003")
 ACTS = "420000000002"
+NOBODY_NEEDS_ROOT = "510000000001"
+NEVER_TOUCHED = "210000000001"
 JOINS = "510000000006"
 
 
@@ -82,20 +87,23 @@ class Row:
 class Demo:
     """One run against a local AWS."""
 
-    def __init__(self, client: LocalAwsClient, console: Console, directory: Path) -> None:
+    def __init__(self, client: LocalAwsClient, operations: Operations, console: Console, directory: Path) -> None:
         """Speak to `client`, and to the reader through `console`; `directory` is for files of the run."""
         self._client = client
+        self._operations = operations
         self._console = console
         self._directory = directory
         self._names = client.accounts()
 
     def run(self) -> None:
-        """Show everything. Raises UnexpectedError, DeploymentError or LocalAwsError."""
+        """Show everything. Raises UnexpectedError, DeploymentError, LocalAwsError or TimeoutError."""
         self._deploy()
         self._evaluate_states()
+        self._tell()
         self._go_wrong()
         self._report()
         self._act()
+        self._remove()
         self._join()
 
     # The steps
@@ -109,7 +117,12 @@ class Demo:
         deploy_account(self._client, management, CENTRAL_ACCOUNT_ID)
         self._console.print(f"  stack {ACCOUNT_STACK_NAME} deployed")
         self._say("sam deploy --config-env organization", f"in {self._name(CENTRAL_ACCOUNT_ID)}, a delegated administrator:")
-        deploy_organization(self._client, CENTRAL_ACCOUNT_ID, {"ManagementAccountHasEvaluationRole": "true"})
+        parameters = {
+            "ManagementAccountHasEvaluationRole": "true",
+            "RemovalApprovers": self._operations.make_approver(),
+            "RemovalDeniedAccounts": NEVER_TOUCHED,
+        }
+        deploy_organization(self._client, CENTRAL_ACCOUNT_ID, parameters)
         cloudformation: CloudFormationClient = boto3_client(self._client, "cloudformation", CENTRAL_ACCOUNT_ID)
         resources = cloudformation.describe_stack_resources(StackName=STACK_NAME)["StackResources"]
         kinds = sorted({resource["ResourceType"].removeprefix("AWS::") for resource in resources})
@@ -123,7 +136,7 @@ class Demo:
             len(page["OrganizationConformancePackDetailedStatuses"])
             for page in packs.paginate(OrganizationConformancePackName=STACK_NAME)
         )
-        self._console.print(f"  evaluation role in {len(stacks)} accounts, conformance pack in {accounts}")
+        self._console.print(f"  roles and runbooks in {len(stacks)} accounts, conformance pack in {accounts}")
 
     def _evaluate_states(self) -> None:
         self._say("AWS Config evaluates", "the root user of every account:")
@@ -141,6 +154,21 @@ class Demo:
             )
         self._console.print("One account of each state; the function first assumed the evaluation role there (sts:AssumeRole):")
         self._console.print(table)
+
+    def _tell(self) -> None:
+        self._say("AWS Config's change of a verdict starts RootVirtualMfa-Notify", "in the account, through EventBridge:")
+        self._wait_for_ops_items({account_id: ["Open"] * (account_id in FAILING) for account_id in self._names})
+        table = Table("Account", "OpsItem", "Severity", "Message to the topic root-virtual-mfa-notices")
+        messages = {account_id: self._operations.messages(about=account_id) for account_id in FAILING}
+        for account_id in FAILING:
+            [item] = self._operations.ops_items(account_id)
+            if len(messages[account_id]) != 1:
+                message = f"{account_id} sent {len(messages[account_id])} messages, and should send one"
+                raise UnexpectedError(message)
+            table.add_row(self._name(account_id), item["OpsItemId"], item["Severity"], messages[account_id][0]["Subject"])
+        self._console.print(table)
+        self._console.print(f"The message about {self._name(ACTS)}:\n")
+        self._console.print(Padding(Text(messages[ACTS][0]["Message"]), (0, 2)))
 
     def _go_wrong(self) -> None:
         self._say("A bad day:", f"somebody deletes the evaluation role of {self._name(ROLE_DELETED)},")
@@ -185,15 +213,41 @@ class Demo:
     def _act(self) -> None:
         device = "phone-in-the-safe"
         self._say(f"The owner of {self._name(ACTS)} acts:", f"signs in as root and adds the virtual MFA device {device}.")
-        self._console.print("  AWS Config takes a start of the rule once a minute; then it is evaluated again:")
-        self._client.change_root_user(ACTS, "add-virtual-device", device)
-        self._client.advance_clock(seconds=60)
-        before = {ACTS: self._result(ACTS)}
-        config = self._config(ACTS)
-        [rule] = [rule["ConfigRuleName"] for rule in config.describe_config_rules()["ConfigRules"]]
-        config.start_config_rules_evaluation(ConfigRuleNames=[rule])
-        self._wait_for_results([ACTS], before)
-        self._show_compliant(ACTS)
+        self._change_and_wait(ACTS, lambda: self._client.change_root_user(ACTS, "add-virtual-device", device))
+
+    def _remove(self) -> None:
+        account = NOBODY_NEEDS_ROOT
+        self._say(f"Nobody needs root in {self._name(account)}:", f"{REMOVE} in {self._name(CENTRAL_ACCOUNT_ID)}, as a dry run")
+        operations = self._operations
+        dry_run = operations.run(CENTRAL_ACCOUNT_ID, REMOVE, AccountId=account)
+        self._console.print(f"  {dry_run['Outputs']['Plan.Text'][0]}", highlight=False)
+        refused = operations.run(CENTRAL_ACCOUNT_ID, REMOVE, AccountId=NEVER_TOUCHED, DryRun="false")
+        self._console.print(f"  For {self._name(NEVER_TOUCHED)}: {refused['FailureMessage']}", highlight=False)
+        execution_id = operations.start(CENTRAL_ACCOUNT_ID, REMOVE, AccountId=account, DryRun="false")
+        operations.wait_for_step(CENTRAL_ACCOUNT_ID, execution_id, "Approve")
+        self._console.print("  With DryRun=false it waits. An approver reads the plan, and approves:")
+
+        def approve() -> None:
+            operations.decide(execution_id, "Approve")
+            execution = operations.finished(CENTRAL_ACCOUNT_ID, execution_id)
+            if execution["AutomationExecutionStatus"] != "Success" or refused["AutomationExecutionStatus"] != "Failed":
+                message = f"{REMOVE} ended as {execution['AutomationExecutionStatus']}: {execution.get('FailureMessage')}"
+                raise UnexpectedError(message)
+            self._console.print(f"  {execution['Outputs']['Verify.Text'][0]}", highlight=False)
+
+        self._change_and_wait(account, approve)
+
+    def _change_and_wait(self, account_id: str, change: Callable[[], object]) -> None:
+        """Make a change to a root user, and show what follows from it without anybody starting anything."""
+        before = {account_id: self._result(account_id)}
+        change()
+        self._console.print(f"  CloudTrail's event starts {REEVALUATE} there, which waits a minute for IAM to be consistent:")
+        self._operations.let_a_minute_pass(account_id)
+        self._wait_for_results([account_id], before)
+        self._show_compliant(account_id)
+        self._wait_for_ops_items({account_id: ["Resolved"]})
+        [item] = self._operations.ops_items(account_id)
+        self._console.print(f"  OpsItem {item['OpsItemId']} is resolved.", highlight=False)
 
     def _join(self) -> None:
         self._say("A new account joins", "the organization, and nobody does anything:")
@@ -237,12 +291,24 @@ class Demo:
                     raise UnexpectedError(message)
                 time.sleep(0.2)
 
+    def _wait_for_ops_items(self, expected: Mapping[str, list[str]]) -> None:
+        """Wait until each account has OpsItems of these statuses, and no others."""
+        deadline = time.monotonic() + EVALUATION_SECONDS
+        while wrong := [account_id for account_id in expected if self._statuses(account_id) != expected[account_id]]:
+            if time.monotonic() > deadline:
+                message = f"OpsItems other than expected are in {', '.join(wrong)}"
+                raise UnexpectedError(message)
+            time.sleep(0.2)
+
+    def _statuses(self, account_id: str) -> list[str]:
+        return [str(item["Status"]) for item in self._operations.ops_items(account_id)]
+
     def _calls(self, account_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return the calls that evaluations made since this was last asked, by the account that they were about."""
         calls: dict[str, list[str]] = {account_id: [] for account_id in account_ids}
         for call in self._client.take_calls():
-            by_the_package = "assumed-role/root-virtual-mfa-" in call["principal"]
-            if by_the_package and call["account_id"] in calls:
+            evaluates = f":assumed-role/{EXECUTION_ROLE_NAME}/" in call["principal"]
+            if evaluates and call["account_id"] in calls:
                 calls[call["account_id"]].append(call["action"])
         return {account_id: tuple(actions) for account_id, actions in calls.items()}
 
@@ -281,7 +347,8 @@ def main() -> int:
         try:
             console.print("[bold]The local AWS[/] starts …")
             with LocalAwsProcess(ORGANIZATION, log) as client:
-                Demo(client, console, Path(directory)).run()
+                with Operations(client, CENTRAL_ACCOUNT_ID) as operations:
+                    Demo(client, operations, console, Path(directory)).run()
                 console.print(f"\nEverything was as expected, in {time.monotonic() - began:.0f} s.")
                 console.print(
                     "\n[bold]How to go on[/]\n"
@@ -297,7 +364,7 @@ def main() -> int:
         except KeyboardInterrupt:
             console.print("\nStopped.")
             return 0 if keep else 130
-        except (UnexpectedError, DeploymentError, LocalAwsError) as error:
+        except (UnexpectedError, DeploymentError, LocalAwsError, TimeoutError) as error:
             console.print(f"\n[red]Not as expected:[/] {error}", highlight=False)
             if log.exists():
                 console.print(log.read_text(encoding="utf-8", errors="replace")[-3000:], highlight=False, markup=False)

@@ -9,8 +9,7 @@ from organization.deployment import (
     AGGREGATOR_NAME,
     CONFORMANCE_PACK_NAME,
     DEPLOY,
-    EVALUATION_ROLE_NAME,
-    FUNCTION_ROLE_NAME,
+    ROLE_NAMES,
     Deployment,
     stack_set_name,
 )
@@ -150,8 +149,7 @@ def names(stack_name: str, region: str) -> dict[str, str]:
     """Return the names that the stack uses and that something else could have, and the command that frees each."""
     elsewhere = 'make delete ARGS="--region ..."'  # roles are the same in all Regions
     return {
-        f"role {FUNCTION_ROLE_NAME}": elsewhere,
-        f"role {EVALUATION_ROLE_NAME}": elsewhere,
+        **{f"role {name}": elsewhere for name in ROLE_NAMES},
         f"conformance pack {CONFORMANCE_PACK_NAME}": (
             f"aws configservice delete-organization-conformance-pack --region {region} "
             f"--organization-conformance-pack-name {CONFORMANCE_PACK_NAME}"

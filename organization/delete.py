@@ -23,7 +23,7 @@ from rich.markup import escape
 
 from organization import aws, deployment
 from organization.aws import CommandError
-from organization.deployment import ACCOUNT_STACK_NAME, Deployment
+from organization.deployment import ACCOUNT_STACK_NAME, FORWARDED_REGION, FORWARDER_STACK_NAME, Deployment
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             console.print(f"  {escape(failure)}")
         return NOT_DELETED
     console.print(f"\nThe stack {escape(found.stack_name)} is deleted. What stays behind:")
-    for what in list(_leftovers(session, cloudformation, found)) or ["Nothing."]:
+    for what in _leftovers(session, cloudformation, found):
         console.print(f"  {escape(what)}")
     return 0
 
@@ -104,7 +104,7 @@ def _show_plan(found: Deployment, types: Counter[str], console: Console) -> None
         console.print(
             f"  1. in every account of {found.organization_id}, the conformance pack {found.conformance_pack_name}:\n"
             "     the rule, with its results in AWS Config;\n"
-            f"  2. the StackSet {found.stack_set_name} and its stack in every account: the evaluation roles;\n"
+            f"  2. the StackSet {found.stack_set_name} and its stack in every account: roles, runbooks and EventBridge rules;\n"
             f"  3. in account {found.account_id}, the rest."
         )
     else:
@@ -176,10 +176,16 @@ def _leftovers(session: boto3.Session, cloudformation: "CloudFormationClient", f
         )
     if found.organization_id and found.management_account_has_role and not found.in_management_account:
         yield (
-            f"The stack {ACCOUNT_STACK_NAME} in the management account {found.management_account_id}, its evaluation role. "
-            "To delete it, with credentials of that account: "
+            f"The stack {ACCOUNT_STACK_NAME} in the management account {found.management_account_id}, its roles and "
+            "runbooks. To delete it, with credentials of that account: "
             f"aws cloudformation delete-stack {region} --stack-name {ACCOUNT_STACK_NAME}"
         )
+    if found.region != FORWARDED_REGION:
+        yield (
+            f"The stack {FORWARDER_STACK_NAME}, where it was deployed by hand. To delete it, with credentials of that account: "
+            f"aws cloudformation delete-stack --region {FORWARDED_REGION} --stack-name {FORWARDER_STACK_NAME}"
+        )
+    yield "The OpsItems of source root-virtual-mfa in OpsCenter, which nothing resolves any more."
     if aws.find_stack(cloudformation, SAM_STACK_NAME):
         yield f"The stack {SAM_STACK_NAME} with the bucket of the SAM CLI, which other applications may use as well."
     if found.organization_id:

@@ -12,7 +12,20 @@ CONFORMANCE_PACK_NAME = "root-virtual-mfa"
 AGGREGATOR_NAME = "root-virtual-mfa"
 FUNCTION_ROLE_NAME = "root-virtual-mfa-function"
 EVALUATION_ROLE_NAME = "root-virtual-mfa-evaluation"
+ROLE_NAMES = (
+    FUNCTION_ROLE_NAME,
+    EVALUATION_ROLE_NAME,
+    "root-virtual-mfa-remediation",
+    "root-virtual-mfa-reevaluation",
+    "root-virtual-mfa-events",
+    "root-virtual-mfa-credential-removal",
+)
+"""Of the account that the stack is in."""
 ACCOUNT_STACK_NAME = "root-virtual-mfa-account"
+FORWARDER_STACK_NAME = "root-virtual-mfa-region-forwarder"
+"""Of region-forwarder.yaml, where it is deployed by hand."""
+FORWARDED_REGION = "us-east-1"
+"""Where AWS records what root does in IAM, which is forwarded to other home Regions."""
 """The stack of account.yaml in the management account, where a delegated administrator has the function."""
 
 DEPLOY = "make deploy CONFIG_ENV=organization"

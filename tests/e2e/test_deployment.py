@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from local_aws.client import LocalAwsProcess
-from local_aws.deployment import FUNCTION_ROLE_NAME, RULE_NAME, STACK_NAME, DeploymentError, boto3_client, deploy, sam
+from local_aws.deployment import RULE_NAME, STACK_NAME, DeploymentError, boto3_client, deploy, sam
 from tests.e2e.application import Application, start_recorder
 from tests.e2e.conftest import NOT_RECORDING, NewAccount
 
@@ -146,9 +146,7 @@ def test_stack_is_there_once_and_goes_without_a_trace_but_its_log(aws: LocalAwsP
     with pytest.raises(DeploymentError, match="ROLLBACK_COMPLETE"):
         sam(aws, account_id, "deploy", "--config-env", "local", "--stack-name", "another-name")
     reasons = failure_reasons(aws, account_id, "another-name")
-    assert list(reasons) == ["FunctionRole"]
-    assert FUNCTION_ROLE_NAME in reasons["FunctionRole"]
-    assert "already exists" in reasons["FunctionRole"]
+    assert "already exists" in str(reasons)
     assert resources(aws, account_id) == made
     application.change_root_user(account_id, "add-virtual-device phone")
     assert application.evaluate(account_id)["ComplianceType"] == "COMPLIANT"

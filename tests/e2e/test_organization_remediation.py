@@ -89,7 +89,7 @@ def test_a_member_tells_the_central_topic_and_keeps_its_own_ops_item(scene: Scen
     organization, operations, account_id = scene.organization, scene.operations, scene.member()
     assert operations.ops_items(account_id) == []  # it has a virtual device
     before = organization.results(account_id)
-    organization.change_root_user(account_id, "remove-virtual-device phone")
+    organization.aws.change_root_user(account_id, "remove-virtual-device", "phone")
     operations.let_a_minute_pass(account_id)
     assert organization.changed(account_id, before)["ComplianceType"] == "NON_COMPLIANT"
     [message] = wait_for(lambda: operations.messages(account_id), "the message")
@@ -103,7 +103,7 @@ def test_a_member_tells_the_central_topic_and_keeps_its_own_ops_item(scene: Scen
     assert len(operations.messages(account_id)) == 1
 
     before = organization.results(account_id)
-    organization.change_root_user(account_id, "add-virtual-device new-phone")
+    organization.aws.change_root_user(account_id, "add-virtual-device", "new-phone")
     operations.let_a_minute_pass(account_id)
     assert organization.changed(account_id, before)["ComplianceType"] == "COMPLIANT"
     wait_for(lambda: operations.ops_items(account_id)[0]["Status"] == "Resolved", "the resolved OpsItem")

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
+import boto3
 import pytest
 
 from local_aws.client import PROJECT, LocalAwsProcess
@@ -75,14 +76,14 @@ def test_from_the_first_verdict_to_the_resolved_ops_item(deployed: Deployed) -> 
 
     # The owner acts, and nothing else is done.
     before = application.results(account_id)
-    application.change_root_user(account_id, "add-virtual-device phone")
+    application.aws.change_root_user(account_id, "add-virtual-device", "phone")
     operations.let_a_minute_pass(account_id)
     assert application.changed(account_id, before)["ComplianceType"] == "COMPLIANT"
     wait_for(lambda: operations.ops_items(account_id)[0]["Status"] == "Resolved", "the resolved OpsItem")
 
     # It fails again: another OpsItem.
     before = application.results(account_id)
-    application.change_root_user(account_id, "remove-virtual-device phone")
+    application.aws.change_root_user(account_id, "remove-virtual-device", "phone")
     operations.let_a_minute_pass(account_id)
     application.changed(account_id, before)
     wait_for(lambda: len(operations.ops_items(account_id)) == 2, "the second OpsItem")
@@ -154,7 +155,7 @@ def test_the_roles_may_do_what_their_runbooks_do_and_no_more(deployed: Deployed,
     application, operations = deployed()
     account_id = application.account_id
     operations.run(account_id, NOTIFY, AccountId=account_id)  # sees that the message was sent
-    application.change_root_user(account_id, "add-virtual-device phone")
+    application.aws.change_root_user(account_id, "add-virtual-device", "phone")
     operations.let_a_minute_pass(account_id)
     wait_for(lambda: operations.ops_items(account_id)[0]["Status"] == "Resolved", "the resolved OpsItem")
     operations.wait_for_executions(account_id, NOTIFY, 3)
@@ -228,3 +229,40 @@ def test_off_is_off_and_automatic_starts_by_itself_and_changes_nothing_twice(dep
     assert len(operations.ops_items(account_id)) == 1
     deploy(aws, account_id, {"Remediation": "Off"})
     assert remediations(application) == []
+
+
+# --- A home Region other than us-east-1 ---
+
+
+def test_what_root_does_is_heard_in_the_home_region(aws: LocalAwsProcess, unused: Iterator[str]) -> None:
+    account_id, home = next(unused), "eu-central-1"
+
+    def client(service: Any, region: str) -> Any:  # noqa: ANN401 - of any service
+        return boto3.Session().client(
+            service,
+            region_name=region,
+            endpoint_url=aws.endpoint_url,
+            aws_access_key_id=account_id,
+            aws_secret_access_key="test",  # noqa: S106 - the local AWS takes any
+        )
+
+    for region, template, parameters in (
+        (home, "account.yaml", {}),
+        ("us-east-1", "region-forwarder.yaml", {"HomeRegion": home}),
+    ):
+        cloudformation = client("cloudformation", region)
+        cloudformation.create_stack(
+            StackName="root-virtual-mfa",
+            TemplateBody=(PROJECT / template).read_text(encoding="utf-8"),
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+        )
+        waiter = cloudformation.get_waiter("stack_create_complete")
+        waiter.wait(StackName="root-virtual-mfa", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    aws.change_root_user(account_id, "add-virtual-device", "phone")
+
+    def started() -> list[str]:
+        executions = client("ssm", home).describe_automation_executions()["AutomationExecutionMetadataList"]
+        return [execution["DocumentName"] for execution in executions]
+
+    assert set(wait_for(started, f"an execution in {home}")) == {REEVALUATE}

@@ -124,7 +124,10 @@ def test_deployment_for_one_account(fake: FakeAws, capsys: pytest.CaptureFixture
     assert run("--yes") == 0
     printed = capsys.readouterr().out
     assert "StackSet " not in printed
-    assert printed.endswith("What stays behind:\n  Nothing.\n"), "the log group is not there"
+    stays = printed.partition("What stays behind:\n")[2]
+    assert "log group" not in stays, "it is not there"
+    assert "aws cloudformation delete-stack --region us-east-1 --stack-name root-virtual-mfa-region-forwarder" in stays
+    assert stays.endswith("The OpsItems of source root-virtual-mfa in OpsCenter, which nothing resolves any more.\n")
 
 
 @pytest.mark.parametrize("answer", ["", "y", "root-virtual", None])
