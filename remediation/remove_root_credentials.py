@@ -21,6 +21,12 @@ FEATURES = {
 READS = 6
 WAIT = 10
 """Seconds between the reads of what remains: IAM is eventually consistent."""
+NAMES = {
+    "AccessKeys": "access key",
+    "SigningCertificates": "signing certificate",
+    "LoginProfile": "console",  # password
+    "MfaDevices": "MFA device",
+}
 SUMMARY = {
     "AccountPasswordPresent": "LoginProfile",
     "AccountAccessKeysPresent": "AccessKeys",
@@ -49,13 +55,13 @@ def plan(events: dict[str, Any], _: object) -> dict[str, Any]:
     _refuse(events)
     found = _read(_root_session(events, AUDIT))
     empty = not any(found.values())
-    text = f"Root user of account {events['AccountId']}: {_text(found)}."
+    text = f"The root user of account {events['AccountId']} has {_text(found)}."
     if empty:
         text += " There is nothing to remove."
     elif events["DryRun"]:
-        text += " Nothing was removed: this was a dry run. Start again with DryRun=false to have this approved and removed."
+        text += " This was a dry run: start again with DryRun=false to have it removed, once that is approved."
     else:
-        text += " All of this is removed, in this order, once it is approved."
+        text += " All of it is removed, in this order, once it is approved."
     return {"Found": found, "Text": text, "Removes": not (empty or events["DryRun"])}
 
 
@@ -79,7 +85,7 @@ def remove(events: dict[str, Any], _: object) -> dict[str, Any]:
                     delete(iam, name)
                 except iam.exceptions.NoSuchEntityException:
                     continue  # somebody else was faster
-                removed.append(f"{kind} {name}")
+                removed.append(f"{NAMES[kind]} {name}")
     except (ClientError, BotoCoreError) as error:
         return {"Removed": removed, "Failure": f"{type(error).__name__}: {error}"}
     return {"Removed": removed, "Failure": ""}
@@ -214,4 +220,4 @@ def _outcome(events: dict[str, Any]) -> str:
 
 
 def _text(found: dict[str, list[str]]) -> str:
-    return "; ".join(f"{kind}: {', '.join(names) or 'none'}" for kind, names in found.items())
+    return ", ".join(f"{NAMES[kind]} {name}" for kind, names in found.items() for name in names) or "no credentials"

@@ -33,12 +33,14 @@ def start_evaluation(_: dict[str, Any], __: object) -> dict[str, Any]:
     ours = [name for name in names if RULE_NAME.fullmatch(name)]
     if not ours:
         raise NoRuleError("This account has no AWS Config rule root-virtual-mfa-enabled in this Region, alone or in a pack.")
-    for attempt in range(1, ATTEMPTS + 1):
+    attempts = 0
+    while True:
+        attempts += 1
         try:
             config.start_config_rules_evaluation(ConfigRuleNames=ours)
-            break
         except config.exceptions.LimitExceededException:
-            if attempt == ATTEMPTS:
+            if attempts == ATTEMPTS:
                 raise
             time.sleep(WAIT)
-    return {"ConfigRuleNames": ours}
+        else:
+            return {"ConfigRuleNames": ours}

@@ -1,13 +1,14 @@
 """Remediation in an organization: notices from members, and the removal of root credentials from the central account."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from local_aws.client import LocalAwsProcess
-from local_aws.deployment import deploy_organization
+from local_aws.deployment import boto3_client, deploy_organization
 from local_aws.operations import NOTIFY, REMOVE, Operations
 from tests.e2e.application import wait_for
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts
@@ -115,6 +116,28 @@ def test_no_other_role_of_a_member_may_send_notices(scene: Scene) -> None:
         sns.publish(TopicArn=scene.organization.outputs["NoticeTopicArn"], Message="Send your root password to …")
 
 
+def test_configs_own_remediation_comes_with_the_pack_where_it_is_asked_for(tmp_path: Path) -> None:
+    member = MEMBERS[0]
+    accounts = {MANAGEMENT: {"name": "management"}, CENTRAL: {"name": "security"}, member: {"name": "member"}}
+    with LocalAwsProcess(write_accounts(tmp_path, accounts), tmp_path / "local-aws.log") as aws:
+        deploy_organization(aws, CENTRAL, {"Remediation": "Manual"})
+        organization, config = Organization(aws, CENTRAL), boto3_client(aws, "config", member)
+        organization.result(member)
+        rule = organization.rule_name(member)
+        [found] = config.describe_remediation_configurations(ConfigRuleNames=[rule])["RemediationConfigurations"]
+        assert (found["TargetId"], found["Automatic"]) == (NOTIFY, False)
+        role_arn = f"arn:aws:iam::{member}:role/root-virtual-mfa-remediation"
+        assert found["Parameters"]["AutomationAssumeRole"]["StaticValue"]["Values"] == [role_arn]
+        key = {"resourceType": "AWS::::Account", "resourceId": member}
+        config.start_remediation_execution(ConfigRuleName=rule, ResourceKeys=[key])
+
+        def succeeded() -> bool:
+            [status] = config.describe_remediation_execution_status(ConfigRuleName=rule)["RemediationExecutionStatuses"]
+            return bool(status["State"] == "SUCCEEDED")
+
+        wait_for(succeeded, "the remediation")
+
+
 # --- Removal ---
 
 
@@ -142,7 +165,7 @@ def test_an_approved_run_ends_without_root_credentials_and_compliant(scene: Scen
     assert scene.has(account_id) == NOTHING
     assert "Nothing remains." in execution["Outputs"]["Verify.Text"][0]
     removed = str(execution["Outputs"]["RemoveCredentials.Removed"])
-    assert (removed.count("AccessKeys"), removed.count("MfaDevices")) == (2, 2)
+    assert (removed.count("access key"), removed.count("MFA device")) == (2, 2)
     # Nobody starts anything.
     scene.operations.let_a_minute_pass(account_id)
     result = organization.changed(account_id, before)

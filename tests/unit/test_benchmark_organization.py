@@ -75,8 +75,8 @@ def test_the_accounts_file_is_one_for_the_local_aws(tmp_path: Path) -> None:
     assert set(found) == set(users)
     for account_id, user in users.items():
         root_user = found[account_id].root_user
-        assert (root_user.password, root_user.access_keys) == (user["password"], user["access_keys"])
-        assert root_user.hardware_mfa_devices == user["hardware_mfa_devices"]
+        assert (root_user.password, len(root_user.access_keys)) == (user["password"], user["access_keys"])
+        assert len(root_user.hardware_mfa_devices) == user["hardware_mfa_devices"]
         assert list(root_user.virtual_mfa_devices) == user["virtual_mfa_devices"]
     organization = organizations.read(file, found)
     assert organization is not None

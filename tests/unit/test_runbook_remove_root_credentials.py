@@ -160,12 +160,12 @@ def test_what_was_approved_is_removed_and_mfa_goes_last(root: Root) -> None:
     assert root.changes == [*["DeleteAccessKey"] * 2, *CHANGES[1:], "DeactivateMFADevice"]
     assert not any(outputs["Remaining"].values())
     assert outputs["Removed"] == [
-        "AccessKeys AKIAIOSFODNN7EXAMP1",
-        "AccessKeys AKIAIOSFODNN7EXAMP2",
-        "SigningCertificates CERTIFICATEOFROOTEXAMPLE1",
-        "LoginProfile password",
-        f"MfaDevices {VIRTUAL}",
-        f"MfaDevices {KEY}",
+        "access key AKIAIOSFODNN7EXAMP1",
+        "access key AKIAIOSFODNN7EXAMP2",
+        "signing certificate CERTIFICATEOFROOTEXAMPLE1",
+        "console password",
+        f"MFA device {VIRTUAL}",
+        f"MFA device {KEY}",
     ]
     assert outputs["Text"].endswith("Nothing remains.")
     assert root.unassigned == []
@@ -216,9 +216,9 @@ def test_after_a_fault_it_says_what_it_did_and_a_second_run_ends_the_same(root: 
 
 def test_what_remains_fails_the_run_and_is_named(root: Root) -> None:
     with pytest.raises(CredentialsRemainError) as caught:
-        verify(EVENT | {"Removed": ["AccessKeys AKIAIOSFODNN7EXAMP0"], "Failure": "ClientError: no"}, None)
+        verify(EVENT | {"Removed": ["access key AKIAIOSFODNN7EXAMP0"], "Failure": "ClientError: no"}, None)
     for said in (
-        "Removed: AccessKeys AKIAIOSFODNN7EXAMP0",
+        "Removed: access key AKIAIOSFODNN7EXAMP0",
         "Stopped by ClientError: no",
         "AKIAIOSFODNN7EXAMP1",
         "password",
@@ -248,7 +248,7 @@ def test_what_came_after_the_approval_is_not_removed(root: Root) -> None:
     found = plan(EVENT, None)["Found"]
     root.keys.append("AKIAIOSFODNN7EXAMP3")
     with pytest.raises(
-        RefusedError, match=r"more by now than was approved: AccessKeys: AKIAIOSFODNN7EXAMP3.*Nothing was removed"
+        RefusedError, match=r"more by now than was approved: access key AKIAIOSFODNN7EXAMP3.*Nothing was removed"
     ):
         remove(EVENT | {"Found": found}, None)
     assert root.changes == []
@@ -270,7 +270,7 @@ def test_what_goes_in_the_same_moment_is_no_fault(root: Root) -> None:
     root.answers["DeleteSigningCertificate"] = gone
     outcome = remove(EVENT | {"Found": found}, None)
     assert outcome["Failure"] == ""
-    assert "SigningCertificates CERTIFICATEOFROOTEXAMPLE1" not in outcome["Removed"]
+    assert "signing certificate CERTIFICATEOFROOTEXAMPLE1" not in outcome["Removed"]
 
 
 # --- Refusals ---
