@@ -5,6 +5,7 @@ printed. Sources: API models, sts (AssumeRoot), iam and organizations;
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user-privileged-task.html
 """
 
+import json
 import os
 import time
 from typing import Any
@@ -49,20 +50,21 @@ class CredentialsRemainError(RuntimeError):
 def plan(events: dict[str, Any], _: object) -> dict[str, Any]:
     """Show what would be removed from the account `AccountId`; `DryRun` and `DeniedAccounts` (ids) are taken too.
 
-    Returns what was `Found` (see `_read`), as `Text`, and `Removes`: whether there is something to approve and to remove.
-    Raises RefusedError.
+    Returns what was `Found` (see `_read`; as JSON, since a step's output is best a text), as `Text`, and `Removes`: whether there
+    is something to approve and to remove. Raises RefusedError.
     """
     _refuse(events)
+    dry_run = str(events["DryRun"]).lower() != "false"  # whatever it is, if it is not clearly false
     found = _read(_root_session(events, AUDIT))
     empty = not any(found.values())
     text = f"The root user of account {events['AccountId']} has {_text(found)}."
     if empty:
         text += " There is nothing to remove."
-    elif events["DryRun"]:
+    elif dry_run:
         text += " This was a dry run: start again with DryRun=false to have it removed, once that is approved."
     else:
         text += " All of it is removed, in this order, once it is approved."
-    return {"Found": found, "Text": text, "Removes": not (empty or events["DryRun"])}
+    return {"Found": json.dumps(found), "Text": text, "Removes": not (empty or dry_run)}
 
 
 def remove(events: dict[str, Any], _: object) -> dict[str, Any]:
@@ -73,7 +75,7 @@ def remove(events: dict[str, Any], _: object) -> dict[str, Any]:
     """
     _refuse(events)
     iam = _root_session(events, DELETE)
-    found, approved = _read(iam), events["Found"]
+    found, approved = _read(iam), json.loads(events["Found"])
     new = {kind: [name for name in names if name not in approved[kind]] for kind, names in found.items()}
     if any(new.values()):
         raise RefusedError(f"There is more by now than was approved: {_text(new)}. Nothing was removed. Start anew.")
@@ -94,7 +96,7 @@ def remove(events: dict[str, Any], _: object) -> dict[str, Any]:
 def verify(events: dict[str, Any], _: object) -> dict[str, Any]:
     """Read what remains, of each kind and in IAM's summary. `Removed` and `Failure` are what step `remove` said.
 
-    Returns `Remaining` (see `_read`) and `Text`. Raises CredentialsRemainError where anything remains.
+    Returns `Remaining` and `Text`. Raises CredentialsRemainError where anything remains.
     """
     iam = _root_session(events, AUDIT)
     remaining: dict[str, list[str]] = {}
@@ -108,7 +110,7 @@ def verify(events: dict[str, Any], _: object) -> dict[str, Any]:
             if summary.get(key, 1) and not remaining[kind]:
                 remaining[kind] = [f"according to {key}"]
         if not any(remaining.values()):
-            return {"Remaining": remaining, "Text": f"{_outcome(events)} Nothing remains."}
+            return {"Remaining": _text(remaining), "Text": f"{_outcome(events)} Nothing remains."}
     raise CredentialsRemainError(
         f"{_outcome(events)} Remaining: {_text(remaining)}. Start the runbook again: it goes on from here."
     )

@@ -155,10 +155,22 @@ def test_a_dry_run_shows_everything_and_changes_nothing(root: Root) -> None:
     assert root.changes == []
 
 
+@pytest.mark.parametrize("dry_run", [True, "true", "True", "", None, "no"], ids=repr)
+def test_whatever_is_not_clearly_false_is_a_dry_run(root: Root, dry_run: object) -> None:
+    assert plan(EVENT | {"DryRun": dry_run}, None)["Removes"] is False
+    assert root.changes == []
+
+
+@pytest.mark.parametrize("dry_run", [False, "false", "False"], ids=repr)
+def test_false_is_no_dry_run_as_a_boolean_or_a_text(root: Root, dry_run: object) -> None:
+    assert plan(EVENT | {"DryRun": dry_run}, None)["Removes"] is True
+    assert root.changes == []
+
+
 def test_what_was_approved_is_removed_and_mfa_goes_last(root: Root) -> None:
     outputs = run(root)
     assert root.changes == [*["DeleteAccessKey"] * 2, *CHANGES[1:], "DeactivateMFADevice"]
-    assert not any(outputs["Remaining"].values())
+    assert outputs["Remaining"] == "no credentials"
     assert outputs["Removed"] == [
         "access key AKIAIOSFODNN7EXAMP1",
         "access key AKIAIOSFODNN7EXAMP2",
@@ -281,7 +293,7 @@ def refused(root: Root, event: dict[str, Any]) -> str:
     messages = set()
     for step in (plan, remove):
         with pytest.raises(RefusedError) as caught:
-            step(event | {"Found": {}}, None)
+            step(event | {"Found": "{}"}, None)
         messages.add(str(caught.value))
     assert root.called("AssumeRoot") == []
     [message] = messages
