@@ -50,8 +50,8 @@ class CredentialsRemainError(RuntimeError):
 def plan(events: dict[str, Any], _: object) -> dict[str, Any]:
     """Show what would be removed from the account `AccountId`; `DryRun` and `DeniedAccounts` (ids) are taken too.
 
-    Returns what was `Found` (see `_read`; as JSON, since a step's output is best a text), as `Text`, and `Removes`: whether there
-    is something to approve and to remove. Raises RefusedError.
+    Returns what was `Found` (see `_read`; as JSON, since a step's output is best a text), as `Text`, and `Removes`: whether
+    there is something to approve and to remove. Raises RefusedError.
     """
     _refuse(events)
     dry_run = str(events["DryRun"]).lower() != "false"  # whatever it is, if it is not clearly false
