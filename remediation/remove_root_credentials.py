@@ -125,14 +125,18 @@ def _refuse(events: dict[str, Any]) -> None:
     if account_id in events["DeniedAccounts"]:
         raise RefusedError(f"Account {account_id} is on the deny list of this runbook, which is set when it is deployed.")
     organizations, iam = boto3.client("organizations"), boto3.client("iam")
+    if not hasattr(iam, "list_organizations_features"):  # which came with sts:AssumeRoot
+        raise RefusedError(f"The boto3 {boto3.__version__} of this runtime has no sts:AssumeRoot: 1.35.60 or later is needed.")
     if account_id == organizations.describe_organization()["Organization"]["MasterAccountId"]:
         raise RefusedError(f"Account {account_id} is the management account: its root user's credentials are never removed.")
     try:
-        status = organizations.describe_account(AccountId=account_id)["Account"]["Status"]
+        account: Any = organizations.describe_account(AccountId=account_id)["Account"]
     except organizations.exceptions.AccountNotFoundException:
         raise RefusedError(f"Account {account_id} is no account of this organization.") from None
-    if status != "ACTIVE":
-        raise RefusedError(f"Account {account_id} is {status}, and not ACTIVE.")
+    # State takes the place of Status, which AWS retires, and which an older boto3 knows alone.
+    state = account.get("State") or account.get("Status")
+    if state not in {"ACTIVE", None}:  # None: AWS refuses a root session where there can be none
+        raise RefusedError(f"Account {account_id} is {state}, and not ACTIVE.")
     try:
         enabled = iam.list_organizations_features()["EnabledFeatures"]
     except iam.exceptions.ServiceAccessNotEnabledException:
@@ -154,9 +158,7 @@ def _refuse(events: dict[str, Any]) -> None:
 def _root_session(events: dict[str, Any], task_policy: str) -> Any:  # noqa: ANN401 - a client of boto3
     """Return an IAM client with a root session of the account, which may do what the task policy allows."""
     os.environ["AWS_STS_REGIONAL_ENDPOINTS"] = "regional"  # the global endpoint has no AssumeRoot
-    sts: Any = boto3.client("sts", region_name=events["Region"])
-    if not hasattr(sts, "assume_root"):
-        raise RefusedError(f"The boto3 {boto3.__version__} of this runtime has no sts:AssumeRoot: 1.35.60 or later is needed.")
+    sts = boto3.client("sts", region_name=events["Region"])
     session = sts.assume_root(
         TargetPrincipal=events["AccountId"],
         TaskPolicyArn={"arn": f"arn:{events['Partition']}:iam::aws:policy/root-task/{task_policy}"},
