@@ -57,7 +57,7 @@ def plan(events: dict[str, Any], _: object) -> dict[str, Any]:
     dry_run = str(events["DryRun"]).lower() != "false"  # whatever it is, if it is not clearly false
     found = _read(_root_session(events, AUDIT))
     empty = not any(found.values())
-    text = f"The root user of account {events['AccountId']} has {_text(found)}."
+    text = f"Root user of account {events['AccountId']}: {_text(found)}."
     if empty:
         text += " There is nothing to remove."
     elif dry_run:
