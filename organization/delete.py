@@ -182,7 +182,8 @@ def _leftovers(session: boto3.Session, cloudformation: "CloudFormationClient", f
         )
     if found.region != FORWARDED_REGION:
         yield (
-            f"The stack {FORWARDER_STACK_NAME}, where it was deployed by hand. To delete it, with credentials of that account: "
+            f"The stack {FORWARDER_STACK_NAME}, where it was deployed by hand: in account "
+            f"{found.management_account_id or found.account_id}. To delete it, with credentials of that account: "
             f"aws cloudformation delete-stack --region {FORWARDED_REGION} --stack-name {FORWARDER_STACK_NAME}"
         )
     yield "The OpsItems of source root-virtual-mfa in OpsCenter, which nothing resolves any more."

@@ -22,11 +22,11 @@ ROLE_NAMES = (
 )
 """Of the account that the stack is in."""
 ACCOUNT_STACK_NAME = "root-virtual-mfa-account"
+"""The stack of account.yaml in the management account, where a delegated administrator has the function."""
 FORWARDER_STACK_NAME = "root-virtual-mfa-region-forwarder"
 """Of region-forwarder.yaml, where it is deployed by hand."""
 FORWARDED_REGION = "us-east-1"
 """Where AWS records what root does in IAM, which is forwarded to other home Regions."""
-"""The stack of account.yaml in the management account, where a delegated administrator has the function."""
 
 DEPLOY = "make deploy CONFIG_ENV=organization"
 PACK_TEMPLATE = "conformance_packs/root-virtual-mfa.yaml"

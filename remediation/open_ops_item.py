@@ -16,7 +16,8 @@ SEVERITY_HIGH = "2"
 
 PROCEDURE = """\
 What to do (only the console can do it, signed in as root; no API and no runbook can):
-1. Sign in as the root user with the account's e-mail address. A lost password is reset by mail to that address.
+1. Sign in as the root user with the account's e-mail address. A lost password is reset by mail to that address, \
+which in some organizations has to be allowed first.
 2. Open "Security credentials" in the menu under the account's name; under "Multi-factor authentication" assign a device.
 3. Name the device and choose "Authenticator app": that is a virtual MFA device.
 4. Scan the QR code with the app, or show the secret key and type it in.
@@ -56,7 +57,9 @@ def open_ops_item(events: dict[str, Any], _: object) -> dict[str, Any]:
     except ssm.exceptions.OpsItemAlreadyExistsException as error:
         ops_item_id = error.response["OpsItemId"]
         known = ssm.get_ops_item(OpsItemId=ops_item_id)["OpsItem"]
-        sends = _failed(ssm, known["OperationalData"].get(SENT_BY, {}).get("Value"))
+        sent_by = known["OperationalData"].get(SENT_BY, {}).get("Value")
+        # This execution's own, where the step is tried again since an answer was lost: it has not come to the message yet.
+        sends = sent_by == execution_id or _failed(ssm, sent_by)
         changes: dict[str, Any] = {"Description": text} if known["Description"] != text else {}
         if sends:
             changes["OperationalData"] = {SENT_BY: {"Type": "SearchableString", "Value": execution_id}}

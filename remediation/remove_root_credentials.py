@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user-privileged-task.ht
 import json
 import os
 import time
+from contextlib import suppress
 from typing import Any
 
 import boto3
@@ -19,6 +20,7 @@ FEATURES = {
     "RootCredentialsManagement": "aws iam enable-organizations-root-credentials-management",
     "RootSessions": "aws iam enable-organizations-root-sessions",
 }
+NO_FAILURE = "none"
 READS = 6
 WAIT = 10
 """Seconds between the reads of what remains: IAM is eventually consistent."""
@@ -55,7 +57,15 @@ def plan(events: dict[str, Any], _: object) -> dict[str, Any]:
     """
     _refuse(events)
     dry_run = str(events["DryRun"]).lower() != "false"  # whatever it is, if it is not clearly false
-    found = _read(_root_session(events, AUDIT))
+    try:
+        found = _read(_root_session(events, AUDIT))
+    except ClientError as error:
+        if not error.response["Error"]["Code"].startswith("AccessDenied"):
+            raise
+        raise RefusedError(
+            f"AWS refuses the root session in account {events['AccountId']}, or what it reads: {error}. A service control "
+            "policy that denies the root user, such as AWS Control Tower's, has to exempt sessions of sts:AssumeRoot."
+        ) from error
     empty = not any(found.values())
     text = f"Root user of account {events['AccountId']}: {_text(found)}."
     if empty:
@@ -70,7 +80,7 @@ def plan(events: dict[str, Any], _: object) -> dict[str, Any]:
 def remove(events: dict[str, Any], _: object) -> dict[str, Any]:
     """Remove what was approved as `Found`: keys, certificates and password first, so that none is ever left without MFA.
 
-    Returns `Removed`, a list of texts, and `Failure`: "" or what stopped it, so that the next step can tell both.
+    Returns `Removed`, a list of texts, and `Failure`: "none" or what stopped it, so that the next step can tell both.
     Raises RefusedError, also where the root user has credentials by now that nobody approved to remove.
     """
     _refuse(events)
@@ -83,14 +93,11 @@ def remove(events: dict[str, Any], _: object) -> dict[str, Any]:
     try:
         for kind, delete in _DELETIONS.items():
             for name in found[kind]:
-                try:
-                    delete(iam, name)
-                except iam.exceptions.NoSuchEntityException:
-                    continue  # somebody else was faster
+                delete(iam, name)
                 removed.append(f"{NAMES[kind]} {name}")
     except (ClientError, BotoCoreError) as error:
         return {"Removed": removed, "Failure": f"{type(error).__name__}: {error}"}
-    return {"Removed": removed, "Failure": ""}
+    return {"Removed": removed, "Failure": NO_FAILURE}
 
 
 def verify(events: dict[str, Any], _: object) -> dict[str, Any]:
@@ -192,21 +199,26 @@ def _listed(iam: Any, operation: str, member: str, name: str) -> list[str]:  # n
 
 
 def _delete_access_key(iam: Any, name: str) -> None:  # noqa: ANN401 - a client of boto3
-    iam.delete_access_key(AccessKeyId=name)
+    with suppress(iam.exceptions.NoSuchEntityException):  # here and below: somebody else, or a lost answer, was faster
+        iam.delete_access_key(AccessKeyId=name)
 
 
 def _delete_signing_certificate(iam: Any, name: str) -> None:  # noqa: ANN401 - a client of boto3
-    iam.delete_signing_certificate(CertificateId=name)
+    with suppress(iam.exceptions.NoSuchEntityException):
+        iam.delete_signing_certificate(CertificateId=name)
 
 
 def _delete_login_profile(iam: Any, _: str) -> None:  # noqa: ANN401 - a client of boto3
-    iam.delete_login_profile()
+    with suppress(iam.exceptions.NoSuchEntityException):
+        iam.delete_login_profile()
 
 
 def _remove_mfa_device(iam: Any, name: str) -> None:  # noqa: ANN401 - a client of boto3
-    iam.deactivate_mfa_device(SerialNumber=name)
+    with suppress(iam.exceptions.NoSuchEntityException):
+        iam.deactivate_mfa_device(SerialNumber=name)
     if ":mfa/" in name:  # a virtual one, which would stay behind unassigned
-        iam.delete_virtual_mfa_device(SerialNumber=name)
+        with suppress(iam.exceptions.NoSuchEntityException):
+            iam.delete_virtual_mfa_device(SerialNumber=name)
 
 
 # In this order: MFA protects the password to the last.
@@ -219,7 +231,7 @@ _DELETIONS = {
 
 
 def _outcome(events: dict[str, Any]) -> str:
-    failure = f" Stopped by {events['Failure']}." if events["Failure"] else ""
+    failure = f" Stopped by {events['Failure']}." if events["Failure"] != NO_FAILURE else ""
     return f"Removed: {', '.join(events['Removed']) or 'nothing'}.{failure}"
 
 

@@ -182,6 +182,7 @@ def test_no_credential_of_a_root_session_is_in_an_execution(scene: Scene) -> Non
     steps = scene.operations.execution(CENTRAL, execution["AutomationExecutionId"])["StepExecutions"]
     shown = str([{name: value for name, value in step.items() if name != "Inputs"} for step in steps])
     assert "password" in shown
+    assert "ASIA" not in str(steps)
     for secret in ("ASIA", "SecretAccessKey", "SessionToken"):
         assert secret not in shown
 
@@ -256,6 +257,29 @@ def test_after_a_fault_the_next_run_ends_in_the_same_state(scene: Scene, operati
     if any(has.values()):
         assert scene.approved(account_id)["AutomationExecutionStatus"] == "Success"
     assert scene.has(account_id) == NOTHING
+
+
+@pytest.mark.parametrize("action", ["sts:AssumeRoot", "iam:ListMFADevices"])
+def test_a_fault_before_the_plan_changes_nothing_and_the_next_run_does_it(scene: Scene, action: str) -> None:
+    account_id = scene.member()
+    scene.organization.aws.add_fault(account_id, action, "AccessDenied")
+    failed = scene.operations.run(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
+    assert failed["AutomationExecutionStatus"] == "Failed"
+    assert "AccessDenied" in failed["FailureMessage"]
+    assert scene.has(account_id) == dict.fromkeys(NOTHING, 1)
+    scene.organization.aws.clear_faults()
+    assert scene.approved(account_id)["AutomationExecutionStatus"] == "Success"
+    assert scene.has(account_id) == NOTHING
+
+
+def test_what_cannot_be_verified_fails_and_the_next_run_finds_nothing_left(scene: Scene) -> None:
+    account_id = scene.member()
+    scene.organization.aws.add_fault(account_id, "iam:GetAccountSummary", "AccessDenied")
+    assert scene.approved(account_id)["AutomationExecutionStatus"] == "Failed"
+    scene.organization.aws.clear_faults()
+    assert scene.has(account_id) == NOTHING
+    again = scene.operations.run(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
+    assert "There is nothing to remove." in again["Outputs"]["Plan.Text"][0]
 
 
 def test_the_role_may_do_what_the_runbook_does_and_no_more(scene: Scene) -> None:

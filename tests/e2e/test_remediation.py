@@ -227,6 +227,7 @@ def test_off_is_off_and_automatic_starts_by_itself_and_changes_nothing_twice(dep
     assert found == {"Automatic": True, "MaximumAutomaticAttempts": 2, "RetryAttemptSeconds": 120}
     operations.wait_for_executions(account_id, NOTIFY, 2)  # EventBridge's, and AWS Config's
     assert len(operations.ops_items(account_id)) == 1
+    assert len(operations.messages(account_id)) == 1
     deploy(aws, account_id, {"Remediation": "Off"})
     assert remediations(application) == []
 

@@ -118,8 +118,20 @@ def test_remove_root_credentials_opens_root_sessions_for_two_tasks_only() -> Non
         "IAMAuditRootUserCredentials",
         "IAMDeleteRootUserCredentials",
     ]
+
+
+def test_what_remove_root_credentials_refuses_iam_denies_too() -> None:
     denied = policy(ROOT_CREDENTIALS, "CredentialRemovalRole")["NeverThese"]
     assert (denied["Effect"], denied["Action"]) == ("Deny", "sts:AssumeRoot")
+    condition, some, none = denied["Resource"]["Fn::If"]
+    assert condition == "HasDeniedAccounts"
+    assert none == {"Fn::Sub": "arn:*:iam::${ManagementAccountId}:root"}
+    separator, joined = some["Fn::Split"]
+    text, variables = joined["Fn::Sub"]
+    delimiter, accounts = variables["Denied"]["Fn::Join"]
+    assert accounts == {"Ref": "DeniedAccounts"}
+    resolved = text.replace("${ManagementAccountId}", "1").replace("${Denied}", delimiter.join(["2", "3"]))
+    assert resolved.split(separator) == [f"arn:*:iam::{account}:root" for account in (1, 2, 3)]
 
 
 def test_eventbridge_starts_the_two_runbooks_and_passes_their_roles_to_automation_only() -> None:
@@ -127,7 +139,7 @@ def test_eventbridge_starts_the_two_runbooks_and_passes_their_roles_to_automatio
     statements = policy(ACCOUNT, "EventsRole")
     names = [properties(ACCOUNT, runbook)["Name"] for name, runbook, _ in RUNBOOKS if name == ACCOUNT]
     started = [resource["Fn::Sub"].rpartition("/")[2] for resource in statements["StartRunbooks"]["Resource"]]
-    assert started == [f"{name}:*" for name in names]
+    assert started == [*(f"{name}:*" for name in names), *names, "*"]
     passed = statements["PassRunbookRoles"]
     assert passed["Resource"] == [{"Fn::GetAtt": [role, "Arn"]} for name, _, role in RUNBOOKS if name == ACCOUNT]
     assert passed["Condition"] == {"StringEquals": {"iam:PassedToService": "ssm.amazonaws.com"}}

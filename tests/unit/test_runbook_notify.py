@@ -152,6 +152,11 @@ def test_another_annotation_is_brought_up_to_date_without_another_message(aws: F
     assert aws.called("UpdateOpsItem") == [{"OpsItemId": ITEM, "Description": description()}]
 
 
+def test_a_step_that_is_tried_again_since_an_answer_was_lost_sends_its_message(aws: FakeAws) -> None:
+    there_is(aws, sent_by=NOW, description=description(), execution="InProgress")
+    assert open_ops_item(EVENT, None)["SendsMessage"] is True
+
+
 @pytest.mark.parametrize("status", ["Failed", "TimedOut", "Cancelled"])
 def test_a_message_whose_execution_failed_is_sent_by_the_next(aws: FakeAws, status: str) -> None:
     there_is(aws, sent_by=BEFORE, description=description(), execution=status)

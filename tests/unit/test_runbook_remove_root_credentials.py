@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from remediation.remove_root_credentials import (
     DELETE,
@@ -246,14 +247,14 @@ def test_iam_is_given_time_to_be_consistent(root: Root) -> None:
     assert run(root)["Text"].endswith("Nothing remains.")
     root.hidden_reads = READS
     with pytest.raises(CredentialsRemainError, match="according to AccountPasswordPresent"):
-        verify(EVENT | {"Removed": [], "Failure": ""}, None)
+        verify(EVENT | {"Removed": [], "Failure": "none"}, None)
 
 
 def test_a_summary_that_lacks_a_key_proves_nothing(root: Root) -> None:
     run(root)
     root.answers["GetAccountSummary"] = {"SummaryMap": {"AccountMFAEnabled": 0}}
     with pytest.raises(CredentialsRemainError, match="according to AccountAccessKeysPresent"):
-        verify(EVENT | {"Removed": [], "Failure": ""}, None)
+        verify(EVENT | {"Removed": [], "Failure": "none"}, None)
 
 
 def test_what_came_after_the_approval_is_not_removed(root: Root) -> None:
@@ -269,7 +270,7 @@ def test_what_came_after_the_approval_is_not_removed(root: Root) -> None:
 def test_what_went_after_the_approval_is_no_fault(root: Root) -> None:
     found = plan(EVENT, None)["Found"]
     root.keys.remove("AKIAIOSFODNN7EXAMP1")
-    assert remove(EVENT | {"Found": found}, None)["Failure"] == ""
+    assert remove(EVENT | {"Found": found}, None)["Failure"] == "none"
 
 
 def test_what_goes_in_the_same_moment_is_no_fault(root: Root) -> None:
@@ -281,8 +282,29 @@ def test_what_goes_in_the_same_moment_is_no_fault(root: Root) -> None:
 
     root.answers["DeleteSigningCertificate"] = gone
     outcome = remove(EVENT | {"Found": found}, None)
-    assert outcome["Failure"] == ""
-    assert "signing certificate CERTIFICATEOFROOTEXAMPLE1" not in outcome["Removed"]
+    assert outcome["Failure"] == "none"
+
+
+def test_a_device_that_is_deactivated_by_then_is_deleted_all_the_same(root: Root) -> None:
+    found = plan(EVENT, None)["Found"]
+
+    def gone(asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        root.devices.remove(asked["SerialNumber"])
+        root.unassigned.append(asked["SerialNumber"])
+        raise RefusalError("NoSuchEntity")
+
+    root.answers["DeactivateMFADevice"] = gone
+    assert remove(EVENT | {"Found": found}, None)["Failure"] == "none"
+    assert root.unassigned == [KEY]
+
+
+def test_a_policy_that_denies_root_is_named(root: Root) -> None:
+    root.refuse("ListAccessKeys", "AccessDenied")
+    with pytest.raises(RefusedError, match=r"has to exempt sessions of sts:AssumeRoot"):
+        plan(EVENT, None)
+    root.refuse("ListAccessKeys", "ServiceFailure")
+    with pytest.raises(ClientError, match="ServiceFailure"):
+        plan(EVENT, None)
 
 
 # --- Refusals ---
