@@ -222,6 +222,9 @@ class Demo:
         dry_run = operations.run(CENTRAL_ACCOUNT_ID, REMOVE, AccountId=account)
         self._console.print(f"  {dry_run['Outputs']['Plan.Text'][0]}", highlight=False)
         refused = operations.run(CENTRAL_ACCOUNT_ID, REMOVE, AccountId=NEVER_TOUCHED, DryRun="false")
+        if refused["AutomationExecutionStatus"] != "Failed":
+            message = f"{REMOVE} should refuse {NEVER_TOUCHED}, but is {refused['AutomationExecutionStatus']}"
+            raise UnexpectedError(message)
         self._console.print(f"  For {self._name(NEVER_TOUCHED)}: {refused['FailureMessage']}", highlight=False)
         execution_id = operations.start(CENTRAL_ACCOUNT_ID, REMOVE, AccountId=account, DryRun="false")
         operations.wait_for_step(CENTRAL_ACCOUNT_ID, execution_id, "Approve")
@@ -230,7 +233,7 @@ class Demo:
         def approve() -> None:
             operations.decide(execution_id, "Approve")
             execution = operations.finished(CENTRAL_ACCOUNT_ID, execution_id)
-            if execution["AutomationExecutionStatus"] != "Success" or refused["AutomationExecutionStatus"] != "Failed":
+            if execution["AutomationExecutionStatus"] != "Success":
                 message = f"{REMOVE} ended as {execution['AutomationExecutionStatus']}: {execution.get('FailureMessage')}"
                 raise UnexpectedError(message)
             self._console.print(f"  {execution['Outputs']['Verify.Text'][0]}", highlight=False)

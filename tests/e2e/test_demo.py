@@ -30,6 +30,7 @@ class Demo:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=_heed_ctrl_c,  # noqa: PLW1509 - it takes no lock
         )
         self._lines: list[str] = []
         self._reading = threading.Thread(target=self._read)
@@ -72,6 +73,11 @@ class Demo:
         """
         mark = str(self._directory).encode()
         return {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal() and mark in environ(entry)}
+
+
+def _heed_ctrl_c() -> None:
+    """Let SIGINT do what it does at a terminal: a shell lets what it starts in the background ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def environ(process: Path) -> bytes:

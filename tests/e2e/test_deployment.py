@@ -146,7 +146,9 @@ def test_stack_is_there_once_and_goes_without_a_trace_but_its_log(aws: LocalAwsP
     with pytest.raises(DeploymentError, match="ROLLBACK_COMPLETE"):
         sam(aws, account_id, "deploy", "--config-env", "local", "--stack-name", "another-name")
     reasons = failure_reasons(aws, account_id, "another-name")
-    assert "already exists" in str(reasons)
+    assert list(reasons) == ["Account"]  # the first resource whose name is taken is in it
+    assert "'root-virtual-mfa-" in reasons["Account"]
+    assert "already exists" in reasons["Account"]
     assert resources(aws, account_id) == made
     application.change_root_user(account_id, "add-virtual-device phone")
     assert application.evaluate(account_id)["ComplianceType"] == "COMPLIANT"
