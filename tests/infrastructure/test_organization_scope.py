@@ -1,20 +1,17 @@
 """The organization's scope: the pack, the StackSet, who may invoke and assume what, and the SCP."""
 
-import json
 import re
 import tomllib
-from fnmatch import fnmatch
 from typing import Any
 
 import yaml
 
 from root_virtual_mfa_enabled import parameters
 
-from .test_templates import ACCOUNT, APPLICATION, FORWARDER, PROJECT, as_list, nodes, present, resources, template
+from .test_templates import ACCOUNT, APPLICATION, FORWARDER, PROJECT, nodes, present, resources, template
 
 PACK_FILE = PROJECT / "conformance_packs/root-virtual-mfa.yaml"
 REMEDIATION_FILE = PROJECT / "conformance_packs/root-virtual-mfa-remediation.yaml"
-SCP_FILE = PROJECT / "service_control_policies/root-virtual-mfa.json"
 EVALUATION_ROLE = template(ACCOUNT)["Resources"]["EvaluationRole"]["Properties"]["RoleName"]
 INTRINSICS_IN_PACKS = {"Ref", "Fn::If", "Fn::Equals", "Fn::Not"}
 """What AWS's own conformance packs use."""
@@ -183,56 +180,6 @@ def test_only_config_for_this_account_reads_the_organization() -> None:
     assert [statement["Condition"] for statement in trust] == [
         {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
     ]
-
-
-# --- The service control policy ---
-
-
-def test_the_scp_is_one_that_organizations_takes() -> None:
-    document = json.loads(SCP_FILE.read_text(encoding="utf-8"))
-    assert len(json.dumps(document, separators=(",", ":"))) <= 5_120
-    assert {statement["Effect"] for statement in document["Statement"]} == {"Deny"}
-
-
-def test_the_scp_protects_what_the_account_template_makes_and_lets_the_stack_set_change_it() -> None:
-    statements = {statement["Sid"]: statement for statement in json.loads(SCP_FILE.read_text(encoding="utf-8"))["Statement"]}
-    stack = f"StackSet-{stack_set('AccountResources')['StackSetName']['Fn::Sub']}-1".replace(
-        "${AWS::StackName}", "root-virtual-mfa"
-    )
-    forwarder = stack.replace("-account-", "-region-forwarder-")
-    made = {name: resource for each in (ACCOUNT, FORWARDER) for name, resource in template(each)["Resources"].items()}
-    names: dict[str, list[str]] = {resource["Type"]: [] for resource in made.values()}
-    for resource in made.values():
-        properties = resource["Properties"]
-        names[resource["Type"]].append(properties.get("RoleName") or properties.get("Name"))
-    protected = {
-        "ProtectRoles": [f"arn:aws:iam::111122223333:role/{name}" for name in names.pop("AWS::IAM::Role")],
-        "ProtectRunbooks": [
-            f"arn:aws:ssm:eu-central-1:111122223333:document/{name}" for name in names.pop("AWS::SSM::Document")
-        ],
-        "ProtectEventRules": [
-            f"arn:aws:events:eu-central-1:111122223333:rule/{name}" for name in names.pop("AWS::Events::Rule")
-        ],
-        "ProtectEvaluationPolicy": [f"arn:aws:iam::111122223333:policy/{stack}-EvaluationPolicy-1"],
-        "ProtectStacks": [f"arn:aws:cloudformation:eu-central-1:111122223333:stack/{name}/1" for name in (stack, forwarder)],
-    }
-    assert list(names) == ["AWS::IAM::ManagedPolicy"]  # everything else that the templates make is protected by its name
-    for sid, arns in protected.items():
-        for arn in arns:
-            assert any(fnmatch(arn, pattern) for pattern in as_list(statements[sid]["Resource"])), (sid, arn)
-    for sid, statement in statements.items():
-        excepted = as_list(statement["Condition"]["ArnNotLike"]["aws:PrincipalArn"])
-        assert any(fnmatch("arn:aws:iam::111122223333:role/stacksets-exec-0f1e2d", pattern) for pattern in excepted), sid
-
-
-def test_the_scp_leaves_the_central_accounts_own_roles_to_it() -> None:
-    [roles] = [
-        statement["Resource"]
-        for statement in json.loads(SCP_FILE.read_text(encoding="utf-8"))["Statement"]
-        if statement["Sid"] == "ProtectRoles"
-    ]
-    for name in ("root-virtual-mfa-function", "root-virtual-mfa-credential-removal"):
-        assert not any(fnmatch(f"arn:aws:iam::111122223333:role/{name}", pattern) for pattern in roles)
 
 
 # --- samconfig.toml ---
