@@ -1,0 +1,52 @@
+"""People who want the package to lie, with credentials of their own."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+
+from local_aws.client import REGION, LocalAwsClient
+from local_aws.deployment import boto3_client
+
+ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+
+
+@dataclass(frozen=True)
+class Attacker:
+    """An IAM user of an account, with an access key."""
+
+    aws: LocalAwsClient
+    account_id: str
+    name: str
+    access_key_id: str
+    secret_access_key: str
+
+    def client(self, service: Any) -> Any:  # noqa: ANN401 - a client of any service
+        """Return a client that signs with the access key."""
+        return boto3.client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.aws.endpoint_url,
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+        )
+
+
+def administrator(aws: LocalAwsClient, account_id: str) -> Attacker:
+    """Make an administrator of an account, who may do everything that IAM can allow."""
+    attacker = user(aws, account_id, "administrator")
+    boto3_client(aws, "iam", account_id).attach_user_policy(UserName=attacker.name, PolicyArn=ADMINISTRATOR)
+    return attacker
+
+
+def user(aws: LocalAwsClient, account_id: str, name: str, *statements: Mapping[str, Any]) -> Attacker:
+    """Make an IAM user who may do what `statements` allow."""
+    iam = boto3_client(aws, "iam", account_id)
+    iam.create_user(UserName=name)
+    if statements:
+        document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+        iam.put_user_policy(UserName=name, PolicyName="statements", PolicyDocument=document)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return Attacker(aws, account_id, name, key["AccessKeyId"], key["SecretAccessKey"])
