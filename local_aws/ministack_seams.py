@@ -16,18 +16,34 @@ _SEAMS = {
         "access_denied_response",
         "extract_iam_action",
         "extract_resource_arn",
+        "identity_denial_message",
         "request_tag_context",
     ),
     "ministack.core.iam_evaluator": (
+        "AuthError",
         "EvalContext",
+        "EvalResult",
         "caller_arn",
         "enforce",
         "evaluate_resource_policy",
+        "fnmatch_iam_cs",
+        "parse_policy_document",
+        "resolve_principal",
+        "_ALWAYS_ALLOWED_ACTIONS",
+        "_CONDITION_OPS",
+        "_first_match",
+        "_names_condition_key",
         "_resolve_condition_key",
         "_verified_key",
     ),
     "ministack.core.lambda_runtime": ("execution_credentials",),
-    "ministack.core.responses": ("error_response_json", "get_account_id", "get_region", "request_scope"),
+    "ministack.core.responses": (
+        "error_response_json",
+        "get_account_id",
+        "get_region",
+        "request_scope",
+        "_account_from_sts_session",
+    ),
     "ministack.services.cloudformation": ("_stacks", "_stack_events"),
     "ministack.services.cloudformation.engine": ("_evaluate_conditions", "_parse_template", "_resolve_parameters"),
     "ministack.services.cloudformation.handlers": (
@@ -41,7 +57,7 @@ _SEAMS = {
         "_insufficient_capabilities_message",
         "_evaluate_conditions",
     ),
-    "ministack.services.cloudformation.changesets": ("_evaluate_conditions", "_deploy_stack_async"),
+    "ministack.services.cloudformation.changesets": ("_evaluate_conditions", "_deploy_stack_async", "_find_change_set"),
     "ministack.services.cloudformation.stacks": (
         "_evaluate_conditions",
         "_runs_on_worker_thread",
@@ -75,6 +91,7 @@ _SEAMS = {
     ),
     "ministack.services.sqs": ("queue_policy_allows",),
     "ministack.services.sts": ("_sessions", "register_session"),
+    "ministack.services.tagging": ("resource_tags",),
 }
 
 

@@ -6,7 +6,7 @@ Source: API model, organizations, and https://docs.aws.amazon.com/organizations/
 import hashlib
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,8 @@ IAM = "iam.amazonaws.com"
 ROOT_SESSIONS = "RootSessions"
 ROOT_ACCESS_FEATURES = ("RootCredentialsManagement", ROOT_SESSIONS)
 """Source: API model, iam, FeatureType."""
+SERVICE_CONTROL_POLICY = "SERVICE_CONTROL_POLICY"
+"""The type of policy. Source: API model, organizations, PolicyType."""
 _LONGEST_PAGE = 20
 """Source: API model, organizations, MaxResults."""
 
@@ -58,6 +60,8 @@ class Organization:
     """Those of ROOT_ACCESS_FEATURES that are enabled."""
     all_features: bool = True
     """Whether all features are enabled, and not consolidated billing only: trusted access needs it."""
+    policy_types: set[str] = field(default_factory=set)
+    """The types of policies that are enabled."""
     when_joined: list[Listener] = field(default_factory=list)
     when_left: list[Listener] = field(default_factory=list)
     when_moved: list[Listener] = field(default_factory=list)
@@ -170,6 +174,7 @@ def read(path: Path, accounts_by_id: dict[str, Account]) -> Organization | None:
         trusted_services={str(service) for service in settings.get("trusted_services", [])},
         root_access_features={str(feature) for feature in settings.get("root_access_features", [])},
         all_features=settings.get("all_features", True),
+        policy_types={SERVICE_CONTROL_POLICY} if settings.get("all_features", True) else set(),
     )
     _refuse_unknown(f"{where}: management_account", [organization.management_account_id], accounts_by_id)
     _add_units(f"{where}: units", organization, settings.get("units", {}), accounts_by_id)
@@ -255,8 +260,18 @@ def page(items: Sequence[_T], params: dict[str, Any], longest: int, invalid: Aws
 class Organizations:
     """The operations of AWS Organizations, as each account may call them; None: no account is in an organization."""
 
-    def __init__(self, organization: Organization | None, accounts_by_id: dict[str, Account]) -> None:
-        """Serve `organization`; accounts that are created are added to `accounts_by_id`."""
+    def __init__(
+        self,
+        organization: Organization | None,
+        accounts_by_id: dict[str, Account],
+        policy_reads: Mapping[str, Operation],
+        policy_changes: Mapping[str, Operation],
+    ) -> None:
+        """Serve `organization`; accounts that are created are added to `accounts_by_id`.
+
+        The operations on policies are served elsewhere.  Changes of them are for the management account: a resource policy
+        by which a delegated administrator may make them is not emulated.
+        """
         self._in_use = organization
         self._accounts = accounts_by_id
         self._began = datetime.now(UTC)
@@ -279,6 +294,7 @@ class Organizations:
             "ListDelegatedServicesForAccount": self.list_delegated_services_for_account,
             "ListAWSServiceAccessForOrganization": self.list_aws_service_access_for_organization,
             "DescribeCreateAccountStatus": self.describe_create_account_status,
+            **policy_reads,
         }
         management: dict[str, Operation] = {
             "RegisterDelegatedAdministrator": self.register_delegated_administrator,
@@ -288,9 +304,11 @@ class Organizations:
             "CreateAccount": self.create_account,
             "MoveAccount": self.move_account,
             "RemoveAccountFromOrganization": self.remove_account_from_organization,
+            **policy_changes,
         }
         self.operations: dict[str, Operation] = {
             "DescribeOrganization": self._guarded(self.describe_organization, lambda _: True),
+            "LeaveOrganization": self._guarded(self.leave_organization, lambda _: True),
             **{name: self._guarded(operation, self._is_administrator) for name, operation in administrators.items()},
             **{name: self._guarded(operation, self._is_management) for name, operation in management.items()},
         }
@@ -325,7 +343,6 @@ class Organizations:
         """Describe the organization: members see what the management account sees."""
         organization = self._organization
         management = self._account(organization.management_account_id)
-        policies = [{"Type": "SERVICE_CONTROL_POLICY", "Status": "ENABLED"}] if organization.all_features else []
         return {
             "Organization": {
                 "Id": organization.organization_id,
@@ -334,28 +351,27 @@ class Organizations:
                 "MasterAccountArn": management["Arn"],
                 "MasterAccountId": management["Id"],
                 "MasterAccountEmail": management["Email"],
-                "AvailablePolicyTypes": policies,
+                "AvailablePolicyTypes": root(organization)["PolicyTypes"],
             }
         }
 
     def list_roots(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """List the one root."""
-        root_id = self._organization.root_id
-        return _listed("Roots", [{"Id": root_id, "Arn": self._arn_below("root", root_id), "Name": "Root"}], params)
+        return paged("Roots", [root(self._organization)], params)
 
     def list_organizational_units_for_parent(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """List the units right below the root or a unit."""
         parent_id = self._parent(params["ParentId"])
         units = [self._unit(unit) for unit in self._organization.units.values() if unit.parent_id == parent_id]
-        return _listed("OrganizationalUnits", units, params)
+        return paged("OrganizationalUnits", units, params)
 
     def list_accounts_for_parent(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """List the accounts right below the root or a unit."""
-        return _listed("Accounts", [self._account(child) for child in self._children(params["ParentId"])], params)
+        return paged("Accounts", [self._account(child) for child in self._children(params["ParentId"])], params)
 
     def list_accounts(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """List all accounts."""
-        return _listed("Accounts", [self._account(account_id) for account_id in self._organization.account_ids], params)
+        return paged("Accounts", [self._account(account_id) for account_id in self._organization.account_ids], params)
 
     def list_parents(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """Give the root or unit that an account or a unit is in."""
@@ -368,14 +384,14 @@ class Organizations:
             message = f"You specified a child that doesn't exist: {child}."
             raise AwsError("ChildNotFoundException", message)
         kind = "ROOT" if parent_id == organization.root_id else "ORGANIZATIONAL_UNIT"
-        return _listed("Parents", [{"Id": parent_id, "Type": kind}], params)
+        return paged("Parents", [{"Id": parent_id, "Type": kind}], params)
 
     def list_children(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """List the ids of the accounts or units right below the root or a unit."""
         kind, parent_id = params["ChildType"], self._parent(params["ParentId"])
         units = [unit.unit_id for unit in self._organization.units.values() if unit.parent_id == parent_id]
         children = self._children(parent_id) if kind == "ACCOUNT" else units
-        return _listed("Children", [{"Id": child, "Type": kind} for child in children], params)
+        return paged("Children", [{"Id": child, "Type": kind} for child in children], params)
 
     def describe_account(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """Describe an account."""
@@ -398,7 +414,7 @@ class Organizations:
             for account_id, services in sorted(self._organization.delegated_administrators.items())
             if services and (wanted is None or wanted in services)
         ]
-        return _listed("DelegatedAdministrators", delegated, params)
+        return paged("DelegatedAdministrators", delegated, params)
 
     def list_delegated_services_for_account(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """List the services that an account is a delegated administrator for."""
@@ -410,7 +426,7 @@ class Organizations:
             {"ServicePrincipal": service, "DelegationEnabledDate": self._when("delegated", account_id, service)}
             for service in services
         ]
-        return _listed("DelegatedServices", listed, params)
+        return paged("DelegatedServices", listed, params)
 
     def list_aws_service_access_for_organization(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """List the services that have trusted access."""
@@ -418,7 +434,7 @@ class Organizations:
             {"ServicePrincipal": service, "DateEnabled": self._when("trusted", service)}
             for service in sorted(self._organization.trusted_services)
         ]
-        return _listed("EnabledServicePrincipals", listed, params)
+        return paged("EnabledServicePrincipals", listed, params)
 
     # Changes
 
@@ -506,6 +522,11 @@ class Organizations:
         self._organization.move(account_id, destination)
         return {}
 
+    def leave_organization(self, account_id: str, _: dict[str, Any]) -> dict[str, Any]:
+        """Let the calling account leave; here each has what AWS asks of one that goes on by itself, as a means of payment."""
+        self.remove_account_from_organization(account_id, {"AccountId": account_id})
+        return {}
+
     def remove_account_from_organization(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """Remove an account; it goes on without an organization."""
         account_id = self._member(params["AccountId"])
@@ -580,7 +601,19 @@ class Organizations:
         return [child for child in self._organization.account_ids if self._organization.parents[child] == parent_id]
 
 
-def _listed(name: str, items: Sequence[Any], params: dict[str, Any]) -> dict[str, Any]:
+def root(organization: Organization) -> dict[str, Any]:
+    """Describe the root of an organization."""
+    arn = f"arn:aws:organizations::{organization.management_account_id}:root"
+    return {
+        "Id": organization.root_id,
+        "Arn": f"{arn}/{organization.organization_id}/{organization.root_id}",
+        "Name": "Root",
+        "PolicyTypes": [{"Type": policy_type, "Status": "ENABLED"} for policy_type in sorted(organization.policy_types)],
+    }
+
+
+def paged(name: str, items: Sequence[Any], params: dict[str, Any]) -> dict[str, Any]:
+    """Answer with a page of `items`, the one that NextToken and MaxResults of a request ask for. Raises AwsError."""
     invalid = AwsError("InvalidInputException", "You specified an invalid value for NextToken.")
     found, token = page(items, params, _LONGEST_PAGE, invalid)
     return {name: found, **token}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from local_aws import accounts, cloudformation, faults, ministack_seams, ssm_resources
+from local_aws import accounts, action_resources, cloudformation, faults, ministack_seams
 from local_aws.accounts import Account
 from local_aws.aggregators import Aggregators
 from local_aws.automation import Automation
@@ -34,6 +34,7 @@ from local_aws.ops_center import OpsCenter
 from local_aws.organizations import Organization, Organizations
 from local_aws.remediation import Remediations
 from local_aws.root_access import RootAccess, target_account
+from local_aws.service_control_policies import ServiceControlPolicies
 from local_aws.ssm_documents import Documents
 from local_aws.stack_sets import StackSets
 
@@ -107,9 +108,7 @@ class LocalAws:
             )
         )
         _correct_condition_keys(organization)
-        _correct_log_streams()
-        ssm_resources.install()
-        _correct_config_rules(self._config, self._remediations)
+        action_resources.install(self._config, self._remediations)
         self._root_access.install()
         self._in_front("iam", {**self._iam.operations, **self._root_access.iam_operations})
         self._app.SERVICE_HANDLERS["iam"] = self._cloudtrail.watching(self._apis["iam"], self._app.SERVICE_HANDLERS["iam"])
@@ -118,12 +117,15 @@ class LocalAws:
         self._in_front("config", {name: operation for part in config for name, operation in part.operations.items()})
         self._in_front("logs", logs.operations)
         self._app.SERVICE_HANDLERS["organizations"] = _refuse_all("organizations")
-        self._in_front("organizations", Organizations(organization, accounts_by_id).operations)
+        policies = ServiceControlPolicies(organization, accounts_by_id)
+        organizations = Organizations(organization, accounts_by_id, policies.reads, policies.changes)
+        self._in_front("organizations", organizations.operations)
         self._in_front("cloudformation", self._stack_sets.operations)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
         self._in_front("ssm", {name: operation for part in ssm for name, operation in part.operations.items()})
         for service in set(self._app.SERVICE_HANDLERS) - (_WITH_API - {"sns"}):  # of SNS nothing is answered here
             self._in_front(service, {})
+        policies.install()
         for account in accounts_by_id.values():
             if account.recorder:
                 self._start_recorder(account.account_id)
@@ -405,7 +407,8 @@ def _correct_condition_keys(organization: Organization | None) -> None:
     """Make aws:PrincipalArn of an assumed role's session the role's ARN, as AWS does; MiniStack takes the session's.
 
     And make every call one over TLS: this server speaks HTTP where AWS speaks HTTPS, which no policy shall notice.
-    aws:PrincipalOrgID and aws:ResourceOrgID are there for accounts of the organization only.
+    aws:PrincipalOrgID and aws:ResourceOrgID are there for accounts of the organization only. The aws:PrincipalType of a root
+    user is Account.
 
     Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
     """
@@ -420,6 +423,8 @@ def _correct_condition_keys(organization: Organization | None) -> None:
             member = organization is not None and original(whose, context) in organization.parents
             return organization.organization_id if organization and member else None
         value = original(key, context)
+        if key.lower() == "aws:principaltype" and context.principal_arn.endswith(":root"):
+            return "Account"
         if key.lower() == "aws:principalarn" and ":assumed-role/" in value:
             account_id, role_name = value.split(":")[4], value.split("/")[1]
             iam = ministack_seams.module("ministack.services.iam")
@@ -428,44 +433,3 @@ def _correct_condition_keys(organization: Organization | None) -> None:
         return value
 
     ministack_seams.replace("ministack.core.iam_evaluator", "_resolve_condition_key", resolve)
-
-
-def _correct_log_streams() -> None:
-    """Make what is done to a log stream need a permission on that stream, as AWS does; MiniStack takes its group.
-
-    Source: Service Authorization Reference, Amazon CloudWatch Logs, and AWS's refusals of logs:CreateLogStream, which name
-    `log-group:GROUP:log-stream:STREAM`.
-    """
-    original = ministack_seams.module("ministack.core.iam_actions").extract_resource_arn
-
-    def extract(service: str, method: str, path: str, headers: dict[str, str], body: bytes, *more: Any) -> str:  # noqa: ANN401 - MiniStack's
-        arn = str(original(service, method, path, headers, body, *more))
-        if service != "logs" or ":log-group:" not in arn:
-            return arn
-        stream = json.loads(body).get("logStreamName")
-        return f"{arn}:log-stream:{stream}" if stream else arn
-
-    ministack_seams.replace("ministack.core.iam_actions", "extract_resource_arn", extract)
-
-
-def _correct_config_rules(config: Config, remediations: Remediations) -> None:
-    """Make the start of a rule, and what is done to its remediation, need a permission on that, as AWS does.
-
-    MiniStack takes "*", or the rule. Of several rules that are started the first one counts.
-    Source: Service Authorization Reference, AWS Config.
-    """
-    original = ministack_seams.module("ministack.core.iam_actions").extract_resource_arn
-
-    def extract(service: str, method: str, path: str, headers: dict[str, str], body: bytes, *more: Any) -> str:  # noqa: ANN401 - MiniStack's
-        arn = str(original(service, method, path, headers, body, *more))
-        operation = headers.get("x-amz-target", "").rpartition(".")[2] if service == "config" else ""
-        *_, region, account_id = more
-        if "Remediation" in operation:
-            return remediations.arn((account_id, region), arn.partition(":config-rule/")[2])
-        if operation == "StartConfigRulesEvaluation":
-            names = json.loads(body).get("ConfigRuleNames") or [""]
-            rule = config.rule((account_id, region), names[0])
-            return rule.arn if rule else arn
-        return arn
-
-    ministack_seams.replace("ministack.core.iam_actions", "extract_resource_arn", extract)

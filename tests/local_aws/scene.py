@@ -37,8 +37,11 @@ Parameter = Any
 _T = TypeVar("_T")
 
 
-def clients_of(process: LocalAwsProcess) -> Clients:
-    """Make clients that neither check what they send nor try again: what the local AWS says is what a test sees."""
+def clients_of(process: LocalAwsProcess, **credentials: str | None) -> Clients:
+    """Make clients that neither check what they send nor try again: what the local AWS says is what a test sees.
+
+    They sign with `credentials`, named as boto3 names them, and not as an administrator, if there are any.
+    """
     session = boto3.Session()
     settings = Config(parameter_validation=False, retries={"total_max_attempts": 1})
 
@@ -48,8 +51,7 @@ def clients_of(process: LocalAwsProcess) -> Clients:
             service,  # type: ignore[call-overload]  # the name is not known here
             region_name=REGION,
             endpoint_url=process.endpoint_url,
-            aws_access_key_id=account_id,
-            aws_secret_access_key="test",  # noqa: S106 - the local AWS takes any
+            **(credentials or {"aws_access_key_id": account_id, "aws_secret_access_key": "test"}),
             config=settings,
         )
 

@@ -314,7 +314,7 @@ def test_what_is_not_there_has_its_own_error(unchanged: LocalAwsClient) -> None:
 
 def test_what_is_not_emulated_is_refused(unchanged: LocalAwsClient) -> None:
     client = of(unchanged, MANAGEMENT)
-    assert refusal(client.list_policies, Filter="SERVICE_CONTROL_POLICY") == "UnknownOperationException"
+    assert refusal(client.list_handshakes_for_account) == "UnknownOperationException"
 
 
 # Delegated administrators and trusted access
