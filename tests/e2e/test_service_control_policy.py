@@ -14,13 +14,13 @@ from botocore.exceptions import ClientError
 
 from local_aws.client import PROJECT, REGION, LocalAwsClient, LocalAwsProcess
 from local_aws.deployment import RULE_NAME, boto3_client, deploy_organization
+from local_aws.operations import Operations
 from tests.e2e.application import wait_for
 from tests.e2e.attacker import Attacker, administrator
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, run, write_accounts
 
 PROTECTED, OPEN = "310000000001", "310000000002"
 POLICIES = ("root-virtual-mfa", "root-virtual-mfa-switches")
-BOUNDARY = "boundary"
 OUR_STACK = "StackSet-root-virtual-mfa-account-"
 TRUST_ANYBODY = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
@@ -306,31 +306,67 @@ def test_the_root_user_of_a_member_is_refused_as_well(organization: Organization
 
 
 def test_what_is_protected_goes_on_working(organization: Organization) -> None:
-    aws, before = organization.aws, organization.results(PROTECTED)
-    aws.change_root_user(PROTECTED, "add-virtual-device", "phone")  # CloudTrail's event starts Reevaluate
-    aws.advance_clock(seconds=180)
-    assert organization.changed(PROTECTED, before)["ComplianceType"] == "COMPLIANT"
-    aws.change_root_user(PROTECTED, "remove-virtual-device", "phone")
+    """AWS Config, EventBridge and Automation go their way: the root user's change is seen, and the OpsItem is resolved."""
+    before = organization.results(PROTECTED)
+    with Operations(organization.aws, CENTRAL) as operations:
+        wait_for(lambda: operations.ops_items(PROTECTED), "the OpsItem")
+        organization.aws.change_root_user(PROTECTED, "add-virtual-device", "phone")
+        operations.let_a_minute_pass(PROTECTED)
+        assert organization.changed(PROTECTED, before)["ComplianceType"] == "COMPLIANT"
+        wait_for(lambda: operations.ops_items(PROTECTED)[0]["Status"] == "Resolved", "the resolved OpsItem")
+    organization.aws.change_root_user(PROTECTED, "remove-virtual-device", "phone")
 
 
 def test_the_deployment_is_made_changed_and_deleted_through_the_policies(tmp_path: Path) -> None:
-    accounts: dict[str, Any] = {account_id: {} for account_id in (MANAGEMENT, CENTRAL, PROTECTED)}
+    accounts: dict[str, Any] = {account_id: {} for account_id in (MANAGEMENT, CENTRAL, PROTECTED, OPEN)}
     with LocalAwsProcess(write_accounts(tmp_path, accounts), tmp_path / "local-aws.log") as aws:
         attach_policies(aws, aws.organization()["root_id"])
-        deploy_organization(aws, CENTRAL)
+        deploy_organization(aws, CENTRAL, {"ExcludedAccounts": OPEN})
         organization = Organization(aws, CENTRAL)
         organization.result(PROTECTED)
 
-        for account_id in (CENTRAL, PROTECTED):
-            boto3_client(aws, "iam", account_id).create_policy(PolicyName=BOUNDARY, PolicyDocument=ALLOW_EVERYTHING)
-        deploy_organization(aws, CENTRAL, {"PermissionsBoundary": BOUNDARY})
-        iam = boto3_client(aws, "iam", PROTECTED)
-        bounded = iam.get_role(RoleName="root-virtual-mfa-evaluation")["Role"]["PermissionsBoundary"]
-        assert bounded["PermissionsBoundaryArn"].endswith(f":policy/{BOUNDARY}")
-        before = organization.results(PROTECTED)
-        aws.advance_clock(seconds=24 * 3600)
-        organization.changed(PROTECTED, before)
+        update_stack_set(organization)
+        iam, events = boto3_client(aws, "iam", PROTECTED), boto3_client(aws, "events", PROTECTED)
+        assert iam.get_role(RoleName="root-virtual-mfa-evaluation")["Role"]["Description"].startswith("Changed: ")
+        assert events.describe_rule(Name="root-virtual-mfa-compliance-change")["Description"].startswith("Changed: ")
+
+        deploy_organization(aws, CENTRAL, {"ExcludedAccounts": PROTECTED})  # one stack goes, another comes
+        organization.result(OPEN)
+        assert not package_roles(aws, PROTECTED)
+        assert package_roles(aws, OPEN)
 
         assert run(aws, CENTRAL, "delete", "--yes").code == 0
-        left = [role["RoleName"] for role in iam.list_roles()["Roles"]]
-        assert not [name for name in left if name.startswith("root-virtual-mfa")]
+        assert not package_roles(aws, OPEN)
+
+
+def update_stack_set(organization: Organization) -> None:
+    """Give the StackSet a template in which roles, runbooks and rules are others."""
+    changed = (
+        (PROJECT / "account.yaml")
+        .read_text(encoding="utf-8")
+        .replace("      Description: ", "      Description: 'Changed: ' # ")
+    )
+    cloudformation = organization.client("cloudformation")
+    name = organization.outputs["StackSetName"]
+    operation_id = cloudformation.update_stack_set(
+        StackSetName=name,
+        TemplateBody=changed,
+        Parameters=[{"ParameterKey": "CentralAccountId", "UsePreviousValue": True}],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+        CallAs="DELEGATED_ADMIN",
+    )["OperationId"]
+
+    def status() -> str:
+        described = cloudformation.describe_stack_set_operation(
+            StackSetName=name, OperationId=operation_id, CallAs="DELEGATED_ADMIN"
+        )
+        found = str(described["StackSetOperation"]["Status"])
+        return found if found not in {"QUEUED", "RUNNING"} else ""
+
+    assert wait_for(status, "the end of the StackSet's update") == "SUCCEEDED"
+
+
+def package_roles(aws: LocalAwsClient, account_id: str) -> list[str]:
+    pages = boto3_client(aws, "iam", account_id).get_paginator("list_roles").paginate()
+    names = (role["RoleName"] for page in pages for role in page["Roles"])
+    return [name for name in names if name.startswith("root-virtual-mfa-")]
