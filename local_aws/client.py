@@ -119,7 +119,8 @@ class LocalAwsClient:
     def _command(self, command: str, **arguments: object) -> Any:  # noqa: ANN401 - each command has an answer of its own
         connection = http.client.HTTPConnection(HOST, self.port, timeout=_START_SECONDS)
         try:
-            connection.request("POST", f"/_local_aws/{command}", json.dumps(arguments))
+            headers = {"Content-Type": "application/json"}
+            connection.request("POST", f"/_local_aws/{command}", json.dumps(arguments), headers)
             response = connection.getresponse()
             answer = json.loads(response.read())
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -233,5 +234,6 @@ def describe(client: LocalAwsClient, accounts: Mapping[str, str]) -> str:
         f"The local AWS serves on {client.endpoint_url}. Its accounts:\n{names}\n\n"
         "The AWS CLI, boto3 and SAM use it with these variables; the access key id is the account:\n"
         f"{exports}\n\n"
+        "Functions and the scripts of runbooks run as you, without a sandbox. Web pages are refused.\n\n"
         "For example: aws configservice describe-compliance-by-config-rule\n"
     )

@@ -28,6 +28,8 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, Any, Literal, Self
 
+from local_aws import web_pages
+
 _API = "/2018-06-01/runtime"
 _PIPE_BYTES = 65536
 """As much as a pipe holds: one read takes all that was written before."""
@@ -334,6 +336,14 @@ class _RuntimeApiRequest(BaseHTTPRequestHandler):
     server: _RuntimeApi
     timeout = 5
     """Seconds for a request that has begun: the process sends it as a whole."""
+
+    def parse_request(self) -> bool:
+        """Refuse what a web page may have sent: it is to take no event, and to answer none."""
+        parsed = super().parse_request()
+        if parsed and web_pages.sign_of_page(self.headers.items(), self.server.server_address[1]):
+            self._answer(HTTPStatus.FORBIDDEN)
+            return False
+        return parsed
 
     def do_GET(self) -> None:
         if self.path != f"{_API}/invocation/next":

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from local_aws import accounts, action_resources, cloudformation, faults, ministack_seams
+from local_aws import accounts, action_resources, cloudformation, faults, ministack_seams, web_pages
 from local_aws.accounts import Account
 from local_aws.aggregators import Aggregators
 from local_aws.automation import Automation
@@ -328,7 +328,8 @@ class LocalAws:
             threading.Thread(target=_when_stdin_ends, args=(loop, stop), daemon=True).start()
         ticking = asyncio.create_task(self._tick())
         try:
-            await serve(self, settings, shutdown_trigger=lambda: self._stopped(stop))
+            app = web_pages.keep_out(self, int(os.environ["GATEWAY_PORT"]), COMMAND_PATH)
+            await serve(app, settings, shutdown_trigger=lambda: self._stopped(stop))
         finally:
             ticking.cancel()
             self._clock.stop()

@@ -133,7 +133,8 @@ class Endpoint:
         class Forward(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 connection = http.client.HTTPConnection(HOST, aws.port)
-                connection.request("POST", self.path, self.rfile.read(int(self.headers["Content-Length"])), dict(self.headers))
+                headers = {**self.headers, "Host": f"{HOST}:{aws.port}"}
+                connection.request("POST", self.path, self.rfile.read(int(self.headers["Content-Length"])), headers)
                 answer = connection.getresponse()
                 body = answer.read()
                 connection.close()

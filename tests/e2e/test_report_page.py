@@ -2,8 +2,6 @@
 
 import base64
 import json
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,23 +11,18 @@ from typing import Any
 import pytest
 from selenium import webdriver
 from selenium.common.exceptions import NoAlertPresentException
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.print_page_options import PrintOptions
 from selenium.webdriver.remote.webelement import WebElement
 
+from tests.browser import chromium, needs_chromium
 from tests.e2e.conftest import BARE, EXCLUDED, HARDWARE, UNREADABLE, VIRTUAL
 from tests.e2e.organization import CENTRAL, Organization, run
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
-CHROMEDRIVER = shutil.which("chromedriver")
 COLUMNS = ["Account", "OU", "Status", "Age of the result", "Finding"]
 NAME = "<script>alert(1)</script>"
 
-pytestmark = pytest.mark.skipif(
-    not (CHROMIUM and CHROMEDRIVER), reason="Chromium and chromedriver are needed (Debian: chromium and chromium-driver)"
-)
+pytestmark = needs_chromium
 
 
 @dataclass(frozen=True)
@@ -57,28 +50,7 @@ def files(organization: Organization, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    """Run a browser that reaches no network, keeps everything below a temporary directory, and logs what it requests."""
-    home = tmp_path_factory.mktemp("browser")
-    options = Options()
-    options.binary_location = str(CHROMIUM)
-    arguments = [
-        "--headless",
-        "--disable-gpu",
-        "--disable-quic",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--no-first-run",
-        "--host-resolver-rules=MAP * ~NOTFOUND",
-        "--window-size=1280,900",
-        f"--user-data-dir={home / 'profile'}",
-        *(["--no-sandbox"] if os.geteuid() == 0 else []),  # Chromium has no sandbox for root
-    ]
-    for argument in arguments:
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    service = Service(executable_path=str(CHROMEDRIVER), env={**os.environ, "HOME": str(home)})
-    with webdriver.Chrome(options, service) as browser:
+    with chromium(tmp_path_factory.mktemp("browser")) as browser:
         yield browser
 
 

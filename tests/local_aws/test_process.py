@@ -136,6 +136,7 @@ def test_it_says_how_to_use_it(accounts_file: Path) -> None:
         f"  {ACCOUNT} one",
         f"  export AWS_ACCESS_KEY_ID={ACCOUNT}",
         f"  export AWS_ENDPOINT_URL=http://127.0.0.1:{port}",
+        "Functions and the scripts of runbooks run as you, without a sandbox. Web pages are refused.",
         "Ctrl-C stops it.",
     ):
         assert line in said

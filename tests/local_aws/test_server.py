@@ -1,12 +1,10 @@
 """What the local AWS answers to what botocore would not send: nothing that the API models do not have is taken for good."""
 
-import http.client
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from local_aws.client import HOST, LocalAwsClient
 from tests.local_aws.scene import Client, Clients, refusal
 
 Body = bytes | dict[str, str]
@@ -55,14 +53,3 @@ def test_an_operation_that_is_not_emulated_is_refused(client: Clients, account_i
     """It is no success: a call that the package comes to make without the local AWS shall be noticed."""
     code, _ = refusal(client("config", account_id).put_retention_configuration, RetentionPeriodInDays=30)
     assert code
-
-
-def test_a_request_without_a_signature_is_refused(local_aws: LocalAwsClient) -> None:
-    connection = http.client.HTTPConnection(HOST, local_aws.port, timeout=10)
-    headers = {"Content-Type": "application/x-www-form-urlencoded", "Host": "iam.amazonaws.com"}
-    connection.request("POST", "/", "Action=GetAccountSummary&Version=2010-05-08", headers)
-    response = connection.getresponse()
-    said = response.read()
-    connection.close()
-    assert response.status == 403
-    assert b"<Code>MissingAuthenticationToken</Code>" in said
