@@ -1,6 +1,7 @@
 """What the resource of an action is, where MiniStack takes another than AWS: IAM policies and SCPs go by it.
 
-Source: Service Authorization Reference, of each service; AWS Config gives no resource for a rule that is not there yet.
+Source: Service Authorization Reference, of each service.  The ARN of a Config rule has an id that AWS gives it: which one it is
+while the rule is not there yet is not documented, and here it is any.
 
 IAM names are unique whatever their case and path (API reference, CreateRole), so a name stands for the role, user or group that
 has it in any case.  Whether IAM finds one so is not documented: here it is refused or not found, which are both no.
@@ -110,6 +111,8 @@ def _iam(request: _Request) -> str | None:
         return f"arn:aws:iam::{request.account_id}:instance-profile{path}{profile}"
     for kind in ("Role", "User", "Group"):
         name = request.text(f"{kind}Name")
+        if request.operation == f"Create{kind}":
+            return f"arn:aws:iam::{request.account_id}:{kind.lower()}{path}{name}"
         if name:
             return entity_arn(kind.lower(), request.account_id, name, path)
     return None
@@ -152,7 +155,8 @@ def _rule(request: _Request, config: Config, remediations: Remediations) -> str 
     if "Remediation" in request.operation:
         return remediations.arn(scope, name)
     rule = config.rule(scope, name)
-    return rule.arn if rule else None
+    new = request.arn("config", "config-rule/*") if request.operation == "PutConfigRule" else None
+    return rule.arn if rule else new
 
 
 # EventBridge

@@ -602,10 +602,13 @@ def _check_pass_role(role: str, region: str) -> None:
     Source: automation-variables.html ("an authorization check is performed"), automation-troubleshooting.html.
     """
     evaluator = ministack_seams.module("ministack.core.iam_evaluator")
-    access_key_id = evaluator._verified_key.get()  # of an administrator there is none
+    administrator = ministack_seams.module("ministack.core.responses").get_account_id()  # signs with the account's id
+    access_key_id = evaluator._verified_key.get() or administrator
     passed_to = {"iam:PassedToService": SERVICE}
-    if access_key_id and evaluator.enforce(access_key_id, "iam:PassRole", "iam", region, role, passed_to) is not None:
-        message = f"User: {_caller()} is not authorized to perform: iam:PassRole on resource: {role}"
+    denied = evaluator.enforce(access_key_id, "iam:PassRole", "iam", region, role, passed_to)
+    if denied is not None:
+        word = ministack_seams.module("ministack.core.iam_actions").identity_denial_message
+        message = word("iam:PassRole", denied.principal_arn, role, denied.decision == "Deny")
         raise AwsError("AccessDeniedException", message)
 
 

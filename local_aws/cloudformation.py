@@ -15,6 +15,8 @@ from local_aws import ministack_seams, remediation
 from local_aws.aggregators import Aggregators
 from local_aws.config import Config
 from local_aws.conformance_packs import ConformancePacks
+from local_aws.deployers import Deployers
+from local_aws.iam import SERVICE_LINKED
 from local_aws.lambda_functions import LambdaFunctions
 from local_aws.logs import Logs
 from local_aws.models import AwsError, ServiceApi
@@ -47,7 +49,7 @@ class ResourceType(Protocol):
 
 @dataclass(frozen=True)
 class Services:
-    """What has the state of the resources."""
+    """What has the state of the resources, and who deploys them."""
 
     functions: LambdaFunctions
     config: Config
@@ -57,6 +59,7 @@ class Services:
     logs: Logs
     stack_sets: StackSets
     documents: Documents
+    deployers: Deployers
 
 
 def install(services: Services) -> None:
@@ -83,10 +86,11 @@ def install(services: Services) -> None:
     _let_conditions_know_the_account()
     _let_packs_and_stack_sets_fail()
     _let_failed_stacks_keep_their_parameters()
-    _refuse_existing_roles(provisioners._RESOURCE_HANDLERS["AWS::IAM::Role"])
+    _refuse_impossible_roles(provisioners._RESOURCE_HANDLERS["AWS::IAM::Role"])
     _roll_nested_stacks_back(provisioners._RESOURCE_HANDLERS["AWS::CloudFormation::Stack"])
     _reserve_concurrency(provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"])
     _refuse_bad_event_rules(provisioners._RESOURCE_HANDLERS["AWS::Events::Rule"])
+    services.deployers.install(provisioners._RESOURCE_HANDLERS)
 
 
 def _let_conditions_know_the_account() -> None:
@@ -142,14 +146,20 @@ def _let_failed_stacks_keep_their_parameters() -> None:
     ministack_seams.replace("ministack.services.cloudformation.changesets", "_deploy_stack_async", deploy_noting_parameters)
 
 
-def _refuse_existing_roles(handlers: dict[str, Callable[..., Provisioned]]) -> None:
-    """Let a role fail whose name an account has already: MiniStack would write over it."""
+def _refuse_impossible_roles(handlers: dict[str, Callable[..., Provisioned]]) -> None:
+    """Let a role fail that IAM would refuse, and MiniStack would make: of the path of a service's, or of a name that is taken.
+
+    MiniStack would write over a role of the same name.
+    """
     create = handlers["create"]
     roles = ministack_seams.module("ministack.services.iam")._roles
 
     def create_new(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
         name = properties.get("RoleName")
-        if name in roles:
+        if str(properties.get("Path", "")).startswith(SERVICE_LINKED):
+            message = f"Path prefix '{SERVICE_LINKED}' can only be used for AWS Service linked Roles (Service: Iam)"
+            raise ResourceFailedError(message)
+        if name and str(name).lower() in {known.lower() for known in roles}:
             message = f"Resource of type 'AWS::IAM::Role' with identifier '{name}' already exists."
             raise ResourceFailedError(message)
         return create(logical_id, properties, stack_name)

@@ -18,6 +18,20 @@ _DEFAULT_PAGE = 100
 
 _ACCOUNT_CREATED = datetime(2020, 1, 1, tzinfo=UTC)
 
+SERVICE_LINKED = "/aws-service-role/"
+"""The path of roles that belong to a service, which nobody else makes or changes."""
+_CHANGES_OF_ROLES = (
+    "AttachRolePolicy",
+    "DeleteRole",
+    "DeleteRolePermissionsBoundary",
+    "DeleteRolePolicy",
+    "DetachRolePolicy",
+    "PutRolePermissionsBoundary",
+    "PutRolePolicy",
+    "UpdateAssumeRolePolicy",
+    "UpdateRole",
+)
+
 _RootOperation = Callable[[Account, dict[str, Any]], dict[str, Any] | None]
 
 
@@ -52,6 +66,8 @@ class Iam:
             "DeleteVirtualMFADevice": self.delete_virtual_mfa_device,
             "GetAccountSummary": self.get_account_summary,
             "ListVirtualMFADevices": self.list_virtual_mfa_devices,
+            "CreateRole": self.create_role,
+            **dict.fromkeys(_CHANGES_OF_ROLES, self.change_role),
             **{name: self._by_root(operation) for name, operation in of_root.items()},
         }
 
@@ -136,6 +152,30 @@ class Iam:
                 root.unassigned_virtual_mfa_devices.remove(name)
                 return {}
         return None
+
+    # Roles
+
+    def create_role(self, _: str, params: dict[str, Any]) -> dict[str, Any] | None:
+        """Refuse a name that a role has in whatever case, and the path of the roles of services.
+
+        Sources: API reference, CreateRole (RoleName); what AWS was seen to say of the path,
+        https://github.com/tilfin/aws-iam-policy-tool/pull/9.
+        """
+        if params.get("Path", "").startswith(SERVICE_LINKED):
+            message = f"Path prefix '{SERVICE_LINKED}' can only be used for AWS Service linked Roles"
+            raise AwsError("InvalidInput", message)
+        name = params["RoleName"]
+        if name.lower() in {known.lower() for known in self._iam._roles}:
+            message = f"Role with name {name} already exists."
+            raise AwsError("EntityAlreadyExists", message)
+        return None
+
+    def change_role(self, _: str, params: dict[str, Any]) -> None:
+        """Refuse to change a role of a service."""
+        name = params["RoleName"]
+        if str(self._iam._roles.get(name, {}).get("Path", "")).startswith(SERVICE_LINKED):
+            message = f"Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS"
+            raise AwsError("UnmodifiableEntity", message)
 
     # The root user
 

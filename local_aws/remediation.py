@@ -299,9 +299,7 @@ class Remediations:
         Not documented, but reported of AWS, where config:StartRemediationExecution alone starts nothing.
         """
         evaluator = ministack_seams.module("ministack.core.iam_evaluator")
-        access_key_id = evaluator._verified_key.get()
-        if not access_key_id:  # an administrator's
-            return None
+        word = ministack_seams.module("ministack.core.iam_actions").identity_denial_message
         (account_id, region), settings = configuration.rule.scope, configuration.settings
         document = f"{settings['TargetId'].rpartition('/')[2]}:{settings.get('TargetVersion', '$DEFAULT')}"
         needed = [("ssm", "StartAutomationExecution", f"arn:aws:ssm:{region}:{account_id}:automation-definition/{document}")]
@@ -310,10 +308,12 @@ class Remediations:
         if version is not None and (version.runbook.assume_role or "").startswith("arn:"):
             roles.append(version.runbook.assume_role)
         needed += [("iam", "PassRole", role) for role in roles]
+        access_key_id = evaluator._verified_key.get() or account_id  # with which an administrator signs
         for service, action, arn in needed:
             keys = {"iam:PassedToService": SERVICE} if action == "PassRole" else {}
-            if evaluator.enforce(access_key_id, f"{service}:{action}", service, region, arn, keys) is not None:
-                return f"{evaluator.caller_arn()} is not authorized to perform: {service}:{action} on resource: {arn}"
+            denied = evaluator.enforce(access_key_id, f"{service}:{action}", service, region, arn, keys)
+            if denied is not None:
+                return str(word(f"{service}:{action}", denied.principal_arn, arn, denied.decision == "Deny"))
         return None
 
     def describe_remediation_execution_status(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
-from local_aws import accounts, action_resources, cloudformation, faults, ministack_seams, web_pages
+from local_aws import accounts, action_resources, cloudformation, faults, ministack_seams, passed_roles, web_pages
 from local_aws.accounts import Account
 from local_aws.aggregators import Aggregators
 from local_aws.automation import Automation
@@ -24,6 +24,7 @@ from local_aws.clock import Clock
 from local_aws.cloudtrail import CloudTrail
 from local_aws.config import Config
 from local_aws.conformance_packs import ConformancePacks
+from local_aws.deployers import Deployers
 from local_aws.events import Events
 from local_aws.faults import Answer, Fault, Faults
 from local_aws.iam import Iam
@@ -89,7 +90,9 @@ class LocalAws:
         self._documents = Documents(self._clock)
         self._automation = Automation(f"http://{HOST}:{port}", runtime_python, self._documents, self._clock)
         self._iam = Iam(accounts_by_id)
-        self._stack_sets = StackSets(organization)  # before whatever else follows accounts that join or leave
+        policies = ServiceControlPolicies(organization, accounts_by_id)
+        deployers = Deployers(policies)
+        self._stack_sets = StackSets(organization, deployers)  # before whatever else follows accounts that join or leave
         self._remediations = Remediations(self._config, self._documents, self._automation, self._clock)
         self._packs = ConformancePacks(self._config, self._remediations, organization, self._clock)
         self._aggregators = Aggregators(self._config, self._packs, organization, self._clock)
@@ -105,6 +108,7 @@ class LocalAws:
                 logs,
                 self._stack_sets,
                 self._documents,
+                deployers,
             )
         )
         _correct_condition_keys(organization)
@@ -117,15 +121,15 @@ class LocalAws:
         self._in_front("config", {name: operation for part in config for name, operation in part.operations.items()})
         self._in_front("logs", logs.operations)
         self._app.SERVICE_HANDLERS["organizations"] = _refuse_all("organizations")
-        policies = ServiceControlPolicies(organization, accounts_by_id)
-        organizations = Organizations(organization, accounts_by_id, policies.reads, policies.changes)
-        self._in_front("organizations", organizations.operations)
+        self._in_front(
+            "organizations", Organizations(organization, accounts_by_id, policies.reads, policies.changes).operations
+        )
         self._in_front("cloudformation", self._stack_sets.operations)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
         self._in_front("ssm", {name: operation for part in ssm for name, operation in part.operations.items()})
         for service in set(self._app.SERVICE_HANDLERS) - (_WITH_API - {"sns"}):  # of SNS nothing is answered here
             self._in_front(service, {})
-        policies.install()
+        self._let_policies_decide(policies, deployers)
         for account in accounts_by_id.values():
             if account.recorder:
                 self._start_recorder(account.account_id)
@@ -178,6 +182,13 @@ class LocalAws:
         if api is not None:
             self._apis[service] = api
         self._app.SERVICE_HANDLERS[service] = handle
+
+    def _let_policies_decide(self, policies: ServiceControlPolicies, deployers: Deployers) -> None:
+        """Ask policies about every request before a service sees it, and about what CloudFormation does for who sends one."""
+        handlers = self._app.SERVICE_HANDLERS
+        handlers["cloudformation"] = deployers.watching(handlers["cloudformation"])
+        passed_roles.install(handlers)
+        policies.install()
 
     def _start_recorder(self, account_id: str) -> None:
         region = os.environ["MINISTACK_REGION"]

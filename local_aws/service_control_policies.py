@@ -23,6 +23,7 @@ from typing import Any, NoReturn, Self
 
 from local_aws import ministack_seams
 from local_aws.accounts import Account
+from local_aws.iam import SERVICE_LINKED
 from local_aws.models import AwsError
 from local_aws.organizations import SERVICE_CONTROL_POLICY, Operation, Organization, paged, root
 
@@ -35,7 +36,6 @@ The first two were half of that until 15 May 2026, which the pages of orgs_refer
 https://sjramblings.io/aws-organizations-scp-quotas-doubled-what-now/ and https://cevo.com.au/post/aws-scp-limits-landing-zone-review/
 report AWS's announcement.
 """
-_SERVICE_LINKED = "/aws-service-role/"
 
 _VERSION = "2012-10-17"
 _ELEMENTS = {"Sid", "Effect", "Action", "NotAction", "Resource", "NotResource", "Condition"}
@@ -319,6 +319,10 @@ class ServiceControlPolicies:
 
     # What they refuse
 
+    def bind(self, account_id: str) -> bool:
+        """Tell whether the principals of an account are bound by more than FullAWSAccess."""
+        return bool(self._levels_of(account_id))
+
     def refusal(self, principal: Any, action: str, resource: str, region: str, keys: Mapping[str, Any]) -> str | None:  # noqa: ANN401 - MiniStack's PrincipalInfo has no types here
         """Return what is said of a call that the policies of its principal's account refuse, None where they let it pass.
 
@@ -398,7 +402,7 @@ class ServiceControlPolicies:
             denied = enforce_otherwise(access_key_id, action, service, region, resource_arn, service_context)
             account_id = responses._account_from_sts_session(access_key_id) or responses.get_account_id()
             free = not access_key_id or action in evaluator._ALWAYS_ALLOWED_ACTIONS
-            if free or not self._levels_of(account_id) or isinstance(denied, evaluator.AuthError):
+            if free or not self.bind(account_id) or isinstance(denied, evaluator.AuthError):
                 return denied
             principal = evaluator.resolve_principal(access_key_id, account_id)
             session = ministack_seams.module("ministack.services.sts")._sessions.get(access_key_id, {})
@@ -468,7 +472,7 @@ def _is_service_linked(principal: Any) -> bool:  # noqa: ANN401 - MiniStack's Pr
     if kind != "assumed-role":
         return False
     role = ministack_seams.module("ministack.services.iam")._roles.get_scoped(account_id, None, rest.partition("/")[0])
-    return role is not None and str(role.get("Path")).startswith(_SERVICE_LINKED)
+    return role is not None and str(role.get("Path")).startswith(SERVICE_LINKED)
 
 
 # Documents

@@ -10,6 +10,8 @@ for accounts that join later, too.
 """
 
 import asyncio
+import hashlib
+import json
 import logging
 import re
 import uuid
@@ -24,8 +26,10 @@ from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree as ET
 
 from local_aws import ministack_seams
+from local_aws.deployers import Deployers
 from local_aws.models import AwsError
 from local_aws.organizations import Organization, page
+from local_aws.resource_permissions import Need
 
 SERVICE_PRINCIPAL = "member.org.stacksets.cloudformation.amazonaws.com"
 """What trusted access is enabled for, and delegated administrators are registered for."""
@@ -158,13 +162,14 @@ class StackSet:
 class StackSets:
     """The StackSets of the organization, None: there is none."""
 
-    def __init__(self, organization: Organization | None) -> None:
+    def __init__(self, organization: Organization | None, deployers: Deployers) -> None:
         """Begin without StackSets, and follow the accounts of `organization` as they join, move and leave."""
         self._in_use = organization
+        self._deployers = deployers
         self._sets: dict[str, StackSet] = {}
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="stack-sets")
         self._responses = ministack_seams.module("ministack.core.responses")
-        self._stacks = _Stacks()
+        self._stacks = _Stacks(deployers)
         if organization:
             for listeners in (organization.when_joined, organization.when_moved, organization.when_left):
                 listeners.append(self._follow)
@@ -580,7 +585,8 @@ class StackSets:
             outcome.status = "SUCCEEDED"
             return True
         outcome.status = instance.detailed_status = "RUNNING"
-        with self._responses.request_scope(*place):
+        role = execution_role(self._organization, place[0])
+        with self._responses.request_scope(*place), self._deployers.acting_as(role, operation.operation_id):
             if operation.action == "DELETE":
                 reason = None if operation.retain_stacks else await self._stacks.delete(instance.stack_id)
             elif place[0] in self._organization.parents:
@@ -598,10 +604,33 @@ class StackSets:
         return reason is None
 
 
+def execution_role(organization: Organization, account_id: str) -> str:
+    """Return the name of the role that StackSets acts as in a member account, which has it from then on.
+
+    On AWS a service-linked role of the member makes it.  Sources: AWS managed policies
+    CloudFormationStackSetsOrgMemberServiceRolePolicy (makes roles stacksets-exec-*) and
+    CloudFormationStackSetsOrgAdminServiceRolePolicy (assumes them); what the asterisk stands for looks like a hash.
+    """
+    name = f"stacksets-exec-{hashlib.sha256(f'{organization.organization_id}{account_id}'.encode()).hexdigest()[:32]}"
+    iam = ministack_seams.module("ministack.services.iam")
+    if iam._roles.get_scoped(account_id, None, name) is None:
+        admin = "role/aws-service-role/stacksets.cloudformation.amazonaws.com/AWSServiceRoleForCloudFormationStackSetsOrgAdmin"
+        trusted = {"AWS": f"arn:aws:iam::{organization.management_account_id}:{admin}"}
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Principal": trusted, "Action": "sts:AssumeRole"}],
+        }
+        with ministack_seams.module("ministack.core.responses").request_scope(account_id, "us-east-1"):
+            iam._create_role({"RoleName": [name], "AssumeRolePolicyDocument": [json.dumps(trust)]})
+            iam.attach_managed_policy(iam._roles[name], "arn:aws:iam::aws:policy/AdministratorAccess")
+    return name
+
+
 class _Stacks:
     """Stacks in the account and Region of the request, by MiniStack; reasons are None where all went well."""
 
-    def __init__(self) -> None:
+    def __init__(self, deployers: Deployers) -> None:
+        self._deployers = deployers
         self._cloudformation = ministack_seams.module("ministack.services.cloudformation")
         self._handlers = ministack_seams.module("ministack.services.cloudformation.handlers")
         resolve = self._handlers._resolve_template
@@ -632,6 +661,9 @@ class _Stacks:
             for number, pair in enumerate(pairs, 1):
                 params[f"{kind}.member.{number}.Key"] = [pair["Key"]]
                 params[f"{kind}.member.{number}.Value"] = [pair["Value"]]
+        said = self._refusal("CreateStack" if create else "UpdateStack", params["StackName"][0])
+        if said is not None:
+            return stack_id, said
         token = _template.set(stack_set.template)
         try:
             status_code, _, body = (self._handlers._create_stack if create else self._handlers._update_stack)(params)
@@ -650,9 +682,18 @@ class _Stacks:
         """Delete a stack, if it is there; returns why that failed."""
         if stack_id is None or self._status(stack_id) == "DELETE_COMPLETE":
             return None
+        said = self._refusal("DeleteStack", stack_id)
+        if said is not None:
+            return said
         self._handlers._delete_stack({"StackName": [stack_id]})
         await _tasks()
         return None if self._status(stack_id) == "DELETE_COMPLETE" else self._reason(stack_id)
+
+    def _refusal(self, operation: str, stack: str) -> str | None:
+        """Return why policies refuse an operation on a stack, by its name, if it is new, or its id."""
+        responses = ministack_seams.module("ministack.core.responses")
+        new = f"arn:aws:cloudformation:{responses.get_region()}:{responses.get_account_id()}:stack/{stack}/*"
+        return self._deployers.refusal([Need(f"cloudformation:{operation}", stack if stack.startswith("arn:") else new)])
 
     def _status(self, stack_id: str | None) -> str:
         # Not by its id, for which MiniStack looks through the stacks of all accounts: the name has one of its own.

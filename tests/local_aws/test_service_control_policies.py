@@ -1,106 +1,34 @@
 """Service control policies: the operations, whom the policies bind and by what, and how a refusal reads."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from botocore.exceptions import ClientError
 
 from local_aws.client import LocalAwsProcess
-from tests.local_aws.scene import Client, Clients, allow, clients_of, refusal, trust
-
-MANAGEMENT, DELEGATED, MEMBER, NESTED = (digit * 12 for digit in "1234")
-ACCOUNTS = (MANAGEMENT, DELEGATED, MEMBER, NESTED)
-ROOT, FULL_ACCESS, SCP = "r-a1b2", "p-FullAWSAccess", "SERVICE_CONTROL_POLICY"
-STACK_SETS = "member.org.stacksets.cloudformation.amazonaws.com"
-ORGANIZATION = {
-    "id": "o-a1b2c3d4e5",
-    "root_id": ROOT,
-    "management_account": MANAGEMENT,
-    "trusted_services": ["iam.amazonaws.com", STACK_SETS],
-    "delegated_administrators": {DELEGATED: ["iam.amazonaws.com"]},
-    "root_access_features": ["RootCredentialsManagement", "RootSessions"],
-    "units": {"Workloads/Production": [NESTED], "Sandbox": []},
-}
-DENIED = "with an explicit deny in a service control policy"
-
-Statement = Mapping[str, Any]
-
-
-class Scene:
-    """A local AWS with an organization, and what its management account does there."""
-
-    def __init__(self, process: LocalAwsProcess) -> None:
-        self.process = process
-        self.client = clients_of(process)
-        self.organizations: Client = self.client("organizations", MANAGEMENT)
-
-    def unit(self, *path: str) -> str:
-        parent = ROOT
-        for name in path:
-            units = self.organizations.list_organizational_units_for_parent(ParentId=parent)["OrganizationalUnits"]
-            [parent] = [unit["Id"] for unit in units if unit["Name"] == name]
-        return parent
-
-    @contextmanager
-    def policy(self, *statements: Statement, name: str = "example") -> Iterator[str]:
-        """Create a policy, and delete it at the end."""
-        created = self.organizations.create_policy(Name=name, Description="", Type=SCP, Content=document(*statements))
-        policy_id = created["Policy"]["PolicySummary"]["Id"]
-        try:
-            yield policy_id
-        finally:
-            self.organizations.delete_policy(PolicyId=policy_id)
-
-    @contextmanager
-    def attached(self, *statements: Statement, to: str = ROOT, name: str = "example") -> Iterator[str]:
-        """Create a policy and attach it, and undo both at the end."""
-        with self.policy(*statements, name=name) as policy_id:
-            self.organizations.attach_policy(PolicyId=policy_id, TargetId=to)
-            try:
-                yield policy_id
-            finally:
-                self.organizations.detach_policy(PolicyId=policy_id, TargetId=to)
-
-    @contextmanager
-    def without_full_access(self, target: str) -> Iterator[None]:
-        self.organizations.detach_policy(PolicyId=FULL_ACCESS, TargetId=target)
-        try:
-            yield
-        finally:
-            self.organizations.attach_policy(PolicyId=FULL_ACCESS, TargetId=target)
-
-    def session(self, account_id: str, role: str, actions: tuple[str, ...] = ("*",), path: str = "/") -> Clients:
-        """Create a role that may do `actions`, assume it as the account's root user, and give its clients."""
-        iam = self.client("iam", account_id)
-        arn = iam.create_role(
-            RoleName=role, Path=path, AssumeRolePolicyDocument=trust({"AWS": f"arn:aws:iam::{account_id}:root"})
-        )["Role"]["Arn"]
-        iam.put_role_policy(RoleName=role, PolicyName="example", PolicyDocument=allow(*actions))
-        assumed = self.client("sts", account_id).assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
-        return self.signed_with(assumed)
-
-    def signed_with(self, credentials: Mapping[str, str]) -> Clients:
-        """Make clients that sign with credentials of a user or a session; their account id counts for nothing."""
-        keys = {
-            "aws_access_key_id": credentials["AccessKeyId"],
-            "aws_secret_access_key": credentials["SecretAccessKey"],
-            "aws_session_token": credentials.get("SessionToken"),
-        }
-        return lambda service, _: clients_of(self.process, **keys)(service, "")
-
-
-def document(*statements: Statement, **changed: object) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": [dict(statement) for statement in statements], **changed})
-
-
-def deny(*actions: str, resource: object = "*", **more: object) -> Statement:
-    return {"Effect": "Deny", "Action": list(actions), "Resource": resource, **more}
-
+from tests.local_aws.automation_scene import Runbooks, api
+from tests.local_aws.scene import allow, clients_of, refusal, trust
+from tests.local_aws.service_control_scene import (
+    ACCOUNTS,
+    DELEGATED,
+    DENIED,
+    FULL_ACCESS,
+    MANAGEMENT,
+    MEMBER,
+    NESTED,
+    ROOT,
+    SCP,
+    Scene,
+    Statement,
+    deny,
+    document,
+    is_refused,
+    organization,
+)
 
 ALLOW_IAM = {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}
 NO_USERS = deny("iam:CreateUser")
@@ -108,11 +36,8 @@ NO_USERS = deny("iam:CreateUser")
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    file = tmp_path_factory.mktemp("policies") / "accounts.yaml"
-    accounts = {account_id: {"name": f"account-{account_id[0]}"} for account_id in ACCOUNTS}
-    file.write_text(yaml.safe_dump({"accounts": accounts, "organization": ORGANIZATION}), encoding="utf-8")
-    with LocalAwsProcess(file) as process:
-        yield Scene(process)
+    with organization(tmp_path_factory.mktemp("policies")) as scene:
+        yield scene
 
 
 @pytest.fixture
@@ -120,17 +45,6 @@ def no_users(scene: Scene) -> Iterator[str]:
     """Let nobody below the root create an IAM user."""
     with scene.attached(NO_USERS) as policy_id:
         yield policy_id
-
-
-def is_refused(call: Callable[..., object], **params: object) -> bool:
-    """Tell whether policies refuse a call; what else refuses it is an error."""
-    try:
-        call(**params)
-    except ClientError as error:
-        if DENIED not in str(error) and "because no service control policy allows" not in str(error):
-            raise
-        return True
-    return False
 
 
 def may_read_users(scene: Scene, account_id: str) -> bool:
@@ -345,14 +259,14 @@ def test_disabling_the_type_detaches_all_and_enabling_it_begins_anew(scene: Scen
 
 def test_consolidated_billing_has_no_policies(tmp_path: Path) -> None:
     file = tmp_path / "accounts.yaml"
-    organization = {"id": "o-a1b2c3d4e5", "root_id": ROOT, "management_account": MANAGEMENT, "all_features": False}
-    file.write_text(yaml.safe_dump({"accounts": {MANAGEMENT: {}}, "organization": organization}), encoding="utf-8")
+    settings = {"id": "o-a1b2c3d4e5", "root_id": ROOT, "management_account": MANAGEMENT, "all_features": False}
+    file.write_text(yaml.safe_dump({"accounts": {MANAGEMENT: {}}, "organization": settings}), encoding="utf-8")
     with LocalAwsProcess(file) as process:
         organizations = clients_of(process)("organizations", MANAGEMENT)
         assert organizations.list_roots()["Roots"][0]["PolicyTypes"] == []
-        settings = {"Name": "example", "Description": "", "Type": SCP, "Content": document(NO_USERS)}
+        policy = {"Name": "example", "Description": "", "Type": SCP, "Content": document(NO_USERS)}
         for call, params in (
-            (organizations.create_policy, settings),
+            (organizations.create_policy, policy),
             (organizations.enable_policy_type, {"RootId": ROOT, "PolicyType": SCP}),
         ):
             assert refusal(call, **params)[0] == "PolicyTypeNotAvailableForOrganizationException"
@@ -449,6 +363,27 @@ def test_what_another_accounts_policy_allows_is_refused_by_ones_own(scene: Scene
         assert is_refused(publish, TopicArn=topic, Message="none")
     with scene.attached(deny("sns:Publish"), to=DELEGATED):
         publish(TopicArn=topic, Message="the policies of the topic's account do not count")
+
+
+def test_the_roles_of_services_are_free_and_nobody_else_can_have_one(scene: Scene) -> None:
+    """A runbook that acts as a service's role is refused by that role's own policies only, of which it has none."""
+    iam = scene.client("iam", MEMBER)
+    service = iam.create_service_linked_role(AWSServiceName="ssm.amazonaws.com")["Role"]
+    own = Runbooks(scene.client, MEMBER, "iam:ListUsers")
+    own.create(api("iam", "list_users"), name="Reader")
+    with scene.attached(deny("iam:ListUsers")):
+        for role, why in ((own.role, DENIED), (service["Arn"], "because no identity-based policy allows")):
+            execution = own.wait(own.start("Reader", AutomationAssumeRole=role), "Failed")
+            assert why in execution["FailureMessage"]
+    for change, params in (
+        (iam.update_assume_role_policy, {"PolicyDocument": trust({"AWS": f"arn:aws:iam::{MEMBER}:root"})}),
+        (iam.put_role_policy, {"PolicyName": "all", "PolicyDocument": allow("*")}),
+        (iam.attach_role_policy, {"PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}),
+        (iam.delete_role, {}),
+    ):
+        assert refusal(change, RoleName=service["RoleName"], **params)[0] == "UnmodifiableEntity"
+    sly = {"RoleName": "sly-service", "Path": "/aws-service-role/ssm.amazonaws.com/"}
+    assert refusal(iam.create_role, **sly, AssumeRolePolicyDocument=trust({"AWS": MEMBER}))[0] == "InvalidInput"
 
 
 def test_an_account_that_has_left_is_free(scene: Scene) -> None:

@@ -77,7 +77,8 @@ def aws(cleaned: LocalAwsClient) -> Iterator[LocalAwsClient]:
     for account_id in MEMBERS:
         iam = of(cleaned, "iam", account_id)
         for role in iam.list_roles()["Roles"]:
-            iam.delete_role(RoleName=role["RoleName"])
+            if not role["RoleName"].startswith("stacksets-exec-"):
+                iam.delete_role(RoleName=role["RoleName"])
 
 
 @pytest.fixture
