@@ -76,28 +76,29 @@ def attackers(organization: Organization) -> dict[str, Attacker]:
     return {account_id: administrator(organization.aws, account_id) for account_id in (PROTECTED, OPEN)}
 
 
-# What the attacks are about
+# What the attacks are about; where an attack has succeeded, the ones after it go for what is gone
 
 
 def stack_sets_role(attacker: Attacker) -> str:
     pages = attacker.client("iam").get_paginator("list_roles").paginate()
-    names = [role["RoleName"] for page in pages for role in page["Roles"]]
-    return str(next(name for name in names if name.startswith("stacksets-exec-") and "evil" not in name))
+    names = [str(role["RoleName"]) for page in pages for role in page["Roles"]]
+    return next(name for name in names if name.startswith("stacksets-exec-") and "evil" not in name)
 
 
 def stack(attacker: Attacker) -> str:
     pages = attacker.client("cloudformation").get_paginator("describe_stacks").paginate()
-    return str(next(each["StackName"] for page in pages for each in page["Stacks"] if each["StackName"].startswith(OUR_STACK)))
+    names = [str(each["StackName"]) for page in pages for each in page["Stacks"]]
+    return next((name for name in names if name.startswith(OUR_STACK)), f"{OUR_STACK}gone")
 
 
 def evaluation_policy(attacker: Attacker) -> str:
-    policies = attacker.client("iam").list_policies(Scope="Local")["Policies"]
-    return str(next(each["Arn"] for each in policies if each["PolicyName"].startswith(OUR_STACK)))
+    arns = [str(each["Arn"]) for each in attacker.client("iam").list_policies(Scope="Local")["Policies"]]
+    return next((each for each in arns if OUR_STACK in each), arn(attacker, "iam", f"policy/{OUR_STACK}gone"))
 
 
 def rule(attacker: Attacker) -> str:
-    rules = attacker.client("config").describe_config_rules()["ConfigRules"]
-    return str(next(each["ConfigRuleName"] for each in rules if each["ConfigRuleName"].startswith(RULE_NAME)))
+    names = [str(each["ConfigRuleName"]) for each in attacker.client("config").describe_config_rules()["ConfigRules"]]
+    return next(name for name in names if name.startswith(RULE_NAME))
 
 
 def arn(attacker: Attacker, service: str, resource: str) -> str:
