@@ -75,8 +75,8 @@ class Reader:
             results = {found.account_id: self._own_results(found)}
             return Facts(found, self._now, [account], results, reasons=reasons)
         accounts = list(self._accounts())
-        stack_instances = self._stack_instances(found)
         packs = self._packs(found)
+        stack_instances = self._stack_instances(found)
         results = self._results(found, {each.account_id for each in accounts if statuses.is_judged(each, found)})
         packs = self._with_compliance(packs, found)
         return Facts(found, self._now, accounts, results, packs, stack_instances, reasons)
