@@ -34,6 +34,8 @@ class Screen(Console):
         """
         line = text(*parts)
         for each in [line] if whole else line.wrap(self, max(self.width - indent, 1)):
+            if not whole:
+                each.rstrip()
             self.print(Text(" " * indent).append_text(each), soft_wrap=True)
 
 
