@@ -1,5 +1,6 @@
 """How the commands reach AWS, and what they say when they cannot."""
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ProfileNotFound,
 )
+
+from organization.screen import complain
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -115,19 +118,21 @@ def sentence_of(error: Exception) -> str:
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
         return "No AWS credentials were found: sign in, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
     advice = next((advice for kind, advice in _ADVICE.items() if isinstance(error, kind)), "")
-    return f"{str(error).strip().rstrip('.')}{advice}."
+    return f"{' '.join(str(error).split()).rstrip('.')}{advice}."
 
 
 def run(prog: str, main: Callable[[], int]) -> int:
     """Run a command and return its exit code; a failure to be expected is said in a sentence and ends with EXIT_ERROR."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know every letter of a name
     try:
         return main()
     except CommandError as error:
-        sys.stderr.write(f"{prog}: {error}\n")
+        complain(prog, str(error))
     except (ClientError, BotoCoreError) as error:
-        sys.stderr.write(f"{prog}: {sentence_of(error)}\n")
+        complain(prog, sentence_of(error))
     except KeyboardInterrupt:
-        sys.stderr.write(f"{prog}: interrupted.\n")
+        complain(prog, "interrupted.")
         return EXIT_INTERRUPTED
     return EXIT_ERROR
 
@@ -135,7 +140,7 @@ def run(prog: str, main: Callable[[], int]) -> int:
 def _answer(error: ClientError) -> str:
     code = code_of(error)
     # Only the first line: an answer about a wrong signature goes on with the signed headers, the token among them.
-    text = error.response.get("Error", {}).get("Message", "").partition("\n")[0].rstrip(". ")
+    text = next(iter(error.response.get("Error", {}).get("Message", "").splitlines()), "").rstrip(". ")
     said = f"{error.operation_name} failed with {code}" + (f" ({text})" if text else "")
     if code in _DENIED:
         return f"{said}: use credentials that may do it."

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from organization.deployment import (
-    ACCOUNT_STACK_NAME,
     AGGREGATOR_NAME,
     CONFORMANCE_PACK_NAME,
-    DEPLOY,
     ROLE_NAMES,
     Deployment,
+    deploy_account_command,
+    deploy_with,
     stack_set_name,
 )
+from organization.visible import quoted
 
 CONFIG = "config.amazonaws.com"
 CONFIG_MULTI_ACCOUNT_SETUP = "config-multiaccountsetup.amazonaws.com"
@@ -148,6 +149,8 @@ class Seen:
 def names(stack_name: str, region: str) -> dict[str, str]:
     """Return the names that the stack uses and that something else could have, and the command that frees each."""
     elsewhere = 'make delete ARGS="--region ..."'  # roles are the same in all Regions
+    stack_set = stack_set_name(stack_name)
+    region = quoted(region)
     return {
         **{f"role {name}": elsewhere for name in ROLE_NAMES},
         f"conformance pack {CONFORMANCE_PACK_NAME}": (
@@ -158,8 +161,8 @@ def names(stack_name: str, region: str) -> dict[str, str]:
             f"aws configservice delete-configuration-aggregator --region {region} "
             f"--configuration-aggregator-name {AGGREGATOR_NAME}"
         ),
-        f"StackSet {stack_set_name(stack_name)}": (
-            f"aws cloudformation delete-stack-set --region {region} --stack-set-name {stack_set_name(stack_name)}"
+        f"StackSet {stack_set}": (
+            f"aws cloudformation delete-stack-set --region {region} --stack-set-name {quoted(stack_set)}"
         ),
     }
 
@@ -186,10 +189,7 @@ def deploy_command(seen: Seen) -> str:
     if isinstance(seen.organization, Organization):
         organization_id, management_account_id = seen.organization.organization_id, seen.organization.management_account_id
     root_id = seen.root_id if isinstance(seen.root_id, str) else "r-..."
-    return (
-        f'{DEPLOY} ARGS="--parameter-overrides OrganizationId={organization_id} OrganizationRootId={root_id} '
-        f'ManagementAccountId={management_account_id}"'
-    )
+    return deploy_with(OrganizationId=organization_id, OrganizationRootId=root_id, ManagementAccountId=management_account_id)
 
 
 def _region(seen: Seen) -> Check:
@@ -241,9 +241,8 @@ def _administration(seen: Seen) -> Iterator[Check]:
         return
     for service, user in SERVICES.items():
         name = f"Delegated administrator for {service}"
-        register = (
-            f"aws organizations register-delegated-administrator --account-id {seen.account_id} --service-principal {service}",
-        )
+        account = f"--account-id {quoted(seen.account_id)}"
+        register = (f"aws organizations register-delegated-administrator {account} --service-principal {service}",)
         if isinstance(seen.delegated, Unseen):
             detail = f"{seen.delegated.reason} If account {seen.account_id} is not registered:"
             yield Check(name, Outcome.UNSEEN, detail, register, seen.management_account)
@@ -316,15 +315,17 @@ def _recorders_by_aggregator(seen: Seen, others: list[str]) -> Iterator[Check]:
 
 
 def _recorder_commands(state: Recorder, account_id: str, seen: Seen) -> tuple[str, ...]:
-    config = "aws configservice {} --region " + seen.region
-    start = config.format("start-configuration-recorder") + " --configuration-recorder-name default"
+    def config(operation: str, *options: str) -> str:
+        return " ".join([f"aws configservice {operation} --region {quoted(seen.region)}", *options])
+
+    start = config("start-configuration-recorder", "--configuration-recorder-name default")
     if state is Recorder.OFF:
         return (start,)
     role = f"arn:{seen.partition}:iam::{account_id}:role/aws-service-role/{CONFIG}/AWSServiceRoleForConfig"
     return (
         f"aws iam create-service-linked-role --aws-service-name {CONFIG}",
-        config.format("put-configuration-recorder") + f" --configuration-recorder name=default,roleARN={role}",
-        config.format("put-delivery-channel") + " --delivery-channel name=default,s3BucketName=YOUR_BUCKET",
+        config("put-configuration-recorder", f"--configuration-recorder {quoted(f'name=default,roleARN={role}')}"),
+        config("put-delivery-channel", "--delivery-channel name=default,s3BucketName=YOUR_BUCKET"),
         start,
     )
 
@@ -347,10 +348,7 @@ def _management_account(seen: Seen) -> Check:
         return Check(
             name, Outcome.OK, "The stack says that the evaluation role is there (ManagementAccountHasEvaluationRole=true)."
         )
-    deploy = (
-        f"aws cloudformation deploy --region {seen.region} --stack-name {ACCOUNT_STACK_NAME} --template-file account.yaml "
-        f"--capabilities CAPABILITY_NAMED_IAM --parameter-overrides CentralAccountId={seen.account_id}"
-    )
+    deploy = deploy_account_command(seen.region, seen.account_id)
     detail = (
         "No StackSet reaches it, and its role cannot be seen from here. Until the role is there and the stack is deployed with "
         "ManagementAccountHasEvaluationRole=true, its root user is not watched."

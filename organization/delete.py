@@ -18,12 +18,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import boto3
-from rich.console import Console
-from rich.markup import escape
 
 from organization import aws, deployment
 from organization.aws import CommandError
 from organization.deployment import ACCOUNT_STACK_NAME, FORWARDED_REGION, FORWARDER_STACK_NAME, Deployment
+from organization.screen import Screen
+from organization.visible import quoted, visible
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -43,18 +43,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     options = _parser().parse_args(arguments)
     session, caller = aws.session(options.region)
-    console = Console(highlight=False, soft_wrap=True)
+    screen = Screen()
     cloudformation: CloudFormationClient = session.client("cloudformation", config=aws.patient())
     stack = aws.find_stack(cloudformation, options.stack_name)
     if stack is None:
-        console.print(
+        screen.say(
             f"There is no stack {options.stack_name} in account {caller.account_id}, Region {caller.region}: nothing to delete."
         )
         return 0
     if stack.get("EnableTerminationProtection"):
         message = (
             f"The stack {options.stack_name} has termination protection: to take it away, run aws cloudformation "
-            f"update-termination-protection --region {caller.region} --stack-name {options.stack_name} "
+            f"update-termination-protection --region {quoted(caller.region)} --stack-name {quoted(options.stack_name)} "
             "--no-enable-termination-protection."
         )
         raise CommandError(message)
@@ -65,22 +65,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ]
     physical_ids = {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in resources}
     found = deployment.from_stack(stack, physical_ids)
-    _show_plan(found, Counter(each["ResourceType"] for each in resources), console)
+    _show_plan(found, Counter(each["ResourceType"] for each in resources), screen)
     stack_id = stack.get("StackId", options.stack_name)
     if found.stack_status != "DELETE_IN_PROGRESS":
         if not options.yes and not _confirmed(found.stack_name):
-            console.print("Not confirmed: nothing was deleted.")
+            screen.say("Not confirmed: nothing was deleted.")
             return NOT_DELETED
         cloudformation.delete_stack(StackName=stack_id)
-    failures = _watch(cloudformation, stack_id, console)
+    failures = _watch(cloudformation, stack_id, screen)
+    screen.say()
     if failures:
-        console.print(f"\n[red]The stack {escape(found.stack_name)} could not be deleted.[/] Mend this, and run this again:")
+        screen.say((f"The stack {found.stack_name} could not be deleted.", "red"), " Mend this, and run this again:")
         for failure in failures:
-            console.print(f"  {escape(failure)}")
+            screen.say(failure, indent=2)
         return NOT_DELETED
-    console.print(f"\nThe stack {escape(found.stack_name)} is deleted. What stays behind:")
+    screen.say(f"The stack {found.stack_name} is deleted. What stays behind:")
     for what in _leftovers(session, cloudformation, found):
-        console.print(f"  {escape(what)}")
+        screen.say(what, indent=2, whole=True)
     return 0
 
 
@@ -94,37 +95,42 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _show_plan(found: Deployment, types: Counter[str], console: Console) -> None:
+def _show_plan(found: Deployment, types: Counter[str], screen: Screen) -> None:
     kinds = ", ".join(f"{count} {kind.removeprefix('AWS::')}" for kind, count in sorted(types.items()))
-    console.print(
-        f"[bold]This deletes[/] the stack {found.stack_name} ({found.stack_status}) of account {found.account_id}, Region "
-        f"{found.region}:"
+    screen.say(
+        ("This deletes", "bold"),
+        f" the stack {found.stack_name} ({found.stack_status}) of account {found.account_id}, Region {found.region}:",
     )
+    steps: tuple[str, ...] = ("the rule, with its results in AWS Config, and what it needs.",)
     if found.organization_id:
-        console.print(
-            f"  1. in every account of {found.organization_id}, the conformance pack {found.conformance_pack_name}:\n"
-            "     the rule, with its results in AWS Config;\n"
-            f"  2. the StackSet {found.stack_set_name} and its stack in every account: roles, runbooks and EventBridge rules;\n"
-            f"  3. in account {found.account_id}, the rest."
+        everywhere = f"in every account of {found.organization_id}"
+        steps = (
+            f"1. {everywhere}, the conformance pack {found.conformance_pack_name}: the rule, with its results in AWS Config;",
+            f"2. the StackSet {found.stack_set_name} and its stack in every account: roles, runbooks and EventBridge rules;",
+            f"3. in account {found.account_id}, the rest.",
         )
-    else:
-        console.print("  the rule, with its results in AWS Config, and what it needs.")
-    console.print(f"  Resources: {escape(kinds)}")
-    console.print('  To keep the results, save a report first: make report ARGS="--output report.json --output report.html"')
+    for step in steps:
+        screen.say(step, indent=2)
+    screen.say(f"Resources: {kinds}", indent=2)
+    screen.say(
+        'To keep the results, save a report first: make report ARGS="--output report.json --output report.html"',
+        indent=2,
+        whole=True,
+    )
     if found.log_group_name:
         # DeletionPolicy RetainExceptOnCreate: what that means for a stack whose creation failed is not documented.
         stays = "may stay behind" if found.stack_status == "CREATE_FAILED" else "stays behind"
-        console.print(f"[bold]The function's log {stays}[/]: {escape(found.log_group_name)}")
+        screen.say((f"The function's log {stays}", "bold"), f": {found.log_group_name}")
 
 
 def _confirmed(stack_name: str) -> bool:
     try:
-        return input(f"\nType the stack's name, {stack_name}, to delete it: ").strip() == stack_name
+        return input(f"\nType the stack's name, {visible(stack_name)}, to delete it: ").strip() == stack_name
     except EOFError:
         return False
 
 
-def _watch(cloudformation: "CloudFormationClient", stack_id: str, console: Console) -> list[str]:
+def _watch(cloudformation: "CloudFormationClient", stack_id: str, screen: Screen) -> list[str]:
     """Print what CloudFormation does until it is done; returns what it could not delete, and why."""
     shown: set[str] = set()
     failures: dict[str, str] = {}
@@ -135,7 +141,7 @@ def _watch(cloudformation: "CloudFormationClient", stack_id: str, console: Conso
                 resource = event.get("LogicalResourceId", "")
                 status = event.get("ResourceStatus", "")
                 reason = event.get("ResourceStatusReason", "")
-                console.print(f"  {status:<18} {escape(resource)}{escape(f': {reason}') if reason else ''}")
+                screen.say(f"{status:<18} {resource}", f": {reason}" if reason else "", indent=2)
                 if status == "DELETE_FAILED" and event.get("PhysicalResourceId") != stack_id:
                     failures[resource] = f"{resource}: {reason or 'no reason given'}"
             match stack["StackStatus"] if stack else "DELETE_COMPLETE":
@@ -145,7 +151,8 @@ def _watch(cloudformation: "CloudFormationClient", stack_id: str, console: Conso
                     return list(failures.values()) or ["CloudFormation gives no reason."]
             time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
-        console.print("\nThe deletion goes on without this command; run it again to go on watching.")
+        screen.say()
+        screen.say("The deletion goes on without this command; run it again to go on watching.")
         raise
 
 
@@ -165,14 +172,14 @@ def _new_events(cloudformation: "CloudFormationClient", stack_id: str, shown: se
 
 def _leftovers(session: boto3.Session, cloudformation: "CloudFormationClient", found: Deployment) -> Iterator[str]:
     """Say what the deletion has left, and how to take that away too."""
-    region = f"--region {found.region}"
+    region = f"--region {quoted(found.region)}"
     logs: CloudWatchLogsClient = session.client("logs", config=aws.patient())
     name = found.log_group_name
     groups = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"] if name else []
     if any(group.get("logGroupName") == name for group in groups):
         yield (
             f"The log group {name}, the evidence for the verdicts; it empties itself by its retention. To delete it: "
-            f"aws logs delete-log-group {region} --log-group-name {name}"
+            f"aws logs delete-log-group {region} --log-group-name {quoted(name)}"
         )
     if found.organization_id and found.management_account_has_role and not found.in_management_account:
         yield (

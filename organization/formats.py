@@ -1,8 +1,11 @@
 """The report in each of its formats: a table, CSV, JSON and one self-contained HTML page."""
 
 import csv
+import hashlib
 import io
 import json
+import re
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,18 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from organization.deployment import Deployment
+from organization.screen import Screen, text
 from organization.statuses import FAILURES, MEANINGS, STALE_AFTER, Advice, Row, Status, hours, totals
+from organization.visible import visible
 
 SCHEMA_VERSION = 1
 """Of the JSON report; a change that takes a key away or changes what it means raises it."""
-
-TABLE_WIDTH = 160
-"""Columns of a table that does not go to a terminal."""
 
 _COLOURS = {
     Status.NON_COMPLIANT: "red",
@@ -29,16 +30,20 @@ _COLOURS = {
     Status.COMPLIANT: "green",
 }
 
-# A spreadsheet takes a cell that begins like this for a formula. Source: OWASP, CSV Injection.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+# Where a spreadsheet may see a formula: it begins with one of four signs, or with what looks like one in another alphabet,
+# after any spaces.  In another locale the separator is another one, so that a cell may begin inside one of this file's.
+# Source: https://owasp.org/www-community/attacks/CSV_Injection
+_FORMULA = re.compile(r"""((?:^|[,;|])[\s"]*)(?=[-=+@\u2212\uFE62\uFE63\uFE66\uFE6B\uFF0B\uFF0D\uFF1D\uFF20])""")
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
     autoescape=True,  # names and annotations come from others
+    finalize=lambda value: visible(value) if isinstance(value, str) else value,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_PAGE = "report.html.jinja"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,10 @@ class Report:
 
 
 def as_csv(report: Report) -> str:
-    """Return one line for each account, with the keys of the JSON report as the header."""
+    """Return one line for each account, with the keys of the JSON report as the header.
+
+    An apostrophe stands before whatever a spreadsheet could take for a formula, which makes it text.
+    """
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(_account(report.rows[0]) if report.rows else [])
@@ -62,7 +70,7 @@ def as_csv(report: Report) -> str:
 
 
 def as_json(report: Report) -> str:
-    """Return the whole report.
+    """Return the whole report, in ASCII: what else is in a text is escaped, so that a terminal shows it and does nothing.
 
     Keys: `schema_version`, `time`, `organization_id` and `management_account_id` (null for one account), `stack` (`name`,
     `status`, `account_id`, `region`), `stale_after_hours`, `totals` (accounts by status), `notes`, and `accounts`: a list with
@@ -87,13 +95,14 @@ def as_json(report: Report) -> str:
         "notes": list(report.notes),
         "accounts": [_account(row) for row in report.rows],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=2) + "\n"
 
 
 def as_html(report: Report) -> str:
     """Return one page that needs nothing else: no other file, no network."""
-    return _TEMPLATES.get_template("report.html.jinja").render(
+    return _TEMPLATES.get_template(_PAGE).render(
         report=report,
+        script_hash=_script_hash(),
         deployment=report.deployment,
         totals=totals(report.rows),
         meanings=MEANINGS,
@@ -106,43 +115,43 @@ def as_html(report: Report) -> str:
 
 def as_table(report: Report) -> str:
     """Return the table as plain text."""
-    text = io.StringIO()
-    print_table(report, Console(file=text, width=TABLE_WIDTH))
-    return text.getvalue()
+    written = io.StringIO()
+    print_table(report, Screen(written))
+    return written.getvalue()
 
 
-def print_table(report: Report, console: Console) -> None:
+def print_table(report: Report, screen: Screen) -> None:
     """Print a row for each account, what to do, and the totals."""
     table = Table("Account", "OU", "Status", "Age", "Finding")
     for row in report.rows:
-        colour = _COLOURS.get(row.status, "dim")
         table.add_row(
-            "\n".join(filter(None, [escape(row.account.name), row.account.account_id])),
-            escape(row.account.ou_path),
-            f"[{colour}]{row.status}[/]",
-            hours(row.age) if row.age is not None else "-",
-            escape(row.finding),
+            Text("\n").join(text(each) for each in (row.account.name, row.account.account_id) if each),
+            text(row.account.ou_path),
+            text((row.status, _COLOURS.get(row.status, "dim"))),
+            text(hours(row.age) if row.age is not None else "-"),
+            text(row.finding),
         )
-    console.print(table)
+    screen.print(table)
     advised = [(row, advice) for row in report.rows for advice in row.advice]
     if advised:
-        console.print("\n[bold]What to do[/]")
+        screen.say()
+        screen.say(("What to do", "bold"))
     for row, advice in advised:
-        _print_advice(row, advice, console)
+        _print_advice(row, advice, screen)
     for note in report.notes:
-        console.print(f"\n[bold]Note:[/] {escape(note)}", highlight=False)
+        screen.say()
+        screen.say(("Note:", "bold"), f" {note}")
     counts = ", ".join(f"{count} {status}" for status, count in totals(report.rows).items() if count)
-    console.print(
-        f"\n[bold]{len(report.rows)} {'account' if len(report.rows) == 1 else 'accounts'}:[/] {counts}", highlight=False
-    )
+    screen.say()
+    screen.say((f"{len(report.rows)} {'account' if len(report.rows) == 1 else 'accounts'}:", "bold"), f" {counts}")
 
 
-def _print_advice(row: Row, advice: Advice, console: Console) -> None:
-    who = f"{row.account.name} {row.account.account_id}".strip()
-    console.print(f"  [bold]{escape(who)}[/] {escape(advice.why)} {escape(advice.action)}", highlight=False)
+def _print_advice(row: Row, advice: Advice, screen: Screen) -> None:
+    # The id comes first: a name is what somebody chose, and could begin like a command.
+    who = f"{row.account.account_id} {row.account.name}".strip()
+    screen.say((who, "bold"), f": {advice.why} {advice.action}", indent=2)
     for command in advice.commands:
-        # One line, however long, to be copied as it is.
-        console.print(f"    {escape(command)}", highlight=False, soft_wrap=True)
+        screen.say(command, indent=4, whole=True)
 
 
 def _account(row: Row) -> dict[str, Any]:
@@ -166,14 +175,23 @@ def _account(row: Row) -> dict[str, Any]:
 def _cell(value: Any) -> str:  # noqa: ANN401 - any value of the JSON report
     match value:
         case None:
-            text = ""
+            return ""
+        case int() | float():
+            return str(value)
         case [dict(), *_]:
-            text = " ".join(" ".join([each["why"], each["action"], *each["commands"]]) for each in value)
+            said = " ".join(" ".join([each["why"], each["action"], *each["commands"]]) for each in value)
         case [*_]:
-            text = " ".join(value)
+            said = " ".join(value)
         case _:
-            text = str(value)
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+            said = str(value)
+    return _FORMULA.sub(r"\1'", visible(said))
+
+
+def _script_hash() -> str:
+    """Name the page's own script for its Content-Security-Policy, which lets no other one run."""
+    source = (Path(__file__).parent / _PAGE).read_text(encoding="utf-8")
+    [script] = re.findall("<script>(.*)</script>", source, re.DOTALL)
+    return f"sha256-{b64encode(hashlib.sha256(script.encode()).digest()).decode('ascii')}"
 
 
 def _time(time: datetime) -> str:

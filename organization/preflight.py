@@ -20,9 +20,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import boto3
 from botocore.exceptions import ClientError
 from rich.console import Console
-from rich.markup import escape
 
-from organization import aws, deployment, formats
+from organization import aws, deployment
 from organization.aws import Caller
 from organization.checks import (
     CONFIG_ROLE,
@@ -40,6 +39,7 @@ from organization.checks import (
     deploy_command,
     names,
 )
+from organization.screen import Screen
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -61,18 +61,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     options = _parser().parse_args(arguments)
     session, caller = aws.session(options.region)
-    console = Console(width=None if sys.stdout.isatty() else formats.TABLE_WIDTH)
+    screen = Screen()
     with Console(stderr=True).status("Looking ..."):
         seen = _Looker(session, caller, options.stack_name).look(options.role_name)
     found = checks(seen)
     for check in found:
-        _print(check, console)
+        _print(check, screen)
     missing = sum(check.outcome is Outcome.MISSING for check in found)
     unseen = sum(check.outcome is Outcome.UNSEEN for check in found)
-    console.print(f"\n[bold]{len(found)} checks:[/] {missing} missing, {unseen} could not be seen.", highlight=False)
+    screen.say()
+    screen.say((f"{len(found)} checks:", "bold"), f" {missing} missing, {unseen} could not be seen.")
     if seen.organization is not None:
-        console.print(f"\n[bold]{'When that is mended, deploy' if missing else 'Deploy'} with[/]")
-        console.print(f"  {escape(deploy_command(seen))}", highlight=False, soft_wrap=True)
+        screen.say()
+        screen.say((f"{'When that is mended, deploy' if missing else 'Deploy'} with", "bold"))
+        screen.say(deploy_command(seen), indent=2, whole=True)
     return MISSING if missing else 0
 
 
@@ -90,14 +92,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _print(check: Check, console: Console) -> None:
-    outcome = f"[{_COLOURS[check.outcome]}]{check.outcome:<{_WIDEST}}[/]"
-    console.print(f"{outcome}  [bold]{escape(check.name)}[/]: {escape(check.detail)}", highlight=False)
+def _print(check: Check, screen: Screen) -> None:
+    outcome = (f"{check.outcome:<{_WIDEST}}", _COLOURS[check.outcome])
+    screen.say(outcome, "  ", (check.name, "bold"), f": {check.detail}")
     if check.commands:
-        console.print(f"    Run in {escape(check.run_in)}:", highlight=False)
+        screen.say(f"Run in {check.run_in}:", indent=4)
     for command in check.commands:
-        # One line, however long, to be copied as it is.
-        console.print(f"    {escape(command)}", highlight=False, soft_wrap=True)
+        screen.say(command, indent=4, whole=True)
 
 
 class _Looker:

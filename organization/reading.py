@@ -1,19 +1,19 @@
 """Reads what the report rests on.  Nothing is kept of AWS's answers but a few words for each account."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-import yaml
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from organization import aws, deployment, statuses
 from organization.aws import CommandError
 from organization.deployment import Deployment
 from organization.statuses import Account, Arrival, Facts, Result
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 if TYPE_CHECKING:
     import boto3
@@ -22,15 +22,13 @@ if TYPE_CHECKING:
     from mypy_boto3_config.type_defs import AggregateEvaluationResultTypeDef, EvaluationResultTypeDef
     from mypy_boto3_organizations import OrganizationsClient
 
-EXCLUSIONS = Path(__file__).parents[1] / statuses.EXCLUSIONS_FILE
-
 _RESOURCE_TYPE = "AWS::::Account"
-_ACCOUNT_ID_LENGTH = 12
 
 # The most that each call gives a page. Source: API models of config and organizations.
 _COMPLIANCE_PAGE = 1000
 _DETAILS_PAGE = 100
 _PACK_STATUS_PAGE = 100
+_PACK_COMPLIANCE_PAGE = 100
 _ORGANIZATIONS_PAGE = 20
 
 
@@ -80,6 +78,7 @@ class Reader:
         packs = self._packs(found)
         stack_instances = self._stack_instances(found)
         results = self._results(found, {each.account_id for each in accounts if statuses.is_judged(each, found)})
+        packs = self._with_compliance(packs, found)
         return Facts(found, self._now, accounts, results, packs, stack_instances, reasons)
 
     def _note_time(self, **emitted: Any) -> None:  # noqa: ANN401 - botocore emits what it likes
@@ -141,7 +140,7 @@ class Reader:
             for page in pages:
                 for each in page["OrganizationConformancePackDetailedStatuses"]:
                     reason = ": ".join(filter(None, [each.get("ErrorCode"), each.get("ErrorMessage")]))
-                    arrivals[each["AccountId"]] = Arrival(each["Status"], reason)
+                    arrivals[each["AccountId"]] = Arrival(each["Status"], reason, each["ConformancePackName"])
                 self._progress("Conformance packs", len(arrivals))
         except self._config.exceptions.NoSuchOrganizationConformancePackException:
             return {}
@@ -179,25 +178,18 @@ class Reader:
                 rules += [
                     (each["AccountId"], each["ConfigRuleName"])
                     for each in page["AggregateComplianceByConfigRules"]
-                    if each["AccountId"] in judged and statuses.is_our_rule(each["ConfigRuleName"])
+                    if each["AccountId"] in judged and deployment.is_our_rule(each["ConfigRuleName"])
                 ]
                 self._progress("Rules", len(rules))
         except self._config.exceptions.NoSuchConfigurationAggregatorException as error:
             message = (
                 f"The aggregator {found.aggregator_name} is not in account {found.account_id}, Region {found.region}: "
-                f"the stack {found.stack_name} is {found.stack_status}, so deploy it again ({found.deploy_with()})."
+                f"the stack {found.stack_name} is {found.stack_status}, so deploy it again ({deployment.deploy_with()})."
             )
             raise CommandError(message) from error
         results: dict[str, list[Result]] = {}
-        with ThreadPoolExecutor(aws.THREADS) as pool:
-            try:
-                details = pool.map(lambda rule: self._aggregated_result(found, *rule), rules)
-                for done, ((account_id, _), result) in enumerate(zip(rules, details, strict=True), start=1):
-                    results.setdefault(account_id, []).append(result)
-                    self._progress("Results", done, len(rules))
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        for (account_id, _), result in self._at_once("Results", rules, lambda rule: self._aggregated_result(found, *rule)):
+            results.setdefault(account_id, []).append(result)
         return results
 
     def _aggregated_result(self, found: Deployment, account_id: str, rule_name: str) -> Result:
@@ -211,12 +203,52 @@ class Reader:
         # An empty page may have another after it.
         return _latest(rule_name, account_id, (each for page in pages for each in page["AggregateEvaluationResults"]))
 
+    def _with_compliance(self, packs: dict[str, Arrival], found: Deployment) -> dict[str, Arrival]:
+        """Add what the aggregator says of the pack in each account, by the pack's name there, which nobody else can give.
+
+        Source: API model, config, OrganizationConformancePackDetailedStatus and AggregateComplianceByConformancePack.
+        """
+        names = sorted({pack.name for pack in packs.values()})
+        said: dict[tuple[str, str], str] = {}
+        for name, pages in self._at_once(
+            "Conformance packs' compliance", names, lambda name: self._pack_compliance(found, name)
+        ):
+            said |= {(name, account_id): compliance for account_id, compliance in pages.items()}
+        return {
+            account_id: replace(pack, compliance=said.get((pack.name, account_id), "")) for account_id, pack in packs.items()
+        }
+
+    def _pack_compliance(self, found: Deployment, name: str) -> dict[str, str]:
+        pages = self._config.get_paginator("describe_aggregate_compliance_by_conformance_packs").paginate(
+            ConfigurationAggregatorName=found.aggregator_name,
+            Filters={"ConformancePackName": name, "AwsRegion": found.region},
+            PaginationConfig={"PageSize": _PACK_COMPLIANCE_PAGE},
+        )
+        return {
+            each["AccountId"]: each.get("Compliance", {}).get("ComplianceType", "")
+            for page in pages
+            for each in page["AggregateComplianceByConformancePacks"]
+        }
+
+    def _at_once(self, what: str, items: Sequence[T], read: Callable[[T], R]) -> Iterator[tuple[T, R]]:
+        """Read something for each item, with several calls at the same time."""
+        with ThreadPoolExecutor(aws.THREADS) as pool:
+            try:
+                for done, (item, answer) in enumerate(zip(items, pool.map(read, items), strict=True), start=1):
+                    self._progress(what, done, len(items))
+                    yield item, answer
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
     def _own_results(self, found: Deployment) -> list[Result]:
         """Read the results of a deployment for one account, where AWS Config itself is asked."""
-        pages = self._config.get_paginator("get_compliance_details_by_config_rule").paginate(ConfigRuleName=statuses.RULE_NAME)
+        pages = self._config.get_paginator("get_compliance_details_by_config_rule").paginate(
+            ConfigRuleName=deployment.RULE_NAME
+        )
         try:
             evaluations = (each for page in pages for each in page["EvaluationResults"])
-            return [_latest(statuses.RULE_NAME, found.account_id, evaluations)]
+            return [_latest(deployment.RULE_NAME, found.account_id, evaluations)]
         except self._config.exceptions.NoSuchConfigRuleException:
             return []
 
@@ -234,27 +266,3 @@ def _latest(
         if times and (latest.time is None or max(times) > latest.time):
             latest = Result(rule_name, each.get("ComplianceType", ""), each.get("Annotation", ""), max(times))
     return latest
-
-
-def exclusion_reasons(path: Path) -> dict[str, str]:
-    """Read why accounts are excluded: reasons by account id; none where there is no file. Raises CommandError."""
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        message = f"{path} cannot be read: {' '.join(str(error).split())}."
-        raise CommandError(message) from error
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
-        message = f"{path} is a {type(document).__name__}: it must be a mapping of account ids, in quotes, to reasons."
-        raise CommandError(message)
-    for account_id, reason in document.items():
-        if not isinstance(account_id, str) or len(account_id) != _ACCOUNT_ID_LENGTH or not account_id.isdecimal():
-            message = f"{path} has the key {account_id!r}: it must be an account id of 12 digits, in quotes."
-            raise CommandError(message)
-        if not isinstance(reason, str) or not reason.strip():
-            message = f"{path} has {reason!r} for account {account_id}: it must be a reason, as text."
-            raise CommandError(message)
-    return document

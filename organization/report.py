@@ -12,6 +12,9 @@ recorded the result; whether AWS Config puts these forward while a verdict stays
 """
 
 import argparse
+import os
+import secrets
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,9 +23,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from organization import aws, deployment, formats, reading, statuses
+from organization import aws, deployment, exclusions, formats, reading, statuses
 from organization.aws import CommandError
 from organization.formats import Report
+from organization.screen import Screen, complain
 
 PROG = "report"
 FAILED = 1
@@ -43,10 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not path.parent.is_dir():
             message = f"{path} cannot be written: there is no folder {path.parent}."
             raise CommandError(message)
-    reasons = reading.exclusion_reasons(options.exclusions)
+    reasons = exclusions.reasons(options.exclusions)
     report = _read(options.stack_name, options.region, reasons)
     if options.format in {None, "table"} or outputs:
-        formats.print_table(report, Console(width=None if sys.stdout.isatty() else formats.TABLE_WIDTH))
+        formats.print_table(report, Screen())
     else:
         sys.stdout.write(FORMATS[options.format](report))
     for path, name in outputs:
@@ -76,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--exclusions",
         type=Path,
-        default=reading.EXCLUSIONS,
+        default=exclusions.FILE,
         metavar="FILE",
         help=f"why accounts are excluded (default: {statuses.EXCLUSIONS_FILE} beside template.yaml)",
     )
@@ -122,12 +126,39 @@ def _progress() -> Iterator[reading.Progress]:
 
 
 def _write(path: Path, text: str) -> None:
+    """Write a file so that its name never has half of it: what was there stays until all of it is written."""
     try:
-        path.write_text(text, encoding="utf-8", newline="")
+        target = path.resolve()
+        mode = _mode(target)
+        if mode is not None and not stat.S_ISREG(mode):
+            path.write_text(text, encoding="utf-8", newline="")  # a device or a pipe; a folder refuses it
+        else:
+            _replace(target, text, mode)
     except OSError as error:
         message = f"{path} cannot be written: {error.strerror or error}."
         raise CommandError(message) from error
-    sys.stderr.write(f"{PROG}: wrote {path}.\n")
+    complain(PROG, f"wrote {path}.")
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _replace(target: Path, text: str, mode: int | None) -> None:
+    """Write beside the file and put that in its place; it keeps its permissions, and a new one has those of any new file."""
+    beside = target.with_name(f".report-{secrets.token_hex(8)}")
+    try:
+        with beside.open("x", encoding="utf-8", newline="") as file:
+            if mode is not None:
+                os.fchmod(file.fileno(), stat.S_IMODE(mode))
+            file.write(text)
+        beside.replace(target)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
 
 
 if __name__ == "__main__":

@@ -1,18 +1,19 @@
 """What is to be said of each account, from what was read: pure, without input or output.
 
-Unknown is never COMPLIANT: an account counts as COMPLIANT only with a result that is not older than STALE_AFTER.
+Unknown is never COMPLIANT: an account counts as COMPLIANT only with a result of the deployment's own rule that is not older
+than STALE_AFTER.  Whoever administers an account can make rules of any name in it, and these say what they like.  So in an
+organization a result counts only if the conformance pack has arrived in the account, and if only one rule there has a name that
+a pack gives; and COMPLIANT counts only if AWS Config says it of the pack as well, since nobody in the account can change that
+pack, or make another one of its name.
 """
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from organization.deployment import Deployment
-
-RULE_NAME = "root-virtual-mfa-enabled"
+from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment, deploy_with
 
 STALE_AFTER = timedelta(hours=26)
 """A day, and two hours for the schedule and the retries.
@@ -26,8 +27,11 @@ _IN_DAYS = timedelta(days=3)
 
 EXCLUSIONS_FILE = "excluded-accounts.yaml"
 
-# AWS Config names a rule of a conformance pack <name>-conformance-pack-<suffix>; the suffix may differ in each account.
-_OUR_RULE = re.compile(rf"{RULE_NAME}(-conformance-pack-[A-Za-z0-9]+)?")
+_SHOWN_RULES = 5
+"""Longer lists of rules are cut: an account may have hundreds, of names that somebody chose."""
+
+_ARRIVED = frozenset({"CREATE_SUCCESSFUL", "UPDATE_SUCCESSFUL"})
+"""Source: API model, config, OrganizationResourceDetailedStatus."""
 
 # Source: API model, organizations, AccountState and AccountStatus.
 _NO_LONGER_ACTIVE = frozenset({"SUSPENDED", "PENDING_CLOSURE", "CLOSED"})
@@ -46,7 +50,9 @@ class Status(StrEnum):
 
 MEANINGS = {
     Status.NON_COMPLIANT: "The root user lacks the virtual MFA devices that are asked for. The finding says what to do.",
-    Status.UNKNOWN: "Nobody knows: there is no result, or the last one is older than 26 hours. It counts as a failure.",
+    Status.UNKNOWN: (
+        "Nobody knows: the deployment's own rule has no result, or the last one is older than 26 hours. It counts as a failure."
+    ),
     Status.COMPLIANT: "The last evaluation, not older than 26 hours, found what is asked for.",
     Status.NOT_APPLICABLE: "The rule does not apply to this account.",
     Status.EXCLUDED: f"Taken out of the evaluation on purpose; the reason is the one in {EXCLUSIONS_FILE}.",
@@ -81,10 +87,15 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """How the conformance pack, or the StackSet, did in an account: AWS's own word for it, and its reason for a failure."""
+    """How the conformance pack, or the StackSet, did in an account: AWS's own word for it, and its reason for a failure.
+
+    Of a conformance pack also its `name` there, and its `compliance` as an aggregator has it, empty where that has none.
+    """
 
     status: str
     reason: str = ""
+    name: str = ""
+    compliance: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +144,6 @@ class Row:
         return " ".join(filter(None, [self.annotation, self.reason, *(advice.why for advice in self.advice)]))
 
 
-def is_our_rule(rule_name: str) -> bool:
-    """Tell whether a rule is this package's: by itself, or in a conformance pack."""
-    return _OUR_RULE.fullmatch(rule_name) is not None
-
-
 def is_judged(account: Account, deployment: Deployment) -> bool:
     """Tell whether the results of an account count: it is not suspended and not excluded."""
     return account.state not in _NO_LONGER_ACTIVE and account.account_id not in deployment.excluded
@@ -159,6 +165,11 @@ def notes(facts: Facts) -> list[str]:
     said = []
     if not facts.deployment.stack_status.endswith("_COMPLETE") or facts.deployment.stack_status.startswith("ROLLBACK"):
         said.append(f"The stack {facts.deployment.stack_name} is {facts.deployment.stack_status}.")
+    if any(pack.status in _ARRIVED for pack in (facts.packs or {}).values()) and not _packs_are_listed(facts):
+        said.append(
+            "AWS Config gives the compliance of the conformance pack in no account, so COMPLIANT rests on the name of the rule "
+            "alone. An administrator whose own pack has no result could pose as it with a rule of such a name."
+        )
     known = {account.account_id for account in facts.accounts}
     said += [
         f"Account {account_id} is excluded, but it is not in the organization: take it out of ExcludedAccounts."
@@ -178,39 +189,61 @@ def _row(account: Account, facts: Facts) -> Row:
         reason = facts.reasons.get(account.account_id)
         return Row(account, Status.EXCLUDED, reason=reason or f"No reason given in {EXCLUSIONS_FILE}.")
 
-    pack_status = _status_of(facts.packs, account)
-    stack_set_status = _status_of(facts.stack_instances, account)
-    not_arrived = _not_arrived(account, facts)
     results = facts.results.get(account.account_id, ())
-    rule_names = tuple(sorted(result.rule_name for result in results))
-    judged = sorted(((_judge(result, facts.now), result) for result in results), key=lambda each: _WORST_FIRST.index(each[0]))
-    if not judged:
-        return Row(
-            account,
-            Status.UNKNOWN,
-            advice=not_arrived or (_no_result(account, facts),),
-            conformance_pack_status=pack_status,
-            stack_set_status=stack_set_status,
-        )
-
-    status, result = judged[0]
-    advice = list(not_arrived)
-    if status is Status.UNKNOWN:
-        advice.insert(0, _nothing_recent(result, account, facts))
-    if len(judged) > 1:
-        why = f"The account has {len(judged)} rules ({', '.join(rule_names)}), and the worst result counts."
-        advice.append(Advice(why, "Delete the rules that are not needed."))
+    own, others = _part(account, results, facts)
+    status, result, doubts = _verdict(account, own, facts)
+    missing = _not_arrived(account, facts)
+    if status is Status.UNKNOWN and not doubts and not (missing and result is None):
+        doubts = [_nothing_recent(result, account, facts) if result else _no_result(account, facts)]
     return Row(
         account,
         status,
-        annotation="" if status is Status.UNKNOWN else result.annotation,
-        advice=tuple(advice),
-        result_time=result.time,
-        age=_age(result.time, facts.now) if result.time else None,
-        rule_names=rule_names,
-        conformance_pack_status=pack_status,
-        stack_set_status=stack_set_status,
+        annotation=result.annotation if result and status is not Status.UNKNOWN else "",
+        advice=(*doubts, *missing, *_somebodys(others, account, facts)),
+        result_time=result.time if result else None,
+        age=_age(result.time, facts.now) if result and result.time else None,
+        rule_names=tuple(sorted(each.rule_name for each in results)),
+        conformance_pack_status=_status_of(facts.packs, account),
+        stack_set_status=_status_of(facts.stack_instances, account),
     )
+
+
+def _part(account: Account, results: Sequence[Result], facts: Facts) -> tuple[list[Result], list[Result]]:
+    """Part the results into those that may be of the deployment's own rule, and those that somebody else's rules put."""
+    if facts.packs is None:
+        own = [result for result in results if result.rule_name == RULE_NAME]
+    elif _status_of(facts.packs, account) in _ARRIVED:
+        own = [result for result in results if result.rule_name.startswith(PACK_RULE_PREFIX)]
+    else:
+        own = []
+    return own, [result for result in results if result not in own]
+
+
+def _verdict(account: Account, own: Sequence[Result], facts: Facts) -> tuple[Status, Result | None, list[Advice]]:
+    """Judge an account by what may be its own rule; the result that decides it, if one does, and why there is doubt, if so."""
+    if not own:
+        return Status.UNKNOWN, None, []
+    status, result = min(
+        ((_judge(result, facts.now), result) for result in own), key=lambda judged: _WORST_FIRST.index(judged[0])
+    )
+    if facts.packs is None:
+        return status, result, []
+    pack = facts.packs[account.account_id]
+    if len(own) > 1:
+        doubt = [_several(own, account, pack, facts.deployment)]
+        return (status, result, doubt) if status is Status.NON_COMPLIANT else (Status.UNKNOWN, None, doubt)
+    if status not in FAILURES and _packs_are_listed(facts) and pack.compliance != Status.COMPLIANT:
+        return Status.UNKNOWN, None, [_unconfirmed(result, account, pack, facts.deployment)]
+    return status, result, []
+
+
+def _packs_are_listed(facts: Facts) -> bool:
+    """Tell whether the aggregator says anything of the pack, by its name, in any account.
+
+    If it says nothing in all of them, its names are others, and nothing follows from that for one account.  No member can bring
+    this about: the pack of each other account is listed.
+    """
+    return any(pack.compliance for pack in (facts.packs or {}).values())
 
 
 def _judge(result: Result, now: datetime) -> Status:
@@ -223,6 +256,72 @@ def _judge(result: Result, now: datetime) -> Status:
 def _age(time: datetime, now: datetime) -> timedelta:
     # The clock here may be behind AWS's.
     return max(now - time, timedelta())
+
+
+# --- Rules that somebody else made, or may have made ---
+
+
+def _somebodys(others: Sequence[Result], account: Account, facts: Facts) -> Iterator[Advice]:
+    """Say of rules that they do not count, though they have this package's name."""
+    deployment = facts.deployment
+    there = f"with credentials of account {account.account_id}"
+    undecided = [each for each in others if facts.packs is not None and each.rule_name.startswith(PACK_RULE_PREFIX)]
+    for other in others:
+        if other not in undecided:
+            yield Advice(
+                f"The account has a rule {other.rule_name}, which says {_said(other)}. It does not count: somebody made a rule "
+                "of this name, and this deployment did not.",
+                f"Look {there} who made it (CreatedBy), and delete it.",
+                (deployment.show_rules([other.rule_name]), deployment.delete_rule(other.rule_name)),
+            )
+    if undecided:
+        say = ", ".join(sorted({_said(each) for each in undecided}))
+        yield Advice(
+            f"The account has a rule of a name that the conformance pack gives ({_names(undecided)}), which says {say}. It "
+            "does not count: until the pack has arrived, nobody can tell whether that or somebody made a rule of this name.",
+            f"Let the pack arrive; then look {there} who made the rule (CreatedBy), and delete it if the pack did not.",
+            (deployment.show_rules(_shown(undecided)),),
+        )
+
+
+def _several(own: Sequence[Result], account: Account, pack: Arrival, deployment: Deployment) -> Advice:
+    return Advice(
+        f"The account has {len(own)} rules of names that only the conformance pack gives ({_names(own)}): somebody made a rule "
+        "of this name. Nobody can tell from here which one is the pack's, so none of them makes the account COMPLIANT.",
+        f"See with credentials of account {account.account_id} which rule is the pack's (the first command lists its rules) "
+        "and who made the others (CreatedBy), and delete these.",
+        (deployment.show_rules_of_pack(pack.name), deployment.show_rules(_shown(own))),
+    )
+
+
+def _unconfirmed(result: Result, account: Account, pack: Arrival, deployment: Deployment) -> Advice:
+    """Say that a result does not count, since AWS Config does not say the same of the pack that its rule should be of."""
+    return Advice(
+        f"The rule {result.rule_name} says {result.compliance}, and AWS Config says {pack.compliance or 'nothing'} of the "
+        f"conformance pack {pack.name}. Either AWS Config is a few minutes behind, or the pack's own rule has no such result "
+        "and somebody made a rule of this name.",
+        f"Report again in a few minutes. If it stays so, see with credentials of account {account.account_id} whether the rule "
+        "is the pack's (the first command lists its rules), and delete it if it is not; and with those of account "
+        f"{deployment.account_id} why evaluations fail.",
+        (
+            deployment.show_rules_of_pack(pack.name),
+            deployment.show_rules([result.rule_name]),
+            *deployment.show_failures(account.account_id),
+        ),
+    )
+
+
+def _said(result: Result) -> str:
+    return result.compliance or "nothing yet"
+
+
+def _shown(results: Iterable[Result]) -> list[str]:
+    return sorted(result.rule_name for result in results)[:_SHOWN_RULES]
+
+
+def _names(results: Sequence[Result]) -> str:
+    more = len(results) - _SHOWN_RULES
+    return ", ".join(_shown(results)) + (f" and {more} more" if more > 0 else "")
 
 
 # --- What keeps an account from being evaluated ---
@@ -246,7 +345,7 @@ def _not_arrived(account: Account, facts: Facts) -> tuple[Advice, ...]:
                 Advice(
                     "The root user of the management account is not watched: no StackSet reaches this account.",
                     "Run the command with credentials of this account, and then "
-                    f"{deployment.deploy_with(ManagementAccountHasEvaluationRole='true')}.",
+                    f"{deploy_with(ManagementAccountHasEvaluationRole='true')}.",
                     (deployment.deploy_management_account(),),
                 ),
             )
@@ -280,7 +379,7 @@ def _pack(pack: Arrival | None, facts: Facts) -> Advice | None:
     put_again = deployment.put_pack_again()
     if pack is None:
         return Advice(f"{name} is not in the account.", "Put it again.", (put_again,))
-    if pack.status in {"CREATE_SUCCESSFUL", "UPDATE_SUCCESSFUL"}:
+    if pack.status in _ARRIVED:
         return None
     if pack.status.endswith("_IN_PROGRESS"):
         return Advice(f"{name} is on its way to the account ({pack.status}).", "Wait.")
@@ -292,7 +391,7 @@ def _pack(pack: Arrival | None, facts: Facts) -> Advice | None:
         listed = sorted({each for each, arrival in (facts.packs or {}).items() if _is_about_permission(arrival)})
         invoking = ",".join(sorted(deployment.invoking.union(listed)))
         permit = "Let AWS Config invoke the function for each account by its id, and put the pack again."
-        return Advice(why, permit, (deployment.deploy_with(InvokingAccounts=invoking), put_again))
+        return Advice(why, permit, (deploy_with(InvokingAccounts=invoking), put_again))
     return Advice(why, "Mend the cause and put the pack again.", (put_again,))
 
 

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.print_page_options import PrintOptions
 from selenium.webdriver.remote.webelement import WebElement
 
+from organization.deployment import Deployment
+from organization.formats import Report, as_html
+from organization.statuses import Account, Advice, Row, Status
 from tests.browser import chromium, needs_chromium
 from tests.e2e.conftest import BARE, EXCLUDED, HARDWARE, UNREADABLE, VIRTUAL
 from tests.e2e.organization import CENTRAL, Organization, run
@@ -240,3 +244,79 @@ def test_print_has_everything_open_and_no_tools(page: Page) -> None:
     assert displayed == {".tools": False, "summary": False, ".totals": True, "#accounts thead": True, ".legend": True}
     assert sorting == "contents"  # as a button it would be printed on the first sheet only
     assert background == "rgba(255, 255, 255, 1)"
+
+
+# --- What others wrote ---
+
+HOSTILE = "<img src=x onerror=alert(1)> \"'><script>alert(2)</script> {{ 7 * 7 }} \u202egnp.exe\u2066 \x1b[2J\r\n 📱 [red]"
+SEEN = "<img src=x onerror=alert(1)> \"'><script>alert(2)</script> {{ 7 * 7 }} \\u202egnp.exe\\u2066 \\x1b[2J\\r\\n 📱 [red]"
+
+
+def hostile_page() -> str:
+    """Write a page in which everything that is not the package's own is hostile."""
+    deployed = Deployment(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+    advice = Advice(HOSTILE, HOSTILE, (HOSTILE,))
+    rows = [
+        Row(Account(f"1{HOSTILE}", HOSTILE, HOSTILE), Status.NON_COMPLIANT, HOSTILE, HOSTILE, (advice,)),
+        Row(Account("222222222222", "b", "Root"), Status.COMPLIANT, "a"),
+    ]
+    return as_html(Report(deployed, datetime(2026, 3, 1, tzinfo=UTC), rows, [HOSTILE]))
+
+
+def open_page(browser: webdriver.Chrome, path: Path, html: str) -> list[str]:
+    """Open a page, and return what the browser complains of."""
+    path.write_text(html, encoding="utf-8")
+    browser.get("about:blank")
+    logged(browser, "browser")
+    browser.get(path.as_uri())
+    with pytest.raises(NoAlertPresentException):
+        _ = browser.switch_to.alert.text
+    return [entry["message"] for entry in logged(browser, "browser")]
+
+
+def test_whatever_is_on_the_page_is_text_that_can_be_seen(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    assert open_page(browser, tmp_path / "page.html", hostile_page()) == []
+    assert browser.execute_script("return [document.images.length, document.scripts.length]") == [0, 1]
+    attributes = browser.execute_script(
+        "return [...document.querySelectorAll('*')].flatMap((each) => [...each.attributes]).map((each) => each.name)"
+    )
+    assert not [name for name in attributes if name.startswith("on") or name in {"src", "href", "style"}]
+    page = Page(browser)
+    row = browser.find_elements(By.CSS_SELECTOR, "#accounts tbody tr")[0]
+    assert row.get_attribute("data-account") == f"1{SEEN}"
+    assert row.find_element(By.TAG_NAME, "th").text == f"{SEEN}\n1{SEEN}"
+    assert SEEN in browser.title
+    assert browser.find_element(By.CSS_SELECTOR, "[aria-labelledby=notes] li").text == SEEN
+    row.find_element(By.TAG_NAME, "summary").click()
+    assert row.find_element(By.TAG_NAME, "pre").text == SEEN
+    for column in ("Account", "OU", "Finding"):
+        page.sort(column)
+    page.filter("gnp.exe")
+    assert page.shown() == [f"1{SEEN}"]
+
+
+@pytest.mark.parametrize(
+    "inserted",
+    [
+        "<img src=x onerror=alert(1)>",
+        "<script>alert(1)</script>",
+        "<a id=evil href='javascript:alert(1)'>x</a><script>document.querySelector('#evil').click()</script>",
+        "<base href='https://evil.example/'>",
+        "<form action='https://evil.example/'><button id=evil>x</button></form>",
+        "<iframe srcdoc='<script>parent.alert(1)</script>'></iframe>",
+        "<link rel=stylesheet href='https://evil.example/x.css'>",
+    ],
+)
+def test_where_a_name_were_taken_for_html_the_page_still_lets_it_do_nothing(
+    browser: webdriver.Chrome, tmp_path: Path, inserted: str
+) -> None:
+    html = hostile_page()
+    assert html.count("</h1>") == 1
+    said = open_page(browser, tmp_path / "page.html", html.replace("</h1>", f"</h1>{inserted}"))
+    if "form" in inserted:
+        browser.find_element(By.ID, "evil").click()
+        said = [entry["message"] for entry in logged(browser, "browser")]
+    assert said
+    assert all("Content Security Policy" in each for each in said), said
+    assert browser.current_url == (tmp_path / "page.html").as_uri()
+    assert Page(browser).count() == "2 of 2 accounts shown", "the page's own script runs"

@@ -3,7 +3,14 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from organization.visible import visible
 from tests.unit.fake_aws import CENTRAL, REGION
+
+HOSTILE = (
+    "\x1b]0;x\x07\x1b[2J\r\n    aws iam delete-user --user-name me\n\u2028    make delete\x85\u202e\u200b"
+    "[red]:skull:[/]; touch x $(touch y) '\\"
+)
+"""What somebody may write where others read: it clears a terminal, poses as commands, hides and turns what follows."""
 
 MANAGEMENT, MEMBER, OTHER = "222222222222", "333333333333", "444444444444"
 ORGANIZATION, ROOT = "o-a1b2c3d4e5", "r-a1b2"
@@ -40,3 +47,10 @@ def evaluation(account_id: str, compliance: str, *, hours_ago: float = 1, annota
         "AccountId": account_id,
         "AwsRegion": REGION,
     }
+
+
+def check_shown(printed: str, commands: int) -> None:
+    """See that nothing of what was printed acts on a terminal, and that as many lines look like commands as there are."""
+    assert all(visible(line) == line for line in printed.split("\n"))
+    assert [line.startswith(("    aws ", "    make ")) for line in printed.split("\n")].count(True) == commands
+    assert "[red]:skull:[/]" in printed, "it is shown, as what it is"

@@ -1,5 +1,6 @@
 """The deletion as it is run, on answers of AWS: what it says first, what it asks, what it calls, and the exit code."""
 
+import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import pytest
 
 from organization import aws, delete
+from organization.visible import visible
 from tests.unit.fake_aws import CENTRAL, REGION, FakeAws, RefusalError
-from tests.unit.fake_organization import MANAGEMENT, stack
+from tests.unit.fake_organization import HOSTILE, MANAGEMENT, check_shown, stack
 
 STACK_ID = stack()["StackId"]
 
@@ -191,3 +193,42 @@ def test_interrupting_leaves_the_deletion_going_on(fake: FakeAws, capsys: pytest
     fake.answers["DescribeStackEvents"] = interrupt
     assert run("--yes") == 130
     assert "The deletion goes on without this command" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("end", ["DELETE_COMPLETE", "DELETE_FAILED"])
+def test_nothing_that_others_wrote_acts_on_the_screen(
+    fake: FakeAws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], end: str
+) -> None:
+    events = [
+        *EVENTS[:3],
+        event(3, f"AccountResources {HOSTILE}", "DELETE_FAILED", HOSTILE),
+        event(4, "root-virtual-mfa", end),
+    ]
+    CloudFormation(fake, stack(OrganizationId=HOSTILE) | {"StackName": f"mfa {HOSTILE}"}, events, end)
+    log_group = {"LogicalResourceId": "FunctionLogGroup", "PhysicalResourceId": HOSTILE, "ResourceType": HOSTILE}
+    fake.answers["ListStackResources"] = {"StackResourceSummaries": [log_group]}
+    fake.answers["DescribeLogGroups"] = {"logGroups": [{"logGroupName": HOSTILE}]}
+    asked = []
+
+    def read(prompt: str = "") -> str:
+        asked.append(prompt)
+        return f"mfa {HOSTILE}"
+
+    monkeypatch.setattr("builtins.input", read)
+    assert run() == (0 if end == "DELETE_COMPLETE" else 1)
+    printed = capsys.readouterr().out
+    check_shown(printed, 0)
+    check_shown("".join(asked), 0)
+    if end == "DELETE_COMPLETE":
+        [line] = [line for line in printed.split("\n") if "aws logs delete-log-group" in line]
+        words = shlex.split(line[line.index("aws logs") :])
+        assert words == ["aws", "logs", "delete-log-group", "--region", REGION, "--log-group-name", visible(HOSTILE)]
+
+
+def test_error_names_what_it_was_asked_for_and_does_nothing(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    CloudFormation(fake, stack() | {"EnableTerminationProtection": True}, EVENTS, "DELETE_COMPLETE")
+    fake.answers["DescribeStacks"] = {"Stacks": [stack() | {"EnableTerminationProtection": True}]}
+    assert run("--stack-name", "x; touch y\n\x1b[2J") == 2
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert r"--stack-name 'x; touch y\n\x1b[2J' --no-enable-termination-protection" in said

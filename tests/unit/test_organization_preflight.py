@@ -1,6 +1,7 @@
 """The preflight as it is run, on answers of AWS: what is missing, the command that mends it, and the exit code."""
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from organization import aws, preflight
 from organization.checks import CONFIG, CONFIG_MULTI_ACCOUNT_SETUP, SERVICES, STACK_SETS
 from tests.unit.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
-from tests.unit.fake_organization import MANAGEMENT, MEMBER, ORGANIZATION, OTHER, ROOT, account, stack
+from tests.unit.fake_organization import HOSTILE, MANAGEMENT, MEMBER, ORGANIZATION, OTHER, ROOT, account, check_shown, stack
 
 ON = {"ConfigurationRecordersStatus": [{"name": "default", "recording": True}]}
 OFF = {"ConfigurationRecordersStatus": [{"name": "default", "recording": False}]}
@@ -332,3 +333,29 @@ def test_help_needs_no_aws(capsys: pytest.CaptureFixture[str]) -> None:
         run("--help")
     assert end.value.code == 0
     assert "--role-name" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("deployed", [True, False])
+def test_nothing_that_others_wrote_acts_on_the_screen(
+    fake: FakeAws, capsys: pytest.CaptureFixture[str], *, deployed: bool
+) -> None:
+    fake.answers["DescribeOrganization"] = {
+        "Organization": {"Id": f"o-{HOSTILE}", "MasterAccountId": HOSTILE, "FeatureSet": "ALL"}
+    }
+    fake.answers["ListRoots"] = {"Roots": [{"Id": HOSTILE, "Name": "Root"}]}
+    fake.answers["GetCallerIdentity"] = {"Account": CENTRAL, "Arn": f"arn:aws{HOSTILE.replace(':', '')}:iam::1:user/x"}
+    fake.answers["ListAccounts"] = {"Accounts": [account(HOSTILE, HOSTILE), account(OTHER, HOSTILE)]}
+    fake.answers["DescribeConfigurationRecorderStatus"] = NONE
+    fake.answers["DescribeConfigurationAggregatorSourcesStatus"] = {
+        "AggregatedSourceStatusList": [source(OTHER, "FAILED", LastErrorMessage=HOSTILE)]
+    }
+    fake.refuse("ListDelegatedAdministrators", HOSTILE, HOSTILE)
+    if deployed:
+        fake.answers["DescribeStacks"] = {"Stacks": [stack(status=HOSTILE, OrganizationId=HOSTILE)]}
+    assert run("--stack-name", HOSTILE if deployed else "mfa") == 1
+    printed = capsys.readouterr().out
+    register, recorder, management, delete = 3, 4, 1, 1 if deployed else 0
+    check_shown(printed, register + recorder + management + delete)
+    for line in printed.splitlines():
+        if line.startswith(("    aws ", "    make ", "  make deploy")):
+            assert not {"touch", "x", "delete-user", "$(touch", ";"} & set(shlex.split(line)), line

