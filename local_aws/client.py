@@ -116,6 +116,14 @@ class LocalAwsClient:
         calls: list[dict[str, str]] = self._command("calls")
         return calls
 
+    def take_issued_credentials(self) -> list[dict[str, str]]:
+        """Return the sessions of roles and root users since this was last asked, for tests that no secret gets anywhere.
+
+        Of each `arn`, `access_key_id`, `secret_access_key` and `session_token`.
+        """
+        issued: list[dict[str, str]] = self._command("issued-credentials")
+        return issued
+
     def _command(self, command: str, **arguments: object) -> Any:  # noqa: ANN401 - each command has an answer of its own
         connection = http.client.HTTPConnection(HOST, self.port, timeout=_START_SECONDS)
         try:

@@ -88,6 +88,7 @@ def install(services: Services) -> None:
     _let_failed_stacks_keep_their_parameters()
     _refuse_impossible_roles(provisioners._RESOURCE_HANDLERS["AWS::IAM::Role"])
     _roll_nested_stacks_back(provisioners._RESOURCE_HANDLERS["AWS::CloudFormation::Stack"])
+    _let_nested_stacks_keep_attributes()
     _reserve_concurrency(provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"])
     _refuse_bad_event_rules(provisioners._RESOURCE_HANDLERS["AWS::Events::Rule"])
     services.deployers.install(provisioners._RESOURCE_HANDLERS)
@@ -183,6 +184,31 @@ def _roll_nested_stacks_back(handlers: dict[str, Callable[..., Any]]) -> None:
         return provisioned
 
     handlers["create"] = create_or_roll_back
+
+
+def _let_nested_stacks_keep_attributes() -> None:
+    """Let what an update of a nested stack does not change keep its attributes, which MiniStack forgets.
+
+    Another resource's Fn::GetAtt of them failed then. AWS does not touch a resource that does not change.
+    """
+    stacks = ministack_seams.module("ministack.services.cloudformation")._stacks
+    update = ministack_seams.module("ministack.services.cloudformation.provisioners")._update_resource
+
+    def update_keeping(  # noqa: PLR0913, PLR0917 - MiniStack's
+        resource_type: str,
+        physical_id: str,
+        old: Properties,
+        properties: Properties,
+        stack_name: str,
+        logical_id: str | None = None,
+        attributes: dict[str, Any] | None = None,
+    ) -> Provisioned:
+        if attributes is None:
+            attributes = stacks[stack_name]["_resources"].get(logical_id, {}).get("Attributes")
+        provisioned: Provisioned = update(resource_type, physical_id, old, properties, stack_name, logical_id, attributes)
+        return provisioned
+
+    ministack_seams.replace("ministack.services.cloudformation.provisioners", "_update_resource", update_keeping)
 
 
 def _reserve_concurrency(handlers: dict[str, Callable[..., Provisioned]]) -> None:

@@ -227,7 +227,7 @@ class Demo:
             raise UnexpectedError(message)
         self._console.print(f"  For {self._name(NEVER_TOUCHED)}: {refused['FailureMessage']}", highlight=False)
         execution_id = operations.start(CENTRAL_ACCOUNT_ID, REMOVE, AccountId=account, DryRun="false")
-        operations.wait_for_step(CENTRAL_ACCOUNT_ID, execution_id, "Approve")
+        operations.wait_for_approval(execution_id)
         self._console.print("  With DryRun=false it waits. An approver reads the plan, and approves:")
 
         def approve() -> None:

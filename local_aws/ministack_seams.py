@@ -67,7 +67,12 @@ _SEAMS = {
         "_sends_back_failed_update",
     ),
     "ministack.services.s3": ("_get_object_data",),
-    "ministack.services.cloudformation.provisioners": ("_RESOURCE_HANDLERS", "_REPLACING_PROPERTIES", "_physical_name"),
+    "ministack.services.cloudformation.provisioners": (
+        "_RESOURCE_HANDLERS",
+        "_REPLACING_PROPERTIES",
+        "_physical_name",
+        "_update_resource",
+    ),
     "ministack.services.cloudwatch": ("record_metric",),
     "ministack.services.cloudwatch_logs": ("_metric_filters", "_put_log_events", "_put_metric_filter"),
     "ministack.services.config": ("handle_request", "_recorders"),

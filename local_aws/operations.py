@@ -150,6 +150,14 @@ class Operations:
         iam.put_role_policy(RoleName=APPROVER, PolicyName="decide", PolicyDocument=_document(decide))
         return str(role["Arn"])
 
+    def wait_for_approval(self, execution_id: str) -> None:
+        """Wait until an execution in the central account asks for approval."""
+
+        def asks() -> bool:
+            return bool(self.execution(self.central, execution_id)["AutomationExecutionStatus"] == "Waiting")
+
+        _wait_for(asks, f"the request for approval of execution {execution_id}")
+
     def decide(self, execution_id: str, decision: Literal["Approve", "Reject"]) -> None:
         """Approve or reject an execution in the central account, as the approver."""
         role_arn = f"arn:aws:iam::{self.central}:role/{APPROVER}"

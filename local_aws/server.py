@@ -76,6 +76,8 @@ class LocalAws:
         self._app = ministack_seams.module("ministack.app")
         self._responses = ministack_seams.module("ministack.core.responses")
         self._calls: list[Call] = []
+        self._issued: list[dict[str, str]] = []
+        self._note_issued_credentials()
         self._faults = Faults()
         self._apis: dict[str, ServiceApi] = {}
         logs = Logs()
@@ -239,6 +241,23 @@ class LocalAws:
         taken, self._calls = self._calls, []
         return [asdict(call) for call in taken]
 
+    def _note_issued_credentials(self) -> None:
+        """Note the credentials of each session: they are secrets, which a test can look for where they must not be."""
+        register = ministack_seams.module("ministack.services.sts").register_session
+        names = {"arn": "Arn", "secret_access_key": "SecretAccessKey", "session_token": "SessionToken"}
+
+        def register_and_note(access_key_id: str, session: dict[str, Any]) -> None:
+            self._issued.append(
+                {"access_key_id": access_key_id, **{name: str(session.get(key, "")) for name, key in names.items()}}
+            )
+            register(access_key_id, session)
+
+        ministack_seams.replace("ministack.services.sts", "register_session", register_and_note)
+
+    def _take_issued_credentials(self) -> object:
+        taken, self._issued = self._issued, []
+        return taken
+
     def _add_fault(self, fault: Fault) -> None:
         """Switch a fault on, unless no call could ever meet it."""
         service, _, operation = fault.action.partition(":")
@@ -286,6 +305,7 @@ class LocalAws:
             "withhold-source-org-id": self._withhold_source_org_id,
             "advance-clock": self._advance_clock,
             "calls": self._take_calls,
+            "issued-credentials": self._take_issued_credentials,
         }
 
     # Serving

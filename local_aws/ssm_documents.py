@@ -188,13 +188,23 @@ class Documents:
         return {"DocumentVersions": listed, **token}
 
     def delete_document(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Delete a document with all versions."""
-        if "DocumentVersion" in params or "VersionName" in params:
-            message = "The local AWS deletes documents with all their versions only."
-            raise AwsError("InvalidDocumentOperation", message)
+        """Delete one version of a document, or the document with all versions where none is named.
+
+        Which versions AWS refuses to delete is not documented: the default one is refused here, since something has to be it.
+        """
         with self._lock:
             document = self._get(account_id, params["Name"])
-            del self._documents[_scope(account_id)][document.name]
+            if "DocumentVersion" not in params and "VersionName" not in params:
+                del self._documents[_scope(account_id)][document.name]
+                return {}
+            try:
+                version = _choose(document, params)
+            except AwsError as error:
+                raise AwsError("InvalidDocument", error.message) from error  # the only code that the API model has for it
+            if version.number == document.default:
+                message = f"Version {version.number} of {document.name} is its default version."
+                raise AwsError("InvalidDocumentOperation", message)
+            del document.versions[version.number]
         return {}
 
     # Tags: of parameters MiniStack keeps them, those of other resources are refused there

@@ -1,17 +1,18 @@
 """RootVirtualMfa-RemoveRootCredentials: take away the credentials of a member account's root user.
 
 Each step opens a root session of its own (sts:AssumeRoot), which stays inside the step: its credentials are never returned or
-printed. Sources: API models, sts (AssumeRoot), iam and organizations;
+printed, and no error quotes an answer of AWS (see `_call`). Sources: API models, sts (AssumeRoot), iam, organizations and ssm;
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user-privileged-task.html
 """
 
 import json
 import os
+import re
 import time
-from contextlib import suppress
 from typing import Any
 
 import boto3
+from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
 AUDIT = "IAMAuditRootUserCredentials"
@@ -19,6 +20,13 @@ DELETE = "IAMDeleteRootUserCredentials"
 FEATURES = {
     "RootCredentialsManagement": "aws iam enable-organizations-root-credentials-management",
     "RootSessions": "aws iam enable-organizations-root-sessions",
+}
+NOT_FOR_IAM = {
+    "ServiceAccessNotEnabledException": "IAM has no trusted access to the organization. In the management account: aws "
+    "organizations enable-aws-service-access --service-principal iam.amazonaws.com",
+    "AccountNotManagementOrDelegatedAdministratorException": "This runbook works in the management account or in IAM's "
+    "delegated administrator. In the management account: aws organizations register-delegated-administrator "
+    "--service-principal iam.amazonaws.com --account-id {}",
 }
 NO_FAILURE = "none"
 READS = 6
@@ -29,6 +37,12 @@ NAMES = {
     "SigningCertificates": "signing certificate",
     "LoginProfile": "console",  # password
     "MfaDevices": "MFA device",
+}
+DELETIONS = {  # in this order: MFA protects the password to the last
+    "AccessKeys": {"DeleteAccessKey": "AccessKeyId"},
+    "SigningCertificates": {"DeleteSigningCertificate": "CertificateId"},
+    "LoginProfile": {"DeleteLoginProfile": ""},
+    "MfaDevices": {"DeactivateMFADevice": "SerialNumber", "DeleteVirtualMFADevice": "SerialNumber"},
 }
 SUMMARY = {
     "AccountPasswordPresent": "LoginProfile",
@@ -42,6 +56,14 @@ class RefusedError(RuntimeError):
     """The runbook does not do this; the message says why, and what to do where something can be done."""
 
 
+class CallError(RuntimeError):
+    """A call of AWS failed with `code`; the message says which, in which account, and what to do."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class CredentialsRemainError(RuntimeError):
     """The root user still has credentials or MFA devices; the message says which, and what was removed."""
 
@@ -52,20 +74,21 @@ class CredentialsRemainError(RuntimeError):
 def plan(events: dict[str, Any], _: object) -> dict[str, Any]:
     """Show what would be removed from the account `AccountId`; `DryRun` and `DeniedAccounts` (ids) are taken too.
 
-    Returns what was `Found` (see `_read`; as JSON, since a step's output is best a text), as `Text`, and `Removes`: whether
-    there is something to approve and to remove. Raises RefusedError.
+    Returns what was `Found` (see `_read`; as JSON, since a step's output is best a text), as `Text`, `Removes`: whether there
+    is something to approve and to remove, and the `Version` of the runbook. Raises RefusedError and CallError.
     """
+    _, version = _execution(events)
     _refuse(events)
     dry_run = str(events["DryRun"]).lower() != "false"  # whatever it is, if it is not clearly false
     try:
-        found = _read(_root_session(events, AUDIT))
-    except ClientError as error:
-        if not error.response["Error"]["Code"].startswith("AccessDenied"):
+        found = _read(events["AccountId"], _root_session(events, AUDIT))
+    except CallError as error:
+        if not error.code.startswith("AccessDenied"):
             raise
         raise RefusedError(
-            f"AWS refuses the root session in account {events['AccountId']}, or what it reads: {error}. A service control "
+            f"AWS refuses the root session in account {events['AccountId']}, or what it reads: {error} A service control "
             "policy that denies the root user, such as AWS Control Tower's, has to exempt sessions of sts:AssumeRoot."
-        ) from error
+        ) from None
     empty = not any(found.values())
     text = f"Root user of account {events['AccountId']}: {_text(found)}."
     if empty:
@@ -74,44 +97,53 @@ def plan(events: dict[str, Any], _: object) -> dict[str, Any]:
         text += " This was a dry run: start again with DryRun=false to have it removed, once that is approved."
     else:
         text += " All of it is removed, in this order, once it is approved."
-    return {"Found": json.dumps(found), "Text": text, "Removes": not (empty or dry_run)}
+    return {"Found": json.dumps(found), "Text": text, "Removes": not (empty or dry_run), "Version": version}
 
 
 def remove(events: dict[str, Any], _: object) -> dict[str, Any]:
     """Remove what was approved as `Found`: keys, certificates and password first, so that none is ever left without MFA.
 
-    Returns `Removed`, a list of texts, and `Failure`: "none" or what stopped it, so that the next step can tell both.
-    Raises RefusedError, also where the root user has credentials by now that nobody approved to remove.
+    `Version` is what step `plan` said, `MinimumApprovals` how many have to approve. Returns `Approval`: who approved and who
+    started, `Removed`, a list of texts, and `Failure`: "none" or what stopped it, so that the next step can tell all.
+    Raises RefusedError, also where the root user has credentials by now that nobody approved to remove, and CallError.
     """
+    execution, version = _execution(events)
+    if version != events["Version"]:
+        raise RefusedError(f"The runbook's default version was {events['Version']} and is {version} by now. {_ANEW}")
+    approval = _approval(events, execution)
     _refuse(events)
     iam = _root_session(events, DELETE)
-    found, approved = _read(iam), json.loads(events["Found"])
+    found, approved = _read(events["AccountId"], iam), json.loads(events["Found"])
     new = {kind: [name for name in names if name not in approved[kind]] for kind, names in found.items()}
     if any(new.values()):
-        raise RefusedError(f"There is more by now than was approved: {_text(new)}. Nothing was removed. Start anew.")
+        raise RefusedError(f"There is more by now than was approved: {_text(new)}. {_ANEW}")
     removed: list[str] = []
+    failure = NO_FAILURE
     try:
-        for kind, delete in _DELETIONS.items():
+        for kind, operations in DELETIONS.items():
             for name in found[kind]:
-                delete(iam, name)
+                for operation, parameter in operations.items():
+                    if operation != "DeleteVirtualMFADevice" or ":mfa/" in name:  # or it would stay behind unassigned
+                        asked = {parameter: name} if parameter else {}
+                        _call(events["AccountId"], iam, operation, "", "NoSuchEntity", **asked)
                 removed.append(f"{NAMES[kind]} {name}")
-    except (ClientError, BotoCoreError) as error:
-        return {"Removed": removed, "Failure": f"{type(error).__name__}: {error}"}
-    return {"Removed": removed, "Failure": NO_FAILURE}
+    except CallError as error:
+        failure = str(error)
+    return {"Approval": approval, "Removed": removed, "Failure": failure}
 
 
 def verify(events: dict[str, Any], _: object) -> dict[str, Any]:
-    """Read what remains, of each kind and in IAM's summary. `Removed` and `Failure` are what step `remove` said.
+    """Read what remains, of each kind and in IAM's summary. `Approval`, `Removed` and `Failure` are what step `remove` said.
 
-    Returns `Remaining` and `Text`. Raises CredentialsRemainError where anything remains.
+    Returns `Remaining` and `Text`. Raises CredentialsRemainError where anything remains, and CallError.
     """
     iam = _root_session(events, AUDIT)
     remaining: dict[str, list[str]] = {}
     for attempt in range(READS):
         if attempt:
             time.sleep(WAIT)
-        remaining = _read(iam)
-        summary = iam.get_account_summary()["SummaryMap"]
+        remaining = _read(events["AccountId"], iam)
+        summary = _call(events["AccountId"], iam, "GetAccountSummary", "SummaryMap")
         for key, kind in SUMMARY.items():
             # A key that is missing counts as present.
             if summary.get(key, 1) and not remaining[kind]:
@@ -125,38 +157,145 @@ def verify(events: dict[str, Any], _: object) -> dict[str, Any]:
 
 # What they need
 
+_ANEW = "Nothing was removed. Start anew."
+
+
+def _call(account_id: str, client: Any, operation: str, member: str = "", absent: str = "", **asked: Any) -> Any:  # noqa: ANN401 - boto3's
+    """Return a member of the answer, with all pages, of an operation about an account; None for the error code `absent`.
+
+    A CallError has the code and the first line of the message, and no cause or context: botocore quotes what it cannot parse,
+    root's credentials among it, and AWS's answer about a wrong signature goes on with the signed headers.
+    """
+    said, name = "", xform_name(operation)
+    try:
+        if client.can_paginate(name):
+            return [entry for page in client.get_paginator(name).paginate(**asked) for entry in page[member]]
+        answer = getattr(client, name)(**asked)
+        return answer[member] if member else answer
+    except ClientError as error:
+        details = error.response.get("Error", {})
+        code = str(details.get("Code") or "Unknown")
+        if "Signature" not in code:  # where the first line may quote a header
+            said = ": " + str(details.get("Message") or "").partition("\n")[0].rstrip(".")
+    except BotoCoreError as error:
+        code = type(error).__name__
+    except Exception as error:  # noqa: BLE001 - botocore's parsers raise built-in exceptions where a body is broken
+        code, said = type(error).__name__, ": the answer cannot be understood"
+    if code == absent:
+        return None
+    todo = "Start the runbook again; if it goes on failing, look the code up in the service's documentation."
+    if code.startswith("AccessDenied"):
+        todo = "Look at the policies of the runbook's role and at service control policies."
+    action = f"{client.meta.service_model.service_name}:{operation}"
+    raise CallError(f"{action} failed in account {account_id}: {code}{said}. {todo}", code)
+
+
+def _execution(events: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return this execution, `ExecutionId`, and the number of its document's default version.
+
+    Raises RefusedError: it is of another version, which may have approvers of the past, or nobody can tell who started it.
+    """
+    ssm, central = boto3.client("ssm", region_name=events["Region"]), events["CentralAccountId"]
+    asked = {"AutomationExecutionId": events["ExecutionId"]}
+    execution: Any = _call(central, ssm, "GetAutomationExecution", "AutomationExecution", **asked)
+    document: Any = _call(central, ssm, "DescribeDocument", "Document", Name=execution.get("DocumentName"))
+    version, default = execution.get("DocumentVersion"), document.get("DefaultVersion")
+    made, started = document.get("CreatedDate"), execution.get("ExecutionStartTime")
+    # Should AWS say $DEFAULT, that is what was the default at the start: this one, unless it was made later.
+    is_default = made and started and made <= started if version == "$DEFAULT" else version == default
+    if not (default and is_default):
+        raise RefusedError(
+            f"This execution is of version {version} of the runbook, and the default version is {default}: another one may "
+            "have approvers of the past. Nothing was removed. Start it without a version."
+        )
+    if execution.get("ParentAutomationExecutionId") or execution.get("AssociationId"):
+        raise RefusedError(f"People start this runbook: no other runbook and no association does. {_ANEW}")
+    return execution, default
+
+
+def _approval(events: dict[str, Any], execution: dict[str, Any]) -> str:
+    """Say who approved and who started, and what was not checked of it, since Automation does not tell.
+
+    Raises RefusedError: nobody approved, the one who started did, or fewer users and roles than `MinimumApprovals`.
+    """
+    central, starter = events["CentralAccountId"], str(execution.get("ExecutedBy") or "")
+    steps = {step.get("StepName"): step for step in execution.get("StepExecutions", [])}
+    step = steps.get("Approve", {"StepStatus": "Success"} if execution.get("StepExecutionsTruncated") else {})
+    decisions = _decisions(step.get("Outputs", {}).get("ApproverDecisions"))
+    if step.get("StepStatus") not in {"Success", "Approved"} or any(said.startswith("reject") for _, said in decisions):
+        raise RefusedError(f"The plan was not approved. {_ANEW}")
+    approvers = [who for who, said in decisions if said.startswith("approv")]
+    principals, who_started = {_principal(central, who) for who in approvers}, _principal(central, starter)
+    if who_started in principals - {""}:
+        raise RefusedError(f"{starter} started this and approved it, if in another session: others have to. {_ANEW}")
+    all_told = len(approvers) == len(decisions) > 0 and "" not in principals
+    if all_told and len(principals) < int(events["MinimumApprovals"]):
+        raise RefusedError(
+            f"{events['MinimumApprovals']} different users or roles have to approve, and sessions of one role are one: fewer "
+            f"did, {', '.join(approvers)}. {_ANEW}"
+        )
+    text = f"Approved by {', '.join(approvers) or 'somebody'}, started by {starter or 'somebody'}."
+    if not all_told:
+        text += " Not checked, since Automation does not tell each approver: that they are different, and not who started."
+    elif not (who_started and starter.startswith("arn:")):
+        text += " Not checked, since Automation does not tell who started: that none of these did."
+    return text
+
+
+def _decisions(said: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - its shape is not documented
+    """Return who decided what, in small letters, of ApproverDecisions; of a part that cannot be read ("", "").
+
+    It may be JSON, lists, objects with Approver and Decision, or decisions by the approver's ARN.
+    """
+    if isinstance(said, str):
+        try:
+            return _decisions(json.loads(said))
+        except ValueError:
+            return [("", "")]
+    if isinstance(said, list):
+        return [decision for each in said for decision in _decisions(each)]
+    told = {key.casefold(): value for key, value in said.items()} if isinstance(said, dict) else {}
+    if told and all(key.startswith("arn:") for key in told):
+        by_arn = {who: value if isinstance(value, dict) else {"decision": value} for who, value in said.items()}
+        return [decision for who, value in by_arn.items() for decision in _decisions({**value, "approver": who})]
+    return [(str(told.get("approver", "")), str(told.get("decision", "")).casefold())]
+
+
+def _principal(account_id: str, who: str) -> str:
+    """Return the user or role of an ARN or a user's name, without path, session and case; "" where it is neither."""
+    if re.fullmatch(r"[\w+=,.@-]+", who):
+        who = f"arn:aws:iam::{account_id}:user/{who}"
+    arn = re.fullmatch(r"arn:[^:]+:(?:iam|sts)::(\d{12}):(root|user|role|federated-user|assumed-role(?=/))((?:/[^/]+)*)", who)
+    if arn is None:
+        return ""
+    account_id, kind, path = arn.groups()
+    name = path.split("/")[1 if kind == "assumed-role" else -1]
+    return f"{account_id} {kind.removeprefix('assumed-')} {name}".casefold()
+
 
 def _refuse(events: dict[str, Any]) -> None:
     """Raise RefusedError where the account must not, or cannot, be touched. `CentralAccountId` is where this runs."""
-    account_id = events["AccountId"]
+    account_id, central = events["AccountId"], events["CentralAccountId"]
     if account_id in events["DeniedAccounts"]:
         raise RefusedError(f"Account {account_id} is on the deny list of this runbook, which is set when it is deployed.")
     organizations, iam = boto3.client("organizations"), boto3.client("iam")
     if not hasattr(iam, "list_organizations_features"):  # which came with sts:AssumeRoot
         raise RefusedError(f"The boto3 {boto3.__version__} of this runtime has no sts:AssumeRoot: 1.35.60 or later is needed.")
-    if account_id == organizations.describe_organization()["Organization"]["MasterAccountId"]:
+    if account_id == _call(central, organizations, "DescribeOrganization", "Organization")["MasterAccountId"]:
         raise RefusedError(f"Account {account_id} is the management account: its root user's credentials are never removed.")
-    try:
-        account: Any = organizations.describe_account(AccountId=account_id)["Account"]
-    except organizations.exceptions.AccountNotFoundException:
-        raise RefusedError(f"Account {account_id} is no account of this organization.") from None
+    account = _call(central, organizations, "DescribeAccount", "Account", "AccountNotFoundException", AccountId=account_id)
+    if account is None:
+        raise RefusedError(f"Account {account_id} is no account of this organization.")
     # State takes the place of Status, which AWS retires, and which an older boto3 knows alone.
     state = account.get("State") or account.get("Status")
     if state not in {"ACTIVE", None}:  # None: AWS refuses a root session where there can be none
         raise RefusedError(f"Account {account_id} is {state}, and not ACTIVE.")
     try:
-        enabled = iam.list_organizations_features()["EnabledFeatures"]
-    except iam.exceptions.ServiceAccessNotEnabledException:
-        raise RefusedError(
-            "IAM has no trusted access to the organization. In the management account: aws organizations "
-            "enable-aws-service-access --service-principal iam.amazonaws.com"
-        ) from None
-    except iam.exceptions.AccountNotManagementOrDelegatedAdministratorException:
-        raise RefusedError(
-            "This runbook works in the management account or in IAM's delegated administrator. In the management account: "
-            "aws organizations register-delegated-administrator --service-principal iam.amazonaws.com --account-id "
-            f"{events['CentralAccountId']}"
-        ) from None
+        enabled = _call(central, iam, "ListOrganizationsFeatures", "EnabledFeatures")
+    except CallError as error:
+        if error.code in NOT_FOR_IAM:
+            raise RefusedError(NOT_FOR_IAM[error.code].format(central)) from None
+        raise
     for feature, command in FEATURES.items():
         if feature not in enabled:
             raise RefusedError(f"{feature} is off in this organization. In the management account: {command}")
@@ -165,12 +304,15 @@ def _refuse(events: dict[str, Any]) -> None:
 def _root_session(events: dict[str, Any], task_policy: str) -> Any:  # noqa: ANN401 - a client of boto3
     """Return an IAM client with a root session of the account, which may do what the task policy allows."""
     os.environ["AWS_STS_REGIONAL_ENDPOINTS"] = "regional"  # the global endpoint has no AssumeRoot
-    sts = boto3.client("sts", region_name=events["Region"])
-    session = sts.assume_root(
+    session = _call(
+        events["AccountId"],
+        boto3.client("sts", region_name=events["Region"]),
+        "AssumeRoot",
+        "Credentials",
         TargetPrincipal=events["AccountId"],
         TaskPolicyArn={"arn": f"arn:{events['Partition']}:iam::aws:policy/root-task/{task_policy}"},
         DurationSeconds=900,
-    )["Credentials"]
+    )
     return boto3.client(
         "iam",
         aws_access_key_id=session["AccessKeyId"],
@@ -179,60 +321,23 @@ def _root_session(events: dict[str, Any], task_policy: str) -> Any:  # noqa: ANN
     )
 
 
-def _read(iam: Any) -> dict[str, list[str]]:  # noqa: ANN401 - a client of boto3
+def _read(account_id: str, iam: Any) -> dict[str, list[str]]:  # noqa: ANN401 - a client of boto3
     """Return what the root user has: `AccessKeys` and `SigningCertificates` (ids), `LoginProfile`, `MfaDevices` (serials)."""
-    try:
-        iam.get_login_profile()
-        login_profile = ["password"]
-    except iam.exceptions.NoSuchEntityException:
-        login_profile = []
+    keys = _call(account_id, iam, "ListAccessKeys", "AccessKeyMetadata")
+    certificates = _call(account_id, iam, "ListSigningCertificates", "Certificates")
+    profile = _call(account_id, iam, "GetLoginProfile", "LoginProfile", "NoSuchEntity")
+    devices = _call(account_id, iam, "ListMFADevices", "MFADevices")
     return {
-        "AccessKeys": _listed(iam, "list_access_keys", "AccessKeyMetadata", "AccessKeyId"),
-        "SigningCertificates": _listed(iam, "list_signing_certificates", "Certificates", "CertificateId"),
-        "LoginProfile": login_profile,
-        "MfaDevices": _listed(iam, "list_mfa_devices", "MFADevices", "SerialNumber"),
+        "AccessKeys": [key["AccessKeyId"] for key in keys],
+        "SigningCertificates": [certificate["CertificateId"] for certificate in certificates],
+        "LoginProfile": [] if profile is None else ["password"],
+        "MfaDevices": [device["SerialNumber"] for device in devices],
     }
 
 
-def _listed(iam: Any, operation: str, member: str, name: str) -> list[str]:  # noqa: ANN401 - a client of boto3
-    return [entry[name] for page in iam.get_paginator(operation).paginate() for entry in page[member]]
-
-
-def _delete_access_key(iam: Any, name: str) -> None:  # noqa: ANN401 - a client of boto3
-    with suppress(iam.exceptions.NoSuchEntityException):  # here and below: somebody else, or a lost answer, was faster
-        iam.delete_access_key(AccessKeyId=name)
-
-
-def _delete_signing_certificate(iam: Any, name: str) -> None:  # noqa: ANN401 - a client of boto3
-    with suppress(iam.exceptions.NoSuchEntityException):
-        iam.delete_signing_certificate(CertificateId=name)
-
-
-def _delete_login_profile(iam: Any, _: str) -> None:  # noqa: ANN401 - a client of boto3
-    with suppress(iam.exceptions.NoSuchEntityException):
-        iam.delete_login_profile()
-
-
-def _remove_mfa_device(iam: Any, name: str) -> None:  # noqa: ANN401 - a client of boto3
-    with suppress(iam.exceptions.NoSuchEntityException):
-        iam.deactivate_mfa_device(SerialNumber=name)
-    if ":mfa/" in name:  # a virtual one, which would stay behind unassigned
-        with suppress(iam.exceptions.NoSuchEntityException):
-            iam.delete_virtual_mfa_device(SerialNumber=name)
-
-
-# In this order: MFA protects the password to the last.
-_DELETIONS = {
-    "AccessKeys": _delete_access_key,
-    "SigningCertificates": _delete_signing_certificate,
-    "LoginProfile": _delete_login_profile,
-    "MfaDevices": _remove_mfa_device,
-}
-
-
 def _outcome(events: dict[str, Any]) -> str:
-    failure = f" Stopped by {events['Failure']}." if events["Failure"] != NO_FAILURE else ""
-    return f"Removed: {', '.join(events['Removed']) or 'nothing'}.{failure}"
+    failure = f" {events['Failure']}" if events["Failure"] != NO_FAILURE else ""
+    return f"{events['Approval']} Removed: {', '.join(events['Removed']) or 'nothing'}.{failure}"
 
 
 def _text(found: dict[str, list[str]]) -> str:

@@ -1,6 +1,7 @@
 """Remediation in an organization: notices from members, and the removal of root credentials from the central account."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws.client import LocalAwsProcess
-from local_aws.deployment import boto3_client, deploy_organization
+from local_aws.deployment import DeploymentError, boto3_client, deploy_organization
 from local_aws.operations import NOTIFY, REMOVE, Operations
-from tests.e2e.application import wait_for
+from tests.e2e.application import start_recorder, wait_for
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts
 
 DENIED, OUTSIDE = "710000000001", "999999999999"
@@ -51,7 +52,7 @@ class Scene:
     def plan(self, account_id: str) -> str:
         """Start the removal, and wait until it asks for approval; returns the execution's id."""
         execution_id = self.operations.start(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
-        self.operations.wait_for_step(CENTRAL, execution_id, "Approve")
+        self.operations.wait_for_approval(execution_id)
         return execution_id
 
     def approved(self, account_id: str) -> dict[str, Any]:
@@ -163,6 +164,10 @@ def test_an_approved_run_ends_without_root_credentials_and_compliant(scene: Scen
     execution = scene.operations.finished(CENTRAL, execution_id)
     assert execution["AutomationExecutionStatus"] == "Success", execution
     assert scene.has(account_id) == NOTHING
+    lead = f"arn:aws:sts::{CENTRAL}:assumed-role/security-lead/alice"
+    said = f"Approved by {lead}, started by arn:aws:iam::{CENTRAL}:root."
+    assert execution["Outputs"]["RemoveCredentials.Approval"] == [said]
+    assert execution["Outputs"]["Verify.Text"][0].startswith(f"{said} Removed: ")
     assert "Nothing remains." in execution["Outputs"]["Verify.Text"][0]
     removed = str(execution["Outputs"]["RemoveCredentials.Removed"])
     assert (removed.count("access key"), removed.count("MFA device")) == (2, 2)
@@ -185,6 +190,45 @@ def test_no_credential_of_a_root_session_is_in_an_execution(scene: Scene) -> Non
     assert "ASIA" not in str(steps)
     for secret in ("ASIA", "SecretAccessKey", "SessionToken"):
         assert secret not in shown
+
+
+@pytest.mark.parametrize("failed", [False, True], ids=["after a success", "after a failure"])
+def test_other_approvers_come_with_another_deployment(tmp_path: Path, failed: bool) -> None:  # noqa: FBT001 - pytest gives it
+    member, silent = MEMBERS[:2]
+    accounts = {
+        MANAGEMENT: {"name": "management"},
+        CENTRAL: {"name": "security"},
+        member: {"name": "member", "root_user": ROOT},
+        silent: {"name": "silent", "recorder": not failed},
+    }
+    with (
+        LocalAwsProcess(write_accounts(tmp_path, accounts), tmp_path / "local-aws.log") as aws,
+        Operations(aws, CENTRAL) as operations,
+    ):
+        former, new = operations.make_approver(), f"arn:aws:iam::{CENTRAL}:role/new-lead"
+        with pytest.raises(DeploymentError) if failed else nullcontext():
+            deploy_organization(aws, CENTRAL, {"RemovalApprovers": former})
+        assert Organization(aws, CENTRAL).stack_status() == ("CREATE_FAILED" if failed else "CREATE_COMPLETE")
+        if failed:
+            start_recorder(aws, silent)
+        deploy_organization(aws, CENTRAL, {"RemovalApprovers": new})
+        organization = Organization(aws, CENTRAL)
+        assert organization.stack_status() == "UPDATE_COMPLETE"
+        said = organization.outputs["RemovalApproval"]
+        assert said.startswith(f"1 of these have to approve: {new}. ")
+        # Whoever is an approver no longer decides neither a new execution nor one of the old version.
+        scene = Scene(organization, operations)
+        execution_id = scene.plan(member)
+        with pytest.raises(ClientError, match=r"is no approver"):
+            operations.decide(execution_id, "Approve")
+        asked = {"AccountId": [member], "DryRun": ["false"]}
+        started = organization.client("ssm").start_automation_execution(
+            DocumentName=REMOVE, DocumentVersion="1", Parameters=asked
+        )
+        execution = operations.finished(CENTRAL, started["AutomationExecutionId"])
+        assert execution["AutomationExecutionStatus"] == "Failed"
+        assert "another one may have approvers of the past" in execution["FailureMessage"]
+        assert scene.has(member) == dict.fromkeys(NOTHING, 1)
 
 
 def test_a_rejected_run_changes_nothing(scene: Scene) -> None:

@@ -110,6 +110,8 @@ def test_remove_root_credentials_opens_root_sessions_for_two_tasks_only() -> Non
         "organizations:DescribeAccount",
         "organizations:DescribeOrganization",
         "sns:Publish",
+        "ssm:DescribeDocument",
+        "ssm:GetAutomationExecution",
         "sts:AssumeRoot",
     ]
     statement = policy(ROOT_CREDENTIALS, "CredentialRemovalRole")["OpenRootSessions"]
@@ -118,6 +120,14 @@ def test_remove_root_credentials_opens_root_sessions_for_two_tasks_only() -> Non
         "IAMAuditRootUserCredentials",
         "IAMDeleteRootUserCredentials",
     ]
+
+
+def test_remove_root_credentials_reads_its_own_document_and_executions_of_its_account() -> None:
+    statements = policy(ROOT_CREDENTIALS, "CredentialRemovalRole")
+    own = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:"
+    name = properties(ROOT_CREDENTIALS, "RemoveRootCredentialsRunbook")["Name"]
+    assert statements["ReadItself"]["Resource"] == {"Fn::Sub": f"{own}automation-execution/*"}
+    assert statements["ReadItsDocument"]["Resource"] == {"Fn::Sub": f"{own}document/{name}"}
 
 
 def test_what_remove_root_credentials_refuses_iam_denies_too() -> None:
@@ -222,6 +232,26 @@ def test_who_approves_is_fixed_at_deployment() -> None:
     assert properties(ROOT_CREDENTIALS, "ApprovalTopic")["TopicName"].startswith("Automation")
     for step in ("Plan", "RemoveCredentials"):
         assert found[step]["inputs"]["InputPayload"]["DeniedAccounts"] == {"Ref": "DeniedAccounts"}
+        assert found[step]["inputs"]["InputPayload"]["ExecutionId"] == "{{ automation:EXECUTION_ID }}"
+    removal = found["RemoveCredentials"]["inputs"]["InputPayload"]
+    assert (removal["MinimumApprovals"], removal["Version"]) == (approve["MinRequiredApprovals"], "{{ Plan.Version }}")
+
+
+def test_the_deployment_says_how_removals_are_approved() -> None:
+    """Whoever deploys with one approval has to know what one person can do then."""
+    parameters, outputs = template(APPLICATION)["Parameters"], template(APPLICATION)["Outputs"]
+    assert "Name nobody who may start the runbook" in parameters["RemovalApprovers"]["Description"]
+    assert "With 1, one person" in parameters["RemovalMinimumApprovals"]["Description"]
+    text, variables = outputs["RemovalApproval"]["Value"]["Fn::Sub"]
+    assert outputs["RemovalApproval"]["Condition"] == "RemovesRootCredentials"
+    assert variables == {"Approvers": {"Fn::Join": [", ", {"Ref": "RemovalApprovers"}]}}
+    for said in (
+        "${RemovalMinimumApprovals} of these",
+        "${Approvers}",
+        "that started it",
+        "Nobody can tell whether one person",
+    ):
+        assert said in text
 
 
 def test_the_remediation_is_that_of_config_where_it_is_not_off() -> None:

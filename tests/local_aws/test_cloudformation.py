@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, WaiterError
 
+from local_aws.client import LocalAwsClient
 from tests.local_aws.scene import Client, Clients, Parameter, eventually, refusal, rule
 
 STACK = "example"
@@ -311,3 +312,35 @@ def test_a_stack_that_fails_and_stays_has_previous_values(client: Clients, accou
     cloudformation.execute_change_set(**updated)
     assert eventually(lambda: stack.status == "UPDATE_COMPLETE")
     assert stack.outputs == {"Kept": "given"}
+
+
+# Nested stacks
+
+
+def test_what_an_update_of_a_nested_stack_leaves_alone_keeps_its_attributes(
+    local_aws: LocalAwsClient, client: Clients, account_id: str, stack: Stack
+) -> None:
+    nested = {
+        "Parameters": {"Said": {"Type": "String"}},
+        "Resources": {
+            "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "kept"}},
+            "Query": query(QueryString={"Fn::Sub": "${Said} ${Queue.Arn}"}),
+        },
+        "Outputs": {"Arn": {"Value": {"Fn::GetAtt": ["Queue", "Arn"]}}},
+    }
+    s3 = client("s3", account_id)
+    s3.create_bucket(Bucket=f"templates-{account_id}")
+    s3.put_object(Bucket=f"templates-{account_id}", Key="nested.json", Body=json.dumps(nested))
+
+    def parent(said: str) -> dict[str, Any]:
+        url = f"{local_aws.endpoint_url}/templates-{account_id}/nested.json"
+        properties = {"TemplateURL": url, "Parameters": {"Said": said}}
+        return {"Nested": {"Type": "AWS::CloudFormation::Stack", "Properties": properties}}
+
+    arn = f"arn:aws:sqs:us-east-1:{account_id}:kept"
+    stack.create(parent("once"))
+    assert queries(client, account_id)[0]["queryString"] == f"once {arn}"
+    for said in ("twice", "thrice"):
+        stack.update(parent(said), Arn={"Fn::GetAtt": ["Nested", "Outputs.Arn"]})
+        assert queries(client, account_id)[0]["queryString"] == f"{said} {arn}"
+        assert stack.outputs == {"Arn": arn}

@@ -204,6 +204,21 @@ def test_a_session_lasts_fifteen_minutes_or_less(client: Clients, member: str) -
     assert refusal(assume, sts=sts, target=member, DurationSeconds=901)[0] == "ValidationError"
 
 
+def test_what_was_issued_is_told_once_and_after_it_expired(local_aws: LocalAwsProcess, client: Clients, member: str) -> None:
+    local_aws.take_issued_credentials()
+    given = assume(client("sts", DELEGATED), member)
+    local_aws.advance_clock(seconds=901)
+    assume(client("sts", DELEGATED), member)
+    first, _ = local_aws.take_issued_credentials()
+    assert first == {
+        "arn": f"arn:aws:iam::{member}:root",
+        "access_key_id": given["AccessKeyId"],
+        "secret_access_key": given["SecretAccessKey"],
+        "session_token": given["SessionToken"],
+    }
+    assert local_aws.take_issued_credentials() == []
+
+
 def test_a_session_expires(local_aws: LocalAwsProcess, client: Clients, acting: Acting, member: str) -> None:
     sts = client("sts", DELEGATED)
     short, long = (acting("iam", assume(sts, member, DurationSeconds=seconds)) for seconds in (600, 900))

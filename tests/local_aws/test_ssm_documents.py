@@ -150,6 +150,17 @@ def test_a_version_that_is_not_there_is_refused(ssm: Client, version: dict[str, 
     assert refusal(ssm.describe_document, Name="Example", **version)[0] == "InvalidDocumentVersion"
 
 
+def test_a_version_is_deleted_alone_and_the_default_one_is_not(ssm: Client) -> None:
+    ssm.create_document(Name="Example", Content=CONTENT, **DOCUMENT)
+    ssm.update_document(Name="Example", Content=json.dumps(runbook(sleep("PT2H"))), DocumentFormat="YAML", VersionName="two")
+    assert refusal(ssm.delete_document, Name="Example", DocumentVersion="1")[0] == "InvalidDocumentOperation"
+    assert refusal(ssm.delete_document, Name="Example", DocumentVersion="3")[0] == "InvalidDocument"
+    ssm.update_document_default_version(Name="Example", DocumentVersion="2")
+    assert refusal(ssm.delete_document, Name="Example", VersionName="two")[0] == "InvalidDocumentOperation"
+    ssm.delete_document(Name="Example", DocumentVersion="1")
+    assert [version["DocumentVersion"] for version in ssm.list_document_versions(Name="Example")["DocumentVersions"]] == ["2"]
+
+
 def test_documents_are_listed_a_page_at_a_time(client: Clients, ssm: Client, other_account_id: str) -> None:
     for name in ("Bravo", "Alpha", "Charlie"):
         ssm.create_document(Name=name, Content=CONTENT, Tags=[{"Key": "first", "Value": name[0]}], **DOCUMENT)

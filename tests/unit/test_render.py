@@ -29,6 +29,70 @@ def test_a_block_becomes_its_file_and_the_rest_stays() -> None:
     assert render(rendered, {"remediation/one.py": SCRIPT}.__getitem__) == rendered
 
 
+HANDLED = """\
+steps:
+  - inputs:
+      Handler: first
+      Script: | # remediation/two.py
+        outdated
+  - inputs:
+      Handler: second
+      InputPayload: {}
+      Script: | # remediation/two.py
+        outdated
+"""
+TWO = '''"""What it is."""
+
+import json
+import os as system
+from time import sleep, time
+
+SHARED = 1
+"""What it is for."""
+OTHER: int = 2
+UNUSED = {}
+
+
+class ThisError(Exception):
+    pass
+
+
+# About the first.
+def first(events, _):
+    sleep(SHARED)
+    raise ThisError(json)
+
+
+# What the second needs.
+
+
+def second(events, _):
+    return helper(system, OTHER)
+
+
+def helper(of, other):
+    return second, of
+'''
+
+
+def test_a_block_has_what_its_handler_reaches() -> None:
+    first, second = yaml.safe_load(render(HANDLED, {"remediation/two.py": TWO}.__getitem__))["steps"]
+    assert first["inputs"]["Script"] == (
+        '"""What it is."""\n\nimport json\nfrom time import sleep, time\n\nSHARED = 1\n"""What it is for."""\n\n\n'
+        "class ThisError(Exception):\n    pass\n\n\n# About the first.\n"
+        "def first(events, _):\n    sleep(SHARED)\n    raise ThisError(json)\n"
+    )
+    assert second["inputs"]["Script"] == (
+        '"""What it is."""\nimport os as system\nOTHER: int = 2\n\n\n# What the second needs.\n\n\n'
+        "def second(events, _):\n    return helper(system, OTHER)\n\n\ndef helper(of, other):\n    return second, of\n"
+    )
+
+
+def test_a_handler_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ScriptError, match=r"handler second of a step is not in its script"):
+        render(HANDLED, lambda _: "def first(events, _):\n    return {}\n")
+
+
 def test_what_automation_would_take_for_a_reference_is_refused() -> None:
     with pytest.raises(ScriptError, match=r"remediation/one\.py has \{\{"):
         render(OUTDATED, lambda _: 'print(f"{{not a reference}}")\n')

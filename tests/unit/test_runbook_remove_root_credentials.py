@@ -1,16 +1,20 @@
 """The script of RootVirtualMfa-RemoveRootCredentials, against a root user that the test keeps."""
 
 import json
+import traceback
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import EndpointConnectionError, HTTPClientError
+from botocore.parsers import ResponseParserError
 
 from remediation.remove_root_credentials import (
     DELETE,
     READS,
+    CallError,
     CredentialsRemainError,
     RefusedError,
     plan,
@@ -22,6 +26,7 @@ from tests.unit.fake_aws import CENTRAL, FakeAws, RefusalError
 ACCOUNT, MANAGEMENT, BACKUPS = "123456789012", "999999999999", "888888888888"
 VIRTUAL, KEY = f"arn:aws:iam::{ACCOUNT}:mfa/phone", f"arn:aws:iam::{ACCOUNT}:u2f/root-account/key-1"
 SECRET = "CONFIDENTIAL"  # noqa: S105 - the mark of what is secret, and no secret itself
+EXECUTION = "00000000-0000-4000-8000-000000000001"
 EVENT = {
     "AccountId": ACCOUNT,
     "DryRun": False,
@@ -29,7 +34,24 @@ EVENT = {
     "CentralAccountId": CENTRAL,
     "Partition": "aws",
     "Region": "eu-central-1",
+    "ExecutionId": EXECUTION,
+    "MinimumApprovals": "1",
+    "Version": "3",
 }
+STARTED = datetime(2026, 10, 1, 12, 0, tzinfo=UTC)
+STARTER, LEAD, DEPUTY = (f"arn:aws:iam::{CENTRAL}:user/{name}" for name in ("starter", "lead", "deputy"))
+READ = (
+    "GetAutomationExecution",
+    "DescribeDocument",
+    "DescribeOrganization",
+    "DescribeAccount",
+    "ListOrganizationsFeatures",
+    "AssumeRoot",
+    "GetLoginProfile",
+    "ListAccessKeys",
+    "ListSigningCertificates",
+    "ListMFADevices",
+)
 CHANGES = ("DeleteAccessKey", "DeleteSigningCertificate", "DeleteLoginProfile", "DeactivateMFADevice", "DeleteVirtualMFADevice")
 
 
@@ -47,7 +69,19 @@ class Root(FakeAws):
         self.unassigned: list[str] = []
         self.hidden_reads = 0
         """How many summaries still show what has been deleted."""
+        self.document = {"Name": "RootVirtualMfa-RemoveRootCredentials", "DefaultVersion": "3", "CreatedDate": STARTED}
+        self.execution: dict[str, Any] = {
+            "AutomationExecutionId": EXECUTION,
+            "DocumentName": "RootVirtualMfa-RemoveRootCredentials",
+            "DocumentVersion": "3",
+            "ExecutionStartTime": STARTED,
+            "ExecutedBy": STARTER,
+        }
+        self.approve: dict[str, Any] = {"StepName": "Approve", "StepStatus": "Success"}
+        self.decided({"Approver": LEAD, "Decision": "Approve", "Comment": "The plan is read."})
         self.answers |= {
+            "GetAutomationExecution": self._get_execution,
+            "DescribeDocument": self._describe_document,
             "DescribeOrganization": {"Organization": {"MasterAccountId": MANAGEMENT}},
             "DescribeAccount": {"Account": {"Id": ACCOUNT, "State": "ACTIVE", "Status": "ACTIVE"}},
             "ListOrganizationsFeatures": {"EnabledFeatures": ["RootCredentialsManagement", "RootSessions"]},
@@ -69,6 +103,20 @@ class Root(FakeAws):
     @property
     def changes(self) -> list[str]:
         return [operation for operation, _ in self.calls if operation in CHANGES]
+
+    def decided(self, *decisions: object) -> None:
+        """Let the approvers have decided so: each is a text or is written as JSON."""
+        said = [each if isinstance(each, str) else json.dumps(each) for each in decisions]
+        self.approve["Outputs"] = {"ApprovalStatus": ["Approved"], "ApproverDecisions": said}
+
+    def _get_execution(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        assert asked == {"AutomationExecutionId": EXECUTION}
+        steps = [{"StepName": "Plan", "StepStatus": "Success"}, *([self.approve] if self.approve else [])]
+        return {"AutomationExecution": {"StepExecutions": steps, **self.execution}}
+
+    def _describe_document(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        assert asked == {"Name": "RootVirtualMfa-RemoveRootCredentials"}, "the default version is what is asked for"
+        return {"Document": self.document}
 
     def _login_profile(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         assert asked == {}, "root is named by no UserName"
@@ -125,11 +173,14 @@ def run(root: Root, dry_run: bool = False) -> dict[str, Any]:  # noqa: FBT001, F
     """Do what the runbook does, with an approval in between where it asks for one; everything goes through JSON."""
     outputs = through_json(plan, EVENT | {"DryRun": dry_run})
     if outputs["Removes"]:
-        outputs |= through_json(remove, EVENT | {"Found": outputs["Found"]})
-        outputs |= through_json(verify, EVENT | {"Removed": outputs["Removed"], "Failure": outputs["Failure"]})
+        outputs |= through_json(remove, EVENT | {name: outputs[name] for name in ("Found", "Version")})
+        outputs |= through_json(verify, EVENT | {name: outputs[name] for name in ("Approval", "Removed", "Failure")})
     assert SECRET not in json.dumps(outputs)
     assert root.calls
     return outputs
+
+
+VERIFY = EVENT | {"Approval": "Approved by somebody.", "Removed": [], "Failure": "none"}
 
 
 def through_json(step: Callable[[dict[str, Any], object], dict[str, Any]], event: dict[str, Any]) -> dict[str, Any]:
@@ -219,7 +270,7 @@ def test_after_a_fault_it_says_what_it_did_and_a_second_run_ends_the_same(root: 
     root.answers[operation] = fail
     outputs = through_json(plan, EVENT)
     outputs |= through_json(remove, EVENT | {"Found": outputs["Found"]})
-    assert "ServiceFailure" in outputs["Failure"]
+    assert f"iam:{operation} failed in account {ACCOUNT}: ServiceFailure: said by AWS. Start" in outputs["Failure"]
     assert len(outputs["Removed"]) == root.changes.index(operation) - (operation == "DeleteVirtualMFADevice")
     root.answers[operation] = normal
     run(root)
@@ -229,10 +280,9 @@ def test_after_a_fault_it_says_what_it_did_and_a_second_run_ends_the_same(root: 
 
 def test_what_remains_fails_the_run_and_is_named(root: Root) -> None:
     with pytest.raises(CredentialsRemainError) as caught:
-        verify(EVENT | {"Removed": ["access key AKIAIOSFODNN7EXAMP0"], "Failure": "ClientError: no"}, None)
+        verify(VERIFY | {"Removed": ["access key AKIAIOSFODNN7EXAMP0"], "Failure": "It was refused."}, None)
     for said in (
-        "Removed: access key AKIAIOSFODNN7EXAMP0",
-        "Stopped by ClientError: no",
+        "Approved by somebody. Removed: access key AKIAIOSFODNN7EXAMP0. It was refused. Remaining",
         "AKIAIOSFODNN7EXAMP1",
         "password",
         VIRTUAL,
@@ -247,14 +297,14 @@ def test_iam_is_given_time_to_be_consistent(root: Root) -> None:
     assert run(root)["Text"].endswith("Nothing remains.")
     root.hidden_reads = READS
     with pytest.raises(CredentialsRemainError, match="according to AccountPasswordPresent"):
-        verify(EVENT | {"Removed": [], "Failure": "none"}, None)
+        verify(VERIFY, None)
 
 
 def test_a_summary_that_lacks_a_key_proves_nothing(root: Root) -> None:
     run(root)
     root.answers["GetAccountSummary"] = {"SummaryMap": {"AccountMFAEnabled": 0}}
     with pytest.raises(CredentialsRemainError, match="according to AccountAccessKeysPresent"):
-        verify(EVENT | {"Removed": [], "Failure": "none"}, None)
+        verify(VERIFY, None)
 
 
 def test_what_came_after_the_approval_is_not_removed(root: Root) -> None:
@@ -303,7 +353,7 @@ def test_a_policy_that_denies_root_is_named(root: Root) -> None:
     with pytest.raises(RefusedError, match=r"has to exempt sessions of sts:AssumeRoot"):
         plan(EVENT, None)
     root.refuse("ListAccessKeys", "ServiceFailure")
-    with pytest.raises(ClientError, match="ServiceFailure"):
+    with pytest.raises(CallError, match="ServiceFailure"):
         plan(EVENT, None)
 
 
@@ -364,6 +414,286 @@ def test_an_organization_without_a_feature_is_told_how_to_switch_it_on(root: Roo
 def test_an_account_that_may_not_is_told_what_is_missing(root: Root, code: str, said: str) -> None:
     root.refuse("ListOrganizationsFeatures", code)
     assert said in refused(root, EVENT)
+
+
+# --- Which version ---
+
+
+def outdated(root: Root) -> None:
+    """Let both steps that matter refuse the version of this execution before they do anything else."""
+    assert "another one may have approvers of the past" in refused(root, EVENT)
+    assert {operation for operation, _ in root.calls} == {"GetAutomationExecution", "DescribeDocument"}
+
+
+@pytest.mark.parametrize("version", ["1", "2", "4", "$LATEST", "", None], ids=repr)
+def test_another_version_than_the_default_one_is_refused(root: Root, version: str | None) -> None:
+    root.execution["DocumentVersion"] = version
+    outdated(root)
+
+
+@pytest.mark.parametrize("default", [None, ""], ids=repr)
+@pytest.mark.parametrize("version", [None, "", "3", "$DEFAULT"], ids=repr)
+def test_without_a_default_version_none_is_taken(root: Root, version: str | None, default: str | None) -> None:
+    root.execution["DocumentVersion"], root.document["DefaultVersion"] = version, default
+    outdated(root)
+
+
+def test_a_start_without_a_version_may_be_told_as_such(root: Root) -> None:
+    root.execution["DocumentVersion"] = "$DEFAULT"
+    assert run(root)["Text"].endswith("Nothing remains.")
+
+
+@pytest.mark.parametrize("made", [STARTED + timedelta(seconds=1), None], ids=["after the start", "unknown"])
+def test_what_became_the_default_after_the_start_is_another_version(root: Root, made: datetime | None) -> None:
+    """Executions can wait for others before their first step: an old version must not take the new one for itself then."""
+    root.execution["DocumentVersion"] = "$DEFAULT"
+    root.document |= {"CreatedDate": made}
+    outdated(root)
+
+
+@pytest.mark.parametrize("told", ["3", "$DEFAULT"])
+def test_a_version_that_became_the_default_since_the_plan_stops_the_removal(root: Root, told: str) -> None:
+    root.execution["DocumentVersion"] = told
+    planned = plan(EVENT, None)
+    root.document["DefaultVersion"] = "4"
+    with pytest.raises(RefusedError, match=r"Nothing was removed"):
+        remove(EVENT | {name: planned[name] for name in ("Found", "Version")}, None)
+    assert root.changes == []
+
+
+@pytest.mark.parametrize("operation", ["GetAutomationExecution", "DescribeDocument"])
+def test_what_cannot_be_read_is_no_default_version(root: Root, operation: str) -> None:
+    root.refuse(operation, "AccessDeniedException")
+    for step in (plan, remove):
+        with pytest.raises(
+            CallError, match=rf"ssm:{operation} failed in account {CENTRAL}: AccessDeniedException: said by AWS"
+        ):
+            step(EVENT | {"Found": "{}"}, None)
+    assert root.called("AssumeRoot") == []
+
+
+@pytest.mark.parametrize("by", ["ParentAutomationExecutionId", "AssociationId"])
+def test_people_start_it_and_no_other_execution(root: Root, by: str) -> None:
+    root.execution[by] = "00000000-0000-4000-8000-000000000002"
+    assert "People start this runbook" in refused(root, EVENT)
+
+
+# --- Who approves ---
+
+
+def approve(who: str, decision: str = "Approve") -> dict[str, str]:
+    return {"Approver": who, "Decision": decision}
+
+
+def role(name: str, session: str | None = None, account_id: str = CENTRAL) -> str:
+    if session is None:
+        return f"arn:aws:iam::{account_id}:role/{name}"
+    return f"arn:aws:sts::{account_id}:assumed-role/{name}/{session}"
+
+
+def approval(root: Root, minimum: int = 1) -> str:
+    """Return what the removal says of its approval, once it has removed everything."""
+    found = plan(EVENT, None)["Found"]
+    outcome = remove(EVENT | {"Found": found, "MinimumApprovals": str(minimum)}, None)
+    assert (root.keys, root.devices, outcome["Failure"]) == ([], [], "none")
+    return str(outcome["Approval"])
+
+
+def unapproved(root: Root, minimum: int = 1) -> str:
+    """Let the removal be refused before any session that may delete; returns why."""
+    found = plan(EVENT, None)["Found"]
+    root.calls.clear()
+    with pytest.raises(RefusedError, match=r"Nothing was removed\. Start anew\.$") as caught:
+        remove(EVENT | {"Found": found, "MinimumApprovals": minimum}, None)
+    assert root.called("AssumeRoot") == []
+    return str(caught.value)
+
+
+def test_the_run_says_who_approved_and_who_started(root: Root) -> None:
+    assert approval(root) == f"Approved by {LEAD}, started by {STARTER}."
+    assert run(root)["Text"].startswith("Root user of account")
+
+
+@pytest.mark.parametrize(
+    ("starter", "approver"),
+    [
+        (LEAD, LEAD),
+        (LEAD, LEAD.upper().replace("ARN:AWS:IAM", "arn:aws:iam").replace("USER", "user")),
+        (LEAD, "lead"),
+        ("lead", LEAD),
+        ("lead", "Lead"),
+        (f"arn:aws:iam::{CENTRAL}:user/security/lead", LEAD),
+        (role("lead", "alice"), role("lead", "bob")),
+        (role("lead", "alice"), role("lead")),
+        (role("lead", "alice"), role("security/leads/lead")),
+        (role("lead", "alice"), role("LEAD", "alice")),
+        (f"arn:aws:iam::{CENTRAL}:root", f"arn:aws:iam::{CENTRAL}:root"),
+        (f"arn:aws:sts::{CENTRAL}:federated-user/lead", f"arn:aws:sts::{CENTRAL}:federated-user/lead"),
+    ],
+)
+def test_who_started_does_not_approve(root: Root, starter: str, approver: str) -> None:
+    root.execution["ExecutedBy"] = starter
+    root.decided(approve(DEPUTY), approve(approver))
+    assert f"{starter} started this and approved it" in unapproved(root)
+
+
+@pytest.mark.parametrize(
+    ("starter", "approver"),
+    [
+        (role("lead", "alice"), role("deputy", "alice")),
+        (role("lead", "lead"), LEAD),
+        (role("lead", "alice"), role("lead", "alice", account_id=ACCOUNT)),
+        (f"arn:aws:iam::{CENTRAL}:root", LEAD),
+        (role("user", "lead"), f"arn:aws:iam::{CENTRAL}:user/user"),
+    ],
+)
+def test_others_may_approve(root: Root, starter: str, approver: str) -> None:
+    root.execution["ExecutedBy"] = starter
+    root.decided(approve(approver))
+    assert approval(root) == f"Approved by {approver}, started by {starter}."
+
+
+@pytest.mark.parametrize(
+    "decisions",
+    [
+        [[approve(LEAD), approve(DEPUTY)]],
+        [approve(LEAD), approve(DEPUTY, "Approved")],
+        [{"approver": LEAD, "decision": "APPROVE", "comment": "x"}, {"approver": DEPUTY, "decision": "approve"}],
+        [{LEAD: "Approve", DEPUTY: "Approve"}],
+        [{LEAD: {"Decision": "Approve", "Comment": "x"}}, {DEPUTY: {"Decision": "Approve"}}],
+        [json.dumps(json.dumps([approve(LEAD), approve(DEPUTY)]))],
+    ],
+    ids=["one list", "one each", "small letters", "by approver", "by approver with comment", "text in text"],
+)
+def test_decisions_are_read_in_whatever_shape_they_come(root: Root, decisions: list[object]) -> None:
+    root.decided(*decisions)
+    assert approval(root, minimum=2) == f"Approved by {LEAD}, {DEPUTY}, started by {STARTER}."
+
+
+@pytest.mark.parametrize(
+    "approvers",
+    [
+        [role("lead", "alice"), role("lead", "bob")],
+        [role("lead", "alice"), role("lead")],
+        [LEAD, "lead"],
+        [LEAD],
+    ],
+)
+def test_sessions_of_one_role_are_one_approver(root: Root, approvers: list[str]) -> None:
+    root.decided(*map(approve, approvers))
+    assert "2 different users or roles have to approve" in unapproved(root, minimum=2)
+
+
+UNTOLD = [
+    [],
+    [""],
+    ["{Approver=lead, Decision=Approve}"],
+    ["7", "null"],
+    [{"Principal": LEAD, "Decision": "Approve"}],
+    [{"Approver": "AROAEXAMPLE:alice", "Decision": "Approve"}],
+    [{"Approver": f"arn:aws:sts::{CENTRAL}:assumed-role", "Decision": "Approve"}],
+    [{"Approver": LEAD}],
+    [approve(LEAD), "unreadable"],
+    [approve(LEAD), approve(DEPUTY, "Waiting")],
+]
+
+
+@pytest.mark.parametrize("decisions", UNTOLD, ids=str)
+def test_decisions_that_automation_does_not_tell_are_its_own_matter_and_the_run_says_so(
+    root: Root, decisions: list[Any]
+) -> None:
+    root.decided(*decisions)
+    said = approval(root, minimum=2)
+    assert said.endswith(
+        "Not checked, since Automation does not tell each approver: that they are different, and not who started."
+    )
+
+
+def test_what_is_told_of_the_decisions_is_checked_where_the_rest_is_not(root: Root) -> None:
+    root.decided("unreadable", approve(STARTER))
+    assert "started this and approved it" in unapproved(root)
+
+
+@pytest.mark.parametrize("starter", [None, "", "EventBridge", f"arn:aws:sts::{CENTRAL}:assumed-role"], ids=repr)
+def test_a_starter_that_automation_does_not_tell_is_said_not_to_be_checked(root: Root, starter: str | None) -> None:
+    root.execution.pop("ExecutedBy") if starter is None else root.execution.update(ExecutedBy=starter)
+    said = approval(root)
+    assert said.startswith(f"Approved by {LEAD}, started by {starter or 'somebody'}. Not checked, ")
+    assert said.endswith("that none of these did.")
+
+
+def test_where_automation_does_not_list_its_steps_it_counts_alone(root: Root) -> None:
+    root.approve, root.execution["StepExecutionsTruncated"] = {}, True
+    assert approval(root).startswith(f"Approved by somebody, started by {STARTER}. Not checked, ")
+
+
+@pytest.mark.parametrize("status", ["Pending", "Waiting", "Failed", "TimedOut", "Cancelled", None], ids=repr)
+def test_a_step_that_was_not_approved_stops_the_removal(root: Root, status: str | None) -> None:
+    """Whoever executes a runbook step by step may leave a step out."""
+    root.approve = {"StepName": "Approve", "StepStatus": status} if status else {}
+    assert "The plan was not approved" in unapproved(root)
+
+
+def test_a_rejection_stops_the_removal(root: Root) -> None:
+    root.decided(approve(LEAD), approve(DEPUTY, "Reject"))
+    assert "The plan was not approved" in unapproved(root)
+
+
+# --- Secrets ---
+
+
+def broken(error: Exception) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+    def fail(_: Mapping[str, Any]) -> Mapping[str, Any]:
+        raise error
+
+    return fail
+
+
+HEADERS = f"content-type:x\nx-amz-security-token:{SECRET}\n"
+LEAKS = {
+    "body": broken(
+        ResponseParserError(f"Unable to parse response, received body: <SecretAccessKey>{SECRET}</SecretAccessKey>")
+    ),
+    "number": broken(ValueError(f"could not convert {SECRET}")),
+    "header": broken(HTTPClientError(error=f"Invalid header value b'{SECRET}'")),
+    "connection": broken(EndpointConnectionError(endpoint_url="https://example.com")),
+    "signed headers": broken(RefusalError("SignatureDoesNotMatch", f"It does not match.\n\nThe headers were '{HEADERS}'")),
+    "authorization": broken(
+        RefusalError("IncompleteSignature", f"{SECRET} not a valid key=value pair in Authorization header")
+    ),
+    "later lines": broken(RefusalError("AccessDenied", f"Not authorized.\n{HEADERS}")),
+    "nothing": lambda _: {},
+}
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+@pytest.mark.parametrize("operation", [*READ, "GetAccountSummary", *CHANGES])
+def test_no_failure_quotes_an_answer_or_a_header(root: Root, operation: str, leak: str) -> None:
+    """Automation shows a traceback: source lines, and each exception that another was raised from or while it was handled."""
+    found = plan(EVENT, None)["Found"]
+    root.answers[operation] = LEAKS[leak]
+    step = plan if operation in READ else remove if operation in CHANGES else verify
+    said, error = "", None
+    try:
+        said = json.dumps(step(VERIFY | {"Found": found}, None))
+    except (CallError, RefusedError) as raised:
+        error, said = raised, "".join(traceback.format_exception(raised))
+    assert SECRET not in said
+    assert "received body" not in said
+    if leak != "nothing" or error:  # what has nothing to tell may say so
+        assert f":{operation} failed in account {CENTRAL if operation in READ[:5] else ACCOUNT}: " in said
+    if isinstance(error, CallError):
+        assert error.__context__ is None, "what follows a cause or a context could show it"
+
+
+def test_a_failure_says_what_to_do(root: Root) -> None:
+    root.answers["GetAutomationExecution"] = LEAKS["body"]
+    with pytest.raises(CallError) as caught:
+        plan(EVENT, None)
+    assert str(caught.value) == (
+        f"ssm:GetAutomationExecution failed in account {CENTRAL}: ResponseParserError: the answer cannot be understood. "
+        "Start the runbook again; if it goes on failing, look the code up in the service's documentation."
+    )
 
 
 def test_a_runtime_whose_boto3_is_too_old_is_told(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
