@@ -116,6 +116,16 @@ class LocalAws:
         _correct_condition_keys(organization)
         action_resources.install(self._config, self._remediations)
         self._root_access.install()
+        self._take_over(organization, logs, policies)
+        self._let_policies_decide(policies, deployers)
+        for account in accounts_by_id.values():
+            if account.recorder:
+                self._start_recorder(account.account_id)
+
+    # In front of MiniStack
+
+    def _take_over(self, organization: Organization | None, logs: Logs, policies: ServiceControlPolicies) -> None:
+        """Answer here what is emulated here, and see every call of every service."""
         self._in_front("iam", {**self._iam.operations, **self._root_access.iam_operations})
         self._app.SERVICE_HANDLERS["iam"] = self._cloudtrail.watching(self._apis["iam"], self._app.SERVICE_HANDLERS["iam"])
         self._in_front("sts", self._root_access.sts_operations)
@@ -124,19 +134,13 @@ class LocalAws:
         self._in_front("logs", logs.operations)
         self._app.SERVICE_HANDLERS["organizations"] = _refuse_all("organizations")
         self._in_front(
-            "organizations", Organizations(organization, accounts_by_id, policies.reads, policies.changes).operations
+            "organizations", Organizations(organization, self._accounts, policies.reads, policies.changes).operations
         )
         self._in_front("cloudformation", self._stack_sets.operations)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
         self._in_front("ssm", {name: operation for part in ssm for name, operation in part.operations.items()})
         for service in set(self._app.SERVICE_HANDLERS) - (_WITH_API - {"sns"}):  # of SNS nothing is answered here
             self._in_front(service, {})
-        self._let_policies_decide(policies, deployers)
-        for account in accounts_by_id.values():
-            if account.recorder:
-                self._start_recorder(account.account_id)
-
-    # In front of MiniStack
 
     def _in_front(self, service: str, operations: Operations) -> None:
         """Record the calls of a service, apply faults, and answer `operations` here instead of in MiniStack.

@@ -187,7 +187,8 @@ def test_json_keys_are_those_that_are_documented(fake: FakeAws, capsys: pytest.C
 def test_rule_of_a_pack_without_results_is_somebodys(
     fake: FakeAws, capsys: pytest.CaptureFixture[str], said: list[dict[str, Any]]
 ) -> None:
-    fake.answers["DescribeAggregateComplianceByConformancePacks"] = {"AggregateComplianceByConformancePacks": said}
+    others = [{"AccountId": CENTRAL, "ConformancePackName": PACK, "Compliance": {"ComplianceType": "COMPLIANT"}}]
+    fake.answers["DescribeAggregateComplianceByConformancePacks"] = {"AggregateComplianceByConformancePacks": [*others, *said]}
     assert run("--format", "json") == 1
     row = next(each for each in json_report(capsys)["accounts"] if each["account_id"] == MEMBER)
     assert (row["status"], row["result_time"], row["rule_names"]) == ("UNKNOWN", None, [RULE])

@@ -71,7 +71,7 @@ def judge(
     packs = {
         CENTRAL: ARRIVED_PACK,
         **({key: pack} if pack else {}),
-    }  # the aggregator lists the pack of another account at least
+    }  # the aggregator lists another account's
     stacks = {key: stack} if stack else {}
     (row,) = rows(Facts(deployment, NOW, [account], {key: results} if results else {}, packs, stacks, reasons or {}))
     return row
