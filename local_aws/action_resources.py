@@ -14,6 +14,7 @@ from typing import Any
 
 from local_aws import ministack_seams
 from local_aws.config import Config
+from local_aws.iam import entity
 from local_aws.remediation import Remediations
 
 _Find = Callable[["_Request"], str | None]
@@ -85,11 +86,7 @@ def _query(params: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def entity_arn(kind: str, account_id: str, name: str, path: str = "/") -> str:
     """Return the ARN of a "role", "user" or "group" of an account; if there is none of the name, of a new one at `path`."""
-    entities = getattr(ministack_seams.module("ministack.services.iam"), f"_{kind}s")
-    known = entities.get_scoped(account_id, None, name)
-    if known is None:
-        with ministack_seams.module("ministack.core.responses").request_scope(account_id, ""):
-            known = next((entity for other, entity in entities.items() if other.lower() == name.lower()), None)
+    known = entity(kind, account_id, name)
     return str(known["Arn"]) if known else f"arn:aws:iam::{account_id}:{kind}{path}{name}"
 
 

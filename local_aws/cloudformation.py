@@ -16,7 +16,7 @@ from local_aws.aggregators import Aggregators
 from local_aws.config import Config
 from local_aws.conformance_packs import ConformancePacks
 from local_aws.deployers import Deployers
-from local_aws.iam import SERVICE_LINKED
+from local_aws.iam import SERVICE_LINKED, entity
 from local_aws.lambda_functions import LambdaFunctions
 from local_aws.logs import Logs
 from local_aws.models import AwsError, ServiceApi
@@ -153,14 +153,14 @@ def _refuse_impossible_roles(handlers: dict[str, Callable[..., Provisioned]]) ->
     MiniStack would write over a role of the same name.
     """
     create = handlers["create"]
-    roles = ministack_seams.module("ministack.services.iam")._roles
+    responses = ministack_seams.module("ministack.core.responses")
 
     def create_new(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
         name = properties.get("RoleName")
         if str(properties.get("Path", "")).startswith(SERVICE_LINKED):
             message = f"Path prefix '{SERVICE_LINKED}' can only be used for AWS Service linked Roles (Service: Iam)"
             raise ResourceFailedError(message)
-        if name and str(name).lower() in {known.lower() for known in roles}:
+        if name and entity("role", responses.get_account_id(), str(name)):
             message = f"Resource of type 'AWS::IAM::Role' with identifier '{name}' already exists."
             raise ResourceFailedError(message)
         return create(logical_id, properties, stack_name)

@@ -35,6 +35,31 @@ _CHANGES_OF_ROLES = (
 _RootOperation = Callable[[Account, dict[str, Any]], dict[str, Any] | None]
 
 
+class _AnyCase(dict[tuple[str, str], dict[str, Any]]):
+    """MiniStack's roles, users or groups by account and name, that finds a name in any case without a look at all of them."""
+
+    def __init__(self, entities: Mapping[tuple[str, str], dict[str, Any]]) -> None:
+        super().__init__(entities)
+        self._keys = {(account_id, name.lower()): (account_id, name) for account_id, name in entities}
+
+    def find(self, account_id: str, name: str) -> dict[str, Any] | None:
+        """Return the one of that name in whatever case."""
+        key = self._keys.get((account_id, name.lower()))
+        return None if key is None else self.get(key)
+
+    def __setitem__(self, key: tuple[str, str], entity: dict[str, Any]) -> None:
+        self._keys[key[0], key[1].lower()] = key
+        super().__setitem__(key, entity)
+
+
+def entity(kind: str, account_id: str, name: str) -> dict[str, Any] | None:
+    """Return MiniStack's record of a "role", "user" or "group" of an account, whose names are unique whatever their case."""
+    store = getattr(ministack_seams.module("ministack.services.iam"), f"_{kind}s")
+    exact: dict[str, Any] | None = store.get_scoped(account_id, None, name)
+    found: dict[str, Any] | None = exact or store._data.find(account_id, name)
+    return found
+
+
 class Iam:
     """The IAM operations that differ from MiniStack's; `accounts` is the state of the root users.
 
@@ -46,6 +71,8 @@ class Iam:
         """Serve the root users of `accounts`, which may change while it runs."""
         self._accounts = accounts
         self._iam = ministack_seams.module("ministack.services.iam")
+        for store in (self._iam._roles, self._iam._users, self._iam._groups):
+            store._data = _AnyCase(store._data)
         self.longest_page: int | None = None
         """How many entries a page has at most: AWS may give fewer than MaxItems, and more pages then."""
         of_root: dict[str, _RootOperation] = {
@@ -155,7 +182,7 @@ class Iam:
 
     # Roles
 
-    def create_role(self, _: str, params: dict[str, Any]) -> dict[str, Any] | None:
+    def create_role(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
         """Refuse a name that a role has in whatever case, and the path of the roles of services.
 
         Sources: API reference, CreateRole (RoleName); what AWS was seen to say of the path,
@@ -165,7 +192,7 @@ class Iam:
             message = f"Path prefix '{SERVICE_LINKED}' can only be used for AWS Service linked Roles"
             raise AwsError("InvalidInput", message)
         name = params["RoleName"]
-        if name.lower() in {known.lower() for known in self._iam._roles}:
+        if entity("role", account_id, name):
             message = f"Role with name {name} already exists."
             raise AwsError("EntityAlreadyExists", message)
         return None

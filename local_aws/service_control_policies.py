@@ -98,7 +98,7 @@ class ServiceControlPolicies:
         """What binds each account that was asked for, as `_levels_of` says."""
         if organization:
             organization.when_joined.append(self._forget)
-            organization.when_moved.append(lambda _: self._levels.clear())
+            organization.when_moved.append(lambda _: self._changed())
             organization.when_left.append(self._forget)
         self.reads: Mapping[str, Operation] = {
             "DescribePolicy": self.describe_policy,
@@ -127,7 +127,7 @@ class ServiceControlPolicies:
     def _forget(self, account_id: str) -> None:
         """Let an account that has left, or come back, have FullAWSAccess only."""
         self._attached.pop(account_id, None)
-        self._levels.clear()
+        self._changed()
 
     # Reads
 
@@ -185,7 +185,7 @@ class ServiceControlPolicies:
             params.get("Content", policy.content),
         )
         self._policies[policy.policy_id] = changed
-        self._levels.clear()
+        self._changed()
         return {"Policy": {"PolicySummary": changed.summary, "Content": changed.content}}
 
     def delete_policy(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -244,7 +244,7 @@ class ServiceControlPolicies:
         self._require_enabled()
         self._organization.policy_types.remove(SERVICE_CONTROL_POLICY)
         self._attached.clear()
-        self._levels.clear()
+        self._changed()
         return {"Root": root(self._organization)}
 
     # What there is
@@ -272,7 +272,11 @@ class ServiceControlPolicies:
         self._attached[target] = policy_ids
         if policy_ids == [FULL_ACCESS]:
             del self._attached[target]
-        self._levels.clear()
+        self._changed()
+
+    def _changed(self) -> None:
+        """Forget what binds each account."""
+        self._levels = {}
 
     def _targets_of(self, policy: Policy) -> list[str]:
         organization = self._organization
@@ -354,10 +358,10 @@ class ServiceControlPolicies:
 
     def _levels_of(self, account_id: str) -> list[list[Policy]]:
         """Return the policies of each level above an account, and of itself; none where nothing but FullAWSAccess is there."""
-        known = self._levels.get(account_id)
-        if known is None:
-            known = self._levels[account_id] = self._find_levels(account_id)
-        return known
+        levels = self._levels  # another one may take its place meanwhile
+        if account_id not in levels:
+            levels[account_id] = self._find_levels(account_id)
+        return levels[account_id]
 
     def _find_levels(self, account_id: str) -> list[list[Policy]]:
         organization = self._in_use
