@@ -1,18 +1,17 @@
 """RootVirtualMfa-Notify, step ReadResult: what AWS Config says of the account's root user.
 
 There is no verdict logic here: the result is the rule's, and where there is none the step fails.
-Source: API model, config, GetComplianceDetailsByResource.
+Sources: API model, config, GetComplianceDetailsByResource, and DescribeConfigRules (CreatedBy: a service made the rule).
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 
-# As it is named in one account, in a conformance pack, and as an organization's rule.
-RULE_NAME = re.compile(
-    r"root-virtual-mfa-enabled(-conformance-pack-[a-z0-9]+)?|OrgConfigRule-root-virtual-mfa-enabled-[a-z0-9]+", re.ASCII
-)
 WORST_FIRST = ("NON_COMPLIANT", "COMPLIANT", "NOT_APPLICABLE")
 
 
@@ -20,18 +19,45 @@ class NoResultError(RuntimeError):
     """AWS Config has no result of the rule for the account."""
 
 
-def read_result(events: dict[str, Any], _: object) -> dict[str, Any]:
-    """Read the result of the account `AccountId`; the worst one, where several rules of this name evaluate it.
+class ForeignAccountError(RuntimeError):
+    """The runbook was started for another account than its own."""
 
-    Returns `Compliance` (COMPLIANT, NON_COMPLIANT or NOT_APPLICABLE), `Annotation` and `RuleName`. Raises NoResultError.
+
+class CallError(RuntimeError):
+    """AWS refused a call. Its message is cut after the first line: the headers of the call may follow."""
+
+
+@contextmanager
+def calls() -> Iterator[None]:
+    """Raise CallError in the place of ClientError, which shows the whole message."""
+    try:
+        yield
+    except ClientError as error:
+        told = error.response["Error"]
+        first_line = re.split(r"[\r\n]|\\[rn]", str(told.get("Message")))[0]
+        raise CallError(f"{error.operation_name}: {told.get('Code')}: {first_line}") from None
+
+
+@calls()
+def read_result(events: dict[str, Any], _: object) -> dict[str, Any]:
+    """Read the result of the account `AccountId`; the worst one, if several of our rules evaluate it.
+
+    `OwnAccountId` is the account that this runs in. `RuleName`, `PackRulePrefix` and `OrganizationOnly` say which rules are
+    ours: see is_ours. Returns `Compliance` (COMPLIANT, NON_COMPLIANT or NOT_APPLICABLE), `Annotation` and `RuleName`.
+    Raises ForeignAccountError, NoResultError and CallError.
     """
-    account_id = events["AccountId"]
-    pages = boto3.client("config").get_paginator("get_compliance_details_by_resource")
+    account_id, own = events["AccountId"], events["OwnAccountId"]
+    if account_id != own:
+        raise ForeignAccountError(f"AccountId is {account_id}, and this is account {own}: start the runbook in that account.")
+    config = boto3.client("config")
+    rules = config.get_paginator("describe_config_rules").paginate()
+    ours = {rule["ConfigRuleName"] for page in rules for rule in page["ConfigRules"] if is_ours(rule, events)}
+    pages = config.get_paginator("get_compliance_details_by_resource")
     results = {}
     for page in pages.paginate(ResourceType="AWS::::Account", ResourceId=account_id):
         for result in page["EvaluationResults"]:
             rule_name = result["EvaluationResultIdentifier"]["EvaluationResultQualifier"]["ConfigRuleName"]
-            if RULE_NAME.fullmatch(rule_name):
+            if rule_name in ours:
                 results[result["ComplianceType"]] = {
                     "Compliance": result["ComplianceType"],
                     "Annotation": result.get("Annotation", "The result has no annotation."),
@@ -41,6 +67,16 @@ def read_result(events: dict[str, Any], _: object) -> dict[str, Any]:
         if compliance in results:
             return results[compliance]
     raise NoResultError(
-        f"AWS Config has no result of the rule root-virtual-mfa-enabled for account {account_id} in this Region: see whether "
-        "the rule is here and the configuration recorder is on."
+        f"AWS Config has no result of the rule {events['RuleName']} for account {account_id} in this Region: see whether the "
+        "rule is here and the configuration recorder is on. In an organization only the organization's rule counts."
     )
+
+
+def is_ours(rule: Any, events: dict[str, Any]) -> bool:  # noqa: ANN401 - as DescribeConfigRules gives it
+    """Tell whether a rule is named `RuleName` or as `PackRulePrefix` begins and, if `OrganizationOnly`, made by a service.
+
+    A member of an organization can make a rule of such a name itself, and write its annotation.
+    """
+    name = rule["ConfigRuleName"]
+    is_named_so = name == events["RuleName"] or name.startswith(events["PackRulePrefix"])
+    return is_named_so and (str(events["OrganizationOnly"]).lower() == "false" or bool(rule.get("CreatedBy")))

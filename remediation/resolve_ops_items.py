@@ -3,15 +3,35 @@
 Source: API model, ssm, DescribeOpsItems and UpdateOpsItem.
 """
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 
 SOURCE = "root-virtual-mfa"
 
 
+class CallError(RuntimeError):
+    """AWS refused a call. Its message is cut after the first line: the headers of the call may follow."""
+
+
+@contextmanager
+def calls() -> Iterator[None]:
+    """Raise CallError in the place of ClientError, which shows the whole message."""
+    try:
+        yield
+    except ClientError as error:
+        told = error.response["Error"]
+        first_line = re.split(r"[\r\n]|\\[rn]", str(told.get("Message")))[0]
+        raise CallError(f"{error.operation_name}: {told.get('Code')}: {first_line}") from None
+
+
+@calls()
 def resolve_ops_items(_: dict[str, Any], __: object) -> dict[str, Any]:
-    """Resolve the OpsItems of this account that are open or in progress. Returns their ids as `Resolved`."""
+    """Resolve the OpsItems of this account that are open or in progress. Returns their ids as `Resolved`. Raises CallError."""
     ssm = boto3.client("ssm")
     pages = ssm.get_paginator("describe_ops_items")
     unresolved = [

@@ -51,9 +51,11 @@ class Organization(Application):
         return name
 
     def rules(self, account_id: str) -> list[str]:
-        """Return the names of the package's rules in an account."""
+        """Return the names of the package's rules in an account, which packs have put there and nobody in it."""
         rules = self.client("config", account_id).describe_config_rules()["ConfigRules"]
-        return [rule["ConfigRuleName"] for rule in rules if rule["ConfigRuleName"].startswith(RULE_NAME)]
+        return [
+            rule["ConfigRuleName"] for rule in rules if rule["ConfigRuleName"].startswith(RULE_NAME) and "CreatedBy" in rule
+        ]
 
     def roles(self, account_id: str) -> set[str]:
         """Return which of the two roles whose names are part of the contract an account has."""

@@ -1,20 +1,19 @@
-"""What starts the runbooks: the templates' event patterns, against payloads as AWS has them and near misses."""
+"""What starts the runbooks: the event patterns as they are deployed, against payloads as AWS has them and near misses."""
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cfnlint.decode.cfn_yaml import load
 
 from local_aws.client import PROJECT, LocalAwsProcess
-from local_aws.deployment import boto3_client
+from local_aws.deployment import boto3_client, deploy_account
 from tests.e2e.conftest import CENTRAL_ACCOUNT_ID
 
 EVENTS = PROJECT / "events/eventbridge"
-COMPLIANCE_CHANGE, ROOT_USER_CHANGE = "ComplianceChangeRule", "RootUserChangeRule"
+COMPLIANCE_CHANGE, ROOT_USER_CHANGE = "root-virtual-mfa-compliance-change", "root-virtual-mfa-root-user-change"
 OURS = "root-virtual-mfa-enabled"
 
 Matches = Callable[[str, dict[str, Any]], bool]
@@ -36,12 +35,11 @@ def payload(name: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - anyt
 
 
 @pytest.fixture(scope="module")
-def matches(aws: LocalAwsProcess) -> Matches:
-    events = boto3_client(aws, "events", CENTRAL_ACCOUNT_ID)
-    patterns = {
-        name: json.dumps(load(str(PROJECT / template))["Resources"][name]["Properties"]["EventPattern"])
-        for template, name in (("account.yaml", COMPLIANCE_CHANGE), ("account.yaml", ROOT_USER_CHANGE))
-    }
+def matches(aws: LocalAwsProcess, unused_accounts: Iterator[str]) -> Matches:
+    account_id = next(unused_accounts)
+    deploy_account(aws, account_id, CENTRAL_ACCOUNT_ID)
+    events = boto3_client(aws, "events", account_id)
+    patterns = {name: events.describe_rule(Name=name)["EventPattern"] for name in (COMPLIANCE_CHANGE, ROOT_USER_CHANGE)}
 
     def test(rule: str, event: dict[str, Any]) -> bool:
         answer: bool = events.test_event_pattern(EventPattern=patterns[rule], Event=json.dumps(event))["Result"]
@@ -54,7 +52,7 @@ def matches(aws: LocalAwsProcess) -> Matches:
 
 
 @pytest.mark.parametrize("compliance", ["NON_COMPLIANT", "COMPLIANT", "NOT_APPLICABLE"])
-@pytest.mark.parametrize("rule", [OURS, f"{OURS}-conformance-pack-a1b2c3d4e", f"OrgConfigRule-{OURS}-x1y2z3"])
+@pytest.mark.parametrize("rule", [OURS, f"{OURS}-conformance-pack-a1b2c3d4e"])
 def test_a_verdict_of_this_rule_that_changed(matches: Matches, rule: str, compliance: str) -> None:
     changes = {"detail__configRuleName": rule, "detail__newEvaluationResult__complianceType": compliance}
     assert matches(COMPLIANCE_CHANGE, payload("compliance-change", **changes))
@@ -70,6 +68,9 @@ def test_the_first_verdict_which_has_none_before(matches: Matches) -> None:
         {"detail__configRuleName": "iam-root-access-key-check"},
         {"detail__configRuleName": f"{OURS}-strict"},
         {"detail__configRuleName": f"my-{OURS}"},
+        {"detail__configRuleName": OURS.upper()},
+        {"detail__configRuleName": f"{OURS}-conformance-packs-1"},
+        {"detail__configRuleName": f"OrgConfigRule-{OURS}-x1y2z3"},
         {"detail__resourceType": "AWS::IAM::User"},
         {"detail__messageType": "ConfigRulesEvaluationStarted"},
         {"detail__newEvaluationResult__complianceType": "INSUFFICIENT_DATA"},

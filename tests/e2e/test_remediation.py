@@ -16,7 +16,9 @@ from tests.e2e.application import Application, wait_for
 
 ACCOUNTS = [f"600000000{number:03}" for number in range(30)]
 STEPS_OF_NOTIFY = [
+    ("config:DescribeConfigRules", "ReadResult"),
     ("config:GetComplianceDetailsByResource", "ReadResult"),
+    ("ssm:DescribeAutomationExecutions", "OpenOpsItem"),
     ("ssm:CreateOpsItem", "OpenOpsItem"),
     ("sns:Publish", "PublishMessage"),
 ]
@@ -63,7 +65,7 @@ def test_from_the_first_verdict_to_the_resolved_ops_item(deployed: Deployed) -> 
 
     [item] = operations.ops_items(account_id)
     assert (item["Status"], item["Severity"], item["Category"]) == ("Open", "2", "Security")
-    assert item["Description"].startswith(annotation)
+    assert f"\n> {annotation}\n" in item["Description"]
     assert item["Description"].endswith(PROCEDURE)
 
     # However often it runs, ten times in a row and at the same time.
@@ -111,6 +113,7 @@ def test_a_fault_fails_the_execution_and_the_next_makes_up_for_it(
     for item in operations.ops_items(account_id):
         application.client("ssm").update_ops_item(OpsItemId=item["OpsItemId"], Status="Resolved")
     before, sent = len(operations.ops_items(account_id)), len(operations.messages(account_id))
+    aws.advance_clock(seconds=24 * 3600 + 1)  # so that there may be a message again
 
     aws.add_fault(account_id, action, "AccessDenied")
     failed = operations.run(account_id, NOTIFY, AccountId=account_id)
@@ -123,6 +126,13 @@ def test_a_fault_fails_the_execution_and_the_next_makes_up_for_it(
     assert operations.run(account_id, NOTIFY, AccountId=account_id)["AutomationExecutionStatus"] == "Success"
     assert len(operations.ops_items(account_id)) == before + 1
     wait_for(lambda: len(operations.messages(account_id)) == sent + 1, "the one message")
+
+
+def test_another_account_is_nothing_that_notify_tells_of(deployed: Deployed) -> None:
+    application, operations = deployed()
+    failed = operations.run(application.account_id, NOTIFY, AccountId=ACCOUNTS[-1])
+    assert failed["AutomationExecutionStatus"] == "Failed"
+    assert "ForeignAccountError" in failed["FailureMessage"]
 
 
 def test_while_config_is_busy_reevaluate_waits(deployed: Deployed, aws: LocalAwsProcess) -> None:

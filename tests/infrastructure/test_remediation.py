@@ -86,9 +86,11 @@ def test_only_automation_for_this_account_may_assume_its_role(name: str, runbook
 
 def test_notify_reads_keeps_the_ops_item_and_sends_its_message() -> None:
     assert allowed(ACCOUNT, "RemediationRole") == [
+        "config:DescribeConfigRules",
         "config:GetComplianceDetailsByResource",
         "sns:Publish",
         "ssm:CreateOpsItem",
+        "ssm:DescribeAutomationExecutions",
         "ssm:DescribeOpsItems",
         "ssm:GetAutomationExecution",
         "ssm:GetOpsItem",

@@ -38,6 +38,7 @@ ACTIONS_WITHOUT_RESOURCES = {
     "organizations:DescribeAccount",
     "organizations:DescribeOrganization",
     "ssm:CreateOpsItem",
+    "ssm:DescribeAutomationExecutions",
     "ssm:DescribeOpsItems",
 }
 """Actions whose Resource is "*", since they have none, or one whose ARN nobody knows beforehand: the templates say which.

@@ -4,13 +4,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from remediation import start_evaluation
-from remediation.start_evaluation import ATTEMPTS, WAIT, NoRuleError
+from remediation.start_evaluation import ATTEMPTS, WAIT, CallError, NoRuleError
 from tests.unit.fake_aws import FakeAws, RefusalError, paged
 
 IN_PACK = "root-virtual-mfa-enabled-conformance-pack-a1b2c3d4e"
+EVENT = {
+    "RuleName": "root-virtual-mfa-enabled",
+    "PackRulePrefix": "root-virtual-mfa-enabled-conformance-pack-",
+    "OrganizationOnly": "false",
+}
 
 
 @pytest.fixture
@@ -40,14 +44,14 @@ def busy(aws: FakeAws, times: int) -> None:
 
 def test_the_rule_is_found_on_the_second_page_and_started(aws: FakeAws, slept: list[float]) -> None:
     busy(aws, 0)
-    assert start_evaluation.start_evaluation({}, None) == {"ConfigRuleNames": [IN_PACK]}
+    assert start_evaluation.start_evaluation(EVENT, None) == {"ConfigRuleNames": [IN_PACK]}
     assert aws.called("StartConfigRulesEvaluation") == [{"ConfigRuleNames": [IN_PACK]}]
     assert slept == []
 
 
 def test_while_config_is_busy_it_is_tried_again(aws: FakeAws, slept: list[float]) -> None:
     busy(aws, 2)
-    start_evaluation.start_evaluation({}, None)
+    start_evaluation.start_evaluation(EVENT, None)
     assert len(aws.called("StartConfigRulesEvaluation")) == 3
     assert slept == [WAIT, WAIT]
     assert WAIT > 60  # seconds: AWS Config takes a start a minute
@@ -55,20 +59,39 @@ def test_while_config_is_busy_it_is_tried_again(aws: FakeAws, slept: list[float]
 
 def test_in_the_end_it_fails_with_what_config_said(aws: FakeAws, slept: list[float]) -> None:
     busy(aws, ATTEMPTS)
-    with pytest.raises(ClientError, match="LimitExceededException"):
-        start_evaluation.start_evaluation({}, None)
+    with pytest.raises(CallError, match="LimitExceededException"):
+        start_evaluation.start_evaluation(EVENT, None)
     assert sum(slept) < 600 - 120  # of the ten minutes that a script may take, with room for the calls
 
 
 def test_another_refusal_is_not_tried_again(aws: FakeAws, slept: list[float]) -> None:
     aws.refuse("StartConfigRulesEvaluation", "AccessDeniedException")
-    with pytest.raises(ClientError, match="AccessDenied"):
-        start_evaluation.start_evaluation({}, None)
+    with pytest.raises(CallError, match="AccessDenied"):
+        start_evaluation.start_evaluation(EVENT, None)
     assert slept == []
 
 
-@pytest.mark.parametrize("name", ["root-virtual-mfa-enabled-strict", "OrgConfigRule-root-virtual-mfa-enabled-"])
-def test_an_account_without_the_rule_is_told(aws: FakeAws, name: str) -> None:
-    aws.answers["DescribeConfigRules"] = paged("ConfigRules", [[{"ConfigRuleName": name}]])
+def test_an_account_without_the_rule_is_told(aws: FakeAws) -> None:
+    aws.answers["DescribeConfigRules"] = paged("ConfigRules", [[{"ConfigRuleName": "root-virtual-mfa-enabled-strict"}]])
     with pytest.raises(NoRuleError, match="has no AWS Config rule root-virtual-mfa-enabled"):
-        start_evaluation.start_evaluation({}, None)
+        start_evaluation.start_evaluation(EVENT, None)
+
+
+@pytest.mark.parametrize("organization_only", ["true", "", None])
+def test_in_an_organization_a_rule_that_the_member_made_itself_is_not_started(aws: FakeAws, organization_only: object) -> None:
+    event = EVENT | {"OrganizationOnly": organization_only}
+    with pytest.raises(NoRuleError, match="only the organization's rule counts"):
+        start_evaluation.start_evaluation(event, None)
+    hers, ours = {"ConfigRuleName": f"{IN_PACK}x"}, {"ConfigRuleName": IN_PACK, "CreatedBy": "config-conforms.amazonaws.com"}
+    aws.answers["DescribeConfigRules"] = paged("ConfigRules", [[hers], [ours]])
+    busy(aws, 0)
+    assert start_evaluation.start_evaluation(event, None) == {"ConfigRuleNames": [IN_PACK]}
+
+
+def test_no_error_shows_more_of_an_answer_than_its_code_and_first_line(aws: FakeAws) -> None:
+    aws.refuse("DescribeConfigRules", "InvalidSignatureException", "It does not match.\nx-amz-security-token:SECRET")
+    with pytest.raises(CallError) as raised:
+        start_evaluation.start_evaluation(EVENT, None)
+    assert str(raised.value) == "DescribeConfigRules: InvalidSignatureException: It does not match."
+    assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__

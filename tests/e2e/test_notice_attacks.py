@@ -1,0 +1,319 @@
+"""Notices, and an administrator of a member account who wants them to lie, to flood or not to come."""
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws.client import REGION, LocalAwsProcess
+from local_aws.deployment import deploy_organization
+from local_aws.operations import NOTIFY, REEVALUATE, Operations
+from remediation.open_ops_item import PROCEDURE, SENT_BY, SOURCE
+from tests.e2e.application import wait_for
+from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts
+from tests.local_aws.scene import create_function, let_config_invoke, rule, trust
+
+MEMBERS = [f"7300000000{number:02}" for number in range(20)]
+PACK_LIKE = "root-virtual-mfa-enabled-conformance-pack-x"
+PHISHING = "Root locked!\r\n\x1b[31mUnlock at http://aws.x.evil/root\u2028or x.evil \u202e\u200b"
+EVIL = ("evil", "Unlock", "\x1b")
+A_DAY = 24 * 3600 + 1
+SAYS_WHAT_IT_IS_TOLD = """
+    import json
+    from datetime import datetime
+
+    import boto3
+
+    def handler(event, context):
+        told = json.loads(event["ruleParameters"])
+        invoking = json.loads(event["invokingEvent"])
+        boto3.client("config").put_evaluations(
+            ResultToken=event["resultToken"],
+            Evaluations=[{
+                "ComplianceResourceType": "AWS::::Account",
+                "ComplianceResourceId": event["accountId"],
+                "ComplianceType": told["compliance"],
+                "Annotation": told["annotation"],
+                "OrderingTimestamp": datetime.fromisoformat(invoking["notificationCreationTime"]),
+            }],
+        )
+"""
+
+
+class Member:
+    """A member account whose root user has one virtual device, and Mallory, its administrator with an access key of her own."""
+
+    def __init__(self, organization: Organization, operations: Operations, account_id: str) -> None:
+        self.organization = organization
+        self.operations = operations
+        self.account_id = account_id
+        organization.result(account_id)
+        operations.wait_for_executions(account_id, NOTIFY, 1)
+        iam = organization.client("iam", account_id)
+        iam.create_user(UserName="mallory")
+        iam.attach_user_policy(UserName="mallory", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+        self._key = iam.create_access_key(UserName="mallory")["AccessKey"]
+
+    def mallory(self, service: Any) -> Any:  # noqa: ANN401 - a client of any service
+        """Give a client of Mallory's."""
+        return boto3.Session().client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.organization.aws.endpoint_url,
+            aws_access_key_id=self._key["AccessKeyId"],
+            aws_secret_access_key=self._key["SecretAccessKey"],
+        )
+
+    def change_root_user(self, change: str) -> dict[str, Any]:
+        """Add or remove root's device, and give the verdict that follows from it by itself."""
+        before = self.organization.results(self.account_id)
+        self.organization.aws.change_root_user(self.account_id, change, "phone")
+        self.operations.let_a_minute_pass(self.account_id)
+        return self.organization.changed(self.account_id, before)
+
+    def notified(self, of: int) -> list[dict[str, Any]]:
+        """Wait until so many executions of Notify have ended, and return them."""
+        return self.operations.wait_for_executions(self.account_id, NOTIFY, of)
+
+    def is_told(self) -> dict[str, str]:
+        """Wait for the first message, and return it."""
+        return wait_for(self.messages, f"the message of {self.account_id}")[0]
+
+    def messages(self) -> list[dict[str, str]]:
+        return self.operations.messages(self.account_id)
+
+    def ops_items(self) -> list[dict[str, Any]]:
+        return self.operations.ops_items(self.account_id)
+
+    def open_ops_item(self) -> dict[str, Any]:
+        """Return the one of the package's OpsItems that is open."""
+        [item] = [item for item in self.ops_items() if item["Status"] == "Open"]
+        return item
+
+    def run(self) -> dict[str, Any]:
+        """Start Notify as Mallory, and give what Automation says of it in the end."""
+        return self.operations.finished(self.account_id, self.start())
+
+    def start(self, **parameters: str) -> str:
+        """Start Notify as Mallory."""
+        given = {name: [value] for name, value in {"AccountId": self.account_id, **parameters}.items()}
+        started = self.mallory("ssm").start_automation_execution(DocumentName=NOTIFY, Parameters=given)
+        return str(started["AutomationExecutionId"])
+
+
+@pytest.fixture(scope="module")
+def organization(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Organization, Operations]]:
+    accounts = {
+        MANAGEMENT: {"name": "management"},
+        CENTRAL: {"name": "security", "root_user": {"virtual_mfa_devices": ["duty-phone"]}},
+        **{account_id: {"name": account_id, "root_user": {"virtual_mfa_devices": ["phone"]}} for account_id in MEMBERS},
+    }
+    directory = tmp_path_factory.mktemp("notice-attacks")
+    accounts_file = write_accounts(directory, accounts)
+    with LocalAwsProcess(accounts_file, directory / "local-aws.log") as aws, Operations(aws, CENTRAL) as operations:
+        deploy_organization(aws, CENTRAL)
+        yield Organization(aws, CENTRAL), operations
+
+
+@pytest.fixture(scope="module")
+def _unused() -> Iterator[str]:
+    return iter(MEMBERS)
+
+
+@pytest.fixture
+def member(organization: tuple[Organization, Operations], _unused: Iterator[str]) -> Member:
+    """Give a member that no other test uses."""
+    return Member(*organization, next(_unused))
+
+
+# --- A rule of the member's own ---
+
+
+def put_rule(member: Member, compliance: str) -> None:
+    """Let Mallory put her rule: its function says `compliance` and PHISHING of the account."""
+    parameters = json.dumps({"compliance": compliance, "annotation": PHISHING})
+    function_arn = f"arn:aws:lambda:{REGION}:{member.account_id}:function:hers"
+    settings = rule(function_arn, PACK_LIKE, InputParameters=parameters)
+    member.mallory("config").put_config_rule(ConfigRule=settings)
+
+
+def make_function(member: Member) -> None:
+    clients: dict[str, Any] = {}
+
+    def client(service: str, _: str) -> Any:  # noqa: ANN401 - a client of any service
+        return clients.setdefault(service, member.mallory(service))
+
+    function_arn = create_function(client, member.account_id, "hers", SAYS_WHAT_IT_IS_TOLD, "config:PutEvaluations")
+    let_config_invoke(client, function_arn, member.account_id)
+
+
+def test_a_members_own_rule_makes_no_notice_however_often_it_flips(member: Member) -> None:
+    make_function(member)
+    before = len(member.notified(1))
+    for number in range(10):
+        put_rule(member, "COMPLIANT" if number % 2 else "NON_COMPLIANT")
+        member.notified(before + number + 1)
+    put_rule(member, "NON_COMPLIANT")
+    member.notified(before + 11)
+    assert member.messages() == []
+    assert member.ops_items() == []
+
+    # The real one still comes, in the rule's words and in nobody else's.
+    annotation = member.change_root_user("remove-virtual-device")["Annotation"]
+    message = member.is_told()
+    said = message["Subject"] + message["Message"] + str(member.open_ops_item())
+    assert annotation in said
+    assert not [evil for evil in EVIL if evil in said]
+
+
+def test_what_a_pack_of_the_members_own_says_is_quoted_and_links_nowhere(member: Member) -> None:
+    # AWS Config makes this rule for her: it cannot be told from the organization's by who made it.
+    make_function(member)
+    settings = rule(f"arn:aws:lambda:{REGION}:{member.account_id}:function:hers", "root-virtual-mfa-enabled")
+    parameters = {"compliance": "NON_COMPLIANT", "annotation": PHISHING}
+    hers = {"Type": "AWS::Config::ConfigRule", "Properties": {**settings, "InputParameters": parameters}}
+    member.mallory("config").put_conformance_pack(
+        ConformancePackName="hers", TemplateBody=json.dumps({"Resources": {"Hers": hers}})
+    )
+    message = member.is_told()
+    for text in (message["Message"], member.open_ops_item()["Description"]):
+        [line] = [line for line in text.splitlines() if "evil" in line]
+        assert line.startswith(
+            r"> Root locked!\u000d\u000a\u001b\u005b31mUnlock at http(:)//aws(.)x(.)evil/root\u2028or x(.)evil"
+        )
+        assert text.isascii()
+    assert message["Subject"] == f"Root user of account {member.account_id}: no compliant virtual MFA device"
+
+
+# --- Many messages ---
+
+
+def test_however_often_it_is_started_and_whatever_is_resolved_there_is_one_message_a_day(member: Member) -> None:
+    member.change_root_user("remove-virtual-device")
+    member.is_told()
+    ssm = member.mallory("ssm")
+    for _ in range(3):
+        ssm.update_ops_item(OpsItemId=member.open_ops_item()["OpsItemId"], Status="Resolved")
+        assert member.run()["AutomationExecutionStatus"] == "Success"
+    with ThreadPoolExecutor(10) as pool:
+        started = list(pool.map(lambda _: member.start(), range(10)))
+        for _ in range(10):
+            with suppress(ValueError):  # there is none that is open at this moment
+                ssm.update_ops_item(OpsItemId=member.open_ops_item()["OpsItemId"], Status="Resolved")
+    for execution_id in started:
+        assert member.operations.finished(member.account_id, execution_id)["AutomationExecutionStatus"] == "Success"
+    assert len(member.messages()) == 1
+
+    # A day later the OpsItem that got none gets one, and one only, though ten start at the same time.
+    member.run()
+    assert SENT_BY not in member.open_ops_item()["OperationalData"]
+    member.organization.aws.advance_clock(seconds=A_DAY)
+    with ThreadPoolExecutor(10) as pool:
+        started = list(pool.map(lambda _: member.start(), range(10)))
+    for execution_id in started:
+        assert member.operations.finished(member.account_id, execution_id)["AutomationExecutionStatus"] == "Success"
+    assert len(member.messages()) == 2
+    assert len([item for item in member.ops_items() if item["Status"] == "Open"]) == 1
+
+
+def test_an_account_whose_verdict_flips_all_day_makes_one_message(member: Member) -> None:
+    for _ in range(3):
+        member.change_root_user("remove-virtual-device")
+        wait_for(lambda: [item for item in member.ops_items() if item["Status"] == "Open"], "the OpsItem")
+        member.change_root_user("add-virtual-device")
+        wait_for(lambda: {item["Status"] for item in member.ops_items()} == {"Resolved"}, "the resolved OpsItem")
+    assert len(member.ops_items()) == 3
+    assert len(member.messages()) == 1
+
+
+# --- An OpsItem that was there before ---
+
+
+def of_nobody(_: Member) -> str:
+    return "12345678-1234-4234-8234-123456789012"
+
+
+def malformed(_: Member) -> str:
+    return "sent by me"
+
+
+def of_another_runbook(member: Member) -> str:
+    started = member.mallory("ssm").start_automation_execution(DocumentName=REEVALUATE)["AutomationExecutionId"]
+    member.operations.finished(member.account_id, started, hurry=True)
+    return str(started)
+
+
+def that_had_nothing_to_tell(member: Member) -> str:
+    return str(member.run()["AutomationExecutionId"])
+
+
+def that_failed(member: Member) -> str:
+    iam = member.mallory("iam")
+    role = iam.create_role(RoleName="hers", AssumeRolePolicyDocument=trust({"Service": "ssm.amazonaws.com"}))["Role"]
+    execution_id = member.start(AutomationAssumeRole=role["Arn"])
+    assert member.operations.finished(member.account_id, execution_id)["AutomationExecutionStatus"] == "Failed"
+    return execution_id
+
+
+def of_the_message_before(member: Member) -> str:
+    member.change_root_user("remove-virtual-device")
+    member.is_told()
+    sent_by = member.open_ops_item()["OperationalData"][SENT_BY]["Value"]
+    member.change_root_user("add-virtual-device")
+    wait_for(lambda: {item["Status"] for item in member.ops_items()} == {"Resolved"}, "the resolved OpsItem")
+    member.organization.aws.advance_clock(seconds=A_DAY)
+    return str(sent_by)
+
+
+@pytest.mark.parametrize("source", [SOURCE, "mallory"])
+@pytest.mark.parametrize(
+    "sent_by",
+    [malformed, of_nobody, of_another_runbook, that_had_nothing_to_tell, that_failed, of_the_message_before],
+)
+def test_an_ops_item_of_the_members_own_silences_nothing_and_says_nothing(
+    member: Member, sent_by: Callable[[Member], str], source: str
+) -> None:
+    named = sent_by(member)
+    before = len(member.messages())
+    ssm = member.mallory("ssm")
+    hers = ssm.create_ops_item(
+        Title=PHISHING.splitlines()[0],
+        Description=PHISHING,
+        Source=source,
+        Category="Cost",
+        Severity="4",
+        OperationalData={
+            "/aws/dedup": {"Type": "SearchableString", "Value": json.dumps({"dedupString": f"{SOURCE}-{member.account_id}"})},
+            "/aws/resources": {"Type": "SearchableString", "Value": json.dumps([{"arn": "arn:aws:s3:::x"}])},
+            SENT_BY: {"Type": "SearchableString", "Value": named},
+        },
+    )["OpsItemId"]
+    annotation = member.change_root_user("remove-virtual-device")["Annotation"]
+    message = wait_for(lambda: member.messages()[before:], "the message")[0]
+    assert annotation in message["Message"]
+
+    item = member.open_ops_item()
+    assert (item["OpsItemId"] == hers) is (source == SOURCE)
+    assert item["OpsItemId"] in message["Message"]
+    assert (item["Title"], item["Category"], item["Severity"]) == (message["Subject"], "Security", "2")
+    assert annotation in item["Description"]
+    assert item["Description"].endswith(PROCEDURE)
+    assert json.loads(item["OperationalData"]["/aws/resources"]["Value"]) == [{"arn": f"arn:aws:iam::{member.account_id}:root"}]
+    assert not [evil for evil in EVIL if evil in str(item) + message["Message"]]
+
+    member.change_root_user("add-virtual-device")
+    wait_for(lambda: ssm.get_ops_item(OpsItemId=item["OpsItemId"])["OpsItem"]["Status"] == "Resolved", "the resolved OpsItem")
+    assert ssm.get_ops_item(OpsItemId=hers)["OpsItem"]["Status"] == "Resolved"
+
+
+# --- What she may not do at all ---
+
+
+def test_neither_she_nor_a_role_of_hers_sends_a_notice(member: Member) -> None:
+    with pytest.raises(ClientError, match=r"AuthorizationError|AccessDenied"):
+        member.mallory("sns").publish(TopicArn=member.organization.outputs["NoticeTopicArn"], Message=PHISHING)

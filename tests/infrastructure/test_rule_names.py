@@ -1,0 +1,144 @@
+"""What the rule is called: scripts, event pattern, queries and commands, which find it by its name, take the same names."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import yaml
+
+from organization.statuses import is_our_rule
+from tests.unit.fake_aws import FakeAws, paged
+
+from .test_organization_scope import PACK_FILE, REMEDIATION_FILE
+from .test_remediation import properties, steps
+from .test_templates import ACCOUNT, APPLICATION, resources, template
+
+ACCOUNT_ID = "123456789012"
+OURS = "root-virtual-mfa-enabled"
+PACK = f"{OURS}-conformance-pack-"
+NAMES = [
+    (OURS, True),
+    (f"{PACK}a1b2c3d4e", True),
+    (f"{PACK}A1-b2", True),
+    (f"{PACK}a\x1b[31m", True),
+    # EventBridge's prefix takes it, so everybody does; AWS Config makes none of this name.
+    (PACK, True),
+    (PACK.removesuffix("-"), False),
+    (f"{OURS}-conformance-packs-1", False),
+    (f"{OURS}-strict", False),
+    (f"{OURS} ", False),
+    (f"{OURS}\n", False),
+    (f"{OURS}\x00", False),
+    (OURS[:-1], False),
+    (OURS.upper(), False),
+    ("Root-Virtual-Mfa-Enabled", False),
+    (f"{OURS}-Conformance-Pack-a1b2c3d4e", False),
+    (f"x-{OURS}", False),
+    (f"x-{PACK}a1b2c3d4e", False),
+    (f"\n{PACK}a1b2c3d4e", False),
+    (f"OrgConfigRule-{OURS}-x1y2z3", False),
+    ("iam-root-access-key-check", False),
+]
+"""Names of rules, and whether a rule of that name is the package's."""
+each_name = pytest.mark.parametrize(("name", "ours"), NAMES, ids=repr)
+
+
+def resolved(value: Any, *, organization: bool) -> Any:  # noqa: ANN401 - anything that a template can hold
+    """Give a value of account.yaml as CloudFormation makes it in one account, or in one that a central account evaluates."""
+    match value:
+        case {"Fn::FindInMap": [name, first, second]}:
+            return template(ACCOUNT)["Mappings"][name][first][second]
+        case {"Fn::If": ["EvaluatedFromCentralAccount", there, absent]}:
+            return there if organization else absent
+        case dict():
+            return {key: resolved(item, organization=organization) for key, item in value.items()}
+        case list():
+            return [resolved(item, organization=organization) for item in value]
+    return value
+
+
+def run(runbook: str, step: str, *, organization: bool, rule: dict[str, str]) -> dict[str, Any] | None:
+    """Run a script as the template has it, in an account with one rule: give its result, None if it does not know the rule."""
+    inputs = steps(ACCOUNT, runbook)[step]["inputs"]
+    payload = resolved(inputs["InputPayload"], organization=organization)
+    payload |= {name: ACCOUNT_ID for name in ("AccountId", "OwnAccountId") if name in payload}
+    qualifier = {"ConfigRuleName": rule["ConfigRuleName"], "ResourceType": "AWS::::Account", "ResourceId": ACCOUNT_ID}
+    result = {
+        "EvaluationResultIdentifier": {"EvaluationResultQualifier": qualifier, "OrderingTimestamp": datetime.now(UTC)},
+        "ComplianceType": "NON_COMPLIANT",
+    }
+    aws = FakeAws(
+        {
+            "DescribeConfigRules": paged("ConfigRules", [[rule]]),
+            "GetComplianceDetailsByResource": paged("EvaluationResults", [[result]]),
+            "StartConfigRulesEvaluation": {},
+        }
+    )
+    script: dict[str, Any] = {}
+    exec(compile(inputs["Script"], step, "exec"), script)  # noqa: S102 - as Automation does
+    with aws.in_place():
+        try:
+            found: dict[str, Any] = script[inputs["Handler"]](payload, {})
+        except script["NoResultError" if step == "ReadResult" else "NoRuleError"]:
+            return None
+    return found
+
+
+SCRIPTS = [("NotifyRunbook", "ReadResult"), ("ReevaluateRunbook", "StartEvaluation")]
+each_script = pytest.mark.parametrize(("runbook", "step"), SCRIPTS, ids=[step for _, step in SCRIPTS])
+
+
+@each_script
+@each_name
+def test_the_scripts_of_the_runbooks(runbook: str, step: str, name: str, *, ours: bool) -> None:
+    assert (run(runbook, step, organization=False, rule={"ConfigRuleName": name}) is not None) is ours
+
+
+@each_script
+@each_name
+def test_in_an_organization_the_scripts_take_the_same_names_of_rules_that_a_service_made(
+    runbook: str, step: str, name: str, *, ours: bool
+) -> None:
+    made_by_a_service = {"ConfigRuleName": name, "CreatedBy": "config-conforms.amazonaws.com"}
+    assert (run(runbook, step, organization=True, rule=made_by_a_service) is not None) is ours
+    assert run(runbook, step, organization=True, rule={"ConfigRuleName": name}) is None
+
+
+def taken_by(matchers: list[Any]) -> Callable[[str], bool]:
+    """Evaluate what an event pattern has for a text: texts, of which one is equal, and prefixes, with which it begins."""
+    equal = [each for each in matchers if isinstance(each, str)]
+    prefixes = [each["prefix"] for each in matchers if isinstance(each, dict) and each.keys() == {"prefix"}]
+    assert len(equal) + len(prefixes) == len(matchers)
+    return lambda name: name in equal or name.startswith(tuple(prefixes))
+
+
+@each_name
+def test_the_event_pattern(name: str, *, ours: bool) -> None:
+    pattern = resolved(properties(ACCOUNT, "ComplianceChangeRule")["EventPattern"], organization=True)
+    assert taken_by(pattern["detail"]["configRuleName"])(name) is ours
+
+
+@each_name
+def test_the_operators_commands(name: str, *, ours: bool) -> None:
+    assert is_our_rule(name) is ours
+
+
+@each_name
+def test_the_stored_queries_take_all_of_ours_and_more_only_where_their_language_cannot_tell(name: str, *, ours: bool) -> None:
+    # A wildcard stands at the end only. Source: https://docs.aws.amazon.com/config/latest/developerguide/query-limitations.html
+    for query in resources(APPLICATION, "AWS::Config::StoredQuery").values():
+        conditions = re.findall(r"configRuleName (=|LIKE) '([^'%]*)%?'", query["Properties"]["QueryExpression"])
+        taken = any(name == text if operator == "=" else name.startswith(text) for operator, text in conditions)
+        assert taken or not ours
+        assert name.startswith(OURS) or not taken
+
+
+def test_the_rule_has_this_name_where_it_is_made_and_a_pack_appends_to_it() -> None:
+    assert template(ACCOUNT)["Mappings"]["RuleName"]["AWSConfig"] == {"InOneAccount": OURS, "InPackPrefix": PACK}
+    [rule] = resources(APPLICATION, "AWS::Config::ConfigRule").values()
+    assert rule["Properties"]["ConfigRuleName"] == OURS
+    for file in (PACK_FILE, REMEDIATION_FILE):
+        made = yaml.safe_load(file.read_text(encoding="utf-8"))["Resources"].values()
+        assert {resource["Properties"]["ConfigRuleName"] for resource in made} == {OURS}
