@@ -10,23 +10,26 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
 
 SOURCE = "root-virtual-mfa"
 
 
 class CallError(RuntimeError):
-    """AWS refused a call. Its message is cut after the first line: the headers of the call may follow."""
+    """A call failed. AWS's message is cut after the first line: the headers of the call may follow."""
 
 
 @contextmanager
 def calls() -> Iterator[None]:
-    """Raise CallError in the place of ClientError, which shows the whole message."""
+    """Raise CallError in the place of what shows AWS's whole message, or its whole answer."""
     try:
         yield
     except ClientError as error:
         told = error.response["Error"]
         first_line = re.split(r"[\r\n]|\\[rn]", str(told.get("Message")))[0]
         raise CallError(f"{error.operation_name}: {told.get('Code')}: {first_line}") from None
+    except ResponseParserError:
+        raise CallError("An answer of AWS could not be parsed. Start the runbook again.") from None
 
 
 @calls()

@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
 
 ATTEMPTS = 6
 WAIT = 65
@@ -23,25 +24,27 @@ class NoRuleError(RuntimeError):
 
 
 class CallError(RuntimeError):
-    """AWS refused a call. Its message is cut after the first line: the headers of the call may follow."""
+    """A call failed. AWS's message is cut after the first line: the headers of the call may follow."""
 
 
 @contextmanager
 def calls() -> Iterator[None]:
-    """Raise CallError in the place of ClientError, which shows the whole message."""
+    """Raise CallError in the place of what shows AWS's whole message, or its whole answer."""
     try:
         yield
     except ClientError as error:
         told = error.response["Error"]
         first_line = re.split(r"[\r\n]|\\[rn]", str(told.get("Message")))[0]
         raise CallError(f"{error.operation_name}: {told.get('Code')}: {first_line}") from None
+    except ResponseParserError:
+        raise CallError("An answer of AWS could not be parsed. Start the runbook again.") from None
 
 
 @calls()
 def start_evaluation(events: dict[str, Any], _: object) -> dict[str, Any]:
     """Find the rule, whatever suffix a conformance pack has given it, and start its evaluation, again while AWS Config is busy.
 
-    `RuleName`, `PackRulePrefix` and `OrganizationOnly` say which rules are ours: see is_ours. Returns the names of what was
+    `RuleName`, `PackRulePrefix` and `CentralAccountId` say which rules are ours: see is_ours. Returns the names of what was
     started as `ConfigRuleNames`. Raises NoRuleError, and CallError as the last attempt was refused.
     """
     config = boto3.client("config")
@@ -66,10 +69,12 @@ def start_evaluation(events: dict[str, Any], _: object) -> dict[str, Any]:
 
 
 def is_ours(rule: Any, events: dict[str, Any]) -> bool:  # noqa: ANN401 - as DescribeConfigRules gives it
-    """Tell whether a rule is named `RuleName` or as `PackRulePrefix` begins and, if `OrganizationOnly`, made by a service.
+    """Tell whether a rule is named `RuleName` or as `PackRulePrefix` begins, and is the organization's, if there is one.
 
-    A member of an organization can make a rule of such a name itself.
+    A member of an organization can make a rule of such a name, itself or with a pack of its own. The organization's rule was
+    made by a service, and a function of the account `CentralAccountId` evaluates it; "" says that there is no organization.
     """
-    name = rule["ConfigRuleName"]
+    name, central = rule["ConfigRuleName"], events["CentralAccountId"]
     is_named_so = name == events["RuleName"] or name.startswith(events["PackRulePrefix"])
-    return is_named_so and (str(events["OrganizationOnly"]).lower() == "false" or bool(rule.get("CreatedBy")))
+    of_organization = bool(rule.get("CreatedBy")) and f":{central}:function:" in rule["Source"].get("SourceIdentifier", "")
+    return is_named_so and (not central or of_organization)

@@ -171,23 +171,19 @@ def test_a_members_own_rule_makes_no_notice_however_often_it_flips(member: Membe
     assert not [evil for evil in EVIL if evil in said]
 
 
-def test_what_a_pack_of_the_members_own_says_is_quoted_and_links_nowhere(member: Member) -> None:
-    # AWS Config makes this rule for her: it cannot be told from the organization's by who made it.
+def test_a_pack_of_the_members_own_makes_no_notice(member: Member) -> None:
+    # AWS Config makes this rule for her: only the account of its function tells it from the organization's.
     make_function(member)
     settings = rule(f"arn:aws:lambda:{REGION}:{member.account_id}:function:hers", "root-virtual-mfa-enabled")
     parameters = {"compliance": "NON_COMPLIANT", "annotation": PHISHING}
     hers = {"Type": "AWS::Config::ConfigRule", "Properties": {**settings, "InputParameters": parameters}}
+    before = len(member.notified(1))
     member.mallory("config").put_conformance_pack(
         ConformancePackName="hers", TemplateBody=json.dumps({"Resources": {"Hers": hers}})
     )
-    message = member.is_told()
-    for text in (message["Message"], member.open_ops_item()["Description"]):
-        [line] = [line for line in text.splitlines() if "evil" in line]
-        assert line.startswith(
-            r"> Root locked!\u000d\u000a\u001b\u005b31mUnlock at http(:)//aws(.)x(.)evil/root\u2028or x(.)evil"
-        )
-        assert text.isascii()
-    assert message["Subject"] == f"Root user of account {member.account_id}: no compliant virtual MFA device"
+    member.notified(before + 1)
+    assert member.messages() == []
+    assert [item for item in member.ops_items() if item["Status"] == "Open"] == []
 
 
 # --- Many messages ---

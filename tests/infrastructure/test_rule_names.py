@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 import yaml
 
-from organization.statuses import is_our_rule
+from organization.deployment import is_our_rule
 from tests.unit.fake_aws import FakeAws, paged
 
 from .test_organization_scope import PACK_FILE, REMEDIATION_FILE
 from .test_remediation import properties, steps
 from .test_templates import ACCOUNT, APPLICATION, resources, template
 
-ACCOUNT_ID = "123456789012"
+ACCOUNT_ID, CENTRAL = "123456789012", "222222222222"
+ON_CENTRAL_FUNCTION = {"SourceIdentifier": f"arn:aws:lambda:us-east-1:{CENTRAL}:function:evaluate"}
 OURS = "root-virtual-mfa-enabled"
 PACK = f"{OURS}-conformance-pack-"
 NAMES = [
@@ -50,8 +51,8 @@ def resolved(value: Any, *, organization: bool) -> Any:  # noqa: ANN401 - anythi
     match value:
         case {"Fn::FindInMap": [name, first, second]}:
             return template(ACCOUNT)["Mappings"][name][first][second]
-        case {"Fn::If": ["EvaluatedFromCentralAccount", there, absent]}:
-            return there if organization else absent
+        case {"Ref": "CentralAccountId"}:
+            return CENTRAL if organization else ""
         case dict():
             return {key: resolved(item, organization=organization) for key, item in value.items()}
         case list():
@@ -59,7 +60,7 @@ def resolved(value: Any, *, organization: bool) -> Any:  # noqa: ANN401 - anythi
     return value
 
 
-def run(runbook: str, step: str, *, organization: bool, rule: dict[str, str]) -> dict[str, Any] | None:
+def run(runbook: str, step: str, *, organization: bool, rule: dict[str, Any]) -> dict[str, Any] | None:
     """Run a script as the template has it, in an account with one rule: give its result, None if it does not know the rule."""
     inputs = steps(ACCOUNT, runbook)[step]["inputs"]
     payload = resolved(inputs["InputPayload"], organization=organization)
@@ -93,7 +94,7 @@ each_script = pytest.mark.parametrize(("runbook", "step"), SCRIPTS, ids=[step fo
 @each_script
 @each_name
 def test_the_scripts_of_the_runbooks(runbook: str, step: str, name: str, *, ours: bool) -> None:
-    assert (run(runbook, step, organization=False, rule={"ConfigRuleName": name}) is not None) is ours
+    assert (run(runbook, step, organization=False, rule={"ConfigRuleName": name, "Source": {}}) is not None) is ours
 
 
 @each_script
@@ -101,9 +102,9 @@ def test_the_scripts_of_the_runbooks(runbook: str, step: str, name: str, *, ours
 def test_in_an_organization_the_scripts_take_the_same_names_of_rules_that_a_service_made(
     runbook: str, step: str, name: str, *, ours: bool
 ) -> None:
-    made_by_a_service = {"ConfigRuleName": name, "CreatedBy": "config-conforms.amazonaws.com"}
-    assert (run(runbook, step, organization=True, rule=made_by_a_service) is not None) is ours
-    assert run(runbook, step, organization=True, rule={"ConfigRuleName": name}) is None
+    made = {"ConfigRuleName": name, "Source": ON_CENTRAL_FUNCTION, "CreatedBy": "config-conforms.amazonaws.com"}
+    assert (run(runbook, step, organization=True, rule=made) is not None) is ours
+    assert run(runbook, step, organization=True, rule={"ConfigRuleName": name, "Source": ON_CENTRAL_FUNCTION}) is None
 
 
 def taken_by(matchers: list[Any]) -> Callable[[str], bool]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.parsers import ResponseParserError
 
 from remediation import open_ops_item as opening
 from remediation import read_result as reading
@@ -18,13 +19,13 @@ from remediation.resolve_ops_items import SOURCE as RESOLVES
 from remediation.resolve_ops_items import resolve_ops_items
 from tests.unit.fake_aws import FakeAws, RefusalError, paged
 
-ACCOUNT, OTHER_ACCOUNT = "123456789012", "210987654321"
+ACCOUNT, OTHER_ACCOUNT, CENTRAL = "123456789012", "210987654321", "222222222222"
 ITEM, OTHER_ITEM = "oi-0123456789ab", "oi-ba9876543210"
 BEFORE, NOW, FURTHER = (f"11111111-2222-3333-4444-55555555555{number}" for number in range(1, 4))
 STARTED = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
 NO_OUTPUT = "No output available yet because the step is not successfully executed"
 RULES = {"RuleName": "root-virtual-mfa-enabled", "PackRulePrefix": "root-virtual-mfa-enabled-conformance-pack-"}
-READ = {"AccountId": ACCOUNT, "OwnAccountId": ACCOUNT, **RULES, "OrganizationOnly": "false"}
+READ = {"AccountId": ACCOUNT, "OwnAccountId": ACCOUNT, **RULES, "CentralAccountId": ""}
 EVENT = {
     "AccountId": ACCOUNT,
     "Annotation": "Root has no MFA.",
@@ -54,13 +55,23 @@ def result(rule_name: str, compliance: str, annotation: str | None = "Found.") -
     return entry | ({"Annotation": annotation} if annotation else {})
 
 
-def there_are(aws: FakeAws, pages: list[list[dict[str, Any]]], *, created_by: Mapping[str, str] | None = None) -> None:
-    """Let AWS Config have results, and the rules that they are of; `created_by` says which of them a service made."""
+def there_are(
+    aws: FakeAws,
+    pages: list[list[dict[str, Any]]],
+    *,
+    created_by: Mapping[str, str] | None = None,
+    evaluated_in: Mapping[str, str] | None = None,
+) -> None:
+    """Let AWS Config have results, and rules that they are of: who made them, and which account's functions evaluate them."""
     names = [
         result["EvaluationResultIdentifier"]["EvaluationResultQualifier"]["ConfigRuleName"] for page in pages for result in page
     ]
     rules = [
-        {"ConfigRuleName": name, **({"CreatedBy": created_by[name]} if created_by and name in created_by else {})}
+        {
+            "ConfigRuleName": name,
+            "Source": {"SourceIdentifier": f"arn:aws:lambda:eu-central-1:{(evaluated_in or {}).get(name, ACCOUNT)}:function:f"},
+            **({"CreatedBy": created_by[name]} if created_by and name in created_by else {}),
+        }
         for name in names
     ]
     aws.answers["DescribeConfigRules"] = paged("ConfigRules", [rules[:1], [], rules[1:]])
@@ -86,25 +97,26 @@ def test_the_worst_of_several_results_counts(aws: FakeAws) -> None:
     assert read_result(READ, None)["Annotation"] == "Worse."
 
 
-@pytest.mark.parametrize("organization_only", ["true", "TRUE", "", "no", None, True])
-def test_in_an_organization_a_rule_that_the_member_made_itself_has_no_result(aws: FakeAws, organization_only: object) -> None:
-    of_the_pack = "root-virtual-mfa-enabled-conformance-pack-b2"
+def test_in_an_organization_only_its_own_rule_counts(aws: FakeAws) -> None:
+    prefix, service = RULES["PackRulePrefix"], "config-conforms.amazonaws.com"
     results = [
         result("root-virtual-mfa-enabled", "NON_COMPLIANT", "Hers."),
-        result("root-virtual-mfa-enabled-conformance-pack-a1", "NON_COMPLIANT", "Hers."),
-        result(of_the_pack, "COMPLIANT", "The organization's."),
+        result(f"{prefix}a1", "NON_COMPLIANT", "Hers, on the central function."),
+        result(f"{prefix}b2", "NON_COMPLIANT", "Of a pack of hers, on her function."),
+        result(f"{prefix}c3", "COMPLIANT", "The organization's."),
     ]
-    there_are(aws, [results], created_by={of_the_pack: "config-conforms.amazonaws.com"})
-    assert read_result(READ | {"OrganizationOnly": organization_only}, None)["Annotation"] == "The organization's."
-    there_are(aws, [results[:2]])
+    made = {f"{prefix}b2": service, f"{prefix}c3": service}
+    evaluated = {f"{prefix}a1": CENTRAL, f"{prefix}c3": CENTRAL}
+    there_are(aws, [results], created_by=made, evaluated_in=evaluated)
+    assert read_result(READ | {"CentralAccountId": CENTRAL}, None)["Annotation"] == "The organization's."
+    there_are(aws, [results[:3]], created_by=made, evaluated_in=evaluated)
     with pytest.raises(NoResultError, match="only the organization's rule counts"):
-        read_result(READ | {"OrganizationOnly": organization_only}, None)
+        read_result(READ | {"CentralAccountId": CENTRAL}, None)
 
 
-@pytest.mark.parametrize("organization_only", ["false", "FALSE", False])
-def test_in_one_account_a_rule_of_its_own_counts(aws: FakeAws, organization_only: object) -> None:
+def test_in_one_account_a_rule_of_its_own_counts(aws: FakeAws) -> None:
     there_are(aws, [[result("root-virtual-mfa-enabled", "NON_COMPLIANT")]])
-    assert read_result(READ | {"OrganizationOnly": organization_only}, None)["Annotation"] == "Found."
+    assert read_result(READ, None)["Annotation"] == "Found."
 
 
 def test_a_result_without_annotation_is_one(aws: FakeAws) -> None:
@@ -518,6 +530,7 @@ def test_what_one_script_opens_another_resolves() -> None:
 # --- Errors ---
 
 
+BROKEN = "Unable to parse response, invalid JSON received: b'SECRET"
 SCRIPTS = [
     (reading, read_result, READ, "DescribeConfigRules"),
     (opening, open_ops_item, EVENT, "GetAutomationExecution"),
@@ -541,4 +554,22 @@ def test_no_error_shows_more_of_an_answer_than_its_code_and_first_line(  # noqa:
         handler(event, None)
     assert str(raised.value) == f"{operation}: InvalidSignatureException: The signature does not match."
     assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__
+
+
+@pytest.mark.parametrize(("script", "handler", "event", "operation"), SCRIPTS)
+def test_no_error_quotes_an_answer(
+    aws: FakeAws,
+    script: Any,  # noqa: ANN401 - a module
+    handler: Callable[[dict[str, Any], object], object],
+    event: dict[str, Any],
+    operation: str,
+) -> None:
+    def broken(_: Mapping[str, Any]) -> dict[str, Any]:
+        raise ResponseParserError(BROKEN)
+
+    aws.answers[operation] = broken
+    with pytest.raises(script.CallError) as raised:
+        handler(event, None)
+    assert str(raised.value) == "An answer of AWS could not be parsed. Start the runbook again."
     assert raised.value.__suppress_context__

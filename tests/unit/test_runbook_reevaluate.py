@@ -4,23 +4,30 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
+from botocore.parsers import ResponseParserError
 
 from remediation import start_evaluation
 from remediation.start_evaluation import ATTEMPTS, WAIT, CallError, NoRuleError
 from tests.unit.fake_aws import FakeAws, RefusalError, paged
 
+CENTRAL, OTHER = "222222222222", "333333333333"
+BROKEN = "Unable to parse response, invalid JSON received: b'SECRET"
 IN_PACK = "root-virtual-mfa-enabled-conformance-pack-a1b2c3d4e"
 EVENT = {
     "RuleName": "root-virtual-mfa-enabled",
     "PackRulePrefix": "root-virtual-mfa-enabled-conformance-pack-",
-    "OrganizationOnly": "false",
+    "CentralAccountId": "",
 }
 
 
 @pytest.fixture
 def aws() -> Iterator[FakeAws]:
     fake = FakeAws(
-        {"DescribeConfigRules": paged("ConfigRules", [[{"ConfigRuleName": "other"}], [{"ConfigRuleName": IN_PACK}]])}
+        {
+            "DescribeConfigRules": paged(
+                "ConfigRules", [[{"ConfigRuleName": "other", "Source": {}}], [{"ConfigRuleName": IN_PACK, "Source": {}}]]
+            )
+        }
     )
     with fake.in_place():
         yield fake
@@ -72,20 +79,28 @@ def test_another_refusal_is_not_tried_again(aws: FakeAws, slept: list[float]) ->
 
 
 def test_an_account_without_the_rule_is_told(aws: FakeAws) -> None:
-    aws.answers["DescribeConfigRules"] = paged("ConfigRules", [[{"ConfigRuleName": "root-virtual-mfa-enabled-strict"}]])
+    aws.answers["DescribeConfigRules"] = paged(
+        "ConfigRules", [[{"ConfigRuleName": "root-virtual-mfa-enabled-strict", "Source": {}}]]
+    )
     with pytest.raises(NoRuleError, match="has no AWS Config rule root-virtual-mfa-enabled"):
         start_evaluation.start_evaluation(EVENT, None)
 
 
-@pytest.mark.parametrize("organization_only", ["true", "", None])
-def test_in_an_organization_a_rule_that_the_member_made_itself_is_not_started(aws: FakeAws, organization_only: object) -> None:
-    event = EVENT | {"OrganizationOnly": organization_only}
-    with pytest.raises(NoRuleError, match="only the organization's rule counts"):
-        start_evaluation.start_evaluation(event, None)
-    hers, ours = {"ConfigRuleName": f"{IN_PACK}x"}, {"ConfigRuleName": IN_PACK, "CreatedBy": "config-conforms.amazonaws.com"}
-    aws.answers["DescribeConfigRules"] = paged("ConfigRules", [[hers], [ours]])
+@pytest.mark.parametrize("function_account", [OTHER, CENTRAL])
+@pytest.mark.parametrize("created_by", ["config-conforms.amazonaws.com", None])
+def test_in_an_organization_only_its_own_rule_is_started(aws: FakeAws, created_by: str | None, function_account: str) -> None:
+    found = {
+        "ConfigRuleName": IN_PACK,
+        "Source": {"SourceIdentifier": f"arn:aws:lambda:eu-central-1:{function_account}:function:evaluate"},
+        **({"CreatedBy": created_by} if created_by else {}),
+    }
+    aws.answers["DescribeConfigRules"] = paged("ConfigRules", [[found]])
     busy(aws, 0)
-    assert start_evaluation.start_evaluation(event, None) == {"ConfigRuleNames": [IN_PACK]}
+    if created_by and function_account == CENTRAL:
+        assert start_evaluation.start_evaluation(EVENT | {"CentralAccountId": CENTRAL}, None) == {"ConfigRuleNames": [IN_PACK]}
+    else:
+        with pytest.raises(NoRuleError, match="only the organization's rule counts"):
+            start_evaluation.start_evaluation(EVENT | {"CentralAccountId": CENTRAL}, None)
 
 
 def test_no_error_shows_more_of_an_answer_than_its_code_and_first_line(aws: FakeAws) -> None:
@@ -94,4 +109,15 @@ def test_no_error_shows_more_of_an_answer_than_its_code_and_first_line(aws: Fake
         start_evaluation.start_evaluation(EVENT, None)
     assert str(raised.value) == "DescribeConfigRules: InvalidSignatureException: It does not match."
     assert raised.value.__cause__ is None
+    assert raised.value.__suppress_context__
+
+
+def test_no_error_quotes_an_answer(aws: FakeAws) -> None:
+    def broken(_: Mapping[str, Any]) -> dict[str, Any]:
+        raise ResponseParserError(BROKEN)
+
+    aws.answers["DescribeConfigRules"] = broken
+    with pytest.raises(CallError) as raised:
+        start_evaluation.start_evaluation(EVENT, None)
+    assert str(raised.value) == "An answer of AWS could not be parsed. Start the runbook again."
     assert raised.value.__suppress_context__
