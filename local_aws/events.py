@@ -142,6 +142,8 @@ class Events:
             view = view or self._eventbridge._pattern_event_view(event)
             with suppress(RuntimeError):  # closed: the local AWS ends
                 self._deliveries.submit(self._deliver, _Delivery(account_id, region, target, rule, event, view))
+        elif ":sqs:" in target["Arn"] and not self._may_send(target["Arn"], rule["Arn"]):
+            _log.warning("The policy of queue %s does not let %s send to it", target["Arn"], rule["Arn"])
         else:
             self._invoke_otherwise(target, event, rule, view)
 
@@ -256,8 +258,7 @@ class Events:
         queue_arn = delivery.target.get("DeadLetterConfig", {}).get("Arn")
         if not queue_arn:
             return
-        sqs = ministack_seams.module("ministack.services.sqs")
-        if not sqs.queue_policy_allows(queue_arn, _PRINCIPAL, delivery.rule["Arn"], delivery.account_id):
+        if not self._may_send(queue_arn, delivery.rule["Arn"]):
             _log.warning("The policy of queue %s does not let %s send to it", queue_arn, delivery.rule["Arn"])
             return
         _, _, _, region, account_id, name = queue_arn.split(":")
@@ -276,6 +277,12 @@ class Events:
             MessageBody=json.dumps(delivery.view.event_with_detail()),
             MessageAttributes={key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()},
         )
+
+    @staticmethod
+    def _may_send(queue_arn: str, rule_arn: str) -> bool:
+        """Tell whether a queue's policy lets EventBridge send to it for a rule, which MiniStack does not ask for targets."""
+        sqs = ministack_seams.module("ministack.services.sqs")
+        return bool(sqs.queue_policy_allows(queue_arn, _PRINCIPAL, rule_arn, rule_arn.split(":")[4]))
 
     def _client(self, service: str, region: str, credentials: service_roles.Credentials) -> Any:  # noqa: ANN401 - of any service
         with self._lock:  # A session makes one client at a time.

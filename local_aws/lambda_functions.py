@@ -9,6 +9,7 @@ import json
 import logging
 import math
 import time
+import uuid
 import zipfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Condition, RLock
+from threading import Condition, RLock, local
 from typing import Any
 
 import botocore.session
@@ -24,6 +25,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws import ministack_seams
+from local_aws.lambda_clock import SECONDS
 from local_aws.lambda_runtime import ExecutionEnvironments, FunctionSettings, Invocation
 from local_aws.models import AwsError
 from local_aws.organizations import Organization
@@ -52,6 +54,12 @@ class _Version:
     logs: Any
 
 
+class _Event(local):
+    """The asynchronous event that a thread processes; other threads have none."""
+
+    request_id: str | None = None
+
+
 class LambdaFunctions:
     """The functions of all accounts, as far as running them goes."""
 
@@ -68,6 +76,7 @@ class LambdaFunctions:
         self.sends_source_org_id = True
         """Whether services send aws:SourceOrgID when they invoke: that AWS Config does is not documented."""
         self._retry_seconds = retry_seconds
+        self._event = _Event()
         self._events = ThreadPoolExecutor(PARALLEL_EVENTS, thread_name_prefix="asynchronous-event")
         self._lambda = ministack_seams.module("ministack.services.lambda_svc")
         self._responses = ministack_seams.module("ministack.core.responses")
@@ -77,6 +86,8 @@ class LambdaFunctions:
         self._session = botocore.session.Session()
         self._lock = RLock()
         self._ahead = 0.0
+        self._clock = Path(self._code.name, "clock")
+        self._clock.write_bytes(SECONDS.pack(0))
         self._closed = False
         self._time_passes = Condition()
 
@@ -104,9 +115,11 @@ class LambdaFunctions:
         self._code.cleanup()
 
     def advance(self, seconds: float) -> None:
-        """Put the clock of the event queue forward: retries come due, and events grow old."""
+        """Put the clocks of the event queue and of the functions forward: retries come due, and events grow old."""
         with self._time_passes:
             self._ahead += seconds
+            with self._clock.open("r+b") as clock:  # in place: environments have it open
+                clock.write(SECONDS.pack(self._ahead))
             self._time_passes.notify_all()
 
     # Invocation by a service
@@ -184,6 +197,7 @@ class LambdaFunctions:
         if function is None:
             return
         name = function["config"]["FunctionName"]
+        self._event.request_id = request_id = str(uuid.uuid4())
         settings = (function.get("event_invoke_configs") or {}).get("$LATEST") or function.get("event_invoke_config") or {}
         retries = settings.get("MaximumRetryAttempts", _DEFAULT_RETRIES)
         deadline = self._now() + settings.get("MaximumEventAgeInSeconds", _DEFAULT_EVENT_AGE)
@@ -208,7 +222,7 @@ class LambdaFunctions:
         destination = settings.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
         if destination:
             condition = "RetriesExhausted" if attempts > retries else "EventAgeExceeded"
-            self._send(function, destination, _failure(function_arn, condition, attempts, event, result))
+            self._send(function, destination, _failure(function_arn, request_id, condition, attempts, event, result))
 
     def _now(self) -> float:
         return time.monotonic() + self._ahead
@@ -221,13 +235,25 @@ class LambdaFunctions:
         return self._now()
 
     def _send(self, function: Function, destination: str, record: dict[str, Any]) -> None:
-        """Send a record to a queue, the one kind of destination that is emulated, as the function's role, as Lambda does."""
+        """Send a record to a queue or an event bus, the kinds of destination that are emulated, as the function's role.
+
+        What the event has is not documented in full; published ones have this source, this detail type and these resources.
+        """
         _, _, service, region, account_id, name = destination.split(":", 5)
-        if service != "sqs":
-            _log.warning("The local AWS sends failed events to queues only, and not to %s", destination)
-            return
-        queue_url = f"{self._endpoint_url}/{account_id}/{name}"
-        self._client(service, region, function).send_message(QueueUrl=queue_url, MessageBody=json.dumps(record))
+        if service == "sqs":
+            queue_url = f"{self._endpoint_url}/{account_id}/{name}"
+            self._client(service, region, function).send_message(QueueUrl=queue_url, MessageBody=json.dumps(record))
+        elif service == "events":
+            entry = {
+                "Source": "lambda",
+                "DetailType": "Lambda Function Invocation Result - Failure",
+                "Detail": json.dumps(record),
+                "Resources": [destination, record["requestContext"]["functionArn"]],
+                "EventBusName": destination,
+            }
+            self._client(service, region, function).put_events(Entries=[entry])
+        else:
+            _log.warning("The local AWS sends failed events to queues and event buses only, and not to %s", destination)
 
     def _client(self, service: str, region: str, function: Function) -> Any:  # noqa: ANN401 - a client of any service
         credentials = ministack_seams.module("ministack.core.lambda_runtime").execution_credentials(function["config"])
@@ -255,6 +281,7 @@ class LambdaFunctions:
     def _execute(self, function: Function, event: object, request_id: str) -> dict[str, Any]:
         """Run one invocation and answer as MiniStack's own executor does."""
         version = self._version_of(function)
+        request_id = self._event.request_id or request_id  # all runs of an asynchronous event have one
         invocation = version.environments.invoke(json.dumps(event).encode(), request_id=request_id)
         lines = _log_lines(function["config"], invocation)
         self._write_log(function["config"], version, invocation.log_stream, lines)
@@ -323,6 +350,7 @@ class LambdaFunctions:
             | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "AWS_ENDPOINT_URL": self._endpoint_url},
             log_format=config.get("LoggingConfig", {}).get("LogFormat", "Text"),
             python=self._runtime_python,
+            clock=self._clock,
         )
 
 
@@ -367,7 +395,9 @@ def _log_lines(config: dict[str, Any], invocation: Invocation) -> list[str]:
     ]
 
 
-def _failure(function_arn: str, condition: str, attempts: int, event: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+def _failure(  # noqa: PLR0913, PLR0917 - what the record has
+    function_arn: str, request_id: str, condition: str, attempts: int, event: dict[str, Any], result: dict[str, Any]
+) -> dict[str, Any]:
     """Make the record that a destination gets; of an event that was throttled last it has no answer of the function.
 
     Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
@@ -376,6 +406,7 @@ def _failure(function_arn: str, condition: str, attempts: int, event: dict[str, 
         "version": "1.0",
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "requestContext": {
+            "requestId": request_id,
             "functionArn": f"{function_arn}:$LATEST",
             "condition": condition,
             "approximateInvokeCount": attempts,

@@ -28,7 +28,7 @@ from pathlib import Path
 from threading import Lock
 from typing import IO, Any, Literal, Self
 
-from local_aws import web_pages
+from local_aws import lambda_clock, web_pages
 
 _API = "/2018-06-01/runtime"
 _PIPE_BYTES = 65536
@@ -49,6 +49,8 @@ class FunctionSettings:
     credentials and AWS_ENDPOINT_URL too, since nothing of the parent's environment is passed on.
     `python` is an interpreter with awslambdaric and boto3, and nothing else that the artefact could come to need.
     `runtime` is the identifier that the function is told; the version of `python` may be another.
+    `clock` is a file with the seconds by which the function's clock is ahead of the machine's (see lambda_clock), None where it
+    is not.
     """
 
     code_dir: Path
@@ -62,6 +64,11 @@ class FunctionSettings:
     log_format: Literal["JSON", "Text"] = "JSON"
     version: str = "$LATEST"
     runtime: str = "python3.13"
+    clock: Path | None = None
+
+    def now(self) -> float:
+        """Tell the time in the function's environment, as `time.time` does."""
+        return time.time() + (lambda_clock.SECONDS.unpack(self.clock.read_bytes())[0] if self.clock else 0)
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,7 @@ class ExecutionEnvironment:
         self._api = _RuntimeApi(settings)
         try:
             self._process = subprocess.Popen(  # noqa: S603 - the caller's interpreter, and a handler that no shell reads
-                [settings.python, "-m", "awslambdaric", settings.handler],
+                [settings.python, *_program(settings), settings.handler],
                 cwd=settings.code_dir,
                 env=_environment(settings, self._log_stream, f"127.0.0.1:{self._api.server_address[1]}"),
                 stdin=subprocess.DEVNULL,
@@ -354,7 +361,7 @@ class _RuntimeApiRequest(BaseHTTPRequestHandler):
         headers = {
             "Content-Type": "application/json",
             "Lambda-Runtime-Aws-Request-Id": self.server.request_id,
-            "Lambda-Runtime-Deadline-Ms": str(int((time.time() + settings.timeout_seconds) * 1000)),
+            "Lambda-Runtime-Deadline-Ms": str(int((settings.now() + settings.timeout_seconds) * 1000)),
             "Lambda-Runtime-Invoked-Function-Arn": settings.function_arn,
             "Lambda-Runtime-Trace-Id": trace_id,
             # The runtime client crashes where one of these two is missing.
@@ -387,6 +394,11 @@ class _RuntimeApiRequest(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Say nothing: the log is the function's."""
+
+
+def _program(settings: FunctionSettings) -> list[str]:
+    """Give the arguments that start the runtime client, and nothing of its directory's modules beside it."""
+    return ["-P", lambda_clock.__file__, str(settings.clock)] if settings.clock else ["-m", "awslambdaric"]
 
 
 def _environment(settings: FunctionSettings, log_stream: str, runtime_api: str) -> dict[str, str]:

@@ -1,22 +1,37 @@
 """CloudWatch Logs: metric filters that count, and saved Logs Insights queries; MiniStack keeps the former and lacks the latter.
 
-Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntaxForMetricFilters.html
+Sources: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntaxForMetricFilters.html and
+…/matching-terms-json-log-events.html; for IS TRUE and IS FALSE, what FilterPattern.booleanValue of the AWS CDK makes.
 """
 
 import json
 import re
 import secrets
 import time
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local_aws import ministack_seams
 from local_aws.models import Answer, AwsError, ServiceApi
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+_TOKEN = re.compile(
+    r"""\s*(?:
+        (?P<bracket>[()])
+        | (?P<joiner>&&|\|\|)
+        | \$(?P<path>(?:\.[\w-]+)+)\s*(?:
+            (?P<operator>=|!=)\s*"(?P<text>[^"]*)"
+            | (?P<state>IS\ TRUE|IS\ FALSE|IS\ NULL|NOT\ EXISTS)\b
+        )
+    )\s*""",
+    re.ASCII | re.VERBOSE,
+)
+_LONGEST_PATTERN = 1024
+"""Source: API model, logs, FilterPattern."""
+_MISSING = object()
 
-_TERM = re.compile(r'\$\.(?P<key>\w+)\s*(?P<operator>=|!=)\s*"(?P<value>[^"]*)"')
+Condition = Callable[[dict[str, Any]], bool]
+"""Tells whether a log line, as JSON, is selected."""
 
 
 class Logs:
@@ -107,29 +122,89 @@ def _count(group: str, lines: list[str]) -> None:
 def matches(pattern: str, line: str) -> bool:
     """Tell whether a JSON filter pattern selects a log line.
 
-    Patterns are terms `$.key = "value"` or `$.key != "value"`, joined by && or by ||; a value may hold wildcards.
-    Raises AwsError for any other pattern.
+    Patterns are terms, joined by && or ||, with parentheses: `$.key = "value"`, `$.key != "value"`, whose value may hold
+    wildcards, `$.key IS TRUE`, IS FALSE, IS NULL and NOT EXISTS.  A key within another one is `$.key.inner`.  A comparison is
+    with texts and numbers; of an object, a list, a boolean or what is missing it selects nothing.
+    Raises AwsError for any other pattern, and for one that has both && and || without parentheses that part them: which of
+    the two binds tighter is not documented.
     """
-    inner = pattern.strip().removeprefix("{").removesuffix("}")
-    joiner, decide = ("||", any) if "||" in inner else ("&&", all)
-    terms = [_TERM.fullmatch(term.strip().strip("()").strip()) for term in inner.split(joiner)]
-    if not pattern.strip().startswith("{") or None in terms:
-        message = f"The local AWS does not emulate the filter pattern {pattern}"
-        raise AwsError("InvalidParameterException", message)
+    select = _parse(pattern)
     try:
         event = json.loads(line)
     except ValueError:
         return False
-    if not isinstance(event, dict):
-        return False
-    return decide(_selects(term, event) for term in terms if term)
+    return isinstance(event, dict) and select(event)
 
 
-def _selects(term: re.Match[str], event: dict[str, Any]) -> bool:
-    if term["key"] not in event:
+def _parse(pattern: str) -> Condition:
+    text = pattern.strip()
+    unknown = AwsError("InvalidParameterException", f"The local AWS does not emulate the filter pattern {pattern}")
+    if not (text.startswith("{") and text.endswith("}")) or len(pattern) > _LONGEST_PATTERN:
+        raise unknown
+    tokens: list[re.Match[str]] = []
+    position = 1
+    while position < len(text) - 1:
+        token = _TOKEN.match(text, position, len(text) - 1)
+        if token is None:
+            raise unknown
+        tokens.append(token)
+        position = token.end()
+    try:
+        condition = _expression(tokens)
+    except (IndexError, ValueError):
+        raise unknown from None
+    if tokens:
+        raise unknown
+    return condition
+
+
+def _expression(tokens: list[re.Match[str]]) -> Condition:
+    """Take an expression from the front of `tokens`. IndexError, ValueError: there is none."""
+    conditions = [_operand(tokens)]
+    joiners = set()
+    while tokens and tokens[0]["joiner"]:
+        joiners.add(tokens.pop(0)["joiner"])
+        conditions.append(_operand(tokens))
+    if len(joiners) > 1:
+        message = "&& and || without parentheses"
+        raise ValueError(message)
+    decide = any if "||" in joiners else all
+    return lambda event: decide(condition(event) for condition in conditions)
+
+
+def _operand(tokens: list[re.Match[str]]) -> Condition:
+    token = tokens.pop(0)
+    if token["bracket"] == "(":
+        condition = _expression(tokens)
+        if tokens.pop(0)["bracket"] != ")":
+            message = "a parenthesis that is not closed"
+            raise ValueError(message)
+        return condition
+    if not token["path"]:
+        message = "neither a term nor a parenthesis"
+        raise ValueError(message)
+    keys = token["path"].split(".")[1:]
+    return lambda event: _selects(token, _value(event, keys))
+
+
+def _value(event: object, keys: list[str]) -> object:
+    for key in keys:
+        event = event.get(key, _MISSING) if isinstance(event, dict) else _MISSING
+    return event
+
+
+def _selects(term: re.Match[str], value: object) -> bool:
+    match term["state"]:
+        case "IS TRUE" | "IS FALSE":
+            return value is (term["state"] == "IS TRUE")
+        case "IS NULL":
+            return value is None
+        case "NOT EXISTS":
+            return value is _MISSING
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         return False
-    wanted = re.escape(term["value"]).replace(r"\*", ".*")
-    equal = re.fullmatch(wanted, str(event[term["key"]])) is not None
+    wanted = re.escape(term["text"]).replace(r"\*", ".*")
+    equal = re.fullmatch(wanted, str(value), re.DOTALL) is not None
     return equal == (term["operator"] == "=")
 
 

@@ -276,8 +276,8 @@ class LocalAws:
         if not 0 < seconds < _CENTURY:
             message = f"The clock goes forward, by less than a century, and not by {seconds} seconds."
             raise ValueError(message)
+        self._functions.advance(seconds)  # before: no event is of a time that its function does not have yet
         self._clock.advance(timedelta(seconds=seconds))
-        self._functions.advance(seconds)
         self._root_access.advance(seconds)
         self._config.run_due_rules()
 

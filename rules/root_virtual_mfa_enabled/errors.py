@@ -13,6 +13,10 @@ _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOpera
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 _THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException", "LimitExceededException"})
 
+_LONGEST_SHOWN = 48
+"""Characters: more than the names, numbers and words of an event take, and less than a result token, which takes hundreds."""
+_LONGEST_ARN_SHOWN = 100
+
 
 class EvaluationError(Exception):
     """The account could not be evaluated. The message says what happened, in which account, and what to do."""
@@ -47,10 +51,13 @@ class OutOfTimeError(EvaluationError):
 
 
 @contextmanager
-def raising(error_type: type[EvaluationError], action: str, account_id: str, *, if_denied: str) -> Iterator[None]:
+def raising(
+    error_type: type[EvaluationError], action: str, account_id: str, *, if_denied: str, secret: str = ""
+) -> Iterator[None]:
     """Turn whatever a call to AWS raises into `error_type`, or into MalformedAnswerError where the answer is broken.
 
     `action` is the IAM action of the call, `account_id` the evaluated account, `if_denied` what to do about a denial.
+    `secret` is what of the call must not be shown, where AWS says it back.
     """
     try:
         yield
@@ -61,6 +68,8 @@ def raising(error_type: type[EvaluationError], action: str, account_id: str, *, 
         code = details.get("Code") or "Unknown"
         # Only the first line: an answer about a wrong signature goes on with the signed headers, the token among them.
         text = str(details.get("Message") or "").partition("\n")[0]
+        if secret:
+            text = text.replace(secret, "…")
         message = f"{action} failed in account {account_id}: {_sentence(code, text)} {_advice(code, if_denied)}"
         raise error_type(message) from None  # a log in text format would show all of the cause
     except BotoCoreError as error:
@@ -83,6 +92,26 @@ def malformed(action: str, account_id: str, what: str) -> MalformedAnswerError:
         f"The answer to {action} in account {account_id} cannot be understood: {what}. "
         "Nothing was concluded from it; Lambda repeats the event."
     )
+
+
+def shown(value: object) -> str:
+    """Describe a value that is refused, and show it where it cannot be a secret that came to the wrong place."""
+    match value:
+        case None:
+            return "missing or null"
+        case str() if value.startswith("arn:") and len(value) > _LONGEST_ARN_SHOWN:
+            return f"{value[:_LONGEST_ARN_SHOWN]!r}…"
+        case str() if not (is_short(value) or value.startswith("arn:")):
+            return f"a text of {len(value)} characters"
+        case str() | int() | float():
+            return repr(value)
+    # Not what is in it, which may be secret too, or nested too deep for repr.
+    return f"of type {type(value).__name__}"
+
+
+def is_short(text: str) -> bool:
+    """Tell whether a text is too short for a secret."""
+    return len(text) <= _LONGEST_SHOWN
 
 
 def _sentence(what: str, text: str) -> str:

@@ -6,16 +6,23 @@ Source: https://docs.aws.amazon.com/config/latest/developerguide/evaluate-config
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from root_virtual_mfa_enabled.errors import InvalidEventError
+from root_virtual_mfa_enabled.errors import InvalidEventError, is_short, shown
+
+_TEST_TOKEN = "TESTMODE"  # noqa: S105 - no secret: rdklib's word for an evaluation that AWS Config checks and does not keep
+_CLOCK_SKEW = 15 * 60
+"""Seconds by which AWS Config's clock may be ahead of the function's."""
+_LONGEST_RULE_NAME = 128
+"""Source: API model, config, ConfigRuleName."""
 
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
 _RULE_ARN = re.compile(
     # The Region becomes part of host names, so it has to look like one: us-east-1, us-gov-west-1, eusc-de-east-1.
-    r"arn:(?P<partition>aws[a-z-]*):config:(?P<region>[a-z]{2,8}(-[a-z]{2,12}){1,2}-\d{1,2}):(?P<account>\d{12}):config-rule/.+"
+    r"arn:(?P<partition>aws[a-z-]*):config:(?P<region>[a-z]{2,8}(-[a-z]{2,12}){1,2}-\d{1,2}):(?P<account>\d{12}):"
+    r"config-rule/(aws-service-rule/(?P<service>[^/]+)/)?.+"
 )
 
 
@@ -25,20 +32,33 @@ class ScheduledNotification:
 
     `ordering_timestamp` is the notification's creation time as AWS Config wrote it (ISO 8601): a redelivered event
     carries the same one, so that reporting twice changes nothing.
+    `rule_owner` is "account" for a rule of the account's own, else the principal of the service that made it, as the rule's
+    ARN has it: config-conforms.amazonaws.com for a rule of a conformance pack.
+    `rule_name` is None where the event has none.
     """
 
     account_id: str
     partition: str
     region: str
-    result_token: str
+    rule_arn: str
+    rule_owner: str
+    rule_name: str | None
+    result_token: str = field(repr=False)  # who has it can report for the rule
     ordering_timestamp: str
     rule_parameters: Mapping[str, str]
 
-    @classmethod
-    def from_event(cls, event: object) -> "ScheduledNotification":
-        """Check a Lambda event and take from it what the rule needs.
+    @property
+    def is_test(self) -> bool:
+        """Whether the evaluation is one that AWS Config checks and does not keep."""
+        return self.result_token == _TEST_TOKEN
 
-        Raises InvalidEventError, which names the field and says what is allowed.
+    @classmethod
+    def from_event(cls, event: object, now: float) -> "ScheduledNotification":
+        """Check a Lambda event and take from it what the rule needs; `now` is the time as `time.time` tells it.
+
+        A time that is still to come is refused: AWS Config would keep its verdict, whatever is found until then.
+        Raises InvalidEventError, which names the field and says what is allowed.  It shows no value that is as long as a result
+        token, which may have come to the wrong place.
         """
         fields = _object("The event itself", event, secret=True)
         invoking = _object("invokingEvent", _json("invokingEvent", _text("invokingEvent", fields.get("invokingEvent"))))
@@ -60,28 +80,44 @@ class ScheduledNotification:
             account_id=account_id,
             partition=arn["partition"],
             region=arn["region"],
+            rule_arn=rule_arn,
+            rule_owner=arn["service"] or "account",
+            rule_name=_rule_name(fields.get("configRuleName")),
             result_token=_text("resultToken", fields.get("resultToken"), secret=True),
-            ordering_timestamp=_timestamp(invoking.get("notificationCreationTime")),
+            ordering_timestamp=_timestamp(invoking.get("notificationCreationTime"), now),
             rule_parameters=_rule_parameters(fields["ruleParameters"]) if "ruleParameters" in fields else {},
         )
+
+
+def _rule_name(value: object) -> str | None:
+    # Nothing is evaluated by it, so an event without one is none to refuse.
+    if value is None:
+        return None
+    name = _text("configRuleName", value)
+    if len(name) > _LONGEST_RULE_NAME:
+        raise _refused("configRuleName", name, f"a string of at most {_LONGEST_RULE_NAME} characters")
+    return name
 
 
 def _rule_parameters(value: object) -> Mapping[str, str]:
     parameters = _object("ruleParameters", _json("ruleParameters", _text("ruleParameters", value)))
     for name, parameter in parameters.items():
-        _text(f"ruleParameters.{name}", parameter, may_be_empty=True)
+        plain = is_short(name) and name.isidentifier()
+        _text(f"ruleParameters.{name}" if plain else f"ruleParameters[{shown(name)}]", parameter, may_be_empty=True)
     return parameters
 
 
-def _timestamp(value: object) -> str:
+def _timestamp(value: object, now: float) -> str:
     field = "invokingEvent.notificationCreationTime"
     text = _text(field, value)
     try:
         time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise _refused(field, text, "a time in ISO 8601") from error
+    except ValueError:
+        raise _refused(field, text, "a time in ISO 8601") from None  # the cause quotes the text
     if time.tzinfo is None:
         raise _refused(field, text, "a time in ISO 8601 with its zone")
+    if time.timestamp() > now + _CLOCK_SKEW:
+        raise _refused(field, text, f"a time that has come, but for {_CLOCK_SKEW // 60} minutes between two clocks")
     return text
 
 
@@ -94,8 +130,8 @@ def _text(field: str, value: object, *, secret: bool = False, may_be_empty: bool
 def _json(field: str, text: str) -> object:
     try:
         parsed: object = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _refused(field, text, "a JSON object") from error
+    except (ValueError, RecursionError):
+        raise _refused(field, text, "a JSON object") from None  # the cause holds the text
     return parsed
 
 
@@ -106,12 +142,5 @@ def _object(field: str, value: object, *, secret: bool = False) -> dict[str, Any
 
 
 def _refused(field: str, value: object, allowed: str, *, secret: bool = False) -> InvalidEventError:
-    if value is None:
-        found = "missing or null"
-    elif isinstance(value, str | int | float) and not (secret and value):
-        found = repr(value)
-    else:
-        # Not what is in it: that may be secret, or nested too deep for repr.
-        found = f"of type {type(value).__name__}"
-    shown = found if len(found) <= 100 else f"{found[:100]}…"  # noqa: PLR2004 - enough to recognise a value by
-    return InvalidEventError(f"Invalid event: {field} is {shown}; allowed is {allowed}. Nothing was evaluated.")
+    found = f"of type {type(value).__name__}" if secret and value else shown(value)
+    return InvalidEventError(f"Invalid event: {field} is {found}; allowed is {allowed}. Nothing was evaluated.")

@@ -8,6 +8,7 @@ from typing import Any
 from rdklib import InvalidParametersError
 
 from root_virtual_mfa_enabled.decision import Parameters, Verdict
+from root_virtual_mfa_enabled.errors import shown
 
 MAXIMUM_MFA_DEVICES = 8
 """MFA devices that root may have. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa.html"""
@@ -23,15 +24,24 @@ class RuleParameters:
     decision: Parameters = field(default_factory=Parameters)
     execution_role_name: str | None = None
 
+    def texts(self) -> dict[str, str]:
+        """Return the parameters that are in force, defaults too, by the names and as the texts that the rule takes them."""
+        texts = {
+            "minimumVirtualMfaDevices": str(self.decision.minimum_virtual_mfa_devices),
+            "nonVirtualMfa": self.decision.non_virtual_mfa.value,
+            "noRootCredentials": self.decision.no_root_credentials.value,
+        }
+        return texts | ({"ExecutionRoleName": self.execution_role_name} if self.execution_role_name else {})
+
 
 def parse(rule_parameters: Mapping[str, str]) -> RuleParameters:
     """Parse the rule parameters of an event: AWS Config passes strings.
 
-    Raises rdklib's InvalidParametersError, which names the parameter, its value and what is allowed.
+    Raises rdklib's InvalidParametersError, which names the parameter, what is allowed and, unless it is long, its value.
     """
     for name in rule_parameters:
         if name not in _PARSERS:
-            message = f"Unknown rule parameter {name!r}: allowed are {', '.join(_PARSERS)}."
+            message = f"Unknown rule parameter {shown(name)}: allowed are {', '.join(_PARSERS)}."
             raise InvalidParametersError(message)
     parsed = {name: _PARSERS[name](name, value) for name, value in rule_parameters.items()}
     defaults = Parameters()
@@ -68,7 +78,7 @@ def _role_name(name: str, value: str) -> str:
 
 
 def _refused(name: str, value: str, allowed: str) -> InvalidParametersError:
-    return InvalidParametersError(f"Rule parameter {name} is {value!r}: allowed is {allowed}.")
+    return InvalidParametersError(f"Rule parameter {name} is {shown(value)}: allowed is {allowed}.")
 
 
 _PARSERS: Mapping[str, Callable[[str, str], Any]] = {

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from mypy_boto3_config import ConfigServiceClient
     from mypy_boto3_config.type_defs import EvaluationTypeDef
 
-TEST_TOKEN = "TESTMODE"  # noqa: S105 - no secret: rdklib's word for an evaluation that AWS Config checks and does not keep
-
 PERMISSIONS = frozenset({"config:PutEvaluations"})
 """What reporting needs in the evaluated account."""
 
@@ -27,11 +25,11 @@ def put_evaluations(
     """
     action, account_id = "config:PutEvaluations", notification.account_id
     denied = f"Allow {action} to the role that evaluates the account (account.yaml does)."
-    with raising(ReportError, action, account_id, if_denied=denied):
+    with raising(ReportError, action, account_id, if_denied=denied, secret=notification.result_token):
         answer = config.put_evaluations(
             Evaluations=evaluations,
             ResultToken=notification.result_token,
-            TestMode=notification.result_token == TEST_TOKEN,
+            TestMode=notification.is_test,
         )
     if answer.get("FailedEvaluations"):
         message = (

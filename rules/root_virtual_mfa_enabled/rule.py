@@ -61,7 +61,7 @@ Scenarios:
      Given: a rule parameter has an unknown name or a value that is not allowed
       Then: fail, naming the parameter, its value and what is allowed
   Scenario: 8
-     Given: the event is not a scheduled notification of AWS Config for the account that its rule is in
+     Given: the event is not a scheduled notification of AWS Config for the account that its rule is in, of a time that has come
       Then: fail, naming the field
   Scenario: 9
      Given: the account is not the function's own
@@ -73,6 +73,7 @@ Scenarios:
 """
 
 import logging
+import time
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -111,19 +112,21 @@ class Context(Protocol):
 
 
 class RootVirtualMfaEnabled(ConfigRule):
-    """One evaluation of the rule: `facts` and `decision` are there once it was made."""
+    """One evaluation of the rule: `parameters`, `facts` and `decision` are there once it has come that far."""
 
     # rdklib would search for old evaluations of other resources at every run; an account-level rule has none.
     delete_old_evaluations_on_scheduled_notification = False
 
     def __init__(self) -> None:
         super().__init__()
+        self.parameters: parameters.RuleParameters | None = None
         self.facts: Facts | None = None
         self.decision: Decision | None = None
 
     def evaluate_parameters(self, rule_parameters: dict[str, str]) -> parameters.RuleParameters:
         """Parse the rule parameters. Raises InvalidParametersError."""
-        return parameters.parse(rule_parameters)
+        self.parameters = parameters.parse(rule_parameters)
+        return self.parameters
 
     def evaluate_periodic(
         self,
@@ -155,14 +158,14 @@ def lambda_handler(event: dict[str, Any], context: Context) -> list[dict[str, st
     log: dict[str, Any] = {"rule": RULE_IDENTIFIER}
     _environment.begin(context.get_remaining_time_in_millis)
     try:
-        notification = ScheduledNotification.from_event(event)
-        log |= {"account": notification.account_id, "orderingTimestamp": notification.ordering_timestamp}
+        notification = ScheduledNotification.from_event(event, time.time())
+        log |= _subject(notification)
         evaluations = _evaluate(rule, notification, own_account_id=context.invoked_function_arn.split(":")[4])
     except Exception:
         # No verdict in this line, even where one was reached: it was not reported.
-        _logger.exception("evaluation failed", extra=log | _facts(rule) | {"apiCalls": _environment.calls})
+        _logger.exception("evaluation failed", extra=log | _parameters(rule) | _facts(rule) | {"apiCalls": _environment.calls})
         raise
-    _logger.info("evaluation", extra=log | _facts(rule) | _verdict(rule) | {"apiCalls": _environment.calls})
+    _logger.info("evaluation", extra=log | _parameters(rule) | _facts(rule) | _verdict(rule) | {"apiCalls": _environment.calls})
     return evaluations
 
 
@@ -176,6 +179,22 @@ def _evaluate(rule: RootVirtualMfaEnabled, notification: ScheduledNotification, 
     evaluations = [evaluation.get_json() for evaluation in rule.evaluate_periodic(notification, clients, valid_parameters)]
     report.put_evaluations(clients.build_client("config"), notification, evaluations)
     return evaluations
+
+
+def _subject(notification: ScheduledNotification) -> dict[str, Any]:
+    """Return what the log says of an event: by it, lines of the deployment's own rule are told from others (template.yaml)."""
+    return {
+        "account": notification.account_id,
+        "orderingTimestamp": notification.ordering_timestamp,
+        "configRuleArn": notification.rule_arn,
+        "configRuleName": notification.rule_name,
+        "ruleOwner": notification.rule_owner,
+        "test": notification.is_test,
+    }
+
+
+def _parameters(rule: RootVirtualMfaEnabled) -> dict[str, Any]:
+    return {"parameters": rule.parameters.texts()} if rule.parameters else {}
 
 
 def _facts(rule: RootVirtualMfaEnabled) -> dict[str, Any]:

@@ -2,17 +2,18 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local_aws.client import PROJECT, LocalAwsClient
+from local_aws.client import PROJECT, REGION, LocalAwsClient
 from local_aws.deployment import (
     EXECUTION_ROLE_NAME,
     FUNCTION_ROLE_NAME,
@@ -209,19 +210,56 @@ class Application:
         return [line for line in lines if line.get("message") == message]
 
     def failure(self, account_id: str) -> dict[str, Any]:
-        """Wait for the record of an event about an account that was given up, and return the oldest not yet returned."""
+        """Wait for what the queue has of an event about an account that was given up; return the oldest not yet returned."""
 
         def receive() -> bool:
             self.aws.advance_clock(seconds=1)  # the retries come due sooner
             sqs, queue_url = self.client("sqs"), self.outputs["FailedEventsQueueUrl"]
             for message in sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", []):
                 record = json.loads(message["Body"])
-                self._failures.setdefault(record["requestPayload"]["accountId"], []).append(record)
+                self._failures.setdefault(record["account"], []).append(record)
                 sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
             return bool(self._failures.get(account_id))
 
         wait_for(receive, f"a record of a failed event about {account_id}")
         return self._failures[account_id].pop(0)
+
+    @contextmanager
+    def tapped_events(self) -> Iterator[Callable[[str], dict[str, Any]]]:
+        """Give the events that failed for good as they were, by account: what who may make EventBridge rules can have."""
+        events, sqs, bus, name = self.client("events"), self.client("sqs"), "root-virtual-mfa-failed-events", "tap"
+        rule_arn = events.put_rule(Name=name, EventBusName=bus, EventPattern='{"source": ["lambda"]}')["RuleArn"]
+        queue_url = sqs.create_queue(QueueName=name)["QueueUrl"]
+        queue_arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": queue_arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"Policy": policy})
+        events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "queue", "Arn": queue_arn}])
+        tapped: dict[str, dict[str, Any]] = {}
+
+        def take(account_id: str) -> dict[str, Any]:
+            def receive() -> bool:
+                self.aws.advance_clock(seconds=1)  # the retries come due sooner
+                for message in sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", []):
+                    event = json.loads(message["Body"])["detail"]["requestPayload"]
+                    tapped[event["accountId"]] = event
+                return account_id in tapped
+
+            wait_for(receive, f"an event about {account_id} that failed for good")
+            return tapped.pop(account_id)
+
+        try:
+            yield take
+        finally:
+            events.remove_targets(Rule=name, EventBusName=bus, Ids=["queue"])
+            events.delete_rule(Name=name, EventBusName=bus)
+            sqs.delete_queue(QueueUrl=queue_url)
 
     def metric(self, name: str, namespace: str = "RootVirtualMfa", dimensions: Mapping[str, str] | None = None) -> float:
         """Return the sum of a metric over all time."""
@@ -258,6 +296,27 @@ class Application:
         answer = self.client("lambda").invoke(FunctionName=self.function_arn, Payload=json.dumps(event))
         payload = json.loads(answer["Payload"].read())
         return Answer(payload, "FunctionError" in answer, time.monotonic() - began)
+
+
+@contextmanager
+def as_user(application: Application, account_id: str, statement: Mapping[str, Any]) -> Iterator[Callable[[str], Any]]:
+    """Give clients with the access key of an IAM user of an account, who may do what the statement says and nothing else."""
+    iam, name = application.client("iam", account_id), "somebody"
+    iam.create_user(UserName=name)
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [dict(statement)]})
+    iam.put_user_policy(UserName=name, PolicyName=name, PolicyDocument=policy)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    session = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=REGION)
+
+    def client(service: Any) -> Any:  # noqa: ANN401 - of any service
+        return session.client(service, endpoint_url=application.aws.endpoint_url)
+
+    try:
+        yield client
+    finally:
+        iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
+        iam.delete_user_policy(UserName=name, PolicyName=name)
+        iam.delete_user(UserName=name)
 
 
 def start_recorder(aws: LocalAwsClient, account_id: str) -> None:

@@ -17,6 +17,7 @@ WITHOUT_STACKS: dict[str, list[str]] = {
     "queries": [],
     "alarms": [],
     "queues": [],
+    "event buses and rules": [],
     "rules": [],
 }
 
@@ -37,6 +38,12 @@ def resources(aws: LocalAwsProcess, account_id: str) -> dict[str, list[str]]:
         "queries": [query["name"] for query in logs.describe_query_definitions()["queryDefinitions"]],
         "alarms": [alarm["AlarmName"] for alarm in client("cloudwatch").describe_alarms()["MetricAlarms"]],
         "queues": client("sqs").list_queues().get("QueueUrls", []),
+        "event buses and rules": [
+            f"{bus['Name']} {rule['Name']}"
+            for bus in client("events").list_event_buses()["EventBuses"]
+            for rule in [{"Name": ""}, *client("events").list_rules(EventBusName=bus["Name"])["Rules"]]
+            if (bus["Name"], rule["Name"]) != ("default", "")
+        ],
         "rules": [rule["ConfigRuleName"] for rule in client("config").describe_config_rules()["ConfigRules"]],
     }
 

@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local_aws.deployment import ACCOUNT_STACK_NAME, EXECUTION_ROLE_NAME, FUNCTION_ROLE_NAME, deploy_account
+from local_aws.client import LocalAwsProcess
+from local_aws.deployment import ACCOUNT_STACK_NAME, EXECUTION_ROLE_NAME, FUNCTION_ROLE_NAME, deploy, deploy_account
 from tests.e2e.application import Application, wait_for
 from tests.e2e.conftest import NewAccount
 
 READ = "iam:GetAccountSummary"
+METRICS = ("Evaluations", "Compliant", "NonCompliant", "NotApplicable", "Failures")
 
 
 @pytest.fixture
@@ -48,12 +50,14 @@ def test_an_event_that_fails_for_good_is_kept_and_leaves_the_last_result(applica
     record = application.failure(account_id)
     assert record["requestContext"]["condition"] == "RetriesExhausted"
     assert record["requestContext"]["approximateInvokeCount"] == 3
-    assert record["requestPayload"]["accountId"] == account_id
-    assert record["responsePayload"]["errorType"] == "ReadError"
-    assert record["responsePayload"]["errorMessage"].startswith(f"{READ} failed in account {account_id}: AccessDenied: ")
+    assert record["configRuleArn"].startswith(f"arn:aws:config:us-east-1:{account_id}:config-rule/config-rule-")
+    [error] = record["errors"]
+    assert error["errorType"] == "ReadError"
+    assert error["errorMessage"].startswith(f"{READ} failed in account {account_id}: AccessDenied: ")
     assert application.results(account_id) == before
     assert application.rule_compliance(account_id) == "NON_COMPLIANT"
-    assert len(application.log(account_id, "evaluation failed", 3)) == 3
+    lines = application.log(account_id, "evaluation failed", 3)
+    assert [line["requestId"] for line in lines] == [record["requestContext"]["requestId"]] * 3
     assert dropped(application) == events + 1
 
     # AWS Config tells nothing of it; the alarm does.
@@ -82,8 +86,9 @@ def alarm_states(application: Application) -> dict[str, str]:
 
 def test_an_event_that_comes_again_changes_nothing(application: Application, account_id: str) -> None:
     application.aws.add_fault(account_id, READ, "AccessDenied", times=3)
-    application.start_evaluation(account_id)
-    event = application.failure(account_id)["requestPayload"]
+    with application.tapped_events() as tapped:
+        application.start_evaluation(account_id)
+        event = tapped(account_id)
 
     assert not application.invoke(event).failed
     first = application.result(account_id)
@@ -106,19 +111,21 @@ def without_times(result: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in result.items() if key != "ResultRecordedTime"}
 
 
-def test_verdicts_and_failures_are_counted(application: Application, new_account: NewAccount) -> None:
-    names = ["Evaluations", "Compliant", "NonCompliant", "NotApplicable", "Failures"]
-    before = [application.metric(name) for name in names]
-    compliant, non_compliant, not_applicable, failing = (new_account() for _ in range(4))
-    application.change_root_user(compliant, "add-virtual-device phone")
-    application.change_root_user(not_applicable, "delete-password")
-    application.aws.add_fault(failing, READ, "AccessDenied", times=1)
-    for account_id in (compliant, non_compliant, not_applicable, failing):
-        application.watch(account_id, noRootCredentials="NOT_APPLICABLE")
-        application.log(account_id, "evaluation")
-    after = [application.metric(name) for name in names]
-    counted = dict(zip(names, (new - old for new, old in zip(after, before, strict=True)), strict=True))
-    assert counted == {"Evaluations": 4, "Compliant": 1, "NonCompliant": 2, "NotApplicable": 1, "Failures": 1}
+def test_verdicts_and_failures_are_counted(aws: LocalAwsProcess, new_account: NewAccount) -> None:
+    account_id = new_account()
+    deploy(aws, account_id, {"NoRootCredentials": "NOT_APPLICABLE"})
+    application = Application(aws, account_id)
+    application.log(account_id, "evaluation")
+    for changes in (["add-virtual-device phone"], ["remove-virtual-device phone"], ["delete-password"]):
+        application.change_root_user(account_id, *changes)
+        application.evaluate(account_id)
+    application.log(account_id, "evaluation", 4)
+    application.aws.add_fault(account_id, READ, "AccessDenied", times=3)
+    application.start_evaluation(account_id)
+    application.failure(account_id)
+    application.log(account_id, "evaluation failed", 3)
+    counted = {name: application.metric(name) for name in METRICS}
+    assert counted == {"Evaluations": 4, "Compliant": 1, "NonCompliant": 2, "NotApplicable": 1, "Failures": 3}
 
 
 def test_roles_allow_what_evaluations_call_and_nothing_else(application: Application, account_id: str) -> None:
@@ -168,10 +175,10 @@ def test_account_that_cannot_be_evaluated_has_no_result(
     account_id = new_account()
     application.permit(account_id)
     application.put_rule(account_id, parameters)
-    response = application.failure(account_id)["responsePayload"]
-    assert response["errorType"] == error_type
-    assert says in response["errorMessage"]
-    assert account_id in response["errorMessage"]
+    [error] = application.failure(account_id)["errors"]
+    assert error["errorType"] == error_type
+    assert says in error["errorMessage"]
+    assert account_id in error["errorMessage"]
     assert application.results(account_id) == []
     assert application.rule_compliance(account_id) == "INSUFFICIENT_DATA"
 
@@ -182,7 +189,7 @@ def test_deleted_evaluation_role_leaves_the_last_result_until_it_is_back(applica
     cloudformation.delete_stack(StackName=ACCOUNT_STACK_NAME)
     cloudformation.get_waiter("stack_delete_complete").wait(StackName=ACCOUNT_STACK_NAME, WaiterConfig={"Delay": 1})
     application.start_evaluation(account_id)
-    assert application.failure(account_id)["responsePayload"]["errorType"] == "AssumeRoleError"
+    assert application.failure(account_id)["errors"][0]["errorType"] == "AssumeRoleError"
     assert application.results(account_id) == before
     deploy_account(application.aws, account_id, application.account_id)
     assert application.evaluate(account_id)["ComplianceType"] == "COMPLIANT"

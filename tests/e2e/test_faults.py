@@ -87,7 +87,7 @@ def outcomes(application: Application, unused_accounts: Iterator[str]) -> Outcom
             application.aws.add_fault(account_id, action, "Throttling", times=2)
         application.start_evaluation(*by_aws_config)
 
-        errors = {account_id: application.failure(account_id)["responsePayload"] for account_id in lasting.values()}
+        errors = {account_id: application.failure(account_id)["errors"][0] for account_id in lasting.values()}
         for account_id in passing.values():
             application.changed(account_id, [before[account_id]])
         configuration = application.client("lambda").get_function_configuration(FunctionName=application.function_arn)

@@ -123,8 +123,9 @@ def test_evaluation_that_is_repeated_changes_nothing_but_its_times(organization:
 def test_event_that_comes_again_changes_nothing(organization: Organization) -> None:
     account_id = USED[0]
     organization.aws.add_fault(account_id, READ, "AccessDenied", times=3)
-    organization.start_evaluation(account_id)
-    event = organization.failure(account_id)["requestPayload"]
+    with organization.tapped_events() as tapped:
+        organization.start_evaluation(account_id)
+        event = tapped(account_id)
     before = organization.evaluate(account_id)
     organization.change_root_user(account_id, "add-virtual-device of-later")
     for _ in range(2):
@@ -220,7 +221,7 @@ def test_role_that_is_missing_comes_back_with_the_command_of_the_report(organiza
     )
     wait_for(lambda: not organization.roles(account_id), "the end of the role")
     organization.start_evaluation(account_id)
-    assert organization.failure(account_id)["responsePayload"]["errorType"] == "AssumeRoleError"
+    assert organization.failure(account_id)["errors"][0]["errorType"] == "AssumeRoleError"
 
     [advice] = organization.report()[account_id]["advice"]
     assert advice["why"] == "The StackSet root-virtual-mfa-account has no stack in the account."
@@ -290,7 +291,7 @@ def test_roles_allow_what_evaluations_call_and_nothing_else(organization: Organi
         "sts:AssumeRole",
         "logs:CreateLogStream",
         "logs:PutLogEvents",
-        "sqs:SendMessage",
+        "events:PutEvents",
     }
 
 

@@ -37,13 +37,20 @@ def test_scheduled_event_is_evaluated_in_test_mode(aws: FakeAws, name: str, acco
     [
         ("refused-configuration-change", "invokingEvent.messageType is 'ConfigurationItemChangeNotification'"),
         ("refused-oversized", "invokingEvent.messageType is 'OversizedConfigurationItemChangeNotification'"),
-        ("refused-malformed", """invokingEvent is '{"awsAccountId":"012345678912","""),
+        ("refused-malformed", "invokingEvent is a text of 84 characters;"),
     ],
 )
 def test_scenario_8_refused_event_names_the_field_and_costs_no_call(aws: FakeAws, name: str, field: str) -> None:
     with pytest.raises(InvalidEventError) as caught:
         handle(load_event(name))
     assert str(caught.value).startswith(f"Invalid event: {field}")
+    assert aws.requests == []
+
+
+def test_scenario_8_verdict_of_a_time_to_come_is_not_reported(aws: FakeAws) -> None:
+    """It would outlast all that is found until then: AWS Config keeps the one with the latest time."""
+    with pytest.raises(InvalidEventError, match=r"notificationCreationTime is '2099-.*; allowed is a time that has come"):
+        handle(scheduled_event(created="2099-01-01T00:00:00Z"))
     assert aws.requests == []
 
 

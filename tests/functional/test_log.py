@@ -5,8 +5,9 @@ import logging
 from typing import Any
 
 import pytest
+from rdklib import InvalidParametersError
 
-from root_virtual_mfa_enabled.errors import AssumeRoleError, EvaluationError
+from root_virtual_mfa_enabled.errors import AssumeRoleError, EvaluationError, InvalidEventError, ReportError
 from tests.functional.fake_aws import (
     MEMBER_ACCOUNT,
     OWN_ACCOUNT,
@@ -24,12 +25,25 @@ from tests.functional.fake_aws import (
     session_token,
     with_virtual_device,
 )
-from tests.functional.invocation import CREATED, ROLE, handle, scheduled_event
+from tests.functional.invocation import CREATED, RESULT_TOKEN, ROLE, handle, scheduled_event
 
 NOT_OURS = {*vars(logging.makeLogRecord({})), "message", "taskName"}
 """What a log record has of itself."""
 
 MEMBER_EVENT = scheduled_event(MEMBER_ACCOUNT, ExecutionRoleName=ROLE)
+
+
+SUBJECT = {
+    "account": MEMBER_ACCOUNT,
+    "orderingTimestamp": CREATED,
+    "configRuleArn": f"arn:aws:config:us-east-1:{MEMBER_ACCOUNT}:config-rule/config-rule-a1b2c3",
+    "configRuleName": "root-virtual-mfa-enabled",
+    "ruleOwner": "account",
+    "test": False,
+}
+"""What the line of MEMBER_EVENT says that it is about."""
+
+DEFAULTS = {"minimumVirtualMfaDevices": "1", "nonVirtualMfa": "NON_COMPLIANT", "noRootCredentials": "COMPLIANT"}
 
 
 def the_line(caplog: pytest.LogCaptureFixture) -> tuple[str, str, dict[str, Any]]:
@@ -54,8 +68,8 @@ def test_line_of_an_evaluation(aws: FakeAws, caplog: pytest.LogCaptureFixture) -
         "evaluation",
         {
             "rule": "ROOT_VIRTUAL_MFA_ENABLED",
-            "account": MEMBER_ACCOUNT,
-            "orderingTimestamp": CREATED,
+            **SUBJECT,
+            "parameters": {**DEFAULTS, "ExecutionRoleName": ROLE},
             "facts": {
                 "mfa_enabled": True,
                 "password_present": True,
@@ -81,8 +95,10 @@ def test_line_of_an_evaluation_without_facts(caplog: pytest.LogCaptureFixture) -
     assert (level, message) == ("INFO", "evaluation")
     assert fields == {
         "rule": "ROOT_VIRTUAL_MFA_ENABLED",
+        **SUBJECT,
         "account": OWN_ACCOUNT,
-        "orderingTimestamp": CREATED,
+        "configRuleArn": f"arn:aws-us-gov:config:us-gov-west-1:{OWN_ACCOUNT}:config-rule/config-rule-a1b2c3",
+        "parameters": DEFAULTS,
         "verdict": "NOT_APPLICABLE",
         "annotation": "The root user is not evaluated in this partition (aws-us-gov).",
         "apiCalls": {"config:PutEvaluations": 1},
@@ -106,6 +122,37 @@ def test_line_counts_the_calls_of_its_own_invocation_only(aws: FakeAws, caplog: 
     caplog.clear()
     handle(scheduled_event())
     assert the_line(caplog)[2]["apiCalls"] == {"iam:GetAccountSummary": 1, "config:PutEvaluations": 1}
+
+
+def test_line_says_whose_rule_with_which_parameters(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
+    """A member's own conformance pack has rules that look like the deployment's: its parameters tell."""
+    aws.root_users[OWN_ACCOUNT] = WITHOUT_MFA
+    given = {"minimumVirtualMfaDevices": "8", "nonVirtualMfa": "COMPLIANT", "noRootCredentials": "NOT_APPLICABLE"}
+    arn = (
+        f"arn:aws:config:us-east-1:{OWN_ACCOUNT}:config-rule/aws-service-rule/config-conforms.amazonaws.com/config-rule-b2c3d4"
+    )
+    name = "root-virtual-mfa-enabled-conformance-pack-q1w2e3r4t"
+    handle(scheduled_event(**given) | {"configRuleArn": arn, "configRuleName": name})
+    _, _, fields = the_line(caplog)
+    assert fields["parameters"] == given
+    assert (fields["configRuleArn"], fields["configRuleName"]) == (arn, name)
+    assert (fields["ruleOwner"], fields["test"]) == ("config-conforms.amazonaws.com", False)
+
+
+def test_line_of_a_test_says_so_and_not_by_its_token(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
+    aws.root_users[OWN_ACCOUNT] = WITHOUT_MFA
+    handle(scheduled_event() | {"resultToken": "TESTMODE"})
+    _, _, fields = the_line(caplog)
+    assert fields["test"] is True
+    assert "TESTMODE" not in json.dumps(fields)
+
+
+def test_line_of_an_event_without_the_rules_name(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
+    aws.root_users[OWN_ACCOUNT] = WITHOUT_MFA
+    event = scheduled_event()
+    del event["configRuleName"]
+    handle(event)
+    assert the_line(caplog)[2]["configRuleName"] is None
 
 
 @pytest.mark.parametrize("device_name", ['"quoted"', "{}", "line\nbreak", "\u00fc\u4e2d", "$(sh)"])
@@ -150,8 +197,8 @@ def test_line_of_a_failure_has_the_error_and_no_verdict(
     assert (level, message) == ("ERROR", "evaluation failed")
     assert fields == {
         "rule": "ROOT_VIRTUAL_MFA_ENABLED",
-        "account": MEMBER_ACCOUNT,
-        "orderingTimestamp": CREATED,
+        **SUBJECT,
+        "parameters": {**DEFAULTS, "ExecutionRoleName": ROLE},
         **known,
         "apiCalls": dict.fromkeys(calls, 1),
     }
@@ -176,7 +223,40 @@ def test_line_of_an_event_that_is_refused(caplog: pytest.LogCaptureFixture) -> N
     assert the_line(caplog) == ("ERROR", "evaluation failed", {"rule": "ROOT_VIRTUAL_MFA_ENABLED", "apiCalls": {}})
 
 
+def test_line_of_bad_parameters_has_none(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(InvalidParametersError):
+        handle(scheduled_event(MEMBER_ACCOUNT, nonVirtualMfa="PERHAPS"))
+    _, _, fields = the_line(caplog)
+    assert fields == {"rule": "ROOT_VIRTUAL_MFA_ENABLED", **SUBJECT, "apiCalls": {}}
+
+
 # Secrets: conftest.py searches what every test logs and prints
+
+
+def test_the_result_token_that_a_refusal_quotes_is_not_shown(aws: FakeAws) -> None:
+    aws.root_users[OWN_ACCOUNT] = WITHOUT_MFA
+    said = f"1 validation error detected: Value '{RESULT_TOKEN}' at 'resultToken' failed to satisfy constraint"
+    body = json.dumps({"__type": "ValidationException", "message": said}).encode()
+    aws.fail("config:PutEvaluations", replace_body(body, 400))
+    with pytest.raises(
+        ReportError, match="ValidationException: 1 validation error detected: Value '…' at 'resultToken'"
+    ) as caught:
+        handle(scheduled_event())
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["accountId", "configRuleArn", "configRuleName", "invokingEvent", "ruleParameters"])
+def test_a_result_token_in_another_field_is_not_shown(field: str) -> None:
+    with pytest.raises(InvalidEventError) as caught:
+        handle(scheduled_event() | {"resultToken": OWN_ACCOUNT, field: RESULT_TOKEN * 10})
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("parameters", [{"nonVirtualMfa": RESULT_TOKEN * 10}, {RESULT_TOKEN * 10: "COMPLIANT"}])
+def test_a_result_token_among_the_parameters_is_not_shown(parameters: dict[str, str]) -> None:
+    with pytest.raises(InvalidParametersError) as caught:
+        handle(scheduled_event(**parameters))
+    assert SECRET not in str(caught.value)
 
 
 WRONG_SIGNATURE = f"""The request signature we calculated does not match the signature you provided.

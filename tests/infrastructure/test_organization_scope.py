@@ -116,7 +116,8 @@ def test_the_pack_is_given_each_parameter_and_defaults_to_what_the_rule_does() -
 
 def test_the_pack_comes_when_its_first_evaluations_can_be_made_counted_and_kept_where_they_fail() -> None:
     needed = [*resources(APPLICATION, "AWS::Logs::MetricFilter"), "FunctionPolicy", "AccountResources"]
-    needed += ["RootVirtualMfaEnabledFunctionEventInvokeConfig", "NoticeTopicPolicy"]
+    needed += ["RootVirtualMfaEnabledFunctionEventInvokeConfig", "FailedEventsRule", "FailedEventsQueuePolicy"]
+    needed += ["NoticeTopicPolicy"]
     assert sorted(deployed_pack()["DependsOn"]) == sorted(needed)
 
 

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from cfnlint.decode.cfn_yaml import load
 
+from local_aws.deployment import RULE_NAME
+from local_aws.logs import matches
 from root_virtual_mfa_enabled import clients, parameters
 from root_virtual_mfa_enabled.decision import Verdict
 from root_virtual_mfa_enabled.facts import PERMISSIONS as READ_PERMISSIONS
@@ -172,14 +174,14 @@ def test_an_evaluation_may_call_what_the_code_declares() -> None:
     assert sorted(allowed) == sorted(READ_PERMISSIONS | REPORT_PERMISSIONS)
 
 
-def test_the_function_may_evaluate_write_its_log_and_keep_failed_events() -> None:
+def test_the_function_may_evaluate_write_its_log_and_tell_failed_events() -> None:
     role = template(APPLICATION)["Resources"]["FunctionRole"]["Properties"]
     assert role["ManagedPolicyArns"]["Fn::If"][0] == "OneAccount"
     assert present(role["ManagedPolicyArns"]) == [{"Fn::GetAtt": ["Account", "Outputs.EvaluationPolicyArn"]}]
     [policy] = role["Policies"]
     *always, assume = policy["PolicyDocument"]["Statement"]
     allowed = [action for statement in always for action in as_list(statement["Action"])]
-    assert sorted(allowed) == ["logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"]
+    assert sorted(allowed) == ["events:PutEvents", "logs:CreateLogStream", "logs:PutLogEvents"]
     assert assume["Fn::If"][0] == "Organization"
     assert {present(assume)["Action"]} == clients.PERMISSIONS
 
@@ -212,7 +214,8 @@ def test_only_config_for_this_account_may_invoke_the_function() -> None:
 def test_queue_and_topics_refuse_what_comes_without_tls(name: str, policy: str) -> None:
     document = template(name)["Resources"][policy]["Properties"]["PolicyDocument"]
     denied = [statement for statement in document["Statement"] if statement["Effect"] == "Deny"]
-    assert [statement["Condition"] for statement in denied] == [{"Bool": {"aws:SecureTransport": "false"}}]
+    conditions = [statement["Condition"] for statement in denied if statement["Sid"] == "RefuseWithoutTls"]
+    assert conditions == [{"Bool": {"aws:SecureTransport": "false"}}]
 
 
 # --- The function and the rule ---
@@ -252,13 +255,14 @@ def test_template_parameters_allow_and_default_to_what_the_rule_does() -> None:
 def test_the_rule_is_made_when_its_first_evaluation_can_be_made_counted_and_kept_where_it_fails() -> None:
     [rule] = resources(APPLICATION, "AWS::Config::ConfigRule").values()
     needed = resources(APPLICATION, "AWS::Logs::MetricFilter") | resources(APPLICATION, "AWS::Lambda::Permission")
-    assert set(rule["DependsOn"]) == {*needed, "RootVirtualMfaEnabledFunctionEventInvokeConfig", "NoticeTopicPolicy"}
+    kept = {"RootVirtualMfaEnabledFunctionEventInvokeConfig", "FailedEventsRule", "FailedEventsQueuePolicy"}
+    assert set(rule["DependsOn"]) == {*needed, *kept, "NoticeTopicPolicy"}
 
 
 # --- What is counted, and what raises an alarm ---
 
 
-def counted() -> dict[str, str]:
+def counted(*, organization: bool = True) -> dict[str, str]:
     """Collect the filter pattern behind each metric of this project."""
     patterns = {}
     for metric_filter in resources(APPLICATION, "AWS::Logs::MetricFilter").values():
@@ -267,18 +271,205 @@ def counted() -> dict[str, str]:
         [transformation] = properties["MetricTransformations"]
         assert transformation["MetricNamespace"] == "RootVirtualMfa"
         assert transformation["MetricValue"] == "1"
-        patterns[transformation["MetricName"]] = properties["FilterPattern"]
+        patterns[transformation["MetricName"]] = rendered(properties["FilterPattern"], organization=organization)
     return patterns
 
 
-def test_every_verdict_and_every_failure_is_counted() -> None:
-    expected = {
-        verdict.value.title().replace("_", ""): f'{{ ($.message = "evaluation") && ($.verdict = "{verdict}") }}'
-        for verdict in Verdict
+SETTINGS = {
+    "AWS::AccountId": "111122223333",
+    "MinimumVirtualMfaDevices": "2",
+    "NonVirtualMfa": "COMPLIANT",
+    "NoRootCredentials": "NOT_APPLICABLE",
+}
+
+
+def rendered(value: Any, values: dict[str, str] = SETTINGS, *, organization: bool) -> str:  # noqa: ANN401 - anything that YAML can hold
+    """Put values in the place of Fn::Sub's variables and of conditions."""
+    match value:
+        case {"Fn::If": ["Organization", there, otherwise]}:
+            return rendered(there if organization else otherwise, values, organization=organization)
+        case {"Fn::Sub": [text, further]}:
+            more = {name: rendered(each, values, organization=organization) for name, each in further.items()}
+            return rendered({"Fn::Sub": text}, values | more, organization=organization)
+        case {"Fn::Sub": text}:
+            return re.sub(r"\$\{([\w:]+)\}", lambda variable: values[variable[1]], text)
+    return str(value)
+
+
+SCOPES = pytest.mark.parametrize("organization", [False, True], ids=["one account", "organization"])
+
+
+def own_line(*, organization: bool, **changes: object) -> dict[str, Any]:
+    """Make the log line of an evaluation by the deployment's own rule; a change None takes a field away."""
+    pack = {"ruleOwner": "config-conforms.amazonaws.com", "configRuleName": f"{RULE_NAME}-conformance-pack-q1w2e3r4t"}
+    own = {"ruleOwner": "account", "configRuleName": RULE_NAME}
+    given = {"minimumVirtualMfaDevices": "2", "nonVirtualMfa": "COMPLIANT", "noRootCredentials": "NOT_APPLICABLE"}
+    line = {
+        "message": "evaluation",
+        "verdict": "COMPLIANT",
+        "account": "444455556666" if organization else "111122223333",
+        "test": False,
+        **(pack if organization else own),
+        "parameters": given | ({"ExecutionRoleName": "root-virtual-mfa-evaluation"} if organization else {}),
+    } | changes
+    return {name: value for name, value in line.items() if value is not None}
+
+
+@SCOPES
+@pytest.mark.parametrize("verdict", Verdict)
+def test_every_verdict_of_the_own_rule_is_counted(verdict: Verdict, *, organization: bool) -> None:
+    line = json.dumps(own_line(organization=organization, verdict=verdict))
+    patterns = counted(organization=organization)
+    selecting = {name for name, pattern in patterns.items() if matches(pattern, line)}
+    assert selecting == {"Evaluations", verdict.value.title().replace("_", "")}
+    # Source: API model, logs, FilterPattern.
+    assert max(map(len, patterns.values())) <= 1024
+
+
+@SCOPES
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"test": True}, id="test"),
+        pytest.param({"test": None}, id="not known whether a test"),
+        pytest.param({"ruleOwner": "securityhub.amazonaws.com"}, id="rule of another service"),
+        pytest.param({"ruleOwner": None}, id="not known whose rule"),
+        pytest.param({"configRuleName": "another"}, id="another rule"),
+        pytest.param({"configRuleName": f"{RULE_NAME}-conformance-pac"}, id="nearly the name"),
+        pytest.param({"configRuleName": None}, id="rule without a name"),
+        pytest.param({"parameters": None}, id="parameters not known"),
+        pytest.param({"message": "evaluation failed", "verdict": None}, id="failure"),
+    ],
+)
+def test_what_is_no_evaluation_of_the_own_rule_is_not_counted(changes: dict[str, object], *, organization: bool) -> None:
+    not_counted(own_line(organization=organization, **changes), organization=organization)
+
+
+@SCOPES
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("minimumVirtualMfaDevices", "1"),
+        ("nonVirtualMfa", "NON_COMPLIANT"),
+        ("noRootCredentials", "COMPLIANT"),
+        ("ExecutionRoleName", "another-role"),
+        ("nonVirtualMfa", None),
+    ],
+)
+def test_other_parameters_are_not_counted(name: str, value: str | None, *, organization: bool) -> None:
+    line = own_line(organization=organization)
+    not_counted({**line, "parameters": {**line["parameters"], name: value}}, organization=organization)
+
+
+@pytest.mark.parametrize(
+    ("changes", "organization"),
+    [
+        pytest.param({"ruleOwner": "account"}, True, id="member's own rule"),
+        pytest.param({"account": "444455556666"}, False, id="rule of another account"),
+        pytest.param({"configRuleName": f"{RULE_NAME}-2"}, False, id="second rule of the account"),
+    ],
+)
+def test_rules_that_are_not_the_deployments_are_not_counted(changes: dict[str, object], *, organization: bool) -> None:
+    not_counted(own_line(organization=organization, **changes), organization=organization)
+
+
+def not_counted(line: dict[str, object], *, organization: bool) -> None:
+    patterns = counted(organization=organization)
+    assert {name for name, pattern in patterns.items() if matches(pattern, json.dumps(line))} <= {"Failures"}
+
+
+def test_every_failure_is_counted() -> None:
+    for line in (own_line(organization=True, message="evaluation failed", test=True), {"message": "evaluation failed"}):
+        assert matches(counted()["Failures"], json.dumps(line))
+
+
+@SCOPES
+def test_the_saved_query_asks_for_the_same_rule_as_the_metric_filters(*, organization: bool) -> None:
+    [query] = resources(APPLICATION, "AWS::Logs::QueryDefinition").values()
+    text = rendered(query["Properties"]["QueryString"], organization=organization)
+    conditions = re.findall(r'\$\.([\w.]+) = "([^"]*)"', counted(organization=organization)["Evaluations"])
+    assert len(conditions) == 7
+    for path, value in conditions:
+        if path == "message":
+            assert f'{path} in ["{value}", "{value} failed"]' in text
+        elif value.endswith("*"):
+            assert f"{path} like /^{value.removesuffix('*')}/" in text
+        else:
+            assert f'{path} = "{value}"' in text
+    assert "test = 0" in text
+    assert ("not ispresent(parameters.ExecutionRoleName)" in text) != organization
+
+
+# --- What becomes of events that fail for good ---
+
+
+def test_failed_events_go_to_the_queue_without_their_result_token() -> None:
+    rule = template(APPLICATION)["Resources"]["FailedEventsRule"]["Properties"]
+    assert rule["EventBusName"] == {"Ref": "FailedEventsBus"}
+    [target] = rule["Targets"]
+    assert target.keys() == {"Id", "Arn", "InputTransformer"}  # no dead-letter queue, which would get the whole event
+    paths = target["InputTransformer"]["InputPathsMap"]
+    assert {path for path in paths.values() if path.startswith("$.detail.requestPayload")} == {
+        "$.detail.requestPayload.accountId",
+        "$.detail.requestPayload.configRuleArn",
     }
-    expected["Evaluations"] = '{ $.message = "evaluation" }'
-    expected["Failures"] = '{ $.message = "evaluation failed" }'
-    assert counted() == expected
+    assert set(paths.values()) - set(PARTS_OF_A_RECORD) == set()
+    variables = set(re.findall(r"<([^>]*)>", target["InputTransformer"]["InputTemplate"]))
+    assert variables == set(paths)
+
+
+PARTS_OF_A_RECORD = {
+    "$.time": '"2026-01-15T06:00:00Z"',
+    "$.detail.requestPayload.accountId": '"444455556666"',
+    "$.detail.requestPayload.configRuleArn": '"arn:aws:config:us-east-1:444455556666:config-rule/config-rule-a1b2c3"',
+    "$.detail.requestContext": '{"condition": "RetriesExhausted", "approximateInvokeCount": 3}',
+    "$.detail.responsePayload": '{"errorType": "ReadError", "errorMessage": "A \\"quoted\\" word\\nand a line"}',
+}
+"""What Lambda's record of a failed event has, as JSON."""
+
+
+@pytest.mark.parametrize("adds_quotes", [False, True])
+@pytest.mark.parametrize(
+    "missing",
+    [
+        [],
+        ["$.detail.responsePayload"],
+        ["$.detail.requestPayload.accountId"],
+        ["$.detail.requestPayload.accountId", "$.detail.requestPayload.configRuleArn", "$.detail.responsePayload"],
+    ],
+)
+def test_what_the_queue_gets_is_json_whatever_is_missing(missing: list[str], *, adds_quotes: bool) -> None:
+    """Whether EventBridge puts nothing or quotes in the place of what is missing is not documented."""
+    [target] = template(APPLICATION)["Resources"]["FailedEventsRule"]["Properties"]["Targets"]
+    paths = target["InputTransformer"]["InputPathsMap"]
+
+    def put_in(variable: re.Match[str]) -> str:
+        path, quoted = paths[variable["name"]], variable["quote"] == '"'
+        if path in missing:
+            return '""' if quoted or adds_quotes else ""
+        text = PARTS_OF_A_RECORD[path]
+        assert quoted == text.startswith('"'), path  # a text that is not escaped must be one that nobody else wrote
+        return text
+
+    made = re.sub(r'(?P<quote>"?)<(?P<name>\w+)>"?', put_in, target["InputTransformer"]["InputTemplate"])
+    record = json.loads(made)
+    assert [error for error in record["errors"] if error] == (
+        [] if "$.detail.responsePayload" in missing else [json.loads(PARTS_OF_A_RECORD["$.detail.responsePayload"])]
+    )
+    assert record["requestContext"]["condition"] == "RetriesExhausted"
+
+
+def test_only_the_rule_may_send_to_the_queue() -> None:
+    policy = template(APPLICATION)["Resources"]["FailedEventsQueuePolicy"]["Properties"]["PolicyDocument"]
+    [allowed] = [statement for statement in policy["Statement"] if statement["Effect"] == "Allow"]
+    assert allowed["Principal"] == {"Service": "events.amazonaws.com"}
+    assert allowed["Action"] == "sqs:SendMessage"
+    rule = {"aws:SourceArn": {"Fn::GetAtt": ["FailedEventsRule", "Arn"]}}
+    assert allowed["Condition"] == {"ArnEquals": rule}
+    # And none by a policy of their own.
+    [refused] = [statement for statement in policy["Statement"] if statement["Sid"] == "RefuseOtherSenders"]
+    assert (refused["Effect"], refused["Principal"], refused["Action"]) == ("Deny", "*", "sqs:SendMessage")
+    assert refused["Condition"] == {"ArnNotEquals": rule}
 
 
 def test_alarms_watch_metrics_that_are_there() -> None:

@@ -34,13 +34,14 @@ class Queue:
         self.account_id = account_id
         self._messages: list[dict[str, Any]] = []
 
-    def allow_events(self) -> None:
-        """Let EventBridge send to it, as a dead-letter queue has to."""
+    def allow_events(self, principal: str = "events.amazonaws.com", condition: Mapping[str, Any] | None = None) -> None:
+        """Let EventBridge, or another service, send to it."""
         statement = {
             "Effect": "Allow",
-            "Principal": {"Service": "events.amazonaws.com"},
+            "Principal": {"Service": principal},
             "Action": "sqs:SendMessage",
             "Resource": self.arn,
+            "Condition": condition or {},
         }
         policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
         self._sqs.set_queue_attributes(QueueUrl=self._url, Attributes={"Policy": policy})
@@ -88,6 +89,7 @@ class Bus:
     def collect(self, pattern: Mapping[str, Any], name: str = "collected") -> Queue:
         """Send events that match a pattern to a queue, and return that."""
         queue = Queue(self._local_aws, self._account_id, name, self._region)
+        queue.allow_events()
         self.send(pattern, name=name, Arn=queue.arn)
         return queue
 

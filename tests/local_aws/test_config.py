@@ -259,6 +259,8 @@ def test_every_evaluation_has_a_token_of_its_own(client: Clients, put_rule: Rule
     put_rule("two")
     one, two = wait_for_events(client, account_id, 2)
     assert one["resultToken"] != two["resultToken"]
+    # So long are AWS Config's too.
+    assert all(event["resultToken"].startswith("eyJ") and len(event["resultToken"]) > 300 for event in (one, two))
 
 
 # Starting evaluations

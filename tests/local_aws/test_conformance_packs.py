@@ -59,6 +59,8 @@ def test_a_pack_reaches_every_account_less_the_excluded_ones_and_its_rule_is_eva
             assert match is not None
             suffixes.add(match[1])
             assert rule["CreatedBy"] == "config-conforms.amazonaws.com"
+            of_pack = f"arn:aws:config:us-east-1:{account_id}:config-rule/aws-service-rule/config-conforms.amazonaws.com"
+            assert rule["ConfigRuleArn"] == f"{of_pack}/{rule['ConfigRuleId']}"
             [result] = scene.results(account_id, "everywhere-rule")
             assert (result["ComplianceType"], result["Annotation"]) == ("COMPLIANT", f"Said of {account_id}.")
         assert len(suffixes) == 3

@@ -83,6 +83,35 @@ def test_a_disabled_rule_gets_nothing(local_aws: LocalAwsClient, bus: Bus, accou
     assert queue.bodies(0) == []
 
 
+@pytest.mark.parametrize(
+    ("principal", "condition", "sent"),
+    [
+        ("events.amazonaws.com", {"ArnEquals": {"aws:SourceArn": "RULE"}}, True),
+        ("events.amazonaws.com", {"StringEquals": {"aws:SourceAccount": "ACCOUNT"}}, True),
+        ("events.amazonaws.com", {"ArnEquals": {"aws:SourceArn": "RULE-of-others"}}, False),
+        ("sns.amazonaws.com", {}, False),
+    ],
+)
+def test_a_queue_gets_what_its_policy_lets_in(  # noqa: PLR0913, PLR0917 - fixtures, and the case
+    local_aws: LocalAwsClient,
+    bus: Bus,
+    account_id: str,
+    principal: str,
+    condition: dict[str, dict[str, str]],
+    sent: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    queue = Queue(local_aws, account_id, "guarded")
+    rule_arn = f"arn:aws:events:us-east-1:{account_id}:rule/example"
+    condition = json.loads(json.dumps(condition).replace("RULE", rule_arn).replace("ACCOUNT", account_id))
+    queue.allow_events(principal, condition)
+    bus.send({"source": ["tests"]}, Arn=queue.arn)
+    bus.put({"number": 1})
+    marker = bus.collect({"source": ["tests"]}, "marker")  # its event comes after the first one was sent, or not
+    bus.put({"number": 2})
+    marker.bodies(1)
+    assert [body["detail"]["number"] for body in queue.bodies(2 if sent else 0)] == ([1, 2] if sent else [])
+
+
 def test_events_of_aws_services_are_put_by_them_alone(bus: Bus) -> None:
     queue = bus.collect({"source": [{"prefix": ""}]})
     answer = bus.client.put_events(Entries=[{"Source": "aws.iam", "DetailType": "Example", "Detail": "{}"}])
@@ -395,6 +424,7 @@ def test_an_event_is_forwarded_to_a_bus_beside_it(
 ) -> None:
     arn = bus.client.create_event_bus(Name="beside")["EventBusArn"]
     queue = Queue(local_aws, account_id, "beside")
+    queue.allow_events()
     bus.client.put_rule(Name="beside", EventBusName="beside", EventPattern=json.dumps(OURS))
     bus.client.put_targets(Rule="beside", EventBusName="beside", Targets=[{"Id": "queue", "Arn": queue.arn}])
     role = make_role(client, account_id, TO_EVENTS, allow("events:PutEvents", resource=arn))

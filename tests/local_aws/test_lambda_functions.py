@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from local_aws.client import LocalAwsClient
+from tests.local_aws.event_scene import Queue as EventQueue
 from tests.local_aws.scene import (
     CENTRAL,
     WRITE_LOG,
@@ -255,6 +256,7 @@ def test_an_event_that_fails_is_tried_again_and_then_kept(client: Clients, accou
     assert record == {
         "version": "1.0",
         "requestContext": {
+            "requestId": answer["requestId"],
             "functionArn": f"{arn}:$LATEST",
             "condition": "RetriesExhausted",
             "approximateInvokeCount": 3,
@@ -340,6 +342,90 @@ def test_the_destination_takes_what_the_functions_role_may_send(
     invoke(client, arn, InvocationType="Event", Payload=payload(fail="Not today."))
     assert eventually(lambda: metric(client, account_id, "AWS/Lambda", "AsyncEventsDropped", FunctionName="example"))
     assert queue.records(seconds=0.5) == []
+
+
+def tell_bus(client: Clients, account_id: str, *, may: bool = True) -> None:
+    """Let the function's failed events go to a bus, which its role may put events on, or not."""
+    bus_arn = client("events", account_id).create_event_bus(Name="failed")["EventBusArn"]
+    if may:
+        policy = allow("events:PutEvents", resource=bus_arn)
+        client("iam", account_id).put_role_policy(RoleName="example", PolicyName="destination", PolicyDocument=policy)
+    client("lambda", account_id).put_function_event_invoke_config(
+        FunctionName="example", DestinationConfig={"OnFailure": {"Destination": bus_arn}}, MaximumRetryAttempts=0
+    )
+
+
+def collect(local_aws: LocalAwsClient, client: Clients, account_id: str, **target: object) -> EventQueue:
+    """Send what comes over the bus to a queue."""
+    queue = EventQueue(local_aws, account_id, "records")
+    queue.allow_events()
+    events = client("events", account_id)
+    events.put_rule(Name="records", EventBusName="failed", EventPattern='{"source": ["lambda"]}')
+    events.put_targets(Rule="records", EventBusName="failed", Targets=[{"Id": "queue", "Arn": queue.arn, **target}])
+    return queue
+
+
+def test_a_failed_event_goes_over_an_event_bus(local_aws: LocalAwsClient, client: Clients, account_id: str, arn: str) -> None:
+    tell_bus(client, account_id)
+    queue = collect(local_aws, client, account_id)
+    invoke(client, arn, InvocationType="Event", Payload=payload(fail="Not today."))
+    [event] = queue.bodies(1)
+    bus_arn = f"arn:aws:events:us-east-1:{account_id}:event-bus/failed"
+    assert (event["source"], event["account"]) == ("lambda", account_id)
+    assert event["detail-type"] == "Lambda Function Invocation Result - Failure"
+    assert event["resources"] == [bus_arn, f"{arn}:$LATEST"]
+    assert event["detail"]["requestPayload"] == {"fail": "Not today."}
+    assert event["detail"]["responsePayload"]["errorType"] == "OutOfSortsError"
+
+
+def test_of_a_failed_event_the_queue_gets_what_the_target_says(
+    local_aws: LocalAwsClient, client: Clients, account_id: str, arn: str
+) -> None:
+    tell_bus(client, account_id)
+    transformer = {"InputPathsMap": {"error": "$.detail.responsePayload"}, "InputTemplate": '{"errors": [<error>]}'}
+    queue = collect(local_aws, client, account_id, InputTransformer=transformer)
+    invoke(client, arn, InvocationType="Event", Payload=payload(fail='"Not today."', key="s3cr3t"))
+    [body] = queue.bodies(1)
+    assert body["errors"][0]["errorMessage"] == '"Not today."'
+    assert "s3cr3t" not in json.dumps(body)
+
+
+def test_the_event_bus_takes_what_the_functions_role_may_put(
+    local_aws: LocalAwsClient, client: Clients, account_id: str, arn: str
+) -> None:
+    tell_bus(client, account_id, may=False)
+    queue = collect(local_aws, client, account_id)
+    invoke(client, arn, InvocationType="Event", Payload=payload(fail="Not allowed."))
+
+    def dropped() -> float:
+        return metric(client, account_id, "AWS/Lambda", "AsyncEventsDropped", FunctionName="example")
+
+    assert eventually(lambda: dropped() == 1)
+    assert queue.bodies(0) == []
+    policy = allow("events:PutEvents")
+    client("iam", account_id).put_role_policy(RoleName="example", PolicyName="destination", PolicyDocument=policy)
+    invoke(client, arn, InvocationType="Event", Payload=payload(fail="Allowed."))
+    assert [body["detail"]["requestPayload"]["fail"] for body in queue.bodies(1)] == ["Allowed."]
+
+
+# The clock
+
+TIME = """
+    import time
+
+    def handler(event, context):
+        return {"time": time.time(), "nanoseconds": time.time_ns(), "left": context.get_remaining_time_in_millis()}
+"""
+
+
+def test_a_functions_clock_is_put_forward_with_the_others(local_aws: LocalAwsClient, client: Clients, account_id: str) -> None:
+    arn = create_function(client, account_id, "example", TIME, Timeout=30)
+    before = invoke(client, arn)["Payload"]
+    local_aws.advance_clock(seconds=86400)
+    after = invoke(client, arn)["Payload"]
+    assert 86400 <= after["time"] - before["time"] < 86400 + 60
+    assert abs(after["nanoseconds"] / 1e9 - after["time"]) < 1
+    assert 0 < after["left"] <= 30_000
 
 
 # Across accounts

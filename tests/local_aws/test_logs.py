@@ -84,6 +84,40 @@ def write(logs: Client, *lines: str, group: str = GROUP) -> None:
         ('{ $.verdict != "COMPLIANT" }', ['{"verdict": "NON_COMPLIANT"}'], ['{"verdict": "COMPLIANT"}', "{}"]),
         ('{ $.verdict = "*COMPLIANT" }', ['{"verdict": "COMPLIANT"}', '{"verdict": "NON_COMPLIANT"}'], ['{"verdict": "N/A"}']),
         ('{ $.verdict = "a.c" }', ['{"verdict": "a.c"}'], ['{"verdict": "abc"}']),
+        (
+            '{ $.name = "rule-*" }',
+            ['{"name": "rule-"}', '{"name": "rule-a\\nb"}'],
+            ['{"name": "a rule-b"}', '{"name": ["rule-a"]}'],
+        ),
+        (
+            '{ $.parameters.nonVirtualMfa = "COMPLIANT" }',
+            ['{"parameters": {"nonVirtualMfa": "COMPLIANT"}}'],
+            [
+                '{"nonVirtualMfa": "COMPLIANT"}',
+                '{"parameters.nonVirtualMfa": "COMPLIANT"}',
+                '{"parameters": "COMPLIANT"}',
+                '{"parameters": [{"nonVirtualMfa": "COMPLIANT"}]}',
+                '{"parameters": {"nonVirtualMfa": {"nonVirtualMfa": "COMPLIANT"}}}',
+            ],
+        ),
+        (
+            "{ $.test IS TRUE }",
+            ['{"test": true}'],
+            ['{"test": false}', '{"test": 1}', '{"test": "true"}', '{"test": null}', "{}"],
+        ),
+        (
+            "{ $.test IS FALSE }",
+            ['{"test": false}'],
+            ['{"test": true}', '{"test": 0}', '{"test": "false"}', '{"test": null}', "{}"],
+        ),
+        ("{ $.a.b IS NULL }", ['{"a": {"b": null}}'], ['{"a": {}}', '{"a": null}', "{}"]),
+        ("{ $.a.b NOT EXISTS }", ['{"a": {}}', '{"a": "b"}', "{}"], ['{"a": {"b": null}}', '{"a": {"b": ""}}']),
+        ('{ $.test = "true" }', ['{"test": "true"}'], ['{"test": true}']),
+        (
+            '{ ($.a = "1" || $.b IS TRUE) && (($.c NOT EXISTS)) && $.d-e = "x y" }',
+            ['{"a": 1, "d-e": "x y"}', '{"b": true, "d-e": "x y"}'],
+            ['{"a": 1, "d-e": "xy"}', '{"b": true, "c": 0, "d-e": "x y"}', '{"a": 2, "b": 1, "d-e": "x y"}'],
+        ),
     ],
 )
 def test_a_filter_counts_the_lines_that_it_selects(
@@ -156,7 +190,30 @@ def test_lines_without_a_stream_are_refused(logs: Client, count: Count) -> None:
     assert count("Evaluations") == 0
 
 
-@pytest.mark.parametrize("pattern", ["ERROR", '"evaluation failed"', "{ $.count > 3 }", "{ $.a IS NULL }", "[ip, user]", ""])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "ERROR",
+        '"evaluation failed"',
+        "{ $.count > 3 }",
+        "{ $.a IS MISSING }",
+        "{ $.a EXISTS }",
+        "{ $.a = 1 }",
+        '{ $.a[0] = "x" }',
+        '{ a = "x" }',
+        '{ $.a = "x" && }',
+        '{ $.a = "x" $.b = "y" }',
+        '{ ($.a = "x" }',
+        '{ $.a = "x") }',
+        '{ $.a = "x" && $.b = "y" || $.c = "z" }',
+        "{ }",
+        '{ $.a = "x"',
+        f'{{ $.a = "{"x" * 1024}" }}',
+        "[ip, user]",
+        "",
+    ],
+    ids=lambda pattern: pattern[:40],
+)
 def test_a_pattern_that_is_not_emulated_is_refused(logs: Client, pattern: str) -> None:
     code, message = refusal(put_filter, logs=logs, name="Selected", pattern=pattern)
     assert (code, message) == (

@@ -1,6 +1,7 @@
 """The benchmark's own reckoning: medians, ratios and aims, and which answers it takes for right."""
 
 import json
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -151,7 +152,8 @@ def test_a_wrong_answer_ends_the_benchmark_and_says_whose(answer: Invocation, ca
 
 @pytest.mark.parametrize("member", [False, True])
 def test_an_event_is_about_its_account_alone(load_event: Callable[[str], dict[str, Any]], *, member: bool) -> None:
-    made = ScheduledNotification.from_event(json.loads(event(COMPLIANT_ACCOUNT, {"AssumeRoleMode": "false"}, member=member)))
+    text = event(COMPLIANT_ACCOUNT, {"AssumeRoleMode": "false"}, member=member)
+    made = ScheduledNotification.from_event(json.loads(text), time.time())
     real = load_event("scheduled-member-account" if member else "scheduled-own-account")
     assert made.account_id == COMPLIANT_ACCOUNT
     assert dict(made.rule_parameters) == {**json.loads(real["ruleParameters"]), "AssumeRoleMode": "false"}

@@ -1,7 +1,9 @@
 """Scenario 8 of the rule's header: which events are accepted, and what is said about the others."""
 
 import json
+import traceback
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ LoadEvent = Callable[[str], dict[str, Any]]
 OWN = "scheduled-own-account"
 MEMBER = "scheduled-member-account"
 MISSING = object()
+CLOCK = datetime.fromisoformat("2026-01-15T06:05:00Z")
+NOW = CLOCK.timestamp()
 
 
 def nested(depth: int) -> list[Any]:
@@ -35,7 +39,7 @@ def changed(event: dict[str, Any], field: str, value: object) -> dict[str, Any]:
 
 def refusal(event: object) -> str:
     with pytest.raises(InvalidEventError) as caught:
-        ScheduledNotification.from_event(event)
+        ScheduledNotification.from_event(event, NOW)
     return str(caught.value)
 
 
@@ -43,10 +47,13 @@ def refusal(event: object) -> str:
 
 
 def test_scheduled_notification_of_the_own_account(load_event: LoadEvent) -> None:
-    assert ScheduledNotification.from_event(load_event(OWN)) == ScheduledNotification(
+    assert ScheduledNotification.from_event(load_event(OWN), NOW) == ScheduledNotification(
         account_id="012345678912",
         partition="aws",
         region="us-east-1",
+        rule_arn="arn:aws:config:us-east-1:012345678912:config-rule/config-rule-a1b2c3",
+        rule_owner="account",
+        rule_name="root-virtual-mfa-enabled",
         result_token="TESTMODE",  # noqa: S106 - rdklib's word, and no secret
         ordering_timestamp="2026-01-15T06:00:00.373Z",
         rule_parameters={
@@ -58,8 +65,10 @@ def test_scheduled_notification_of_the_own_account(load_event: LoadEvent) -> Non
 
 
 def test_scheduled_notification_of_a_member_account(load_event: LoadEvent) -> None:
-    notification = ScheduledNotification.from_event(load_event(MEMBER))
+    notification = ScheduledNotification.from_event(load_event(MEMBER), NOW)
     assert notification.account_id == "444455556666"
+    assert notification.rule_owner == "config-conforms.amazonaws.com"
+    assert notification.rule_name == "root-virtual-mfa-enabled-conformance-pack-q1w2e3r4t"
     assert notification.ordering_timestamp == "2026-01-15T06:03:12.918Z"
     assert notification.rule_parameters["ExecutionRoleName"] == "root-virtual-mfa-evaluation"
 
@@ -77,7 +86,7 @@ def test_scheduled_notification_of_a_member_account(load_event: LoadEvent) -> No
 )
 def test_partition_and_region_come_from_the_rule(load_event: LoadEvent, partition: str, region: str) -> None:
     arn = f"arn:{partition}:config:{region}:012345678912:config-rule/config-rule-a1b2c3"
-    notification = ScheduledNotification.from_event(changed(load_event(OWN), "configRuleArn", arn))
+    notification = ScheduledNotification.from_event(changed(load_event(OWN), "configRuleArn", arn), NOW)
     assert (notification.partition, notification.region) == (partition, region)
 
 
@@ -91,13 +100,13 @@ def test_partition_and_region_come_from_the_rule(load_event: LoadEvent, partitio
 )
 def test_rule_parameters(load_event: LoadEvent, rule_parameters: object, parsed: dict[str, str]) -> None:
     event = changed(load_event(OWN), "ruleParameters", rule_parameters)
-    assert ScheduledNotification.from_event(event).rule_parameters == parsed
+    assert ScheduledNotification.from_event(event, NOW).rule_parameters == parsed
 
 
 @pytest.mark.parametrize("time", ["2026-01-15T06:00:00Z", "2026-01-15T06:00:00.373+00:00", "2026-01-15T07:00:00+01:00"])
 def test_ordering_timestamp_is_kept_as_it_was_written(load_event: LoadEvent, time: str) -> None:
     event = changed(load_event(OWN), "invokingEvent.notificationCreationTime", time)
-    assert ScheduledNotification.from_event(event).ordering_timestamp == time
+    assert ScheduledNotification.from_event(event, NOW).ordering_timestamp == time
 
 
 @pytest.mark.parametrize(
@@ -106,7 +115,6 @@ def test_ordering_timestamp_is_kept_as_it_was_written(load_event: LoadEvent, tim
         "version",
         "eventLeftScope",
         "executionRoleArn",
-        "configRuleName",
         "configRuleId",
         "invokingEvent.recordVersion",
     ],
@@ -114,7 +122,52 @@ def test_ordering_timestamp_is_kept_as_it_was_written(load_event: LoadEvent, tim
 @pytest.mark.parametrize("value", [MISSING, None, ["?"], "another"], ids=["missing", "null", "list", "other"])
 def test_field_that_nothing_depends_on(load_event: LoadEvent, field: str, value: object) -> None:
     event = load_event(OWN)
-    assert ScheduledNotification.from_event(changed(event, field, value)) == ScheduledNotification.from_event(event)
+    assert ScheduledNotification.from_event(changed(event, field, value), NOW) == ScheduledNotification.from_event(event, NOW)
+
+
+@pytest.mark.parametrize(
+    ("rule", "owner"),
+    [
+        ("config-rule-a1b2c3", "account"),
+        ("aws-service-rule/config-conforms.amazonaws.com/config-rule-a1b2c3", "config-conforms.amazonaws.com"),
+        ("aws-service-rule/securityhub.amazonaws.com/config-rule-a1b2c3", "securityhub.amazonaws.com"),
+        ("config-rule/aws-service-rule/config-conforms.amazonaws.com/x", "account"),
+        ("aws-service-rule//x", "account"),
+        ("aws-service-rule/config-conforms.amazonaws.com", "account"),
+    ],
+)
+def test_owner_of_the_rule_comes_from_its_arn(load_event: LoadEvent, rule: str, owner: str) -> None:
+    event = changed(load_event(OWN), "configRuleArn", f"arn:aws:config:us-east-1:012345678912:config-rule/{rule}")
+    assert ScheduledNotification.from_event(event, NOW).rule_owner == owner
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        pytest.param(MISSING, None, id="missing"),
+        pytest.param(None, None, id="null"),
+        pytest.param("n" * 128, "n" * 128, id="the longest"),
+        pytest.param('a "rule"', 'a "rule"', id="any characters"),
+    ],
+)
+def test_name_of_the_rule(load_event: LoadEvent, name: object, kept: str | None) -> None:
+    assert ScheduledNotification.from_event(changed(load_event(OWN), "configRuleName", name), NOW).rule_name == kept
+
+
+@pytest.mark.parametrize(("token", "is_test"), [("TESTMODE", True), ("testmode", False), ("another", False)])
+def test_a_test_is_told_by_its_token(load_event: LoadEvent, token: str, *, is_test: bool) -> None:
+    notification = ScheduledNotification.from_event(changed(load_event(OWN), "resultToken", token), NOW)
+    assert notification.is_test is is_test
+    assert token not in repr(notification)
+
+
+def created(load_event: LoadEvent, time: str) -> dict[str, Any]:
+    return changed(load_event(OWN), "invokingEvent.notificationCreationTime", time)
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", CLOCK.isoformat(), (CLOCK + timedelta(minutes=15)).isoformat()])
+def test_time_that_has_come(load_event: LoadEvent, time: str) -> None:
+    assert ScheduledNotification.from_event(created(load_event, time), NOW).ordering_timestamp == time
 
 
 # What is refused
@@ -227,6 +280,23 @@ TIME = "a time in ISO 8601"
             "an ARN in the account of accountId (012345678912)",
             id="configRuleArn-another account",
         ),
+        *(
+            pytest.param(
+                "invokingEvent.notificationCreationTime",
+                time,
+                "a time that has come, but for 15 minutes between two clocks",
+                id=f"notificationCreationTime-{why}",
+            )
+            for time, why in [
+                ((CLOCK + timedelta(minutes=15, seconds=1)).isoformat(), "still to come"),
+                ("2099-01-01T00:00:00Z", "year 2099"),
+                ("2026-01-15T06:05:00-01:00", "still to come in its zone"),
+            ]
+        ),
+        pytest.param("configRuleName", "", "a string that is not empty", id="configRuleName-empty"),
+        pytest.param("configRuleName", 1, "a string that is not empty", id="configRuleName-number"),
+        pytest.param("configRuleName", ["name"], "a string that is not empty", id="configRuleName-list"),
+        pytest.param("configRuleName", "n" * 129, "a string of at most 128 characters", id="configRuleName-too long"),
         pytest.param("ruleParameters", None, "a string that is not empty", id="ruleParameters-null"),
         pytest.param("ruleParameters", "", "a string that is not empty", id="ruleParameters-empty"),
         pytest.param(
@@ -278,7 +348,10 @@ def test_scenario_8_a_value_nested_too_deep_to_be_shown(load_event: LoadEvent, f
     ("field", "value", "shown"),
     [
         pytest.param("accountId", "12345", "'12345'", id="value in full"),
-        pytest.param("accountId", "x" * 200, f"'{'x' * 99}…", id="cut after 100 characters"),
+        pytest.param("accountId", "x" * 48, f"'{'x' * 48}'", id="the longest that is shown"),
+        pytest.param("accountId", "x" * 49, "a text of 49 characters", id="longer"),
+        pytest.param("configRuleArn", f"arn:aws:iam::{'x' * 60}", f"'arn:aws:iam::{'x' * 60}'", id="ARN"),
+        pytest.param("configRuleArn", f"arn:{'x' * 200}", f"'arn:{'x' * 96}'…", id="ARN cut after 100 characters"),
         pytest.param("invokingEvent.messageType", "\u001b[31m", r"'\x1b[31m'", id="escaped"),
     ],
 )
@@ -291,7 +364,7 @@ def test_message_shows_the_value(load_event: LoadEvent, field: str, value: str, 
     [
         ("refused-configuration-change", "invokingEvent.messageType is 'ConfigurationItemChangeNotification'"),
         ("refused-oversized", "invokingEvent.messageType is 'OversizedConfigurationItemChangeNotification'"),
-        ("refused-malformed", """invokingEvent is '{"awsAccountId":"012345678912","""),
+        ("refused-malformed", "invokingEvent is a text of 84 characters;"),
     ],
 )
 def test_scenario_8_real_payloads(load_event: LoadEvent, event: str, said: str) -> None:
@@ -334,6 +407,41 @@ def test_result_token_is_not_shown_beside_another_mistake(load_event: LoadEvent,
     assert TOKEN not in refusal(changed(event, field, MISSING))
 
 
+REAL_TOKEN = "eyJlbmNyeXB0ZWREYXRhIjpbLTEyLDEyMCwtOTksNDEsMTIsLTMsODEsLTExNCwt" * 6
+"""As long as AWS Config's are at least."""
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(pytest.param(field, REAL_TOKEN, id=field) for field in [*REQUIRED, "configRuleName", "ruleParameters"]),
+        *(
+            pytest.param(field, json.dumps(wrapped), id=f"{field}, {what}")
+            for field in ("invokingEvent", "ruleParameters")
+            for what, wrapped in {
+                "text": REAL_TOKEN,
+                "list": [REAL_TOKEN],
+                "value": {"messageType": REAL_TOKEN},
+                "nested value": {"messageType": {"token": REAL_TOKEN}},
+                "name": {REAL_TOKEN: None},
+                "name of what is nested": {"nonVirtualMfa": {REAL_TOKEN: "1"}},
+            }.items()
+        ),
+        pytest.param("invokingEvent", f'{{"resultToken": "{REAL_TOKEN}"', id="invokingEvent, cut off"),
+        pytest.param("ruleParameters", f'{{"{REAL_TOKEN}": ', id="ruleParameters, cut off"),
+    ],
+)
+def test_result_token_in_the_place_of_another_field_is_not_shown(load_event: LoadEvent, field: str, value: str) -> None:
+    event = changed(load_event(OWN), "resultToken", load_event(OWN)["accountId"])
+    try:
+        notification = ScheduledNotification.from_event(changed(event, field, value), NOW)
+    except InvalidEventError as error:
+        # With its causes, as a log in text format shows it.
+        assert REAL_TOKEN[:24] not in "".join(traceback.format_exception(error))  # noqa: PT017 - one is accepted
+    else:
+        assert REAL_TOKEN in {notification.result_token, *notification.rule_parameters.values()}
+
+
 # What holds for any event
 
 json_values = st.recursive(
@@ -365,7 +473,7 @@ nearly_events = st.fixed_dictionaries(
 @given(event=json_values | nearly_events)
 def test_scenario_8_any_event_is_accepted_or_refused_and_nothing_else(event: object) -> None:
     try:
-        notification = ScheduledNotification.from_event(event)
+        notification = ScheduledNotification.from_event(event, NOW)
     except InvalidEventError as error:
         assert TOKEN not in str(error)  # noqa: PT017 - most events are refused, but one may be accepted
     else:

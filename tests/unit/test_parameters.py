@@ -109,7 +109,6 @@ def test_execution_role_name(name: str) -> None:
             pytest.param("ExecutionRoleName", value, ROLE_NAME, id=f"ExecutionRoleName-{why}")
             for value, why in [
                 ("", "empty"),
-                ("r" * 65, "too long"),
                 ("service-role/evaluation", "path"),
                 ("/evaluation", "leading slash"),
                 ("arn:aws:iam::111122223333:role/evaluation", "ARN"),
@@ -145,6 +144,30 @@ def test_scenario_7_unknown_name(name: str) -> None:
     )
     with pytest.raises(InvalidParametersError, match=f"^{re.escape(message)}$"):
         parse({"nonVirtualMfa": "COMPLIANT", name: "true"})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"ExecutionRoleName": "r" * 65},
+            f"Rule parameter ExecutionRoleName is a text of 65 characters: allowed is {ROLE_NAME}.",
+        ),
+        ({"t" * 300: "1"}, "Unknown rule parameter a text of 300 characters: allowed are minimumVirtualMfaDevices,"),
+    ],
+)
+def test_scenario_7_what_is_as_long_as_a_result_token_is_not_shown(given: dict[str, str], message: str) -> None:
+    with pytest.raises(InvalidParametersError, match=f"^{re.escape(message)}"):
+        parse(given)
+
+
+def test_parameters_that_are_in_force_are_what_the_rule_takes() -> None:
+    given = {"minimumVirtualMfaDevices": "2", "nonVirtualMfa": "COMPLIANT", "noRootCredentials": "NOT_APPLICABLE"}
+    assert parse(given).texts() == given
+    assert parse(given | {"ExecutionRoleName": "evaluation"}).texts() == given | {"ExecutionRoleName": "evaluation"}
+    defaults = {"minimumVirtualMfaDevices": "1", "nonVirtualMfa": "NON_COMPLIANT", "noRootCredentials": "COMPLIANT"}
+    assert parse({}).texts() == defaults
+    assert parse(defaults) == parse({})
 
 
 def test_scenario_7_a_good_parameter_excuses_no_bad_one() -> None:

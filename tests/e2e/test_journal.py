@@ -1,0 +1,250 @@
+"""The log as a journal: nobody pads what is counted, and nobody finds a result token in what is kept."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws.client import PROJECT
+from local_aws.deployment import EXECUTION_ROLE_NAME, RULE_NAME
+from tests.e2e.application import Application, as_user, wait_for
+from tests.e2e.conftest import CENTRAL_ACCOUNT_ID, HARDWARE, NewAccount
+from tests.e2e.organization import Organization
+from tests.e2e.test_failures import METRICS, READ
+
+ADMINISTRATOR = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+"""What AdministratorAccess allows."""
+VERDICTS = METRICS[:-1]
+PACK_RULE = f"{RULE_NAME}-conformance-pack-"
+
+
+def counted(application: Application) -> dict[str, float]:
+    return {name: application.metric(name) for name in VERDICTS}
+
+
+def line_of(application: Application, rule_name: str, message: str = "evaluation", **fields: object) -> dict[str, Any]:
+    """Wait for a log line about a rule, and return the last one."""
+
+    def lines() -> list[dict[str, Any]]:
+        wanted = {"configRuleName": rule_name, **fields}
+        return [line for line in application.lines(message) if wanted.items() <= line.items()]
+
+    return wait_for(lines, f"a line {message!r} about {rule_name}")[-1]
+
+
+def put_rule(config: Any, name: str, function_arn: str, parameters: Mapping[str, str]) -> None:  # noqa: ANN401 - a client
+    details = [{"EventSource": "aws.config", "MessageType": "ScheduledNotification"}]
+    source = {"Owner": "CUSTOM_LAMBDA", "SourceIdentifier": function_arn, "SourceDetails": details}
+    rule = {"ConfigRuleName": name, "InputParameters": json.dumps(dict(parameters)), "Source": source}
+    config.put_config_rule(ConfigRule=rule)
+
+
+# --- Rules of others ---
+
+
+@contextmanager
+def own_rules(config: Any, function_arn: str, rules: Mapping[str, Mapping[str, str]]) -> Iterator[None]:  # noqa: ANN401 - a client
+    """Have rules on the function, each with parameters of its own, while the block runs."""
+    for name, parameters in rules.items():
+        put_rule(config, name, function_arn, parameters)
+    try:
+        yield
+    finally:
+        for name in rules:
+            config.delete_config_rule(ConfigRuleName=name)
+
+
+def test_a_members_own_rules_are_not_counted(organization: Organization) -> None:
+    """Its administrator gives them the names and the parameters of the deployment's, or parameters that suit."""
+    before = counted(organization)
+    given = {"ExecutionRoleName": EXECUTION_ROLE_NAME}
+    suits = {"nonVirtualMfa": "COMPLIANT", **given}
+    rules = {RULE_NAME: suits, f"{PACK_RULE}x": suits, f"{PACK_RULE}q1w2e3r4t": {**given, "minimumVirtualMfaDevices": "8"}}
+    with (
+        as_user(organization, HARDWARE, ADMINISTRATOR) as member,
+        own_rules(member("config"), organization.function_arn, rules),
+    ):
+        for name, parameters in rules.items():
+            line = line_of(organization, name)
+            assert (line["account"], line["ruleOwner"], line["test"]) == (HARDWARE, "account", False)
+            assert line["configRuleArn"].startswith(f"arn:aws:config:us-east-1:{HARDWARE}:config-rule/config-rule-")
+            assert line["parameters"].items() >= parameters.items()
+        assert line_of(organization, RULE_NAME)["verdict"] == "COMPLIANT"
+        assert counted(organization) == before
+
+    organization.evaluate(HARDWARE)
+    wait_for(lambda: organization.metric("NonCompliant") > before["NonCompliant"], "a count of the deployment's rule")
+    after = counted(organization)
+    added = {name: after[name] - before[name] for name in VERDICTS}
+    assert added == {"Evaluations": 1, "Compliant": 0, "NonCompliant": 1, "NotApplicable": 0}
+
+
+def test_a_members_own_conformance_pack_is_not_counted(organization: Organization) -> None:
+    """Its rule has the deployment's name and an ARN like it, so its parameters tell."""
+    before = counted(organization)
+    with as_user(organization, HARDWARE, ADMINISTRATOR) as member:
+        member("config").put_conformance_pack(
+            ConformancePackName="mine",
+            TemplateBody=(PROJECT / "conformance_packs/root-virtual-mfa.yaml").read_text(encoding="utf-8"),
+            ConformancePackInputParameters=[
+                {"ParameterName": "FunctionArn", "ParameterValue": organization.function_arn},
+                {"ParameterName": "NonVirtualMfa", "ParameterValue": "COMPLIANT"},
+            ],
+        )
+        try:
+            [pack] = member("config").describe_conformance_packs(ConformancePackNames=["mine"])["ConformancePackDetails"]
+            line = line_of(organization, f"{RULE_NAME}-{pack['ConformancePackId']}")
+            assert (line["verdict"], line["ruleOwner"]) == ("COMPLIANT", "config-conforms.amazonaws.com")
+            assert line["configRuleName"].startswith(PACK_RULE)
+            assert line["parameters"]["nonVirtualMfa"] == "COMPLIANT"
+            assert counted(organization) == before
+        finally:
+            member("config").delete_conformance_pack(ConformancePackName="mine")
+
+
+def test_a_second_rule_of_the_account_is_not_counted(application: Application) -> None:
+    application.log(CENTRAL_ACCOUNT_ID, "evaluation")
+    before = counted(application)
+    second = f"{RULE_NAME}-2"
+    with (
+        as_user(application, CENTRAL_ACCOUNT_ID, ADMINISTRATOR) as user,
+        own_rules(user("config"), application.function_arn, {second: {}}),
+    ):
+        assert line_of(application, second)["ruleOwner"] == "account"
+        assert counted(application) == before
+    application.evaluate(CENTRAL_ACCOUNT_ID)
+    wait_for(lambda: application.metric("Evaluations") > before["Evaluations"], "a count of the deployment's rule")
+    assert application.metric("Evaluations") == before["Evaluations"] + 1
+
+
+# --- Invocations by hand ---
+
+
+@pytest.fixture(scope="module")
+def of_member(organization: Organization) -> dict[str, Any]:
+    """Give the event of the deployment's rule in a member, with its result token."""
+    with organization.tapped_events() as tapped:
+        organization.aws.add_fault(HARDWARE, READ, "AccessDenied", times=3)
+        organization.start_evaluation(HARDWARE)
+        return tapped(HARDWARE)
+
+
+def invoke(organization: Organization, event: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what comes of it
+    """Invoke the function as somebody of the central account who may do that and nothing else."""
+    statement = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": organization.function_arn}
+    with as_user(organization, organization.account_id, statement) as user:
+        answer = user("lambda").invoke(FunctionName=organization.function_arn, Payload=json.dumps(event))
+        return json.loads(answer["Payload"].read())
+
+
+def test_a_test_is_not_counted_and_says_so(organization: Organization, of_member: dict[str, Any]) -> None:
+    before = counted(organization)
+    [evaluation] = invoke(organization, {**of_member, "resultToken": "TESTMODE"})
+    assert evaluation["ComplianceType"] == "NON_COMPLIANT"
+    line = line_of(organization, of_member["configRuleName"], test=True)
+    assert line["verdict"] == "NON_COMPLIANT"
+    assert "TESTMODE" not in json.dumps(line)
+    assert counted(organization) == before
+
+
+def test_an_event_with_a_made_up_token_is_not_counted(organization: Organization, of_member: dict[str, Any]) -> None:
+    before, results = counted(organization), organization.results(HARDWARE)
+    failures = organization.metric("Failures")
+    token = f"{of_member['resultToken'][:-8]}forgery="
+    answer = invoke(organization, {**of_member, "resultToken": token})
+    assert answer["errorType"] == "ReportError"
+    line = line_of(organization, of_member["configRuleName"], "evaluation failed", errorType="ReportError")
+    assert not {"verdict", "annotation"} & line.keys()
+    assert counted(organization) == before
+    assert organization.metric("Failures") == failures + 1
+    assert organization.results(HARDWARE) == results
+
+
+def test_a_verdict_of_a_time_to_come_freezes_nothing(organization: Organization, of_member: dict[str, Any]) -> None:
+    """The token is good; the root user's state of the moment would outlast all that comes."""
+    results = organization.results(HARDWARE)
+    invoking = {**json.loads(of_member["invokingEvent"]), "notificationCreationTime": "2099-01-01T00:00:00.000Z"}
+    answer = invoke(organization, {**of_member, "invokingEvent": json.dumps(invoking)})
+    assert answer["errorType"] == "InvalidEventError"
+    assert "allowed is a time that has come" in answer["errorMessage"]
+    assert organization.results(HARDWARE) == results
+    organization.evaluate(HARDWARE)  # waits for a result that is another
+
+
+# --- The result token ---
+
+
+def test_what_is_kept_of_a_failed_event_has_no_result_token(application: Application, new_account: NewAccount) -> None:
+    account_id = new_account()
+    application.watch(account_id)
+    application.result(account_id)
+    queue_url = application.outputs["FailedEventsQueueUrl"]
+    queue_arn = f"arn:aws:sqs:us-east-1:{application.account_id}:{queue_url.rpartition('/')[2]}"
+    reader = {"Effect": "Allow", "Action": "sqs:ReceiveMessage", "Resource": queue_arn}
+    with application.tapped_events() as tapped, as_user(application, application.account_id, reader) as user:
+        application.aws.add_fault(account_id, READ, "AccessDenied", times=3)
+        application.start_evaluation(account_id)
+        token = tapped(account_id)["resultToken"]
+
+        def receive() -> list[str]:
+            messages = user("sqs").receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", [])
+            for message in messages:
+                application.client("sqs").delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+            return [message["Body"] for message in messages if account_id in message["Body"]]
+
+        [body] = wait_for(receive, "the failed event")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            user("sqs").get_queue_attributes(QueueUrl=queue_url)
+    record = json.loads(body)
+    assert record.keys() == {"time", "account", "configRuleArn", "requestContext", "errors"}
+    assert (record["account"], record["errors"][0]["errorType"]) == (account_id, "ReadError")
+
+    log = (
+        application.client("logs").get_paginator("filter_log_events").paginate(logGroupName=application.outputs["LogGroupName"])
+    )
+    lines = [event["message"] for page in log for event in page["events"]]
+    assert any(record["requestContext"]["requestId"] in line for line in lines)
+    metrics = json.dumps(application.client("cloudwatch").list_metrics()["Metrics"])
+    assert len(token) > 300
+    kept = [body, metrics, *lines]
+    parts = [token[start : start + 24] for start in range(0, len(token) - 24, 24)]
+    assert [text for text in kept if any(part in text for part in parts)] == []
+
+
+@pytest.mark.parametrize("field", ["accountId", "configRuleArn", "configRuleName", "invokingEvent", "ruleParameters"])
+def test_a_result_token_in_the_place_of_another_field_is_not_kept(application: Application, field: str) -> None:
+    token = "eyJlbmNyeXB0ZWREYXRhIjpbLTEyLDEyMCwtOTksNDEsMTIsLTMs" * 6
+    answer = application.invoke(application.event(CENTRAL_ACCOUNT_ID, resultToken=CENTRAL_ACCOUNT_ID, **{field: token}))
+    assert answer.payload["errorType"] == "InvalidEventError"
+    text = json.dumps(answer.payload) + json.dumps(application.lines("evaluation failed"))
+    assert f"{field} is a text of {len(token)} characters" in text
+    assert token[:24] not in text
+
+
+def test_nobody_but_the_rule_sends_to_the_queue(application: Application) -> None:
+    queue_url = application.outputs["FailedEventsQueueUrl"]
+    sender = {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}
+    with (
+        as_user(application, application.account_id, sender) as user,
+        pytest.raises(ClientError, match="AccessDenied"),
+    ):
+        user("sqs").send_message(QueueUrl=queue_url, MessageBody="{}")
+
+
+# --- The saved query ---
+
+
+@pytest.mark.parametrize("scope", ["application", "organization"])
+def test_fields_that_the_saved_query_asks_for_are_in_the_lines(scope: str, request: pytest.FixtureRequest) -> None:
+    application: Application = request.getfixturevalue(scope)
+    [query] = application.client("logs").describe_query_definitions()["queryDefinitions"]
+    line = application.lines("evaluation")[-1]
+    flat = {**line, **{f"parameters.{name}": value for name, value in line["parameters"].items()}}
+    asked = set(re.findall(r"\b(?:and |filter )([\w.]+) (?:=|in|like)", query["queryString"]))
+    assert {"message", "test", "ruleOwner", "configRuleName", "parameters.nonVirtualMfa"} <= asked <= flat.keys()
+    [columns] = re.findall(r"^fields @timestamp, (.*)$", query["queryString"], re.MULTILINE)
+    assert set(columns.split(", ")) - flat.keys() == {"errorType", "errorMessage"}
