@@ -83,5 +83,7 @@ def is_ours(rule: Any, events: dict[str, Any]) -> bool:  # noqa: ANN401 - as Des
     """
     name, central = rule["ConfigRuleName"], events["CentralAccountId"]
     is_named_so = name == events["RuleName"] or name.startswith(events["PackRulePrefix"])
-    of_organization = bool(rule.get("CreatedBy")) and f":{central}:function:" in rule["Source"].get("SourceIdentifier", "")
-    return is_named_so and (not central or of_organization)
+    # AWS Config says both of a service's rule; either is enough, since nobody outside AWS has seen both.
+    of_service = "CreatedBy" in rule or ":config-rule/aws-service-rule/" in rule.get("ConfigRuleArn", "")
+    evaluated_there = f":{central}:function:" in rule["Source"].get("SourceIdentifier", "")
+    return is_named_so and (not central or (of_service and evaluated_there))

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local_aws.client import PROJECT, REGION, LocalAwsClient
+from local_aws.client import PROJECT, LocalAwsClient
 from local_aws.deployment import (
     EXECUTION_ROLE_NAME,
     FUNCTION_ROLE_NAME,
@@ -296,27 +295,6 @@ class Application:
         answer = self.client("lambda").invoke(FunctionName=self.function_arn, Payload=json.dumps(event))
         payload = json.loads(answer["Payload"].read())
         return Answer(payload, "FunctionError" in answer, time.monotonic() - began)
-
-
-@contextmanager
-def as_user(application: Application, account_id: str, statement: Mapping[str, Any]) -> Iterator[Callable[[str], Any]]:
-    """Give clients with the access key of an IAM user of an account, who may do what the statement says and nothing else."""
-    iam, name = application.client("iam", account_id), "somebody"
-    iam.create_user(UserName=name)
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [dict(statement)]})
-    iam.put_user_policy(UserName=name, PolicyName=name, PolicyDocument=policy)
-    key = iam.create_access_key(UserName=name)["AccessKey"]
-    session = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"], region_name=REGION)
-
-    def client(service: Any) -> Any:  # noqa: ANN401 - of any service
-        return session.client(service, endpoint_url=application.aws.endpoint_url)
-
-    try:
-        yield client
-    finally:
-        iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
-        iam.delete_user_policy(UserName=name, PolicyName=name)
-        iam.delete_user(UserName=name)
 
 
 def start_recorder(aws: LocalAwsClient, account_id: str) -> None:

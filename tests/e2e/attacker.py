@@ -1,7 +1,8 @@
 """People who want the package to lie, with credentials of their own."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import boto3
 from local_aws.client import REGION, LocalAwsClient
 from local_aws.deployment import boto3_client
 
+POLICY = "statements"
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 
 
@@ -25,7 +27,7 @@ class Attacker:
 
     def client(self, service: Any) -> Any:  # noqa: ANN401 - a client of any service
         """Return a client that signs with the access key."""
-        return boto3.client(
+        return boto3.Session().client(
             service,
             region_name=REGION,
             endpoint_url=self.aws.endpoint_url,
@@ -47,6 +49,19 @@ def user(aws: LocalAwsClient, account_id: str, name: str, *statements: Mapping[s
     iam.create_user(UserName=name)
     if statements:
         document = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-        iam.put_user_policy(UserName=name, PolicyName="statements", PolicyDocument=document)
+        iam.put_user_policy(UserName=name, PolicyName=POLICY, PolicyDocument=document)
     key = iam.create_access_key(UserName=name)["AccessKey"]
     return Attacker(aws, account_id, name, key["AccessKeyId"], key["SecretAccessKey"])
+
+
+@contextmanager
+def as_user(aws: LocalAwsClient, account_id: str, *statements: Mapping[str, Any]) -> Iterator[Attacker]:
+    """Have an IAM user who may do what `statements` allow, and nothing else, while the block runs."""
+    attacker = user(aws, account_id, "somebody", *statements)
+    try:
+        yield attacker
+    finally:
+        iam = boto3_client(aws, "iam", account_id)
+        iam.delete_access_key(UserName=attacker.name, AccessKeyId=attacker.access_key_id)
+        iam.delete_user_policy(UserName=attacker.name, PolicyName=POLICY)
+        iam.delete_user(UserName=attacker.name)

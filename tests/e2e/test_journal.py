@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 
 from local_aws.client import PROJECT
 from local_aws.deployment import EXECUTION_ROLE_NAME, RULE_NAME
-from tests.e2e.application import Application, as_user, wait_for
+from tests.e2e.application import Application, wait_for
+from tests.e2e.attacker import as_user
 from tests.e2e.conftest import CENTRAL_ACCOUNT_ID, HARDWARE, NewAccount
 from tests.e2e.organization import Organization
 from tests.e2e.test_failures import METRICS, READ
@@ -65,8 +66,8 @@ def test_a_members_own_rules_are_not_counted(organization: Organization) -> None
     suits = {"nonVirtualMfa": "COMPLIANT", **given}
     rules = {RULE_NAME: suits, f"{PACK_RULE}x": suits, f"{PACK_RULE}q1w2e3r4t": {**given, "minimumVirtualMfaDevices": "8"}}
     with (
-        as_user(organization, HARDWARE, ADMINISTRATOR) as member,
-        own_rules(member("config"), organization.function_arn, rules),
+        as_user(organization.aws, HARDWARE, ADMINISTRATOR) as member,
+        own_rules(member.client("config"), organization.function_arn, rules),
     ):
         for name, parameters in rules.items():
             line = line_of(organization, name)
@@ -86,8 +87,8 @@ def test_a_members_own_rules_are_not_counted(organization: Organization) -> None
 def test_a_members_own_conformance_pack_is_not_counted(organization: Organization) -> None:
     """Its rule has the deployment's name and an ARN like it, so its parameters tell."""
     before = counted(organization)
-    with as_user(organization, HARDWARE, ADMINISTRATOR) as member:
-        member("config").put_conformance_pack(
+    with as_user(organization.aws, HARDWARE, ADMINISTRATOR) as member:
+        member.client("config").put_conformance_pack(
             ConformancePackName="mine",
             TemplateBody=(PROJECT / "conformance_packs/root-virtual-mfa.yaml").read_text(encoding="utf-8"),
             ConformancePackInputParameters=[
@@ -96,14 +97,14 @@ def test_a_members_own_conformance_pack_is_not_counted(organization: Organizatio
             ],
         )
         try:
-            [pack] = member("config").describe_conformance_packs(ConformancePackNames=["mine"])["ConformancePackDetails"]
+            [pack] = member.client("config").describe_conformance_packs(ConformancePackNames=["mine"])["ConformancePackDetails"]
             line = line_of(organization, f"{RULE_NAME}-{pack['ConformancePackId']}")
             assert (line["verdict"], line["ruleOwner"]) == ("COMPLIANT", "config-conforms.amazonaws.com")
             assert line["configRuleName"].startswith(PACK_RULE)
             assert line["parameters"]["nonVirtualMfa"] == "COMPLIANT"
             assert counted(organization) == before
         finally:
-            member("config").delete_conformance_pack(ConformancePackName="mine")
+            member.client("config").delete_conformance_pack(ConformancePackName="mine")
 
 
 def test_a_second_rule_of_the_account_is_not_counted(application: Application) -> None:
@@ -111,8 +112,8 @@ def test_a_second_rule_of_the_account_is_not_counted(application: Application) -
     before = counted(application)
     second = f"{RULE_NAME}-2"
     with (
-        as_user(application, CENTRAL_ACCOUNT_ID, ADMINISTRATOR) as user,
-        own_rules(user("config"), application.function_arn, {second: {}}),
+        as_user(application.aws, CENTRAL_ACCOUNT_ID, ADMINISTRATOR) as user,
+        own_rules(user.client("config"), application.function_arn, {second: {}}),
     ):
         assert line_of(application, second)["ruleOwner"] == "account"
         assert counted(application) == before
@@ -136,8 +137,8 @@ def of_member(organization: Organization) -> dict[str, Any]:
 def invoke(organization: Organization, event: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what comes of it
     """Invoke the function as somebody of the central account who may do that and nothing else."""
     statement = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": organization.function_arn}
-    with as_user(organization, organization.account_id, statement) as user:
-        answer = user("lambda").invoke(FunctionName=organization.function_arn, Payload=json.dumps(event))
+    with as_user(organization.aws, organization.account_id, statement) as user:
+        answer = user.client("lambda").invoke(FunctionName=organization.function_arn, Payload=json.dumps(event))
         return json.loads(answer["Payload"].read())
 
 
@@ -185,20 +186,20 @@ def test_what_is_kept_of_a_failed_event_has_no_result_token(application: Applica
     queue_url = application.outputs["FailedEventsQueueUrl"]
     queue_arn = f"arn:aws:sqs:us-east-1:{application.account_id}:{queue_url.rpartition('/')[2]}"
     reader = {"Effect": "Allow", "Action": "sqs:ReceiveMessage", "Resource": queue_arn}
-    with application.tapped_events() as tapped, as_user(application, application.account_id, reader) as user:
+    with application.tapped_events() as tapped, as_user(application.aws, application.account_id, reader) as user:
         application.aws.add_fault(account_id, READ, "AccessDenied", times=3)
         application.start_evaluation(account_id)
         token = tapped(account_id)["resultToken"]
 
         def receive() -> list[str]:
-            messages = user("sqs").receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", [])
+            messages = user.client("sqs").receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10).get("Messages", [])
             for message in messages:
                 application.client("sqs").delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
             return [message["Body"] for message in messages if account_id in message["Body"]]
 
         [body] = wait_for(receive, "the failed event")
         with pytest.raises(ClientError, match="AccessDenied"):
-            user("sqs").get_queue_attributes(QueueUrl=queue_url)
+            user.client("sqs").get_queue_attributes(QueueUrl=queue_url)
     record = json.loads(body)
     assert record.keys() == {"time", "account", "configRuleArn", "requestContext", "errors"}
     assert (record["account"], record["errors"][0]["errorType"]) == (account_id, "ReadError")
@@ -229,10 +230,10 @@ def test_nobody_but_the_rule_sends_to_the_queue(application: Application) -> Non
     queue_url = application.outputs["FailedEventsQueueUrl"]
     sender = {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}
     with (
-        as_user(application, application.account_id, sender) as user,
+        as_user(application.aws, application.account_id, sender) as user,
         pytest.raises(ClientError, match="AccessDenied"),
     ):
-        user("sqs").send_message(QueueUrl=queue_url, MessageBody="{}")
+        user.client("sqs").send_message(QueueUrl=queue_url, MessageBody="{}")
 
 
 # --- The saved query ---

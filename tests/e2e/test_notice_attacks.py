@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -15,6 +14,7 @@ from local_aws.deployment import deploy_organization
 from local_aws.operations import NOTIFY, REEVALUATE, Operations
 from remediation.open_ops_item import PROCEDURE, SENT_BY, SOURCE
 from tests.e2e.application import wait_for
+from tests.e2e.attacker import administrator
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts
 from tests.local_aws.scene import create_function, let_config_invoke, rule, trust
 
@@ -54,20 +54,7 @@ class Member:
         self.account_id = account_id
         organization.result(account_id)
         operations.wait_for_executions(account_id, NOTIFY, 1)
-        iam = organization.client("iam", account_id)
-        iam.create_user(UserName="mallory")
-        iam.attach_user_policy(UserName="mallory", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
-        self._key = iam.create_access_key(UserName="mallory")["AccessKey"]
-
-    def mallory(self, service: Any) -> Any:  # noqa: ANN401 - a client of any service
-        """Give a client of Mallory's."""
-        return boto3.Session().client(
-            service,
-            region_name=REGION,
-            endpoint_url=self.organization.aws.endpoint_url,
-            aws_access_key_id=self._key["AccessKeyId"],
-            aws_secret_access_key=self._key["SecretAccessKey"],
-        )
+        self.mallory = administrator(organization.aws, account_id).client
 
     def change_root_user(self, change: str) -> dict[str, Any]:
         """Add or remove root's device, and give the verdict that follows from it by itself."""

@@ -7,12 +7,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import pytest
 
 from local_aws.client import REGION, LocalAwsProcess
 from local_aws.deployment import RULE_NAME, DeploymentError, deploy_organization
 from tests.e2e.application import start_recorder, wait_for
+from tests.e2e.attacker import Attacker, administrator
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, run, write_accounts
 from tests.local_aws.scene import create_function, let_config_invoke, rule
 
@@ -70,40 +70,24 @@ LIES = """
 """
 
 
-class Administrator:
-    """An IAM user of an account with AdministratorAccess and an access key, which are all that it uses."""
+def make_rule(attacker: Attacker, name: str, compliance: str) -> None:
+    """Make a rule with a function that says `compliance`, and wait until it has said so."""
 
-    def __init__(self, organization: Organization, account_id: str) -> None:
-        iam = organization.client("iam", account_id)
-        iam.create_user(UserName="administrator")
-        iam.attach_user_policy(UserName="administrator", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
-        self._key = iam.create_access_key(UserName="administrator")["AccessKey"]
-        self._endpoint_url = organization.aws.endpoint_url
-        self.account_id = account_id
+    def client(service: str, _: str = "") -> Any:  # noqa: ANN401 - a client of any service
+        return attacker.client(service)
 
-    def client(self, service: str, _: str = "") -> Any:  # noqa: ANN401 - a client of any service
-        return boto3.Session().client(
-            service,  # type: ignore[call-overload]  # the name is not known here
-            region_name=REGION,
-            endpoint_url=self._endpoint_url,
-            aws_access_key_id=self._key["AccessKeyId"],
-            aws_secret_access_key=self._key["SecretAccessKey"],
-        )
+    function_arn = create_function(client, attacker.account_id, "lies", LIES, "config:PutEvaluations", "logs:*")
+    let_config_invoke(client, function_arn, attacker.account_id)
+    said = {"ComplianceType": compliance, "Annotation": f"{SAID} {HOSTILE}"}
+    config = attacker.client("config")
+    config.put_config_rule(ConfigRule=rule(function_arn, name, InputParameters=json.dumps(said)))
 
-    def make_rule(self, name: str, compliance: str) -> None:
-        """Make a rule with a function that says `compliance`, and wait until it has said so."""
-        function_arn = create_function(self.client, self.account_id, "lies", LIES, "config:PutEvaluations", "logs:*")
-        let_config_invoke(self.client, function_arn, self.account_id)
-        said = {"ComplianceType": compliance, "Annotation": f"{SAID} {HOSTILE}"}
-        config = self.client("config")
-        config.put_config_rule(ConfigRule=rule(function_arn, name, InputParameters=json.dumps(said)))
+    def results() -> list[dict[str, Any]]:
+        found = config.get_compliance_details_by_config_rule(ConfigRuleName=name)
+        return list(found["EvaluationResults"])
 
-        def results() -> list[dict[str, Any]]:
-            found = config.get_compliance_details_by_config_rule(ConfigRuleName=name)
-            return list(found["EvaluationResults"])
-
-        [result] = wait_for(results, f"the result of {name} in {self.account_id}")
-        assert {key: result[key] for key in said} == said
+    [result] = wait_for(results, f"the result of {name} in {attacker.account_id}")
+    assert {key: result[key] for key in said} == said
 
 
 @dataclass(frozen=True)
@@ -143,7 +127,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Reported:
         for account_id in FAILED:
             start_recorder(aws, account_id)
         for account_id, (name, compliance) in MADE.items():
-            Administrator(organization, account_id).make_rule(name, compliance)
+            make_rule(administrator(aws, account_id), name, compliance)
         files = {suffix: directory / f"report.{suffix}" for suffix in ("txt", "csv", "json", "html")}
         ran = run(aws, CENTRAL, "report", *(word for path in files.values() for word in ("--output", str(path))))
     assert ran.code == 1, ran.said

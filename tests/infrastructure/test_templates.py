@@ -396,7 +396,7 @@ def test_the_saved_query_asks_for_the_same_rule_as_the_metric_filters(*, organiz
             assert f"{path} like /^{value.removesuffix('*')}/" in text
         else:
             assert f'{path} = "{value}"' in text
-    assert "test = 0" in text
+    assert '(test = 0 or test = "false")' in text
     assert ("not ispresent(parameters.ExecutionRoleName)" in text) != organization
 
 

@@ -11,6 +11,9 @@ from remediation.start_evaluation import ATTEMPTS, WAIT, CallError, NoRuleError
 from tests.unit.fake_aws import FakeAws, RefusalError, paged
 
 CENTRAL, OTHER = "222222222222", "333333333333"
+SERVICE_ARN = (
+    "arn:aws:config:eu-central-1:333333333333:config-rule/aws-service-rule/config-conforms.amazonaws.com/config-rule-x"
+)
 BROKEN = "Unable to parse response, invalid JSON received: b'SECRET"
 IN_PACK = "root-virtual-mfa-enabled-conformance-pack-a1b2c3d4e"
 EVENT = {
@@ -87,16 +90,17 @@ def test_an_account_without_the_rule_is_told(aws: FakeAws) -> None:
 
 
 @pytest.mark.parametrize("function_account", [OTHER, CENTRAL])
-@pytest.mark.parametrize("created_by", ["config-conforms.amazonaws.com", None])
-def test_in_an_organization_only_its_own_rule_is_started(aws: FakeAws, created_by: str | None, function_account: str) -> None:
+@pytest.mark.parametrize("signs", [{"CreatedBy": "config-conforms.amazonaws.com"}, {"ConfigRuleArn": SERVICE_ARN}, {}])
+def test_in_an_organization_only_its_own_rule_is_started(aws: FakeAws, signs: dict[str, str], function_account: str) -> None:
     found = {
         "ConfigRuleName": IN_PACK,
         "Source": {"SourceIdentifier": f"arn:aws:lambda:eu-central-1:{function_account}:function:evaluate"},
-        **({"CreatedBy": created_by} if created_by else {}),
+        "ConfigRuleArn": "arn:aws:config:eu-central-1:333333333333:config-rule/config-rule-x",
+        **signs,
     }
     aws.answers["DescribeConfigRules"] = paged("ConfigRules", [[found]])
     busy(aws, 0)
-    if created_by and function_account == CENTRAL:
+    if signs and function_account == CENTRAL:
         assert start_evaluation.start_evaluation(EVENT | {"CentralAccountId": CENTRAL}, None) == {"ConfigRuleNames": [IN_PACK]}
     else:
         with pytest.raises(NoRuleError, match="only the organization's rule counts"):
