@@ -28,6 +28,9 @@ SAM_BUILD := MAKEFLAGS= PYTHON="$(CURDIR)/$(BIN)/python" $(BIN)/sam build
 # sam wants to know a Region before it validates; it asks nobody there.
 SAM_VALIDATE := $(BIN)/sam validate --lint --region us-east-1
 
+# A file's tests share what they deploy, so a file stays with one process. More than four would each deploy for little.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
@@ -122,8 +125,8 @@ render: $(DEV) ## Put the Python of remediation/ into the runbooks of the templa
 
 # The slow parts come last. One test: .venvs/dev/bin/python -m pytest -k "part of its name"
 test: setup lint build ## Run all checks and all tests
-	$(BIN)/python -m pytest tests/unit tests/functional --cov
-	$(BIN)/python -m pytest tests/infrastructure tests/local_aws tests/e2e
+	$(PYTEST) tests/unit tests/functional --cov
+	$(PYTEST) tests/infrastructure tests/local_aws tests/e2e
 
 bench: $(DEV) $(LAMBDA_RUNTIME) $(ARTEFACT) ## Measure what the rule costs beside bare boto3 and rdklib's sample (ARGS="--help")
 	@$(BIN)/python -m benchmark $(ARGS)

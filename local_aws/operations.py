@@ -134,9 +134,10 @@ class Operations:
         """Wait until RootVirtualMfa-Reevaluate, which an event has started, waits for IAM; then put the clock forward."""
 
         def waiting() -> bool:
-            return any(each["AutomationExecutionStatus"] in _RUNNING for each in self.executions(account_id, REEVALUATE))
+            # Not its status alone: what begins to wait only once the clock is ahead waits for a minute of the machine's.
+            return any(each.get("CurrentStepName") == "WaitForIam" for each in self.executions(account_id, REEVALUATE))
 
-        _wait_for(waiting, f"an execution of {REEVALUATE} in {account_id}")
+        _wait_for(waiting, f"an execution of {REEVALUATE} that waits in {account_id}")
         self.aws.advance_clock(seconds=61)
 
     # Approval

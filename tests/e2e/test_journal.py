@@ -245,7 +245,7 @@ def test_fields_that_the_saved_query_asks_for_are_in_the_lines(scope: str, reque
     [query] = application.client("logs").describe_query_definitions()["queryDefinitions"]
     line = application.lines("evaluation")[-1]
     flat = {**line, **{f"parameters.{name}": value for name, value in line["parameters"].items()}}
-    asked = set(re.findall(r"\b(?:and |filter )([\w.]+) (?:=|in|like)", query["queryString"]))
+    asked = set(re.findall(r"\b(?:and|or|filter) \(?([\w.]+) (?:=|in|like)", query["queryString"]))
     assert {"message", "test", "ruleOwner", "configRuleName", "parameters.nonVirtualMfa"} <= asked <= flat.keys()
     [columns] = re.findall(r"^fields @timestamp, (.*)$", query["queryString"], re.MULTILINE)
     assert set(columns.split(", ")) - flat.keys() == {"errorType", "errorMessage"}

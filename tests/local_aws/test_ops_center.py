@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
 import pytest
@@ -207,7 +207,7 @@ def test_ops_items_are_filtered(ssm: Client, passing: Callable[..., list[str]]) 
     [
         ("Status", "Contains", "Op"),
         ("AutomationId", "Equal", "a"),
-        ("CreatedTime", "Equal", datetime.now(UTC).isoformat()),
+        ("CreatedTime", "Equal", "2026-01-02T03:04:05+00:00"),
         ("CreatedTime", "LessThan", "yesterday"),
         ("OperationalData", "Equal", "account"),
         ("Colour", "Equal", "red"),
