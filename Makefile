@@ -72,7 +72,7 @@ endef
 # --- The package on the local AWS ---
 
 demo: setup $(ARTEFACT) ## Show the package at work on the local AWS (KEEP=1: leave that running at the end)
-	@$(BIN)/python -m local_aws.demo $(if $(KEEP),--keep)
+	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
 local-aws: $(LOCAL_AWS) $(LAMBDA_RUNTIME) ## Serve the local AWS on PORT until interrupted (ACCOUNTS=file.yaml: with other accounts)
 	@.venvs/local-aws/bin/python -m local_aws serve --port $(PORT) $(if $(ACCOUNTS),--accounts $(ACCOUNTS))
@@ -83,7 +83,7 @@ root-user: $(LOCAL_AWS) ## Change a root user of the local AWS on PORT, as its o
 
 EVENT ?= events/scheduled-own-account.json
 invoke: setup $(ARTEFACT) ## Invoke the artefact on the local AWS with EVENT=events/....json (RUNNING=PORT: on the one that runs there)
-	@$(BIN)/python -m local_aws.invoke $(EVENT) $(if $(RUNNING),--port $(RUNNING))
+	@$(BIN)/python -m demo.invoke $(EVENT) $(if $(RUNNING),--port $(RUNNING))
 
 # --- Build and deploy ---
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Self
 
-from local_aws.models import ServiceApi
+from local_aws.core.models import ServiceApi
 
 HOST = "127.0.0.1"
 _PROJECT = Path(__file__).parents[1]

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 from benchmark.endpoint import Call, Endpoint, has_virtual_device, verdict
 from benchmark.result import Case, Measurements
-from local_aws.lambda_runtime import ExecutionEnvironment, FunctionSettings, Invocation
+from local_aws.aws_lambda.runtime import ExecutionEnvironment, FunctionSettings, Invocation
 
 PROJECT = Path(__file__).parents[1]
 PYTHON = PROJECT / ".venvs/lambda-runtime/bin/python"

@@ -46,10 +46,10 @@ from benchmark.organization_result import (
     root_users,
     rows,
 )
+from demo.deployment import RULE_NAME, STACK_NAME, DeploymentError, boto3_client, deploy_account, deploy_organization
+from local_aws.aws_lambda.functions import PARALLEL_EVENTS
 from local_aws.client import REGION, LocalAwsClient, LocalAwsError, LocalAwsProcess
-from local_aws.deployment import RULE_NAME, STACK_NAME, DeploymentError, boto3_client, deploy_account, deploy_organization
-from local_aws.faults import ANY_ACCOUNT
-from local_aws.lambda_functions import PARALLEL_EVENTS
+from local_aws.core.faults import ANY_ACCOUNT
 
 PROG = "make bench-organization"
 EXIT_INCORRECT, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130

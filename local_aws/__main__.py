@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 
-from local_aws import accounts, organizations
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, describe, refuse_taken
-from local_aws.faults import ANY_ACCOUNT, KINDS
+from local_aws.core.faults import ANY_ACCOUNT, KINDS
+from local_aws.organizations import accounts
+from local_aws.organizations import organization as organizations
 
 DEFAULT_PORT = 4566
 _HIGHEST_PORT = 65535
@@ -62,8 +63,8 @@ def _steer(client: LocalAwsClient, arguments: argparse.Namespace) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from local_aws.ministack_seams import IncompatibleMiniStackError  # noqa: PLC0415 - MiniStack is needed to serve only
-    from local_aws.server import LocalAws  # noqa: PLC0415 - MiniStack is needed to serve only
+    from local_aws.core.ministack_seams import IncompatibleMiniStackError  # noqa: PLC0415 - MiniStack is needed to serve only
+    from local_aws.server.application import LocalAws  # noqa: PLC0415 - MiniStack is needed to serve only
 
     accounts_by_id = accounts.read(arguments.accounts)
     organization = organizations.read(arguments.accounts, accounts_by_id)

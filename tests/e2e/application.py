@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local_aws.client import PROJECT, LocalAwsClient
-from local_aws.deployment import (
+from demo.deployment import (
     EXECUTION_ROLE_NAME,
     FUNCTION_ROLE_NAME,
     RULE_NAME,
@@ -21,6 +20,7 @@ from local_aws.deployment import (
     boto3_client,
     deploy_account,
 )
+from local_aws.client import PROJECT, LocalAwsClient
 
 _PATIENCE = 60.0
 _START_INTERVAL = 60

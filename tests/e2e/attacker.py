@@ -8,8 +8,8 @@ from typing import Any
 
 import boto3
 
+from demo.deployment import boto3_client
 from local_aws.client import REGION, LocalAwsClient
-from local_aws.deployment import boto3_client
 
 POLICY = "statements"
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"

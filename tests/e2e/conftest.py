@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from demo.deployment import deploy, deploy_organization, let_assume_evaluation_roles
 from local_aws.client import LocalAwsProcess
-from local_aws.deployment import deploy, deploy_organization, let_assume_evaluation_roles
 from tests.e2e.application import Application
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts
 

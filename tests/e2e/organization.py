@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 from botocore import xform_name
 
+from demo.deployment import EXECUTION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME, boto3_client
 from local_aws.client import PROJECT, LocalAwsClient
-from local_aws.deployment import EXECUTION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME, boto3_client
 from tests.e2e.application import Application
 
 ORGANIZATION, ROOT = "o-a1b2c3d4e5", "r-a1b2"

@@ -6,9 +6,9 @@ from typing import Any
 
 import boto3
 
+from demo.deployment import boto3_client
+from demo.people import REMOVE, Operations
 from local_aws.client import PROJECT, REGION, LocalAwsProcess
-from local_aws.deployment import boto3_client
-from local_aws.operations import REMOVE, Operations
 from tests.e2e.organization import CENTRAL, MANAGEMENT
 from tests.local_aws.scene import allow, trust
 

@@ -22,7 +22,7 @@ class Demo:
     def __init__(self, project: Path, directory: Path) -> None:
         self._directory = directory
         self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [PROJECT / ".venvs/dev/bin/python", "-m", "local_aws.demo"],
+            [PROJECT / ".venvs/dev/bin/python", "-m", "demo"],
             cwd=project,
             env={**os.environ, "TMPDIR": str(directory)},
             stdin=subprocess.DEVNULL,

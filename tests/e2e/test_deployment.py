@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from demo.deployment import RULE_NAME, STACK_NAME, DeploymentError, boto3_client, deploy, sam
 from local_aws.client import LocalAwsProcess
-from local_aws.deployment import RULE_NAME, STACK_NAME, DeploymentError, boto3_client, deploy, sam
 from tests.e2e.application import Application, start_recorder
 from tests.e2e.conftest import NOT_RECORDING, NewAccount
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from demo.deployment import boto3_client, deploy_account
 from local_aws.client import PROJECT, LocalAwsProcess
-from local_aws.deployment import boto3_client, deploy_account
 from tests.e2e.conftest import CENTRAL_ACCOUNT_ID
 
 EVENTS = PROJECT / "events/eventbridge"

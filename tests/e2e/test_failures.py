@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from demo.deployment import ACCOUNT_STACK_NAME, EXECUTION_ROLE_NAME, FUNCTION_ROLE_NAME, deploy, deploy_account
 from local_aws.client import LocalAwsProcess
-from local_aws.deployment import ACCOUNT_STACK_NAME, EXECUTION_ROLE_NAME, FUNCTION_ROLE_NAME, deploy, deploy_account
 from tests.e2e.application import Application, wait_for
 from tests.e2e.conftest import NewAccount
 

@@ -15,8 +15,8 @@ from typing import Any, Self
 
 import pytest
 
+from local_aws.aws_lambda.runtime import ExecutionEnvironment, FunctionSettings
 from local_aws.client import HOST, PROJECT, REGION, LocalAwsClient
-from local_aws.lambda_runtime import ExecutionEnvironment, FunctionSettings
 from tests.e2e.application import Answer, Application
 
 FUNCTION = PROJECT / ".aws-sam/build/RootVirtualMfaEnabledFunction"

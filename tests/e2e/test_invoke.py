@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from demo.deployment import RULE_NAME, SAM, STACK_NAME
 from local_aws.client import PROJECT, PYTHON, free_port
-from local_aws.deployment import RULE_NAME, SAM, STACK_NAME
 from tests.e2e.application import Application, wait_for
 from tests.e2e.conftest import CENTRAL_ACCOUNT_ID, MEMBER_OF_THE_EVENTS
 
@@ -23,7 +23,7 @@ WITHOUT_AWS = {name: value for name, value in os.environ.items() if not name.sta
 def invoke(*arguments: str, directory: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command; what it leaves in `directory`, where temporary files go, is for the test to see."""
     return subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", "local_aws.invoke", *arguments],
+        [sys.executable, "-m", "demo.invoke", *arguments],
         cwd=PROJECT,
         env=WITHOUT_AWS | ({"TMPDIR": str(directory)} if directory else {}),
         capture_output=True,

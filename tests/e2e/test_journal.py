@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from demo.deployment import EXECUTION_ROLE_NAME, RULE_NAME
 from local_aws.client import PROJECT
-from local_aws.deployment import EXECUTION_ROLE_NAME, RULE_NAME
 from tests.e2e.application import Application, wait_for
 from tests.e2e.attacker import as_user
 from tests.e2e.conftest import CENTRAL_ACCOUNT_ID, HARDWARE, NewAccount

@@ -8,13 +8,13 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from local_aws.client import REGION
-from local_aws.deployment import (
+from demo.deployment import (
     EXECUTION_ROLE_NAME,
     FUNCTION_ROLE_NAME,
     deploy_account,
     deploy_organization,
 )
+from local_aws.client import REGION
 from tests.e2e.application import wait_for
 from tests.e2e.conftest import (
     BARE,

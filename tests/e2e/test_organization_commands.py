@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from demo.deployment import DeploymentError, boto3_client, sam
 from local_aws.client import LocalAwsProcess
-from local_aws.deployment import DeploymentError, boto3_client, sam
 from tests.e2e.organization import Ran, run
 
 MANAGEMENT, CENTRAL = "111111111111", "222222222222"

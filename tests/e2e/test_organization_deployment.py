@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from local_aws.client import LocalAwsProcess
-from local_aws.deployment import (
+from demo.deployment import (
     EXECUTION_ROLE_NAME,
     FUNCTION_ROLE_NAME,
     STACK_NAME,
@@ -20,6 +19,7 @@ from local_aws.deployment import (
     deploy_account,
     deploy_organization,
 )
+from local_aws.client import LocalAwsProcess
 from tests.e2e.application import start_recorder
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, run_aws, write_accounts
 from tests.local_aws.scene import trust

@@ -8,9 +8,9 @@ from typing import Any
 import boto3
 import pytest
 
+from demo.deployment import RULE_NAME, deploy
+from demo.people import NOTIFY, REEVALUATE, Operations
 from local_aws.client import PROJECT, LocalAwsProcess
-from local_aws.deployment import RULE_NAME, deploy
-from local_aws.operations import NOTIFY, REEVALUATE, Operations
 from remediation.open_ops_item import PROCEDURE
 from tests.e2e.application import Application, wait_for
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from demo.deployment import boto3_client
+from demo.people import REMOVE, Operations
 from local_aws.client import PROJECT, LocalAwsProcess
-from local_aws.deployment import boto3_client
-from local_aws.operations import REMOVE, Operations
 from tests.e2e.organization import CENTRAL, MANAGEMENT, write_accounts
 from tests.e2e.removal import EVERYTHING, ROLE, Removal
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from demo.deployment import boto3_client
+from demo.people import Operations
 from local_aws.client import LocalAwsProcess
-from local_aws.deployment import boto3_client
-from local_aws.faults import KINDS
-from local_aws.operations import Operations
+from local_aws.core.faults import KINDS
 from tests.e2e.application import wait_for
 from tests.e2e.organization import CENTRAL, MANAGEMENT, write_accounts
 from tests.e2e.removal import EVERYTHING, ROLE, Removal, text_of

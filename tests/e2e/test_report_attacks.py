@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from demo.deployment import RULE_NAME, DeploymentError, deploy_organization
 from local_aws.client import REGION, LocalAwsProcess
-from local_aws.deployment import RULE_NAME, DeploymentError, deploy_organization
 from tests.e2e.application import start_recorder, wait_for
 from tests.e2e.attacker import Attacker, administrator
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, run, write_accounts

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from demo.deployment import RULE_NAME, boto3_client, deploy_organization
+from demo.people import Operations
 from local_aws.client import PROJECT, REGION, LocalAwsClient, LocalAwsProcess
-from local_aws.deployment import RULE_NAME, boto3_client, deploy_organization
-from local_aws.operations import Operations
 from tests.e2e.application import wait_for
 from tests.e2e.attacker import Attacker, administrator
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, run, write_accounts

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from demo.deployment import EXECUTION_ROLE_NAME, FUNCTION_ROLE_NAME, deploy
 from local_aws.client import LocalAwsProcess
-from local_aws.deployment import EXECUTION_ROLE_NAME, FUNCTION_ROLE_NAME, deploy
 from tests.e2e.application import Application
 from tests.e2e.conftest import NewAccount
 

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import repeat
 from typing import Any, TypeAlias
 
-from local_aws.models import Answer, AwsError, ServiceApi
+from local_aws.core.models import Answer, AwsError, ServiceApi
 
 OWN_ACCOUNT = "012345678912"
 """The function's account, as in events/."""

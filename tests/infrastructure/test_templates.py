@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from cfnlint.decode.cfn_yaml import load
 
-from local_aws.deployment import RULE_NAME
-from local_aws.logs import matches
+from demo.deployment import RULE_NAME
+from local_aws.logs.metric_filters import matches
 from root_virtual_mfa_enabled import clients, parameters
 from root_virtual_mfa_enabled.decision import Verdict
 from root_virtual_mfa_enabled.facts import PERMISSIONS as READ_PERMISSIONS

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from local_aws import accounts
-from local_aws.accounts import CHANGES, Account, AccountsError, RootUser
 from local_aws.client import PROJECT
+from local_aws.organizations import accounts
+from local_aws.organizations.accounts import CHANGES, Account, AccountsError, RootUser
 
 GOOD = """
 accounts:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from local_aws.accounts import CHANGES
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, free_port
-from local_aws.faults import KINDS
+from local_aws.core.faults import KINDS
+from local_aws.organizations.accounts import CHANGES
 from tests.local_aws.scene import Clients, refusal
 
 # Whatever runs this has PyYAML and botocore, which is all that a command needs.

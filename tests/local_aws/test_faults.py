@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
 from local_aws.client import LocalAwsClient
-from local_aws.faults import ANY_ACCOUNT, KINDS, Fault, Faults, refusal
+from local_aws.core.faults import ANY_ACCOUNT, KINDS, Fault, Faults, refusal
 from tests.local_aws.scene import Client, Clients, trust
 from tests.local_aws.scene import refusal as refused
 

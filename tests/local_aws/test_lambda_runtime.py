@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from local_aws.lambda_runtime import (
+from local_aws.aws_lambda.runtime import (
     ConcurrencyLimitExceeded,
     ExecutionEnvironment,
     ExecutionEnvironments,

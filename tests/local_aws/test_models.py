@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.model import OperationModel, Shape
 
-from local_aws.models import Answer, AwsError, ServiceApi, _pattern
+from local_aws.core.models import Answer, AwsError, ServiceApi, _pattern
 
 SERVICES = ("cloudformation", "config", "iam", "organizations", "sts")
 TIME = datetime(2016, 7, 13, 21, 50, tzinfo=UTC)

@@ -11,11 +11,12 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from local_aws import accounts, organizations
-from local_aws.accounts import AccountsError, RootUser
+from demo.deployment import boto3_client
 from local_aws.client import PROJECT, PYTHON, REGION, LocalAwsClient, LocalAwsError, LocalAwsProcess
-from local_aws.deployment import boto3_client
-from local_aws.organizations import Organization
+from local_aws.organizations import accounts
+from local_aws.organizations import organization as organizations
+from local_aws.organizations.accounts import AccountsError, RootUser
+from local_aws.organizations.organization import Organization
 
 MANAGEMENT, DELEGATED, MEMBER, NESTED, OTHER = (digit * 12 for digit in "12345")
 STRANGER = "9" * 12

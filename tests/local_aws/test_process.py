@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from demo.deployment import boto3_client
 from local_aws.client import PROJECT, PYTHON, LocalAwsClient, LocalAwsError, LocalAwsProcess, credentials, free_port
-from local_aws.deployment import boto3_client
 from tests.local_aws.scene import WRITE_LOG, create_function, eventually
 
 ACCOUNT = "000000000001"
@@ -273,7 +273,8 @@ MEND = "Run `make setup`: it installs requirements/local-aws.txt into an environ
 def test_another_ministack_is_refused_with_what_is_missing(accounts_file: Path, sabotage: str, sentence: str) -> None:
     code = f"""
 import sys
-from local_aws import __main__, ministack_seams as seams
+from local_aws import __main__
+from local_aws.core import ministack_seams as seams
 {sabotage}
 sys.argv[1:] = ["serve", "--accounts", {str(accounts_file)!r}, "--port", "{free_port()}"]
 sys.exit(__main__.main())

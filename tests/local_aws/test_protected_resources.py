@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
-from local_aws import resource_permissions
+from local_aws.authorization import resource_permissions
 from tests.local_aws.automation_scene import Runbooks, returning
 from tests.local_aws.scene import (
     WRITE_LOG,

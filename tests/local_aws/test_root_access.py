@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from local_aws import accounts, organizations
-from local_aws.accounts import AccountsError
 from local_aws.client import LocalAwsProcess
+from local_aws.organizations import accounts
+from local_aws.organizations import organization as organizations
+from local_aws.organizations.accounts import AccountsError
 from tests.local_aws.event_scene import Bus
 from tests.local_aws.scene import Client, Clients, Parameter, clients_of, refusal
 from tests.local_aws.test_sts import Acting, make_role, trust_account

@@ -28,7 +28,8 @@ from benchmark.organization_result import (
     rows,
     verdict,
 )
-from local_aws import accounts, organizations
+from local_aws.organizations import accounts
+from local_aws.organizations import organization as organizations
 from root_virtual_mfa_enabled.decision import AccountSummary, Facts, Parameters, VirtualMfaDevice, decide
 
 # --- What is evaluated ---

@@ -1,0 +1,1 @@
+"""The package on the local AWS: the demo, single invocations, and what people do there."""

@@ -1,0 +1,195 @@
+"""What people do with runbooks on a local AWS, for the demo and the tests: start them, approve, read OpsItems and notices."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+import boto3
+
+from demo.deployment import boto3_client
+from local_aws.client import REGION, LocalAwsClient
+
+NOTIFY, REEVALUATE, REMOVE = (f"RootVirtualMfa-{name}" for name in ("Notify", "Reevaluate", "RemoveRootCredentials"))
+APPROVER = "security-lead"
+TOPICS = ("root-virtual-mfa-notices", "Automation-root-virtual-mfa")
+"""Of notices, and of requests for approval."""
+
+_RUNNING = {"Pending", "InProgress", "Waiting"}
+_PATIENCE = 60.0
+_T = TypeVar("_T")
+
+
+class Operations:
+    """The runbooks and OpsItems of every account, and, within a `with` block, what the topics of the central account send."""
+
+    def __init__(self, aws: LocalAwsClient, central_account_id: str) -> None:
+        """Speak to `aws`; the topics are in `central_account_id`."""
+        self.aws = aws
+        self.central = central_account_id
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._messages: list[dict[str, str]] = []
+        self._closed = threading.Event()
+        self._subscribing = threading.Thread(target=self._subscribe)
+
+    # Notices
+
+    def __enter__(self) -> Self:
+        """Make a queue, and subscribe it to each topic in the moment that is made, so that it misses no message."""
+        send = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": "*"}
+        queue = self._client("sqs", self.central).create_queue(QueueName="notices", Attributes={"Policy": _document(send)})
+        self._queue_url = queue["QueueUrl"]
+        self._subscribing.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        """Look for topics no longer."""
+        self._closed.set()
+        self._subscribing.join()
+
+    def _subscribe(self) -> None:
+        sns = boto3_client(self.aws, "sns", self.central)
+        queue_arn = f"arn:aws:sqs:{REGION}:{self.central}:notices"
+        missing = {f"arn:aws:sns:{REGION}:{self.central}:{name}" for name in TOPICS}
+        while missing and not self._closed.wait(0.02):
+            for topic_arn in missing & {topic["TopicArn"] for topic in sns.list_topics()["Topics"]}:
+                sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn)
+                missing.remove(topic_arn)
+
+    def messages(self, about: str = "") -> list[dict[str, str]]:
+        """Return the messages so far whose text has `about`: `TopicArn`, `Subject` and `Message` of each."""
+        sqs = self._client("sqs", self.central)
+        while received := sqs.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10).get("Messages", []):
+            for message in received:
+                self._messages.append(json.loads(message["Body"]))
+                sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
+        return [message for message in self._messages if about in message["Message"]]
+
+    def ops_items(self, account_id: str) -> list[dict[str, Any]]:
+        """Return the OpsItems of an account, with all that they say, the oldest first."""
+        ssm = self._client("ssm", account_id)
+        filters = [{"Key": "Source", "Values": ["root-virtual-mfa"], "Operator": "Equal"}]
+        pages = ssm.get_paginator("describe_ops_items").paginate(OpsItemFilters=filters)
+        ids = [summary["OpsItemId"] for page in pages for summary in page["OpsItemSummaries"]]
+        items = [ssm.get_ops_item(OpsItemId=item)["OpsItem"] for item in ids]
+        return sorted(items, key=lambda item: item["CreatedTime"])
+
+    # Runbooks
+
+    def start(self, account_id: str, runbook: str, **parameters: str) -> str:
+        """Start a runbook as an administrator of an account, and return the execution's id."""
+        given = {"Parameters": {name: [value] for name, value in parameters.items()}} if parameters else {}
+        started = self._client("ssm", account_id).start_automation_execution(DocumentName=runbook, **given)
+        return str(started["AutomationExecutionId"])
+
+    def execution(self, account_id: str, execution_id: str) -> dict[str, Any]:
+        """Return what Automation says of an execution."""
+        answer = self._client("ssm", account_id).get_automation_execution(AutomationExecutionId=execution_id)
+        execution: dict[str, Any] = answer["AutomationExecution"]
+        return execution
+
+    def finished(self, account_id: str, execution_id: str, *, hurry: bool = False) -> dict[str, Any]:
+        """Wait for the end of an execution, and return what Automation says of it; where it waits itself, `hurry` the clock."""
+
+        def end() -> dict[str, Any] | None:
+            if hurry:
+                self.aws.advance_clock(seconds=1)
+            found = self.execution(account_id, execution_id)
+            return None if found["AutomationExecutionStatus"] in _RUNNING else found
+
+        return _wait_for(end, f"the end of execution {execution_id}")
+
+    def run(self, account_id: str, runbook: str, **parameters: str) -> dict[str, Any]:
+        """Start a runbook, wait for its end, and return what Automation says of it."""
+        return self.finished(account_id, self.start(account_id, runbook, **parameters))
+
+    def wait_for_step(self, account_id: str, execution_id: str, step: str) -> None:
+        """Wait until an execution is at a step, such as one that waits for an approval."""
+
+        def there() -> bool:
+            steps = self.execution(account_id, execution_id)["StepExecutions"]
+            return any(each["StepName"] == step and each["StepStatus"] in _RUNNING - {"Pending"} for each in steps)
+
+        _wait_for(there, f"execution {execution_id} at {step}")
+
+    def executions(self, account_id: str, runbook: str) -> list[dict[str, Any]]:
+        """Return the executions of a runbook in an account."""
+        pages = self._client("ssm", account_id).get_paginator("describe_automation_executions")
+        filters = [{"Key": "DocumentNamePrefix", "Values": [runbook]}]
+        return [each for page in pages.paginate(Filters=filters) for each in page["AutomationExecutionMetadataList"]]
+
+    def wait_for_executions(self, account_id: str, runbook: str, at_least: int) -> list[dict[str, Any]]:
+        """Wait until there were so many executions of a runbook in an account, and all have ended."""
+
+        def end() -> list[dict[str, Any]] | None:
+            found = self.executions(account_id, runbook)
+            running = [each for each in found if each["AutomationExecutionStatus"] in _RUNNING]
+            return found if len(found) >= at_least and not running else None
+
+        return _wait_for(end, f"{at_least} executions of {runbook} in {account_id}")
+
+    def let_a_minute_pass(self, account_id: str) -> None:
+        """Wait until RootVirtualMfa-Reevaluate, which an event has started, waits for IAM; then put the clock forward."""
+
+        def waiting() -> bool:
+            # Not its status alone: what begins to wait only once the clock is ahead waits for a minute of the machine's.
+            return any(each.get("CurrentStepName") == "WaitForIam" for each in self.executions(account_id, REEVALUATE))
+
+        _wait_for(waiting, f"an execution of {REEVALUATE} that waits in {account_id}")
+        self.aws.advance_clock(seconds=61)
+
+    # Approval
+
+    def make_approver(self) -> str:
+        """Make the approver's role in the central account, which its administrators may assume; returns its ARN."""
+        iam = self._client("iam", self.central)
+        trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{self.central}:root"}, "Action": "sts:AssumeRole"}
+        decide = {"Effect": "Allow", "Action": "ssm:SendAutomationSignal", "Resource": "*"}
+        role = iam.create_role(RoleName=APPROVER, AssumeRolePolicyDocument=_document(trust))["Role"]
+        iam.put_role_policy(RoleName=APPROVER, PolicyName="decide", PolicyDocument=_document(decide))
+        return str(role["Arn"])
+
+    def wait_for_approval(self, execution_id: str) -> None:
+        """Wait until an execution in the central account asks for approval."""
+
+        def asks() -> bool:
+            return bool(self.execution(self.central, execution_id)["AutomationExecutionStatus"] == "Waiting")
+
+        _wait_for(asks, f"the request for approval of execution {execution_id}")
+
+    def decide(self, execution_id: str, decision: Literal["Approve", "Reject"]) -> None:
+        """Approve or reject an execution in the central account, as the approver."""
+        role_arn = f"arn:aws:iam::{self.central}:role/{APPROVER}"
+        session = self._client("sts", self.central).assume_role(RoleArn=role_arn, RoleSessionName="alice")["Credentials"]
+        ssm = boto3.Session().client(
+            "ssm",
+            region_name=REGION,
+            endpoint_url=self.aws.endpoint_url,
+            aws_access_key_id=session["AccessKeyId"],
+            aws_secret_access_key=session["SecretAccessKey"],
+            aws_session_token=session["SessionToken"],
+        )
+        payload = {"Comment": ["The plan is read."]}
+        ssm.send_automation_signal(AutomationExecutionId=execution_id, SignalType=decision, Payload=payload)
+
+    def _client(self, service: str, account_id: str) -> Any:  # noqa: ANN401 - a client of any service
+        if (service, account_id) not in self._clients:
+            self._clients[service, account_id] = boto3_client(self.aws, service, account_id)
+        return self._clients[service, account_id]
+
+
+def _document(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def _wait_for(condition: Callable[[], _T | None], what: str) -> _T:
+    """Wait until `condition` gives something, and return that. Raises TimeoutError."""
+    deadline = time.monotonic() + _PATIENCE
+    while not (given := condition()):
+        if time.monotonic() > deadline:
+            message = f"{what} did not come within {_PATIENCE:.0f} s"
+            raise TimeoutError(message)
+        time.sleep(0.05)
+    return given

@@ -1,0 +1,1 @@
+"""Who may do what: roles, resources of actions, and service control policies."""

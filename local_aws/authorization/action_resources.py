@@ -1,0 +1,240 @@
+"""What the resource of an action is, where MiniStack takes another than AWS: IAM policies and SCPs go by it.
+
+Source: Service Authorization Reference, of each service.  The ARN of a Config rule has an id that AWS gives it: which one it is
+while the rule is not there yet is not documented, and here it is any.
+
+IAM names are unique whatever their case and path (API reference, CreateRole), so a name stands for the role, user or group that
+has it in any case.  Whether IAM finds one so is not documented: here it is refused or not found, which are both no.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from local_aws.config.remediation import Remediations
+from local_aws.config.rules import Config
+from local_aws.core import ministack_seams
+from local_aws.iam.root_users import entity
+
+_Find = Callable[["_Request"], str | None]
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A request: what it asks for ("CreateRole"; of REST services "POST functions"), and the parameters of its body."""
+
+    operation: str
+    params: Mapping[str, Any]
+    account_id: str
+    region: str
+
+    def text(self, *names: str) -> str:
+        """Give the first of some parameters that is there, "" where none is."""
+        return next((str(self.params[name]) for name in names if self.params.get(name)), "")
+
+    def arn(self, service: str, resource: str) -> str:
+        """Make the ARN of a resource of the account in the Region."""
+        return f"arn:aws:{service}:{self.region}:{self.account_id}:{resource}"
+
+
+def install(config: Config, remediations: Remediations) -> None:
+    """Let policies decide by the resources that are given here."""
+    actions = ministack_seams.module("ministack.core.iam_actions")
+    otherwise = actions.extract_resource_arn
+    services: Mapping[str, _Find] = {
+        "cloudformation": _stack,
+        "config": lambda request: _rule(request, config, remediations),
+        "events": _event_rule,
+        "iam": _iam,
+        "lambda": _new_function,
+        "organizations": lambda request: "*" if request.operation == "LeaveOrganization" else None,
+        "ssm": _systems_manager,
+        "sts": _assumed_role,
+    }
+
+    def extract(service: str, method: str, path: str, headers: dict[str, str], body: bytes, *more: Any) -> str:  # noqa: ANN401 - MiniStack's
+        query, region, account_id = more
+        find = services.get(service)
+        operation = headers.get("x-amz-target", "").rpartition(".")[2]
+        params = _json(body) if operation or service == "lambda" else _query(query)
+        operation = operation or params.get("Action") or f"{method} {path.rstrip('/').rpartition('/')[2]}"
+        found = find(_Request(operation, params, account_id, region)) if find else None
+        if found is not None:
+            return found
+        arn = str(otherwise(service, method, path, headers, body, *more))
+        stream = params.get("logStreamName") if service == "logs" and ":log-group:" in arn else None
+        return f"{arn}:log-stream:{stream}" if stream else arn
+
+    ministack_seams.replace("ministack.core.iam_actions", "extract_resource_arn", extract)
+
+
+def _json(body: bytes) -> Mapping[str, Any]:
+    try:
+        params = json.loads(body)
+    except ValueError:
+        return {}  # it will be refused
+    return params if isinstance(params, dict) else {}
+
+
+def _query(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: values[0] if isinstance(values, list) and values else values for name, values in params.items()}
+
+
+# IAM and STS
+
+
+def entity_arn(kind: str, account_id: str, name: str, path: str = "/") -> str:
+    """Return the ARN of a "role", "user" or "group" of an account; if there is none of the name, of a new one at `path`."""
+    known = entity(kind, account_id, name)
+    return str(known["Arn"]) if known else f"arn:aws:iam::{account_id}:{kind}{path}{name}"
+
+
+def role_arn(given: str) -> str:
+    """Return the ARN of the role that a request means by an ARN, whose path and case may be wrong."""
+    parts = given.split(":")
+    if len(parts) != 6 or not parts[5].startswith("role/"):  # noqa: PLR2004 - arn:aws:iam::ACCOUNT:role/NAME
+        return given
+    path, _, name = parts[5].removeprefix("role").rpartition("/")
+    return entity_arn("role", parts[4], name, f"{path}/")
+
+
+def _iam(request: _Request) -> str | None:
+    path = request.text("Path") or "/"
+    if request.operation == "CreatePolicy":
+        return f"arn:aws:iam::{request.account_id}:policy{path}{request.text('PolicyName')}"
+    profile = request.text("InstanceProfileName")
+    if profile:
+        return f"arn:aws:iam::{request.account_id}:instance-profile{path}{profile}"
+    for kind in ("Role", "User", "Group"):
+        name = request.text(f"{kind}Name")
+        if request.operation == f"Create{kind}":
+            return f"arn:aws:iam::{request.account_id}:{kind.lower()}{path}{name}"
+        if name:
+            return entity_arn(kind.lower(), request.account_id, name, path)
+    return None
+
+
+def _assumed_role(request: _Request) -> str | None:
+    given = request.text("RoleArn")
+    return role_arn(given) if given else None
+
+
+# CloudFormation
+
+
+def _stack(request: _Request) -> str | None:
+    cloudformation = ministack_seams.module("ministack.services.cloudformation")
+    name, change_set = request.text("StackName"), request.text("ChangeSetName")
+    if change_set and request.operation != "CreateChangeSet" and (not name or change_set.startswith("arn:")):
+        find = ministack_seams.module("ministack.services.cloudformation.changesets")._find_change_set
+        found = find(change_set, "")[1]
+        return str(found["StackId"]) if found else None
+    if not name or name.startswith("arn:"):
+        return None
+    stack = cloudformation._stacks.get(name)
+    gone = stack is None or stack["StackStatus"] == "DELETE_COMPLETE"
+    return request.arn("cloudformation", f"stack/{name}/*") if gone else str(stack["StackId"])
+
+
+# Config
+
+
+def _rule(request: _Request, config: Config, remediations: Remediations) -> str | None:
+    name = request.text("ConfigRuleName")
+    if request.operation == "StartConfigRulesEvaluation":  # of several rules the first one counts
+        name = next(iter(request.params.get("ConfigRuleNames") or [""]))
+    elif isinstance(request.params.get("ConfigRule"), dict):
+        name = request.params["ConfigRule"].get("ConfigRuleName", "")
+    elif isinstance(request.params.get("RemediationConfigurations"), list):
+        name = next((one.get("ConfigRuleName", "") for one in request.params["RemediationConfigurations"]), "")
+    scope = request.account_id, request.region
+    if "Remediation" in request.operation:
+        return remediations.arn(scope, name)
+    rule = config.rule(scope, name)
+    new = request.arn("config", "config-rule/*") if request.operation == "PutConfigRule" else None
+    return rule.arn if rule else new
+
+
+# EventBridge
+
+_RULES = {
+    "PutRule": "Name",
+    "DeleteRule": "Name",
+    "DescribeRule": "Name",
+    "DisableRule": "Name",
+    "EnableRule": "Name",
+    "ListTargetsByRule": "Rule",
+    "PutTargets": "Rule",
+    "RemoveTargets": "Rule",
+}
+_BUSES = {"CreateEventBus", "DeleteEventBus", "DescribeEventBus", "UpdateEventBus"}
+_TAGS = {"TagResource", "UntagResource", "ListTagsForResource"}
+
+
+def _event_rule(request: _Request) -> str | None:
+    if request.operation in _TAGS:
+        return request.text("ResourceARN") or None
+    if request.operation in _BUSES:
+        return request.arn("events", f"event-bus/{request.text('Name') or 'default'}")
+    name = request.text(_RULES.get(request.operation, ""))
+    if not name:
+        return None
+    bus = request.text("EventBusName").rpartition("/")[2]  # which may be an ARN
+    return request.arn("events", f"rule/{name}" if bus in {"", "default"} else f"rule/{bus}/{name}")
+
+
+# Lambda
+
+
+def _new_function(request: _Request) -> str | None:
+    """Name the function that is created, which the path does not; names in paths MiniStack knows."""
+    name = request.text("FunctionName").rpartition(":")[2]  # which may be an ARN
+    return request.arn("lambda", f"function:{name}") if request.operation == "POST functions" and name else None
+
+
+# Systems Manager
+
+_DOCUMENT = (
+    "CreateAssociation",
+    "CreateDocument",
+    "DeleteDocument",
+    "DescribeDocument",
+    "DescribeDocumentPermission",
+    "GetDocument",
+    "ListDocumentMetadataHistory",
+    "ListDocumentVersions",
+    "ModifyDocumentPermission",
+    "UpdateDocument",
+    "UpdateDocumentDefaultVersion",
+    "UpdateDocumentMetadata",
+)
+_EXECUTION = ("GetAutomationExecution", "SendAutomationSignal", "StopAutomationExecution")
+_OPS_ITEM = ("DeleteOpsItem", "GetOpsItem", "UpdateOpsItem")
+_TAGGED = {"Automation": "automation-execution", "Document": "document", "OpsItem": "opsitem"}
+_NO_RESOURCE = (
+    "CreateOpsItem",
+    "DescribeAutomationExecutions",
+    "DescribeAutomationStepExecutions",
+    "DescribeOpsItems",
+    "ListDocuments",
+)
+
+
+def _systems_manager(request: _Request) -> str | None:
+    operation = request.operation
+    if operation in _NO_RESOURCE:
+        return "*"
+    kind, name = "", ""
+    if operation in _DOCUMENT:
+        kind, name = "document", request.text("Name").rpartition("/")[2]  # which may be an ARN
+    elif operation in _EXECUTION:
+        kind, name = "automation-execution", request.text("AutomationExecutionId")
+    elif operation in _OPS_ITEM:
+        kind, name = "opsitem", request.text("OpsItemId")
+    elif operation == "StartAutomationExecution":
+        document = request.text("DocumentName").rpartition("/")[2]
+        kind, name = "automation-definition", f"{document}:{request.text('DocumentVersion') or '$DEFAULT'}"
+    elif operation in {"AddTagsToResource", "RemoveTagsFromResource", "ListTagsForResource"}:
+        kind, name = _TAGGED.get(request.text("ResourceType"), ""), request.text("ResourceId")
+    return request.arn("ssm", f"{kind}/{name}") if kind else None

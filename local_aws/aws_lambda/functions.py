@@ -1,0 +1,423 @@
+"""Lambda: functions run under Amazon's runtime client, write their log, and are invoked asynchronously as services invoke them.
+
+MiniStack keeps the functions and their policies; it would run them in its own interpreter and lose their exceptions' classes.
+Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
+"""
+
+import io
+import json
+import logging
+import math
+import time
+import uuid
+import zipfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Condition, RLock, local
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local_aws.aws_lambda.runtime import ExecutionEnvironments, FunctionSettings, Invocation
+from local_aws.aws_lambda.runtime_clock import SECONDS
+from local_aws.core import ministack_seams
+from local_aws.core.models import AwsError
+from local_aws.organizations.organization import Organization
+
+PARALLEL_EVENTS = 8
+"""Asynchronous events that are processed at once: AWS takes far more, but each is a process of this machine."""
+
+_LONGEST_POLICY = 20_480
+"""Characters. Source: API model, lambda, PutResourcePolicyRequest.Policy."""
+_REQUIRED = {"Effect", "Principal", "Action", "Resource"}
+
+_DEFAULT_RETRIES = 2
+_DEFAULT_EVENT_AGE = 6 * 3600
+_log = logging.getLogger(__name__)
+
+Function = dict[str, Any]
+"""A function as MiniStack keeps it: `config` as in GetFunctionConfiguration, `policy`, `code_zip`, …"""
+
+
+@dataclass
+class _Version:
+    """What runs a function's present code and configuration, and what writes its log with the credentials of its role."""
+
+    revision: str
+    environments: ExecutionEnvironments
+    logs: Any
+
+
+class _Event(local):
+    """The asynchronous event that a thread processes; other threads have none."""
+
+    request_id: str | None = None
+
+
+class LambdaFunctions:
+    """The functions of all accounts, as far as running them goes."""
+
+    def __init__(
+        self, endpoint_url: str, runtime_python: Path, organization: Organization | None, *, retry_seconds: float = 1.0
+    ) -> None:
+        """Run functions with `runtime_python`, an interpreter that has what Lambda's runtime has.
+
+        `retry_seconds` is the time before the first retry of a failed event, doubled for the second: AWS takes minutes.
+        """
+        self._endpoint_url = endpoint_url
+        self._runtime_python = runtime_python
+        self._organization = organization
+        self.sends_source_org_id = True
+        """Whether services send aws:SourceOrgID when they invoke: that AWS Config does is not documented."""
+        self._retry_seconds = retry_seconds
+        self._event = _Event()
+        self._events = ThreadPoolExecutor(PARALLEL_EVENTS, thread_name_prefix="asynchronous-event")
+        self._lambda = ministack_seams.module("ministack.services.lambda_svc")
+        self._responses = ministack_seams.module("ministack.core.responses")
+        self._code = TemporaryDirectory(prefix="local-aws-functions-")
+        self._versions: dict[str, _Version] = {}
+        self._log_streams: set[str] = set()
+        self._session = botocore.session.Session()
+        self._lock = RLock()
+        self._ahead = 0.0
+        self._clock = Path(self._code.name, "clock")
+        self._clock.write_bytes(SECONDS.pack(0))
+        self._closed = False
+        self._time_passes = Condition()
+
+    def install(self) -> None:
+        """Let MiniStack run functions and process their events here, and leave their log to this."""
+        replace = ministack_seams.replace
+        replace("ministack.services.lambda_svc", "_execute_function_warm", self._execute)
+        replace("ministack.services.lambda_svc", "_emit_lambda_logs", lambda *_, **__: None)
+        replace(
+            "ministack.services.lambda_svc",
+            "invoke_async_with_retry",
+            lambda function, event: self.invoke_asynchronously(function["config"]["FunctionArn"], event),
+        )
+
+    def close(self) -> None:
+        """Stop all execution environments, and give up what is queued; nothing can be invoked any more."""
+        with self._time_passes:
+            self._closed = True
+            self._time_passes.notify_all()
+        self._events.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            for version in self._versions.values():
+                version.environments.close()
+            self._versions.clear()
+        self._code.cleanup()
+
+    def advance(self, seconds: float) -> None:
+        """Put the clocks of the event queue and of the functions forward: retries come due, and events grow old."""
+        with self._time_passes:
+            self._ahead += seconds
+            with self._clock.open("r+b") as clock:  # in place: environments have it open
+                clock.write(SECONDS.pack(self._ahead))
+            self._time_passes.notify_all()
+
+    # Invocation by a service
+
+    def check_permission(self, function_arn: str, source_account: str) -> None:
+        """Make sure that AWS Config may invoke the function on behalf of `source_account`.
+
+        Sent are aws:SourceAccount and, for an account of the organization, aws:SourceOrgID.  Not aws:SourceArn: a rule that
+        is being made has no ARN yet.  Raises AwsError as PutConfigRule does where the function does not exist or its policy
+        does not allow it.
+        """
+        evaluator = ministack_seams.module("ministack.core.iam_evaluator")
+        function = self._find(function_arn)
+        keys = {"aws:sourceaccount": source_account}
+        organization = self._organization
+        if self.sends_source_org_id and organization is not None and source_account in organization.parents:
+            keys["aws:sourceorgid"] = organization.organization_id
+        if function is not None:
+            context = evaluator.EvalContext(
+                principal_arn="",
+                principal_type="Service",
+                principal_account="",
+                action="lambda:InvokeFunction",
+                resource_arn=function_arn,
+                region=function_arn.split(":")[3],
+                service_context=keys,
+            )
+            if evaluator.evaluate_resource_policy(function["policy"], context, "config.amazonaws.com").decision == "Allow":
+                return
+        message = (
+            f"The AWS Lambda function {function_arn} cannot be invoked. Check the specified function ARN, and check the "
+            "function's permissions."
+        )
+        raise AwsError("InsufficientPermissionsException", message)
+
+    def put_resource_policy(self, function_arn: str, policy: dict[str, Any] | None) -> None:
+        """Put a function's resource policy in the place of all that AddPermission added, or delete it.
+
+        Raises AwsError.  Source: API model, lambda, PutResourcePolicy and DeleteResourcePolicy.
+        """
+        function = self._find(function_arn)
+        if function is None:
+            message = f"Function not found: {function_arn}"
+            raise AwsError("ResourceNotFoundException", message)
+        length = len(json.dumps(policy, separators=(",", ":")))
+        if length > _LONGEST_POLICY:
+            message = f"The final policy size ({length}) is bigger than the limit ({_LONGEST_POLICY})."
+            raise AwsError("PolicyLengthExceededException", message)
+        statements = policy.get("Statement") if policy is not None else []
+        if not isinstance(statements, list) or not all(set(statement) >= _REQUIRED for statement in statements):
+            message = f"A resource policy has a list of statements, each with {', '.join(sorted(_REQUIRED))}: {policy}"
+            raise AwsError("InvalidParameterValueException", message)
+        function["policy"] = policy or {"Version": "2012-10-17", "Id": "default", "Statement": []}
+
+    def invoke_asynchronously(
+        self, function_arn: str, event: dict[str, Any], when_done: Callable[[], None] = lambda: None
+    ) -> None:
+        """Queue an event; `when_done` is called once it succeeded or has been given up."""
+
+        def process() -> None:
+            try:
+                account_id, region = function_arn.split(":")[4], function_arn.split(":")[3]
+                with self._responses.request_scope(account_id, region):
+                    self._process(function_arn, event)
+            except Exception:  # noqa: BLE001 - a thread's last resort: the event is lost, and the log says so
+                _log.exception("The event for %s was lost", function_arn)
+            finally:
+                when_done()
+
+        self._events.submit(process)
+
+    def _process(self, function_arn: str, event: dict[str, Any]) -> None:
+        """Invoke until it succeeds, the retries are used up, or the event is too old; then tell the destination."""
+        function = self._find(function_arn)
+        if function is None:
+            return
+        name = function["config"]["FunctionName"]
+        self._event.request_id = request_id = str(uuid.uuid4())
+        settings = (function.get("event_invoke_configs") or {}).get("$LATEST") or function.get("event_invoke_config") or {}
+        retries = settings.get("MaximumRetryAttempts", _DEFAULT_RETRIES)
+        deadline = self._now() + settings.get("MaximumEventAgeInSeconds", _DEFAULT_EVENT_AGE)
+        attempts = throttled = 0
+        while True:
+            started = time.monotonic()
+            result = self._lambda._execute_function(function, event)
+            throttle, error = bool(result.get("throttle")), bool(result.get("error"))
+            if not throttle:  # A throttled one MiniStack has counted.
+                self._lambda._emit_lambda_metrics(name, (time.monotonic() - started) * 1000, error, throttle)
+            if not (throttle or error):
+                return
+            attempts, throttled = attempts + (not throttle), throttled + throttle
+            due = self._now() + self._retry_seconds * 2 ** (attempts + throttled - 1)
+            given_up = attempts > retries or due > deadline or self._wait_until(due) > deadline
+            if self._closed:
+                return
+            if given_up:
+                break
+        cloudwatch = ministack_seams.module("ministack.services.cloudwatch")
+        cloudwatch.record_metric("AWS/Lambda", "AsyncEventsDropped", 1, "Count", {"FunctionName": name})
+        destination = settings.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+        if destination:
+            condition = "RetriesExhausted" if attempts > retries else "EventAgeExceeded"
+            self._send(function, destination, _failure(function_arn, request_id, condition, attempts, event, result))
+
+    def _now(self) -> float:
+        return time.monotonic() + self._ahead
+
+    def _wait_until(self, due: float) -> float:
+        """Wait, and tell the time then, which may be later than that."""
+        with self._time_passes:
+            while not self._closed and (left := due - self._now()) > 0:
+                self._time_passes.wait(left)
+        return self._now()
+
+    def _send(self, function: Function, destination: str, record: dict[str, Any]) -> None:
+        """Send a record to a queue or an event bus, the kinds of destination that are emulated, as the function's role.
+
+        What the event has is not documented in full; published ones have this source, this detail type and these resources.
+        """
+        _, _, service, region, account_id, name = destination.split(":", 5)
+        if service == "sqs":
+            queue_url = f"{self._endpoint_url}/{account_id}/{name}"
+            self._client(service, region, function).send_message(QueueUrl=queue_url, MessageBody=json.dumps(record))
+        elif service == "events":
+            entry = {
+                "Source": "lambda",
+                "DetailType": "Lambda Function Invocation Result - Failure",
+                "Detail": json.dumps(record),
+                "Resources": [destination, record["requestContext"]["functionArn"]],
+                "EventBusName": destination,
+            }
+            self._client(service, region, function).put_events(Entries=[entry])
+        else:
+            _log.warning("The local AWS sends failed events to queues and event buses only, and not to %s", destination)
+
+    def _client(self, service: str, region: str, function: Function) -> Any:  # noqa: ANN401 - a client of any service
+        credentials = ministack_seams.module("ministack.core.lambda_runtime").execution_credentials(function["config"])
+        with self._lock:  # A session makes one client at a time.
+            return self._session.create_client(
+                service,
+                region_name=region,
+                endpoint_url=self._endpoint_url,
+                aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
+                aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
+                aws_session_token=credentials["AWS_SESSION_TOKEN"],
+                config=Config(retries={"total_max_attempts": 1}),
+            )
+
+    def _find(self, function_arn: str) -> Function | None:
+        parts = function_arn.split(":")
+        if len(parts) < 7 or parts[2] != "lambda":  # noqa: PLR2004 - arn:aws:lambda:REGION:ACCOUNT:function:NAME
+            return None
+        with self._responses.request_scope(parts[4], parts[3]):
+            function: Function | None = self._lambda._functions.get(parts[6])
+        return function
+
+    # Execution
+
+    def _execute(self, function: Function, event: object, request_id: str) -> dict[str, Any]:
+        """Run one invocation and answer as MiniStack's own executor does."""
+        version = self._version_of(function)
+        request_id = self._event.request_id or request_id  # all runs of an asynchronous event have one
+        invocation = version.environments.invoke(json.dumps(event).encode(), request_id=request_id)
+        lines = _log_lines(function["config"], invocation)
+        self._write_log(function["config"], version, invocation.log_stream, lines)
+        return {
+            "body": json.loads(invocation.payload or b"null"),
+            "log": "\n".join(lines),
+            **({"error": True, "function_error": invocation.function_error} if invocation.function_error else {}),
+        }
+
+    def _write_log(self, config: dict[str, Any], version: _Version, stream: str, lines: Iterable[str]) -> None:
+        """Write to the function's log group what its role allows to write; Lambda makes the group where there is none.
+
+        Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
+        """
+        where = {"logGroupName": _log_group(config), "logStreamName": stream}
+        now = int(time.time() * 1000)
+        try:
+            if stream not in self._log_streams:
+                try:
+                    version.logs.create_log_stream(**where)
+                except version.logs.exceptions.ResourceNotFoundException:
+                    version.logs.create_log_group(logGroupName=where["logGroupName"])
+                    version.logs.create_log_stream(**where)
+                except version.logs.exceptions.ResourceAlreadyExistsException:
+                    pass  # made by a call whose answer came too late
+                self._log_streams.add(stream)
+            version.logs.put_log_events(**where, logEvents=[{"timestamp": now, "message": line} for line in lines if line])
+        except (ClientError, BotoCoreError) as error:
+            _log.warning("Nothing is written to %s: %s", where["logGroupName"], error)
+
+    def _version_of(self, function: Function) -> _Version:
+        """Return what runs a function's present code and configuration; environments of former ones are stopped."""
+        config = function["config"]
+        arn = config["FunctionArn"]
+        revision = f"{config['CodeSha256']} {config['RevisionId']}"
+        with self._lock:
+            if self._closed:
+                message = "The local AWS is stopping."
+                raise RuntimeError(message)
+            version = self._versions.get(arn)
+            if version is None or version.revision != revision:
+                if version is not None:
+                    version.environments.close()
+                logs = self._client("logs", arn.split(":")[3], function)
+                version = _Version(revision, ExecutionEnvironments(self._settings(function)), logs)
+                self._versions[arn] = version
+        return version
+
+    def _settings(self, function: Function) -> FunctionSettings:
+        config = function["config"]
+        region = config["FunctionArn"].split(":")[3]
+        code_dir = Path(self._code.name, config["CodeSha256"].replace("/", "_").rstrip("="))
+        if not code_dir.exists():
+            with zipfile.ZipFile(io.BytesIO(function["code_zip"])) as code:
+                code.extractall(code_dir)
+        credentials = ministack_seams.module("ministack.core.lambda_runtime").execution_credentials(config)
+        return FunctionSettings(
+            code_dir=code_dir,
+            handler=config["Handler"],
+            function_name=config["FunctionName"],
+            function_arn=config["FunctionArn"],
+            memory_mb=config["MemorySize"],
+            timeout_seconds=config["Timeout"],
+            environment=(config.get("Environment") or {}).get("Variables", {})
+            | credentials
+            | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "AWS_ENDPOINT_URL": self._endpoint_url},
+            log_format=config.get("LoggingConfig", {}).get("LogFormat", "Text"),
+            python=self._runtime_python,
+            clock=self._clock,
+        )
+
+
+def _log_group(config: dict[str, Any]) -> str:
+    return str(config.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{config['FunctionName']}")
+
+
+def _log_lines(config: dict[str, Any], invocation: Invocation) -> list[str]:
+    """Frame what the function wrote with Lambda's own lines about the invocation.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
+    """
+    status = "success"
+    if invocation.function_error:
+        timed_out = json.loads(invocation.payload).get("errorType") == "Sandbox.Timedout"
+        status = "timeout" if timed_out else "error"
+    metrics = {
+        "durationMs": round(invocation.duration_ms, 3),
+        "billedDurationMs": math.ceil(invocation.duration_ms + (invocation.init_duration_ms or 0)),
+        "memorySizeMB": config["MemorySize"],
+    }
+    if invocation.max_memory_mb is not None:
+        metrics["maxMemoryUsedMB"] = invocation.max_memory_mb
+    if invocation.init_duration_ms is not None:
+        metrics["initDurationMs"] = round(invocation.init_duration_ms, 3)
+    request_id = invocation.request_id
+    if config.get("LoggingConfig", {}).get("LogFormat") == "JSON":
+        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        start = {"requestId": request_id, "version": config["Version"]}
+        report = {"requestId": request_id, "metrics": metrics, "status": status}
+        return [
+            json.dumps({"time": now, "type": "platform.start", "record": start}),
+            *invocation.log,
+            json.dumps({"time": now, "type": "platform.report", "record": report}),
+        ]
+    measured = "".join(f"\t{name}: {value}" for name, value in {**metrics, "Status": status}.items())
+    return [
+        f"START RequestId: {request_id} Version: {config['Version']}",
+        *invocation.log,
+        f"END RequestId: {request_id}",
+        f"REPORT RequestId: {request_id}{measured}",
+    ]
+
+
+def _failure(  # noqa: PLR0913, PLR0917 - what the record has
+    function_arn: str, request_id: str, condition: str, attempts: int, event: dict[str, Any], result: dict[str, Any]
+) -> dict[str, Any]:
+    """Make the record that a destination gets; of an event that was throttled last it has no answer of the function.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
+    """
+    record: dict[str, Any] = {
+        "version": "1.0",
+        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "requestContext": {
+            "requestId": request_id,
+            "functionArn": f"{function_arn}:$LATEST",
+            "condition": condition,
+            "approximateInvokeCount": attempts,
+        },
+        "requestPayload": event,
+    }
+    if not result.get("throttle"):
+        record["responseContext"] = {
+            "statusCode": 200,
+            "executedVersion": "$LATEST",
+            "functionError": result.get("function_error") or "Unhandled",
+        }
+        record["responsePayload"] = result.get("body")
+    return record

@@ -1,0 +1,827 @@
+"""CloudFormation StackSets with service-managed permissions: stacks in the accounts of the organization, present and future.
+
+MiniStack's CloudFormation makes the stacks; which ones, where and when is decided here.  An operation runs on a thread of its
+own, one after the other, since MiniStack's stacks are worked on by whichever event loop a request came through.
+
+Source: API model, cloudformation, and
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/what-is-cfnstacksets.html (stacksets-concepts,
+stacksets-orgs-manage-auto-deployment); where that is silent about automatic deployment and account filters, the filter holds
+for accounts that join later, too.
+"""
+
+import asyncio
+import hashlib
+import json
+import logging
+import re
+import uuid
+from collections.abc import Callable, Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Event
+from typing import Any, NoReturn
+from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree as ET
+
+from local_aws.authorization.deployers import Deployers
+from local_aws.authorization.resource_permissions import Need
+from local_aws.core import ministack_seams
+from local_aws.core.models import AwsError
+from local_aws.organizations.organization import Organization, page
+
+SERVICE_PRINCIPAL = "member.org.stacksets.cloudformation.amazonaws.com"
+"""What trusted access is enabled for, and delegated administrators are registered for."""
+
+_LONGEST_BODY, _LONGEST_DOCUMENT = 51_200, 1_000_000
+"""Bytes of a template in a request and in S3.
+
+Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+"""
+_LONGEST_PAGE = 100
+_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}", re.ASCII)
+_VIRTUAL_HOST = re.compile(r"(?P<bucket>.+)\.s3[.-][a-z0-9.-]*amazonaws\.com(\.cn)?", re.ASCII)
+_STACK_NAME_LENGTH = 128
+_CANCELLED = "Cancelled since failure tolerance has exceeded"
+
+_log = logging.getLogger(__name__)
+_template: ContextVar[str | None] = ContextVar("template", default=None)
+"""The template of the stack that is being made: as long as those in S3 may be, so it does not go through a request."""
+
+Place = tuple[str, str]
+"""An account id and a Region."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Where a StackSet is deployed: `filter_type` says what `accounts` do to those of the units, as in AccountFilterType."""
+
+    unit_ids: tuple[str, ...]
+    accounts: frozenset[str]
+    filter_type: str
+    regions: tuple[str, ...]
+
+    @classmethod
+    def of(cls, params: dict[str, Any]) -> "Targets":
+        """Read them from the parameters of CreateStackInstances or DeleteStackInstances."""
+        targets = params.get("DeploymentTargets", {})
+        return cls(
+            tuple(targets.get("OrganizationalUnitIds", [])),
+            frozenset(targets.get("Accounts", [])),
+            targets.get("AccountFilterType", "NONE"),
+            tuple(params["Regions"]),
+        )
+
+    def places(self, organization: Organization) -> dict[Place, str]:
+        """Return the places, each with the unit it is there for; never one in the management account."""
+        unit_ids = {
+            account_id: unit_id for unit_id in reversed(self.unit_ids) for account_id in organization.accounts_below(unit_id)
+        }
+        match self.filter_type:
+            case "INTERSECTION":
+                chosen = {account_id: unit_id for account_id, unit_id in unit_ids.items() if account_id in self.accounts}
+            case "DIFFERENCE":
+                chosen = {account_id: unit_id for account_id, unit_id in unit_ids.items() if account_id not in self.accounts}
+            case "UNION":
+                members = self.accounts & organization.parents.keys()
+                chosen = {account_id: organization.parents[account_id] for account_id in members} | unit_ids
+            case _:
+                chosen = unit_ids
+        chosen.pop(organization.management_account_id, None)
+        return {(account_id, region): chosen[account_id] for region in self.regions for account_id in sorted(chosen)}
+
+
+@dataclass
+class Instance:
+    """A stack instance: the wish for a stack at a place, and what came of it."""
+
+    unit_id: str
+    operation_id: str
+    stack_id: str | None = None
+    status: str = "OUTDATED"
+    detailed_status: str = "PENDING"
+    reason: str | None = None
+
+
+@dataclass
+class Outcome:
+    """What an operation did at a place."""
+
+    unit_id: str
+    status: str = "PENDING"
+    reason: str | None = None
+
+
+@dataclass
+class Operation:
+    """What is done at some places: `action` is CREATE, UPDATE or DELETE."""
+
+    operation_id: str
+    action: str
+    preferences: dict[str, Any]
+    outcomes: dict[Place, Outcome]
+    retain_stacks: bool
+    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+    ended: datetime | None = None
+    status: str = "QUEUED"
+    reason: str | None = None
+    done: Event = field(default_factory=Event)
+
+    @property
+    def failures(self) -> dict[Place, str]:
+        """The places where it failed, and why."""
+        return {place: outcome.reason or "" for place, outcome in self.outcomes.items() if outcome.status == "FAILED"}
+
+
+@dataclass
+class StackSet:
+    """A StackSet of the organization: it is the management account's, whoever made it."""
+
+    stack_set_id: str
+    name: str
+    region: str
+    template: str
+    settings: dict[str, Any]
+    """Description, Parameters, Capabilities, Tags, AutoDeployment and ManagedExecution, as far as given."""
+    status: str = "ACTIVE"
+    targets: list[Targets] = field(default_factory=list)
+    instances: dict[Place, Instance] = field(default_factory=dict)
+    operations: dict[str, Operation] = field(default_factory=dict)
+
+    @property
+    def auto_deployment(self) -> dict[str, bool]:
+        """`Enabled` and `RetainStacksOnAccountRemoval`."""
+        return {"Enabled": False, "RetainStacksOnAccountRemoval": False, **self.settings.get("AutoDeployment", {})}
+
+    def wanted(self, organization: Organization) -> dict[Place, str]:
+        """Return where there should be stacks, each place with the unit it is there for."""
+        return {place: unit_id for targets in self.targets for place, unit_id in targets.places(organization).items()}
+
+
+class StackSets:
+    """The StackSets of the organization, None: there is none."""
+
+    def __init__(self, organization: Organization | None, deployers: Deployers) -> None:
+        """Begin without StackSets, and follow the accounts of `organization` as they join, move and leave."""
+        self._in_use = organization
+        self._deployers = deployers
+        self._sets: dict[str, StackSet] = {}
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="stack-sets")
+        self._responses = ministack_seams.module("ministack.core.responses")
+        self._stacks = _Stacks(deployers)
+        if organization:
+            for listeners in (organization.when_joined, organization.when_moved, organization.when_left):
+                listeners.append(self._follow)
+        self.operations: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
+            "CreateStackSet": self.create_stack_set,
+            "UpdateStackSet": self.update_stack_set,
+            "DeleteStackSet": self.delete_stack_set,
+            "CreateStackInstances": self.create_stack_instances,
+            "DeleteStackInstances": self.delete_stack_instances,
+            "DescribeStackSet": self.describe_stack_set,
+            "ListStackSets": self.list_stack_sets,
+            "ListStackInstances": self.list_stack_instances,
+            "DescribeStackInstance": self.describe_stack_instance,
+            "ListStackSetOperations": self.list_stack_set_operations,
+            "DescribeStackSetOperation": self.describe_stack_set_operation,
+            "ListStackSetOperationResults": self.list_stack_set_operation_results,
+            "DescribeOrganizationsAccess": self.describe_organizations_access,
+            "ActivateOrganizationsAccess": self.activate_organizations_access,
+        }
+
+    def close(self) -> None:
+        """Drop the operations that wait."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    # Changes
+
+    def create_stack_set(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Create a StackSet without stacks."""
+        self._check_caller(account_id, params)
+        name = params["StackSetName"]
+        if params.get("PermissionModel", "SELF_MANAGED") != "SERVICE_MANAGED":
+            _refuse("The local AWS emulates StackSets whose PermissionModel is SERVICE_MANAGED only.")
+        if SERVICE_PRINCIPAL not in self._organization.trusted_services:
+            _refuse("You must enable organizations access to operate a service managed stack set")
+        if not _NAME.fullmatch(name):
+            pattern = "[a-zA-Z][-a-zA-Z0-9]*"
+            constraint = f"Member must satisfy regular expression pattern: {pattern}"
+            _refuse(f"1 validation error detected: Value '{name}' at 'stackSetName' failed to satisfy constraint: {constraint}")
+        region = self._responses.get_region()
+        if any(known.name == name for known in self._active()):
+            raise AwsError("NameAlreadyExistsException", f"StackSet {name} already exists")
+        template = self._read_template(params)
+        if template is None:
+            _refuse("TemplateBody or TemplateURL is required")
+        self._check_template(template, params)
+        stack_set = StackSet(f"{name}:{uuid.uuid4()}", name, region, template, _settings(params))
+        self._sets[stack_set.stack_set_id] = stack_set
+        return {"StackSetId": stack_set.stack_set_id}
+
+    def update_stack_set(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Change a StackSet and all its stacks, or those of `Accounts` and `Regions` only."""
+        stack_set = self._find(account_id, params)
+        template = self._read_template(params)
+        if template is None:
+            if not params.get("UsePreviousTemplate"):
+                _refuse("TemplateBody, TemplateURL or UsePreviousTemplate is required")
+            template = stack_set.template
+        previous = {parameter["ParameterKey"]: parameter for parameter in stack_set.settings.get("Parameters", [])}
+        params = params | {
+            "Parameters": [
+                previous.get(given["ParameterKey"], given) if given.get("UsePreviousValue") else given
+                for given in params.get("Parameters", [])
+            ]
+        }
+        self._check_template(template, params)
+        accounts = params.get("Accounts") or params.get("DeploymentTargets", {}).get("Accounts")
+        regions = params.get("Regions")
+        places = {
+            place: instance.unit_id
+            for place, instance in stack_set.instances.items()
+            if (not accounts or place[0] in accounts) and (not regions or place[1] in regions)
+        }
+        operation = self._operation(stack_set, "UPDATE", places, params)
+        stack_set.template = template
+        stack_set.settings = {
+            name: stack_set.settings[name] for name in ("AutoDeployment", "ManagedExecution") if name in stack_set.settings
+        } | _settings(params)
+        for instance in stack_set.instances.values():
+            instance.status = "OUTDATED"
+        return {"OperationId": self._start(stack_set, operation)}
+
+    def delete_stack_set(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Delete a StackSet that has no stacks any more."""
+        stack_set = self._find(account_id, params)
+        _refuse_parallel(stack_set)
+        if stack_set.instances:
+            raise AwsError("StackSetNotEmptyException", "StackSet is not empty")
+        stack_set.status = "DELETED"
+        return {}
+
+    def create_stack_instances(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Deploy a StackSet to (further) targets; where it failed before, try again, and where it is current, do nothing."""
+        stack_set = self._find(account_id, params)
+        if params.get("ParameterOverrides"):
+            _refuse("The local AWS does not emulate ParameterOverrides.")
+        targets = self._targets(params)
+        places = {
+            place: unit_id
+            for place, unit_id in targets.places(self._organization).items()
+            if place not in stack_set.instances or stack_set.instances[place].status != "CURRENT"
+        }
+        operation = self._operation(stack_set, "CREATE", places, params)
+        if targets not in stack_set.targets:
+            stack_set.targets.append(targets)
+        return {"OperationId": self._start(stack_set, operation)}
+
+    def delete_stack_instances(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Delete the stacks of targets; whole units are no longer deployed to automatically either."""
+        stack_set = self._find(account_id, params)
+        targets = self._targets(params)
+        places = {place: unit for place, unit in targets.places(self._organization).items() if place in stack_set.instances}
+        operation = self._operation(stack_set, "DELETE", places, params)
+        if targets.filter_type == "NONE":
+            stack_set.targets = [
+                known
+                for known in stack_set.targets
+                if not (set(known.unit_ids) <= set(targets.unit_ids) and set(known.regions) <= set(targets.regions))
+            ]
+        return {"OperationId": self._start(stack_set, operation)}
+
+    def activate_organizations_access(self, account_id: str, _: dict[str, Any]) -> dict[str, Any]:
+        """Enable trusted access for StackSets, as the management account only may."""
+        if account_id != self._organization.management_account_id:
+            raise AwsError("InvalidOperationException", "Only the management account may activate organizations access.")
+        self._organization.trusted_services.add(SERVICE_PRINCIPAL)
+        return {}
+
+    # What CloudFormation's resource type AWS::CloudFormation::StackSet needs beside the API
+
+    def keep_only(self, stack_set_id: str, targets: Sequence[Targets], preferences: dict[str, Any]) -> str:
+        """Delete the stacks that none of `targets` has, also automatically from now on; returns the operation's id."""
+        stack_set = self._sets[stack_set_id]
+        stack_set.targets = list(targets)
+        wanted = stack_set.wanted(self._organization)
+        places = {place: instance.unit_id for place, instance in stack_set.instances.items() if place not in wanted}
+        return self._start(stack_set, self._operation(stack_set, "DELETE", places, {"OperationPreferences": preferences}))
+
+    def finished(self, stack_set_id: str, operation_id: str) -> Operation:
+        """Wait for the end of an operation."""
+        operation = self._sets[stack_set_id].operations[operation_id]
+        operation.done.wait()
+        return operation
+
+    def settle(self, stack_set_id: str) -> None:
+        """Wait until no operation is under way, such as an automatic deployment, so that the next one is not refused."""
+        for operation in list(self._sets[stack_set_id].operations.values()):
+            operation.done.wait()
+
+    # Reads
+
+    def describe_stack_set(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Describe a StackSet."""
+        stack_set = self._find(account_id, params)
+        instances = list(stack_set.instances.items())
+        return {
+            "StackSet": self._summary(stack_set)
+            | {
+                "TemplateBody": stack_set.template,
+                "Parameters": stack_set.settings.get("Parameters", []),
+                "Capabilities": stack_set.settings.get("Capabilities", []),
+                "Tags": stack_set.settings.get("Tags", []),
+                "StackSetARN": (
+                    f"arn:aws:cloudformation:{stack_set.region}:{self._organization.management_account_id}:"
+                    f"stackset/{stack_set.stack_set_id}"
+                ),
+                "OrganizationalUnitIds": sorted({instance.unit_id for _, instance in instances}),
+                "Regions": sorted({region for (_, region), _ in instances}),
+            }
+        }
+
+    def list_stack_sets(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """List the StackSets, those deleted too; nothing to one who does not act for the organization."""
+        visible = self._sees(account_id, params)
+        region, status = self._responses.get_region(), params.get("Status")
+        found = [
+            self._summary(stack_set) | {"DriftStatus": "NOT_CHECKED"}
+            for stack_set in self._sets.values()
+            if visible and stack_set.region == region and status in {None, stack_set.status}
+        ]
+        return _listed(found, params)
+
+    def list_stack_instances(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """List the stack instances of a StackSet."""
+        stack_set = self._find(account_id, params)
+        found = [_instance(stack_set, place, instance) for place, instance in sorted(stack_set.instances.items())]
+        for key, name in (("StackInstanceAccount", "Account"), ("StackInstanceRegion", "Region")):
+            if key in params:
+                found = [instance for instance in found if instance[name] == params[key]]
+        for wanted in params.get("Filters", []):
+            found = [instance for instance in found if _filtered(instance, wanted["Name"]) == wanted["Values"]]
+        return _listed(found, params)
+
+    def describe_stack_instance(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Describe a stack instance."""
+        stack_set = self._find(account_id, params)
+        place = params["StackInstanceAccount"], params["StackInstanceRegion"]
+        if place not in stack_set.instances:
+            message = f"Stack instance for stack set {stack_set.name}, account {place[0]} and Region {place[1]} not found"
+            raise AwsError("StackInstanceNotFoundException", message)
+        return {"StackInstance": _instance(stack_set, place, stack_set.instances[place])}
+
+    def list_stack_set_operations(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """List the operations on a StackSet, the last one first."""
+        operations = reversed(self._find(account_id, params).operations.values())
+        return _listed([_operation(operation) for operation in operations], params)
+
+    def describe_stack_set_operation(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Describe an operation on a StackSet."""
+        stack_set = self._find(account_id, params)
+        operation = _operation_of(stack_set, params["OperationId"])
+        retained = {"RetainStacks": operation.retain_stacks} if operation.action == "DELETE" else {}
+        return {"StackSetOperation": _operation(operation) | {"StackSetId": stack_set.stack_set_id} | retained}
+
+    def list_stack_set_operation_results(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """List what an operation did in each account and Region."""
+        operation = _operation_of(self._find(account_id, params), params["OperationId"])
+        wanted = [given["Values"] for given in params.get("Filters", [])]
+        found = [
+            {
+                "Account": account,
+                "Region": region,
+                "Status": outcome.status,
+                "OrganizationalUnitId": outcome.unit_id,
+                **({"StatusReason": outcome.reason} if outcome.reason else {}),
+            }
+            for (account, region), outcome in operation.outcomes.items()
+            if not wanted or outcome.status in wanted
+        ]
+        return _listed(found, params)
+
+    def describe_organizations_access(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Tell whether StackSets have trusted access."""
+        self._check_caller(account_id, params)
+        return {"Status": "ENABLED" if SERVICE_PRINCIPAL in self._organization.trusted_services else "DISABLED"}
+
+    # Who asks, and for what
+
+    @property
+    def _organization(self) -> Organization:
+        if self._in_use is None:
+            raise _not_an_administrator()
+        return self._in_use
+
+    def _check_caller(self, account_id: str, params: dict[str, Any]) -> None:
+        management = account_id == self._organization.management_account_id
+        as_delegated = params.get("CallAs", "SELF") == "DELEGATED_ADMIN"
+        if management and as_delegated:
+            _refuse("Account used is not a delegated administrator")
+        if not management and not (as_delegated and self._organization.administers(account_id, SERVICE_PRINCIPAL)):
+            raise _not_an_administrator()
+
+    def _sees(self, account_id: str, params: dict[str, Any]) -> bool:
+        """Tell whether the caller sees the organization's StackSets: as itself a member sees its own ones only, none here."""
+        if params.get("CallAs", "SELF") == "SELF":
+            return self._in_use is not None and account_id == self._in_use.management_account_id
+        self._check_caller(account_id, params)
+        return True
+
+    def _active(self) -> Iterable[StackSet]:
+        region = self._responses.get_region()
+        return [known for known in self._sets.values() if known.status == "ACTIVE" and known.region == region]
+
+    def _find(self, account_id: str, params: dict[str, Any]) -> StackSet:
+        name = params["StackSetName"]
+        if self._sees(account_id, params):
+            for stack_set in self._active():
+                if name in {stack_set.name, stack_set.stack_set_id}:
+                    return stack_set
+        raise AwsError("StackSetNotFoundException", f"StackSet {name} not found")
+
+    def _targets(self, params: dict[str, Any]) -> Targets:
+        targets = Targets.of(params)
+        if params.get("Accounts"):
+            _refuse("StackSets with SERVICE_MANAGED permission model can only have DeploymentTargets, and no Accounts.")
+        if not targets.unit_ids:
+            _refuse("OrganizationalUnitIds are required in DeploymentTargets.")
+        if targets.accounts and targets.filter_type == "NONE":
+            _refuse("AccountFilterType must be specified with Accounts, and not be NONE.")
+        unknown = [unit_id for unit_id in targets.unit_ids if not self._organization.has_parent(unit_id)]
+        strangers = sorted(targets.accounts - self._organization.parents.keys()) if targets.filter_type == "UNION" else []
+        if unknown or strangers:
+            _refuse(f"Not in the organization: {', '.join([*unknown, *strangers])}")
+        return targets
+
+    def _read_template(self, params: dict[str, Any]) -> str | None:
+        body: str | None = params.get("TemplateBody")
+        if body is not None and len(body.encode()) > _LONGEST_BODY:
+            _refuse(f"TemplateBody may not exceed {_LONGEST_BODY} bytes in size.")
+        if body is not None or "TemplateURL" not in params:
+            return body
+        url = urlsplit(params["TemplateURL"])
+        virtual = _VIRTUAL_HOST.fullmatch(url.hostname or "")
+        path = unquote(url.path).lstrip("/")
+        bucket, _, key = f"{virtual['bucket']}/{path}".partition("/") if virtual else path.partition("/")
+        document: bytes | None = ministack_seams.module("ministack.services.s3")._get_object_data(bucket, key)
+        if document is None:
+            _refuse(f"S3 error: The specified key does not exist: {params['TemplateURL']}")
+        if len(document) > _LONGEST_DOCUMENT:
+            _refuse(f"Template may not exceed {_LONGEST_DOCUMENT} bytes in size.")
+        return document.decode()
+
+    @staticmethod
+    def _check_template(template: str, params: dict[str, Any]) -> None:
+        """Refuse what no account would take: a macro, a capability or a parameter that is missing."""
+        engine = ministack_seams.module("ministack.services.cloudformation.engine")
+        handlers = ministack_seams.module("ministack.services.cloudformation.handlers")
+        try:
+            parsed = engine._parse_template(template)
+            engine._resolve_parameters(parsed, _key_values(params.get("Parameters", []), "Parameter"))
+        except Exception as error:  # whatever MiniStack or its YAML reader has against the template
+            message = f"Template format error: {error}"
+            raise _invalid(message) from error
+        if handlers._uses_macro(parsed):
+            _refuse("Stack sets with service-managed permissions do not support macros or transforms in templates.")
+        missing = handlers._missing_capabilities(
+            set(params.get("Capabilities", [])), handlers._required_iam_capabilities(parsed)
+        )
+        if missing:
+            raise AwsError("InsufficientCapabilitiesException", handlers._insufficient_capabilities_message(missing))
+
+    def _summary(self, stack_set: StackSet) -> dict[str, Any]:
+        shown = {key: stack_set.settings[key] for key in ("Description", "ManagedExecution") if key in stack_set.settings}
+        return shown | {
+            "StackSetName": stack_set.name,
+            "StackSetId": stack_set.stack_set_id,
+            "Status": stack_set.status,
+            "PermissionModel": "SERVICE_MANAGED",
+            "AutoDeployment": stack_set.auto_deployment,
+        }
+
+    # Operations
+
+    def _follow(self, account_id: str) -> None:
+        """Deploy to an account that has come into the targets, and delete from one that has gone out of them."""
+        for stack_set in list(self._sets.values()):
+            if stack_set.status != "ACTIVE" or not stack_set.auto_deployment["Enabled"]:
+                continue
+            wanted = {place: unit for place, unit in stack_set.wanted(self._organization).items() if place[0] == account_id}
+            present = {place: known.unit_id for place, known in stack_set.instances.items() if place[0] == account_id}
+            retain = {"RetainStacks": stack_set.auto_deployment["RetainStacksOnAccountRemoval"]}
+            for action, places in (
+                ("DELETE", {place: unit for place, unit in present.items() if place not in wanted}),
+                ("CREATE", {place: unit for place, unit in wanted.items() if place not in present}),
+            ):
+                if places:
+                    self._start(stack_set, self._operation(stack_set, action, places, retain, automatic=True))
+
+    @staticmethod
+    def _operation(
+        stack_set: StackSet, action: str, places: dict[Place, str], params: dict[str, Any], *, automatic: bool = False
+    ) -> Operation:
+        """Make an operation. Raises AwsError where it may not start: automatic ones wait, others are refused."""
+        preferences = params.get("OperationPreferences", {})
+        for what in ("FailureTolerance", "MaxConcurrent"):
+            if {f"{what}Count", f"{what}Percentage"} <= preferences.keys():
+                _refuse(f"Only one of {what}Count and {what}Percentage may be specified.")
+        if not automatic:
+            _refuse_parallel(stack_set)
+        operation_id = params.get("OperationId") or str(uuid.uuid4())
+        if operation_id in stack_set.operations:
+            raise AwsError("OperationIdAlreadyExistsException", f"Operation {operation_id} already exists")
+        outcomes = {place: Outcome(unit_id) for place, unit_id in places.items()}
+        return Operation(operation_id, action, preferences, outcomes, bool(params.get("RetainStacks", False)))
+
+    def _start(self, stack_set: StackSet, operation: Operation) -> str:
+        stack_set.operations[operation.operation_id] = operation
+        for place, outcome in operation.outcomes.items():
+            instance = stack_set.instances.setdefault(place, Instance(outcome.unit_id, operation.operation_id))
+            instance.operation_id, instance.detailed_status, instance.reason = operation.operation_id, "PENDING", None
+        self._worker.submit(self._run, stack_set, operation)
+        return operation.operation_id
+
+    def _run(self, stack_set: StackSet, operation: Operation) -> None:
+        operation.status = "RUNNING"
+        try:
+            within_tolerance = asyncio.run(self._carry_out(stack_set, operation))
+        except Exception as error:  # noqa: BLE001 - a thread's last resort: whoever waits is told
+            _log.exception("StackSet operation %s broke", operation.operation_id)
+            within_tolerance, operation.reason = False, f"Internal failure: {error}"
+        operation.status = "SUCCEEDED" if within_tolerance else "FAILED"
+        operation.ended = datetime.now(UTC)
+        operation.done.set()
+
+    async def _carry_out(self, stack_set: StackSet, operation: Operation) -> bool:
+        """Work through the places Region by Region; returns whether the failures stayed within the tolerance."""
+        within = True
+        order = operation.preferences.get("RegionOrder", [])
+        regions = list(dict.fromkeys([*order, *(region for _, region in operation.outcomes)]))
+        for region in regions:
+            places = [place for place in operation.outcomes if place[1] == region]
+            parallel = operation.preferences.get("RegionConcurrencyType") == "PARALLEL"
+            if within or parallel:
+                within &= await self._carry_out_in_region(stack_set, operation, places)
+            else:
+                _cancel(stack_set, operation, places)
+        return within
+
+    async def _carry_out_in_region(self, stack_set: StackSet, operation: Operation, places: list[Place]) -> bool:
+        """Work in as many accounts at once as the preferences allow: what has begun is finished, the rest cancelled."""
+        tolerance, concurrent, strict = _limits(operation.preferences, len(places))
+        failures = 0
+        while places and failures <= tolerance:
+            size = min(concurrent, tolerance - failures + 1) if strict else concurrent
+            begun, places = places[:size], places[size:]
+            for place in begun:
+                failures += not await self._carry_out_at(stack_set, operation, place)
+        _cancel(stack_set, operation, places)
+        return failures <= tolerance
+
+    async def _carry_out_at(self, stack_set: StackSet, operation: Operation, place: Place) -> bool:
+        outcome, instance = operation.outcomes[place], stack_set.instances.get(place)
+        if instance is None:  # an operation in between has deleted it
+            outcome.status = "SUCCEEDED"
+            return True
+        outcome.status = instance.detailed_status = "RUNNING"
+        role = execution_role(self._organization, place[0])
+        with self._responses.request_scope(*place), self._deployers.acting_as(role, operation.operation_id):
+            if operation.action == "DELETE":
+                reason = None if operation.retain_stacks else await self._stacks.delete(instance.stack_id)
+            elif place[0] in self._organization.parents:
+                instance.stack_id, reason = await self._stacks.put(stack_set, instance.stack_id)
+            else:
+                reason = f"Account {place[0]} is not in the organization any more."
+        outcome.status, outcome.reason = "FAILED" if reason else "SUCCEEDED", reason
+        if reason is None and operation.action == "DELETE":
+            del stack_set.instances[place]
+        elif reason is None:
+            instance.status, instance.detailed_status = "CURRENT", "SUCCEEDED"
+        else:
+            instance.status = "INOPERABLE" if operation.action == "DELETE" else "OUTDATED"
+            instance.detailed_status, instance.reason = "FAILED", reason
+        return reason is None
+
+
+def execution_role(organization: Organization, account_id: str) -> str:
+    """Return the name of the role that StackSets acts as in a member account, which has it from then on.
+
+    On AWS a service-linked role of the member makes it.  Sources: AWS managed policies
+    CloudFormationStackSetsOrgMemberServiceRolePolicy (makes roles stacksets-exec-*) and
+    CloudFormationStackSetsOrgAdminServiceRolePolicy (assumes them); what the asterisk stands for looks like a hash.
+    """
+    name = f"stacksets-exec-{hashlib.sha256(f'{organization.organization_id}{account_id}'.encode()).hexdigest()[:32]}"
+    iam = ministack_seams.module("ministack.services.iam")
+    if iam._roles.get_scoped(account_id, None, name) is None:
+        admin = "role/aws-service-role/stacksets.cloudformation.amazonaws.com/AWSServiceRoleForCloudFormationStackSetsOrgAdmin"
+        trusted = {"AWS": f"arn:aws:iam::{organization.management_account_id}:{admin}"}
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Principal": trusted, "Action": "sts:AssumeRole"}],
+        }
+        with ministack_seams.module("ministack.core.responses").request_scope(account_id, "us-east-1"):
+            iam._create_role({"RoleName": [name], "AssumeRolePolicyDocument": [json.dumps(trust)]})
+            iam.attach_managed_policy(iam._roles[name], "arn:aws:iam::aws:policy/AdministratorAccess")
+    return name
+
+
+class _Stacks:
+    """Stacks in the account and Region of the request, by MiniStack; reasons are None where all went well."""
+
+    def __init__(self, deployers: Deployers) -> None:
+        self._deployers = deployers
+        self._cloudformation = ministack_seams.module("ministack.services.cloudformation")
+        self._handlers = ministack_seams.module("ministack.services.cloudformation.handlers")
+        resolve = self._handlers._resolve_template
+        ministack_seams.replace(
+            "ministack.services.cloudformation.handlers",
+            "_resolve_template",
+            lambda params: resolve(params) if _template.get() is None else (_template.get(), None),
+        )
+
+    async def put(self, stack_set: StackSet, stack_id: str | None) -> tuple[str | None, str | None]:
+        """Create or update a stack; returns its id and, where that failed, the reason."""
+        status = self._status(stack_id)
+        if status in {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
+            reason = await self.delete(stack_id)
+            if reason:
+                return stack_id, reason
+            status = "DELETE_COMPLETE"
+        create = status == "DELETE_COMPLETE"
+        name = f"StackSet-{stack_set.name}"[: _STACK_NAME_LENGTH - 37] + f"-{uuid.uuid4()}"
+        params: dict[str, list[str]] = {
+            "StackName": [name if create else str(stack_id)],
+            "Capabilities": list(stack_set.settings.get("Capabilities", [])),
+        }
+        for kind, pairs in (
+            ("Parameters", _key_values(stack_set.settings.get("Parameters", []), "Parameter")),
+            ("Tags", stack_set.settings.get("Tags", [])),
+        ):
+            for number, pair in enumerate(pairs, 1):
+                params[f"{kind}.member.{number}.Key"] = [pair["Key"]]
+                params[f"{kind}.member.{number}.Value"] = [pair["Value"]]
+        said = self._refusal("CreateStack" if create else "UpdateStack", params["StackName"][0])
+        if said is not None:
+            return stack_id, said
+        token = _template.set(stack_set.template)
+        try:
+            status_code, _, body = (self._handlers._create_stack if create else self._handlers._update_stack)(params)
+            await _tasks()
+        finally:
+            _template.reset(token)
+        if status_code != 200:  # noqa: PLR2004 - HTTP's OK
+            refusal = ET.fromstring(body).findtext("{*}Error/{*}Message", "")  # noqa: S314 - MiniStack's own answer
+            return (stack_id, None) if "No updates are to be performed" in refusal else (stack_id, refusal)
+        if create:
+            stack_id = self._cloudformation._stacks[name]["StackId"]
+        succeeded = self._status(stack_id) in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+        return stack_id, None if succeeded else self._reason(str(stack_id))
+
+    async def delete(self, stack_id: str | None) -> str | None:
+        """Delete a stack, if it is there; returns why that failed."""
+        if stack_id is None or self._status(stack_id) == "DELETE_COMPLETE":
+            return None
+        said = self._refusal("DeleteStack", stack_id)
+        if said is not None:
+            return said
+        self._handlers._delete_stack({"StackName": [stack_id]})
+        await _tasks()
+        return None if self._status(stack_id) == "DELETE_COMPLETE" else self._reason(stack_id)
+
+    def _refusal(self, operation: str, stack: str) -> str | None:
+        """Return why policies refuse an operation on a stack, by its name, if it is new, or its id."""
+        responses = ministack_seams.module("ministack.core.responses")
+        new = f"arn:aws:cloudformation:{responses.get_region()}:{responses.get_account_id()}:stack/{stack}/*"
+        return self._deployers.refusal([Need(f"cloudformation:{operation}", stack if stack.startswith("arn:") else new)])
+
+    def _status(self, stack_id: str | None) -> str:
+        # Not by its id, for which MiniStack looks through the stacks of all accounts: the name has one of its own.
+        stack = self._cloudformation._stacks.get(stack_id.split("/")[1]) if stack_id else None
+        return str(stack["StackStatus"]) if stack else "DELETE_COMPLETE"
+
+    def _reason(self, stack_id: str) -> str:
+        """Say what the stack's last operation first failed of."""
+        events = self._cloudformation._stack_events.get(stack_id, [])
+        began = max(
+            number
+            for number, event in enumerate(events)
+            if event["LogicalResourceId"] == event["StackName"]
+            and event["ResourceStatus"] in {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}
+        )
+        for event in events[began:]:
+            if event["ResourceStatus"].endswith("_FAILED"):
+                resource = f"ResourceLogicalId:{event['LogicalResourceId']}, ResourceType:{event['ResourceType']}"
+                return f"{resource}, ResourceStatusReason:{event['ResourceStatusReason']}."
+        return f"The stack {stack_id} is {self._status(stack_id)}."
+
+
+async def _tasks() -> None:
+    """Wait for what MiniStack has left to run in the background of this event loop."""
+    while others := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.gather(*others)
+
+
+def _limits(preferences: dict[str, Any], accounts: int) -> tuple[int, int, bool]:
+    """Return how many may fail, how many are worked on at once, and whether failures reduce the latter.
+
+    Source: API StackSetOperationPreferences; percentages are rounded down, the second to no less than one.
+    """
+    tolerance = preferences.get("FailureTolerancePercentage", 0) * accounts // 100
+    concurrent = max(1, preferences.get("MaxConcurrentPercentage", 0) * accounts // 100)
+    return (
+        preferences.get("FailureToleranceCount", tolerance),
+        preferences.get("MaxConcurrentCount", concurrent),
+        preferences.get("ConcurrencyMode", "STRICT_FAILURE_TOLERANCE") == "STRICT_FAILURE_TOLERANCE",
+    )
+
+
+def _cancel(stack_set: StackSet, operation: Operation, places: Collection[Place]) -> None:
+    for place in places:
+        outcome = operation.outcomes[place]
+        outcome.status, outcome.reason = "CANCELLED", _CANCELLED
+        if place in stack_set.instances:
+            instance = stack_set.instances[place]
+            instance.detailed_status, instance.reason = "CANCELLED", _CANCELLED
+
+
+def _refuse_parallel(stack_set: StackSet) -> None:
+    """Refuse a second operation; with managed execution it would wait instead.
+
+    Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ManagedExecution.html
+    """
+    running = [operation.operation_id for operation in stack_set.operations.values() if not operation.done.is_set()]
+    if running and not stack_set.settings.get("ManagedExecution", {}).get("Active"):
+        message = f"Another Operation on StackSet {stack_set.stack_set_id} is in progress: {running[0]}"
+        raise AwsError("OperationInProgressException", message)
+
+
+def _settings(params: dict[str, Any]) -> dict[str, Any]:
+    names = ("Description", "Parameters", "Capabilities", "Tags", "AutoDeployment", "ManagedExecution")
+    return {name: params[name] for name in names if name in params}
+
+
+def _key_values(pairs: list[dict[str, Any]], prefix: str) -> list[dict[str, Any]]:
+    return [{"Key": pair[f"{prefix}Key"], "Value": pair.get(f"{prefix}Value", "")} for pair in pairs]
+
+
+def _instance(stack_set: StackSet, place: Place, instance: Instance) -> dict[str, Any]:
+    optional = {"StackId": instance.stack_id, "StatusReason": instance.reason}
+    return {
+        "StackSetId": stack_set.stack_set_id,
+        "Account": place[0],
+        "Region": place[1],
+        "Status": instance.status,
+        "StackInstanceStatus": {"DetailedStatus": instance.detailed_status},
+        "OrganizationalUnitId": instance.unit_id,
+        "DriftStatus": "NOT_CHECKED",
+        "LastOperationId": instance.operation_id,
+        **{name: value for name, value in optional.items() if value is not None},
+    }
+
+
+def _filtered(instance: dict[str, Any], name: str) -> object:
+    return {
+        "DETAILED_STATUS": instance["StackInstanceStatus"]["DetailedStatus"],
+        "LAST_OPERATION_ID": instance["LastOperationId"],
+        "DRIFT_STATUS": instance["DriftStatus"],
+    }[name]
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    optional = {"EndTimestamp": operation.ended, "StatusReason": operation.reason}
+    return {
+        "OperationId": operation.operation_id,
+        "Action": operation.action,
+        "Status": operation.status,
+        "OperationPreferences": operation.preferences,
+        "CreationTimestamp": operation.created,
+        "StatusDetails": {"FailedStackInstancesCount": len(operation.failures)},
+        **{name: value for name, value in optional.items() if value is not None},
+    }
+
+
+def _operation_of(stack_set: StackSet, operation_id: str) -> Operation:
+    if operation_id not in stack_set.operations:
+        raise AwsError("OperationNotFoundException", f"Operation {operation_id} not found")
+    return stack_set.operations[operation_id]
+
+
+def _listed(items: Sequence[dict[str, Any]], params: dict[str, Any]) -> dict[str, Any]:
+    found, token = page(items, params, _LONGEST_PAGE, _invalid("Invalid NextToken"))
+    return {"Summaries": found, **token}
+
+
+def _invalid(message: str) -> AwsError:
+    return AwsError("ValidationError", message)
+
+
+def _refuse(message: str) -> NoReturn:
+    raise _invalid(message)
+
+
+def _not_an_administrator() -> AwsError:
+    return _invalid(
+        "You must be the management account or delegated admin account of an organization before operating a SERVICE_MANAGED "
+        "stack set"
+    )

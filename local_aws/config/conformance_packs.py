@@ -1,0 +1,805 @@
+"""Conformance packs of AWS Config: in one account, and in every account of an organization.
+
+AWS deploys packs asynchronously; here they are deployed, with all their failures, when the call that asks for it returns.
+Sources: API model, config; https://docs.aws.amazon.com/config/latest/developerguide/custom-conformance-pack.html (templates),
+cpack-prerequisites.html (remediation) and conformance-pack-organization-apis.html; awslabs/aws-config-rules,
+aws-config-conformance-packs (what templates use).
+"""
+
+import json
+import re
+import secrets
+import string
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from threading import RLock
+from typing import Any, Self
+
+import yaml
+
+from local_aws.config import remediation
+from local_aws.config.remediation import Remediations
+from local_aws.config.rules import Config, Rule, Scope, details, paginate
+from local_aws.core import ministack_seams
+from local_aws.core.clock import Clock
+from local_aws.core.models import AwsError, ServiceApi
+from local_aws.organizations.organization import Organization
+
+SERVICE = "config-multiaccountsetup.amazonaws.com"
+"""Has trusted access and delegated administrators for what is deployed to an organization; it creates the members' packs."""
+RULE_CREATOR = "config-conforms.amazonaws.com"
+"""Creates the rules of packs. Source: CreatedBy of such rules."""
+
+_TEMPLATE_BYTES = 51_200
+_RULES = 130
+"""In a pack, at most. Source: https://docs.aws.amazon.com/config/latest/developerguide/configlimits.html"""
+_RETRIED_FOR = timedelta(hours=7)
+"""How long it is tried to deploy to a new account without a recorder.
+
+Source: https://docs.aws.amazon.com/config/latest/developerguide/conformance-pack-organization-apis.html
+"""
+_PAGE = 100
+_PACKS_PAGE = 20
+
+_SECTIONS = {"AWSTemplateFormatVersion", "Description", "Metadata", "Parameters", "Conditions", "Resources"}
+_PARAMETER_KEYS = {"Type", "Default", "Description", "AllowedValues", "AllowedPattern", "ConstraintDescription"}
+_RESOURCE_KEYS = {"Type", "Properties", "Condition", "DependsOn", "Metadata"}
+_RULE = "AWS::Config::ConfigRule"
+_REMEDIATION = "AWS::Config::RemediationConfiguration"
+_RULE_PROPERTIES = {
+    "ConfigRuleName",
+    "Description",
+    "EvaluationModes",
+    "InputParameters",
+    "MaximumExecutionFrequency",
+    "Scope",
+    "Source",
+}
+_NO_VALUE = object()
+"""Ref of AWS::NoValue: the property is not there."""
+
+Settings = dict[str, Any]
+"""The parameters of a Put operation."""
+
+
+# Templates
+
+
+class TemplateError(ValueError):
+    """AWS Config, or the local one, does not take the template; the message says what and where."""
+
+
+class ParametersError(ValueError):
+    """The input parameters do not fit the template; the message says which."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with the short forms of CloudFormation's intrinsic functions."""
+
+
+def _short_form(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
+    match node:
+        case yaml.ScalarNode():
+            value: Any = loader.construct_scalar(node)
+        case yaml.SequenceNode():
+            value = loader.construct_sequence(node, deep=True)
+        case _:
+            value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]  # there is no fourth kind
+    return {name if name in {"Ref", "Condition"} else f"Fn::{name}": value}
+
+
+_Loader.add_multi_constructor("!", _short_form)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a template makes: rules as PutConfigRule takes them, and configurations as PutRemediationConfigurations does.
+
+    ConfigRuleName is in both what the template has; in an account a suffix is appended.
+    """
+
+    rules: Sequence[Settings]
+    remediations: Sequence[Settings]
+
+
+@dataclass(frozen=True)
+class Template:
+    """The template of a conformance pack: its sections as they are written, with the long forms of the intrinsic functions."""
+
+    parameters: Mapping[str, Any]
+    conditions: Mapping[str, Any]
+    resources: Mapping[str, Any]
+
+    @classmethod
+    def parse(cls, body: str) -> Self:
+        """Read a template, YAML or JSON. Raises TemplateError."""
+        if len(body.encode()) > _TEMPLATE_BYTES:
+            message = f"the template has {len(body.encode())} bytes, and may have {_TEMPLATE_BYTES}"
+            raise TemplateError(message)
+        try:
+            content = yaml.load(body, _Loader)  # noqa: S506 - it is a SafeLoader
+        except yaml.YAMLError as error:
+            message = f"the template is neither YAML nor JSON: {error}"
+            raise TemplateError(message) from error
+        sections = _known("the template", content, _SECTIONS)
+        parameters = _mapping("Parameters", sections.get("Parameters", {}))
+        for name, parameter in parameters.items():
+            _known(f"parameter {name}", parameter, _PARAMETER_KEYS)
+        resources = _mapping("Resources", sections.get("Resources"))
+        if len(resources) > _RULES:
+            message = "Number of resources provided in the template exceeds the allowed limit"
+            raise TemplateError(message)
+        return cls(parameters, _mapping("Conditions", sections.get("Conditions", {})), resources)
+
+    def content(self, inputs: Mapping[str, str]) -> Content:
+        """Make the rules and the configurations of their remediation; `inputs` has input parameters by name.
+
+        Raises TemplateError or ParametersError.
+        """
+        values = self._values(inputs)
+        conditions: dict[str, bool] = {}
+        for name, condition in self.conditions.items():
+            conditions[name] = _decide(f"condition {name}", condition, values)
+        rules, remediations = [], []
+        for name, resource in self.resources.items():
+            where = f"resource {name}"
+            _known(where, resource, _RESOURCE_KEYS)
+            kind = resource.get("Type")
+            if kind not in {_RULE, _REMEDIATION}:
+                message = f"{where} is an {kind}: allowed are {_RULE} and {_REMEDIATION}"
+                raise TemplateError(message)
+            if kind == _REMEDIATION:
+                _refuse_intrinsics(where, resource.get("Properties"))
+            # Resolved in any case: a template is refused as a whole, whatever its conditions are.
+            properties = _resolve(where, _mapping(where, resource.get("Properties")), values, conditions)
+            condition = resource.get("Condition")
+            if condition is not None and not _condition(where, condition, conditions):
+                continue
+            if kind == _RULE:
+                rules.append(_rule(where, properties))
+            else:
+                remediations.append(_remediation(where, properties))
+        _check_rules_of(remediations, rules)
+        return Content(rules, remediations)
+
+    def _values(self, inputs: Mapping[str, str]) -> dict[str, str]:
+        unknown = sorted(set(inputs) - set(self.parameters))
+        if unknown:
+            message = f"The template has no parameter {', '.join(unknown)}."
+            raise ParametersError(message)
+        values = {}
+        for name, parameter in self.parameters.items():
+            if name not in inputs and "Default" not in parameter:
+                message = f"The parameter {name} has no default, and needs a value."
+                raise ParametersError(message)
+            value = inputs[name] if name in inputs else _text(parameter["Default"])
+            allowed = [_text(item) for item in parameter.get("AllowedValues", [value])]
+            if value not in allowed or not re.fullmatch(parameter.get("AllowedPattern", r"(?s:.*)"), value):
+                message = f"{value!r} is no value of the parameter {name}: {parameter.get('ConstraintDescription', allowed)}"
+                raise ParametersError(message)
+            values[name] = value
+        return values
+
+
+def _resolve(where: str, value: Any, values: Mapping[str, str], conditions: Mapping[str, bool]) -> Any:  # noqa: ANN401 - JSON
+    """Put values in the place of intrinsic functions. Raises TemplateError."""
+    match value:
+        case {"Ref": name, **rest} if not rest:
+            if name == "AWS::NoValue":
+                return _NO_VALUE
+            if name not in values:
+                message = f"{where} refers to {name}, which is no parameter"
+                raise TemplateError(message)
+            return values[name]
+        case {"Fn::If": [condition, *branches]} if len(value) == 1 and len(branches) == 2:  # noqa: PLR2004 - then, else
+            then, otherwise = (_resolve(where, branch, values, conditions) for branch in branches)
+            return then if _condition(where, condition, conditions) else otherwise
+        case dict():
+            for key in value:
+                if _is_intrinsic(key):
+                    message = f"{where} has {key} where it is not supported"
+                    raise TemplateError(message)
+            resolved = {key: _resolve(where, item, values, conditions) for key, item in value.items()}
+            return {key: item for key, item in resolved.items() if item is not _NO_VALUE}
+        case list():
+            items = (_resolve(where, item, values, conditions) for item in value)
+            return [item for item in items if item is not _NO_VALUE]
+    return value
+
+
+def _decide(where: str, condition: Any, values: Mapping[str, str]) -> bool:  # noqa: ANN401 - JSON
+    match condition:
+        case {"Fn::Not": [inner]} if len(condition) == 1:
+            return not _decide(where, inner, values)
+        case {"Fn::Equals": [one, other]} if len(condition) == 1:
+            one, other = (_resolve(where, side, values, {}) for side in (one, other))
+            return _text(one) == _text(other)
+    message = f"{where} is not made of Fn::Equals and Fn::Not with Ref: {json.dumps(condition, default=str)}"
+    raise TemplateError(message)
+
+
+def _condition(where: str, name: object, conditions: Mapping[str, bool]) -> bool:
+    if not isinstance(name, str) or name not in conditions:
+        message = f"{where} has the condition {name}, which the template does not have"
+        raise TemplateError(message)
+    return conditions[name]
+
+
+def _rule(where: str, properties: Settings) -> Settings:
+    """Check a rule as PutConfigRule would."""
+    _known(where, properties, _RULE_PROPERTIES)
+    if "InputParameters" in properties:
+        properties = {**properties, "InputParameters": json.dumps(properties["InputParameters"])}
+    if not properties.get("ConfigRuleName"):
+        message = f"{where} has no ConfigRuleName"
+        raise TemplateError(message)
+    api = ServiceApi("config")
+    try:
+        body = json.dumps({"ConfigRule": properties}).encode()
+        operation, params = api.parse({"X-Amz-Target": "StarlingDoveService.PutConfigRule"}, body)
+        api.validate(operation, params)
+    except (AwsError, TypeError) as error:
+        message = f"{where}: {error}"
+        raise TemplateError(message) from error
+    rule: Settings = params["ConfigRule"]
+    return rule
+
+
+def _is_intrinsic(key: object) -> bool:
+    return key in {"Ref", "Condition"} or str(key).startswith("Fn::")
+
+
+def _refuse_intrinsics(where: str, value: object) -> None:
+    """Refuse intrinsic functions where AWS Config has none, in the name of the rule and in the role."""
+    match value:
+        case dict():
+            for key, item in value.items():
+                if key in {"ConfigRuleName", remediation.ASSUME_ROLE} and _has_intrinsic(item):
+                    message = f"{where} has an intrinsic function in {key}, which has to be written out"
+                    raise TemplateError(message)
+                _refuse_intrinsics(where, item)
+        case list():
+            for item in value:
+                _refuse_intrinsics(where, item)
+
+
+def _has_intrinsic(value: object) -> bool:
+    match value:
+        case dict():
+            return any(_is_intrinsic(key) or _has_intrinsic(item) for key, item in value.items())
+        case list():
+            return any(_has_intrinsic(item) for item in value)
+    return False
+
+
+def _remediation(where: str, properties: Settings) -> Settings:
+    """Check a remediation as PutRemediationConfigurations would, but for what has to be there already."""
+    _known(where, properties, set(remediation.PROPERTIES))
+    try:
+        return remediation.from_properties(properties)
+    except (AwsError, AttributeError, TypeError, ValueError) as error:
+        message = f"{where}: {error}"
+        raise TemplateError(message) from error
+
+
+def _check_rules_of(remediations: Sequence[Settings], rules: Sequence[Settings]) -> None:
+    """Refuse remediation of what is no rule of the template, and two for one."""
+    left = {rule["ConfigRuleName"] for rule in rules}
+    for configuration in remediations:
+        name = configuration["ConfigRuleName"]
+        if name not in left:
+            message = f"a remediation is for {name}, which is no rule of the template, or has one already"
+            raise TemplateError(message)
+        left.remove(name)
+
+
+def _known(where: str, value: object, names: set[str]) -> dict[str, Any]:
+    mapping = _mapping(where, value)
+    unknown = sorted(str(name) for name in set(mapping) - names)
+    if unknown:
+        message = f"{where} has {', '.join(unknown)}: supported are {', '.join(sorted(names))}"
+        raise TemplateError(message)
+    return mapping
+
+
+def _mapping(where: str, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        message = f"{where} must be a mapping, but is {value!r}"
+        raise TemplateError(message)
+    return value
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# Packs
+
+
+@dataclass
+class Pack:
+    """A conformance pack in an account: what was put, the names of its rules, and why it failed, if it did.
+
+    `remediated` has the names of those of its rules that have a remediation.
+    `created_by` is the service that put it, None for a pack of the account's own.
+    """
+
+    scope: Scope
+    name: str
+    created_by: str | None
+    settings: Settings
+    updated: datetime
+    pack_id: str = field(default_factory=lambda: f"conformance-pack-{random_suffix(9)}")
+    rule_names: list[str] = field(default_factory=list)
+    remediated: list[str] = field(default_factory=list)
+    error: AwsError | None = None
+
+    @property
+    def arn(self) -> str:
+        """Its ARN."""
+        account_id, region = self.scope
+        return f"arn:aws:config:{region}:{account_id}:conformance-pack/{self.name}/{self.pack_id}"
+
+
+@dataclass
+class OrganizationPack:
+    """A conformance pack of an organization, put by the account of `scope`; `members` has each account's pack.
+
+    `verbs` is what was done last, CREATE or UPDATE: in an account by its id, and under "" for the whole.
+    """
+
+    scope: Scope
+    name: str
+    settings: Settings
+    content: Content
+    updated: datetime
+    suffix: str = field(default_factory=lambda: random_suffix(8))
+    members: dict[str, Pack] = field(default_factory=dict)
+    verbs: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def arn(self) -> str:
+        """Its ARN."""
+        account_id, region = self.scope
+        return f"arn:aws:config:{region}:{account_id}:organization-conformance-pack/{self.name}-{self.suffix}"
+
+    @property
+    def member_name(self) -> str:
+        """The name of the pack in each account."""
+        return f"OrgConformsPack-{self.name}-{self.suffix}"
+
+    @property
+    def failed(self) -> dict[str, AwsError]:
+        """Why it failed, by account."""
+        return {account_id: pack.error for account_id, pack in sorted(self.members.items()) if pack.error}
+
+
+class ConformancePacks:
+    """The conformance packs of all accounts; their rules are in `config`, and the remediation of these in `remediations`.
+
+    An account that joins the organization gets its packs in its turn: make this after what has to be there before.
+    """
+
+    def __init__(self, config: Config, remediations: Remediations, organization: Organization | None, clock: Clock) -> None:
+        """Begin without packs."""
+        self._config = config
+        self._remediations = remediations
+        self._organization = organization
+        self._clock = clock
+        self._responses = ministack_seams.module("ministack.core.responses")
+        self._packs: dict[Scope, dict[str, Pack]] = {}
+        self._organization_packs: dict[Scope, dict[str, OrganizationPack]] = {}
+        self._new: dict[str, datetime] = {}
+        self._lock = RLock()
+        if organization is not None:
+            organization.when_joined.append(self._joined)
+            organization.when_left.append(self._left)
+        self.operations: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
+            "PutConformancePack": self.put_conformance_pack,
+            "DeleteConformancePack": self.delete_conformance_pack,
+            "DescribeConformancePacks": self.describe_conformance_packs,
+            "DescribeConformancePackStatus": self.describe_conformance_pack_status,
+            "DescribeConformancePackCompliance": self.describe_conformance_pack_compliance,
+            "GetConformancePackComplianceDetails": self.get_conformance_pack_compliance_details,
+            "PutOrganizationConformancePack": self.put_organization_conformance_pack,
+            "DeleteOrganizationConformancePack": self.delete_organization_conformance_pack,
+            "DescribeOrganizationConformancePacks": self.describe_organization_conformance_packs,
+            "DescribeOrganizationConformancePackStatuses": self.describe_organization_conformance_pack_statuses,
+            "GetOrganizationConformancePackDetailedStatus": self.get_organization_conformance_pack_detailed_status,
+        }
+
+    def packs_of(self, account_ids: Iterable[str]) -> list[Pack]:
+        """Give the packs of accounts in all Regions, by account, Region and name."""
+        wanted = set(account_ids)
+        with self._lock:
+            scopes = sorted(scope for scope in self._packs if scope[0] in wanted)
+            return [pack for scope in scopes for _, pack in sorted(self._packs[scope].items())]
+
+    def rules_of(self, pack: Pack) -> list[Rule]:
+        """Give the rules of a pack."""
+        rules = (self._config.rule(pack.scope, name) for name in pack.rule_names)
+        return [rule for rule in rules if rule is not None]
+
+    # In one account
+
+    def put_conformance_pack(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Create or change a pack; what its deployment comes to is in its status."""
+        name, scope = params["ConformancePackName"], self._scope(account_id)
+        if "TemplateBody" not in params:
+            message = "The local AWS takes the template of a conformance pack in TemplateBody only."
+            raise AwsError("InvalidParameterValueException", message)
+        with self._lock:
+            existing = self._packs.get(scope, {}).get(name)
+            if existing is not None:
+                _refuse_member(existing)
+            content = _content(params, "ConformancePackTemplateValidationException", "InvalidParameterValueException")
+            return {"ConformancePackArn": self._put(scope, name, params, content, None).arn}
+
+    def delete_conformance_pack(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Delete a pack, its rules, their remediation and their results."""
+        with self._lock:
+            [pack] = self._named(account_id, [params["ConformancePackName"]])
+            _refuse_member(pack)
+            self._delete(pack)
+        return {}
+
+    def describe_conformance_packs(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Describe packs by name, or all."""
+        packs = self._named(account_id, params.get("ConformancePackNames"))
+        page, token = paginate(packs, params, params.get("Limit") or _PACKS_PAGE)
+        return {
+            "ConformancePackDetails": [
+                {
+                    "ConformancePackName": pack.name,
+                    "ConformancePackArn": pack.arn,
+                    "ConformancePackId": pack.pack_id,
+                    **_delivery(pack.settings),
+                    "LastUpdateRequestedTime": pack.updated,
+                    **({"CreatedBy": pack.created_by} if pack.created_by else {}),
+                }
+                for pack in page
+            ],
+            **token,
+        }
+
+    def describe_conformance_pack_status(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Tell whether packs were deployed, and why not."""
+        names = params.get("ConformancePackNames")
+        packs = [pack for pack in self._named(account_id, None) if not names or pack.name in names]
+        page, token = paginate(packs, params, params.get("Limit") or _PACKS_PAGE)
+        return {
+            "ConformancePackStatusDetails": [
+                {
+                    "ConformancePackName": pack.name,
+                    "ConformancePackId": pack.pack_id,
+                    "ConformancePackArn": pack.arn,
+                    "ConformancePackState": "CREATE_FAILED" if pack.error else "CREATE_COMPLETE",
+                    **({"ConformancePackStatusReason": str(pack.error)} if pack.error else {}),
+                    "LastUpdateRequestedTime": pack.updated,
+                    "LastUpdateCompletedTime": pack.updated,
+                }
+                for pack in page
+            ],
+            **token,
+        }
+
+    def describe_conformance_pack_compliance(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Tell the compliance of each rule of a pack."""
+        [pack] = self._named(account_id, [params["ConformancePackName"]])
+        wanted = params.get("Filters", {}).get("ComplianceType")
+        rules = [rule for rule in self._filtered(pack, params) if wanted in {None, rule.compliance}]
+        page, token = paginate(rules, params, params.get("Limit") or _PAGE)
+        return {
+            "ConformancePackName": pack.name,
+            "ConformancePackRuleComplianceList": [
+                {"ConfigRuleName": rule.name, "ComplianceType": rule.compliance} for rule in page
+            ],
+            **token,
+        }
+
+    def get_conformance_pack_compliance_details(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Give the results of the rules of a pack, without those that are NOT_APPLICABLE."""
+        [pack] = self._named(account_id, [params["ConformancePackName"]])
+        filters = params.get("Filters", {})
+        results = [
+            details(rule, (kind, identifier))
+            for rule in self._filtered(pack, params)
+            for (kind, identifier), result in sorted(rule.results.items())
+            if result.compliance_type != "NOT_APPLICABLE"
+            and filters.get("ComplianceType") in {None, result.compliance_type}
+            and filters.get("ResourceType") in {None, kind}
+            and identifier in (filters.get("ResourceIds") or [identifier])
+        ]
+        page, token = paginate(results, params, params.get("Limit") or _PAGE)
+        return {"ConformancePackName": pack.name, "ConformancePackRuleEvaluationResults": page, **token}
+
+    def _filtered(self, pack: Pack, params: dict[str, Any]) -> list[Rule]:
+        names = params.get("Filters", {}).get("ConfigRuleNames")
+        for name in names or []:
+            if name not in pack.rule_names:
+                message = f"The conformance pack {pack.name} has no rule {name}."
+                raise AwsError("NoSuchConfigRuleInConformancePackException", message)
+        return [rule for rule in self.rules_of(pack) if not names or rule.name in names]
+
+    def _named(self, account_id: str, names: Sequence[str] | None) -> list[Pack]:
+        packs = self._packs.get(self._scope(account_id), {})
+        for name in names or []:
+            if name not in packs:
+                message = f"The conformance pack {name} does not exist."
+                raise AwsError("NoSuchConformancePackException", message)
+        return [packs[name] for name in names or sorted(packs)]
+
+    def _put(self, scope: Scope, name: str, settings: Settings, content: Content, created_by: str | None) -> Pack:
+        """Create or change a pack, its rules and their remediation in an account; a failure stays in the pack.
+
+        Of a new pack that fails nothing stays but its status; of a change that fails, the rules that were there before.
+        """
+        now = self._clock.now()
+        pack = self._packs.setdefault(scope, {}).setdefault(name, Pack(scope, name, created_by, settings, now))
+        pack.settings, pack.updated, pack.error = settings, now, None
+        wanted = {f"{rule['ConfigRuleName']}-{pack.pack_id}": rule for rule in content.rules}
+        remediated = {f"{each['ConfigRuleName']}-{pack.pack_id}": each for each in content.remediations}
+        new: list[str] = []
+        with self._responses.request_scope(*scope):
+            try:
+                for rule_name, rule in wanted.items():
+                    put = {"ConfigRule": {**rule, "ConfigRuleName": rule_name}}
+                    self._config.put_config_rule(scope[0], put, created_by=RULE_CREATOR)
+                    if rule_name not in pack.rule_names:
+                        new.append(rule_name)
+                configurations = [{**each, "ConfigRuleName": rule_name} for rule_name, each in remediated.items()]
+                for configuration in configurations:
+                    _check_role(scope[0], configuration)
+                self._remediations.put_remediation_configurations(
+                    scope[0], {"RemediationConfigurations": configurations}, created_by=RULE_CREATOR
+                )
+            except AwsError as error:
+                pack.error = error
+                unwanted = new
+            else:
+                unwanted = [rule_name for rule_name in pack.rule_names if rule_name not in wanted]
+                self._delete_remediation(scope[0], [rule_name for rule_name in pack.remediated if rule_name not in remediated])
+                pack.rule_names, pack.remediated = list(wanted), list(remediated)
+            for rule_name in unwanted:
+                self._config.delete_config_rule(scope[0], {"ConfigRuleName": rule_name}, created_by=RULE_CREATOR)
+        return pack
+
+    def _delete_remediation(self, account_id: str, rule_names: Iterable[str]) -> None:
+        for rule_name in rule_names:
+            params = {"ConfigRuleName": rule_name}
+            self._remediations.delete_remediation_configuration(account_id, params, created_by=RULE_CREATOR)
+
+    def _delete(self, pack: Pack) -> None:
+        with self._responses.request_scope(*pack.scope):
+            self._delete_remediation(pack.scope[0], pack.remediated)
+            for rule_name in pack.rule_names:
+                self._config.delete_config_rule(pack.scope[0], {"ConfigRuleName": rule_name}, created_by=RULE_CREATOR)
+        del self._packs[pack.scope][pack.name]
+
+    # In the organization
+
+    def put_organization_conformance_pack(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Create or change a pack in all accounts of the organization that are not excluded."""
+        organization = self._administered(account_id)
+        if not organization.all_features:
+            message = "The organization does not have all features enabled."
+            raise AwsError("OrganizationAllFeaturesNotEnabledException", message)
+        if "TemplateBody" not in params:
+            message = "The local AWS takes the template of an organization conformance pack in TemplateBody only."
+            raise AwsError("ValidationException", message)
+        content = _content(params, "OrganizationConformancePackTemplateValidationException", "ValidationException")
+        # For the management account AWS Config enables this itself.
+        organization.trusted_services.add(SERVICE)
+        scope, name = self._scope(account_id), params["OrganizationConformancePackName"]
+        with self._lock:
+            packs = self._organization_packs.setdefault(scope, {})
+            pack = packs.get(name)
+            verb = "CREATE" if pack is None else "UPDATE"
+            if pack is None:
+                pack = packs[name] = OrganizationPack(scope, name, params, content, self._clock.now())
+            pack.settings, pack.content, pack.updated, pack.verbs[""] = params, content, self._clock.now(), verb
+            for member in list(pack.members):
+                if member in params.get("ExcludedAccounts", []):
+                    self._withdraw(pack, member)
+            pack.verbs |= dict.fromkeys(pack.members, "UPDATE")
+            for member in organization.account_ids:
+                self._extend(pack, member)
+            return {"OrganizationConformancePackArn": pack.arn}
+
+    def delete_organization_conformance_pack(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Delete a pack in all accounts."""
+        with self._lock:
+            [pack] = self._named_of_organization(account_id, [params["OrganizationConformancePackName"]])
+            for member in list(pack.members):
+                self._withdraw(pack, member)
+            del self._organization_packs[pack.scope][pack.name]
+        return {}
+
+    def describe_organization_conformance_packs(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Describe packs that this account has put to the organization, by name, or all."""
+        page, token = self._page_of_organization(account_id, params)
+        return {
+            "OrganizationConformancePacks": [
+                {
+                    "OrganizationConformancePackName": pack.name,
+                    "OrganizationConformancePackArn": pack.arn,
+                    **_delivery(pack.settings),
+                    "ExcludedAccounts": pack.settings.get("ExcludedAccounts", []),
+                    "LastUpdateTime": pack.updated,
+                }
+                for pack in page
+            ],
+            **token,
+        }
+
+    def describe_organization_conformance_pack_statuses(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Tell whether packs were deployed in all accounts: one failure is the failure of the whole."""
+        page, token = self._page_of_organization(account_id, params)
+        return {
+            "OrganizationConformancePackStatuses": [
+                {
+                    "OrganizationConformancePackName": pack.name,
+                    **_status(pack.verbs[""], next(iter(pack.failed.values()), None)),
+                    "LastUpdateTime": pack.updated,
+                }
+                for pack in page
+            ],
+            **token,
+        }
+
+    def get_organization_conformance_pack_detailed_status(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Tell for each account whether a pack was deployed, and why not."""
+        [pack] = self._named_of_organization(account_id, [params["OrganizationConformancePackName"]])
+        filters = params.get("Filters", {})
+        statuses = [
+            {
+                "AccountId": member,
+                "ConformancePackName": pack.member_name,
+                **_status(pack.verbs[member], member_pack.error),
+                "LastUpdateTime": member_pack.updated,
+            }
+            for member, member_pack in sorted(pack.members.items())
+            if filters.get("AccountId") in {None, member}
+        ]
+        wanted = [status for status in statuses if filters.get("Status") in {None, status["Status"]}]
+        page, token = paginate(wanted, params, params.get("Limit") or _PAGE)
+        return {"OrganizationConformancePackDetailedStatuses": page, **token}
+
+    def _page_of_organization(
+        self, account_id: str, params: dict[str, Any]
+    ) -> tuple[Sequence[OrganizationPack], dict[str, str]]:
+        names = params.get("OrganizationConformancePackNames")
+        packs = self._named_of_organization(account_id, names)
+        # Where names are given, Limit and NextToken do not apply.
+        return (packs, {}) if names else paginate(packs, params, params.get("Limit") or _PAGE)
+
+    def _named_of_organization(self, account_id: str, names: Sequence[str] | None) -> list[OrganizationPack]:
+        self._administered(account_id)
+        packs = self._organization_packs.get(self._scope(account_id), {})
+        for name in names or []:
+            if name not in packs:
+                message = f"The organization conformance pack {name} does not exist."
+                raise AwsError("NoSuchOrganizationConformancePackException", message)
+        return [packs[name] for name in names or sorted(packs)]
+
+    def _administered(self, account_id: str) -> Organization:
+        """Return the organization that an account may act for: as its management account or a delegated administrator."""
+        organization = self._organization
+        if organization is None or account_id not in organization.parents:
+            message = "This action can only be made by accounts in an AWS Organization"
+            raise AwsError("OrganizationAccessDeniedException", message)
+        delegated = SERVICE in organization.trusted_services and organization.administers(account_id, SERVICE)
+        if account_id != organization.management_account_id and not delegated:
+            message = (
+                "This action can only be performed by the organization's management account, or by a delegated administrator "
+                f"that is registered for {SERVICE} while that service has trusted access."
+            )
+            raise AwsError("OrganizationAccessDeniedException", message)
+        return organization
+
+    def _extend(self, pack: OrganizationPack, member: str) -> None:
+        """Put a pack in an account, unless it is excluded; the management account's id in roles becomes the account's there."""
+        if member not in pack.settings.get("ExcludedAccounts", []):
+            pack.verbs.setdefault(member, "CREATE")
+            scope = (member, pack.scope[1])
+            management = self._organization.management_account_id if self._organization else member
+            remediations = [_with_role_of(member, management, each) for each in pack.content.remediations]
+            content = replace(pack.content, remediations=remediations)
+            pack.members[member] = self._put(scope, pack.member_name, pack.settings, content, SERVICE)
+
+    def _withdraw(self, pack: OrganizationPack, member: str) -> None:
+        self._delete(pack.members.pop(member))
+        del pack.verbs[member]
+
+    def retry(self) -> None:
+        """Try again to deploy packs to new accounts that have no recorder yet."""
+        now = self._clock.now()
+        with self._lock:
+            self._new = {account_id: since for account_id, since in self._new.items() if now - since <= _RETRIED_FOR}
+            for pack in self._all_of_organization():
+                for account_id in self._new:
+                    error = pack.failed.get(account_id)
+                    if error is not None and error.code == "NoAvailableConfigurationRecorderException":
+                        self._extend(pack, account_id)
+
+    def _joined(self, account_id: str) -> None:
+        with self._lock:
+            self._new[account_id] = self._clock.now()
+            for pack in self._all_of_organization():
+                self._extend(pack, account_id)
+
+    def _left(self, account_id: str) -> None:
+        with self._lock:
+            self._new.pop(account_id, None)
+            for pack in self._all_of_organization():
+                if account_id in pack.members:
+                    self._withdraw(pack, account_id)
+
+    def _all_of_organization(self) -> Iterator[OrganizationPack]:
+        return (pack for packs in self._organization_packs.values() for pack in packs.values())
+
+    def failures(self, account_id: str, name: str) -> dict[str, AwsError]:
+        """Tell in which accounts an organization's pack failed, and why."""
+        [pack] = self._named_of_organization(account_id, [name])
+        return pack.failed
+
+    def _scope(self, account_id: str) -> Scope:
+        return account_id, self._responses.get_region()
+
+
+def _content(params: Settings, template_code: str, parameters_code: str) -> Content:
+    """Make the content of a request's template. Raises AwsError with one of the two codes."""
+    given = params.get("ConformancePackInputParameters", [])
+    inputs = {parameter["ParameterName"]: parameter["ParameterValue"] for parameter in given}
+    try:
+        return Template.parse(params["TemplateBody"]).content(inputs)
+    except TemplateError as error:
+        message = f"Invalid conformance pack template provided. Errors found: [{error}]. Fix your template and try again."
+        raise AwsError(template_code, message) from error
+    except ParametersError as error:
+        raise AwsError(parameters_code, str(error)) from error
+
+
+def _with_role_of(account_id: str, management_account_id: str, configuration: Settings) -> Settings:
+    """Write an account's id in the place of the management account's in the role of a remediation."""
+    parameters = configuration.get("Parameters", {})
+    role = parameters.get(remediation.ASSUME_ROLE, {}).get("StaticValue")
+    if role is None:
+        return configuration
+    values = [arn.replace(f":{management_account_id}:", f":{account_id}:") for arn in role["Values"]]
+    replaced = {remediation.ASSUME_ROLE: {"StaticValue": {"Values": values}}}
+    return {**configuration, "Parameters": {**parameters, **replaced}}
+
+
+def _check_role(account_id: str, configuration: Settings) -> None:
+    """Refuse a role that is not there in the account; with which code AWS Config does so is not documented."""
+    role = configuration.get("Parameters", {}).get(remediation.ASSUME_ROLE, {}).get("StaticValue", {"Values": []})
+    for arn in role["Values"]:
+        existing = ministack_seams.module("ministack.services.iam")._roles.get_scoped(account_id, None, arn.rpartition("/")[2])
+        if existing is None or existing["Arn"] != arn:
+            message = f"The role {arn} does not exist in the account {account_id}."
+            raise AwsError("InvalidParameterValueException", message)
+
+
+def _refuse_member(pack: Pack) -> None:
+    # What AWS answers is not documented; this is its code for the rules of such a pack.
+    if pack.created_by is not None:
+        message = f"The conformance pack {pack.name} belongs to the organization: its account cannot change or delete it."
+        raise AwsError("AccessDeniedException", message)
+
+
+def _delivery(settings: Settings) -> Settings:
+    names = ("DeliveryS3Bucket", "DeliveryS3KeyPrefix", "ConformancePackInputParameters")
+    return {name: settings[name] for name in names if name in settings}
+
+
+def _status(verb: str, error: AwsError | None) -> dict[str, str]:
+    if error is None:
+        return {"Status": f"{verb}_SUCCESSFUL"}
+    return {"Status": f"{verb}_FAILED", "ErrorCode": error.code, "ErrorMessage": error.message}
+
+
+def random_suffix(length: int) -> str:
+    """Make what AWS Config appends to a name."""
+    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(length))

@@ -1,0 +1,486 @@
+"""AWS Config: custom Lambda rules, their evaluation, and the compliance that comes of it.
+
+MiniStack keeps rules and recorders but evaluates nothing.  Recorders stay with it; all else about rules is here.
+Source: API model, config, and https://docs.aws.amazon.com/config/latest/developerguide/evaluate-config_develop-rules.html
+"""
+
+import base64
+import json
+import logging
+import re
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from threading import RLock
+from typing import Any, TypeVar
+
+from local_aws.aws_lambda.functions import LambdaFunctions
+from local_aws.core import ministack_seams
+from local_aws.core.clock import Clock
+from local_aws.core.models import AwsError
+
+FREQUENCIES = {
+    "One_Hour": timedelta(hours=1),
+    "Three_Hours": timedelta(hours=3),
+    "Six_Hours": timedelta(hours=6),
+    "Twelve_Hours": timedelta(hours=12),
+    "TwentyFour_Hours": timedelta(hours=24),
+}
+
+_SERVICE_ROLE = "arn:aws:iam::{account}:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
+_SHORTEST_INTERVAL = timedelta(minutes=1)
+"""Between two runs of a rule. Source: API StartConfigRulesEvaluation, LimitExceededException."""
+
+_PERIODIC = "ScheduledNotification"
+_PAGE = 100
+_DEFAULT_RESULTS = 10
+"""On a page. Source: API model, GetComplianceDetailsByConfigRuleRequest.Limit and DescribeComplianceByResourceRequest.Limit."""
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+Scope = tuple[str, str]
+"""An account id and a Region: what AWS Config keeps is kept for each apart."""
+
+
+@dataclass
+class Result:
+    """The last evaluation of a resource by a rule."""
+
+    compliance_type: str
+    annotation: str | None
+    ordering: datetime
+    invoked: datetime
+    recorded: datetime
+
+
+@dataclass
+class Rule:
+    """A rule: what was put, when it runs next, and the last result for each resource (type, id).
+
+    `created_by` is the service principal of the service that put it, None for a rule of the account's own.
+    """
+
+    scope: Scope
+    rule_id: str
+    settings: dict[str, Any]
+    activated: datetime
+    next_run: datetime
+    created_by: str | None = None
+    last_run: datetime | None = None
+    running: int = 0
+    results: dict[tuple[str, str], Result] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Its name, unique in its account and Region."""
+        return str(self.settings["ConfigRuleName"])
+
+    @property
+    def arn(self) -> str:
+        """Its ARN; that of a service's rule names the service.
+
+        Source: the Service Authorization Reference has the first form only. The second one is what rules of conformance packs
+        were seen to have in AWS, as config-rule/aws-service-rule/config-conforms.amazonaws.com/config-rule-a1b2c3.
+        """
+        account_id, region = self.scope
+        service = f"aws-service-rule/{self.created_by}/" if self.created_by else ""
+        return f"arn:aws:config:{region}:{account_id}:config-rule/{service}{self.rule_id}"
+
+    @property
+    def function_arn(self) -> str:
+        """The function that evaluates it."""
+        return str(self.settings["Source"]["SourceIdentifier"])
+
+    @property
+    def compliance(self) -> str:
+        """The compliance type of the rule as a whole."""
+        return worst(result.compliance_type for result in self.results.values())
+
+    @property
+    def period(self) -> timedelta:
+        """How often it is evaluated: AWS Config takes 24 hours where a detail names no frequency."""
+        details = self.settings["Source"].get("SourceDetails", [])
+        named = [detail["MaximumExecutionFrequency"] for detail in details if "MaximumExecutionFrequency" in detail]
+        return FREQUENCIES[named[0] if named else "TwentyFour_Hours"]
+
+
+Listener = Callable[[Rule, tuple[str, str], Result | None, Result], None]
+"""Is told the rule, the resource (type, id), its result before, if it had one, and the new one."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    rule: Rule
+    invoked: datetime
+
+
+class Config:
+    """AWS Config in every account and Region; `functions` is where rules are evaluated.
+
+    `when_recorded` has listeners, told of each result that was recorded, in the order of their registration.  `before_deletion`
+    has what is asked before a rule is deleted: it raises AwsError where the rule has to stay.
+    """
+
+    def __init__(self, functions: LambdaFunctions, clock: Clock) -> None:
+        """Begin without rules."""
+        self._functions = functions
+        self._clock = clock
+        self.when_recorded: list[Listener] = []
+        self.before_deletion: list[Callable[[Rule], None]] = []
+        self._rules: dict[Scope, dict[str, Rule]] = {}
+        self._runs: dict[str, _Run] = {}
+        self._lock = RLock()
+        self.operations: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
+            "PutConfigRule": self.put_config_rule,
+            "DescribeConfigRules": self.describe_config_rules,
+            "DeleteConfigRule": self.delete_config_rule,
+            "StartConfigRulesEvaluation": self.start_config_rules_evaluation,
+            "PutEvaluations": self.put_evaluations,
+            "DescribeComplianceByConfigRule": self.describe_compliance_by_config_rule,
+            "DescribeComplianceByResource": self.describe_compliance_by_resource,
+            "GetComplianceDetailsByConfigRule": self.get_compliance_details_by_config_rule,
+            "GetComplianceDetailsByResource": self.get_compliance_details_by_resource,
+            "DescribeConfigRuleEvaluationStatus": self.describe_config_rule_evaluation_status,
+        }
+
+    # Evaluation
+
+    def run_due_rules(self) -> None:
+        """Start the evaluation of each rule whose period has passed."""
+        with self._lock:
+            due = [rule for rules in self._rules.values() for rule in rules.values() if rule.next_run <= self._clock.now()]
+            for rule in due:
+                self._evaluate(rule)
+
+    def _evaluate(self, rule: Rule) -> None:
+        """Invoke the rule's function asynchronously with a scheduled notification, as AWS Config does.
+
+        Where the function's policy no longer allows it, or the function is gone, nothing comes of it: nobody is told.
+        """
+        now = self._clock.now()
+        rule.last_run, rule.next_run = now, now + rule.period
+        try:
+            self._functions.check_permission(rule.function_arn, rule.scope[0])
+        except AwsError as error:
+            _log.warning("Rule %s of account %s is not evaluated: %s", rule.name, rule.scope[0], error.message)
+            return
+        with self._lock:
+            token = _result_token()
+            self._runs[token] = _Run(rule, now)
+            rule.running += 1
+        self._functions.invoke_asynchronously(
+            rule.function_arn, self._event(rule, token, now), when_done=lambda: self._done(rule)
+        )
+
+    def _done(self, rule: Rule) -> None:
+        with self._lock:
+            rule.running -= 1
+
+    def _event(self, rule: Rule, token: str, now: datetime) -> dict[str, Any]:
+        account_id, _ = rule.scope
+        notification = {
+            "awsAccountId": account_id,
+            "notificationCreationTime": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "messageType": _PERIODIC,
+            "recordVersion": "1.0",
+        }
+        event = {
+            "version": "1.0",
+            "invokingEvent": json.dumps(notification),
+            "resultToken": token,
+            "eventLeftScope": False,
+            "executionRoleArn": _SERVICE_ROLE.format(account=account_id),
+            "configRuleArn": rule.arn,
+            "configRuleName": rule.name,
+            "configRuleId": rule.rule_id,
+            "accountId": account_id,
+        }
+        if "InputParameters" in rule.settings:
+            event["ruleParameters"] = rule.settings["InputParameters"]
+        return event
+
+    # Rules
+
+    def put_config_rule(self, account_id: str, params: dict[str, Any], *, created_by: str | None = None) -> dict[str, Any]:
+        """Create or change a custom Lambda rule, and start its evaluation; a service's rule is changed by it alone."""
+        settings = params["ConfigRule"]
+        scope = self._scope(account_id)
+        if settings["Source"]["Owner"] != "CUSTOM_LAMBDA":
+            message = "The local AWS emulates rules whose Source.Owner is CUSTOM_LAMBDA only."
+            raise AwsError("InvalidParameterValueException", message)
+        if not settings.get("ConfigRuleName"):
+            message = "ConfigRuleName is required."
+            raise AwsError("InvalidParameterValueException", message)
+        if not any(detail.get("MessageType") == _PERIODIC for detail in settings["Source"].get("SourceDetails", [])):
+            message = f"The local AWS emulates periodic rules only: SourceDetails must have a MessageType {_PERIODIC}."
+            raise AwsError("InvalidParameterValueException", message)
+        _check_input_parameters(settings.get("InputParameters"))
+        recorders = ministack_seams.module("ministack.services.config")._recorders
+        # By its usual name first: MiniStack looks through those of all accounts for this one's.
+        if "default" not in recorders and not recorders.values():
+            message = "Configuration recorder is not available to put config rules."
+            raise AwsError("NoAvailableConfigurationRecorderException", message)
+        self._functions.check_permission(settings["Source"]["SourceIdentifier"], account_id)
+        with self._lock:
+            rules = self._rules.setdefault(scope, {})
+            name = settings["ConfigRuleName"]
+            rule = rules.get(name)
+            if rule is None:
+                rule = Rule(
+                    scope, f"config-rule-{secrets.token_hex(3)}", settings, self._clock.now(), self._clock.now(), created_by
+                )
+                rules[name] = rule
+            refuse_others(rule, created_by)
+            rule.settings = settings
+        self._evaluate(rule)
+        return {}
+
+    def describe_config_rules(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Describe rules by name, or all."""
+        rules, token = paginate(self._named(account_id, params.get("ConfigRuleNames")), params, _PAGE)
+        return {
+            "ConfigRules": [
+                {
+                    "ConfigRuleState": "ACTIVE",
+                    **rule.settings,
+                    "ConfigRuleArn": rule.arn,
+                    "ConfigRuleId": rule.rule_id,
+                    **({"CreatedBy": rule.created_by} if rule.created_by else {}),
+                }
+                for rule in rules
+            ],
+            **token,
+        }
+
+    def delete_config_rule(self, account_id: str, params: dict[str, Any], *, created_by: str | None = None) -> dict[str, Any]:
+        """Delete a rule and its results; a service's rule is deleted by it alone."""
+        with self._lock:
+            [rule] = self._named(account_id, [params["ConfigRuleName"]])
+            refuse_others(rule, created_by)
+            for refuse in self.before_deletion:
+                refuse(rule)
+            del self._rules[rule.scope][rule.name]
+            self._runs = {token: run for token, run in self._runs.items() if run.rule is not rule}
+        return {}
+
+    def start_config_rules_evaluation(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Start the evaluation of rules: each at most once a minute, and not while it runs."""
+        with self._lock:
+            rules = self._named(account_id, params.get("ConfigRuleNames"))
+            for rule in rules:
+                if rule.running or (rule.last_run and self._clock.now() - rule.last_run < _SHORTEST_INTERVAL):
+                    message = f"Rule {rule.name} is being evaluated, or was started within the last minute."
+                    raise AwsError("LimitExceededException", message)
+            for rule in rules:
+                self._evaluate(rule)
+        return {}
+
+    def describe_config_rule_evaluation_status(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Tell when rules were activated: of a custom Lambda rule's runs AWS Config says nothing."""
+        rules, token = paginate(self._named(account_id, params.get("ConfigRuleNames")), params, params.get("Limit") or _PAGE)
+        return {
+            "ConfigRulesEvaluationStatus": [
+                {
+                    "ConfigRuleName": rule.name,
+                    "ConfigRuleArn": rule.arn,
+                    "ConfigRuleId": rule.rule_id,
+                    "FirstActivatedTime": rule.activated,
+                    "FirstEvaluationStarted": rule.last_run is not None,
+                }
+                for rule in rules
+            ],
+            **token,
+        }
+
+    # Evaluations and compliance
+
+    def put_evaluations(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Take the evaluations of a run; one that is older than what is known changes nothing."""
+        evaluations = params.get("Evaluations", [])
+        for evaluation in evaluations:
+            if evaluation["ComplianceType"] == "INSUFFICIENT_DATA":
+                message = "INSUFFICIENT_DATA is not a compliance type that an evaluation may have."
+                raise AwsError("InvalidParameterValueException", message)
+        if params.get("TestMode"):
+            return {"FailedEvaluations": []}
+        recorded: list[tuple[Rule, tuple[str, str], Result | None, Result]] = []
+        with self._lock:
+            run = self._runs.get(params["ResultToken"])
+            if run is None or run.rule.scope[0] != account_id:
+                message = "The result token is invalid."
+                raise AwsError("InvalidResultTokenException", message)
+            for evaluation in evaluations:
+                resource = (evaluation["ComplianceResourceType"], evaluation["ComplianceResourceId"])
+                known = run.rule.results.get(resource)
+                if known is None or known.ordering <= evaluation["OrderingTimestamp"]:
+                    result = Result(
+                        evaluation["ComplianceType"],
+                        evaluation.get("Annotation"),
+                        evaluation["OrderingTimestamp"],
+                        run.invoked,
+                        self._clock.now(),
+                    )
+                    run.rule.results[resource] = result
+                    recorded.append((run.rule, resource, known, result))
+        for listener in self.when_recorded:
+            for record in recorded:
+                listener(*record)
+        return {"FailedEvaluations": []}
+
+    def describe_compliance_by_config_rule(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Tell the compliance of rules."""
+        wanted = params.get("ComplianceTypes")
+        rules = [
+            rule for rule in self._named(account_id, params.get("ConfigRuleNames")) if not wanted or rule.compliance in wanted
+        ]
+        page, token = paginate(rules, params, _PAGE)
+        return {
+            "ComplianceByConfigRules": [
+                {"ConfigRuleName": rule.name, "Compliance": {"ComplianceType": rule.compliance}} for rule in page
+            ],
+            **token,
+        }
+
+    def describe_compliance_by_resource(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Tell the compliance of resources: the worst of all rules that evaluated them."""
+        if params.get("ResourceId") and not params.get("ResourceType"):
+            message = "ResourceType is required with ResourceId."
+            raise AwsError("InvalidParameterValueException", message)
+        found: dict[tuple[str, str], list[str]] = {}
+        for rule in self._named(account_id, None):
+            for (resource_type, resource_id), result in rule.results.items():
+                if params.get("ResourceType", resource_type) == resource_type and (
+                    params.get("ResourceId", resource_id) == resource_id
+                ):
+                    found.setdefault((resource_type, resource_id), []).append(result.compliance_type)
+        wanted = params.get("ComplianceTypes")
+        compliances = [
+            {"ResourceType": kind, "ResourceId": identifier, "Compliance": {"ComplianceType": worst(types)}}
+            for (kind, identifier), types in sorted(found.items())
+            if not wanted or worst(types) in wanted
+        ]
+        page, token = paginate(compliances, params, params.get("Limit") or _DEFAULT_RESULTS)
+        return {"ComplianceByResources": page, **token}
+
+    def get_compliance_details_by_config_rule(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Give the results of a rule."""
+        [rule] = self._named(account_id, [params["ConfigRuleName"]])
+        results = [details(rule, resource) for resource in sorted(rule.results)]
+        return _details_page(results, params, params.get("Limit") or _DEFAULT_RESULTS)
+
+    def get_compliance_details_by_resource(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Give the results for a resource, of each rule that evaluated it."""
+        if not (params.get("ResourceType") and params.get("ResourceId")):
+            message = "ResourceType and ResourceId are required."
+            raise AwsError("InvalidParameterValueException", message)
+        resource = (params["ResourceType"], params["ResourceId"])
+        results = [details(rule, resource) for rule in self._named(account_id, None) if resource in rule.results]
+        return _details_page(results, params, _PAGE, refusal="InvalidParameterValueException")
+
+    def _named(self, account_id: str, names: Sequence[str] | None) -> list[Rule]:
+        rules = self._rules.get(self._scope(account_id), {})
+        if not names:
+            return [rule for _, rule in sorted(rules.items())]
+        for name in names:
+            if name not in rules:
+                message = f"The ConfigRule '{name}' provided in the request is invalid. Please check the configRule name."
+                raise AwsError("NoSuchConfigRuleException", message)
+        return [rules[name] for name in names]
+
+    def rules_of(self, account_ids: Iterable[str]) -> list[Rule]:
+        """Give the rules of accounts in all Regions, by account, Region and name."""
+        wanted = set(account_ids)
+        with self._lock:
+            scopes = sorted(scope for scope in self._rules if scope[0] in wanted)
+            return [rule for scope in scopes for _, rule in sorted(self._rules[scope].items())]
+
+    def rule(self, scope: Scope, name: str) -> Rule | None:
+        """Give the rule `name` of an account and Region, None where it is not there."""
+        return self._rules.get(scope, {}).get(name)
+
+    @staticmethod
+    def _scope(account_id: str) -> Scope:
+        return account_id, ministack_seams.module("ministack.core.responses").get_region()
+
+
+def _result_token() -> str:
+    """Make a result token that is as long as AWS Config's, and looks like them: what it means is nobody's business there."""
+    encrypted = {"encryptedData": [byte - 128 for byte in secrets.token_bytes(160)]}
+    return base64.b64encode(json.dumps(encrypted, separators=(",", ":")).encode()).decode()
+
+
+def _check_input_parameters(text: str | None) -> None:
+    if text is None:
+        return
+    try:
+        parameters = json.loads(text)
+    except ValueError:
+        parameters = None
+    if not isinstance(parameters, dict) or not all(isinstance(value, str) for value in parameters.values()):
+        message = f"InputParameters must be a JSON object of strings, but is {text}"
+        raise AwsError("InvalidParameterValueException", message)
+
+
+def refuse_others(rule: Rule, created_by: str | None) -> None:
+    """Let a service's rule be changed by that service alone. Raises AwsError.
+
+    This is what AWS Config answers for a rule of another service. The reference of DeleteConfigRule does not have it.
+    """
+    if rule.created_by != created_by:
+        message = "An AWS service owns ServiceLinkedConfigRule. You do not have permissions to take action on this rule."
+        raise AwsError("AccessDeniedException", message)
+
+
+def worst(compliance_types: Iterable[str]) -> str:
+    """Join results: NOT_APPLICABLE ones count for nothing, and where nothing counts there is INSUFFICIENT_DATA."""
+    types = set(compliance_types)
+    return next((kind for kind in ("NON_COMPLIANT", "COMPLIANT") if kind in types), "INSUFFICIENT_DATA")
+
+
+def details(rule: Rule, resource: tuple[str, str]) -> dict[str, Any]:
+    """Give the result of a rule for a resource as EvaluationResult has it."""
+    result = rule.results[resource]
+    return {
+        "EvaluationResultIdentifier": {
+            "EvaluationResultQualifier": {
+                "ConfigRuleName": rule.name,
+                "ResourceType": resource[0],
+                "ResourceId": resource[1],
+                "EvaluationMode": "DETECTIVE",
+            },
+            "OrderingTimestamp": result.ordering,
+        },
+        "ComplianceType": result.compliance_type,
+        "ResultRecordedTime": result.recorded,
+        "ConfigRuleInvokedTime": result.invoked,
+        **({"Annotation": result.annotation} if result.annotation else {}),
+    }
+
+
+def _details_page(
+    results: list[dict[str, Any]], params: dict[str, Any], size: int, *, refusal: str = "InvalidNextTokenException"
+) -> dict[str, Any]:
+    wanted = params.get("ComplianceTypes", [])
+    if "INSUFFICIENT_DATA" in wanted:
+        message = "INSUFFICIENT_DATA is not a compliance type that results can be filtered by."
+        raise AwsError("InvalidParameterValueException", message)
+    selected = [result for result in results if not wanted or result["ComplianceType"] in wanted]
+    page, token = paginate(selected, params, size, refusal=refusal)
+    return {"EvaluationResults": page, **token}
+
+
+def paginate(
+    items: Sequence[_T], params: dict[str, Any], size: int, *, refusal: str = "InvalidNextTokenException"
+) -> tuple[Sequence[_T], dict[str, str]]:
+    """Give the page that NextToken in `params` asks for, and the NextToken of the answer.
+
+    `refusal` is the code of the operation's error for another NextToken.
+    """
+    token = params.get("NextToken") or "0"
+    if not re.fullmatch(r"\d+", token, re.ASCII):
+        message = "The specified next token is not valid."
+        raise AwsError(refusal, message)
+    start = int(token)
+    more = start + size < len(items)
+    return items[start : start + size], {"NextToken": str(start + size)} if more else {}

@@ -1,0 +1,216 @@
+"""CloudTrail: the events of changes that IAM records, as EventBridge hands them on.
+
+Sources: https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html,
+…/cloudtrail-event-reference-user-identity.html, …/cloudtrail-event-reference-aws-console-sign-in-events.html and
+https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-track-privileged-tasks.html.
+What is simpler than on AWS: an event is there at once, not after minutes, and needs no trail; reads make none, since
+EventBridge hands none on unless asked; responseElements are those of the owner's changes only, and otherwise null.
+"""
+
+import re
+import uuid
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from local_aws.core import ministack_seams
+from local_aws.core.clock import Clock
+from local_aws.core.models import Answer, AwsError, ServiceApi
+from local_aws.events.event_bridge import Events
+from local_aws.organizations.accounts import RootUser
+
+REGION = "us-east-1"
+"""Where the events of IAM are, and those of root's sign-in."""
+
+_READS = ("Get", "List", "Generate", "Simulate")
+_NEVER_RECORDED = {"Password", "OldPassword", "NewPassword", "AuthenticationCode1", "AuthenticationCode2"}
+
+Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Answer]]
+_Change = tuple[str, dict[str, Any] | None, dict[str, Any] | None]
+"""An event's name, its requestParameters and responseElements."""
+
+
+class CloudTrail:
+    """Publishes what IAM records."""
+
+    def __init__(self, events: Events, clock: Clock) -> None:
+        """Publish to `events`."""
+        self._events = events
+        self._clock = clock
+
+    def record_owner(self, account_id: str, before: RootUser, after: RootUser) -> None:
+        """Record what the owner, signed in to the console as the root user, did to get from `before` to `after`."""
+        creation = _seconds(self._clock.now())
+        signed_in = {"creationDate": creation, "mfaAuthenticated": str(before.mfa_devices > 0).lower()}
+        identity = _root(account_id) | {"sessionContext": {"attributes": signed_in}}
+        for name, request, response in _changes(account_id, before, after):
+            self._publish(account_id, identity, name, request, response)
+        if after.password and not before.password:
+            name = "PasswordRecoveryCompleted"
+            response = {name: "Success"}
+            self._publish(account_id, _root(account_id), name, None, response, event_source="signin.amazonaws.com")
+
+    def watching(self, api: ServiceApi, handle: Handler) -> Handler:
+        """Return a handler of IAM that records the calls it handles, those too that policies do not allow and it never gets."""
+        responses = ministack_seams.module("ministack.core.responses")
+        deny = ministack_seams.module("ministack.core.iam_actions").access_denied_response
+
+        def denied(service: str, action: str, principal_arn: str, *more: Any, **named: Any) -> Answer:  # noqa: ANN401 - MiniStack's
+            answer: Answer = deny(service, action, principal_arn, *more, **named)
+            if service == "iam":
+                self._record_call(responses.get_account_id(), action.partition(":")[2], None, answer)
+            return answer
+
+        async def handled(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
+            answer = await handle(method, path, headers, body, query)
+            try:
+                operation, params = api.parse(headers, body)
+            except AwsError:
+                return answer  # no call that IAM knows
+            self._record_call(responses.get_account_id(), operation, params, answer)
+            return answer
+
+        ministack_seams.replace("ministack.core.iam_actions", "access_denied_response", denied)
+        return handled
+
+    def _record_call(self, account_id: str, operation: str, params: Mapping[str, Any] | None, answer: Answer) -> None:
+        """Record a call of IAM by whoever makes the present request.
+
+        Of one that policies do not allow CloudTrail has no request.
+        """
+        if not operation.startswith(_READS):
+            request = _camel(params) if params else None
+            self._publish(account_id, caller_identity(account_id), operation, request, None, error=_refusal(answer))
+
+    def _publish(  # noqa: PLR0913 - what a record has
+        self,
+        account_id: str,
+        identity: Mapping[str, Any],
+        name: str,
+        request: Mapping[str, Any] | None,
+        response: Mapping[str, Any] | None,
+        *,
+        error: tuple[str, str] | None = None,
+        event_source: str = "iam.amazonaws.com",
+    ) -> None:
+        sign_in = event_source == "signin.amazonaws.com"
+        detail = {
+            "eventVersion": "1.09",
+            "userIdentity": identity,
+            "eventTime": _seconds(self._clock.now()),
+            "eventSource": event_source,
+            "eventName": name,
+            "awsRegion": REGION,
+            "sourceIPAddress": "127.0.0.1",
+            "userAgent": "local-aws",
+            **({"errorCode": error[0], "errorMessage": error[1]} if error else {}),
+            "requestParameters": request,
+            "responseElements": response,
+            "requestID": str(uuid.uuid4()),
+            "eventID": str(uuid.uuid4()),
+            "readOnly": False,
+            "eventType": "AwsConsoleSignIn" if sign_in else "AwsApiCall",
+            "managementEvent": True,
+            "recipientAccountId": account_id,
+            "eventCategory": "Management",
+        }
+        kind = "AWS Console Sign In via CloudTrail" if sign_in else "AWS API Call via CloudTrail"
+        self._events.publish(account_id, REGION, f"aws.{event_source.partition('.')[0]}", kind, detail)
+
+
+def caller_identity(account_id: str) -> dict[str, Any]:
+    """Describe who makes the present request; who signs with an account's id is its administrator, a session of a role."""
+    evaluator = ministack_seams.module("ministack.core.iam_evaluator")
+    access_key_id = evaluator._verified_key.get()
+    session = ministack_seams.module("ministack.services.sts")._sessions.get(access_key_id, {})
+    arn = evaluator.caller_arn()
+    since = datetime.fromtimestamp(session.get("IssuedAt", 0), UTC)
+    context = {"attributes": {"creationDate": _seconds(since), "mfaAuthenticated": "false"}}
+    if session.get("AssumedRoot"):
+        return _root(account_id) | {"accessKeyId": access_key_id, "sessionContext": {**context, "assumedRoot": "true"}}
+    if ":user/" in arn:
+        user_name = arn.rpartition("/")[2]
+        user = ministack_seams.module("ministack.services.iam")._users.get(user_name) or {}
+        named = {"userName": user_name, "accessKeyId": access_key_id}
+        return {"type": "IAMUser", "principalId": user.get("UserId", ""), "arn": arn, "accountId": account_id, **named}
+    if ":assumed-role/" not in arn:
+        arn = f"arn:aws:sts::{account_id}:assumed-role/Administrator/administrator"
+    role_name = arn.split("/")[1]
+    role = ministack_seams.module("ministack.services.iam")._roles.get(role_name) or {}
+    issuer = {
+        "type": "Role",
+        "principalId": role.get("RoleId", ""),
+        "arn": role.get("Arn", f"arn:aws:iam::{account_id}:role/{role_name}"),
+        "accountId": account_id,
+        "userName": role_name,
+    }
+    return {
+        "type": "AssumedRole",
+        "principalId": session.get("UserId", ""),
+        "arn": arn,
+        "accountId": account_id,
+        "accessKeyId": access_key_id,
+        "sessionContext": {"sessionIssuer": issuer, **context},
+    }
+
+
+def _refusal(answer: Answer) -> tuple[str, str] | None:
+    """Return the code and the message of an error that IAM answers, None for success."""
+    status, _, body = answer
+    if status < HTTPStatus.BAD_REQUEST:
+        return None
+    code, message = (re.search(f"<{name}>(.*?)</{name}>", body.decode(), re.DOTALL) for name in ("Code", "Message"))
+    return code[1] if code else "InternalFailure", message[1] if message else ""
+
+
+def _root(account_id: str) -> dict[str, Any]:
+    arn = f"arn:aws:iam::{account_id}:root"
+    return {"type": "Root", "principalId": account_id, "arn": arn, "accountId": account_id, "accessKeyId": ""}
+
+
+def _changes(account_id: str, before: RootUser, after: RootUser) -> Iterator[_Change]:
+    """Give the calls that lead from one state of a root user to another; what root's requests name is not documented."""
+    for name in _new(before.virtual_mfa_devices, after.virtual_mfa_devices):
+        serial_number = {"serialNumber": f"arn:aws:iam::{account_id}:mfa/{name}"}
+        yield "CreateVirtualMFADevice", {"virtualMFADeviceName": name}, {"virtualMFADevice": serial_number}
+        yield "EnableMFADevice", serial_number, None
+    for name in _new(after.virtual_mfa_devices, before.virtual_mfa_devices):
+        serial_number = {"serialNumber": f"arn:aws:iam::{account_id}:mfa/{name}"}
+        yield "DeactivateMFADevice", serial_number, None
+        yield "DeleteVirtualMFADevice", serial_number, None
+    for device in _new(before.hardware_mfa_devices, after.hardware_mfa_devices):
+        yield "EnableMFADevice", {"serialNumber": device}, None
+    for device in _new(after.hardware_mfa_devices, before.hardware_mfa_devices):
+        yield "DeactivateMFADevice", {"serialNumber": device}, None
+    for key in _new(before.access_keys, after.access_keys):
+        yield "CreateAccessKey", None, {"accessKey": {"accessKeyId": key, "status": "Active"}}
+    for key in _new(after.access_keys, before.access_keys):
+        yield "DeleteAccessKey", {"accessKeyId": key}, None
+    for certificate in _new(before.signing_certificates, after.signing_certificates):
+        yield "UploadSigningCertificate", None, {"certificate": {"certificateId": certificate, "status": "Active"}}
+    for certificate in _new(after.signing_certificates, before.signing_certificates):
+        yield "DeleteSigningCertificate", {"certificateId": certificate}, None
+    if before.password and not after.password:
+        yield "DeleteLoginProfile", None, None
+
+
+def _new(before: Mapping[str, datetime], after: Mapping[str, datetime]) -> list[str]:
+    return [name for name in after if name not in before]
+
+
+def _camel(value: Any) -> Any:  # noqa: ANN401 - a request's parameters
+    """Write the members of a request as CloudTrail does, without what it never has."""
+    match value:
+        case dict():
+            return {name[0].lower() + name[1:]: _camel(member) for name, member in value.items() if name not in _NEVER_RECORDED}
+        case list():
+            return [_camel(item) for item in value]
+        case bool() | int():
+            return value
+        case _:
+            return str(value)
+
+
+def _seconds(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

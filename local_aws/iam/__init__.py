@@ -1,0 +1,1 @@
+"""IAM: root users, and centralized root access."""

@@ -1,0 +1,331 @@
+"""IAM: root users, who are missing from MiniStack, as reports on an account show them and as their own sessions change them.
+
+Source of the answers' shapes: API model, iam, and the entries for root that AWS gives (without UserName and Path).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from local_aws.core import ministack_seams
+from local_aws.core.models import AwsError
+from local_aws.iam.root_access import is_root_session
+from local_aws.organizations.accounts import Account, AccountsError, RootUser, find
+
+_DEFAULT_PAGE = 100
+"""Source: API model, iam, ListVirtualMFADevicesRequest.MaxItems."""
+
+_ACCOUNT_CREATED = datetime(2020, 1, 1, tzinfo=UTC)
+
+SERVICE_LINKED = "/aws-service-role/"
+"""The path of roles that belong to a service, which nobody else makes or changes."""
+_CHANGES_OF_ROLES = (
+    "AttachRolePolicy",
+    "DeleteRole",
+    "DeleteRolePermissionsBoundary",
+    "DeleteRolePolicy",
+    "DetachRolePolicy",
+    "PutRolePermissionsBoundary",
+    "PutRolePolicy",
+    "UpdateAssumeRolePolicy",
+    "UpdateRole",
+)
+
+_RootOperation = Callable[[Account, dict[str, Any]], dict[str, Any] | None]
+
+
+class _AnyCase(dict[tuple[str, str], dict[str, Any]]):
+    """MiniStack's roles, users or groups by account and name, that finds a name in any case without a look at all of them."""
+
+    def __init__(self, entities: Mapping[tuple[str, str], dict[str, Any]]) -> None:
+        super().__init__(entities)
+        self._keys = {(account_id, name.lower()): (account_id, name) for account_id, name in entities}
+
+    def find(self, account_id: str, name: str) -> dict[str, Any] | None:
+        """Return the one of that name in whatever case."""
+        key = self._keys.get((account_id, name.lower()))
+        return None if key is None else self.get(key)
+
+    def __setitem__(self, key: tuple[str, str], entity: dict[str, Any]) -> None:
+        self._keys[key[0], key[1].lower()] = key
+        super().__setitem__(key, entity)
+
+
+def entity(kind: str, account_id: str, name: str) -> dict[str, Any] | None:
+    """Return MiniStack's record of a "role", "user" or "group" of an account, whose names are unique whatever their case."""
+    store = getattr(ministack_seams.module("ministack.services.iam"), f"_{kind}s")
+    exact: dict[str, Any] | None = store.get_scoped(account_id, None, name)
+    found: dict[str, Any] | None = exact or store._data.find(account_id, name)
+    return found
+
+
+class Iam:
+    """The IAM operations that differ from MiniStack's; `accounts` is the state of the root users.
+
+    Those in which nobody is named are about the root user where a session of AssumeRoot calls them.  Where they give None they
+    are MiniStack's: with any other caller, and about what is not root's.
+    """
+
+    def __init__(self, accounts: Mapping[str, Account]) -> None:
+        """Serve the root users of `accounts`, which may change while it runs."""
+        self._accounts = accounts
+        self._iam = ministack_seams.module("ministack.services.iam")
+        for store in (self._iam._roles, self._iam._users, self._iam._groups):
+            store._data = _AnyCase(store._data)
+        self.longest_page: int | None = None
+        """How many entries a page has at most: AWS may give fewer than MaxItems, and more pages then."""
+        of_root: dict[str, _RootOperation] = {
+            "CreateLoginProfile": self.create_login_profile,
+            "DeactivateMFADevice": self.deactivate_mfa_device,
+            "DeleteAccessKey": self.delete_access_key,
+            "DeleteLoginProfile": self.delete_login_profile,
+            "DeleteSigningCertificate": self.delete_signing_certificate,
+            "GetAccessKeyLastUsed": self.get_access_key_last_used,
+            "GetLoginProfile": self.get_login_profile,
+            "GetUser": self.get_user,
+            "ListAccessKeys": self.list_access_keys,
+            "ListMFADevices": self.list_mfa_devices,
+            "ListSigningCertificates": self.list_signing_certificates,
+        }
+        self.operations: dict[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]] = {
+            "CreateVirtualMFADevice": self.create_virtual_mfa_device,
+            "DeleteVirtualMFADevice": self.delete_virtual_mfa_device,
+            "GetAccountSummary": self.get_account_summary,
+            "ListVirtualMFADevices": self.list_virtual_mfa_devices,
+            "CreateRole": self.create_role,
+            **dict.fromkeys(_CHANGES_OF_ROLES, self.change_role),
+            **{name: self._by_root(operation) for name, operation in of_root.items()},
+        }
+
+    def _by_root(self, operation: _RootOperation) -> Callable[[str, dict[str, Any]], dict[str, Any] | None]:
+        def call(account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
+            return operation(self._account(account_id), params) if is_root_session() else None
+
+        return call
+
+    # The account
+
+    def get_account_summary(self, account_id: str, _: dict[str, Any]) -> dict[str, Any]:
+        """Count what the account has; MFA, password and keys are those of the root user."""
+        root = self._account(account_id).root_user
+        iam = self._iam
+        in_use = sum(device["User"] is not None for device in iam._mfa_devices.values())
+        return {
+            "SummaryMap": {
+                "Users": len(iam._users),
+                "UsersQuota": 5000,
+                "Groups": len(iam._groups),
+                "GroupsQuota": 300,
+                "Roles": len(iam._roles),
+                "RolesQuota": 1000,
+                "Policies": len(iam._policies),
+                "PoliciesQuota": 1500,
+                "MFADevices": len(iam._mfa_devices) + len(root.virtual_mfa_device_names),
+                "MFADevicesInUse": in_use + root.mfa_devices,
+                "AccountMFAEnabled": int(root.mfa_devices > 0),
+                "AccountPasswordPresent": int(root.password),
+                "AccountAccessKeysPresent": int(bool(root.access_keys)),
+                "AccountSigningCertificatesPresent": int(bool(root.signing_certificates)),
+            }
+        }
+
+    def list_virtual_mfa_devices(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """List the virtual devices of root, then those of IAM users and of nobody, a page at a time."""
+        status = params.get("AssignmentStatus", "Any")
+        wanted = (
+            device
+            for device in self._virtual_mfa_devices(account_id)
+            if status == "Any" or ("EnableDate" in device) == (status == "Assigned")
+        )
+        return self._page("VirtualMFADevices", wanted, params)
+
+    def _virtual_mfa_devices(self, account_id: str) -> Iterator[dict[str, Any]]:
+        root = self._account(account_id).root_user
+        for name, enabled in root.virtual_mfa_devices.items():
+            yield {
+                "SerialNumber": _serial_number(account_id, name),
+                "User": _root(account_id),
+                "EnableDate": enabled,
+            }
+        for name in root.unassigned_virtual_mfa_devices:
+            yield {"SerialNumber": _serial_number(account_id, name)}
+        for device in self._iam._mfa_devices.values():
+            entry: dict[str, Any] = {"SerialNumber": device["SerialNumber"]}
+            if device["User"] is not None:
+                user = self._iam._users[device["User"]]
+                entry |= {
+                    "User": {name: user[name] for name in ("UserName", "UserId", "Arn", "Path")}
+                    | {"CreateDate": datetime.fromisoformat(user["CreateDate"])},
+                    "EnableDate": datetime.fromisoformat(device["EnableDate"]),
+                }
+            yield entry
+
+    def create_virtual_mfa_device(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
+        """Refuse the name of a device of root's, which MiniStack does not know."""
+        if params["VirtualMFADeviceName"] in self._account(account_id).root_user.virtual_mfa_device_names:
+            message = "MFADevice entity at the same path and name already exists."
+            raise AwsError("EntityAlreadyExists", message)
+        return None
+
+    def delete_virtual_mfa_device(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
+        """Delete a device that was root's and is deactivated."""
+        root, serial_number = self._account(account_id).root_user, params["SerialNumber"]
+        for name in root.virtual_mfa_device_names:
+            if serial_number == _serial_number(account_id, name):
+                if name in root.virtual_mfa_devices:
+                    message = "MFA VirtualDevice in use. Must deactivate first."
+                    raise AwsError("DeleteConflict", message)
+                root.unassigned_virtual_mfa_devices.remove(name)
+                return {}
+        return None
+
+    # Roles
+
+    def create_role(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
+        """Refuse a name that a role has in whatever case, and the path of the roles of services.
+
+        Sources: API reference, CreateRole (RoleName); what AWS was seen to say of the path,
+        https://github.com/tilfin/aws-iam-policy-tool/pull/9.
+        """
+        if params.get("Path", "").startswith(SERVICE_LINKED):
+            message = f"Path prefix '{SERVICE_LINKED}' can only be used for AWS Service linked Roles"
+            raise AwsError("InvalidInput", message)
+        name = params["RoleName"]
+        if entity("role", account_id, name):
+            message = f"Role with name {name} already exists."
+            raise AwsError("EntityAlreadyExists", message)
+        return None
+
+    def change_role(self, _: str, params: dict[str, Any]) -> None:
+        """Refuse to change a role of a service."""
+        name = params["RoleName"]
+        if str(self._iam._roles.get(name, {}).get("Path", "")).startswith(SERVICE_LINKED):
+            message = f"Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS"
+            raise AwsError("UnmodifiableEntity", message)
+
+    # The root user
+
+    def get_user(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
+        """Describe the root user."""
+        return {"User": _root(account.account_id)}
+
+    def create_login_profile(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
+        """Let the root user have a password again: what AWS calls to allow password recovery.
+
+        That the password counts as present before the owner has recovered it is not documented.
+        """
+        if account.root_user.password:
+            message = "Login Profile for the root user already exists."
+            raise AwsError("EntityAlreadyExists", message)
+        account.root_user.password = True
+        return {"LoginProfile": {"CreateDate": datetime.now(UTC)}}
+
+    def get_login_profile(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
+        """Tell whether there is a password; since when is not known here."""
+        _require_password(account.root_user)
+        return {"LoginProfile": {"CreateDate": _ACCOUNT_CREATED}}
+
+    def delete_login_profile(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
+        """Delete the password."""
+        _require_password(account.root_user)
+        account.root_user.password = False
+        return {}
+
+    def list_access_keys(self, account: Account, params: dict[str, Any]) -> dict[str, Any]:
+        """List the access keys."""
+        keys = (
+            {"AccessKeyId": key, "Status": "Active", "CreateDate": created}
+            for key, created in account.root_user.access_keys.items()
+        )
+        return self._page("AccessKeyMetadata", keys, params)
+
+    def delete_access_key(self, account: Account, params: dict[str, Any]) -> dict[str, Any]:
+        """Delete an access key."""
+        _take("Access Key", account.root_user.access_keys, params["AccessKeyId"])
+        return {}
+
+    def get_access_key_last_used(self, account: Account, params: dict[str, Any]) -> dict[str, Any] | None:
+        """Tell that a key was never used: nobody can use one here."""
+        if params["AccessKeyId"] not in account.root_user.access_keys:
+            return None
+        return {"AccessKeyLastUsed": {"ServiceName": "N/A", "Region": "N/A"}}
+
+    def list_signing_certificates(self, account: Account, params: dict[str, Any]) -> dict[str, Any]:
+        """List the signing certificates; they have no CertificateBody here."""
+        certificates = (
+            {"CertificateId": certificate, "Status": "Active", "UploadDate": uploaded}
+            for certificate, uploaded in account.root_user.signing_certificates.items()
+        )
+        return self._page("Certificates", certificates, params)
+
+    def delete_signing_certificate(self, account: Account, params: dict[str, Any]) -> dict[str, Any]:
+        """Delete a signing certificate."""
+        _take("Certificate", account.root_user.signing_certificates, params["CertificateId"])
+        return {}
+
+    def list_mfa_devices(self, account: Account, params: dict[str, Any]) -> dict[str, Any]:
+        """List the devices of all kinds."""
+        root = account.root_user
+        virtual = {_serial_number(account.account_id, name): enabled for name, enabled in root.virtual_mfa_devices.items()}
+        devices = (
+            {"SerialNumber": serial_number, "EnableDate": enabled}
+            for serial_number, enabled in {**virtual, **root.hardware_mfa_devices}.items()
+        )
+        return self._page("MFADevices", devices, params)
+
+    def deactivate_mfa_device(self, account: Account, params: dict[str, Any]) -> dict[str, Any]:
+        """Take a device from the root user; a virtual one stays, unassigned, until it is deleted."""
+        root, serial_number = account.root_user, params["SerialNumber"]
+        for name in root.virtual_mfa_devices:
+            if serial_number == _serial_number(account.account_id, name):
+                del root.virtual_mfa_devices[name]
+                root.unassigned_virtual_mfa_devices.append(name)
+                return {}
+        _take("MFA Device", root.hardware_mfa_devices, serial_number)
+        return {}
+
+    # What the answers consist of
+
+    def _page(self, member: str, entries: Iterable[dict[str, Any]], params: dict[str, Any]) -> dict[str, Any]:
+        start = self._start(params.get("Marker"))
+        size = min(params.get("MaxItems", _DEFAULT_PAGE), self.longest_page or _DEFAULT_PAGE * 10)
+        page = list(islice(entries, start, start + size + 1))
+        more = len(page) > size
+        return {member: page[:size], "IsTruncated": more, **({"Marker": str(start + size)} if more else {})}
+
+    def _account(self, account_id: str) -> Account:
+        try:
+            return find(self._accounts, account_id)
+        except AccountsError as error:
+            raise AwsError("InvalidClientTokenId", str(error), status=403) from error
+
+    @staticmethod
+    def _start(marker: str | None) -> int:
+        if marker is None:
+            return 0
+        if not (marker.isascii() and marker.isdecimal()):
+            message = "Invalid Marker."
+            raise AwsError("ValidationError", message)
+        return int(marker)
+
+
+def _root(account_id: str) -> dict[str, Any]:
+    return {"UserId": account_id, "Arn": f"arn:aws:iam::{account_id}:root", "CreateDate": _ACCOUNT_CREATED}
+
+
+def _serial_number(account_id: str, device: str) -> str:
+    return f"arn:aws:iam::{account_id}:mfa/{device}"
+
+
+def _require_password(root: RootUser) -> None:
+    if not root.password:
+        message = "Login Profile for the root user cannot be found."
+        raise AwsError("NoSuchEntity", message)
+
+
+def _take(what: str, entries: dict[str, datetime], name: str) -> None:
+    if name not in entries:
+        message = f"The {what} with id {name} cannot be found."
+        raise AwsError("NoSuchEntity", message)
+    del entries[name]

@@ -1,0 +1,1 @@
+"""AWS Organizations and the accounts in it."""

@@ -1,0 +1,1 @@
+"""Systems Manager: documents, Automation and OpsCenter."""

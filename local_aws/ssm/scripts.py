@@ -1,0 +1,166 @@
+"""What runs the scripts of aws:executeScript: processes of the runtime's interpreter, forked from one that has boto3 loaded.
+
+Source: https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-action-executeScript.html
+"""
+
+import contextlib
+import json
+import subprocess
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from threading import Lock, Thread
+from typing import IO, Any
+
+from local_aws.core.clock import Clock
+
+_RUNNER = Path(__file__).with_name("script_runner.py")
+_LONGEST_PAYLOAD = 100 * 1024
+"""Bytes of JSON that a script may return; what AWS does with more than "up to 100KB is returned" is not documented."""
+_STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script to be run: `handler` is called with `payload`; `variables` are its environment besides the usual."""
+
+    text: str
+    handler: str
+    payload: Mapping[str, Any]
+    variables: Mapping[str, str]
+    timeout: timedelta
+
+
+@dataclass(frozen=True)
+class ScriptResult:
+    """What came of a script: its payload or its error, None and None after a time-out; `log` is what it wrote."""
+
+    payload: Mapping[str, Any] | None
+    error: str | None
+    log: str
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it took too long."""
+        return self.payload is None and self.error is None
+
+
+WhenDone = Callable[[ScriptResult], None]
+
+
+class Scripts:
+    """Runs scripts with the interpreter `python`, against `endpoint_url`; they sleep by `clock`."""
+
+    def __init__(self, endpoint_url: str, python: Path, clock: Clock) -> None:
+        """Begin without a process: the first script starts it."""
+        self._endpoint_url = endpoint_url
+        self._python = python
+        self._clock = clock
+        self._running: dict[str, tuple[subprocess.Popen[bytes], WhenDone]] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
+        self._ordering = Lock()
+
+    def run(self, script: Script, when_done: WhenDone) -> Callable[[], None]:
+        """Run a script without waiting for it; what is returned ends it early. `when_done` is called on another thread.
+
+        It is not called any more once this is closed.  OSError: there is no such interpreter.
+        """
+        run_id = str(uuid.uuid4())
+        variables = {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "LANG": "en_US.UTF-8",
+            "TZ": ":UTC",
+            "HOME": "/nonexistent",  # the caller's own, with its .aws, stays out
+            **script.variables,
+            "AWS_ENDPOINT_URL": self._endpoint_url,
+        }
+        order = {
+            "run": run_id,
+            "script": script.text,
+            "handler": script.handler,
+            "payload": script.payload,
+            "environment": variables,
+            "seconds": script.timeout.total_seconds(),
+        }
+        with self._ordering:
+            if not self._closed:
+                process = self._ready_process()
+                self._running[run_id] = (process, when_done)
+                _tell(process, order)
+        return lambda: self._order({"kill": run_id})
+
+    def close(self) -> None:
+        """End all scripts, as the runner does when it gets no orders any more."""
+        with self._ordering:
+            self._closed = True
+        if self._process is not None:
+            with contextlib.suppress(BrokenPipeError):
+                _stream(self._process.stdin).close()
+            try:
+                self._process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    def _ready_process(self) -> "subprocess.Popen[bytes]":
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(  # noqa: S603 - our own file, and the interpreter that we were given
+                [self._python, "-I", _RUNNER],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={"LANG": "C.UTF-8", "HOME": "/nonexistent"},
+                start_new_session=True,  # Ctrl-C is for the server, which ends it
+            )
+            Thread(target=self._listen, args=(self._process,), daemon=True).start()
+        return self._process
+
+    def _order(self, order: dict[str, Any]) -> None:
+        with self._ordering:
+            if not self._closed and self._process is not None:
+                _tell(self._process, order)
+
+    def _listen(self, process: "subprocess.Popen[bytes]") -> None:
+        """Hear what becomes of scripts until their process ends, and with it all that it still ran."""
+        with _stream(process.stdout) as reports:
+            for line in reports:
+                report = json.loads(line)
+                if "sleep" in report:
+                    Thread(target=self._sleep, args=(report["id"], report["sleep"]), daemon=True).start()
+                else:
+                    self._done(report["id"], _result(report["end"], report["log"]))
+        process.wait()
+        with self._ordering:
+            lost = [] if self._closed else [run_id for run_id, (by, _) in self._running.items() if by is process]
+        for run_id in lost:
+            self._done(run_id, ScriptResult(None, "The process that ran the script has ended.", ""))
+
+    def _sleep(self, run_id: str, seconds: float) -> None:
+        if self._clock.wait_until(self._clock.now() + timedelta(seconds=seconds), lambda: run_id not in self._running):
+            self._order({"wake": run_id})
+
+    def _done(self, run_id: str, result: ScriptResult) -> None:
+        _, when_done = self._running.pop(run_id)
+        self._clock.wake()  # it may have been asleep
+        when_done(result)
+
+
+def _tell(process: "subprocess.Popen[bytes]", order: dict[str, Any]) -> None:
+    with contextlib.suppress(BrokenPipeError):  # it has ended, which whoever listens to it will notice
+        _stream(process.stdin).write(json.dumps(order).encode() + b"\n")
+        _stream(process.stdin).flush()
+
+
+def _stream(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None  # noqa: S101 - a pipe was asked for
+    return pipe
+
+
+def _result(end: Mapping[str, Any], log: str) -> ScriptResult:
+    payload = end.get("payload")
+    size = len(json.dumps(payload).encode())
+    if payload is not None and size > _LONGEST_PAYLOAD:
+        return ScriptResult(None, f"The script returned {size} bytes of JSON: {_LONGEST_PAYLOAD} are the most.", log)
+    return ScriptResult(payload, end.get("error"), log)

@@ -1,0 +1,112 @@
+"""Work that mostly waits, done by few threads: generators that yield until when they wait."""
+
+import logging
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from functools import partial
+from heapq import heappop, heappush
+from threading import RLock, Thread
+
+from local_aws.config.rules import Scope
+from local_aws.core import ministack_seams
+from local_aws.core.clock import Clock
+
+_THREADS = 8
+_IDLE = timedelta(days=1)
+_log = logging.getLogger(__name__)
+
+Waiting = Generator[datetime | None, None, None]
+"""Work that yields until when it waits, None: until it is woken.  It may be woken too early, and looks for itself."""
+
+
+class Work:
+    """Does work, each under a key, and each in an account and Region; `clock` tells the time."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin without any."""
+        self._clock = clock
+        self._responses = ministack_seams.module("ministack.core.responses")
+        self._pool = ThreadPoolExecutor(_THREADS, "automation")
+        self._work: dict[str, tuple[Scope, Waiting]] = {}
+        self._waits: set[str] = set()
+        self._woken: set[str] = set()
+        """What was woken while it did not wait."""
+        self._due: list[tuple[datetime, str]] = []
+        """A heap."""
+        self._closed = False
+        self._lock = RLock()
+        Thread(target=self._keep_time, name="automation-clock", daemon=True).start()
+
+    def start(self, key: str, scope: Scope, work: Waiting) -> None:
+        """Begin with `work`."""
+        with self._lock:
+            self._work[key] = (scope, work)
+            self._submit(key)
+
+    def wake(self, key: str) -> None:
+        """Let work that waits go on, or not wait when it comes to that."""
+        with self._lock:
+            if key in self._waits:
+                self._waits.remove(key)
+                self._submit(key)
+            elif key in self._work:
+                self._woken.add(key)
+
+    def close(self) -> None:
+        """Go on with nothing, once what is being done at this moment is done."""
+        with self._lock:
+            self._closed = True
+        self._clock.wake()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _submit(self, key: str) -> None:
+        if not self._closed:
+            self._pool.submit(self._go_on, key)
+
+    def _go_on(self, key: str) -> None:
+        scope, work = self._work[key]
+        try:
+            with self._responses.request_scope(*scope):
+                due = next(work)
+        except StopIteration:
+            self._forget(key)
+        except Exception:  # noqa: BLE001 - a thread's last resort: the work is lost, and the log says so
+            self._forget(key)
+            _log.exception("The work %s was lost", key)
+        else:
+            self._wait(key, due)
+
+    def _forget(self, key: str) -> None:
+        with self._lock:
+            del self._work[key]
+            self._woken.discard(key)
+
+    def _wait(self, key: str, due: datetime | None) -> None:
+        with self._lock:
+            if key in self._woken:
+                self._woken.remove(key)
+                self._submit(key)
+                return
+            self._waits.add(key)
+            if due is not None:
+                heappush(self._due, (due, key))
+        self._clock.wake()
+
+    def _keep_time(self) -> None:
+        """Wake what is due, until the clock stops."""
+        while not self._closed:
+            first = self._first()
+            due = first or self._clock.now() + _IDLE
+            if self._clock.wait_until(due, partial(self._is_other, first)):
+                with self._lock:
+                    while self._due and self._due[0][0] <= self._clock.now():
+                        self.wake(heappop(self._due)[1])
+            elif not self._is_other(first):
+                return
+
+    def _is_other(self, first: datetime | None) -> bool:
+        return self._closed or self._first() != first
+
+    def _first(self) -> datetime | None:
+        return next((due for due, _ in self._due[:1]), None)
