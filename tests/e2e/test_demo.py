@@ -133,7 +133,7 @@ def test_missing_sam_cli_is_said(start_demo: StartDemo, tmp_path: Path) -> None:
     (copy / ".venvs/dev/bin").mkdir(parents=True)
     for environment in ("local-aws", "lambda-runtime"):
         (copy / ".venvs" / environment).symlink_to(PROJECT / ".venvs" / environment)
-    for entry in ("local_aws", "organization", "rules", "template.yaml", "account.yaml", "samconfig.toml", ".aws-sam"):
+    for entry in ("demo", "local_aws", "organization", "rules", "template.yaml", "account.yaml", "samconfig.toml", ".aws-sam"):
         (copy / entry).symlink_to(PROJECT / entry)
     demo = start_demo(copy)
     assert demo.ended() == 1
