@@ -46,7 +46,7 @@ from benchmark.organization_result import (
     root_users,
     rows,
 )
-from demo.deployment import RULE_NAME, STACK_NAME, DeploymentError, boto3_client, deploy_account, deploy_organization
+from demo.sam import RULE_NAME, STACK_NAME, DeploymentError, boto3_client, deploy_account, deploy_organization
 from local_aws.aws_lambda.functions import PARALLEL_EVENTS
 from local_aws.client import REGION, LocalAwsClient, LocalAwsError, LocalAwsProcess
 from local_aws.core.faults import ANY_ACCOUNT

@@ -22,16 +22,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from demo.deployment import (
+from demo.people import REEVALUATE, REMOVE, Operations
+from demo.sam import (
     ACCOUNT_STACK_NAME,
-    EXECUTION_ROLE_NAME,
+    EVALUATION_ROLE_NAME,
     STACK_NAME,
     DeploymentError,
     boto3_client,
     deploy_account,
     deploy_organization,
 )
-from demo.people import REEVALUATE, REMOVE, Operations
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, LocalAwsProcess, describe
 
 if TYPE_CHECKING:
@@ -176,9 +176,9 @@ class Demo:
             f"  and IAM throttles every call in {self._name(THROTTLED)} since the beginning. The next day comes:"
         )
         iam: IAMClient = boto3_client(self._client, "iam", ROLE_DELETED)
-        for policy in iam.list_attached_role_policies(RoleName=EXECUTION_ROLE_NAME)["AttachedPolicies"]:
-            iam.detach_role_policy(RoleName=EXECUTION_ROLE_NAME, PolicyArn=policy["PolicyArn"])
-        iam.delete_role(RoleName=EXECUTION_ROLE_NAME)
+        for policy in iam.list_attached_role_policies(RoleName=EVALUATION_ROLE_NAME)["AttachedPolicies"]:
+            iam.detach_role_policy(RoleName=EVALUATION_ROLE_NAME, PolicyArn=policy["PolicyArn"])
+        iam.delete_role(RoleName=EVALUATION_ROLE_NAME)
         before = {account_id: self._result(account_id) for account_id in self._names}
         self._client.advance_clock(seconds=DAY_AND_MORE)
         expected = [account_id for account_id in self._names if account_id not in {THROTTLED, ROLE_DELETED}]
@@ -310,7 +310,7 @@ class Demo:
         """Return the calls that evaluations made since this was last asked, by the account that they were about."""
         calls: dict[str, list[str]] = {account_id: [] for account_id in account_ids}
         for call in self._client.take_calls():
-            evaluates = f":assumed-role/{EXECUTION_ROLE_NAME}/" in call["principal"]
+            evaluates = f":assumed-role/{EVALUATION_ROLE_NAME}/" in call["principal"]
             if evaluates and call["account_id"] in calls:
                 calls[call["account_id"]].append(call["action"])
         return {account_id: tuple(actions) for account_id, actions in calls.items()}

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from demo.deployment import (
+from demo.sam import (
     ACCOUNT_STACK_NAME,
-    EXECUTION_ROLE_NAME,
+    EVALUATION_ROLE_NAME,
     STACK_NAME,
     DeploymentError,
     boto3_client,
@@ -84,7 +84,7 @@ def _prepare(local_aws: LocalAwsClient, event: object) -> None:
         deploy_account(local_aws, account_id, CENTRAL_ACCOUNT_ID)
     if is_member:
         print(
-            f"Deployed for one account, the function may assume no role: now it may assume {EXECUTION_ROLE_NAME}.", flush=True
+            f"Deployed for one account, the function may assume no role: now it may assume {EVALUATION_ROLE_NAME}.", flush=True
         )
         let_assume_evaluation_roles(local_aws, CENTRAL_ACCOUNT_ID)
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self, TypeVar
 
 import boto3
 
-from demo.deployment import boto3_client
+from demo.sam import boto3_client
 from local_aws.client import REGION, LocalAwsClient
 
 NOTIFY, REEVALUATE, REMOVE = (f"RootVirtualMfa-{name}" for name in ("Notify", "Reevaluate", "RemoveRootCredentials"))

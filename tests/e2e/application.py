@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from demo.deployment import (
-    EXECUTION_ROLE_NAME,
+from demo.sam import (
+    EVALUATION_ROLE_NAME,
     FUNCTION_ROLE_NAME,
     RULE_NAME,
     STACK_NAME,
@@ -103,7 +103,7 @@ class Application:
         """Have another account evaluated: account.yaml, the permission, and the rule with `parameters`."""
         deploy_account(self.aws, account_id, self.account_id)
         self.permit(account_id)
-        self.put_rule(account_id, {"ExecutionRoleName": EXECUTION_ROLE_NAME, **parameters})
+        self.put_rule(account_id, {"ExecutionRoleName": EVALUATION_ROLE_NAME, **parameters})
 
     def start_evaluation(self, *account_ids: str) -> None:
         """Start the evaluation of the rule in accounts, a minute later."""
@@ -170,7 +170,7 @@ class Application:
         for call in self.aws.take_calls():
             _, _, name = call["principal"].partition(":assumed-role/")
             role = name.partition("/")[0]
-            if role in {FUNCTION_ROLE_NAME, EXECUTION_ROLE_NAME}:
+            if role in {FUNCTION_ROLE_NAME, EVALUATION_ROLE_NAME}:
                 taken.append((role, call["action"]))
         return taken
 

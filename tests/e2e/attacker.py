@@ -8,7 +8,7 @@ from typing import Any
 
 import boto3
 
-from demo.deployment import boto3_client
+from demo.sam import boto3_client
 from local_aws.client import REGION, LocalAwsClient
 
 POLICY = "statements"

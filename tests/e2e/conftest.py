@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.deployment import deploy, deploy_organization, let_assume_evaluation_roles
+from demo.sam import deploy, deploy_organization, let_assume_evaluation_roles
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import Application
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts

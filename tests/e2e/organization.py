@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from botocore import xform_name
 
-from demo.deployment import EXECUTION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME, boto3_client
+from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME, boto3_client
 from local_aws.client import PROJECT, LocalAwsClient
 from tests.e2e.application import Application
 
@@ -60,7 +60,7 @@ class Organization(Application):
     def roles(self, account_id: str) -> set[str]:
         """Return which of the two roles whose names are part of the contract an account has."""
         pages = self.client("iam", account_id).get_paginator("list_roles").paginate()
-        return {role["RoleName"] for page in pages for role in page["Roles"]} & {FUNCTION_ROLE_NAME, EXECUTION_ROLE_NAME}
+        return {role["RoleName"] for page in pages for role in page["Roles"]} & {FUNCTION_ROLE_NAME, EVALUATION_ROLE_NAME}
 
     def stack_status(self) -> str:
         [stack] = self.client("cloudformation").describe_stacks(StackName="root-virtual-mfa")["Stacks"]

@@ -6,8 +6,8 @@ from typing import Any
 
 import boto3
 
-from demo.deployment import boto3_client
 from demo.people import REMOVE, Operations
+from demo.sam import boto3_client
 from local_aws.client import PROJECT, REGION, LocalAwsProcess
 from tests.e2e.organization import CENTRAL, MANAGEMENT
 from tests.local_aws.scene import allow, trust

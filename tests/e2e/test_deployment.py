@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from demo.deployment import RULE_NAME, STACK_NAME, DeploymentError, boto3_client, deploy, sam
+from demo.sam import RULE_NAME, STACK_NAME, DeploymentError, boto3_client, deploy, sam
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import Application, start_recorder
 from tests.e2e.conftest import NOT_RECORDING, NewAccount

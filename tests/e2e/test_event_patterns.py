@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from demo.deployment import boto3_client, deploy_account
+from demo.sam import boto3_client, deploy_account
 from local_aws.client import PROJECT, LocalAwsProcess
 from tests.e2e.conftest import CENTRAL_ACCOUNT_ID
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from demo.deployment import ACCOUNT_STACK_NAME, EXECUTION_ROLE_NAME, FUNCTION_ROLE_NAME, deploy, deploy_account
+from demo.sam import ACCOUNT_STACK_NAME, EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, deploy, deploy_account
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import Application, wait_for
 from tests.e2e.conftest import NewAccount
@@ -149,9 +149,9 @@ def test_roles_allow_what_evaluations_call_and_nothing_else(application: Applica
         made.setdefault(role, set()).add(action)
     assert made == {
         FUNCTION_ROLE_NAME: application.allowed_actions(FUNCTION_ROLE_NAME, own),
-        EXECUTION_ROLE_NAME: application.allowed_actions(EXECUTION_ROLE_NAME, account_id),
+        EVALUATION_ROLE_NAME: application.allowed_actions(EVALUATION_ROLE_NAME, account_id),
     }
-    assert made[EXECUTION_ROLE_NAME] == {READ, "iam:ListVirtualMFADevices", "config:PutEvaluations"}
+    assert made[EVALUATION_ROLE_NAME] == {READ, "iam:ListVirtualMFADevices", "config:PutEvaluations"}
 
 
 def test_rule_needs_a_permission_to_invoke_for_its_account(application: Application, new_account: NewAccount) -> None:
@@ -164,7 +164,7 @@ def test_rule_needs_a_permission_to_invoke_for_its_account(application: Applicat
     ("parameters", "error_type", "says"),
     [
         ({}, "ForeignAccountError", "evaluating another account needs the rule parameter ExecutionRoleName"),
-        ({"ExecutionRoleName": EXECUTION_ROLE_NAME}, "AssumeRoleError", "deploy account.yaml in the account."),
+        ({"ExecutionRoleName": EVALUATION_ROLE_NAME}, "AssumeRoleError", "deploy account.yaml in the account."),
         ({"nonVirtualMfa": "PERHAPS"}, "InvalidParametersError", "nonVirtualMfa is 'PERHAPS': allowed is"),
         ({"AssumeRoleMode": "false"}, "InvalidParametersError", "Unknown rule parameter 'AssumeRoleMode': allowed are"),
     ],

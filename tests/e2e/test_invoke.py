@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from demo.deployment import RULE_NAME, SAM, STACK_NAME
+from demo.sam import RULE_NAME, SAM, STACK_NAME
 from local_aws.client import PROJECT, PYTHON, free_port
 from tests.e2e.application import Application, wait_for
 from tests.e2e.conftest import CENTRAL_ACCOUNT_ID, MEMBER_OF_THE_EVENTS

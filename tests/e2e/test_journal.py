@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from demo.deployment import EXECUTION_ROLE_NAME, RULE_NAME
+from demo.sam import EVALUATION_ROLE_NAME, RULE_NAME
 from local_aws.client import PROJECT
 from tests.e2e.application import Application, wait_for
 from tests.e2e.attacker import as_user
@@ -62,7 +62,7 @@ def own_rules(config: Any, function_arn: str, rules: Mapping[str, Mapping[str, s
 def test_a_members_own_rules_are_not_counted(organization: Organization) -> None:
     """Its administrator gives them the names and the parameters of the deployment's, or parameters that suit."""
     before = counted(organization)
-    given = {"ExecutionRoleName": EXECUTION_ROLE_NAME}
+    given = {"ExecutionRoleName": EVALUATION_ROLE_NAME}
     suits = {"nonVirtualMfa": "COMPLIANT", **given}
     rules = {RULE_NAME: suits, f"{PACK_RULE}x": suits, f"{PACK_RULE}q1w2e3r4t": {**given, "minimumVirtualMfaDevices": "8"}}
     with (

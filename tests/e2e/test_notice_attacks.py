@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from demo.deployment import deploy_organization
 from demo.people import NOTIFY, REEVALUATE, Operations
+from demo.sam import deploy_organization
 from local_aws.client import REGION, LocalAwsProcess
 from remediation.open_ops_item import PROCEDURE, SENT_BY, SOURCE
 from tests.e2e.application import wait_for

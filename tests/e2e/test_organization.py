@@ -8,8 +8,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from demo.deployment import (
-    EXECUTION_ROLE_NAME,
+from demo.sam import (
+    EVALUATION_ROLE_NAME,
     FUNCTION_ROLE_NAME,
     deploy_account,
     deploy_organization,
@@ -46,11 +46,11 @@ Credentials = Mapping[str, str]
 
 def test_every_account_but_the_excluded_ones_has_the_role_and_the_rule(organization: Organization) -> None:
     for account_id in (*STATES, *USED, UNREADABLE):
-        assert EXECUTION_ROLE_NAME in organization.roles(account_id), account_id
+        assert EVALUATION_ROLE_NAME in organization.roles(account_id), account_id
         assert len(organization.rules(account_id)) == 1, account_id
     for account_id in EXCLUDED:
         assert (organization.roles(account_id), organization.rules(account_id)) == (set(), [])
-    assert organization.roles(CENTRAL) == {EXECUTION_ROLE_NAME, FUNCTION_ROLE_NAME}
+    assert organization.roles(CENTRAL) == {EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME}
 
 
 def test_management_account_is_not_watched_until_it_has_the_role(organization: Organization) -> None:
@@ -159,7 +159,7 @@ def test_accounts_in_opposite_states_are_never_mixed_up(organization: Organizati
         for account_id in having:
             organization.change_root_user(account_id, f"remove-virtual-device phone-of-{account_id}")
 
-    calls = [call for call in organization.aws.take_calls() if f":assumed-role/{EXECUTION_ROLE_NAME}/" in call["principal"]]
+    calls = [call for call in organization.aws.take_calls() if f":assumed-role/{EVALUATION_ROLE_NAME}/" in call["principal"]]
     assert {call["principal"].split(":")[4] == call["account_id"] for call in calls} == {True}
     reported = [call["account_id"] for call in calls if call["action"] == PUT]
     assert sorted(reported) == sorted(USED * rounds)
@@ -240,7 +240,7 @@ def test_account_that_joins_is_watched_without_anybody_doing_anything(organizati
     organization.aws.create_account(JOINS, "new-team", "Workloads/Production", {"virtual_mfa_devices": ["new-phone"]})
     wait_for(lambda: organization.rules(JOINS), "the rule in the new account")
     assert organization.result(JOINS)["Annotation"] == "The root user has 1 virtual MFA device (new-phone)."
-    assert organization.roles(JOINS) == {EXECUTION_ROLE_NAME}
+    assert organization.roles(JOINS) == {EVALUATION_ROLE_NAME}
     account = organization.report()[JOINS]
     assert (account["status"], account["ou_path"]) == ("COMPLIANT", "Root/Workloads/Production")
 
@@ -284,9 +284,9 @@ def test_roles_allow_what_evaluations_call_and_nothing_else(organization: Organi
         made.setdefault(role, set()).add(action)
     assert made == {
         FUNCTION_ROLE_NAME: organization.allowed_actions(FUNCTION_ROLE_NAME, CENTRAL),
-        EXECUTION_ROLE_NAME: organization.allowed_actions(EXECUTION_ROLE_NAME, VIRTUAL),
+        EVALUATION_ROLE_NAME: organization.allowed_actions(EVALUATION_ROLE_NAME, VIRTUAL),
     }
-    assert made[EXECUTION_ROLE_NAME] == {READ, "iam:ListVirtualMFADevices", PUT}
+    assert made[EVALUATION_ROLE_NAME] == {READ, "iam:ListVirtualMFADevices", PUT}
     assert made[FUNCTION_ROLE_NAME] == {
         "sts:AssumeRole",
         "logs:CreateLogStream",
@@ -365,18 +365,18 @@ def test_nobody_but_the_functions_role_may_assume_a_members_role(
     # Of the same name, as far as that is not already there.
     make_role(organization, OUTSIDER, FUNCTION_ROLE_NAME, OUTSIDER)
     make_role(organization, BARE, FUNCTION_ROLE_NAME, BARE)
-    assert may_assume(organization, VIRTUAL, EXECUTION_ROLE_NAME, function_role)
+    assert may_assume(organization, VIRTUAL, EVALUATION_ROLE_NAME, function_role)
 
     for account_id in (CENTRAL, MANAGEMENT, BARE, OUTSIDER, VIRTUAL):
-        assert not may_assume(organization, VIRTUAL, EXECUTION_ROLE_NAME, by=account_id), account_id
+        assert not may_assume(organization, VIRTUAL, EVALUATION_ROLE_NAME, by=account_id), account_id
     for account_id in (CENTRAL, MANAGEMENT, BARE, OUTSIDER):
         session = assume(organization, account_id, "assumes-all", by=account_id)
-        assert not may_assume(organization, VIRTUAL, EXECUTION_ROLE_NAME, session), account_id
+        assert not may_assume(organization, VIRTUAL, EVALUATION_ROLE_NAME, session), account_id
     for account_id in (OUTSIDER, BARE):
         session = assume(organization, account_id, FUNCTION_ROLE_NAME, by=account_id)
-        assert not may_assume(organization, VIRTUAL, EXECUTION_ROLE_NAME, session), account_id
-    members_session = assume(organization, BARE, EXECUTION_ROLE_NAME, function_role)
-    assert not may_assume(organization, VIRTUAL, EXECUTION_ROLE_NAME, members_session)
+        assert not may_assume(organization, VIRTUAL, EVALUATION_ROLE_NAME, session), account_id
+    members_session = assume(organization, BARE, EVALUATION_ROLE_NAME, function_role)
+    assert not may_assume(organization, VIRTUAL, EVALUATION_ROLE_NAME, members_session)
     organization.client("iam", BARE).delete_role_policy(RoleName=FUNCTION_ROLE_NAME, PolicyName="assume")
     organization.client("iam", BARE).delete_role(RoleName=FUNCTION_ROLE_NAME)
 
@@ -388,12 +388,12 @@ def test_functions_role_may_assume_nothing_else(organization: Organization, func
         assert not may_assume(organization, account_id, "trusts-the-central-account", function_role)
     deploy_account(organization.aws, OUTSIDER, CENTRAL)
     for account_id in (left, OUTSIDER):  # the role is there, and trusts it
-        assert organization.roles(account_id) >= {EXECUTION_ROLE_NAME}
-        assert not may_assume(organization, account_id, EXECUTION_ROLE_NAME, function_role), account_id
-    assert may_assume(organization, VIRTUAL, EXECUTION_ROLE_NAME, function_role)
+        assert organization.roles(account_id) >= {EVALUATION_ROLE_NAME}
+        assert not may_assume(organization, account_id, EVALUATION_ROLE_NAME, function_role), account_id
+    assert may_assume(organization, VIRTUAL, EVALUATION_ROLE_NAME, function_role)
 
 
 def test_account_of_no_organization_cannot_have_the_function_invoked(organization: Organization, left: str) -> None:
     with pytest.raises(ClientError) as refusal:
-        organization.put_rule(left, {"ExecutionRoleName": EXECUTION_ROLE_NAME})
+        organization.put_rule(left, {"ExecutionRoleName": EVALUATION_ROLE_NAME})
     assert refusal.value.response["Error"]["Code"] == "InsufficientPermissionsException"

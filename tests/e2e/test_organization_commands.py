@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from demo.deployment import DeploymentError, boto3_client, sam
+from demo.sam import DeploymentError, boto3_client, sam
 from local_aws.client import LocalAwsProcess
 from tests.e2e.organization import Ran, run
 

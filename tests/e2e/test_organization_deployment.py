@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from demo.deployment import (
-    EXECUTION_ROLE_NAME,
+from demo.sam import (
+    EVALUATION_ROLE_NAME,
     FUNCTION_ROLE_NAME,
     STACK_NAME,
     DeploymentError,
@@ -150,8 +150,8 @@ def left(organization: Organization) -> dict[str, list[str]]:
 def test_management_account_is_watched_by_its_own_deployment(life: Life) -> None:
     assert life.outputs["ManagementAccount"] == "Watched."
     roles = {account_id: traces.roles for account_id, traces in life.deployed.items()}
-    assert roles == {account_id: {EXECUTION_ROLE_NAME} for account_id in (CENTRAL, VIRTUAL, HARDWARE, EXCLUDED_LATER)} | {
-        MANAGEMENT: {FUNCTION_ROLE_NAME, EXECUTION_ROLE_NAME},
+    assert roles == {account_id: {EVALUATION_ROLE_NAME} for account_id in (CENTRAL, VIRTUAL, HARDWARE, EXCLUDED_LATER)} | {
+        MANAGEMENT: {FUNCTION_ROLE_NAME, EVALUATION_ROLE_NAME},
         EXCLUDED: set(),
     }
     assert {account_id for account_id, traces in life.deployed.items() if len(traces.rules) == 1} == {*WATCHED, EXCLUDED_LATER}
@@ -184,7 +184,7 @@ def test_parameters_reach_the_rule_of_every_account_and_an_update_changes_them(l
         "minimumVirtualMfaDevices": "1",
         "nonVirtualMfa": "COMPLIANT",
         "noRootCredentials": "NOT_APPLICABLE",
-        "ExecutionRoleName": EXECUTION_ROLE_NAME,
+        "ExecutionRoleName": EVALUATION_ROLE_NAME,
     }
     for account_id in WATCHED:
         parameters, frequency, rule_id = deployed[account_id]
@@ -248,7 +248,7 @@ def test_where_config_does_not_send_the_organization_a_list_of_accounts_mends_it
         for account_id in (CENTRAL, MANAGEMENT):
             assert organization.result(account_id)["Annotation"] == ONE_DEVICE
         for account_id in (VIRTUAL, OTHER):
-            assert (organization.rules(account_id), organization.roles(account_id)) == ([], {EXECUTION_ROLE_NAME})
+            assert (organization.rules(account_id), organization.roles(account_id)) == ([], {EVALUATION_ROLE_NAME})
 
         [advice] = organization.report()[VIRTUAL]["advice"]
         command, _ = advice["commands"]

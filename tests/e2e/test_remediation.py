@@ -8,8 +8,8 @@ from typing import Any
 import boto3
 import pytest
 
-from demo.deployment import RULE_NAME, deploy
 from demo.people import NOTIFY, REEVALUATE, Operations
+from demo.sam import RULE_NAME, deploy
 from local_aws.client import PROJECT, LocalAwsProcess
 from remediation.open_ops_item import PROCEDURE
 from tests.e2e.application import Application, wait_for

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from demo.deployment import RULE_NAME, DeploymentError, deploy_organization
+from demo.sam import RULE_NAME, DeploymentError, deploy_organization
 from local_aws.client import REGION, LocalAwsProcess
 from tests.e2e.application import start_recorder, wait_for
 from tests.e2e.attacker import Attacker, administrator

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from demo.deployment import RULE_NAME, boto3_client, deploy_organization
 from demo.people import Operations
+from demo.sam import RULE_NAME, boto3_client, deploy_organization
 from local_aws.client import PROJECT, REGION, LocalAwsClient, LocalAwsProcess
 from tests.e2e.application import wait_for
 from tests.e2e.attacker import Attacker, administrator

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.deployment import EXECUTION_ROLE_NAME, FUNCTION_ROLE_NAME, deploy
+from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, deploy
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import Application
 from tests.e2e.conftest import NewAccount
@@ -133,7 +133,7 @@ def test_row(  # noqa: PLR0913, PLR0917 - the columns of the table
     assert result["ComplianceType"] == compliance
     assert result["Annotation"].startswith(annotation)
     made = [call for call in application.calls() if not call[1].startswith("logs:")]
-    assert made == [ASSUME, *((EXECUTION_ROLE_NAME, action) for action in calls)]
+    assert made == [ASSUME, *((EVALUATION_ROLE_NAME, action) for action in calls)]
     # AWS Config leaves what is not applicable out where it sums up.
     assert application.rule_compliance(account_id) == ("INSUFFICIENT_DATA" if compliance == "NOT_APPLICABLE" else compliance)
 

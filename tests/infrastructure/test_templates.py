@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from cfnlint.decode.cfn_yaml import load
 
-from demo.deployment import RULE_NAME
+from demo.sam import RULE_NAME
 from local_aws.logs.metric_filters import matches
 from root_virtual_mfa_enabled import clients, parameters
 from root_virtual_mfa_enabled.decision import Verdict

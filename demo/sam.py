@@ -22,7 +22,7 @@ STACK_NAME = "root-virtual-mfa"
 ACCOUNT_STACK_NAME = "root-virtual-mfa-account"
 RULE_NAME = "root-virtual-mfa-enabled"
 FUNCTION_ROLE_NAME = "root-virtual-mfa-function"
-EXECUTION_ROLE_NAME = "root-virtual-mfa-evaluation"
+EVALUATION_ROLE_NAME = "root-virtual-mfa-evaluation"
 SAM = PROJECT / ".venvs/dev/bin/sam"
 
 
@@ -131,7 +131,7 @@ def deploy_account(client: LocalAwsClient, account_id: str, central_account_id: 
 
 def let_assume_evaluation_roles(client: LocalAwsClient, account_id: str) -> None:
     """Let the function in `account_id` assume evaluation roles, which it may not where it was deployed for one account."""
-    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": f"arn:aws:iam::*:role/{EXECUTION_ROLE_NAME}"}
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": f"arn:aws:iam::*:role/{EVALUATION_ROLE_NAME}"}
     iam: IAMClient = boto3_client(client, "iam", account_id)
     iam.put_role_policy(
         RoleName=FUNCTION_ROLE_NAME,
