@@ -9,10 +9,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from demo.people import NOTIFY, REMOVE, Operations
-from demo.sam import DeploymentError, boto3_client, deploy_organization
+from demo.sam import DeploymentError, boto3_client
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import start_recorder, wait_for
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts
+from tests.e2e.packaged import deploy_organization
 
 DENIED, OUTSIDE = "710000000001", "999999999999"
 MEMBERS = [f"7200000000{number:02}" for number in range(24)]
