@@ -99,7 +99,7 @@ CONFIG_ENV ?= default
 deploy: $(ARTEFACT) ## Deploy to the account of your AWS credentials, after showing the change set (CONFIG_ENV=organization)
 	$(BIN)/sam deploy --config-env $(CONFIG_ENV) $(ARGS)
 
-release: $(DEV) ## Build dist/root-virtual-mfa-VERSION.zip and its checksum from the commit (ARGS="--tag v0.1.0": check the tag)
+release: $(DEV) ## Build dist/root-virtual-mfa-VERSION.zip and its checksum from the commit (ARGS="--tag v1.2.3": check the tag)
 	@$(BIN)/python -m release $(ARGS)
 
 # --- Commands for the operator: each has ARGS="--help" ---

@@ -7,13 +7,19 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-NAME = "root-virtual-mfa-0.1.0"
+VERSION = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+NAME = f"root-virtual-mfa-{VERSION}"
+NOTES = "### Added\n\n- Something.\n"
+CHANGELOG = (
+    f"# Changelog\n\n## [Unreleased]\n\n- More.\n\n## [{VERSION}] - 2026-01-15\n\n{NOTES}\n## [0.0.9] - 2026-01-14\n\n- Less.\n"
+)
 GIT = ["git", "-c", "user.name=Tester", "-c", "user.email=tester@example.com", "-c", "commit.gpgsign=false"]
 TIME = "2026-01-15T06:30:08+00:00"
 
@@ -31,12 +37,13 @@ def build(directory: Path, *arguments: str, **environment: str) -> subprocess.Co
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Commit the project as it is here to a repository of its own."""
+    """Commit the project to a repository of its own, with a changelog that has the version, as before a release."""
     directory = tmp_path_factory.mktemp("release") / "checkout"
     for name in git(PROJECT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
         if name and (PROJECT / name).is_file():
             (directory / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(PROJECT / name, directory / name)
+    (directory / "CHANGELOG.md").write_text(CHANGELOG, encoding="utf-8")
     git(directory, "init", "--quiet")
     git(directory, "add", "--all", "--force")
     git(directory, "commit", "--quiet", "--message", "All")
@@ -45,7 +52,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def built(checkout: Path) -> bytes:
-    done = build(checkout, "--tag", "v0.1.0")
+    done = build(checkout, "--tag", f"v{VERSION}")
     assert done.returncode == 0, done.stderr
     return (checkout / f"dist/{NAME}.zip").read_bytes()
 
@@ -105,10 +112,7 @@ def test_checksums_are_of_what_is_there(checkout: Path, built: bytes) -> None:
 
 def test_notes_are_the_section_of_the_changelog(checkout: Path, built: bytes) -> None:
     assert built
-    notes = (checkout / "dist/release-notes.md").read_text(encoding="utf-8")
-    assert notes.startswith("### Added\n")
-    assert f"\n{notes}" in (checkout / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert "## [" not in notes
+    assert (checkout / "dist/release-notes.md").read_text(encoding="utf-8") == NOTES
 
 
 def test_same_commit_gives_the_same_bytes(checkout: Path, built: bytes, tmp_path: Path) -> None:
@@ -148,10 +152,10 @@ def test_tree_that_differs_from_the_commit_is_refused(checkout: Path, tmp_path: 
     ("heading", "entry"),
     [
         ("## [Unreleased]\n", "- Something.\n"),
-        ("## [0.1.0]\n", "- Something.\n"),
-        ("## [0x1x0] - 2026-01-15\n", "- Something.\n"),
-        ("## [0.1.0] - 2026-01-15\n", ""),
-        ("## [0.1.0] - 2026-01-15\n", "\n## [0.0.9] - 2026-01-14\n\n- Something.\n"),
+        (f"## [{VERSION}]\n", "- Something.\n"),
+        (f"## [{VERSION.replace('.', 'x')}] - 2026-01-15\n", "- Something.\n"),
+        (f"## [{VERSION}] - 2026-01-15\n", ""),
+        (f"## [{VERSION}] - 2026-01-15\n", "\n## [0.0.9] - 2026-01-14\n\n- Something.\n"),
     ],
     ids=["unreleased", "without a date", "another version", "empty", "empty before another"],
 )
@@ -163,14 +167,14 @@ def test_changelog_without_a_section_for_the_version_is_refused(
     git(copy, "commit", "--quiet", "--all", "--message", "Changelog")
     done = build(copy)
     assert done.returncode == 1
-    assert "CHANGELOG.md has no section '## [0.1.0] - YYYY-MM-DD'" in done.stderr
+    assert f"CHANGELOG.md has no section '## [{VERSION}] - YYYY-MM-DD'" in done.stderr
     assert not (copy / "dist").exists()
 
 
 def test_tag_of_another_version_is_refused(checkout: Path, tmp_path: Path) -> None:
-    done = build(clone(checkout, tmp_path / "copy"), "--tag", "v0.1.1")
+    done = build(clone(checkout, tmp_path / "copy"), "--tag", f"v{VERSION}1")
     assert done.returncode == 1
-    assert "the tag v0.1.1 is not v0.1.0" in done.stderr
+    assert f"the tag v{VERSION}1 is not v{VERSION}" in done.stderr
 
 
 def test_folder_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
