@@ -35,7 +35,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo local-aws root-user invoke build deploy preflight report delete lint render test bench bench-organization lock clean
+.PHONY: help setup demo local-aws root-user invoke build deploy release preflight report delete lint render test bench bench-organization lock clean
 
 help: ## List what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,6 +99,9 @@ CONFIG_ENV ?= default
 deploy: $(ARTEFACT) ## Deploy to the account of your AWS credentials, after showing the change set (CONFIG_ENV=organization)
 	$(BIN)/sam deploy --config-env $(CONFIG_ENV) $(ARGS)
 
+release: $(DEV) ## Build dist/root-virtual-mfa-VERSION.zip and its checksum from the commit (ARGS="--tag v1.2.3": check the tag)
+	@$(BIN)/python -m release $(ARGS)
+
 # --- Commands for the operator: each has ARGS="--help" ---
 
 preflight: $(DEV) ## Check what a deployment for the organization needs, with the command for what is missing
@@ -135,5 +138,5 @@ bench-organization: setup $(ARTEFACT) ## Evaluate an organization of ACCOUNTS=30
 	@$(BIN)/python -m benchmark.organization $(if $(ACCOUNTS),--accounts $(ACCOUNTS)) $(ARGS)
 
 clean: ## Remove what was built and cached (not .venvs)
-	rm -rf .aws-sam .cache .hypothesis
+	rm -rf .aws-sam .cache .hypothesis dist
 	find . -name .venvs -prune -o -name __pycache__ -prune -exec rm -rf {} +
