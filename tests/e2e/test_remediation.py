@@ -11,7 +11,7 @@ import pytest
 from demo.deployment import RULE_NAME, deploy
 from demo.people import NOTIFY, REEVALUATE, Operations
 from local_aws.client import PROJECT, LocalAwsProcess
-from remediation.open_ops_item import PROCEDURE
+from remediation.ops_items import PROCEDURE
 from tests.e2e.application import Application, wait_for
 
 ACCOUNTS = [f"600000000{number:03}" for number in range(30)]

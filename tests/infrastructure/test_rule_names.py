@@ -11,9 +11,17 @@ import yaml
 from organization.deployment import is_our_rule
 from tests.unit.fake_aws import FakeAws, paged
 
-from .test_organization_scope import PACK_FILE, REMEDIATION_FILE
-from .test_remediation import properties, steps
-from .test_templates import ACCOUNT, APPLICATION, resources, template
+from .templates import (
+    ACCOUNT,
+    APPLICATION,
+    PACK_FILE,
+    REMEDIATION_PACK_FILE,
+    properties,
+    resolved,
+    resources,
+    steps,
+    template,
+)
 
 ACCOUNT_ID, CENTRAL = "123456789012", "222222222222"
 ON_CENTRAL_FUNCTION = {"SourceIdentifier": f"arn:aws:lambda:us-east-1:{CENTRAL}:function:evaluate"}
@@ -46,24 +54,11 @@ NAMES = [
 each_name = pytest.mark.parametrize(("name", "ours"), NAMES, ids=repr)
 
 
-def resolved(value: Any, *, organization: bool) -> Any:  # noqa: ANN401 - anything that a template can hold
-    """Give a value of account.yaml as CloudFormation makes it in one account, or in one that a central account evaluates."""
-    match value:
-        case {"Fn::FindInMap": [name, first, second]}:
-            return template(ACCOUNT)["Mappings"][name][first][second]
-        case {"Ref": "CentralAccountId"}:
-            return CENTRAL if organization else ""
-        case dict():
-            return {key: resolved(item, organization=organization) for key, item in value.items()}
-        case list():
-            return [resolved(item, organization=organization) for item in value]
-    return value
-
-
 def run(runbook: str, step: str, *, organization: bool, rule: dict[str, Any]) -> dict[str, Any] | None:
     """Run a script as the template has it, in an account with one rule: give its result, None if it does not know the rule."""
-    inputs = steps(ACCOUNT, runbook)[step]["inputs"]
-    payload = resolved(inputs["InputPayload"], organization=organization)
+    parameters = {"CentralAccountId": CENTRAL if organization else ""}
+    inputs = resolved(ACCOUNT, steps(ACCOUNT, runbook)[step]["inputs"], parameters)
+    payload = inputs["InputPayload"]
     payload |= {name: ACCOUNT_ID for name in ("AccountId", "OwnAccountId") if name in payload}
     qualifier = {"ConfigRuleName": rule["ConfigRuleName"], "ResourceType": "AWS::::Account", "ResourceId": ACCOUNT_ID}
     result = {
@@ -117,7 +112,7 @@ def taken_by(matchers: list[Any]) -> Callable[[str], bool]:
 
 @each_name
 def test_the_event_pattern(name: str, *, ours: bool) -> None:
-    pattern = resolved(properties(ACCOUNT, "ComplianceChangeRule")["EventPattern"], organization=True)
+    pattern = resolved(ACCOUNT, properties(ACCOUNT, "ComplianceChangeRule")["EventPattern"])
     assert taken_by(pattern["detail"]["configRuleName"])(name) is ours
 
 
@@ -140,6 +135,6 @@ def test_the_rule_has_this_name_where_it_is_made_and_a_pack_appends_to_it() -> N
     assert template(ACCOUNT)["Mappings"]["RuleName"]["AWSConfig"] == {"InOneAccount": OURS, "InPackPrefix": PACK}
     [rule] = resources(APPLICATION, "AWS::Config::ConfigRule").values()
     assert rule["Properties"]["ConfigRuleName"] == OURS
-    for file in (PACK_FILE, REMEDIATION_FILE):
+    for file in (PACK_FILE, REMEDIATION_PACK_FILE):
         made = yaml.safe_load(file.read_text(encoding="utf-8"))["Resources"].values()
         assert {resource["Properties"]["ConfigRuleName"] for resource in made} == {OURS}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .test_templates import ACCOUNT, APPLICATION, FORWARDER, PROJECT, ROOT_CREDENTIALS, as_list, resources, template
+from .templates import ACCOUNT, APPLICATION, FORWARDER, PROJECT, ROOT_CREDENTIALS, as_list, resources, template
 
 POLICIES = PROJECT / "service_control_policies"
 LONGEST = 5_120

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from .test_templates import PROJECT
+from .templates import PROJECT
 
 ROW = re.compile(r"^\| \d+ \|.*\|$", re.MULTILINE)
 TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")

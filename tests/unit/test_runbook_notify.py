@@ -9,14 +9,9 @@ from typing import Any
 import pytest
 from botocore.parsers import ResponseParserError
 
-from remediation import open_ops_item as opening
-from remediation import read_result as reading
-from remediation import resolve_ops_items as resolving
-from remediation.open_ops_item import PROCEDURE, SENT_BY, open_ops_item, quoted
-from remediation.open_ops_item import SOURCE as OPENS
-from remediation.read_result import ForeignAccountError, NoResultError, read_result
-from remediation.resolve_ops_items import SOURCE as RESOLVES
-from remediation.resolve_ops_items import resolve_ops_items
+from remediation import config_rule, ops_items
+from remediation.config_rule import ForeignAccountError, NoResultError, read_result
+from remediation.ops_items import PROCEDURE, SENT_BY, SOURCE, open_ops_item, quoted, resolve_ops_items
 from tests.unit.fake_aws import FakeAws, RefusalError, paged
 
 ACCOUNT, OTHER_ACCOUNT, CENTRAL = "123456789012", "210987654321", "222222222222"
@@ -41,6 +36,7 @@ def aws() -> Iterator[FakeAws]:
     fake = FakeAws()
     with fake.in_place():
         yield fake
+    assert fake.actions <= config_rule.PERMISSIONS["read_result"].union(*ops_items.PERMISSIONS.values())
 
 
 # --- ReadResult ---
@@ -239,7 +235,7 @@ def test_a_new_ops_item_says_all_and_its_message_is_sent(aws: FakeAws) -> None:
     opened = open_ops_item(EVENT, None)
     assert (opened["OpsItemId"], opened["SendsMessage"]) == (ITEM, True)
     [item] = aws.called("CreateOpsItem")
-    assert (item["Source"], item["Category"], item["Severity"]) == (OPENS, "Security", "2")
+    assert (item["Source"], item["Category"], item["Severity"]) == (SOURCE, "Security", "2")
     assert "> Root has no MFA.\n" in item["Description"]
     assert item["Description"].endswith(PROCEDURE)
     data = {key: value["Value"] for key, value in item["OperationalData"].items()}
@@ -348,7 +344,7 @@ def there_is(aws: FakeAws, *, sent_by: str | None, others: list[dict[str, Any]] 
             "Description": description(),
             "Category": "Security",
             "Severity": "2",
-            "Source": OPENS,
+            "Source": SOURCE,
             "Status": "Open",
             "OperationalData": data | {"/aws/resources": {"Type": "SearchableString", "Value": resources}},
             **item,
@@ -452,7 +448,7 @@ def test_an_id_that_automation_does_not_take_is_none_of_a_sender(aws: FakeAws) -
 def test_where_automation_does_not_answer_nothing_is_concluded(aws: FakeAws) -> None:
     there_is(aws, sent_by=BEFORE)
     refuse_to_tell_of(aws, BEFORE, "AccessDeniedException")
-    with pytest.raises(opening.CallError, match="GetAutomationExecution: AccessDeniedException"):
+    with pytest.raises(ops_items.CallError, match="GetAutomationExecution: AccessDeniedException"):
         open_ops_item(EVENT, None)
 
 
@@ -499,7 +495,7 @@ def test_an_ops_item_of_another_source_makes_room_for_ours(aws: FakeAws) -> None
     assert aws.called("UpdateOpsItem") == [{"OpsItemId": ITEM, "Status": "Resolved"}]
     first, second = aws.called("CreateOpsItem")
     assert first == second
-    assert second["Source"] == OPENS
+    assert second["Source"] == SOURCE
 
 
 # --- ResolveOpsItems ---
@@ -515,7 +511,7 @@ def test_what_is_open_or_in_progress_is_resolved_on_every_page(aws: FakeAws) -> 
     aws.answers["UpdateOpsItem"] = {}
     assert resolve_ops_items({}, None) == {"Resolved": [ids[1], ids[3]]}
     assert aws.called("UpdateOpsItem") == [{"OpsItemId": item, "Status": "Resolved"} for item in (ids[1], ids[3])]
-    assert aws.called("DescribeOpsItems")[0]["OpsItemFilters"] == [{"Key": "Source", "Values": [RESOLVES], "Operator": "Equal"}]
+    assert aws.called("DescribeOpsItems")[0]["OpsItemFilters"] == [{"Key": "Source", "Values": [SOURCE], "Operator": "Equal"}]
 
 
 def test_where_nothing_is_open_nothing_is_changed(aws: FakeAws) -> None:
@@ -523,18 +519,14 @@ def test_where_nothing_is_open_nothing_is_changed(aws: FakeAws) -> None:
     assert resolve_ops_items({}, None) == {"Resolved": []}
 
 
-def test_what_one_script_opens_another_resolves() -> None:
-    assert OPENS == RESOLVES
-
-
 # --- Errors ---
 
 
 BROKEN = "Unable to parse response, invalid JSON received: b'SECRET"
 SCRIPTS = [
-    (reading, read_result, READ, "DescribeConfigRules"),
-    (opening, open_ops_item, EVENT, "GetAutomationExecution"),
-    (resolving, resolve_ops_items, {}, "DescribeOpsItems"),
+    (config_rule, read_result, READ, "DescribeConfigRules"),
+    (ops_items, open_ops_item, EVENT, "GetAutomationExecution"),
+    (ops_items, resolve_ops_items, {}, "DescribeOpsItems"),
 ]
 
 
