@@ -24,7 +24,7 @@ from .templates import (
 
 EVALUATION_ROLE = template(ACCOUNT)["Resources"]["EvaluationRole"]["Properties"]["RoleName"]
 INTRINSICS_IN_PACKS = {"Ref", "Fn::If", "Fn::Equals", "Fn::Not"}
-"""What AWS's own conformance packs use."""
+"""The intrinsic functions in AWS's own conformance packs."""
 
 
 def pack() -> dict[str, Any]:
@@ -73,7 +73,7 @@ def test_the_pack_file_with_remediation_is_what_the_template_deploys_where_it_is
 
 
 def test_the_packs_remediation_is_that_of_the_one_account_scope() -> None:
-    # No intrinsic function in the rule's name and in the role's ARN, in which AWS Config puts each account's own id.
+    # The rule's name and the role's ARN have no intrinsic function. AWS Config puts each account's own id into the ARN.
     # Source: https://docs.aws.amazon.com/config/latest/developerguide/custom-conformance-pack.html
     in_pack = yaml.safe_load(body(remediation="false"))["Resources"]["RootVirtualMfaRemediation"]["Properties"]
     alone = the("AWS::Config::RemediationConfiguration")

@@ -1,4 +1,4 @@
-"""The runbooks, what starts them, and what each may do."""
+"""The runbooks: what starts them, and what each may do."""
 
 import ast
 import json
@@ -39,7 +39,7 @@ each_runbook = pytest.mark.parametrize(("name", "runbook", "role"), RUNBOOKS, id
 
 
 def policy(name: str, role: str) -> dict[str, dict[str, Any]]:
-    """Give the statements of a role's policy by their Sid."""
+    """Return the statements of a role's policy by their Sids."""
     [inline] = properties(name, role)["Policies"]
     return {statement["Sid"]: statement for statement in inline["PolicyDocument"]["Statement"]}
 
@@ -121,7 +121,7 @@ def test_a_role_may_do_what_the_steps_of_its_runbook_need_and_no_more(name: str,
 
 @pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
 def test_a_script_declares_only_what_it_calls(script: ModuleType) -> None:
-    """The unit tests of the scripts show that it declares all that it calls."""
+    """The unit tests of the scripts show the reverse: they declare all that they call."""
     source = ast.walk(ast.parse(Path(str(script.__file__)).read_text(encoding="utf-8")))
     used = {
         node.attr if isinstance(node, ast.Attribute) else node.value
@@ -262,7 +262,7 @@ def test_who_approves_is_fixed_at_deployment() -> None:
 
 
 def test_the_deployment_says_how_removals_are_approved() -> None:
-    """Whoever deploys with one approval has to know what one person can do then."""
+    """An operator who deploys with one approval has to know what one person can do."""
     parameters, outputs = template(APPLICATION)["Parameters"], template(APPLICATION)["Outputs"]
     assert "Name nobody who may start the runbook" in parameters["RemovalApprovers"]["Description"]
     assert "With 1, one person" in parameters["RemovalMinimumApprovals"]["Description"]

@@ -1,4 +1,4 @@
-"""docs/threat-model.md: each attack in it names tests that are there."""
+"""docs/threat-model.md: each attack names tests, and the tests exist."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""The scripts of RootVirtualMfa-Notify, with real boto3 clients whose answers the tests give."""
+"""The scripts of RootVirtualMfa-Notify, with real boto3 clients and answers from the tests."""
 
 import json
 import re
@@ -58,7 +58,7 @@ def there_are(
     created_by: Mapping[str, str] | None = None,
     evaluated_in: Mapping[str, str] | None = None,
 ) -> None:
-    """Let AWS Config have results, and rules that they are of: who made them, and which account's functions evaluate them."""
+    """Give AWS Config results and their rules, with who made each rule and which account's function evaluates it."""
     names = [
         result["EvaluationResultIdentifier"]["EvaluationResultQualifier"]["ConfigRuleName"] for page in pages for result in page
     ]
@@ -187,7 +187,7 @@ def test_the_annotation_and_the_name_of_the_rule_are_quotations_and_the_rest_is_
 def execution(
     execution_id: str, status: str = "Success", *, ago: timedelta = timedelta(minutes=5), **more: object
 ) -> dict[str, Any]:
-    """Make what Automation says of an execution of Notify that sent the message of ITEM, if nothing else is said."""
+    """Make Automation's record of an execution of Notify. By default it sent the notice of ITEM."""
     outputs = {"OpenOpsItem.OpsItemId": [ITEM], "PublishMessage.MessageId": ["0a1b"]} if status == "Success" else {}
     return {
         "AutomationExecutionId": execution_id,
@@ -201,7 +201,7 @@ def execution(
 
 
 def automation_has(aws: FakeAws, *executions: dict[str, Any], listed: Callable[[dict[str, Any]], bool] | None = None) -> None:
-    """Let Automation have this execution and others, each on a page of its own, after an empty one."""
+    """Give Automation this execution and others, one on each page, after an empty page."""
     by_id = {each["AutomationExecutionId"]: each for each in (execution(NOW, "InProgress", ago=timedelta()), *executions)}
 
     def get(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -259,7 +259,7 @@ def test_the_longest_annotation_fits_where_it_is_to_stand(aws: FakeAws, characte
     assert ("x" * 256 in item["Description"]) is (character == "x")
 
 
-# One message a day
+# One notice a day
 
 
 LONG_AGO = timedelta(days=3)
@@ -271,10 +271,10 @@ LONG_AGO = timedelta(days=3)
         (execution(BEFORE), False),
         (execution(BEFORE, ago=timedelta(hours=23, minutes=59)), False),
         (execution(BEFORE, ago=timedelta(hours=24, minutes=1)), True),
-        # However it ended: the message was sent.
+        # The notice was sent, however the execution ended.
         (execution(BEFORE, "Cancelled", Outputs={"PublishMessage.MessageId": ["0a1b"]}), False),
         (execution(BEFORE, ago=-timedelta(minutes=1)), False),
-        # Of those that run at the same time the first one sends, unless it is held up.
+        # If several run at the same time, the first one sends, unless somebody holds it up.
         (execution(BEFORE, "InProgress", ago=timedelta(seconds=1)), False),
         (execution(BEFORE, "Pending", ago=timedelta(seconds=1)), False),
         (execution(BEFORE, "InProgress", ago=timedelta()), False),
@@ -283,15 +283,15 @@ LONG_AGO = timedelta(days=3)
         (execution(BEFORE, "InProgress", ago=timedelta(minutes=61)), True),
         (execution(BEFORE, "InProgress", Mode="Interactive"), True),
         (execution(BEFORE, "Waiting"), True),
-        # It sent none.
+        # It sent no notice.
         (execution(BEFORE, Outputs={"OpenOpsItem.OpsItemId": [ITEM], "PublishMessage.MessageId": [NO_OUTPUT]}), True),
         (execution(BEFORE, Outputs={"ResolveOpsItems.Resolved": [ITEM]}), True),
         (execution(BEFORE, "Failed"), True),
         (execution(BEFORE, "TimedOut"), True),
-        # Another runbook did, though it may be called alike.
+        # Another runbook sent it, with a similar name.
         (execution(BEFORE, DocumentName="RootVirtualMfa-Notify-too"), True),
         (execution(BEFORE, DocumentName=f"arn:aws:ssm:eu-central-1:{OTHER_ACCOUNT}:document/RootVirtualMfa-Notify"), True),
-        # This one, started by its ARN.
+        # This runbook, started by its ARN.
         (execution(BEFORE, DocumentName=f"arn:aws:ssm:eu-central-1:{ACCOUNT}:document/RootVirtualMfa-Notify"), False),
     ],
 )
@@ -323,11 +323,11 @@ def test_where_lists_have_no_outputs_they_are_asked_for(aws: FakeAws) -> None:
     assert open_ops_item(EVENT, None)["SendsMessage"] is False
 
 
-# An OpsItem that is there
+# An existing OpsItem
 
 
 def there_is(aws: FakeAws, *, sent_by: str | None, others: list[dict[str, Any]] | None = None, **item: object) -> None:
-    """Let there be an open OpsItem as this runbook makes it, except for `item`, and executions of it three days ago."""
+    """Make an open OpsItem as this runbook does, changed by `item`, and executions of the runbook three days ago."""
 
     def create(asked: Mapping[str, Any]) -> dict[str, Any]:
         if len(aws.called("CreateOpsItem")) == 1:
@@ -405,12 +405,12 @@ def test_a_message_whose_execution_failed_is_sent_by_the_next(aws: FakeAws, stat
             ),
         ),
         (BEFORE, execution(BEFORE, ago=LONG_AGO, Outputs={"ResolveOpsItems.Resolved": [ITEM]})),
-        # It was stopped before it sent, with StopAutomationExecution's Complete.
+        # Somebody stopped it before it sent, with Complete of StopAutomationExecution.
         (
             BEFORE,
             execution(BEFORE, ago=LONG_AGO, Outputs={"OpenOpsItem.OpsItemId": [ITEM], "PublishMessage.MessageId": [NO_OUTPUT]}),
         ),
-        # It sent another OpsItem's message.
+        # It sent the notice of another OpsItem.
         (
             BEFORE,
             execution(

@@ -1,4 +1,4 @@
-"""The script of RootVirtualMfa-RemoveRootCredentials, against a root user that the test keeps."""
+"""The script of RootVirtualMfa-RemoveRootCredentials, with a fake root user."""
 
 import json
 import traceback
@@ -110,7 +110,7 @@ class Root(FakeAws):
         return [operation for operation, _ in self.calls if operation in CHANGES]
 
     def decided(self, *decisions: object) -> None:
-        """Let the approvers have decided so: each is a text or is written as JSON."""
+        """Set the approvers' decisions. Each is a text or becomes JSON."""
         said = [each if isinstance(each, str) else json.dumps(each) for each in decisions]
         self.approve["Outputs"] = {"ApprovalStatus": ["Approved"], "ApproverDecisions": said}
 
@@ -131,7 +131,7 @@ class Root(FakeAws):
 
     @staticmethod
     def _page(asked: Mapping[str, Any], member: str, name: str, items: list[str]) -> dict[str, Any]:
-        """Give one entry a page."""
+        """Return one entry a page."""
         start = int(asked.get("Marker", "0"))
         more = start + 1 < len(items)
         page = [{name: item} for item in items[start : start + 1]]
@@ -176,7 +176,7 @@ def root(monkeypatch: pytest.MonkeyPatch) -> Iterator[Root]:
 
 
 def run(root: Root, dry_run: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - as the runbook's parameter is
-    """Do what the runbook does, with an approval in between where it asks for one; everything goes through JSON."""
+    """Run the steps of the runbook. Everything goes through JSON."""
     outputs = through_json(plan, EVENT | {"DryRun": dry_run})
     if outputs["Removes"]:
         outputs |= through_json(remove, EVENT | {name: outputs[name] for name in ("Found", "Version")})
@@ -267,12 +267,12 @@ def test_after_a_fault_it_says_what_it_did_and_a_second_run_ends_the_same(root: 
     assert removed == (", ".join(ALL[:done]) or "nothing")
     root.answers[operation] = normal
     run(root)
-    # Of a virtual device whose deletion failed an unassigned one stays behind, which no root session can see.
+    # If the deletion of a virtual device fails, an unassigned device stays behind. No root session can see it.
     assert (root.keys, root.certificates, root.password, root.devices) == ([], [], False, [])
 
 
 def not_removed(found: str) -> str:
-    """Let the removal fail because something remains; returns what it said."""
+    """Run a removal that fails because something remains. Return its message."""
     with pytest.raises(CredentialsRemainError) as caught:
         remove(EVENT | {"Found": found}, None)
     return str(caught.value)
@@ -374,7 +374,7 @@ def test_a_policy_that_denies_root_is_named(root: Root) -> None:
 
 
 def refused(root: Root, event: dict[str, Any]) -> str:
-    """Let both steps that refuse do so before any root session is opened; returns what they said."""
+    """Check that both steps refuse before they open a root session. Return their message."""
     messages = set()
     for step in (plan, remove):
         with pytest.raises(RefusedError) as caught:
@@ -433,7 +433,7 @@ def test_an_account_that_may_not_is_told_what_is_missing(root: Root, code: str, 
 
 
 def outdated(root: Root) -> None:
-    """Let both steps that matter refuse the version of this execution before they do anything else."""
+    """Check that both steps refuse the version of this execution before they do anything else."""
     assert "Another version may name former approvers" in refused(root, EVENT)
     assert {operation for operation, _ in root.calls} == {"GetAutomationExecution", "DescribeDocument"}
 
@@ -458,7 +458,7 @@ def test_a_start_without_a_version_may_be_told_as_such(root: Root) -> None:
 
 @pytest.mark.parametrize("made", [STARTED + timedelta(seconds=1), None], ids=["after the start", "unknown"])
 def test_what_became_the_default_after_the_start_is_another_version(root: Root, made: datetime | None) -> None:
-    """Executions can wait for others before their first step: an old version must not take the new one for itself then."""
+    """An execution can wait for others before its first step. Then an old version must not pass for the new one."""
     root.execution["DocumentVersion"] = "$DEFAULT"
     root.document |= {"CreatedDate": made}
     outdated(root)
@@ -505,7 +505,7 @@ def role(name: str, session: str | None = None, account_id: str = CENTRAL) -> st
 
 
 def approval(root: Root, minimum: int = 1) -> str:
-    """Return what the removal says of its approval, once it has removed everything."""
+    """Run a removal that removes everything. Return what it says about its approval."""
     found = plan(EVENT, None)["Found"]
     outcome = remove(EVENT | {"Found": found, "MinimumApprovals": str(minimum)}, None)
     assert (root.keys, root.devices, outcome["Remaining"]) == ([], [], "no credentials")
@@ -513,7 +513,7 @@ def approval(root: Root, minimum: int = 1) -> str:
 
 
 def unapproved(root: Root, minimum: int = 1) -> str:
-    """Let the removal be refused before any session that may delete; returns why."""
+    """Check that the removal refuses before it opens a session that may delete. Return why."""
     found = plan(EVENT, None)["Found"]
     root.calls.clear()
     with pytest.raises(RefusedError, match=r"Nothing was removed\. Start the runbook again\.$") as caught:
@@ -642,7 +642,7 @@ def test_where_automation_does_not_list_its_steps_it_counts_alone(root: Root) ->
 
 @pytest.mark.parametrize("status", ["Pending", "Waiting", "Failed", "TimedOut", "Cancelled", None], ids=repr)
 def test_a_step_that_was_not_approved_stops_the_removal(root: Root, status: str | None) -> None:
-    """Whoever executes a runbook step by step may leave a step out."""
+    """A person who executes a runbook step by step can skip a step."""
     root.approve = {"StepName": "Approve", "StepStatus": status} if status else {}
     assert "The plan was not approved" in unapproved(root)
 
@@ -682,7 +682,7 @@ LEAKS = {
 @pytest.mark.parametrize("leak", LEAKS)
 @pytest.mark.parametrize("operation", [*READ, "GetAccountSummary", *CHANGES])
 def test_no_failure_quotes_an_answer_or_a_header(root: Root, operation: str, leak: str) -> None:
-    """Automation shows a traceback: source lines, and each exception that another was raised from or while it was handled."""
+    """Automation shows a traceback: source lines, and the causes and contexts of an exception."""
     found = plan(EVENT, None)["Found"]
     root.answers[operation] = LEAKS[leak]
     step = plan if operation in READ else remove
