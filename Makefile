@@ -25,6 +25,7 @@ ARTEFACT_SOURCES := $(TEMPLATES) samconfig.toml $(shell find rules -name __pycac
 
 # sam build runs rules/Makefile with an interpreter that has pip. The flags of this make are none of its business.
 SAM_BUILD := MAKEFLAGS= PYTHON="$(CURDIR)/$(BIN)/python" $(BIN)/sam build
+
 # A file's tests share what they deploy, so a file stays with one process. More than four would each deploy for little.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
