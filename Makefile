@@ -25,8 +25,6 @@ ARTEFACT_SOURCES := $(TEMPLATES) samconfig.toml $(shell find rules -name __pycac
 
 # sam build runs rules/Makefile with an interpreter that has pip. The flags of this make are none of its business.
 SAM_BUILD := MAKEFLAGS= PYTHON="$(CURDIR)/$(BIN)/python" $(BIN)/sam build
-# sam wants to know a Region before it validates; it asks nobody there.
-SAM_VALIDATE := $(BIN)/sam validate --lint --region us-east-1
 
 # A file's tests share what they deploy, so a file stays with one process. More than four would each deploy for little.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -120,11 +118,12 @@ lint: $(DEV) ## Check style, types and templates
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/cfn-lint --include-checks I -- $(TEMPLATES)
-	$(foreach template,$(TEMPLATES),$(SAM_VALIDATE) --template $(template) &&) true
-	$(BIN)/python -m remediation.render --check
+	@# Not with --lint, which is cfn-lint again. sam wants a Region, but asks nobody there.
+	$(BIN)/sam validate --region us-east-1 --template template.yaml
+	$(BIN)/python -m render --check
 
-render: $(DEV) ## Put the Python of remediation/ into the runbooks of the templates
-	@$(BIN)/python -m remediation.render
+render: $(DEV) ## Write the scripts of remediation/ and the version into the templates
+	@$(BIN)/python -m render
 
 # The slow parts come last. One test: .venvs/dev/bin/python -m pytest -k "part of its name"
 test: setup lint build ## Run all checks and all tests

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from demo.people import NOTIFY, REEVALUATE, Operations
 from local_aws.client import REGION, LocalAwsProcess
-from remediation.open_ops_item import PROCEDURE, SENT_BY, SOURCE
+from remediation.ops_items import PROCEDURE, SENT_BY, SOURCE
 from tests.e2e.application import wait_for
 from tests.e2e.attacker import administrator
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts

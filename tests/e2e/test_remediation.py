@@ -11,7 +11,7 @@ import pytest
 from demo.people import NOTIFY, REEVALUATE, Operations
 from demo.sam import RULE_NAME
 from local_aws.client import PROJECT, LocalAwsProcess
-from remediation.open_ops_item import PROCEDURE
+from remediation.ops_items import PROCEDURE
 from tests.e2e.application import Application, wait_for
 from tests.e2e.packaged import deploy
 
