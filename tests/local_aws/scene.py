@@ -37,17 +37,22 @@ Parameter = Any
 _T = TypeVar("_T")
 
 
+@cache
+def _session() -> boto3.Session:
+    """Return the one session of all clients: it reads each API model once, which takes longer than all else about a client."""
+    return boto3.Session()
+
+
 def clients_of(process: LocalAwsProcess, **credentials: str | None) -> Clients:
     """Make clients that neither check what they send nor try again: what the local AWS says is what a test sees.
 
     They sign with `credentials`, named as boto3 names them, and not as an administrator, if there are any.
     """
-    session = boto3.Session()
     settings = Config(parameter_validation=False, retries={"total_max_attempts": 1})
 
     @cache
     def client(service: str, account_id: str) -> Client:
-        return session.client(
+        return _session().client(
             service,  # type: ignore[call-overload]  # the name is not known here
             region_name=REGION,
             endpoint_url=process.endpoint_url,

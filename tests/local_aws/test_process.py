@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.sam import boto3_client
+from demo.clients import boto3_client
 from local_aws.client import PROJECT, PYTHON, LocalAwsClient, LocalAwsError, LocalAwsProcess, credentials, free_port
 from tests.local_aws.scene import WRITE_LOG, create_function, eventually
 
