@@ -20,8 +20,9 @@ import yaml
 
 from local_aws.config import remediation
 from local_aws.config.remediation import Remediations
-from local_aws.config.rules import Config, Rule, Scope, details, paginate
-from local_aws.core import ministack_seams
+from local_aws.config.rules import PAGES, Config, Rule, details
+from local_aws.core import callers, ministack_seams
+from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError, ServiceApi
 from local_aws.organizations.organization import Organization
@@ -387,7 +388,6 @@ class ConformancePacks:
         self._remediations = remediations
         self._organization = organization
         self._clock = clock
-        self._responses = ministack_seams.module("ministack.core.responses")
         self._packs: dict[Scope, dict[str, Pack]] = {}
         self._organization_packs: dict[Scope, dict[str, OrganizationPack]] = {}
         self._new: dict[str, datetime] = {}
@@ -425,7 +425,7 @@ class ConformancePacks:
 
     def put_conformance_pack(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Create or change a pack; what its deployment comes to is in its status."""
-        name, scope = params["ConformancePackName"], self._scope(account_id)
+        name, scope = params["ConformancePackName"], callers.scope(account_id)
         if "TemplateBody" not in params:
             message = "The local AWS takes the template of a conformance pack in TemplateBody only."
             raise AwsError("InvalidParameterValueException", message)
@@ -447,7 +447,7 @@ class ConformancePacks:
     def describe_conformance_packs(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Describe packs by name, or all."""
         packs = self._named(account_id, params.get("ConformancePackNames"))
-        page, token = paginate(packs, params, params.get("Limit") or _PACKS_PAGE)
+        page, token = PAGES.page(packs, params, _PACKS_PAGE)
         return {
             "ConformancePackDetails": [
                 {
@@ -467,7 +467,7 @@ class ConformancePacks:
         """Tell whether packs were deployed, and why not."""
         names = params.get("ConformancePackNames")
         packs = [pack for pack in self._named(account_id, None) if not names or pack.name in names]
-        page, token = paginate(packs, params, params.get("Limit") or _PACKS_PAGE)
+        page, token = PAGES.page(packs, params, _PACKS_PAGE)
         return {
             "ConformancePackStatusDetails": [
                 {
@@ -489,7 +489,7 @@ class ConformancePacks:
         [pack] = self._named(account_id, [params["ConformancePackName"]])
         wanted = params.get("Filters", {}).get("ComplianceType")
         rules = [rule for rule in self._filtered(pack, params) if wanted in {None, rule.compliance}]
-        page, token = paginate(rules, params, params.get("Limit") or _PAGE)
+        page, token = PAGES.page(rules, params, _PAGE)
         return {
             "ConformancePackName": pack.name,
             "ConformancePackRuleComplianceList": [
@@ -511,7 +511,7 @@ class ConformancePacks:
             and filters.get("ResourceType") in {None, kind}
             and identifier in (filters.get("ResourceIds") or [identifier])
         ]
-        page, token = paginate(results, params, params.get("Limit") or _PAGE)
+        page, token = PAGES.page(results, params, _PAGE)
         return {"ConformancePackName": pack.name, "ConformancePackRuleEvaluationResults": page, **token}
 
     def _filtered(self, pack: Pack, params: dict[str, Any]) -> list[Rule]:
@@ -523,7 +523,7 @@ class ConformancePacks:
         return [rule for rule in self.rules_of(pack) if not names or rule.name in names]
 
     def _named(self, account_id: str, names: Sequence[str] | None) -> list[Pack]:
-        packs = self._packs.get(self._scope(account_id), {})
+        packs = self._packs.get(callers.scope(account_id), {})
         for name in names or []:
             if name not in packs:
                 message = f"The conformance pack {name} does not exist."
@@ -541,7 +541,7 @@ class ConformancePacks:
         wanted = {f"{rule['ConfigRuleName']}-{pack.pack_id}": rule for rule in content.rules}
         remediated = {f"{each['ConfigRuleName']}-{pack.pack_id}": each for each in content.remediations}
         new: list[str] = []
-        with self._responses.request_scope(*scope):
+        with callers.acting_in(*scope):
             try:
                 for rule_name, rule in wanted.items():
                     put = {"ConfigRule": {**rule, "ConfigRuleName": rule_name}}
@@ -571,7 +571,7 @@ class ConformancePacks:
             self._remediations.delete_remediation_configuration(account_id, params, created_by=RULE_CREATOR)
 
     def _delete(self, pack: Pack) -> None:
-        with self._responses.request_scope(*pack.scope):
+        with callers.acting_in(*pack.scope):
             self._delete_remediation(pack.scope[0], pack.remediated)
             for rule_name in pack.rule_names:
                 self._config.delete_config_rule(pack.scope[0], {"ConfigRuleName": rule_name}, created_by=RULE_CREATOR)
@@ -591,7 +591,7 @@ class ConformancePacks:
         content = _content(params, "OrganizationConformancePackTemplateValidationException", "ValidationException")
         # For the management account AWS Config enables this itself.
         organization.trusted_services.add(SERVICE)
-        scope, name = self._scope(account_id), params["OrganizationConformancePackName"]
+        scope, name = callers.scope(account_id), params["OrganizationConformancePackName"]
         with self._lock:
             packs = self._organization_packs.setdefault(scope, {})
             pack = packs.get(name)
@@ -663,7 +663,7 @@ class ConformancePacks:
             if filters.get("AccountId") in {None, member}
         ]
         wanted = [status for status in statuses if filters.get("Status") in {None, status["Status"]}]
-        page, token = paginate(wanted, params, params.get("Limit") or _PAGE)
+        page, token = PAGES.page(wanted, params, _PAGE)
         return {"OrganizationConformancePackDetailedStatuses": page, **token}
 
     def _page_of_organization(
@@ -672,11 +672,11 @@ class ConformancePacks:
         names = params.get("OrganizationConformancePackNames")
         packs = self._named_of_organization(account_id, names)
         # Where names are given, Limit and NextToken do not apply.
-        return (packs, {}) if names else paginate(packs, params, params.get("Limit") or _PAGE)
+        return (packs, {}) if names else PAGES.page(packs, params, _PAGE)
 
     def _named_of_organization(self, account_id: str, names: Sequence[str] | None) -> list[OrganizationPack]:
         self._administered(account_id)
-        packs = self._organization_packs.get(self._scope(account_id), {})
+        packs = self._organization_packs.get(callers.scope(account_id), {})
         for name in names or []:
             if name not in packs:
                 message = f"The organization conformance pack {name} does not exist."
@@ -743,9 +743,6 @@ class ConformancePacks:
         """Tell in which accounts an organization's pack failed, and why."""
         [pack] = self._named_of_organization(account_id, [name])
         return pack.failed
-
-    def _scope(self, account_id: str) -> Scope:
-        return account_id, self._responses.get_region()
 
 
 def _content(params: Settings, template_code: str, parameters_code: str) -> Content:
