@@ -18,8 +18,7 @@ from typing import Any, Self
 
 import yaml
 
-from local_aws.config import remediation
-from local_aws.config.remediation import Remediations
+from local_aws.config.remediation_configurations import ASSUME_ROLE, PROPERTIES, Remediations, from_properties
 from local_aws.config.rules import PAGES, Config, Rule, details
 from local_aws.core import callers, ministack_seams
 from local_aws.core.callers import Scope
@@ -256,7 +255,7 @@ def _refuse_intrinsics(where: str, value: object) -> None:
     match value:
         case dict():
             for key, item in value.items():
-                if key in {"ConfigRuleName", remediation.ASSUME_ROLE} and _has_intrinsic(item):
+                if key in {"ConfigRuleName", ASSUME_ROLE} and _has_intrinsic(item):
                     message = f"{where} has an intrinsic function in {key}, which has to be written out"
                     raise TemplateError(message)
                 _refuse_intrinsics(where, item)
@@ -276,9 +275,9 @@ def _has_intrinsic(value: object) -> bool:
 
 def _remediation(where: str, properties: Settings) -> Settings:
     """Check a remediation as PutRemediationConfigurations would, but for what has to be there already."""
-    _known(where, properties, set(remediation.PROPERTIES))
+    _known(where, properties, set(PROPERTIES))
     try:
-        return remediation.from_properties(properties)
+        return from_properties(properties)
     except (AwsError, AttributeError, TypeError, ValueError) as error:
         message = f"{where}: {error}"
         raise TemplateError(message) from error
@@ -761,17 +760,17 @@ def _content(params: Settings, template_code: str, parameters_code: str) -> Cont
 def _with_role_of(account_id: str, management_account_id: str, configuration: Settings) -> Settings:
     """Write an account's id in the place of the management account's in the role of a remediation."""
     parameters = configuration.get("Parameters", {})
-    role = parameters.get(remediation.ASSUME_ROLE, {}).get("StaticValue")
+    role = parameters.get(ASSUME_ROLE, {}).get("StaticValue")
     if role is None:
         return configuration
     values = [arn.replace(f":{management_account_id}:", f":{account_id}:") for arn in role["Values"]]
-    replaced = {remediation.ASSUME_ROLE: {"StaticValue": {"Values": values}}}
+    replaced = {ASSUME_ROLE: {"StaticValue": {"Values": values}}}
     return {**configuration, "Parameters": {**parameters, **replaced}}
 
 
 def _check_role(account_id: str, configuration: Settings) -> None:
     """Refuse a role that is not there in the account; with which code AWS Config does so is not documented."""
-    role = configuration.get("Parameters", {}).get(remediation.ASSUME_ROLE, {}).get("StaticValue", {"Values": []})
+    role = configuration.get("Parameters", {}).get(ASSUME_ROLE, {}).get("StaticValue", {"Values": []})
     for arn in role["Values"]:
         existing = ministack_seams.module("ministack.services.iam")._roles.get_scoped(account_id, None, arn.rpartition("/")[2])
         if existing is None or existing["Arn"] != arn:

@@ -24,7 +24,7 @@ from local_aws.cloudformation import resource_types as cloudformation
 from local_aws.cloudformation.stack_sets import StackSets
 from local_aws.config.aggregators import Aggregators
 from local_aws.config.conformance_packs import ConformancePacks
-from local_aws.config.remediation import Remediations
+from local_aws.config.remediation_configurations import Remediations
 from local_aws.config.rules import Config
 from local_aws.core import faults, ministack_seams
 from local_aws.core.clock import Clock

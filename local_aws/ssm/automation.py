@@ -48,8 +48,8 @@ from local_aws.ssm.runbooks import (
     text,
     timestamp,
 )
-from local_aws.ssm.scripts import Script, ScriptResult, Scripts
-from local_aws.ssm.work import Waiting, Work
+from local_aws.ssm.script_processes import Script, ScriptResult, Scripts
+from local_aws.ssm.waiting_work import Waiting, Work
 
 SERVICE = "ssm.amazonaws.com"
 """The principal that assumes the roles of executions."""
