@@ -84,7 +84,6 @@ class Aggregators:
             "DescribeConfigurationAggregatorSourcesStatus": self.describe_configuration_aggregator_sources_status,
             "DescribeAggregateComplianceByConfigRules": self.describe_aggregate_compliance_by_config_rules,
             "GetAggregateComplianceDetailsByConfigRule": self.get_aggregate_compliance_details_by_config_rule,
-            "GetAggregateConfigRuleComplianceSummary": self.get_aggregate_config_rule_compliance_summary,
             "DescribeAggregateComplianceByConformancePacks": self.describe_aggregate_compliance_by_conformance_packs,
             "SelectAggregateResourceConfig": self.select_aggregate_resource_config,
             "PutStoredQuery": self.put_stored_query,
@@ -246,26 +245,6 @@ class Aggregators:
         ]
         page, token = self._page(results, params, _DEFAULT_DETAILS)
         return {"AggregateEvaluationResults": page, **token}
-
-    def get_aggregate_config_rule_compliance_summary(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Count compliant and noncompliant rules: of each account or Region, or of all."""
-        key = params.get("GroupByKey")
-        groups: dict[str, list[str]] = defaultdict(list)
-        for rule in self._rules(account_id, params):
-            groups[{"ACCOUNT_ID": rule.scope[0], "AWS_REGION": rule.scope[1], None: ""}[key]].append(rule.compliance)
-        counts = [
-            {
-                **({"GroupName": name} if name else {}),
-                "ComplianceSummary": {
-                    "CompliantResourceCount": _count(types.count("COMPLIANT")),
-                    "NonCompliantResourceCount": _count(types.count("NON_COMPLIANT")),
-                    "ComplianceSummaryTimestamp": self._clock.now(),
-                },
-            }
-            for name, types in sorted(groups.items())
-        ]
-        page, token = self._page(counts, params, _DEFAULT_PAGE)
-        return {**({"GroupByKey": key} if key else {}), "AggregateComplianceCounts": page, **token}
 
     def describe_aggregate_compliance_by_conformance_packs(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Tell the compliance of the conformance packs of all accounts."""

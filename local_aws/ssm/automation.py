@@ -46,7 +46,6 @@ from local_aws.ssm.runbooks import (
     select,
     sleep_until,
     text,
-    timestamp,
 )
 from local_aws.ssm.script_processes import Script, ScriptResult, Scripts
 from local_aws.ssm.waiting_work import Waiting, Work
@@ -491,7 +490,7 @@ class Automation:
 
     def describe_automation_executions(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Describe executions, the newest first."""
-        passes = [_filter(_EXECUTION_FILTERS, given) for given in params.get("Filters", [])]
+        passes = [_filter(given) for given in params.get("Filters", [])]
         with self._lock:
             executions = list(self._executions.get(callers.scope(account_id), {}).values())
         found = [execution for execution in reversed(executions) if all(each(execution) for each in passes)]
@@ -500,12 +499,12 @@ class Automation:
         return {"AutomationExecutionMetadataList": described, **token}
 
     def describe_automation_step_executions(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Describe the steps of an execution, in their order or in reverse."""
+        """Describe the steps of an execution, in their order."""
+        if params.get("Filters") or params.get("ReverseOrder"):
+            message = "The local AWS emulates neither Filters nor ReverseOrder of steps."
+            raise AwsError("ValidationException", message)
         execution = self._get(account_id, params)
-        passes = [_filter(_STEP_FILTERS, given) for given in params.get("Filters", [])]
-        found = [step for step in execution.steps.values() if all(each(step) for each in passes)]
-        ordered = found[::-1] if params.get("ReverseOrder") else found
-        page, token = _PAGES.page(ordered, params, _PAGE)
+        page, token = _PAGES.page(list(execution.steps.values()), params, _PAGE)
         return {"StepExecutions": [_step_execution(step) for step in page], **token}
 
     def send_automation_signal(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -720,33 +719,27 @@ def _step_execution(execution: StepExecution) -> dict[str, Any]:
     }
 
 
-_Filters = Mapping[str, Callable[[Any, str], bool]]
-_EXECUTION_FILTERS: _Filters = {
+_FILTERS: Mapping[str, Callable[[Execution, str], bool]] = {
     "DocumentNamePrefix": lambda execution, value: execution.document_name.startswith(value),
-    "ExecutionStatus": lambda execution, value: execution.status == value,
-    "ExecutionId": lambda execution, value: execution.execution_id == value,
-    "CurrentAction": lambda execution, value: execution.current is not None and execution.current.step.action == value,
-    "StartTimeBefore": lambda execution, value: execution.started <= timestamp(value),
-    "StartTimeAfter": lambda execution, value: execution.started >= timestamp(value),
-    "AutomationType": lambda _, value: value == "Local",
-}
-_STEP_FILTERS: _Filters = {
-    "StepExecutionStatus": lambda execution, value: execution.status == value,
-    "StepExecutionId": lambda execution, value: execution.step_id == value,
-    "StepName": lambda execution, value: execution.step.name == value,
-    "Action": lambda execution, value: execution.step.action == value,
+    "StartTimeAfter": lambda execution, value: execution.started >= datetime.fromisoformat(value),
 }
 
 
-def _filter(known: _Filters, given: Mapping[str, Any]) -> Callable[[Any], bool]:
-    """Give what passes a filter: what has one of its values. Raises AwsError."""
+def _filter(given: Mapping[str, Any]) -> Callable[[Execution], bool]:
+    """Return the test that an execution passes if it has one of a filter's values. Raises AwsError."""
     key, values = given["Key"], given["Values"]
-    if key not in known:
-        message = f"The local AWS does not know the filter {key}."
+    if key not in _FILTERS:
+        message = f"The local AWS does not emulate the filter {key}: it has {', '.join(_FILTERS)}."
         raise AwsError("InvalidFilterKey", message)
-    if key.startswith("StartTime"):
-        try:
-            list(map(timestamp, values))
-        except ValueError as error:
-            raise AwsError("InvalidFilterValue", str(error)) from error
-    return lambda item: any(known[key](item, value) for value in values)
+    if key == "StartTimeAfter" and not all(_is_time(value) for value in values):
+        message = f"{', '.join(values)} is no ISO 8601 timestamp, like 2030-01-01T00:00:00Z."
+        raise AwsError("InvalidFilterValue", message)
+    return lambda execution: any(_FILTERS[key](execution, value) for value in values)
+
+
+def _is_time(value: str) -> bool:
+    """Tell whether a text is a date and time with a time zone."""
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
