@@ -346,7 +346,7 @@ class Pack:
 class OrganizationPack:
     """A conformance pack of an organization, put by the account of `scope`; `members` has each account's pack.
 
-    `verbs` is what was done last, CREATE or UPDATE: in an account by its id, and under "" for the whole.
+    `verbs` is what was done last, CREATE or UPDATE, in each account.
     """
 
     scope: Scope
@@ -404,7 +404,6 @@ class ConformancePacks:
             "PutOrganizationConformancePack": self.put_organization_conformance_pack,
             "DeleteOrganizationConformancePack": self.delete_organization_conformance_pack,
             "DescribeOrganizationConformancePacks": self.describe_organization_conformance_packs,
-            "DescribeOrganizationConformancePackStatuses": self.describe_organization_conformance_pack_statuses,
             "GetOrganizationConformancePackDetailedStatus": self.get_organization_conformance_pack_detailed_status,
         }
 
@@ -594,10 +593,9 @@ class ConformancePacks:
         with self._lock:
             packs = self._organization_packs.setdefault(scope, {})
             pack = packs.get(name)
-            verb = "CREATE" if pack is None else "UPDATE"
             if pack is None:
                 pack = packs[name] = OrganizationPack(scope, name, params, content, self._clock.now())
-            pack.settings, pack.content, pack.updated, pack.verbs[""] = params, content, self._clock.now(), verb
+            pack.settings, pack.content, pack.updated = params, content, self._clock.now()
             for member in list(pack.members):
                 if member in params.get("ExcludedAccounts", []):
                     self._withdraw(pack, member)
@@ -617,7 +615,10 @@ class ConformancePacks:
 
     def describe_organization_conformance_packs(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Describe packs that this account has put to the organization, by name, or all."""
-        page, token = self._page_of_organization(account_id, params)
+        names = params.get("OrganizationConformancePackNames")
+        packs = self._named_of_organization(account_id, names)
+        # Limit and NextToken do not apply to packs that the request names.
+        page, token = (packs, {}) if names else PAGES.page(packs, params, _PAGE)
         return {
             "OrganizationConformancePacks": [
                 {
@@ -625,21 +626,6 @@ class ConformancePacks:
                     "OrganizationConformancePackArn": pack.arn,
                     **_delivery(pack.settings),
                     "ExcludedAccounts": pack.settings.get("ExcludedAccounts", []),
-                    "LastUpdateTime": pack.updated,
-                }
-                for pack in page
-            ],
-            **token,
-        }
-
-    def describe_organization_conformance_pack_statuses(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Tell whether packs were deployed in all accounts: one failure is the failure of the whole."""
-        page, token = self._page_of_organization(account_id, params)
-        return {
-            "OrganizationConformancePackStatuses": [
-                {
-                    "OrganizationConformancePackName": pack.name,
-                    **_status(pack.verbs[""], next(iter(pack.failed.values()), None)),
                     "LastUpdateTime": pack.updated,
                 }
                 for pack in page
@@ -664,14 +650,6 @@ class ConformancePacks:
         wanted = [status for status in statuses if filters.get("Status") in {None, status["Status"]}]
         page, token = PAGES.page(wanted, params, _PAGE)
         return {"OrganizationConformancePackDetailedStatuses": page, **token}
-
-    def _page_of_organization(
-        self, account_id: str, params: dict[str, Any]
-    ) -> tuple[Sequence[OrganizationPack], dict[str, str]]:
-        names = params.get("OrganizationConformancePackNames")
-        packs = self._named_of_organization(account_id, names)
-        # Where names are given, Limit and NextToken do not apply.
-        return (packs, {}) if names else PAGES.page(packs, params, _PAGE)
 
     def _named_of_organization(self, account_id: str, names: Sequence[str] | None) -> list[OrganizationPack]:
         self._administered(account_id)
