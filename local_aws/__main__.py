@@ -146,7 +146,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     withhold.add_argument("switch", choices=("on", "off"))
 
-    clock = commands.add_parser("advance-clock", help="put the clock of AWS Config and of Lambda's event queue forward")
+    clock = commands.add_parser("advance-clock", help="move the clock forward")
     clock.add_argument("hours", type=float)
     return parser
 

@@ -17,8 +17,10 @@ PROJECT = Path(__file__).parents[1]
 PYTHON = PROJECT / ".venvs/local-aws/bin/python"
 """The interpreter of the environment that MiniStack is installed in (`make setup`)."""
 
-_START_SECONDS = 30.0
-_STOP_SECONDS = 10.0
+_START_SECONDS = 120.0
+_STOP_SECONDS = 60.0
+_ANSWER_SECONDS = 600.0
+"""A busy machine takes its time, and a command may wait until the work that goes on has settled."""
 
 
 class LocalAwsError(RuntimeError):
@@ -108,8 +110,19 @@ class LocalAwsClient:
         self._command("withhold-source-org-id", on=on)
 
     def advance_clock(self, *, seconds: float) -> None:
-        """Put the clock of AWS Config and of Lambda's event queue forward: what comes due happens, and events grow old."""
+        """Move the clock of all services forward: what comes due is started, and events grow old.
+
+        The clock moves once the work that goes on has ended or waits for the clock; all that has come due has been started
+        when this returns.  LocalAwsError names the work that does not settle.
+        """
         self._command("advance-clock", seconds=seconds)
+
+    def settle(self) -> None:
+        """Wait until all asynchronous work (events, evaluations, executions, operations) has ended or waits for the clock.
+
+        LocalAwsError names the work that does not.
+        """
+        self._command("settle")
 
     def take_calls(self) -> list[dict[str, str]]:
         """Return the calls since this was last asked: of each `account_id`, `principal`, `action`, and `fault` or ""."""
@@ -125,7 +138,7 @@ class LocalAwsClient:
         return issued
 
     def _command(self, command: str, **arguments: object) -> Any:  # noqa: ANN401 - each command has an answer of its own
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=_START_SECONDS)
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=_ANSWER_SECONDS)
         try:
             headers = {"Content-Type": "application/json"}
             connection.request("POST", f"/_local_aws/{command}", json.dumps(arguments), headers)

@@ -11,13 +11,15 @@ import math
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Condition, RLock, local
+from threading import RLock, local
 from typing import Any
 
 import botocore.session
@@ -27,6 +29,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local_aws.aws_lambda.runtime import ExecutionEnvironments, FunctionSettings, Invocation
 from local_aws.aws_lambda.runtime_clock import SECONDS
 from local_aws.core import ministack_seams
+from local_aws.core.clock import Clock, iso_time
 from local_aws.core.models import AwsError
 from local_aws.organizations.organization import Organization
 
@@ -39,6 +42,8 @@ _REQUIRED = {"Effect", "Principal", "Action", "Resource"}
 
 _DEFAULT_RETRIES = 2
 _DEFAULT_EVENT_AGE = 6 * 3600
+_FIRST_RETRY = timedelta(seconds=1)
+"""Before the first retry of a failed event, doubled for the second: AWS waits for minutes."""
 _log = logging.getLogger(__name__)
 
 Function = dict[str, Any]
@@ -63,19 +68,13 @@ class _Event(local):
 class LambdaFunctions:
     """The functions of all accounts, as far as running them goes."""
 
-    def __init__(
-        self, endpoint_url: str, runtime_python: Path, organization: Organization | None, *, retry_seconds: float = 1.0
-    ) -> None:
-        """Run functions with `runtime_python`, an interpreter that has what Lambda's runtime has.
-
-        `retry_seconds` is the time before the first retry of a failed event, doubled for the second: AWS takes minutes.
-        """
+    def __init__(self, endpoint_url: str, runtime_python: Path, organization: Organization | None, clock: Clock) -> None:
+        """Run functions with `runtime_python`, an interpreter that has what Lambda's runtime has."""
         self._endpoint_url = endpoint_url
         self._runtime_python = runtime_python
         self._organization = organization
         self.sends_source_org_id = True
         """Whether services send aws:SourceOrgID when they invoke: that AWS Config does is not documented."""
-        self._retry_seconds = retry_seconds
         self._event = _Event()
         self._events = ThreadPoolExecutor(PARALLEL_EVENTS, thread_name_prefix="asynchronous-event")
         self._lambda = ministack_seams.module("ministack.services.lambda_svc")
@@ -85,11 +84,11 @@ class LambdaFunctions:
         self._log_streams: set[str] = set()
         self._session = botocore.session.Session()
         self._lock = RLock()
-        self._ahead = 0.0
-        self._clock = Path(self._code.name, "clock")
-        self._clock.write_bytes(SECONDS.pack(0))
+        self._clock = clock
+        self._clock_file = Path(self._code.name, "clock")
+        self._clock_file.write_bytes(SECONDS.pack(0))
+        clock.before_advance.append(self._move_clocks_of_functions)
         self._closed = False
-        self._time_passes = Condition()
 
     def install(self) -> None:
         """Let MiniStack run functions and process their events here, and leave their log to this."""
@@ -104,23 +103,18 @@ class LambdaFunctions:
 
     def close(self) -> None:
         """Stop all execution environments, and give up what is queued; nothing can be invoked any more."""
-        with self._time_passes:
-            self._closed = True
-            self._time_passes.notify_all()
         self._events.shutdown(wait=False, cancel_futures=True)
         with self._lock:
+            self._closed = True
             for version in self._versions.values():
                 version.environments.close()
             self._versions.clear()
         self._code.cleanup()
 
-    def advance(self, seconds: float) -> None:
-        """Put the clocks of the event queue and of the functions forward: retries come due, and events grow old."""
-        with self._time_passes:
-            self._ahead += seconds
-            with self._clock.open("r+b") as clock:  # in place: environments have it open
-                clock.write(SECONDS.pack(self._ahead))
-            self._time_passes.notify_all()
+    def _move_clocks_of_functions(self, ahead: timedelta) -> None:
+        """Tell the functions by how much the clock is ahead: before it is, so that no event is from their future."""
+        with self._clock_file.open("r+b") as file:  # in place: environments have it open
+            file.write(SECONDS.pack(ahead.total_seconds()))
 
     # Invocation by a service
 
@@ -178,32 +172,45 @@ class LambdaFunctions:
         self, function_arn: str, event: dict[str, Any], when_done: Callable[[], None] = lambda: None
     ) -> None:
         """Queue an event; `when_done` is called once it succeeded or has been given up."""
+        self._go_on(function_arn, self._process(function_arn, event), when_done)
 
-        def process() -> None:
+    def _go_on(self, function_arn: str, attempts: Iterator[datetime], when_done: Callable[[], None]) -> None:
+        """Make the next one of `attempts` on a thread of the event queue, and the one after it when it says."""
+
+        def attempt() -> None:
+            due = None
             try:
                 account_id, region = function_arn.split(":")[4], function_arn.split(":")[3]
                 with self._responses.request_scope(account_id, region):
-                    self._process(function_arn, event)
+                    due = next(attempts, None)
             except Exception:  # noqa: BLE001 - a thread's last resort: the event is lost, and the log says so
                 _log.exception("The event for %s was lost", function_arn)
-            finally:
+            if due is None:
                 when_done()
+            else:
+                self._clock.at(due, partial(self._go_on, function_arn, attempts, when_done))
 
-        self._events.submit(process)
+        with suppress(RuntimeError):  # closed
+            self._clock.submit(self._events, f"event for {function_arn}", attempt)
 
-    def _process(self, function_arn: str, event: dict[str, Any]) -> None:
-        """Invoke until it succeeds, the retries are used up, or the event is too old; then tell the destination."""
+    def _process(self, function_arn: str, event: dict[str, Any]) -> Iterator[datetime]:
+        """Invoke until it succeeds, the retries are used up, or the event is too old; then tell the destination.
+
+        Yields the instant of the next attempt, before each but the first.
+        """
         function = self._find(function_arn)
         if function is None:
             return
         name = function["config"]["FunctionName"]
-        self._event.request_id = request_id = str(uuid.uuid4())
+        request_id = str(uuid.uuid4())
         settings = (function.get("event_invoke_configs") or {}).get("$LATEST") or function.get("event_invoke_config") or {}
         retries = settings.get("MaximumRetryAttempts", _DEFAULT_RETRIES)
-        deadline = self._now() + settings.get("MaximumEventAgeInSeconds", _DEFAULT_EVENT_AGE)
+        deadline = self._clock.now() + timedelta(seconds=settings.get("MaximumEventAgeInSeconds", _DEFAULT_EVENT_AGE))
         attempts = throttled = 0
-        while True:
+        given_up = False
+        while not given_up:
             started = time.monotonic()
+            self._event.request_id = request_id
             result = self._lambda._execute_function(function, event)
             throttle, error = bool(result.get("throttle")), bool(result.get("error"))
             if not throttle:  # A throttled one MiniStack has counted.
@@ -211,28 +218,20 @@ class LambdaFunctions:
             if not (throttle or error):
                 return
             attempts, throttled = attempts + (not throttle), throttled + throttle
-            due = self._now() + self._retry_seconds * 2 ** (attempts + throttled - 1)
-            given_up = attempts > retries or due > deadline or self._wait_until(due) > deadline
-            if self._closed:
-                return
-            if given_up:
-                break
+            due = self._clock.now() + _FIRST_RETRY * 2 ** (attempts + throttled - 1)
+            given_up = attempts > retries or due > deadline
+            if not given_up:
+                yield due
+                given_up = self._clock.now() > deadline
+        if self._closed:
+            return
         cloudwatch = ministack_seams.module("ministack.services.cloudwatch")
         cloudwatch.record_metric("AWS/Lambda", "AsyncEventsDropped", 1, "Count", {"FunctionName": name})
         destination = settings.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
         if destination:
             condition = "RetriesExhausted" if attempts > retries else "EventAgeExceeded"
-            self._send(function, destination, _failure(function_arn, request_id, condition, attempts, event, result))
-
-    def _now(self) -> float:
-        return time.monotonic() + self._ahead
-
-    def _wait_until(self, due: float) -> float:
-        """Wait, and tell the time then, which may be later than that."""
-        with self._time_passes:
-            while not self._closed and (left := due - self._now()) > 0:
-                self._time_passes.wait(left)
-        return self._now()
+            now = self._clock.now()
+            self._send(function, destination, _failure(now, function_arn, request_id, condition, attempts, event, result))
 
     def _send(self, function: Function, destination: str, record: dict[str, Any]) -> None:
         """Send a record to a queue or an event bus, the kinds of destination that are emulated, as the function's role.
@@ -283,7 +282,7 @@ class LambdaFunctions:
         version = self._version_of(function)
         request_id = self._event.request_id or request_id  # all runs of an asynchronous event have one
         invocation = version.environments.invoke(json.dumps(event).encode(), request_id=request_id)
-        lines = _log_lines(function["config"], invocation)
+        lines = _log_lines(self._clock.now(), function["config"], invocation)
         self._write_log(function["config"], version, invocation.log_stream, lines)
         return {
             "body": json.loads(invocation.payload or b"null"),
@@ -297,7 +296,7 @@ class LambdaFunctions:
         Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
         """
         where = {"logGroupName": _log_group(config), "logStreamName": stream}
-        now = int(time.time() * 1000)
+        now = int(self._clock.now().timestamp() * 1000)
         try:
             if stream not in self._log_streams:
                 try:
@@ -350,7 +349,7 @@ class LambdaFunctions:
             | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "AWS_ENDPOINT_URL": self._endpoint_url},
             log_format=config.get("LoggingConfig", {}).get("LogFormat", "Text"),
             python=self._runtime_python,
-            clock=self._clock,
+            clock=self._clock_file,
         )
 
 
@@ -358,7 +357,7 @@ def _log_group(config: dict[str, Any]) -> str:
     return str(config.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{config['FunctionName']}")
 
 
-def _log_lines(config: dict[str, Any], invocation: Invocation) -> list[str]:
+def _log_lines(ended: datetime, config: dict[str, Any], invocation: Invocation) -> list[str]:
     """Frame what the function wrote with Lambda's own lines about the invocation.
 
     Source: https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
@@ -378,7 +377,7 @@ def _log_lines(config: dict[str, Any], invocation: Invocation) -> list[str]:
         metrics["initDurationMs"] = round(invocation.init_duration_ms, 3)
     request_id = invocation.request_id
     if config.get("LoggingConfig", {}).get("LogFormat") == "JSON":
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        now = iso_time(ended)
         start = {"requestId": request_id, "version": config["Version"]}
         report = {"requestId": request_id, "metrics": metrics, "status": status}
         return [
@@ -396,7 +395,13 @@ def _log_lines(config: dict[str, Any], invocation: Invocation) -> list[str]:
 
 
 def _failure(  # noqa: PLR0913, PLR0917 - what the record has
-    function_arn: str, request_id: str, condition: str, attempts: int, event: dict[str, Any], result: dict[str, Any]
+    now: datetime,
+    function_arn: str,
+    request_id: str,
+    condition: str,
+    attempts: int,
+    event: dict[str, Any],
+    result: dict[str, Any],
 ) -> dict[str, Any]:
     """Make the record that a destination gets; of an event that was throttled last it has no answer of the function.
 
@@ -404,7 +409,7 @@ def _failure(  # noqa: PLR0913, PLR0917 - what the record has
     """
     record: dict[str, Any] = {
         "version": "1.0",
-        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "timestamp": iso_time(now),
         "requestContext": {
             "requestId": request_id,
             "functionArn": f"{function_arn}:$LATEST",

@@ -21,7 +21,7 @@ from local_aws.config.rules import Config
 from local_aws.core import ministack_seams
 from local_aws.core.models import AwsError, ServiceApi
 from local_aws.iam.root_users import SERVICE_LINKED, entity
-from local_aws.logs.metric_filters import Logs
+from local_aws.logs.saved_queries import SavedQueries
 from local_aws.ssm.documents import Documents, content_of
 
 Properties = Mapping[str, Any]
@@ -56,7 +56,7 @@ class Services:
     remediations: Remediations
     packs: ConformancePacks
     aggregators: Aggregators
-    logs: Logs
+    saved_queries: SavedQueries
     stack_sets: StackSets
     documents: Documents
     deployers: Deployers
@@ -72,7 +72,7 @@ def install(services: Services) -> None:
         "AWS::Config::ConfigurationAggregator": (AggregatorType(services.aggregators), ("ConfigurationAggregatorName",)),
         "AWS::Config::StoredQuery": (StoredQueryType(services.aggregators), ("QueryName",)),
         "AWS::Lambda::ResourcePolicy": (ResourcePolicyType(services.functions), ("ResourceArn",)),
-        "AWS::Logs::QueryDefinition": (QueryDefinitionType(services.logs), ()),
+        "AWS::Logs::QueryDefinition": (QueryDefinitionType(services.saved_queries), ()),
         "AWS::SSM::Document": (DocumentType(services.documents), ("Name", "DocumentType")),
         _STACK_SET: (StackSetType(services.stack_sets), ("StackSetName", "PermissionModel", "CallAs")),
     }
@@ -301,7 +301,7 @@ class _Service:
     def __init__(
         self,
         name: str,
-        service: Config | Remediations | ConformancePacks | Aggregators | Logs | StackSets | Documents,
+        service: Config | Remediations | ConformancePacks | Aggregators | SavedQueries | StackSets | Documents,
     ) -> None:
         self._api = ServiceApi(name)
         self._service = service
@@ -552,9 +552,9 @@ class ResourcePolicyType:
 class QueryDefinitionType:
     """AWS::Logs::QueryDefinition."""
 
-    def __init__(self, logs: Logs) -> None:
-        """Keep queries in `logs`."""
-        self._call = _Service("logs", logs)
+    def __init__(self, saved_queries: SavedQueries) -> None:
+        """Keep queries in `saved_queries`."""
+        self._call = _Service("logs", saved_queries)
 
     def create(self, _: str, properties: Properties, __: str) -> Provisioned:
         """Save the query."""

@@ -19,7 +19,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
+from functools import partial
 from threading import Event
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
@@ -28,6 +29,7 @@ from xml.etree import ElementTree as ET
 from local_aws.authorization.deployers import Deployers
 from local_aws.authorization.resource_permissions import Need
 from local_aws.core import ministack_seams
+from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
 from local_aws.organizations.organization import Organization
@@ -124,7 +126,7 @@ class Operation:
     preferences: dict[str, Any]
     outcomes: dict[Place, Outcome]
     retain_stacks: bool
-    created: datetime = field(default_factory=lambda: datetime.now(UTC))
+    created: datetime
     ended: datetime | None = None
     status: str = "QUEUED"
     reason: str | None = None
@@ -164,10 +166,11 @@ class StackSet:
 class StackSets:
     """The StackSets of the organization, None: there is none."""
 
-    def __init__(self, organization: Organization | None, deployers: Deployers) -> None:
+    def __init__(self, organization: Organization | None, deployers: Deployers, clock: Clock) -> None:
         """Begin without StackSets, and follow the accounts of `organization` as they join, move and leave."""
         self._in_use = organization
         self._deployers = deployers
+        self._clock = clock
         self._sets: dict[str, StackSet] = {}
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="stack-sets")
         self._responses = ministack_seams.module("ministack.core.responses")
@@ -519,9 +522,8 @@ class StackSets:
                 if places:
                     self._start(stack_set, self._operation(stack_set, action, places, retain, automatic=True))
 
-    @staticmethod
     def _operation(
-        stack_set: StackSet, action: str, places: dict[Place, str], params: dict[str, Any], *, automatic: bool = False
+        self, stack_set: StackSet, action: str, places: dict[Place, str], params: dict[str, Any], *, automatic: bool = False
     ) -> Operation:
         """Make an operation. Raises AwsError where it may not start: automatic ones wait, others are refused."""
         preferences = params.get("OperationPreferences", {})
@@ -534,14 +536,15 @@ class StackSets:
         if operation_id in stack_set.operations:
             raise AwsError("OperationIdAlreadyExistsException", f"Operation {operation_id} already exists")
         outcomes = {place: Outcome(unit_id) for place, unit_id in places.items()}
-        return Operation(operation_id, action, preferences, outcomes, bool(params.get("RetainStacks", False)))
+        retain = bool(params.get("RetainStacks", False))
+        return Operation(operation_id, action, preferences, outcomes, retain, self._clock.now())
 
     def _start(self, stack_set: StackSet, operation: Operation) -> str:
         stack_set.operations[operation.operation_id] = operation
         for place, outcome in operation.outcomes.items():
             instance = stack_set.instances.setdefault(place, Instance(outcome.unit_id, operation.operation_id))
             instance.operation_id, instance.detailed_status, instance.reason = operation.operation_id, "PENDING", None
-        self._worker.submit(self._run, stack_set, operation)
+        self._clock.submit(self._worker, f"operation on StackSet {stack_set.name}", partial(self._run, stack_set, operation))
         return operation.operation_id
 
     def _run(self, stack_set: StackSet, operation: Operation) -> None:
@@ -552,7 +555,7 @@ class StackSets:
             _log.exception("StackSet operation %s broke", operation.operation_id)
             within_tolerance, operation.reason = False, f"Internal failure: {error}"
         operation.status = "SUCCEEDED" if within_tolerance else "FAILED"
-        operation.ended = datetime.now(UTC)
+        operation.ended = self._clock.now()
         operation.done.set()
 
     async def _carry_out(self, stack_set: StackSet, operation: Operation) -> bool:

@@ -161,6 +161,7 @@ class Config:
         """
         now = self._clock.now()
         rule.last_run, rule.next_run = now, now + rule.period
+        self._clock.at(rule.next_run, self.run_due_rules)
         try:
             self._functions.check_permission(rule.function_arn, rule.scope[0])
         except AwsError as error:

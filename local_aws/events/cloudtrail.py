@@ -17,7 +17,7 @@ from typing import Any
 from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock
 from local_aws.core.models import Answer, AwsError, ServiceApi
-from local_aws.events.event_bridge import Events
+from local_aws.events.event_bus import EventBus
 from local_aws.organizations.accounts import RootUser
 
 REGION = "us-east-1"
@@ -34,7 +34,7 @@ _Change = tuple[str, dict[str, Any] | None, dict[str, Any] | None]
 class CloudTrail:
     """Publishes what IAM records."""
 
-    def __init__(self, events: Events, clock: Clock) -> None:
+    def __init__(self, events: EventBus, clock: Clock) -> None:
         """Publish to `events`."""
         self._events = events
         self._clock = clock

@@ -1,4 +1,4 @@
-"""CloudWatch Logs: metric filters that count, and saved Logs Insights queries; MiniStack keeps the former and lacks the latter.
+"""CloudWatch Logs: metric filters, which MiniStack keeps, count here what they select.
 
 Sources: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntaxForMetricFilters.html and
 …/matching-terms-json-log-events.html; for IS TRUE and IS FALSE, what FilterPattern.booleanValue of the AWS CDK makes.
@@ -6,8 +6,6 @@ Sources: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatte
 
 import json
 import re
-import secrets
-import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -34,66 +32,28 @@ Condition = Callable[[dict[str, Any]], bool]
 """Tells whether a log line, as JSON, is selected."""
 
 
-class Logs:
-    """The operations on saved queries, and the counting of metric filters."""
+def install() -> None:
+    """Let MiniStack count what metric filters select, and refuse the filters that are not emulated here."""
+    logs = ministack_seams.module("ministack.services.cloudwatch_logs")
+    put_log_events, put_metric_filter = logs._put_log_events, logs._put_metric_filter
+    api = ServiceApi("logs")
 
-    def __init__(self) -> None:
-        """Begin without saved queries."""
-        self._queries: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
-        self.operations: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
-            "PutQueryDefinition": self.put_query_definition,
-            "DescribeQueryDefinitions": self.describe_query_definitions,
-            "DeleteQueryDefinition": self.delete_query_definition,
-        }
+    def put_and_count(params: dict[str, Any]) -> Answer:
+        answer: Answer = put_log_events(params)
+        if answer[0] == HTTPStatus.OK:
+            _count(params["logGroupName"], [event["message"] for event in params["logEvents"]])
+        return answer
 
-    def install(self) -> None:
-        """Let MiniStack count what metric filters select, and refuse the filters that are not emulated here."""
-        logs = ministack_seams.module("ministack.services.cloudwatch_logs")
-        put_log_events, put_metric_filter = logs._put_log_events, logs._put_metric_filter
-        api = ServiceApi("logs")
+    def check_and_put(params: dict[str, Any]) -> Answer:
+        try:
+            _check(params)
+        except AwsError as error:
+            return api.error(error, "PutMetricFilter")
+        answer: Answer = put_metric_filter(params)
+        return answer
 
-        def put_and_count(params: dict[str, Any]) -> Answer:
-            answer: Answer = put_log_events(params)
-            if answer[0] == HTTPStatus.OK:
-                _count(params["logGroupName"], [event["message"] for event in params["logEvents"]])
-            return answer
-
-        def check_and_put(params: dict[str, Any]) -> Answer:
-            try:
-                _check(params)
-            except AwsError as error:
-                return api.error(error, "PutMetricFilter")
-            answer: Answer = put_metric_filter(params)
-            return answer
-
-        ministack_seams.replace("ministack.services.cloudwatch_logs", "_put_log_events", put_and_count)
-        ministack_seams.replace("ministack.services.cloudwatch_logs", "_put_metric_filter", check_and_put)
-
-    def put_query_definition(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Save a query, or change the one whose id is given."""
-        queries = self._of(account_id)
-        query_id = params.get("queryDefinitionId") or secrets.token_hex(16)
-        if "queryDefinitionId" in params and query_id not in queries:
-            raise _no_query(query_id)
-        kept = {name: value for name, value in params.items() if name in {"name", "queryString", "logGroupNames"}}
-        queries[query_id] = {"queryDefinitionId": query_id, "lastModified": int(time.time() * 1000), **kept}
-        return {"queryDefinitionId": query_id}
-
-    def describe_query_definitions(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List the saved queries whose names begin as asked."""
-        prefix = params.get("queryDefinitionNamePrefix", "")
-        queries = self._of(account_id).values()
-        return {"queryDefinitions": [query for query in queries if query["name"].startswith(prefix)]}
-
-    def delete_query_definition(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Delete a saved query."""
-        if self._of(account_id).pop(params["queryDefinitionId"], None) is None:
-            raise _no_query(params["queryDefinitionId"])
-        return {"success": True}
-
-    def _of(self, account_id: str) -> dict[str, dict[str, Any]]:
-        region = ministack_seams.module("ministack.core.responses").get_region()
-        return self._queries.setdefault((account_id, region), {})
+    ministack_seams.replace("ministack.services.cloudwatch_logs", "_put_log_events", put_and_count)
+    ministack_seams.replace("ministack.services.cloudwatch_logs", "_put_metric_filter", check_and_put)
 
 
 def _check(metric_filter: dict[str, Any]) -> None:
@@ -206,7 +166,3 @@ def _selects(term: re.Match[str], value: object) -> bool:
     wanted = re.escape(term["text"]).replace(r"\*", ".*")
     equal = re.fullmatch(wanted, str(value), re.DOTALL) is not None
     return equal == (term["operator"] == "=")
-
-
-def _no_query(query_id: str) -> AwsError:
-    return AwsError("ResourceNotFoundException", f"The specified query definition does not exist: {query_id}")

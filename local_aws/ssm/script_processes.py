@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from threading import Lock, Thread
 from typing import IO, Any
@@ -59,6 +60,8 @@ class Scripts:
         self._python = python
         self._clock = clock
         self._running: dict[str, tuple[subprocess.Popen[bytes], WhenDone]] = {}
+        self._awake: dict[str, Callable[[], None]] = {}
+        """What tells the clock that a script sleeps or has ended, for those that do not sleep."""
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
         self._ordering = Lock()
@@ -89,6 +92,7 @@ class Scripts:
             if not self._closed:
                 process = self._ready_process()
                 self._running[run_id] = (process, when_done)
+                self._awake[run_id] = self._clock.begin(f"script {run_id}")
                 _tell(process, order)
         return lambda: self._order({"kill": run_id})
 
@@ -128,7 +132,7 @@ class Scripts:
             for line in reports:
                 report = json.loads(line)
                 if "sleep" in report:
-                    Thread(target=self._sleep, args=(report["id"], report["sleep"]), daemon=True).start()
+                    self._sleep(report["id"], report["sleep"])
                 else:
                     self._done(report["id"], _result(report["end"], report["log"]))
         process.wait()
@@ -138,13 +142,24 @@ class Scripts:
             self._done(run_id, ScriptResult(None, "The process that ran the script has ended.", ""))
 
     def _sleep(self, run_id: str, seconds: float) -> None:
-        if self._clock.wait_until(self._clock.now() + timedelta(seconds=seconds), lambda: run_id not in self._running):
-            self._order({"wake": run_id})
+        self._clock.at(self._clock.now() + timedelta(seconds=seconds), partial(self._wake, run_id))
+        with self._ordering:
+            sleeps = self._awake.pop(run_id)
+        sleeps()
+
+    def _wake(self, run_id: str) -> None:
+        with self._ordering:
+            if not self._closed and run_id in self._running:
+                self._awake[run_id] = self._clock.begin(f"script {run_id}")
+                _tell(self._running[run_id][0], {"wake": run_id})
 
     def _done(self, run_id: str, result: ScriptResult) -> None:
-        _, when_done = self._running.pop(run_id)
-        self._clock.wake()  # it may have been asleep
+        with self._ordering:
+            _, when_done = self._running.pop(run_id)
+            ended = self._awake.pop(run_id, None)
         when_done(result)
+        if ended is not None:
+            ended()
 
 
 def _tell(process: "subprocess.Popen[bytes]", order: dict[str, Any]) -> None:

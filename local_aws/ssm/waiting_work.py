@@ -3,17 +3,16 @@
 import logging
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import datetime
 from functools import partial
-from heapq import heappop, heappush
-from threading import RLock, Thread
+from threading import RLock
 
 from local_aws.core import callers
 from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 
 _THREADS = 8
-_IDLE = timedelta(days=1)
 _log = logging.getLogger(__name__)
 
 Waiting = Generator[datetime | None, None, None]
@@ -31,11 +30,7 @@ class Work:
         self._waits: set[str] = set()
         self._woken: set[str] = set()
         """What was woken while it did not wait."""
-        self._due: list[tuple[datetime, str]] = []
-        """A heap."""
-        self._closed = False
         self._lock = RLock()
-        Thread(target=self._keep_time, name="automation-clock", daemon=True).start()
 
     def start(self, key: str, scope: Scope, work: Waiting) -> None:
         """Begin with `work`."""
@@ -54,14 +49,11 @@ class Work:
 
     def close(self) -> None:
         """Go on with nothing, once what is being done at this moment is done."""
-        with self._lock:
-            self._closed = True
-        self._clock.wake()
         self._pool.shutdown(cancel_futures=True)
 
     def _submit(self, key: str) -> None:
-        if not self._closed:
-            self._pool.submit(self._go_on, key)
+        with suppress(RuntimeError):  # closed
+            self._clock.submit(self._pool, f"execution {key}", partial(self._go_on, key))
 
     def _go_on(self, key: str) -> None:
         scope, work = self._work[key]
@@ -88,24 +80,5 @@ class Work:
                 self._submit(key)
                 return
             self._waits.add(key)
-            if due is not None:
-                heappush(self._due, (due, key))
-        self._clock.wake()
-
-    def _keep_time(self) -> None:
-        """Wake what is due, until the clock stops."""
-        while not self._closed:
-            first = self._first()
-            due = first or self._clock.now() + _IDLE
-            if self._clock.wait_until(due, partial(self._is_other, first)):
-                with self._lock:
-                    while self._due and self._due[0][0] <= self._clock.now():
-                        self.wake(heappop(self._due)[1])
-            elif not self._is_other(first):
-                return
-
-    def _is_other(self, first: datetime | None) -> bool:
-        return self._closed or self._first() != first
-
-    def _first(self) -> datetime | None:
-        return next((due for due, _ in self._due[:1]), None)
+        if due is not None:
+            self._clock.at(due, partial(self.wake, key))
