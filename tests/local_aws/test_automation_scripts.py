@@ -9,8 +9,8 @@ import pytest
 from local_aws.client import LocalAwsClient, LocalAwsProcess
 from tests.local_aws.automation_scene import Runbooks, output, payload_of, returning, script, statuses, step_of
 from tests.local_aws.conftest import write_accounts
+from tests.local_aws.process_scene import process_id, runs
 from tests.local_aws.scene import Clients, clients_of, eventually
-from tests.local_aws.test_process import process_id, runs
 
 
 @pytest.fixture

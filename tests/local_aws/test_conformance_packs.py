@@ -23,8 +23,8 @@ from tests.local_aws.organization_scene import (
     rule_resource,
     template_of,
 )
+from tests.local_aws.remediation_scene import SUCCEEDS, WAITS, create_document, create_role, role_arn
 from tests.local_aws.scene import eventually, let_config_invoke, refusal
-from tests.local_aws.test_remediation import SUCCEEDS, WAITS, create_document, create_role, role_arn
 
 TEMPLATE_ERROR = "OrganizationConformancePackTemplateValidationException"
 

@@ -34,7 +34,8 @@ os._exit(0)  # nothing is served: its threads need not end
 @pytest.fixture(scope="module")
 def answered() -> Mapping[str, list[str]]:
     """Return the operations that the local AWS answers instead of MiniStack, of each service."""
-    run = subprocess.run([PYTHON, "-c", NOTE_OPERATIONS], capture_output=True, text=True, check=True, cwd=PROJECT)
+    command = [str(PYTHON), "-c", NOTE_OPERATIONS]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT)  # noqa: S603 - our own program
     operations: dict[str, list[str]] = json.loads(run.stdout.splitlines()[-1])
     return {service: names for service, names in operations.items() if names}
 

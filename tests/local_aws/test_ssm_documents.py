@@ -22,7 +22,7 @@ from tests.local_aws.automation_scene import (
     sleep,
 )
 from tests.local_aws.scene import Client, Clients, Parameter, allow, refusal, trust
-from tests.local_aws.test_cloudformation import Stack
+from tests.local_aws.stack_scene import Stack
 
 INVALID = "InvalidDocumentContent"
 DOCUMENT: dict[str, Any] = {"DocumentType": "Automation", "DocumentFormat": "YAML"}
