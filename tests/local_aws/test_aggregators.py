@@ -15,7 +15,6 @@ from tests.local_aws.organization_scene import (
     ORGANIZATION_ID,
     OTHER,
     OUTSIDER,
-    RECORDING,
     SERVICES,
     Scene,
     organization,
@@ -221,19 +220,6 @@ def test_packs_are_aggregated(scene: Scene) -> None:
     assert packs(AccountId=OTHER) == {OTHER: ("COMPLIANT", 1)}
 
 
-def test_lists_come_in_pages(scene: Scene) -> None:
-    config = scene.config(DELEGATED)
-    pages = config.get_paginator("describe_aggregate_compliance_by_config_rules").paginate(
-        ConfigurationAggregatorName=AGGREGATOR, PaginationConfig={"PageSize": 3}
-    )
-    sizes = [[entry["AccountId"] for entry in page["AggregateComplianceByConfigRules"]] for page in pages]
-    assert sizes == [RECORDING[:3], RECORDING[3:]]
-    describe = config.describe_aggregate_compliance_by_config_rules
-    code, _ = refusal(describe, ConfigurationAggregatorName=AGGREGATOR, NextToken="nonsense")
-    assert code == "InvalidNextTokenException"
-    assert refusal(describe, ConfigurationAggregatorName=AGGREGATOR, Limit=1001)[0] == "ValidationException"
-
-
 def test_pages_can_be_empty_and_go_on(scene: Scene) -> None:
     config = scene.config(DELEGATED)
     [rule] = scene.rules(OTHER, "judged")
@@ -346,13 +332,6 @@ def test_conditions_on_an_array_hold_for_different_elements(scene: Scene) -> Non
         assert types == ["COMPLIANT", "NON_COMPLIANT"]
 
 
-def test_results_come_in_pages(scene: Scene) -> None:
-    first = select(scene, ALL_RESOURCES, Limit=2)
-    second = select(scene, ALL_RESOURCES, Limit=2, NextToken=first["NextToken"])
-    assert [result["accountId"] for result in first["Results"] + second["Results"]] == [MANAGEMENT, DELEGATED, OTHER]
-    assert "NextToken" not in second
-
-
 @pytest.mark.parametrize(
     ("expression", "said"),
     [
@@ -387,9 +366,7 @@ def test_queries_are_stored(scene: Scene) -> None:
     assert stored == {**query, "QueryArn": arn, "QueryId": arn.rpartition("/")[2]}
     assert config.put_stored_query(StoredQuery={**query, "Expression": COUNTS})["QueryArn"] == arn
     config.put_stored_query(StoredQuery={**query, "QueryName": "another"})
-    first = config.list_stored_queries(MaxResults=1)
-    second = config.list_stored_queries(MaxResults=1, NextToken=first["NextToken"])
-    listed = first["StoredQueryMetadata"] + second["StoredQueryMetadata"]
+    listed = config.list_stored_queries()["StoredQueryMetadata"]
     assert [metadata["QueryName"] for metadata in listed] == ["another", "failing"]
     assert "Expression" not in listed[0]
     for name in ("another", "failing"):

@@ -701,19 +701,14 @@ def test_so_many_executions_run_and_so_many_wait(local_aws: LocalAwsClient, runb
     assert ended == {"Success", "Cancelled"}
 
 
-def test_executions_are_described_the_newest_first_a_page_at_a_time(runbooks: Runbooks) -> None:
+def test_executions_are_described_the_newest_first(runbooks: Runbooks) -> None:
     runbooks.create(returning("{}"), name="First")
     runbooks.create(fails(), name="Second")
     started = [runbooks.start(name) for name in ("First", "Second", "First")]
     for execution_id in started:
         runbooks.wait(execution_id)
     describe = runbooks.ssm.describe_automation_executions
-    page = describe(MaxResults=2)
-    rest = describe(MaxResults=2, NextToken=page["NextToken"])
-    assert "NextToken" not in rest
-    found = [*page["AutomationExecutionMetadataList"], *rest["AutomationExecutionMetadataList"]]
-    assert [each["AutomationExecutionId"] for each in found] == started[::-1]
-    assert refusal(describe, NextToken="x")[0] == "InvalidNextToken"
+    assert [each["AutomationExecutionId"] for each in describe()["AutomationExecutionMetadataList"]] == started[::-1]
 
     def passing(key: str, *values: str) -> list[str]:
         listed = describe(Filters=[{"Key": key, "Values": list(values)}])["AutomationExecutionMetadataList"]
@@ -727,17 +722,12 @@ def test_executions_are_described_the_newest_first_a_page_at_a_time(runbooks: Ru
     assert refusal(describe, Filters=[{"Key": "StartTimeAfter", "Values": ["a"]}])[0] == "InvalidFilterValue"
 
 
-def test_steps_are_described_in_their_order_a_page_at_a_time(runbooks: Runbooks) -> None:
+def test_steps_are_described_in_their_order(runbooks: Runbooks) -> None:
     execution = runbooks.run(sleep("PT0S", "one"), sleep("PT0S", "two"), fails("three"))
     execution_id = execution["AutomationExecutionId"]
 
-    def names(**params: Parameter) -> list[str]:
-        page = runbooks.ssm.describe_automation_step_executions(AutomationExecutionId=execution_id, **params)
-        return [step["StepName"] for step in page["StepExecutions"]]
-
-    assert names() == ["one", "two", "three"]
-    page = runbooks.ssm.describe_automation_step_executions(AutomationExecutionId=execution_id, MaxResults=2)
-    assert names(MaxResults=2, NextToken=page["NextToken"]) == ["three"]
+    steps = runbooks.ssm.describe_automation_step_executions(AutomationExecutionId=execution_id)["StepExecutions"]
+    assert [step["StepName"] for step in steps] == ["one", "two", "three"]
     describe = runbooks.ssm.describe_automation_step_executions
     assert refusal(describe, AutomationExecutionId=str(uuid.uuid4()))[0] == "AutomationExecutionNotFoundException"
     for not_emulated in ({"ReverseOrder": True}, {"Filters": [{"Key": "StepName", "Values": ["two"]}]}):

@@ -80,17 +80,6 @@ def test_an_account_that_fails_fails_the_pack_and_the_others_keep_theirs(scene: 
         assert scene.rules(NO_RECORDER, "partial-rule") == []
 
 
-def test_statuses_come_in_pages(scene: Scene, judge: str) -> None:
-    with scene.pack("paged", template_of(judge, "paged-rule")):
-        pages = (
-            scene.config(DELEGATED)
-            .get_paginator("get_organization_conformance_pack_detailed_status")
-            .paginate(OrganizationConformancePackName="paged", PaginationConfig={"PageSize": 3})
-        )
-        accounts = [[status["AccountId"] for status in page["OrganizationConformancePackDetailedStatuses"]] for page in pages]
-        assert accounts == [RECORDING[:3], RECORDING[3:]]
-
-
 def test_an_update_changes_the_rules_and_follows_the_exclusions(scene: Scene, judge: str) -> None:
     before = template_of(judge, "changing-rule")
     before["Resources"]["Gone"] = rule_resource(judge, "changing-gone")
