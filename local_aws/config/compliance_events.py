@@ -8,7 +8,7 @@ from local_aws.events.event_bus import EventBus
 
 
 class ComplianceEvents:
-    """Publishes changes of compliance."""
+    """Publishes compliance changes."""
 
     def __init__(self, events: EventBus, clock: Clock) -> None:
         """Publish on `events`."""
@@ -16,11 +16,11 @@ class ComplianceEvents:
         self._clock = clock
 
     def publish(self, rule: Rule, resource: tuple[str, str], old: Result | None, new: Result) -> None:
-        """Publish that the compliance of a resource changed, if it did; the first result of a resource is a change too.
+        """Publish a resource's compliance if it changed. The first result of a resource is a change too.
 
-        Source of the detail's shape: the compliance change notification in the developer guide of AWS Config, which is the
-        same.  That the first result makes an event, without an oldEvaluationResult, is what published events look like; it is
-        not documented.  Nor is what happens when a rule is deleted: no event comes of that here.
+        Source of the detail's shape: the compliance change notification in AWS Config's developer guide. Published events
+        show that the first result makes an event without an oldEvaluationResult; AWS does not document it. Nor does AWS
+        document what the deletion of a rule does: here it makes no event.
         """
         if old is not None and old.compliance_type == new.compliance_type:
             return
