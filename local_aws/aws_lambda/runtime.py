@@ -29,7 +29,7 @@ from threading import Lock
 from typing import IO, Any, Literal, Self
 
 from local_aws.aws_lambda import runtime_clock as lambda_clock
-from local_aws.server import web_pages
+from local_aws.core import web_pages
 
 _API = "/2018-06-01/runtime"
 _PIPE_BYTES = 65536

@@ -23,7 +23,7 @@ from local_aws.config.compliance_events import ComplianceEvents
 from local_aws.config.conformance_packs import ConformancePacks
 from local_aws.config.remediation import Remediations
 from local_aws.config.rules import Config
-from local_aws.core import ministack_seams
+from local_aws.core import ministack_seams, web_pages
 from local_aws.core.clock import Clock
 from local_aws.events.cloudtrail import CloudTrail
 from local_aws.events.event_bus import EventBus
@@ -34,7 +34,6 @@ from local_aws.logs import metric_filters
 from local_aws.logs.saved_queries import SavedQueries
 from local_aws.organizations.accounts import Account
 from local_aws.organizations.organization import Organization, Organizations
-from local_aws.server import web_pages
 from local_aws.server.commands import COMMAND_PATH, Commands
 from local_aws.server.dispatch import WITH_API, Dispatch, refuse_all
 from local_aws.ssm.automation import Automation
