@@ -6,6 +6,9 @@ import os
 import signal
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -40,8 +43,8 @@ from local_aws.ssm.automation import Automation
 from local_aws.ssm.documents import Documents
 from local_aws.ssm.ops_center import OpsCenter
 
-_TICK = 1.0
-"""Seconds between looks for recorders that conformance packs wait for."""
+_RETRY_PACKS = timedelta(seconds=1)
+"""How often conformance packs look for the recorders that they wait for."""
 
 
 class LocalAws:
@@ -76,6 +79,7 @@ class LocalAws:
         self._stack_sets = StackSets(organization, deployers, self._clock)
         self._remediations = Remediations(self._config, self._documents, self._automation, self._clock)
         self._packs = ConformancePacks(self._config, self._remediations, organization, self._clock)
+        self._retries = ThreadPoolExecutor(1, "conformance-packs")
         self._aggregators = Aggregators(self._config, self._packs, organization, self._clock)
         self._functions.install()
         metric_filters.install()
@@ -173,13 +177,13 @@ class LocalAws:
             loop.add_signal_handler(number, stop.set)
         if stop_with_stdin:
             threading.Thread(target=_when_stdin_ends, args=(loop, stop), daemon=True).start()
-        ticking = asyncio.create_task(self._tick())
+        self._retry_packs_later()
         try:
             app = web_pages.keep_out(self, int(os.environ["GATEWAY_PORT"]), COMMAND_PATH)
             await serve(app, settings, shutdown_trigger=lambda: self._stopped(stop))
         finally:
-            ticking.cancel()
             self._clock.stop()
+            self._retries.shutdown(cancel_futures=True)
             self._stack_sets.close()
             self._functions.close()
 
@@ -192,10 +196,14 @@ class LocalAws:
         await asyncio.to_thread(self._targets.close)
         await asyncio.to_thread(self._automation.close)
 
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(_TICK)
-            await asyncio.to_thread(self._packs.retry)  # which waits while a pack is being put
+    def _retry_packs_later(self) -> None:
+        self._clock.at(self._clock.now() + _RETRY_PACKS, self._retry_packs)
+
+    def _retry_packs(self) -> None:
+        """Let packs look for recorders, on a thread of its own: that waits while a pack is being put."""
+        with suppress(RuntimeError):  # the local AWS ends
+            self._clock.submit(self._retries, "conformance packs", self._packs.retry)
+        self._retry_packs_later()
 
 
 def _when_stdin_ends(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
