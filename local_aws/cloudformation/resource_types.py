@@ -14,10 +14,9 @@ from typing import Any, Protocol
 from local_aws.authorization.deployers import Deployers
 from local_aws.aws_lambda.functions import LambdaFunctions
 from local_aws.cloudformation.stack_sets import StackSets, Targets
-from local_aws.config import remediation
 from local_aws.config.aggregators import Aggregators
 from local_aws.config.conformance_packs import ConformancePacks
-from local_aws.config.remediation import Remediations
+from local_aws.config.remediation_configurations import PROPERTIES, Remediations, from_properties
 from local_aws.config.rules import Config
 from local_aws.core import ministack_seams
 from local_aws.core.models import AwsError, ServiceApi
@@ -431,9 +430,9 @@ class RemediationConfigurationType:
         return bool(found["RemediationConfigurations"])
 
     def _put(self, properties: Properties) -> Provisioned:
-        _refuse_unknown(properties, remediation.PROPERTIES)
+        _refuse_unknown(properties, PROPERTIES)
         try:
-            configuration = remediation.from_properties(properties)
+            configuration = from_properties(properties)
         except (AwsError, AttributeError, TypeError, ValueError) as error:
             message = f"Properties validation failed for the remediation configuration: {error}"
             raise ResourceFailedError(message) from error

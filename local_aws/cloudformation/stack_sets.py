@@ -31,7 +31,8 @@ from local_aws.authorization.resource_permissions import Need
 from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
-from local_aws.organizations.organization import Organization, page
+from local_aws.core.paging import Pages
+from local_aws.organizations.organization import Organization
 
 SERVICE_PRINCIPAL = "member.org.stacksets.cloudformation.amazonaws.com"
 """What trusted access is enabled for, and delegated administrators are registered for."""
@@ -42,6 +43,7 @@ _LONGEST_BODY, _LONGEST_DOCUMENT = 51_200, 1_000_000
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
 """
 _LONGEST_PAGE = 100
+_PAGES = Pages("ValidationError", "Invalid NextToken")
 _NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}", re.ASCII)
 _VIRTUAL_HOST = re.compile(r"(?P<bucket>.+)\.s3[.-][a-z0-9.-]*amazonaws\.com(\.cn)?", re.ASCII)
 _STACK_NAME_LENGTH = 128
@@ -811,7 +813,7 @@ def _operation_of(stack_set: StackSet, operation_id: str) -> Operation:
 
 
 def _listed(items: Sequence[dict[str, Any]], params: dict[str, Any]) -> dict[str, Any]:
-    found, token = page(items, params, _LONGEST_PAGE, _invalid("Invalid NextToken"))
+    found, token = _PAGES.page(items, params, _LONGEST_PAGE)
     return {"Summaries": found, **token}
 
 

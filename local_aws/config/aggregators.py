@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 from local_aws.config import queries
 from local_aws.config.conformance_packs import ConformancePacks, random_suffix
-from local_aws.config.rules import Config, Rule, Scope, details, paginate, worst
-from local_aws.core import ministack_seams
+from local_aws.config.rules import PAGES, Config, Rule, details, worst
+from local_aws.core import callers, ministack_seams
+from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.organizations.organization import Organization
@@ -73,7 +74,6 @@ class Aggregators:
         self._packs = packs
         self._organization = organization
         self._clock = clock
-        self._responses = ministack_seams.module("ministack.core.responses")
         self._aggregators: dict[Scope, dict[str, Aggregator]] = defaultdict(dict)
         self._queries: dict[Scope, dict[str, dict[str, Any]]] = defaultdict(dict)
         self.empty_pages = False
@@ -84,7 +84,6 @@ class Aggregators:
             "DescribeConfigurationAggregatorSourcesStatus": self.describe_configuration_aggregator_sources_status,
             "DescribeAggregateComplianceByConfigRules": self.describe_aggregate_compliance_by_config_rules,
             "GetAggregateComplianceDetailsByConfigRule": self.get_aggregate_compliance_details_by_config_rule,
-            "GetAggregateConfigRuleComplianceSummary": self.get_aggregate_config_rule_compliance_summary,
             "DescribeAggregateComplianceByConformancePacks": self.describe_aggregate_compliance_by_conformance_packs,
             "SelectAggregateResourceConfig": self.select_aggregate_resource_config,
             "PutStoredQuery": self.put_stored_query,
@@ -106,16 +105,16 @@ class Aggregators:
             raise AwsError("InvalidParameterValueException", message)
         self._check_administrator(account_id)
         self._check_role(account_id, source["RoleArn"])
-        now, scope, name = self._clock.now(), self._scope(account_id), params["ConfigurationAggregatorName"]
+        now, scope, name = self._clock.now(), callers.scope(account_id), params["ConfigurationAggregatorName"]
         aggregator = self._aggregators[scope].setdefault(name, Aggregator(scope, name, source, now, now))
         aggregator.source, aggregator.updated = source, now
         return {"ConfigurationAggregator": aggregator.described()}
 
     def describe_configuration_aggregators(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Describe aggregators by name, or all."""
-        names = params.get("ConfigurationAggregatorNames") or sorted(self._aggregators[self._scope(account_id)])
+        names = params.get("ConfigurationAggregatorNames") or sorted(self._aggregators[callers.scope(account_id)])
         aggregators = [self._named(account_id, name) for name in names]
-        page, token = paginate(aggregators, params, params.get("Limit") or _SHORT_PAGE)
+        page, token = PAGES.page(aggregators, params, _SHORT_PAGE)
         return {"ConfigurationAggregators": [aggregator.described() for aggregator in page], **token}
 
     def delete_configuration_aggregator(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -148,7 +147,7 @@ class Aggregators:
             for kind, source_id in sources
             if status["LastUpdateStatus"] in params.get("UpdateStatus", [status["LastUpdateStatus"]])
         ]
-        page, token = paginate(statuses, params, params.get("Limit") or _SHORT_PAGE)
+        page, token = PAGES.page(statuses, params, _SHORT_PAGE)
         return {"AggregatedSourceStatusList": page, **token}
 
     def _check_administrator(self, account_id: str) -> None:
@@ -192,7 +191,7 @@ class Aggregators:
             principal_account="",
             action="sts:AssumeRole",
             resource_arn=role_arn,
-            region=self._responses.get_region(),
+            region=callers.region(),
             service_context={"aws:sourceaccount": account_id},
         )
         if evaluator.evaluate_resource_policy(role["AssumeRolePolicyDocument"], context, SERVICE).decision != "Allow":
@@ -200,7 +199,7 @@ class Aggregators:
             raise AwsError("InvalidRoleException", message)
 
     def _named(self, account_id: str, name: str) -> Aggregator:
-        aggregator = self._aggregators[self._scope(account_id)].get(name)
+        aggregator = self._aggregators[callers.scope(account_id)].get(name)
         if aggregator is None:
             message = f"The configuration aggregator {name} does not exist."
             raise AwsError("NoSuchConfigurationAggregatorException", message)
@@ -227,7 +226,7 @@ class Aggregators:
             for rule in self._rules(account_id, params)
             if filters.get("ConfigRuleName") in {None, rule.name} and filters.get("ComplianceType") in {None, rule.compliance}
         ]
-        page, token = self._page(entries, params, params.get("Limit") or _DEFAULT_PAGE)
+        page, token = self._page(entries, params, _DEFAULT_PAGE)
         return {"AggregateComplianceByConfigRules": page, **token}
 
     def get_aggregate_compliance_details_by_config_rule(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -244,28 +243,8 @@ class Aggregators:
             for resource, result in sorted(rule.results.items())
             if result.compliance_type != "NOT_APPLICABLE" and params.get("ComplianceType") in {None, result.compliance_type}
         ]
-        page, token = self._page(results, params, params.get("Limit") or _DEFAULT_DETAILS)
+        page, token = self._page(results, params, _DEFAULT_DETAILS)
         return {"AggregateEvaluationResults": page, **token}
-
-    def get_aggregate_config_rule_compliance_summary(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Count compliant and noncompliant rules: of each account or Region, or of all."""
-        key = params.get("GroupByKey")
-        groups: dict[str, list[str]] = defaultdict(list)
-        for rule in self._rules(account_id, params):
-            groups[{"ACCOUNT_ID": rule.scope[0], "AWS_REGION": rule.scope[1], None: ""}[key]].append(rule.compliance)
-        counts = [
-            {
-                **({"GroupName": name} if name else {}),
-                "ComplianceSummary": {
-                    "CompliantResourceCount": _count(types.count("COMPLIANT")),
-                    "NonCompliantResourceCount": _count(types.count("NON_COMPLIANT")),
-                    "ComplianceSummaryTimestamp": self._clock.now(),
-                },
-            }
-            for name, types in sorted(groups.items())
-        ]
-        page, token = self._page(counts, params, params.get("Limit") or _DEFAULT_PAGE)
-        return {**({"GroupByKey": key} if key else {}), "AggregateComplianceCounts": page, **token}
 
     def describe_aggregate_compliance_by_conformance_packs(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Tell the compliance of the conformance packs of all accounts."""
@@ -288,7 +267,7 @@ class Aggregators:
             wanted = all(filters.get(name) in {None, entry[name]} for name in ("ConformancePackName", "AccountId", "AwsRegion"))
             if wanted and _covers(aggregator, pack.scope[1]) and filters.get("ComplianceType") in {None, worst(types)}:
                 entries.append(entry)
-        page, token = self._page(entries, params, params.get("Limit") or _SHORT_PAGE)
+        page, token = self._page(entries, params, _SHORT_PAGE)
         return {"AggregateComplianceByConformancePacks": page, **token}
 
     def _rules(self, account_id: str, params: dict[str, Any]) -> Iterator[Rule]:
@@ -301,10 +280,10 @@ class Aggregators:
             if wanted and rule.results and _covers(aggregator, region):
                 yield rule
 
-    def _page(self, entries: Sequence[_T], params: dict[str, Any], size: int) -> tuple[Sequence[_T], dict[str, str]]:
+    def _page(self, entries: Sequence[_T], params: dict[str, Any], default: int) -> tuple[Sequence[_T], dict[str, str]]:
         if self.empty_pages and "NextToken" not in params:
             return [], {"NextToken": "0"}
-        return paginate(entries, params, size)
+        return PAGES.page(entries, params, default)
 
     # Queries
 
@@ -315,13 +294,12 @@ class Aggregators:
         except queries.QueryError as error:
             raise AwsError("InvalidExpressionException", str(error)) from error
         results = query.run(_items(self._rules(account_id, params)))
-        size = params.get("Limit") or params.get("MaxResults") or (_DEFAULT_COUNTS if query.counts else _DEFAULT_ITEMS)
-        page, token = paginate(results, params, size)
+        page, token = PAGES.page(results, params, _DEFAULT_COUNTS if query.counts else _DEFAULT_ITEMS)
         return {"Results": page, "QueryInfo": {"SelectFields": [{"Name": name} for name in query.fields]}, **token}
 
     def put_stored_query(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Store a query, or change the one of its name."""
-        scope, given = self._scope(account_id), params["StoredQuery"]
+        scope, given = callers.scope(account_id), params["StoredQuery"]
         if "Expression" not in given:
             message = "A stored query must have an Expression."
             raise AwsError("ValidationException", message)
@@ -337,26 +315,23 @@ class Aggregators:
 
     def list_stored_queries(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """List the stored queries, without what they ask."""
-        stored = [query for _, query in sorted(self._queries[self._scope(account_id)].items())]
-        page, token = paginate(stored, params, params.get("MaxResults") or _SHORT_PAGE)
+        stored = [query for _, query in sorted(self._queries[callers.scope(account_id)].items())]
+        page, token = PAGES.page(stored, params, _SHORT_PAGE)
         metadata = [{name: value for name, value in query.items() if name != "Expression"} for query in page]
         return {"StoredQueryMetadata": metadata, **token}
 
     def delete_stored_query(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Delete a stored query."""
         query = self._stored(account_id, params["QueryName"])
-        del self._queries[self._scope(account_id)][query["QueryName"]]
+        del self._queries[callers.scope(account_id)][query["QueryName"]]
         return {}
 
     def _stored(self, account_id: str, name: str) -> dict[str, Any]:
-        query = self._queries[self._scope(account_id)].get(name)
+        query = self._queries[callers.scope(account_id)].get(name)
         if query is None:
             message = f"The stored query {name} does not exist."
             raise AwsError("ResourceNotFoundException", message)
         return query
-
-    def _scope(self, account_id: str) -> Scope:
-        return account_id, self._responses.get_region()
 
 
 def _covers(aggregator: Aggregator, region: str) -> bool:

@@ -18,10 +18,10 @@ from typing import Any, Self
 
 import yaml
 
-from local_aws.config import remediation
-from local_aws.config.remediation import Remediations
-from local_aws.config.rules import Config, Rule, Scope, details, paginate
-from local_aws.core import ministack_seams
+from local_aws.config.remediation_configurations import ASSUME_ROLE, PROPERTIES, Remediations, from_properties
+from local_aws.config.rules import PAGES, Config, Rule, details
+from local_aws.core import callers, ministack_seams
+from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError, ServiceApi
 from local_aws.organizations.organization import Organization
@@ -255,7 +255,7 @@ def _refuse_intrinsics(where: str, value: object) -> None:
     match value:
         case dict():
             for key, item in value.items():
-                if key in {"ConfigRuleName", remediation.ASSUME_ROLE} and _has_intrinsic(item):
+                if key in {"ConfigRuleName", ASSUME_ROLE} and _has_intrinsic(item):
                     message = f"{where} has an intrinsic function in {key}, which has to be written out"
                     raise TemplateError(message)
                 _refuse_intrinsics(where, item)
@@ -275,9 +275,9 @@ def _has_intrinsic(value: object) -> bool:
 
 def _remediation(where: str, properties: Settings) -> Settings:
     """Check a remediation as PutRemediationConfigurations would, but for what has to be there already."""
-    _known(where, properties, set(remediation.PROPERTIES))
+    _known(where, properties, set(PROPERTIES))
     try:
-        return remediation.from_properties(properties)
+        return from_properties(properties)
     except (AwsError, AttributeError, TypeError, ValueError) as error:
         message = f"{where}: {error}"
         raise TemplateError(message) from error
@@ -346,7 +346,7 @@ class Pack:
 class OrganizationPack:
     """A conformance pack of an organization, put by the account of `scope`; `members` has each account's pack.
 
-    `verbs` is what was done last, CREATE or UPDATE: in an account by its id, and under "" for the whole.
+    `verbs` is what was done last, CREATE or UPDATE, in each account.
     """
 
     scope: Scope
@@ -387,7 +387,6 @@ class ConformancePacks:
         self._remediations = remediations
         self._organization = organization
         self._clock = clock
-        self._responses = ministack_seams.module("ministack.core.responses")
         self._packs: dict[Scope, dict[str, Pack]] = {}
         self._organization_packs: dict[Scope, dict[str, OrganizationPack]] = {}
         self._new: dict[str, datetime] = {}
@@ -405,7 +404,6 @@ class ConformancePacks:
             "PutOrganizationConformancePack": self.put_organization_conformance_pack,
             "DeleteOrganizationConformancePack": self.delete_organization_conformance_pack,
             "DescribeOrganizationConformancePacks": self.describe_organization_conformance_packs,
-            "DescribeOrganizationConformancePackStatuses": self.describe_organization_conformance_pack_statuses,
             "GetOrganizationConformancePackDetailedStatus": self.get_organization_conformance_pack_detailed_status,
         }
 
@@ -425,7 +423,7 @@ class ConformancePacks:
 
     def put_conformance_pack(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Create or change a pack; what its deployment comes to is in its status."""
-        name, scope = params["ConformancePackName"], self._scope(account_id)
+        name, scope = params["ConformancePackName"], callers.scope(account_id)
         if "TemplateBody" not in params:
             message = "The local AWS takes the template of a conformance pack in TemplateBody only."
             raise AwsError("InvalidParameterValueException", message)
@@ -447,7 +445,7 @@ class ConformancePacks:
     def describe_conformance_packs(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Describe packs by name, or all."""
         packs = self._named(account_id, params.get("ConformancePackNames"))
-        page, token = paginate(packs, params, params.get("Limit") or _PACKS_PAGE)
+        page, token = PAGES.page(packs, params, _PACKS_PAGE)
         return {
             "ConformancePackDetails": [
                 {
@@ -467,7 +465,7 @@ class ConformancePacks:
         """Tell whether packs were deployed, and why not."""
         names = params.get("ConformancePackNames")
         packs = [pack for pack in self._named(account_id, None) if not names or pack.name in names]
-        page, token = paginate(packs, params, params.get("Limit") or _PACKS_PAGE)
+        page, token = PAGES.page(packs, params, _PACKS_PAGE)
         return {
             "ConformancePackStatusDetails": [
                 {
@@ -489,7 +487,7 @@ class ConformancePacks:
         [pack] = self._named(account_id, [params["ConformancePackName"]])
         wanted = params.get("Filters", {}).get("ComplianceType")
         rules = [rule for rule in self._filtered(pack, params) if wanted in {None, rule.compliance}]
-        page, token = paginate(rules, params, params.get("Limit") or _PAGE)
+        page, token = PAGES.page(rules, params, _PAGE)
         return {
             "ConformancePackName": pack.name,
             "ConformancePackRuleComplianceList": [
@@ -511,7 +509,7 @@ class ConformancePacks:
             and filters.get("ResourceType") in {None, kind}
             and identifier in (filters.get("ResourceIds") or [identifier])
         ]
-        page, token = paginate(results, params, params.get("Limit") or _PAGE)
+        page, token = PAGES.page(results, params, _PAGE)
         return {"ConformancePackName": pack.name, "ConformancePackRuleEvaluationResults": page, **token}
 
     def _filtered(self, pack: Pack, params: dict[str, Any]) -> list[Rule]:
@@ -523,7 +521,7 @@ class ConformancePacks:
         return [rule for rule in self.rules_of(pack) if not names or rule.name in names]
 
     def _named(self, account_id: str, names: Sequence[str] | None) -> list[Pack]:
-        packs = self._packs.get(self._scope(account_id), {})
+        packs = self._packs.get(callers.scope(account_id), {})
         for name in names or []:
             if name not in packs:
                 message = f"The conformance pack {name} does not exist."
@@ -541,7 +539,7 @@ class ConformancePacks:
         wanted = {f"{rule['ConfigRuleName']}-{pack.pack_id}": rule for rule in content.rules}
         remediated = {f"{each['ConfigRuleName']}-{pack.pack_id}": each for each in content.remediations}
         new: list[str] = []
-        with self._responses.request_scope(*scope):
+        with callers.acting_in(*scope):
             try:
                 for rule_name, rule in wanted.items():
                     put = {"ConfigRule": {**rule, "ConfigRuleName": rule_name}}
@@ -571,7 +569,7 @@ class ConformancePacks:
             self._remediations.delete_remediation_configuration(account_id, params, created_by=RULE_CREATOR)
 
     def _delete(self, pack: Pack) -> None:
-        with self._responses.request_scope(*pack.scope):
+        with callers.acting_in(*pack.scope):
             self._delete_remediation(pack.scope[0], pack.remediated)
             for rule_name in pack.rule_names:
                 self._config.delete_config_rule(pack.scope[0], {"ConfigRuleName": rule_name}, created_by=RULE_CREATOR)
@@ -591,14 +589,13 @@ class ConformancePacks:
         content = _content(params, "OrganizationConformancePackTemplateValidationException", "ValidationException")
         # For the management account AWS Config enables this itself.
         organization.trusted_services.add(SERVICE)
-        scope, name = self._scope(account_id), params["OrganizationConformancePackName"]
+        scope, name = callers.scope(account_id), params["OrganizationConformancePackName"]
         with self._lock:
             packs = self._organization_packs.setdefault(scope, {})
             pack = packs.get(name)
-            verb = "CREATE" if pack is None else "UPDATE"
             if pack is None:
                 pack = packs[name] = OrganizationPack(scope, name, params, content, self._clock.now())
-            pack.settings, pack.content, pack.updated, pack.verbs[""] = params, content, self._clock.now(), verb
+            pack.settings, pack.content, pack.updated = params, content, self._clock.now()
             for member in list(pack.members):
                 if member in params.get("ExcludedAccounts", []):
                     self._withdraw(pack, member)
@@ -618,7 +615,10 @@ class ConformancePacks:
 
     def describe_organization_conformance_packs(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Describe packs that this account has put to the organization, by name, or all."""
-        page, token = self._page_of_organization(account_id, params)
+        names = params.get("OrganizationConformancePackNames")
+        packs = self._named_of_organization(account_id, names)
+        # Limit and NextToken do not apply to packs that the request names.
+        page, token = (packs, {}) if names else PAGES.page(packs, params, _PAGE)
         return {
             "OrganizationConformancePacks": [
                 {
@@ -626,21 +626,6 @@ class ConformancePacks:
                     "OrganizationConformancePackArn": pack.arn,
                     **_delivery(pack.settings),
                     "ExcludedAccounts": pack.settings.get("ExcludedAccounts", []),
-                    "LastUpdateTime": pack.updated,
-                }
-                for pack in page
-            ],
-            **token,
-        }
-
-    def describe_organization_conformance_pack_statuses(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Tell whether packs were deployed in all accounts: one failure is the failure of the whole."""
-        page, token = self._page_of_organization(account_id, params)
-        return {
-            "OrganizationConformancePackStatuses": [
-                {
-                    "OrganizationConformancePackName": pack.name,
-                    **_status(pack.verbs[""], next(iter(pack.failed.values()), None)),
                     "LastUpdateTime": pack.updated,
                 }
                 for pack in page
@@ -663,20 +648,12 @@ class ConformancePacks:
             if filters.get("AccountId") in {None, member}
         ]
         wanted = [status for status in statuses if filters.get("Status") in {None, status["Status"]}]
-        page, token = paginate(wanted, params, params.get("Limit") or _PAGE)
+        page, token = PAGES.page(wanted, params, _PAGE)
         return {"OrganizationConformancePackDetailedStatuses": page, **token}
-
-    def _page_of_organization(
-        self, account_id: str, params: dict[str, Any]
-    ) -> tuple[Sequence[OrganizationPack], dict[str, str]]:
-        names = params.get("OrganizationConformancePackNames")
-        packs = self._named_of_organization(account_id, names)
-        # Where names are given, Limit and NextToken do not apply.
-        return (packs, {}) if names else paginate(packs, params, params.get("Limit") or _PAGE)
 
     def _named_of_organization(self, account_id: str, names: Sequence[str] | None) -> list[OrganizationPack]:
         self._administered(account_id)
-        packs = self._organization_packs.get(self._scope(account_id), {})
+        packs = self._organization_packs.get(callers.scope(account_id), {})
         for name in names or []:
             if name not in packs:
                 message = f"The organization conformance pack {name} does not exist."
@@ -744,9 +721,6 @@ class ConformancePacks:
         [pack] = self._named_of_organization(account_id, [name])
         return pack.failed
 
-    def _scope(self, account_id: str) -> Scope:
-        return account_id, self._responses.get_region()
-
 
 def _content(params: Settings, template_code: str, parameters_code: str) -> Content:
     """Make the content of a request's template. Raises AwsError with one of the two codes."""
@@ -764,17 +738,17 @@ def _content(params: Settings, template_code: str, parameters_code: str) -> Cont
 def _with_role_of(account_id: str, management_account_id: str, configuration: Settings) -> Settings:
     """Write an account's id in the place of the management account's in the role of a remediation."""
     parameters = configuration.get("Parameters", {})
-    role = parameters.get(remediation.ASSUME_ROLE, {}).get("StaticValue")
+    role = parameters.get(ASSUME_ROLE, {}).get("StaticValue")
     if role is None:
         return configuration
     values = [arn.replace(f":{management_account_id}:", f":{account_id}:") for arn in role["Values"]]
-    replaced = {remediation.ASSUME_ROLE: {"StaticValue": {"Values": values}}}
+    replaced = {ASSUME_ROLE: {"StaticValue": {"Values": values}}}
     return {**configuration, "Parameters": {**parameters, **replaced}}
 
 
 def _check_role(account_id: str, configuration: Settings) -> None:
     """Refuse a role that is not there in the account; with which code AWS Config does so is not documented."""
-    role = configuration.get("Parameters", {}).get(remediation.ASSUME_ROLE, {}).get("StaticValue", {"Values": []})
+    role = configuration.get("Parameters", {}).get(ASSUME_ROLE, {}).get("StaticValue", {"Values": []})
     for arn in role["Values"]:
         existing = ministack_seams.module("ministack.services.iam")._roles.get_scoped(account_id, None, arn.rpartition("/")[2])
         if existing is None or existing["Arn"] != arn:

@@ -7,18 +7,19 @@ Source: API model, config, and https://docs.aws.amazon.com/config/latest/develop
 import base64
 import json
 import logging
-import re
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import RLock
-from typing import Any, TypeVar
+from typing import Any
 
 from local_aws.aws_lambda.functions import LambdaFunctions
-from local_aws.core import ministack_seams
+from local_aws.core import callers, ministack_seams
+from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
+from local_aws.core.paging import Pages
 
 FREQUENCIES = {
     "One_Hour": timedelta(hours=1),
@@ -37,10 +38,10 @@ _PAGE = 100
 _DEFAULT_RESULTS = 10
 """On a page. Source: API model, GetComplianceDetailsByConfigRuleRequest.Limit and DescribeComplianceByResourceRequest.Limit."""
 _log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 
-Scope = tuple[str, str]
-"""An account id and a Region: what AWS Config keeps is kept for each apart."""
+PAGES = Pages("InvalidNextTokenException")
+_PAGES_OF_RESOURCE = Pages("InvalidParameterValueException")
+"""Source: API model, the errors of GetComplianceDetailsByResource."""
 
 
 @dataclass
@@ -206,7 +207,7 @@ class Config:
     def put_config_rule(self, account_id: str, params: dict[str, Any], *, created_by: str | None = None) -> dict[str, Any]:
         """Create or change a custom Lambda rule, and start its evaluation; a service's rule is changed by it alone."""
         settings = params["ConfigRule"]
-        scope = self._scope(account_id)
+        scope = callers.scope(account_id)
         if settings["Source"]["Owner"] != "CUSTOM_LAMBDA":
             message = "The local AWS emulates rules whose Source.Owner is CUSTOM_LAMBDA only."
             raise AwsError("InvalidParameterValueException", message)
@@ -239,7 +240,7 @@ class Config:
 
     def describe_config_rules(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Describe rules by name, or all."""
-        rules, token = paginate(self._named(account_id, params.get("ConfigRuleNames")), params, _PAGE)
+        rules, token = PAGES.page(self._named(account_id, params.get("ConfigRuleNames")), params, _PAGE)
         return {
             "ConfigRules": [
                 {
@@ -279,7 +280,7 @@ class Config:
 
     def describe_config_rule_evaluation_status(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Tell when rules were activated: of a custom Lambda rule's runs AWS Config says nothing."""
-        rules, token = paginate(self._named(account_id, params.get("ConfigRuleNames")), params, params.get("Limit") or _PAGE)
+        rules, token = PAGES.page(self._named(account_id, params.get("ConfigRuleNames")), params, _PAGE)
         return {
             "ConfigRulesEvaluationStatus": [
                 {
@@ -335,7 +336,7 @@ class Config:
         rules = [
             rule for rule in self._named(account_id, params.get("ConfigRuleNames")) if not wanted or rule.compliance in wanted
         ]
-        page, token = paginate(rules, params, _PAGE)
+        page, token = PAGES.page(rules, params, _PAGE)
         return {
             "ComplianceByConfigRules": [
                 {"ConfigRuleName": rule.name, "Compliance": {"ComplianceType": rule.compliance}} for rule in page
@@ -361,14 +362,14 @@ class Config:
             for (kind, identifier), types in sorted(found.items())
             if not wanted or worst(types) in wanted
         ]
-        page, token = paginate(compliances, params, params.get("Limit") or _DEFAULT_RESULTS)
+        page, token = PAGES.page(compliances, params, _DEFAULT_RESULTS)
         return {"ComplianceByResources": page, **token}
 
     def get_compliance_details_by_config_rule(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Give the results of a rule."""
         [rule] = self._named(account_id, [params["ConfigRuleName"]])
         results = [details(rule, resource) for resource in sorted(rule.results)]
-        return _details_page(results, params, params.get("Limit") or _DEFAULT_RESULTS)
+        return _details_page(results, params, _DEFAULT_RESULTS)
 
     def get_compliance_details_by_resource(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Give the results for a resource, of each rule that evaluated it."""
@@ -377,10 +378,10 @@ class Config:
             raise AwsError("InvalidParameterValueException", message)
         resource = (params["ResourceType"], params["ResourceId"])
         results = [details(rule, resource) for rule in self._named(account_id, None) if resource in rule.results]
-        return _details_page(results, params, _PAGE, refusal="InvalidParameterValueException")
+        return _details_page(results, params, _PAGE, pages=_PAGES_OF_RESOURCE)
 
     def _named(self, account_id: str, names: Sequence[str] | None) -> list[Rule]:
-        rules = self._rules.get(self._scope(account_id), {})
+        rules = self._rules.get(callers.scope(account_id), {})
         if not names:
             return [rule for _, rule in sorted(rules.items())]
         for name in names:
@@ -399,10 +400,6 @@ class Config:
     def rule(self, scope: Scope, name: str) -> Rule | None:
         """Give the rule `name` of an account and Region, None where it is not there."""
         return self._rules.get(scope, {}).get(name)
-
-    @staticmethod
-    def _scope(account_id: str) -> Scope:
-        return account_id, ministack_seams.module("ministack.core.responses").get_region()
 
 
 def _result_token() -> str:
@@ -459,29 +456,11 @@ def details(rule: Rule, resource: tuple[str, str]) -> dict[str, Any]:
     }
 
 
-def _details_page(
-    results: list[dict[str, Any]], params: dict[str, Any], size: int, *, refusal: str = "InvalidNextTokenException"
-) -> dict[str, Any]:
+def _details_page(results: list[dict[str, Any]], params: dict[str, Any], size: int, *, pages: Pages = PAGES) -> dict[str, Any]:
     wanted = params.get("ComplianceTypes", [])
     if "INSUFFICIENT_DATA" in wanted:
         message = "INSUFFICIENT_DATA is not a compliance type that results can be filtered by."
         raise AwsError("InvalidParameterValueException", message)
     selected = [result for result in results if not wanted or result["ComplianceType"] in wanted]
-    page, token = paginate(selected, params, size, refusal=refusal)
+    page, token = pages.page(selected, params, size)
     return {"EvaluationResults": page, **token}
-
-
-def paginate(
-    items: Sequence[_T], params: dict[str, Any], size: int, *, refusal: str = "InvalidNextTokenException"
-) -> tuple[Sequence[_T], dict[str, str]]:
-    """Give the page that NextToken in `params` asks for, and the NextToken of the answer.
-
-    `refusal` is the code of the operation's error for another NextToken.
-    """
-    token = params.get("NextToken") or "0"
-    if not re.fullmatch(r"\d+", token, re.ASCII):
-        message = "The specified next token is not valid."
-        raise AwsError(refusal, message)
-    start = int(token)
-    more = start + size < len(items)
-    return items[start : start + size], {"NextToken": str(start + size)} if more else {}

@@ -24,7 +24,7 @@ from local_aws.config import recorders
 from local_aws.config.aggregators import Aggregators
 from local_aws.config.compliance_events import ComplianceEvents
 from local_aws.config.conformance_packs import ConformancePacks
-from local_aws.config.remediation import Remediations
+from local_aws.config.remediation_configurations import Remediations
 from local_aws.config.rules import Config
 from local_aws.core import ministack_seams, web_pages
 from local_aws.core.clock import Clock

@@ -24,10 +24,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.authorization import service_roles
 from local_aws.authorization.service_roles import Credentials, NotTrustedError
-from local_aws.config.rules import Scope, paginate
-from local_aws.core import ministack_seams
+from local_aws.core import callers, ministack_seams
+from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
+from local_aws.core.paging import Pages
 from local_aws.ssm.documents import Documents, Version
 from local_aws.ssm.runbooks import (
     API_TIMEOUT,
@@ -45,10 +46,9 @@ from local_aws.ssm.runbooks import (
     select,
     sleep_until,
     text,
-    timestamp,
 )
-from local_aws.ssm.scripts import Script, ScriptResult, Scripts
-from local_aws.ssm.work import Waiting, Work
+from local_aws.ssm.script_processes import Script, ScriptResult, Scripts
+from local_aws.ssm.waiting_work import Waiting, Work
 
 SERVICE = "ssm.amazonaws.com"
 """The principal that assumes the roles of executions."""
@@ -58,6 +58,7 @@ _MOST_RUNNING, _MOST_PENDING = 100, 1000
 Source: https://docs.aws.amazon.com/systems-manager/latest/userguide/scheduling-automations-state-manager-associations.html
 """
 _PAGE = 50
+_PAGES = Pages("InvalidNextToken")
 _ENDED = {"Success", "TimedOut", "Cancelled", "Failed"}
 _NO_OUTPUT = "No output available yet because the step is not successfully executed"
 _INVALID_PARAMETERS = "InvalidAutomationExecutionParametersException"
@@ -211,7 +212,7 @@ class Automation:
         if not_emulated or params.get("Mode", "Auto") != "Auto":
             message = f"The local AWS does not emulate {', '.join(not_emulated) or 'the interactive mode'} of an execution."
             raise AwsError(_INVALID_PARAMETERS, message)
-        scope = _scope(account_id)
+        scope = callers.scope(account_id)
         token = (scope, params.get("ClientToken", str(uuid.uuid4())))
         with self._lock:
             request, execution_id = self._tokens.get(token, (params, None))
@@ -220,7 +221,8 @@ class Automation:
                 raise AwsError("IdempotentParameterMismatch", message)
             if execution_id is None:
                 given = params.get("Parameters", {})
-                execution = self._prepare(scope, params["DocumentName"], params.get("DocumentVersion"), given, _caller())
+                caller = callers.principal()
+                execution = self._prepare(scope, params["DocumentName"], params.get("DocumentVersion"), given, caller)
                 _check_pass_role(execution.role, scope[1])
                 self._begin(execution)
                 execution_id = execution.execution_id
@@ -488,21 +490,21 @@ class Automation:
 
     def describe_automation_executions(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Describe executions, the newest first."""
-        passes = [_filter(_EXECUTION_FILTERS, given) for given in params.get("Filters", [])]
+        passes = [_filter(given) for given in params.get("Filters", [])]
         with self._lock:
-            executions = list(self._executions.get(_scope(account_id), {}).values())
+            executions = list(self._executions.get(callers.scope(account_id), {}).values())
         found = [execution for execution in reversed(executions) if all(each(execution) for each in passes)]
-        page, token = paginate(found, params, params.get("MaxResults") or _PAGE, refusal="InvalidNextToken")
+        page, token = _PAGES.page(found, params, _PAGE)
         described = [{**_metadata(execution), "AutomationType": "Local"} for execution in page]
         return {"AutomationExecutionMetadataList": described, **token}
 
     def describe_automation_step_executions(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Describe the steps of an execution, in their order or in reverse."""
+        """Describe the steps of an execution, in their order."""
+        if params.get("Filters") or params.get("ReverseOrder"):
+            message = "The local AWS emulates neither Filters nor ReverseOrder of steps."
+            raise AwsError("ValidationException", message)
         execution = self._get(account_id, params)
-        passes = [_filter(_STEP_FILTERS, given) for given in params.get("Filters", [])]
-        found = [step for step in execution.steps.values() if all(each(step) for each in passes)]
-        ordered = found[::-1] if params.get("ReverseOrder") else found
-        page, token = paginate(ordered, params, params.get("MaxResults") or _PAGE, refusal="InvalidNextToken")
+        page, token = _PAGES.page(list(execution.steps.values()), params, _PAGE)
         return {"StepExecutions": [_step_execution(step) for step in page], **token}
 
     def send_automation_signal(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -521,7 +523,7 @@ class Automation:
             if current is None or current.status != "Waiting":
                 message = f"Execution {execution.execution_id} does not wait for an approval."
                 raise AwsError(code, message)
-            caller = _caller()
+            caller = callers.principal()
             approver = next((entry for entry in current.inputs["Approvers"] if _is_approver(caller, entry)), None)
             if approver is None or approver in current.decisions:
                 message = f"{caller} is no approver of step {current.step.name}, or has decided already."
@@ -551,19 +553,11 @@ class Automation:
 
     def _get(self, account_id: str, params: Mapping[str, Any]) -> Execution:
         execution_id = params["AutomationExecutionId"]
-        execution = self._executions.get(_scope(account_id), {}).get(execution_id)
+        execution = self._executions.get(callers.scope(account_id), {}).get(execution_id)
         if execution is None:
             message = f"Automation execution {execution_id} does not exist."
             raise AwsError("AutomationExecutionNotFoundException", message)
         return execution
-
-
-def _scope(account_id: str) -> Scope:
-    return account_id, ministack_seams.module("ministack.core.responses").get_region()
-
-
-def _caller() -> str:
-    return str(ministack_seams.module("ministack.core.iam_evaluator").caller_arn())
 
 
 # Parameters, roles, approvals
@@ -603,7 +597,7 @@ def _check_pass_role(role: str, region: str) -> None:
     Source: automation-variables.html ("an authorization check is performed"), automation-troubleshooting.html.
     """
     evaluator = ministack_seams.module("ministack.core.iam_evaluator")
-    administrator = ministack_seams.module("ministack.core.responses").get_account_id()  # signs with the account's id
+    administrator = callers.account_id()  # signs with the account's id
     access_key_id = evaluator._verified_key.get() or administrator
     passed_to = {"iam:PassedToService": SERVICE}
     denied = evaluator.enforce(access_key_id, "iam:PassRole", "iam", region, role, passed_to)
@@ -725,33 +719,27 @@ def _step_execution(execution: StepExecution) -> dict[str, Any]:
     }
 
 
-_Filters = Mapping[str, Callable[[Any, str], bool]]
-_EXECUTION_FILTERS: _Filters = {
+_FILTERS: Mapping[str, Callable[[Execution, str], bool]] = {
     "DocumentNamePrefix": lambda execution, value: execution.document_name.startswith(value),
-    "ExecutionStatus": lambda execution, value: execution.status == value,
-    "ExecutionId": lambda execution, value: execution.execution_id == value,
-    "CurrentAction": lambda execution, value: execution.current is not None and execution.current.step.action == value,
-    "StartTimeBefore": lambda execution, value: execution.started <= timestamp(value),
-    "StartTimeAfter": lambda execution, value: execution.started >= timestamp(value),
-    "AutomationType": lambda _, value: value == "Local",
-}
-_STEP_FILTERS: _Filters = {
-    "StepExecutionStatus": lambda execution, value: execution.status == value,
-    "StepExecutionId": lambda execution, value: execution.step_id == value,
-    "StepName": lambda execution, value: execution.step.name == value,
-    "Action": lambda execution, value: execution.step.action == value,
+    "StartTimeAfter": lambda execution, value: execution.started >= datetime.fromisoformat(value),
 }
 
 
-def _filter(known: _Filters, given: Mapping[str, Any]) -> Callable[[Any], bool]:
-    """Give what passes a filter: what has one of its values. Raises AwsError."""
+def _filter(given: Mapping[str, Any]) -> Callable[[Execution], bool]:
+    """Return the test that an execution passes if it has one of a filter's values. Raises AwsError."""
     key, values = given["Key"], given["Values"]
-    if key not in known:
-        message = f"The local AWS does not know the filter {key}."
+    if key not in _FILTERS:
+        message = f"The local AWS does not emulate the filter {key}: it has {', '.join(_FILTERS)}."
         raise AwsError("InvalidFilterKey", message)
-    if key.startswith("StartTime"):
-        try:
-            list(map(timestamp, values))
-        except ValueError as error:
-            raise AwsError("InvalidFilterValue", str(error)) from error
-    return lambda item: any(known[key](item, value) for value in values)
+    if key == "StartTimeAfter" and not all(_is_time(value) for value in values):
+        message = f"{', '.join(values)} is no ISO 8601 timestamp, like 2030-01-01T00:00:00Z."
+        raise AwsError("InvalidFilterValue", message)
+    return lambda execution: any(_FILTERS[key](execution, value) for value in values)
+
+
+def _is_time(value: str) -> bool:
+    """Tell whether a text is a date and time with a time zone."""
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False

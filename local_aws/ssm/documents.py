@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from local_aws.config.rules import Scope, paginate
-from local_aws.core import ministack_seams
+from local_aws.core import callers
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
+from local_aws.core.paging import Pages
 from local_aws.ssm.runbooks import InvalidContentError, Parameter, Runbook, UnknownSchemaVersionError, parse, text
 
 AUTOMATION = "Automation"
@@ -25,6 +25,7 @@ _LARGEST = 64 * 1024
 """Bytes. Source: https://docs.aws.amazon.com/general/latest/gr/ssm.html"""
 _MOST_VERSIONS = 1000
 _PAGE = 50
+_PAGES = Pages("InvalidNextToken")
 _PLATFORMS = ["Windows", "Linux", "MacOS"]
 _RESERVED = ("aws-", "amazon", "amzn")
 """Prefixes of names. Source: API model, CreateDocumentRequest.Name, and the resource provider of AWS::SSM::Document."""
@@ -74,7 +75,7 @@ class Documents:
     def __init__(self, clock: Clock) -> None:
         """Begin without documents."""
         self._clock = clock
-        self._documents: dict[Scope, dict[str, Document]] = {}
+        self._documents: dict[callers.Scope, dict[str, Document]] = {}
         self._lock = RLock()
         self.operations: dict[str, Operation] = {
             "CreateDocument": self.create_document,
@@ -106,7 +107,7 @@ class Documents:
             message = f"The name of a document does not begin with {', '.join(_RESERVED)}: {name}"
             raise AwsError("ValidationException", message)
         with self._lock:
-            documents = self._documents.setdefault(_scope(account_id), {})
+            documents = self._documents.setdefault(callers.scope(account_id), {})
             if name in documents:
                 message = f"There is a document {name} already."
                 raise AwsError("DocumentAlreadyExists", message)
@@ -170,17 +171,17 @@ class Documents:
         filters += [(given["key"], [given["value"]]) for given in params.get("DocumentFilterList", [])]
         documents = [
             document
-            for _, document in sorted(self._documents.get(_scope(account_id), {}).items())
+            for _, document in sorted(self._documents.get(callers.scope(account_id), {}).items())
             if all(_passes(document, key, values) for key, values in filters)
         ]
-        page, token = paginate(documents, params, params.get("MaxResults") or _PAGE, refusal="InvalidNextToken")
+        page, token = _PAGES.page(documents, params, _PAGE)
         return {"DocumentIdentifiers": [_identifier(document) for document in page], **token}
 
     def list_document_versions(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """List the versions of a document, the newest first."""
         document = self._get(account_id, params["Name"])
         versions = sorted(document.versions.values(), key=lambda version: -version.number)
-        page, token = paginate(versions, params, params.get("MaxResults") or _PAGE, refusal="InvalidNextToken")
+        page, token = _PAGES.page(versions, params, _PAGE)
         listed = [
             {**_summary(document, version), "IsDefaultVersion": version.number == document.default, "Status": "Active"}
             for version in page
@@ -195,7 +196,7 @@ class Documents:
         with self._lock:
             document = self._get(account_id, params["Name"])
             if "DocumentVersion" not in params and "VersionName" not in params:
-                del self._documents[_scope(account_id)][document.name]
+                del self._documents[callers.scope(account_id)][document.name]
                 return {}
             try:
                 version = _choose(document, params)
@@ -231,14 +232,14 @@ class Documents:
         return {"TagList": _listed(self._tagged(account_id, params).tags)}
 
     def _tagged(self, account_id: str, params: Mapping[str, Any]) -> Document:
-        document = self.find(*_scope(account_id), params["ResourceId"])
+        document = self.find(*callers.scope(account_id), params["ResourceId"])
         if document is None:
             message = f"There is no document {params['ResourceId']}."
             raise AwsError("InvalidResourceId", message)
         return document
 
     def _get(self, account_id: str, name: str) -> Document:
-        document = self.find(account_id, _scope(account_id)[1], name)
+        document = self.find(account_id, callers.scope(account_id)[1], name)
         if document is None:
             message = f"Document with name {name} does not exist."
             raise AwsError("InvalidDocument", message)
@@ -268,10 +269,6 @@ class Documents:
             self._clock.now(),
             runbook,
         )
-
-
-def _scope(account_id: str) -> Scope:
-    return account_id, ministack_seams.module("ministack.core.responses").get_region()
 
 
 def _refuse_not_emulated(params: Mapping[str, Any], *names: str) -> None:

@@ -12,10 +12,11 @@ from datetime import datetime
 from threading import RLock
 from typing import Any
 
-from local_aws.config.rules import Scope, paginate
-from local_aws.core import ministack_seams
+from local_aws.core import callers
+from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
+from local_aws.core.paging import Pages
 
 _TYPE = "/aws/issue"
 _DEDUP = "/aws/dedup"
@@ -28,6 +29,7 @@ _OPEN = ("Open", "InProgress")
 _STATUSES = (*_OPEN, "Resolved")
 """Of an OpsItem of type /aws/issue; the others that the model has are Change Manager's."""
 _PAGE = 50
+_PAGES = Pages("ValidationException")
 _MEMBERS = ("Description", "Title", "Priority", "Category", "Severity", "Notifications", "RelatedOpsItems")
 """What is kept as it is given."""
 
@@ -103,8 +105,8 @@ class OpsCenter:
         if any(name in params["Source"].lower() for name in ("aws", "amazon", "amzn")):
             raise _invalid("Source", f"The source {params['Source']} contains aws, amazon or amzn.")
         data = _read_data(params.get("OperationalData", {}))
-        now, caller = self._clock.now(), _caller()
-        scope = _scope(account_id)
+        now, caller = self._clock.now(), callers.principal()
+        scope = callers.scope(account_id)
         with self._lock:
             items = self._items.setdefault(scope, {})
             self._refuse_duplicate(items, _dedup_string(data))
@@ -150,16 +152,16 @@ class OpsCenter:
             item.data = {key: value for key, value in (item.data | changed).items() if key not in deleted}
             item.members |= {name: params[name] for name in _MEMBERS if name in params}
             item.status = status or item.status
-            item.modified, item.modified_by = self._clock.now(), _caller()
+            item.modified, item.modified_by = self._clock.now(), callers.principal()
             item.version += 1
         return {}
 
     def describe_ops_items(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Describe the OpsItems that pass all filters, the newest first."""
         passes = [_filter(given) for given in params.get("OpsItemFilters", [])]
-        items = reversed(self._items.get(_scope(account_id), {}).values())
+        items = reversed(self._items.get(callers.scope(account_id), {}).values())
         found = [item for item in items if all(each(item) for each in passes)]
-        page, token = paginate(found, params, params.get("MaxResults") or _PAGE, refusal="ValidationException")
+        page, token = _PAGES.page(found, params, _PAGE)
         return {"OpsItemSummaries": [item.summary for item in page], **token}
 
     @staticmethod
@@ -171,19 +173,11 @@ class OpsCenter:
 
     def _get(self, account_id: str, params: Mapping[str, Any]) -> OpsItem:
         ops_item_id = params["OpsItemId"]
-        item = self._items.get(_scope(account_id), {}).get(ops_item_id)
+        item = self._items.get(callers.scope(account_id), {}).get(ops_item_id)
         if item is None or params.get("OpsItemArn", item.arn) != item.arn:
             message = f"OpsItem {ops_item_id} does not exist."
             raise AwsError("OpsItemNotFoundException", message)
         return item
-
-
-def _scope(account_id: str) -> Scope:
-    return account_id, ministack_seams.module("ministack.core.responses").get_region()
-
-
-def _caller() -> str:
-    return str(ministack_seams.module("ministack.core.iam_evaluator").caller_arn())
 
 
 def _invalid(name: str, message: str) -> AwsError:

@@ -44,12 +44,12 @@ _GLOBALS = (
 )
 _OUTPUTS = {"aws:executeScript": {"Payload", "OutputPayload"}, "aws:approve": {"ApprovalStatus", "ApproverDecisions"}}
 _ROLE_ARN = "AWS::IAM::Role::Arn"
-_TYPES = ("String", "StringList", "Integer", "Boolean", "MapList", "StringMap", _ROLE_ARN)
+_TYPES = ("String", "StringList", "Boolean", _ROLE_ARN)
 _OUTPUT_TYPES = _TYPES[:-1]
 _APPROVAL_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:Automation[\w-]*", re.ASCII)
 _STEP_NAME = re.compile(r"[a-zA-Z0-9_]+", re.ASCII)
 _REFERENCE = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
-_SELECTOR = re.compile(r"\$(\.{1,2}[\w-]+|\[\d+\])+", re.ASCII)
+_SELECTOR = re.compile(r"\$(\.[\w-]+)+", re.ASCII)
 _DURATION = re.compile(
     r"P(?!$)(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
     r"(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?",
@@ -115,16 +115,10 @@ def text(value: Any) -> str:  # noqa: ANN401 - JSON
 def has_type(value: Any, type_name: str) -> bool:  # noqa: ANN401 - JSON
     """Tell whether a value has a type of a parameter or an output."""
     match type_name:
-        case "Integer":
-            return isinstance(value, int) and not isinstance(value, bool)
         case "Boolean":
             return isinstance(value, bool)
         case "StringList":
             return isinstance(value, list) and all(isinstance(item, str) for item in value)
-        case "MapList":
-            return isinstance(value, list) and all(isinstance(item, Mapping) for item in value)
-        case "StringMap":
-            return isinstance(value, Mapping)
     return isinstance(value, str)
 
 
@@ -141,51 +135,13 @@ def duration(value: object) -> timedelta:
     return read
 
 
-def timestamp(value: object) -> datetime:
-    """Read an ISO 8601 date and time with its time zone. Raises ValueError."""
-    if isinstance(value, str):
-        try:
-            read = datetime.fromisoformat(value)
-        except ValueError:
-            pass
-        else:
-            if read.tzinfo is not None:
-                return read
-    message = f"{value!r} is no ISO 8601 timestamp, like 2030-01-01T00:00:00Z."
-    raise ValueError(message)
-
-
 def select(value: Any, selector: str) -> Any:  # noqa: ANN401 - JSON
-    """Give what a JSONPath of children, indexes and deep scans ("$.a[0]..b") selects; KeyError where there is nothing.
-
-    A deep scan gives a list, which is empty where nothing is found.
-    """
-    found, scanned = [value], False
-    for part in re.findall(r"\.{1,2}[\w-]+|\[\d+\]", selector):
-        if part.startswith(".."):
-            found, scanned = [item for each in found for item in _scan(each, part[2:])], True
-        elif part.startswith("["):
-            index = int(part[1:-1])
-            found = [each[index] for each in found if isinstance(each, list) and index < len(each)]
-        else:
-            found = [each[part[1:]] for each in found if isinstance(each, Mapping) and part[1:] in each]
-    if scanned:
-        return found
-    if not found:
-        raise KeyError(selector)
-    return found[0]
-
-
-def _scan(value: Any, key: str) -> Iterator[Any]:  # noqa: ANN401 - JSON
-    match value:
-        case Mapping():
-            if key in value:
-                yield value[key]
-            for item in value.values():
-                yield from _scan(item, key)
-        case list():
-            for item in value:
-                yield from _scan(item, key)
+    """Return what a JSONPath of children ("$.a.b") selects. Raises KeyError if nothing is there."""
+    for name in selector.split(".")[1:]:
+        if not isinstance(value, Mapping):
+            raise KeyError(selector)
+        value = value[name]
+    return value
 
 
 # What a runbook consists of
@@ -199,57 +155,32 @@ class Parameter:
     type: str
     description: str | None
     default: Any
-    allowed_values: tuple[Any, ...]
     allowed_pattern: re.Pattern[str] | None
-    items: tuple[int, int | None]
-    """The least and the most."""
-    chars: tuple[int, int | None]
 
     def read(self, values: Sequence[str]) -> Any:  # noqa: ANN401 - JSON
         """Give the value that the strings of a request mean, in the parameter's type. Raises ValueError."""
         value = self._parse(values)
         for each in value if isinstance(value, list) else [value]:
-            if self.allowed_values and each not in self.allowed_values:
-                allowed = ", ".join(map(text, self.allowed_values))
-                message = f"Parameter {self.name} has the value {text(each)}, and must have one of {allowed}."
-                raise ValueError(message)
             if self.allowed_pattern and not self.allowed_pattern.fullmatch(text(each)):
                 message = (
                     f"Parameter {self.name} has the value {text(each)}, which does not match {self.allowed_pattern.pattern}."
                 )
                 raise ValueError(message)
-            if isinstance(each, str):
-                _refuse_size(f"Parameter {self.name}", "characters", len(each), self.chars)
-        if isinstance(value, list | Mapping):
-            _refuse_size(f"Parameter {self.name}", "items", len(value), self.items)
         return value
 
     def _parse(self, values: Sequence[str]) -> Any:  # noqa: ANN401 - JSON
         if self.type == "StringList":
             return list(values)
-        parse: Callable[[str], Any] = str if self.type in {"String", _ROLE_ARN} else json.loads
+        value: Any = values[0] if len(values) == 1 else None
         if self.type == "Boolean":
-            values = [value.lower() for value in values]
-        try:
-            read = [parse(value) for value in values]
-        except ValueError:
-            read = []
-        if self.type == "MapList":
-            read = [read[0] if len(read) == 1 and isinstance(read[0], list) else read]
-        if len(read) != 1 or not has_type(read[0], self.type):
+            value = {"true": True, "false": False}.get(str(value).lower())
+        if not has_type(value, self.type):
             message = f"Parameter {self.name} is a {self.type}, and has the values {json.dumps(list(values))}."
             raise ValueError(message)
-        if self.type == _ROLE_ARN and not ROLE.fullmatch(read[0]):
-            message = f"Parameter {self.name} is the ARN of a role, and has the value {read[0]}."
+        if self.type == _ROLE_ARN and not ROLE.fullmatch(value):
+            message = f"Parameter {self.name} is the ARN of a role, and has the value {value}."
             raise ValueError(message)
-        return read[0]
-
-
-def _refuse_size(whose: str, what: str, size: int, limits: tuple[int, int | None]) -> None:
-    least, most = limits
-    if size < least or (most is not None and size > most):
-        message = f"{whose} has {size} {what}, and must have {least} to {'any number of' if most is None else most}."
-        raise ValueError(message)
+        return value
 
 
 @dataclass(frozen=True)
@@ -275,38 +206,12 @@ class Comparison:
             value = resolve(self.variable, lookup)
         except KeyError:
             return False
-        constant = resolve(self.constant, lookup)
-        kind = _OPERATIONS[self.operation][0]
-        comparable = has_type(value, kind) and has_type(constant, kind)
-        return comparable and _OPERATIONS[self.operation][1](value, constant)
+        constant, kind = resolve(self.constant, lookup), _OPERATIONS[self.operation]
+        return has_type(value, kind) and has_type(constant, kind) and bool(value == constant)
 
 
-_OPERATIONS: Mapping[str, tuple[str, Callable[[Any, Any], bool]]] = {
-    "StringEquals": ("String", lambda value, constant: value == constant),
-    "EqualsIgnoreCase": ("String", lambda value, constant: value.casefold() == constant.casefold()),
-    "StartsWith": ("String", lambda value, constant: value.startswith(constant)),
-    "EndsWith": ("String", lambda value, constant: value.endswith(constant)),
-    "Contains": ("String", lambda value, constant: constant in value),
-    "NumericEquals": ("Integer", lambda value, constant: value == constant),
-    "NumericGreater": ("Integer", lambda value, constant: value > constant),
-    "NumericLesser": ("Integer", lambda value, constant: value < constant),
-    "NumericGreaterOrEquals": ("Integer", lambda value, constant: value >= constant),
-    "NumericLesserOrEquals": ("Integer", lambda value, constant: value <= constant),
-    "BooleanEquals": ("Boolean", lambda value, constant: value == constant),
-}
-
-
-@dataclass(frozen=True)
-class Combination:
-    """Conditions that all hold (And), of which one does (Or), or the one that does not (Not)."""
-
-    operator: str
-    conditions: "tuple[Comparison | Combination, ...]"
-
-    def holds(self, lookup: Lookup) -> bool:
-        """Tell whether it is true."""
-        results = [condition.holds(lookup) for condition in self.conditions]
-        return {"And": all(results), "Or": any(results), "Not": not all(results)}[self.operator]
+_OPERATIONS = {"StringEquals": "String", "BooleanEquals": "Boolean"}
+"""The comparisons that are emulated, and the type of what they compare."""
 
 
 @dataclass(frozen=True)
@@ -314,7 +219,7 @@ class Choice:
     """A step that is next where a condition holds."""
 
     next_step: str
-    condition: Comparison | Combination
+    condition: Comparison
 
 
 @dataclass(frozen=True)
@@ -349,10 +254,7 @@ class Approval:
 
 def sleep_until(inputs: Mapping[str, Any], now: datetime) -> datetime:
     """Tell until when an aws:sleep step sleeps that begins `now`. Raises ValueError."""
-    if ("Duration" in inputs) == ("Timestamp" in inputs):
-        message = "it has either a Duration or a Timestamp."
-        raise ValueError(message)
-    return now + duration(inputs["Duration"]) if "Duration" in inputs else timestamp(inputs["Timestamp"])
+    return now + duration(inputs["Duration"])
 
 
 def api_operation(service: str, api: str) -> OperationModel:
@@ -562,21 +464,14 @@ def _parameter(node: _Node, name: str) -> Parameter:
         allowed_pattern = re.compile(pattern, re.ASCII) if pattern is not None else None
     except re.error:
         node.refuse(f"has an allowedPattern that is no regular expression: {pattern}")
-    sizes = {key: node.take_int(key, 0) for key in ("minItems", "maxItems", "minChars", "maxChars")}
-    allowed_values = node.take("allowedValues", list) or []
     description = node.take("description", str)
-    if node.take("displayType", str) not in {None, "textfield", "textarea"}:
-        node.refuse("has a displayType other than textfield and textarea")
-    node.finish()
+    node.finish(not_emulated=("allowedValues", "displayType", "maxChars", "maxItems", "minChars", "minItems"))
     return Parameter(
         name,
         type_name,
         description,
         default,
-        tuple(allowed_values),
         allowed_pattern,
-        (sizes["minItems"] or 0, sizes["maxItems"]),
-        (sizes["minChars"] or 0, sizes["maxChars"]),
     )
 
 
@@ -587,7 +482,7 @@ def _step(node: _Node, name: str, following: str | None, document_format: str) -
     inputs = _Node(node.name, node.take("inputs", dict, required=True))
     _ACTIONS[action](inputs, document_format)
     choices, default = _branch(inputs) if action == "aws:branch" else ((), None)
-    inputs.finish(not_emulated=("Attachment",))
+    inputs.finish(not_emulated=("Attachment", "Timestamp"))
     node.take("description", str)
     outputs = tuple(_output(node, _child(f"{node.name}, an output,", each)) for each in node.take("outputs", list) or [])
     if outputs and action not in {"aws:executeScript", "aws:executeAwsApi"}:
@@ -629,7 +524,7 @@ def _output(step: _Node, node: _Node) -> Output:
     if not _STEP_NAME.fullmatch(output.name):
         step.refuse(f"has an output with the name {output.name}: it is made of letters, digits and underscores")
     if not _SELECTOR.fullmatch(output.selector):
-        step.refuse(f"has the selector {output.selector}, and not one of children, indexes and deep scans like $.a[0]..b")
+        step.refuse(f"has the selector {output.selector}, and the local AWS emulates those of children only, like $.a.b")
     if output.type not in _OUTPUT_TYPES:
         step.refuse(f"has an output of the type {output.type}: it is one of {', '.join(_OUTPUT_TYPES)}")
     return output
@@ -707,23 +602,18 @@ def _choice(node: _Node) -> Choice:
     return Choice(next_step, _condition(_Node(node.name, {key: node.value[key] for key in node.value if key != "NextStep"})))
 
 
-def _condition(node: _Node) -> Comparison | Combination:
-    for operator in ("And", "Or", "Not"):
-        if operator in node.value:
-            given = node.take(operator, dict if operator == "Not" else list, required=True)
-            node.finish()
-            conditions = [given] if operator == "Not" else given
-            if not conditions:
-                node.refuse(f"has an {operator} of nothing")
-            return Combination(operator, tuple(_condition(_child(node.name, condition)) for condition in conditions))
+def _condition(node: _Node) -> Comparison:
+    for combination in ("And", "Or", "Not"):
+        if combination in node.value:
+            node.refuse(f"has {combination}, which the local AWS does not emulate")
     variable = node.take("Variable", str, required=True)
     if not _REFERENCE.fullmatch(variable.strip()):
         node.refuse(f"has a Variable that is no reference: {variable}")
     operations = [key for key in node.value if key in _OPERATIONS]
     if len(operations) != 1:
-        node.refuse(f"has not exactly one operation of {', '.join(_OPERATIONS)}")
+        node.refuse(f"has not exactly one of the operations that the local AWS emulates: {', '.join(_OPERATIONS)}")
     [operation] = operations
-    kind = _OPERATIONS[operation][0]
+    kind = _OPERATIONS[operation]
     constant = node.take_bool(operation) if kind == "Boolean" else node.take(operation, object)
     if not (has_type(constant, kind) or has_references(constant)):
         node.refuse(f"has a {operation} of something that is no {kind}: {text(constant)}")
@@ -743,8 +633,7 @@ def _approve(inputs: _Node, _: str) -> None:
 
 
 def _sleep(inputs: _Node, _: str) -> None:
-    inputs.take("Duration", str)
-    inputs.take("Timestamp", str)
+    inputs.take("Duration", str, required=True)
     if has_references(inputs.value):
         return
     try:

@@ -128,6 +128,12 @@ def log_lines(client: Clients, account_id: str, function_name: str) -> list[str]
     return [event["message"] for event in events]
 
 
+def noted_events(client: Clients, account_id: str) -> list[dict[str, Any]]:
+    """Return the events of an account that the central account's function has noted."""
+    noted = [json.loads(line) for line in log_lines(client, CENTRAL, "notes") if line.startswith("{")]
+    return [event for event in noted if event["accountId"] == account_id]
+
+
 def metric(client: Clients, account_id: str, namespace: str, name: str, **dimensions: str) -> float:
     """Return the sum of a metric's values of this day."""
     cloudwatch: CloudWatchClient = client("cloudwatch", account_id)

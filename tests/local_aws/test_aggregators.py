@@ -99,7 +99,6 @@ def test_an_aggregator_is_put_described_and_deleted(scene: Scene) -> None:
     for operation in (
         config.delete_configuration_aggregator,
         config.describe_aggregate_compliance_by_config_rules,
-        config.get_aggregate_config_rule_compliance_summary,
         config.describe_configuration_aggregator_sources_status,
     ):
         code, _ = refusal(operation, ConfigurationAggregatorName="described")
@@ -206,26 +205,6 @@ def test_details_are_of_one_rule_account_and_region(scene: Scene) -> None:
     assert details(scene, DELEGATED, AccountId=OUTSIDER) == []
 
 
-def test_a_summary_counts_rules(scene: Scene) -> None:
-    def counts(**params: object) -> dict[str | None, tuple[int, int]]:
-        found = scene.config(DELEGATED).get_aggregate_config_rule_compliance_summary(
-            ConfigurationAggregatorName=AGGREGATOR, **params
-        )
-        assert found.get("GroupByKey") == params.get("GroupByKey")
-        return {
-            count.get("GroupName"): (
-                count["ComplianceSummary"]["CompliantResourceCount"]["CappedCount"],
-                count["ComplianceSummary"]["NonCompliantResourceCount"]["CappedCount"],
-            )
-            for count in found["AggregateComplianceCounts"]
-        }
-
-    assert counts() == {None: (2, 1)}
-    assert counts(GroupByKey="AWS_REGION") == {REGION: (2, 1)}
-    assert counts(GroupByKey="ACCOUNT_ID") == {MANAGEMENT: (1, 0), DELEGATED: (0, 1), MEMBER: (0, 0), OTHER: (1, 0)}
-    assert counts(GroupByKey="ACCOUNT_ID", Filters={"AccountId": DELEGATED}) == {DELEGATED: (0, 1)}
-
-
 def test_packs_are_aggregated(scene: Scene) -> None:
     def packs(**filters: str) -> dict[str, tuple[str, int]]:
         found = scene.config(DELEGATED).describe_aggregate_compliance_by_conformance_packs(
@@ -264,7 +243,6 @@ def test_pages_can_be_empty_and_go_on(scene: Scene) -> None:
         for operation, params, entries in (
             ("describe_aggregate_compliance_by_config_rules", {}, "AggregateComplianceByConfigRules"),
             ("get_aggregate_compliance_details_by_config_rule", of_rule, "AggregateEvaluationResults"),
-            ("get_aggregate_config_rule_compliance_summary", {}, "AggregateComplianceCounts"),
             ("describe_aggregate_compliance_by_conformance_packs", {}, "AggregateComplianceByConformancePacks"),
         ):
             call = getattr(config, operation)

@@ -10,7 +10,6 @@ import pytest
 
 from local_aws.client import LocalAwsClient
 from tests.local_aws.scene import (
-    CENTRAL,
     WITHOUT_RECORDER,
     WRITE_LOG,
     Client,
@@ -20,6 +19,7 @@ from tests.local_aws.scene import (
     eventually,
     let_config_invoke,
     log_lines,
+    noted_events,
     refusal,
     rule,
 )
@@ -29,15 +29,9 @@ HOUR = 3600
 MINUTE = 60
 
 
-def events(client: Clients, account_id: str) -> list[dict[str, Any]]:
-    """Return the events of an account that the central account's function has noted."""
-    noted = [json.loads(line) for line in log_lines(client, CENTRAL, "notes") if line.startswith("{")]
-    return [event for event in noted if event["accountId"] == account_id]
-
-
 def wait_for_events(client: Clients, account_id: str, number: int = 1) -> list[dict[str, Any]]:
-    assert eventually(lambda: len(events(client, account_id)) >= number)
-    return events(client, account_id)
+    assert eventually(lambda: len(noted_events(client, account_id)) >= number)
+    return noted_events(client, account_id)
 
 
 Rule = Callable[..., str]
@@ -56,7 +50,8 @@ def put_rule(client: Clients, notes: str, account_id: str, config: Client) -> Ru
         config.put_config_rule(ConfigRule=rule(notes, name, **settings))
 
         def token() -> str:
-            return next((event["resultToken"] for event in events(client, account_id) if event["configRuleName"] == name), "")
+            noted = noted_events(client, account_id)
+            return next((event["resultToken"] for event in noted if event["configRuleName"] == name), "")
 
         return eventually(token)
 
@@ -231,7 +226,7 @@ def test_the_event_is_what_aws_config_sends(
 ) -> None:
     local_aws.take_calls()
     token = put_rule(InputParameters='{"nonVirtualMfa":"COMPLIANT"}')
-    [event] = events(client, account_id)
+    [event] = noted_events(client, account_id)
     [described] = config.describe_config_rules()["ConfigRules"]
     invoking_event = json.loads(event.pop("invokingEvent"))
     assert event == {

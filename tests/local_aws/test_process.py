@@ -1,7 +1,6 @@
 """The local AWS as a process: how it starts, whom it serves, how it ends, and what it says where it can not start."""
 
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -13,6 +12,7 @@ import pytest
 
 from demo.sam import boto3_client
 from local_aws.client import PROJECT, PYTHON, LocalAwsClient, LocalAwsError, LocalAwsProcess, credentials, free_port
+from tests.local_aws.process_scene import process_id, runs
 from tests.local_aws.scene import WRITE_LOG, create_function, eventually
 
 ACCOUNT = "000000000001"
@@ -71,22 +71,6 @@ def is_serving(client: LocalAwsClient) -> bool:
         return bool(client.accounts())
     except LocalAwsError:
         return False
-
-
-def process_id(local_aws: LocalAwsProcess) -> int:
-    assert local_aws._process is not None  # noqa: SLF001 - no user needs it, and nothing else tells it
-    return local_aws._process.pid  # noqa: SLF001 - as above
-
-
-def runs(process_id: int) -> bool:
-    """Tell whether a process is there and no zombie, which only its adoptive parent could take away."""
-    try:
-        os.kill(process_id, 0)
-        return not re.search(r"^State:\s+Z", Path(f"/proc/{process_id}/status").read_text(encoding="ascii"), re.MULTILINE)
-    except ProcessLookupError:
-        return False
-    except FileNotFoundError:
-        return not Path("/proc/self").exists()
 
 
 def invoke_sleeper(local_aws: LocalAwsProcess, note: Path, seconds: float) -> int:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from local_aws.client import LocalAwsClient
+from tests.local_aws.automation_scene import acting_as
+from tests.local_aws.remediation_scene import SUCCEEDS, WAITS, create_document, create_role, role_arn
 from tests.local_aws.scene import (
     CENTRAL,
     Client,
@@ -21,43 +23,12 @@ from tests.local_aws.scene import (
     rule,
     trust,
 )
-from tests.local_aws.test_cloudformation import Stack, config_rule, fails
-from tests.local_aws.test_sts import Acting, assume, make_role, trust_account
+from tests.local_aws.stack_scene import Stack, config_rule, fails
 
 ACCOUNT = "AWS::::Account"
-ROLE = "remediation"
-SUCCEEDS = {"action": "aws:executeAwsApi", "inputs": {"Service": "sts", "Api": "GetCallerIdentity"}}
 FAILS = {"action": "aws:executeAwsApi", "inputs": {"Service": "iam", "Api": "GetRole", "RoleName": "none"}}
-WAITS = {"action": "aws:sleep", "inputs": {"Duration": "PT10M"}}
 
 Evaluate = Callable[..., None]
-
-
-def create_document(
-    client: Clients, account_id: str, name: str, *steps: dict[str, Any], role: str = "{{ AutomationAssumeRole }}"
-) -> None:
-    content = {
-        "schemaVersion": "0.3",
-        "assumeRole": role,
-        "parameters": {
-            "AccountId": {"type": "String"},
-            "Words": {"type": "StringList", "default": []},
-            "AutomationAssumeRole": {"type": "AWS::IAM::Role::Arn", "default": ""},
-        },
-        "mainSteps": [{"name": f"Step{number}", **step} for number, step in enumerate(steps, 1)],
-    }
-    client("ssm", account_id).create_document(Name=name, DocumentType="Automation", Content=json.dumps(content))
-
-
-def create_role(client: Clients, account_id: str) -> str:
-    iam = client("iam", account_id)
-    iam.create_role(RoleName=ROLE, AssumeRolePolicyDocument=trust({"Service": "ssm.amazonaws.com"}))
-    iam.put_role_policy(RoleName=ROLE, PolicyName="all", PolicyDocument=allow("iam:*", "sts:*"))
-    return role_arn(account_id)
-
-
-def role_arn(account_id: str) -> str:
-    return f"arn:aws:iam::{account_id}:role/{ROLE}"
 
 
 def remediation(account_id: str, target: str = "succeeds", rule_name: str = "example", **settings: Parameter) -> dict[str, Any]:
@@ -681,9 +652,12 @@ def operator(client: Clients, local_aws: LocalAwsClient, account_id: str) -> Cal
     """Give AWS Config as a session uses it whose role has a policy with the statements."""
 
     def operator(policy: str) -> Client:
-        role = make_role(client, account_id, OPERATOR, trust_account(account_id))
-        client("iam", account_id).put_role_policy(RoleName=OPERATOR, PolicyName=OPERATOR, PolicyDocument=policy)
-        return Acting(local_aws)("config", assume(client("sts", account_id), role))
+        iam = client("iam", account_id)
+        trusted = trust({"AWS": f"arn:aws:iam::{account_id}:root"})
+        role = iam.create_role(RoleName=OPERATOR, AssumeRolePolicyDocument=trusted)["Role"]["Arn"]
+        iam.put_role_policy(RoleName=OPERATOR, PolicyName=OPERATOR, PolicyDocument=policy)
+        session = client("sts", account_id).assume_role(RoleArn=role, RoleSessionName="test")
+        return acting_as(local_aws, "config", session["Credentials"])
 
     return operator
 

@@ -19,8 +19,9 @@ from functools import cache
 from threading import RLock
 from typing import Any
 
-from local_aws.config.rules import Config, Result, Rule, Scope, paginate, refuse_others
-from local_aws.core import ministack_seams
+from local_aws.config.rules import PAGES, Config, Result, Rule, refuse_others
+from local_aws.core import callers, ministack_seams
+from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError, ServiceApi
 from local_aws.ssm.automation import SERVICE, Automation, Execution
@@ -149,7 +150,6 @@ class Remediations:
         self._documents = documents
         self._automation = automation
         self._clock = clock
-        self._responses = ministack_seams.module("ministack.core.responses")
         # By the rule's ARN: a rule of the same name that comes later is another one.
         self._configurations: dict[str, Configuration] = {}
         self._exceptions: dict[str, dict[Resource, RemediationException]] = {}
@@ -271,7 +271,7 @@ class Remediations:
     def start_remediation_execution(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Start the remediation of resources as the caller; those that are compliant, or remediated already, fail."""
         configuration = self._configured(account_id, params["ConfigRuleName"])
-        caller = ministack_seams.module("ministack.core.iam_evaluator").caller_arn()
+        caller = callers.principal()
         denied = self._denied(configuration)
         failed: dict[Resource, str] = {}
         with self._lock:
@@ -321,7 +321,7 @@ class Remediations:
         configuration = self._configured(account_id, params["ConfigRuleName"])
         keys = {(key["resourceType"], key["resourceId"]) for key in params.get("ResourceKeys", [])}
         resources = [resource for resource in sorted(configuration.remediations) if not keys or resource in keys]
-        page, token = paginate(resources, params, params.get("Limit") or _STATUSES_PAGE)
+        page, token = PAGES.page(resources, params, _STATUSES_PAGE)
         return {"RemediationExecutionStatuses": [self._status(configuration, resource) for resource in page], **token}
 
     def _status(self, configuration: Configuration, resource: Resource) -> dict[str, Any]:
@@ -472,12 +472,12 @@ class Remediations:
         if "ResourceKeys" in params:
             keys = [_exception_key(key) for key in params["ResourceKeys"]]
             return {"RemediationExceptions": [_exception(rule, key, exceptions[key]) for key in keys if key in exceptions]}
-        page, token = paginate(sorted(exceptions), params, params.get("Limit") or _EXCEPTIONS_PAGE)
+        page, token = PAGES.page(sorted(exceptions), params, _EXCEPTIONS_PAGE)
         return {"RemediationExceptions": [_exception(rule, resource, exceptions[resource]) for resource in page], **token}
 
     def delete_remediation_exceptions(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Delete exceptions, all or none; the resource is remediated automatically once it is evaluated again."""
-        rule = self._config.rule((account_id, self._responses.get_region()), params["ConfigRuleName"])
+        rule = self._config.rule(callers.scope(account_id), params["ConfigRuleName"])
         with self._lock:
             exceptions = self._excepted(rule) if rule else {}
             keys = [_exception_key(key) for key in params["ResourceKeys"]]
@@ -501,14 +501,14 @@ class Remediations:
     # Rules
 
     def _rule(self, account_id: str, name: str) -> Rule:
-        rule = self._config.rule((account_id, self._responses.get_region()), name)
+        rule = self._config.rule(callers.scope(account_id), name)
         if rule is None:
             message = f"The ConfigRule '{name}' provided in the request is invalid. Please check the configRule name."
             raise AwsError("InvalidParameterValueException", message)
         return rule
 
     def _find(self, account_id: str, rule_name: str) -> Configuration | None:
-        rule = self._config.rule((account_id, self._responses.get_region()), rule_name)
+        rule = self._config.rule(callers.scope(account_id), rule_name)
         return self._configurations.get(rule.arn) if rule else None
 
     def _configured(self, account_id: str, rule_name: str) -> Configuration:

@@ -8,8 +8,8 @@ from datetime import datetime
 from functools import partial
 from threading import RLock
 
-from local_aws.config.rules import Scope
-from local_aws.core import ministack_seams
+from local_aws.core import callers
+from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 
 _THREADS = 8
@@ -25,7 +25,6 @@ class Work:
     def __init__(self, clock: Clock) -> None:
         """Begin without any."""
         self._clock = clock
-        self._responses = ministack_seams.module("ministack.core.responses")
         self._pool = ThreadPoolExecutor(_THREADS, "automation")
         self._work: dict[str, tuple[Scope, Waiting]] = {}
         self._waits: set[str] = set()
@@ -59,7 +58,7 @@ class Work:
     def _go_on(self, key: str) -> None:
         scope, work = self._work[key]
         try:
-            with self._responses.request_scope(*scope):
+            with callers.acting_in(*scope):
                 due = next(work)
         except StopIteration:
             self._forget(key)
