@@ -259,13 +259,13 @@ def test_calls_that_a_share_spares_may_meet_the_next_fault() -> None:
     ("arguments", "message"),
     [
         (("1", "iam:GetUser", "Outage"), f"Unknown fault 'Outage': allowed are {', '.join(KINDS)}."),
-        (("1", "iam:GetUser", "FailedEvaluations"), "is a fault of config:PutEvaluations, and not of iam:GetUser."),
-        (("1", "iam:GetUser", "Throttling", 0), "at least once, or always where no number is given, but times is 0."),
+        (("1", "iam:GetUser", "FailedEvaluations"), "is a fault of config:PutEvaluations, not of iam:GetUser."),
+        (("1", "iam:GetUser", "Throttling", 0), "at least once, or always if no number is given, but times is 0."),
         (("1", "iam:GetUser", "Latency"), "Latency cannot take 0 seconds"),
         (("1", "iam:GetUser", "Latency", None, float("inf")), "Latency cannot take inf seconds"),
         (("1", "iam:GetUser", "Throttling", None, -1), "Throttling cannot take -1 seconds"),
-        (("1", "iam:GetUser", "Throttling", None, 0, 0), "a share of the calls above 0, and 1 at most, but share is 0."),
-        (("1", "iam:GetUser", "Throttling", None, 0, 1.1), "a share of the calls above 0, and 1 at most, but share is 1.1."),
+        (("1", "iam:GetUser", "Throttling", None, 0, 0), "above 0 and at most 1, but share is 0."),
+        (("1", "iam:GetUser", "Throttling", None, 0, 1.1), "above 0 and at most 1, but share is 1.1."),
     ],
 )
 def test_what_can_not_happen_is_refused(arguments: tuple[Any, ...], message: str) -> None:
