@@ -116,6 +116,7 @@ lint: $(DEV) ## Check style, types and templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	PYTHONPATH=rules:. $(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/cfn-lint --include-checks I -- $(TEMPLATES)
 	$(foreach template,$(TEMPLATES),$(SAM_VALIDATE) --template $(template) &&) true
 	$(BIN)/python -m remediation.render --check

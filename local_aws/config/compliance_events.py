@@ -8,7 +8,7 @@ from local_aws.events.event_bus import EventBus
 
 
 class ComplianceEvents:
-    """Publishes compliance changes."""
+    """Publishes changes of compliance."""
 
     def __init__(self, events: EventBus, clock: Clock) -> None:
         """Publish on `events`."""
@@ -16,11 +16,11 @@ class ComplianceEvents:
         self._clock = clock
 
     def publish(self, rule: Rule, resource: tuple[str, str], old: Result | None, new: Result) -> None:
-        """Publish a resource's compliance if it changed. The first result of a resource is a change too.
+        """Publish a change of a resource's compliance. A resource's first result is a change, too.
 
-        Source of the detail's shape: the compliance change notification in AWS Config's developer guide. Published events
-        show that the first result makes an event without an oldEvaluationResult; AWS does not document it. Nor does AWS
-        document what the deletion of a rule does: here it makes no event.
+        Source of the detail's shape: the compliance change notification in the developer guide of AWS Config, which has the
+        same.  No page says that the first result makes an event without an oldEvaluationResult: published events show it.
+        No page says what happens when a rule is deleted: here that makes no event.
         """
         if old is not None and old.compliance_type == new.compliance_type:
             return

@@ -1,4 +1,7 @@
-"""The server: MiniStack with the services of this package in front, faults, a record of calls, and commands to steer it."""
+"""The server: makes all services, puts them in front of MiniStack, and serves requests.
+
+`dispatch` decides who answers a request, `commands` has the commands under /_local_aws/.
+"""
 
 import asyncio
 import logging
@@ -6,6 +9,9 @@ import os
 import signal
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +29,7 @@ from local_aws.config.compliance_events import ComplianceEvents
 from local_aws.config.conformance_packs import ConformancePacks
 from local_aws.config.remediation_configurations import Remediations
 from local_aws.config.rules import Config
-from local_aws.core import ministack_seams
+from local_aws.core import ministack_seams, web_pages
 from local_aws.core.clock import Clock
 from local_aws.events.cloudtrail import CloudTrail
 from local_aws.events.event_bus import EventBus
@@ -34,15 +40,14 @@ from local_aws.logs import metric_filters
 from local_aws.logs.saved_queries import SavedQueries
 from local_aws.organizations.accounts import Account
 from local_aws.organizations.organization import Organization, Organizations
-from local_aws.server import web_pages
 from local_aws.server.commands import COMMAND_PATH, Commands
 from local_aws.server.dispatch import WITH_API, Dispatch, refuse_all
 from local_aws.ssm.automation import Automation
 from local_aws.ssm.documents import Documents
 from local_aws.ssm.ops_center import OpsCenter
 
-_TICK = 1.0
-"""Seconds between looks for recorders that conformance packs wait for."""
+_RETRY_PACKS = timedelta(seconds=1)
+"""How often a conformance pack looks for a recorder that it waits for."""
 
 
 class LocalAws:
@@ -73,10 +78,11 @@ class LocalAws:
         self._iam = Iam(accounts_by_id)
         policies = ServiceControlPolicies(organization, accounts_by_id)
         deployers = Deployers(policies)
-        # Before whatever else follows accounts that join or leave.
+        # First of all that follows accounts as they join and leave.
         self._stack_sets = StackSets(organization, deployers, self._clock)
         self._remediations = Remediations(self._config, self._documents, self._automation, self._clock)
         self._packs = ConformancePacks(self._config, self._remediations, organization, self._clock)
+        self._retries = ThreadPoolExecutor(1, "conformance-packs")
         self._aggregators = Aggregators(self._config, self._packs, organization, self._clock)
         self._functions.install()
         metric_filters.install()
@@ -117,7 +123,7 @@ class LocalAws:
     def _take_over(
         self, organization: Organization | None, saved_queries: SavedQueries, policies: ServiceControlPolicies
     ) -> None:
-        """Answer here what is emulated here, and see every call of every service."""
+        """Let this package answer the operations that it emulates, and see every call of every service."""
         handlers, in_front = self._dispatch.handlers, self._dispatch.in_front
         in_front("iam", {**self._iam.operations, **self._root_access.iam_operations})
         handlers["iam"] = self._cloudtrail.watching(self._dispatch.apis["iam"], handlers["iam"])
@@ -130,11 +136,11 @@ class LocalAws:
         in_front("cloudformation", self._stack_sets.operations)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
         in_front("ssm", {name: operation for part in ssm for name, operation in part.operations.items()})
-        for service in set(handlers) - (WITH_API - {"sns"}):  # of SNS nothing is answered here
+        for service in set(handlers) - (WITH_API - {"sns"}):  # this package answers nothing of SNS
             in_front(service, {})
 
     def _let_policies_decide(self, policies: ServiceControlPolicies, deployers: Deployers) -> None:
-        """Ask policies about every request before a service sees it, and about what CloudFormation does for who sends one."""
+        """Let policies decide every request before a service sees it, and what CloudFormation does for its caller."""
         handlers = self._dispatch.handlers
         handlers["cloudformation"] = deployers.watching(handlers["cloudformation"])
         passed_roles.install(handlers)
@@ -143,7 +149,7 @@ class LocalAws:
     # Serving
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI has no types
-        """Answer a request: a command here, all else through MiniStack."""
+        """Answer a command here, and any other request through MiniStack."""
         if scope["type"] == "http" and scope["path"].startswith(COMMAND_PATH):
             await self._commands.answer(scope, receive, send)
         else:
@@ -160,32 +166,32 @@ class LocalAws:
         return send_dated
 
     async def serve(self, *, stop_with_stdin: bool) -> None:
-        """Serve until SIGINT or SIGTERM, or until standard input ends where that is asked for."""
+        """Serve until SIGINT or SIGTERM; if `stop_with_stdin`, also until standard input ends."""
         from hypercorn.asyncio import serve  # noqa: PLC0415 - only once MiniStack is configured
         from hypercorn.config import Config as Hypercorn  # noqa: PLC0415 - only once MiniStack is configured
 
         settings = Hypercorn()
         settings.bind = [f"{HOST}:{os.environ['GATEWAY_PORT']}"]
         settings.loglevel = "WARNING"
-        settings.include_date_header = False  # `_dated` tells the time that AWS Config goes by
+        settings.include_date_header = False  # `_dated` tells the clock's time
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
         if stop_with_stdin:
             threading.Thread(target=_when_stdin_ends, args=(loop, stop), daemon=True).start()
-        ticking = asyncio.create_task(self._tick())
+        self._retry_packs_later()
         try:
             app = web_pages.keep_out(self, int(os.environ["GATEWAY_PORT"]), COMMAND_PATH)
             await serve(app, settings, shutdown_trigger=lambda: self._stopped(stop))
         finally:
-            ticking.cancel()
             self._clock.stop()
+            self._retries.shutdown(cancel_futures=True)
             self._stack_sets.close()
             self._functions.close()
 
     async def _stopped(self, stop: asyncio.Event) -> None:
-        """Wait for `stop`, and end the functions first: what invokes them would keep the server waiting."""
+        """Wait for `stop`, then end the functions first: their callers would keep the server waiting."""
         await stop.wait()
         self._clock.stop()
         await asyncio.to_thread(self._functions.close)
@@ -193,23 +199,27 @@ class LocalAws:
         await asyncio.to_thread(self._targets.close)
         await asyncio.to_thread(self._automation.close)
 
-    async def _tick(self) -> None:
-        while True:
-            await asyncio.sleep(_TICK)
-            await asyncio.to_thread(self._packs.retry)  # which waits while a pack is being put
+    def _retry_packs_later(self) -> None:
+        self._clock.at(self._clock.now() + _RETRY_PACKS, self._retry_packs)
+
+    def _retry_packs(self) -> None:
+        """Let packs look for recorders, on a thread of its own: it waits while a pack is being put."""
+        with suppress(RuntimeError):  # the local AWS ends
+            self._clock.submit(self._retries, "conformance packs", self._packs.retry)
+        self._retry_packs_later()
 
 
 def _when_stdin_ends(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    # Not through sys.stdin: its lock, held here, would abort the interpreter when that ends first.
+    # Not through sys.stdin: this thread would hold its lock, and the interpreter would abort if it ended first.
     while os.read(sys.stdin.fileno(), 4096):
         pass
     loop.call_soon_threadsafe(stop.set)
 
 
 def _configure_ministack(port: int) -> None:
-    """Set what MiniStack reads from the environment when it is imported: policies enforced, loopback only, quiet."""
+    """Set the environment that MiniStack reads on import: enforce policies, listen on loopback only, be quiet."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]  # The credentials of whoever starts it would count as root's.
+        del os.environ[name]  # MiniStack would take the caller's credentials for root's.
     os.environ |= {
         "AUTH": "true",
         "BIND_HOST": HOST,

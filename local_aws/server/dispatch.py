@@ -1,4 +1,4 @@
-"""Who answers a request: a fault that is switched on, an operation of this package, or MiniStack; each call is recorded."""
+"""Decides who answers a request: a fault, an operation of this package, or MiniStack. Records each call."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from local_aws.core.models import AwsError, ServiceApi
 from local_aws.iam.root_access import target_account
 
 WITH_API = {"iam", "sts", "sns", "config", "logs", "organizations", "cloudformation", "ssm"}
-"""The services whose requests are read, and whose faults are written, by their API models."""
+"""The services whose requests and faults follow their API models."""
 
 Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]
-"""Answers of operations, by their names, to an account's parameters; None: MiniStack is to answer."""
+"""Each operation's name, and what answers it: takes account id and request; None lets MiniStack answer."""
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Answer]]
 """Answers a request: method, path, headers, body and query."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call that was allowed: account, principal (ARN), IAM action, and the kind of the fault that it met, or ""."""
+    """A call that policies allowed: account, principal (ARN), IAM action, and the kind of the fault that it met, or ""."""
 
     account_id: str
     principal: str
@@ -33,11 +33,11 @@ class Call:
 class Dispatch:
     """Stands in front of MiniStack's services.
 
-    `handlers` is MiniStack's table of what answers each service; `apis` has the API models of the services that have faults.
+    `handlers` is MiniStack's table: each service, and what answers it.  `apis` has the API models of the services with faults.
     """
 
     def __init__(self, clock: Clock) -> None:
-        """Begin without faults; answers that come late are late by `clock`."""
+        """Begin without faults; late answers are late by `clock`."""
         self.handlers: dict[str, Handler] = ministack_seams.module("ministack.app").SERVICE_HANDLERS
         self.apis: dict[str, ServiceApi] = {}
         self.faults = Faults()
@@ -46,14 +46,14 @@ class Dispatch:
         self._responses = ministack_seams.module("ministack.core.responses")
 
     def take_calls(self) -> list[Call]:
-        """Return the calls since this was last asked."""
+        """Return the calls since the last time."""
         taken, self._calls = self._calls, []
         return taken
 
     def in_front(self, service: str, operations: Operations) -> None:
         """Record the calls of a service, apply faults, and answer `operations` here instead of in MiniStack.
 
-        What MiniStack answers of STS is held to the API model here: the package relies on what AssumeRole refuses.
+        The API model also checks the requests of STS that MiniStack answers, because AssumeRole has to refuse what AWS refuses.
         """
         ministack: Handler = self.handlers[service]
         api = ServiceApi(service) if service in WITH_API else None
@@ -99,7 +99,7 @@ class Dispatch:
 
 
 def _accounts_of_role(action: str, body: bytes) -> list[str]:
-    """Return the one account whose role or root user is to be assumed, none where that is not what is asked for."""
+    """Return the account whose role or root user a call assumes; none for other calls."""
     if action == "sts:AssumeRoot":
         return [account_id for account_id in [target_account(body)] if account_id]
     role_arn = parse_qs(body.decode(errors="replace")).get("RoleArn", [""])[0] if action == "sts:AssumeRole" else ""
@@ -107,7 +107,7 @@ def _accounts_of_role(action: str, body: bytes) -> list[str]:
 
 
 def refuse_all(service: str) -> Handler:
-    """Refuse every operation: MiniStack's own state of the service is another world than ours."""
+    """Refuse every operation of a service: MiniStack's own state of it does not agree with ours."""
     api = ServiceApi(service)
 
     async def refuse(_: str, __: str, headers: dict[str, str], body: bytes, ___: dict[str, list[str]]) -> Answer:

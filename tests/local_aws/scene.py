@@ -25,6 +25,9 @@ CENTRAL = "999900000000"
 """The account of the function that notes events."""
 WITHOUT_RECORDER = "999900000001"
 
+PATIENCE = 120.0
+"""Seconds for what comes by itself; a test that waits for so long has failed."""
+
 WRITE_LOG = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
 
 Client = Any
@@ -147,9 +150,9 @@ def metric(client: Clients, account_id: str, namespace: str, name: str, **dimens
     return sum(point["Sum"] for point in points)
 
 
-def eventually(look: Callable[[], _T], seconds: float = 20) -> _T:
-    """Return what `look` finds, as soon as that is something."""
-    deadline = time.monotonic() + seconds
+def eventually(look: Callable[[], _T]) -> _T:
+    """Return what `look` finds, as soon as that is something; after two minutes, what it found last."""
+    deadline = time.monotonic() + PATIENCE
     while not (found := look()) and time.monotonic() < deadline:
         time.sleep(0.02)
     return found

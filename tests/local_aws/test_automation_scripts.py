@@ -200,8 +200,8 @@ SLEEPER = """
 def test_a_script_sleeps_by_the_clock_of_the_local_aws(local_aws: LocalAwsClient, runbooks: Runbooks) -> None:
     runbooks.create(script(SLEEPER, {"seconds": 90}))
     execution_id = runbooks.start()
-    advance_until_ended(local_aws, runbooks, execution_id, seconds=90)
-    assert payload_of(runbooks.get(execution_id)) == {"slept": 90}
+    local_aws.advance_clock(seconds=90)
+    assert payload_of(runbooks.wait(execution_id, "Success")) == {"slept": 90}
 
 
 def test_a_script_goes_on_by_itself_when_its_time_has_come(runbooks: Runbooks) -> None:
@@ -215,22 +215,12 @@ def test_a_script_goes_on_by_itself_when_its_time_has_come(runbooks: Runbooks) -
     assert runbooks.run(script(code))["AutomationExecutionStatus"] == "Success"
 
 
-def advance_until_ended(local_aws: LocalAwsClient, runbooks: Runbooks, execution_id: str, *, seconds: float) -> None:
-    """Put the clock forward; again where it was too early, since nothing tells from outside that a script sleeps."""
-
-    def look() -> bool:
-        local_aws.advance_clock(seconds=seconds)
-        return "ExecutionEndTime" in runbooks.get(execution_id)
-
-    assert eventually(look)
-
-
 def test_sleep_counts_for_the_time_out(local_aws: LocalAwsClient, runbooks: Runbooks) -> None:
     runbooks.create(script(SLEEPER, {"seconds": 90}, timeoutSeconds=60))
     execution_id = runbooks.start()
-    advance_until_ended(local_aws, runbooks, execution_id, seconds=60)
-    execution = runbooks.get(execution_id)
-    assert (execution["AutomationExecutionStatus"], statuses(execution)) == ("TimedOut", {"script": "TimedOut"})
+    local_aws.advance_clock(seconds=60)
+    execution = runbooks.wait(execution_id, "TimedOut")
+    assert statuses(execution) == {"script": "TimedOut"}
     assert step_of(execution)["FailureMessage"] == "The script took more than 60 seconds."
 
 
@@ -249,9 +239,8 @@ def test_scripts_that_sleep_keep_no_other_from_running(local_aws: LocalAwsClient
     sleepers = [runbooks.start() for _ in range(12)]
     runbooks.create(returning("{}"), name="Awake")
     runbooks.wait(runbooks.start("Awake"), "Success")
-    for sleeper in sleepers:
-        advance_until_ended(local_aws, runbooks, sleeper, seconds=300)
-    assert {payload_of(runbooks.get(sleeper))["slept"] for sleeper in sleepers} == {300}
+    local_aws.advance_clock(seconds=300)
+    assert {payload_of(runbooks.wait(sleeper, "Success"))["slept"] for sleeper in sleepers} == {300}
 
 
 def test_a_script_ends_with_its_execution(runbooks: Runbooks) -> None:

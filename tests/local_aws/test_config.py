@@ -282,31 +282,20 @@ def test_an_evaluation_is_started_once_a_minute(
     assert [event["configRuleName"] for event in wait_for_events(client, account_id, 4)] == ["one", "two", "one", "two"]
 
 
-SLEEPS = """
-    import time
-
-    def handler(event, context):
-        time.sleep(1.5)
-"""
-
-
 def test_a_rule_that_is_being_evaluated_is_not_started(
     client: Clients, config: Client, account_id: str, local_aws: LocalAwsClient
 ) -> None:
-    arn = create_function(client, account_id, "sleeps", SLEEPS)
+    """As long as its function is throttled, its event waits, and the rule is being evaluated."""
+    arn = create_function(client, account_id, "throttled", "def handler(event, context): pass")
+    client("lambda", account_id).put_function_concurrency(FunctionName="throttled", ReservedConcurrentExecutions=0)
     let_config_invoke(client, arn, account_id)
     config.put_config_rule(ConfigRule=rule(arn))
     local_aws.advance_clock(seconds=MINUTE)
     assert refusal(config.start_config_rules_evaluation, ConfigRuleNames=["example"])[0] == "LimitExceededException"
-
-    def started() -> bool:
-        try:
-            start(config, "example")
-        except config.exceptions.LimitExceededException:
-            return False
-        return True
-
-    assert eventually(started, seconds=10)
+    client("lambda", account_id).delete_function_concurrency(FunctionName="throttled")
+    local_aws.advance_clock(seconds=MINUTE)
+    local_aws.settle()
+    start(config, "example")
 
 
 @pytest.mark.parametrize(
