@@ -26,12 +26,12 @@ AGGREGATOR = "organization"
 REGION = "us-east-1"
 VERDICTS = {MANAGEMENT: "COMPLIANT", DELEGATED: "NON_COMPLIANT", MEMBER: "NOT_APPLICABLE", OTHER: "COMPLIANT"}
 AGGREGATED = {**VERDICTS, MEMBER: "INSUFFICIENT_DATA"}
-"""What an aggregator says of them."""
+"""The compliance of each account in an aggregator."""
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """Run an organization in which each account was judged by the rule `judged` of a pack, and an aggregator."""
+    """Run an organization with an aggregator, in which the rule `judged` of a pack judged each account."""
     with organization(tmp_path_factory.mktemp("organization")) as scene:
         judge = scene.open_judge()
         aggregate(scene, DELEGATED)
@@ -55,7 +55,7 @@ def role(scene: Scene, account_id: str, name: str, trusted: str = "config.amazon
 
 
 def compliance(scene: Scene, **filters: str) -> dict[str, str]:
-    """Return what the aggregator says of the rule `judged`, by account."""
+    """Return the rule `judged`'s compliance in the aggregator, by account."""
     found = scene.config(DELEGATED).describe_aggregate_compliance_by_config_rules(
         ConfigurationAggregatorName=AGGREGATOR, Filters=filters
     )["AggregateComplianceByConfigRules"]
@@ -91,7 +91,7 @@ def test_an_aggregator_is_put_described_and_deleted(scene: Scene) -> None:
     ]
     assert described["ConfigurationAggregatorArn"] == put["ConfigurationAggregatorArn"]
     assert described["OrganizationAggregationSource"] == changed
-    # It covers one Region, in which there is no rule.
+    # The aggregator covers one Region, which has no rule.
     entries = config.describe_aggregate_compliance_by_config_rules(ConfigurationAggregatorName="described")
     assert entries["AggregateComplianceByConfigRules"] == []
     config.delete_configuration_aggregator(ConfigurationAggregatorName="described")

@@ -1,4 +1,4 @@
-"""OpsCenter on the local AWS: OpsItems, of which one is open for a deduplication string."""
+"""OpsCenter on the local AWS: OpsItems, of which only one is open for each deduplication string."""
 
 import json
 from collections.abc import Callable
@@ -157,7 +157,7 @@ def test_ops_items_are_described_the_newest_first(ssm: Client) -> None:
 
 @pytest.fixture
 def passing(ssm: Client) -> Callable[..., list[str]]:
-    """Give the titles of the OpsItems that pass filters, each a key, an operator and values."""
+    """Return a function that returns the titles of OpsItems that pass filters: a key, an operator and values each."""
 
     def passing(*filters: tuple[str, str, str]) -> list[str]:
         given = [{"Key": key, "Operator": operator, "Values": [value]} for key, operator, value in filters]

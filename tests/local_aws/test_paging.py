@@ -79,7 +79,7 @@ class List:
 
     @property
     def token(self) -> str:
-        """The member that leads on."""
+        """The member with the next token."""
         return "Marker" if self.service == "iam" else "NextToken"
 
     @property
@@ -209,7 +209,7 @@ JUDGE = """
 
 
 def set_rules_up(scene: Scene) -> None:
-    """Let a rule of the account and those of packs judge three resources each."""
+    """Let a rule of the account and the rules of packs judge three resources each."""
     config = scene.config(DELEGATED)
     judge = create_function(scene.client, DELEGATED, "judge", JUDGE, "logs:*")
     let_config_invoke(scene.client, judge)
@@ -304,7 +304,7 @@ def name_of(of: List) -> str:
 
 @pytest.mark.parametrize("of", [of for of in LISTS if of.most is not None], ids=name_of)
 def test_a_list_comes_in_pages(scene: Scene, of: List) -> None:
-    """Pages are as long as asked for, the last one is the rest and leads nowhere, and together they are the list."""
+    """Pages have the requested length, the last one is the rest and has no token, and together they are the list."""
     whole = call(scene, of)[of.entries]
     pages: list[list[object]] = []
     token: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Documents of type Automation on the local AWS: their versions, what they may not say, and CloudFormation's resource type."""
+"""Documents of type Automation on the local AWS: their versions, what is refused, and CloudFormation's resource type."""
 
 import json
 from typing import Any
@@ -210,7 +210,7 @@ def test_a_permission_is_for_one_document(
     assert f"on resource: arn:aws:ssm:us-east-1:{account_id}:document/Example2" in message
 
 
-# What a runbook may not say
+# What a runbook must not contain
 
 
 def with_parameter(**parameter: Parameter) -> dict[str, Any]:
@@ -395,7 +395,7 @@ def test_a_runbook_that_is_right_is_taken(ssm: Client, steps: list[Step]) -> Non
 
 
 def test_a_script_is_in_a_yaml_document_only(ssm: Client) -> None:
-    """As the page of aws:executeScript says."""
+    """The page of aws:executeScript says so."""
     text = json.dumps(runbook(returning("{}")))
     code, message = refusal(ssm.create_document, Name="Example", Content=text, DocumentType="Automation", DocumentFormat="JSON")
     assert code == INVALID
@@ -429,7 +429,7 @@ mainSteps:
 
 
 def document(length: int = 1, **properties: Parameter) -> dict[str, Any]:
-    """Make a resource whose runbook sleeps for so many seconds."""
+    """Make a resource whose runbook sleeps for a number of seconds."""
     kept = {"Content": runbook(sleep(f"PT{length}S")), "DocumentType": "Automation", "DocumentFormat": "YAML", **properties}
     return {"Runbook": {"Type": "AWS::SSM::Document", "Properties": kept}}
 
