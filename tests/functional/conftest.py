@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import botocore.session
 import pytest
 
-from root_virtual_mfa_enabled.clients import WarmEnvironment
+from periodic_rule.handler import Handler
+from root_virtual_mfa_enabled import rule
 from tests.functional import fake_aws
 from tests.functional.fake_aws import FUNCTION, SECRET, FakeAws
 
@@ -34,7 +35,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", fake_aws.secret_access_key(FUNCTION))
     monkeypatch.setenv("AWS_SESSION_TOKEN", fake_aws.session_token(FUNCTION))
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
-    monkeypatch.setattr("root_virtual_mfa_enabled.rule._environment", WarmEnvironment())
+    monkeypatch.delenv("VERSION", raising=False)
+    monkeypatch.setattr(rule, "lambda_handler", Handler(rule.RULE))
     with fake_aws.serve() as aws:
         monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
         yield aws

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rdklib import InvalidParametersError
 
-from root_virtual_mfa_enabled.errors import EvaluationError, InvalidEventError
+from periodic_rule.errors import EvaluationError, InvalidEventError
 from tests.functional.fake_aws import MEMBER_ACCOUNT, OWN_ACCOUNT, SECRET, WITHOUT_MFA, FakeAws, with_virtual_device
 from tests.functional.invocation import EVENTS, RESULT_TOKEN, handle, load_event, scheduled_event
 

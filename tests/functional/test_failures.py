@@ -6,8 +6,8 @@ import pytest
 from botocore.config import Config
 from botocore.retries.standard import ExponentialBackoff, RetryContext
 
-from root_virtual_mfa_enabled import clients
-from root_virtual_mfa_enabled.errors import (
+from periodic_rule import clients
+from periodic_rule.errors import (
     AssumeRoleError,
     EvaluationError,
     MalformedAnswerError,
@@ -15,6 +15,8 @@ from root_virtual_mfa_enabled.errors import (
     ReadError,
     ReportError,
 )
+from periodic_rule.handler import Handler
+from root_virtual_mfa_enabled import rule
 from tests.functional.fake_aws import (
     MEMBER_ACCOUNT,
     OWN_ACCOUNT,
@@ -73,8 +75,8 @@ FAILURES = {
     "access denied": Failure("denied", 1, "AccessDenied"),
     "throttled for good": Failure("throttled", 3, f"The calls were throttled for longer than the retries: {REPEATED}."),
     "fault for good": Failure("broken down", 3, f"InternalFailure: The call was broken down. {REPEATED}"),
-    "expired token": Failure("expired", 1, f"The credentials have expired: {REPEATED}, and new ones are fetched."),
-    "broken body": Failure(cut_in_half, 1, "Nothing was concluded from it", MalformedAnswerError),
+    "expired token": Failure("expired", 1, f"The credentials have expired: {REPEATED}, and the function fetches new ones."),
+    "broken body": Failure(cut_in_half, 1, "The rule concluded nothing from it", MalformedAnswerError),
     # The first attempt arrives, and ends the server.
     "connection refused": Failure(go_away, 1, "EndpointConnectionError: Could not connect to the endpoint URL"),
     "connection closed": Failure(drop, 3, "ConnectionClosedError: Connection was closed before we received a valid response"),
@@ -108,6 +110,7 @@ def test_scenario_10_a_call_that_times_out_fails_the_invocation(
 ) -> None:
     patience = Config(read_timeout=0.2)  # instead of 5 s
     monkeypatch.setattr(clients, "_CONFIG", clients._CONFIG.merge(patience))  # noqa: SLF001 - there is no other way to it
+    monkeypatch.setattr(rule, "lambda_handler", Handler(rule.RULE))
     aws.root_users[MEMBER_ACCOUNT] = ROOTS["NON_COMPLIANT"]
     aws.fail(action, hang)
     with pytest.raises(ACTIONS[action], match=rf"^{action} failed in account {MEMBER_ACCOUNT}: ReadTimeoutError: Read timeout"):
@@ -294,8 +297,8 @@ def test_an_evaluation_that_is_handed_back_was_not_reported(aws: FakeAws, verdic
     with pytest.raises(ReportError) as caught:
         handle(EVENT)
     assert str(caught.value) == (
-        f"AWS Config handed the evaluation of account {MEMBER_ACCOUNT} back in FailedEvaluations: the rule goes on showing its "
-        "last result. Lambda repeats the event; if it goes on failing, evaluate the rule anew."
+        f"AWS Config returned the evaluation of account {MEMBER_ACCOUNT} in FailedEvaluations: the rule still shows its last "
+        "result. Lambda repeats the event; if it keeps failing, start an evaluation of the rule."
     )
     assert aws.actions == [*ACTIONS]
     assert aws.verdicts == {verdict}

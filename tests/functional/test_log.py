@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rdklib import InvalidParametersError
 
-from root_virtual_mfa_enabled.errors import AssumeRoleError, EvaluationError, InvalidEventError, ReportError
+from periodic_rule.errors import AssumeRoleError, EvaluationError, InvalidEventError, ReportError
 from tests.functional.fake_aws import (
     MEMBER_ACCOUNT,
     OWN_ACCOUNT,
@@ -68,6 +68,7 @@ def test_line_of_an_evaluation(aws: FakeAws, caplog: pytest.LogCaptureFixture) -
         "evaluation",
         {
             "rule": "ROOT_VIRTUAL_MFA_ENABLED",
+            "version": "unknown",
             **SUBJECT,
             "parameters": {**DEFAULTS, "ExecutionRoleName": ROLE},
             "facts": {
@@ -95,6 +96,7 @@ def test_line_of_an_evaluation_without_facts(caplog: pytest.LogCaptureFixture) -
     assert (level, message) == ("INFO", "evaluation")
     assert fields == {
         "rule": "ROOT_VIRTUAL_MFA_ENABLED",
+        "version": "unknown",
         **SUBJECT,
         "account": OWN_ACCOUNT,
         "configRuleArn": f"arn:aws-us-gov:config:us-gov-west-1:{OWN_ACCOUNT}:config-rule/config-rule-a1b2c3",
@@ -197,6 +199,7 @@ def test_line_of_a_failure_has_the_error_and_no_verdict(
     assert (level, message) == ("ERROR", "evaluation failed")
     assert fields == {
         "rule": "ROOT_VIRTUAL_MFA_ENABLED",
+        "version": "unknown",
         **SUBJECT,
         "parameters": {**DEFAULTS, "ExecutionRoleName": ROLE},
         **known,
@@ -220,14 +223,18 @@ def test_line_of_an_evaluation_that_was_handed_back_has_no_verdict(aws: FakeAws,
 def test_line_of_an_event_that_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(EvaluationError):
         handle({"accountId": OWN_ACCOUNT})
-    assert the_line(caplog) == ("ERROR", "evaluation failed", {"rule": "ROOT_VIRTUAL_MFA_ENABLED", "apiCalls": {}})
+    assert the_line(caplog) == (
+        "ERROR",
+        "evaluation failed",
+        {"rule": "ROOT_VIRTUAL_MFA_ENABLED", "version": "unknown", "apiCalls": {}},
+    )
 
 
 def test_line_of_bad_parameters_has_none(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(InvalidParametersError):
         handle(scheduled_event(MEMBER_ACCOUNT, nonVirtualMfa="PERHAPS"))
     _, _, fields = the_line(caplog)
-    assert fields == {"rule": "ROOT_VIRTUAL_MFA_ENABLED", **SUBJECT, "apiCalls": {}}
+    assert fields == {"rule": "ROOT_VIRTUAL_MFA_ENABLED", "version": "unknown", **SUBJECT, "apiCalls": {}}
 
 
 # Secrets: conftest.py searches what every test logs and prints

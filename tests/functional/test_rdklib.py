@@ -12,7 +12,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.httpsession import URLLib3Session
 from rdklib import ComplianceType, ConfigRule, Evaluation, Evaluator, InvalidParametersError
 
-from root_virtual_mfa_enabled.errors import EvaluationError, ForeignAccountError, ReadError, ReportError
+from periodic_rule.errors import EvaluationError, ForeignAccountError, ReadError, ReportError
 from tests.functional.fake_aws import (
     FUNCTION,
     MEMBER_ACCOUNT,

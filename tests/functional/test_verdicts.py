@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from root_virtual_mfa_enabled.errors import MalformedAnswerError
+from periodic_rule.errors import MalformedAnswerError
 from tests.functional.fake_aws import (
     OWN_ACCOUNT,
     WITH_HARDWARE_ONLY,
@@ -204,7 +204,7 @@ def test_a_summary_that_cannot_be_understood_is_no_verdict(aws: FakeAws, summary
         handle(scheduled_event())
     assert str(caught.value) == (
         f"The answer to iam:GetAccountSummary in account {OWN_ACCOUNT} cannot be understood: {said}. "
-        "Nothing was concluded from it; Lambda repeats the event."
+        "The rule concluded nothing from it; Lambda repeats the event."
     )
     assert aws.verdicts == set()
 

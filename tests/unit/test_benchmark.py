@@ -14,7 +14,7 @@ from benchmark.endpoint import Call
 from benchmark.measure import WrongAnswerError, check, event, zipped_bytes
 from benchmark.result import Case, Measurements, Row, as_json, rows
 from local_aws.aws_lambda.runtime import Invocation
-from root_virtual_mfa_enabled.event import ScheduledNotification
+from periodic_rule.event import ScheduledNotification
 
 COMPLIANT_ACCOUNT, FAILING_ACCOUNT = "200000000002", "200000000001"
 

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 RULES = Path(__file__).parents[2] / "rules"
 PACKAGE = "root_virtual_mfa_enabled"
 CORE = f"{PACKAGE}.decision"
+
+PACKAGES = {PACKAGE, "periodic_rule"}
 
 PURE = {"collections.abc", "dataclasses", "enum"}
 """What the core may import from outside the package."""
@@ -57,15 +60,15 @@ def test_core_imports_only_what_is_pure() -> None:
 @pytest.mark.parametrize(
     ("module", "reached"),
     [
-        ("facts", "botocore.exceptions"),  # through errors.py
-        ("event", "datetime"),
-        ("parameters", "rdklib"),
-        ("clients", "botocore.session"),
-        ("rule", "logging"),
+        (f"{PACKAGE}.facts", "botocore.exceptions"),  # through periodic_rule/errors.py
+        (f"{PACKAGE}.parameters", "rdklib"),
+        (f"{PACKAGE}.rule", "logging"),
+        ("periodic_rule.event", "datetime"),
+        ("periodic_rule.clients", "botocore.session"),
     ],
 )
 def test_impure_imports_would_be_seen(module: str, reached: str) -> None:
-    assert reached in outside(f"{PACKAGE}.{module}")
+    assert reached in outside(module)
 
 
 def loaded_by(module: str) -> set[str]:
@@ -83,14 +86,27 @@ print(json.dumps(sorted(set(sys.modules) - before)))
 
 def test_core_loads_nothing_but_the_standard_library_and_no_network() -> None:
     loaded = loaded_by(CORE)
-    assert {name for name in loaded if name.startswith(PACKAGE)} == {PACKAGE, CORE}
-    roots = {name.partition(".")[0] for name in loaded} - {PACKAGE}
+    ours = {name for name in loaded if name.partition(".")[0] in PACKAGES}
+    assert ours == {PACKAGE, CORE, "periodic_rule", "periodic_rule.verdict"}
+    roots = {name.partition(".")[0] for name in loaded} - PACKAGES
     assert roots <= set(sys.stdlib_module_names)
     assert not roots & {"asyncio", "http", "logging", "multiprocessing", "socket", "ssl", "subprocess", "urllib"}
 
 
 def test_loaded_modules_would_be_seen() -> None:
-    assert {"botocore.exceptions", "socket"} <= loaded_by(f"{PACKAGE}.errors")
+    assert {"botocore.exceptions", "socket"} <= loaded_by("periodic_rule.errors")
+
+
+def test_what_rules_share_knows_no_rule() -> None:
+    names = {path.stem for path in (RULES / "periodic_rule").glob("*.py")} - {"__init__"}
+    assert {"handler", "rule"} <= names
+    rules = {path.parent.name for path in RULES.glob("*/rule.py")} - {"periodic_rule"}
+    assert rules == {PACKAGE}
+    for name in names:
+        source = source_of(f"periodic_rule.{name}")
+        assert source is not None
+        assert not {imported.partition(".")[0] for imported in imports_of(f"periodic_rule.{name}", source)} & rules
+        assert not re.search("root|mfa", source.read_text(encoding="utf-8").lower())
 
 
 def test_core_calls_no_builtin_that_does_input_or_output() -> None:

@@ -9,13 +9,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from periodic_rule.verdict import ANNOTATION_LENGTH, Decision, Verdict
 from root_virtual_mfa_enabled.decision import (
-    ANNOTATION_LENGTH,
     AccountSummary,
-    Decision,
     Facts,
     Parameters,
-    Verdict,
     VirtualMfaDevice,
     decide,
 )

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from root_virtual_mfa_enabled.errors import InvalidEventError
-from root_virtual_mfa_enabled.event import ScheduledNotification
+from periodic_rule.errors import InvalidEventError
+from periodic_rule.event import ScheduledNotification
 
 LoadEvent = Callable[[str], dict[str, Any]]
 
