@@ -50,6 +50,7 @@ class Request:
     signer: str
     host: str
     region: str
+    user_agent: str
     parameters: Mapping[str, Any]
 
 
@@ -176,9 +177,10 @@ def refusal(kind: str, action: str) -> AwsError:
 
 @dataclass
 class FakeAws:
-    """AWS as a test wants it: the root users by account, and what has arrived so far."""
+    """AWS as a test wants it: the root users and aliases by account, and the requests so far."""
 
     root_users: dict[str, RootUser] = field(default_factory=dict)
+    account_aliases: dict[str, str] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     url: str = ""
     _faults: dict[str, Iterator[Fault]] = field(default_factory=dict)
@@ -213,7 +215,7 @@ class FakeAws:
         api = _api(service)
         operation, parameters = api.parse(headers, body)
         action = f"{service}:{operation}"
-        self.requests.append(Request(action, signer, host, region, parameters))
+        self.requests.append(Request(action, signer, host, region, headers["User-Agent"], parameters))
         fault = next(self._faults.get(action, iter(())), None)
         try:
             _refuse_unknown_credentials(service, signer, headers["X-Amz-Security-Token"])
@@ -231,7 +233,11 @@ class FakeAws:
                 return _assumed(parameters["RoleArn"])
             case "PutEvaluations":
                 return {"FailedEvaluations": []}
-        root = self.root_users[OWN_ACCOUNT if signer == FUNCTION else signer]
+        account_id = OWN_ACCOUNT if signer == FUNCTION else signer
+        if operation == "ListAccountAliases":
+            alias = self.account_aliases.get(account_id)
+            return {"AccountAliases": [alias] if alias else [], "IsTruncated": False}
+        root = self.root_users[account_id]
         if operation == "GetAccountSummary":
             return {"SummaryMap": root.summary}
         number = int(parameters.get("Marker", "0"))

@@ -8,6 +8,8 @@ import pytest
 from rdklib import InvalidParametersError
 
 from periodic_rule.errors import AssumeRoleError, EvaluationError, InvalidEventError, ReportError
+from periodic_rule.handler import Handler
+from root_virtual_mfa_enabled import rule
 from tests.functional.fake_aws import (
     MEMBER_ACCOUNT,
     OWN_ACCOUNT,
@@ -163,6 +165,23 @@ def test_line_is_one_whatever_a_device_is_called(aws: FakeAws, caplog: pytest.Lo
     handle(scheduled_event())
     _, _, fields = the_line(caplog)
     assert fields["annotation"] == f"The root user has 1 virtual MFA device ({device_name})."
+
+
+@pytest.mark.parametrize(("variable", "version"), [("0.1.0", "0.1.0"), ("", "unknown"), (None, "unknown")])
+def test_line_and_user_agent_have_the_version(
+    aws: FakeAws, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, variable: str | None, version: str
+) -> None:
+    aws.root_users[MEMBER_ACCOUNT] = with_virtual_device(MEMBER_ACCOUNT)
+    if variable is not None:
+        monkeypatch.setenv("VERSION", variable)
+    monkeypatch.setattr(rule, "lambda_handler", Handler(rule.RULE))
+    handle(MEMBER_EVENT)
+    aws.fail("iam:GetAccountSummary", refusal("denied", "iam:GetAccountSummary"))
+    with pytest.raises(EvaluationError):
+        handle(MEMBER_EVENT)
+    assert [vars(record)["version"] for record in caplog.records] == [version] * 2
+    assert len(aws.requests) == 4 + 2
+    assert all(request.user_agent.endswith(f" root-virtual-mfa/{version}") for request in aws.requests)
 
 
 # Failures
