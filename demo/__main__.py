@@ -236,7 +236,7 @@ class Demo:
             if execution["AutomationExecutionStatus"] != "Success":
                 message = f"{REMOVE} ended as {execution['AutomationExecutionStatus']}: {execution.get('FailureMessage')}"
                 raise UnexpectedError(message)
-            self._console.print(f"  {execution['Outputs']['Verify.Text'][0]}", highlight=False)
+            self._console.print(f"  {execution['Outputs']['RemoveCredentials.Text'][0]}", highlight=False)
 
         self._change_and_wait(account, approve)
 

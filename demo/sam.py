@@ -71,16 +71,20 @@ def deploy(client: LocalAwsClient, account_id: str, parameters: Mapping[str, str
 
 def deploy_organization(client: LocalAwsClient, account_id: str, parameters: Mapping[str, str] | None = None) -> str:
     """Deploy template.yaml for the local AWS's organization from `account_id`, like `deploy`, and with its ids."""
-    organization = client.organization()
-    values = {
-        "OrganizationId": organization["organization_id"],
-        "OrganizationRootId": organization["root_id"],
-        "ManagementAccountId": organization["management_account_id"],
-        **(parameters or {}),
-    }
+    values = organization_parameters(client) | dict(parameters or {})
     overrides = [f"{name}={value}" for name, value in values.items()]
     environment = ("--config-env", "organization", "--no-confirm-changeset")
     return sam(client, account_id, "deploy", *environment, "--parameter-overrides", *overrides)
+
+
+def organization_parameters(client: LocalAwsClient) -> dict[str, str]:
+    """Return the parameters of template.yaml that name the local AWS's organization."""
+    organization = client.organization()
+    return {
+        "OrganizationId": organization["organization_id"],
+        "OrganizationRootId": organization["root_id"],
+        "ManagementAccountId": organization["management_account_id"],
+    }
 
 
 def sam(client: LocalAwsClient, account_id: str, *arguments: str) -> str:

@@ -102,15 +102,15 @@ def test_parameters_reach_the_rule_and_an_update_changes_them(aws: LocalAwsProce
         ),
         (
             {"OrganizationId": "o-a1b2c3d4e5", "ManagementAccountId": "111111111111"},
-            "OrganizationId needs OrganizationRootId beside it. Make preflight tells both.",
+            "OrganizationId also needs OrganizationRootId. Preflight shows both.",
         ),
         (
             {"OrganizationId": "o-a1b2c3d4e5", "OrganizationRootId": "r-a1b2"},
-            "OrganizationId needs ManagementAccountId beside it. Make preflight tells both.",
+            "OrganizationId also needs ManagementAccountId. Preflight shows both.",
         ),
         (
             {"AggregatorName": "company"},
-            "OrganizationRootId, ManagementAccountId and AggregatorName need OrganizationId beside them.",
+            "OrganizationRootId, ManagementAccountId and AggregatorName also need OrganizationId.",
         ),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else "",

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from demo.sam import ACCOUNT_STACK_NAME, EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, deploy, deploy_account
+from demo.sam import ACCOUNT_STACK_NAME, EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, deploy_account
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import Application, wait_for
 from tests.e2e.conftest import NewAccount
+from tests.e2e.packaged import deploy
 
 READ = "iam:GetAccountSummary"
 METRICS = ("Evaluations", "Compliant", "NonCompliant", "NotApplicable", "Failures")

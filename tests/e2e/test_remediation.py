@@ -9,10 +9,11 @@ import boto3
 import pytest
 
 from demo.people import NOTIFY, REEVALUATE, Operations
-from demo.sam import RULE_NAME, deploy
+from demo.sam import RULE_NAME
 from local_aws.client import PROJECT, LocalAwsProcess
-from remediation.open_ops_item import PROCEDURE
+from remediation.ops_items import PROCEDURE
 from tests.e2e.application import Application, wait_for
+from tests.e2e.packaged import deploy
 
 ACCOUNTS = [f"600000000{number:03}" for number in range(30)]
 STEPS_OF_NOTIFY = [

@@ -1,4 +1,4 @@
-"""The built artefact, and the locks of what it is built and tested with."""
+"""The built artefact, and the locks of the packages that build and test it."""
 
 import os
 import re
@@ -21,7 +21,7 @@ def artefact() -> Path:
 
 
 def contents(folder: Path) -> dict[str, tuple[bytes, float]]:
-    """Read bytes and time stamp of each file."""
+    """Read the bytes and the time stamp of each file."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): (path.read_bytes(), path.stat().st_mtime) for path in files}
 
