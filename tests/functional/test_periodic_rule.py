@@ -11,7 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 from rdklib import InvalidParametersError
 
+from periodic_rule.clients import AccountClients
 from periodic_rule.errors import EvaluationError, IncorrectRuleError
+from periodic_rule.event import Account
 from periodic_rule.handler import Handler
 from periodic_rule.verdict import ANNOTATION_LENGTH, Decision, Verdict
 from root_virtual_mfa_enabled.rule import RULE as ROOT_VIRTUAL_MFA
@@ -54,6 +56,25 @@ def test_a_member_account_is_evaluated_with_its_own_credentials(aws: FakeAws) ->
         ("iam:ListAccountAliases", MEMBER_ACCOUNT),
         ("config:PutEvaluations", MEMBER_ACCOUNT),
     ]
+
+
+@pytest.mark.parametrize("account_id", [OWN_ACCOUNT, MEMBER_ACCOUNT])
+def test_each_call_counts_once_if_a_rule_asks_for_a_client_twice(
+    aws: FakeAws, caplog: pytest.LogCaptureFixture, account_id: str
+) -> None:
+    def read_twice(clients: AccountClients, account: Account) -> example.Facts:
+        example.read(clients, account)
+        return example.read(clients, account)
+
+    own = account_id == OWN_ACCOUNT
+    event = scheduled_event(account_id, **({} if own else {"ExecutionRoleName": ROLE}))
+    evaluate(replace(example.RULE, read_facts=read_twice), event)
+    assert aws.actions.count("iam:ListAccountAliases") == 2
+    assert vars(caplog.records[0])["apiCalls"] == {
+        **({} if own else {"sts:AssumeRole": 1}),
+        "iam:ListAccountAliases": 2,
+        "config:PutEvaluations": 1,
+    }
 
 
 @pytest.mark.parametrize("kind", ["denied", "throttled", "broken down", "expired"])
