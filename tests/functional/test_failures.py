@@ -1,4 +1,4 @@
-"""Scenario 10 of the rule's header: what keeps the rule from knowing or reporting fails, and is never a verdict."""
+"""Scenario 10 of the rule's header: if the rule cannot know or report, the invocation fails, and there is no verdict."""
 
 from typing import NamedTuple
 
@@ -42,10 +42,10 @@ ACTIONS = {
     "iam:ListVirtualMFADevices": ReadError,
     "config:PutEvaluations": ReportError,
 }
-"""The calls of an evaluation in their order, and what is raised where one fails."""
+"""The calls of an evaluation in their order, and the error that a failed one raises."""
 
 ROOTS = {"COMPLIANT": with_virtual_device(MEMBER_ACCOUNT), "NON_COMPLIANT": WITH_HARDWARE_ONLY}
-"""A root user for each verdict: neither may turn into the other."""
+"""A root user for each verdict: neither verdict may turn into the other."""
 
 EVENT = scheduled_event(MEMBER_ACCOUNT, ExecutionRoleName=ROLE)
 
@@ -56,14 +56,14 @@ REPEATED = "Lambda repeats the event"
 
 @pytest.fixture(params=ROOTS)
 def verdict(aws: FakeAws, request: pytest.FixtureRequest) -> str:
-    """Let the member's root user be one that is COMPLIANT, or one that is not."""
+    """Let the member's root user be COMPLIANT, or not."""
     right: str = request.param
     aws.root_users[MEMBER_ACCOUNT] = ROOTS[right]
     return right
 
 
 class Failure(NamedTuple):
-    """How a call fails, how often it is made then, and what the message says of it; `error` where that is always the same."""
+    """How a call fails, how many attempts it gets, and what the message says; `error` if every call raises the same one."""
 
     fault: Fault | str
     attempts: int
@@ -77,7 +77,7 @@ FAILURES = {
     "fault for good": Failure("broken down", 3, f"InternalFailure: The call was broken down. {REPEATED}"),
     "expired token": Failure("expired", 1, f"The credentials have expired: {REPEATED}, and the function fetches new ones."),
     "broken body": Failure(cut_in_half, 1, "The rule concluded nothing from it", MalformedAnswerError),
-    # The first attempt arrives, and ends the server.
+    # The first attempt arrives and ends the server.
     "connection refused": Failure(go_away, 1, "EndpointConnectionError: Could not connect to the endpoint URL"),
     "connection closed": Failure(drop, 3, "ConnectionClosedError: Connection was closed before we received a valid response"),
 }
@@ -109,7 +109,7 @@ def test_scenario_10_a_call_that_times_out_fails_the_invocation(
     aws: FakeAws, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
     patience = Config(read_timeout=0.2)  # instead of 5 s
-    monkeypatch.setattr(clients, "_CONFIG", clients._CONFIG.merge(patience))  # noqa: SLF001 - there is no other way to it
+    monkeypatch.setattr(clients, "_CONFIG", clients._CONFIG.merge(patience))  # noqa: SLF001 - there is no public way
     monkeypatch.setattr(rule, "lambda_handler", Handler(rule.RULE))
     aws.root_users[MEMBER_ACCOUNT] = ROOTS["NON_COMPLIANT"]
     aws.fail(action, hang)
@@ -172,7 +172,7 @@ def test_a_function_without_credentials(aws: FakeAws, monkeypatch: pytest.Monkey
     assert aws.requests == []
 
 
-# Answers that are broken
+# Broken answers
 
 
 QUERY_BODIES = {
@@ -289,7 +289,7 @@ def test_pages_that_lead_back_are_not_read_without_end(aws: FakeAws) -> None:
     assert aws.verdicts == set()
 
 
-# What AWS Config hands back
+# What AWS Config returns as failed
 
 
 def test_an_evaluation_that_is_handed_back_was_not_reported(aws: FakeAws, verdict: str) -> None:
@@ -339,7 +339,7 @@ def test_a_call_ends_within_the_time_that_is_kept_for_it(aws: FakeAws, monkeypat
     waits = []
 
     def longest_delay(backoff: ExponentialBackoff, context: RetryContext) -> int:
-        monkeypatch.setattr(backoff, "_random", lambda: 1.0)  # what botocore's jitter may be at most
+        monkeypatch.setattr(backoff, "_random", lambda: 1.0)  # the most that botocore's jitter can be
         waits.append(botocores_delay(backoff, context))
         return 0
 

@@ -1,4 +1,4 @@
-"""One structured line for each evaluation and each failure, and nothing secret in it."""
+"""One structured line for each evaluation and each failure, with nothing secret in it."""
 
 import json
 import logging
@@ -30,7 +30,7 @@ from tests.functional.fake_aws import (
 from tests.functional.invocation import CREATED, RESULT_TOKEN, ROLE, handle, scheduled_event
 
 NOT_OURS = {*vars(logging.makeLogRecord({})), "message", "taskName"}
-"""What a log record has of itself."""
+"""The fields that every log record has."""
 
 MEMBER_EVENT = scheduled_event(MEMBER_ACCOUNT, ExecutionRoleName=ROLE)
 
@@ -43,13 +43,13 @@ SUBJECT = {
     "ruleOwner": "account",
     "test": False,
 }
-"""What the line of MEMBER_EVENT says that it is about."""
+"""What the line says about MEMBER_EVENT."""
 
 DEFAULTS = {"minimumVirtualMfaDevices": "1", "nonVirtualMfa": "NON_COMPLIANT", "noRootCredentials": "COMPLIANT"}
 
 
 def the_line(caplog: pytest.LogCaptureFixture) -> tuple[str, str, dict[str, Any]]:
-    """Take the one line that was logged, as JSON carries it: level, message, fields."""
+    """Take the only logged line, as JSON carries it: level, message, fields."""
     [record] = caplog.records
     assert record.name == "root_virtual_mfa_enabled"
     fields = {name: value for name, value in vars(record).items() if name not in NOT_OURS}
@@ -129,7 +129,7 @@ def test_line_counts_the_calls_of_its_own_invocation_only(aws: FakeAws, caplog: 
 
 
 def test_line_says_whose_rule_with_which_parameters(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
-    """A member's own conformance pack has rules that look like the deployment's: its parameters tell."""
+    """A member's own conformance pack can have rules that look like the deployment's: their parameters tell them apart."""
     aws.root_users[OWN_ACCOUNT] = WITHOUT_MFA
     given = {"minimumVirtualMfaDevices": "8", "nonVirtualMfa": "COMPLIANT", "noRootCredentials": "NOT_APPLICABLE"}
     arn = (
@@ -293,7 +293,7 @@ The Canonical String for this request should have been
 
 host:iam.amazonaws.com
 x-amz-security-token:{session_token(MEMBER_ACCOUNT)}'"""
-"""What AWS answers to a wrong signature. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html"""
+"""AWS's answer to a wrong signature. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html"""
 
 
 def _wrong_signature(action: str) -> bytes:

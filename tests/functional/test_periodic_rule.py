@@ -1,4 +1,4 @@
-"""What every rule gets from periodic_rule, shown with small rules: names of its own, and no verdict out of a mistake."""
+"""What every rule gets from periodic_rule, shown with small rules: its own names, and no verdict from a mistake."""
 
 import gc
 import logging

@@ -26,7 +26,7 @@ HARDWARE_FOUND = "without a virtual MFA device"
 NO_MFA = "no MFA: sign in"
 
 ABANDONED = {"SerialNumber": f"arn:aws:iam::{OWN_ACCOUNT}:mfa/root-account-mfa-device"}
-"""Left behind by a set-up that was not finished: without a user, and not enabled."""
+"""What an unfinished set-up leaves: a device without a user that is not enabled."""
 
 LEGACY = ABANDONED | {"EnableDate": device()["EnableDate"]}
 
@@ -176,7 +176,7 @@ def test_a_redelivered_event_reports_the_same_again(aws: FakeAws, time: str) -> 
     assert sent["OrderingTimestamp"] == datetime.fromisoformat(time)
 
 
-# What is no evaluation
+# No evaluation
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The core does no input or output, and neither does anything that it imports."""
+"""The core does no input or output, and neither does anything that it imports. What rules share knows no rule."""
 
 import ast
 import json
@@ -16,7 +16,7 @@ CORE = f"{PACKAGE}.decision"
 PACKAGES = {PACKAGE, "periodic_rule"}
 
 PURE = {"collections.abc", "dataclasses", "enum"}
-"""What the core may import from outside the package."""
+"""What the core may import from outside our packages."""
 
 
 def source_of(module: str) -> Path | None:
@@ -38,7 +38,7 @@ def imports_of(module: str, source: Path) -> set[str]:
 
 
 def outside(module: str) -> set[str]:
-    """Find what `module` imports from outside the package, itself or through modules of the package."""
+    """Find what `module` imports from outside our packages, directly or through them."""
     seen: set[str] = set()
     waiting = {module}
     found: set[str] = set()
