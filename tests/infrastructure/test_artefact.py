@@ -28,7 +28,9 @@ def contents(folder: Path) -> dict[str, tuple[bytes, float]]:
 
 def test_artefact_holds_our_code_and_rdklib_with_its_licence(artefact: Path) -> None:
     found = set(contents(artefact))
-    ours = {path.relative_to(PROJECT / "rules").as_posix() for path in (PROJECT / "rules").rglob("*.py")}
+    packages = ("periodic_rule", "root_virtual_mfa_enabled")
+    modules = [path for package in packages for path in (PROJECT / "rules" / package).rglob("*.py")]
+    ours = {path.relative_to(PROJECT / "rules").as_posix() for path in modules}
     rdklib = {path for path in found if re.fullmatch(r"rdklib/([a-z]+/)*\w+\.py", path)}
     licences = {path for path in found if re.fullmatch(r"rdklib-[0-9.]+\.dist-info/licenses/(LICENSE|NOTICE)", path)}
     assert "rdklib/__init__.py" in rdklib

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from root_virtual_mfa_enabled import parameters
+from root_virtual_mfa_enabled.parameters import PARAMETERS
 
 from .templates import (
     ACCOUNT,
@@ -117,7 +117,7 @@ def test_the_pack_is_given_each_parameter_and_defaults_to_what_the_rule_does() -
     assert given.keys() == pack()["Parameters"].keys()
     defaults = {name: parameter.get("Default") for name, parameter in pack()["Parameters"].items()}
     names = {"minimumVirtualMfaDevices", "nonVirtualMfa", "noRootCredentials"}
-    assert parameters.parse({name: defaults[name[0].upper() + name[1:]] for name in names}) == parameters.parse({})
+    assert PARAMETERS.parse({name: defaults[name[0].upper() + name[1:]] for name in names}) == PARAMETERS.parse({})
     for name in defaults.keys() - {"FunctionArn", "ExecutionRoleName"}:
         assert given[name] == {"Ref": name}
         assert template(APPLICATION)["Parameters"][name]["Default"] == defaults[name]

@@ -9,10 +9,11 @@ import pytest
 
 from demo.sam import RULE_NAME
 from local_aws.logs.metric_filters import matches
-from root_virtual_mfa_enabled import clients, parameters
-from root_virtual_mfa_enabled.decision import Verdict
+from periodic_rule import clients
+from periodic_rule.evaluations import PERMISSIONS as REPORT_PERMISSIONS
+from periodic_rule.verdict import Verdict
 from root_virtual_mfa_enabled.facts import PERMISSIONS as READ_PERMISSIONS
-from root_virtual_mfa_enabled.report import PERMISSIONS as REPORT_PERMISSIONS
+from root_virtual_mfa_enabled.parameters import PARAMETERS
 
 from .templates import (
     ACCOUNT,
@@ -188,10 +189,10 @@ def test_template_parameters_allow_and_default_to_what_the_rule_does() -> None:
     definitions = {name: template(APPLICATION)["Parameters"][value["Ref"]] for name, value in given.items()}
     for name, definition in definitions.items():
         for value in definition["AllowedValues"]:
-            parameters.parse({name: value})
+            PARAMETERS.parse({name: value})
     defaults = {name: definition["Default"] for name, definition in definitions.items()}
     assert len(defaults) == 3
-    assert parameters.parse(defaults) == parameters.parse({})
+    assert PARAMETERS.parse(defaults) == PARAMETERS.parse({})
 
 
 def test_the_rule_is_made_when_its_first_evaluation_can_be_made_counted_and_kept_where_it_fails() -> None:
