@@ -33,7 +33,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo local-aws root-user invoke build deploy release preflight report delete lint render test bench bench-organization lock clean
+.PHONY: help setup demo local-aws root-user invoke build deploy release preflight report delete lint render test test-fast bench bench-organization lock clean
 
 help: ## List what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -130,6 +130,9 @@ render: $(DEV) ## Write the scripts of remediation/ and the version into the tem
 test: setup lint build ## Run all checks and all tests
 	$(PYTEST) tests/unit tests/functional --cov
 	$(PYTEST) tests/infrastructure tests/local_aws tests/e2e
+
+test-fast: setup build ## Run the tests that deploy nothing: unit, functional and infrastructure
+	$(PYTEST) tests/unit tests/functional tests/infrastructure
 
 bench: $(DEV) $(LAMBDA_RUNTIME) $(ARTEFACT) ## Measure what the rule costs beside bare boto3 and rdklib's sample (ARGS="--help")
 	@$(BIN)/python -m benchmark $(ARGS)

@@ -56,7 +56,7 @@ PROG = "make bench-organization"
 EXIT_INCORRECT, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 
 DAY = timedelta(days=1)
-PATIENCE = 60.0
+PATIENCE = 600.0
 """Seconds without a line in the function's log after which none will follow: an evaluation that is missing then is lost.
 
 botocore and the local AWS's Lambda wait less, a few seconds, before they try again.

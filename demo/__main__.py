@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 ORGANIZATION = PROJECT / "local_aws/organization.yaml"
 HTML_PAGE = PROJECT / "demo-report.html"
 CENTRAL_ACCOUNT_ID = "222222222222"
-EVALUATION_SECONDS = 60
+EVALUATION_SECONDS = 600
 DAY_AND_MORE = 27 * 3600
 """Seconds: the next day's evaluations come due, and results of the day before turn older than the report trusts."""
 

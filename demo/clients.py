@@ -35,9 +35,12 @@ def boto3_client(  # noqa: PLR0913 - they are those of a client
             aws_access_key_id=signs["AccessKeyId"],
             aws_secret_access_key=signs["SecretAccessKey"],
             aws_session_token=signs.get("SessionToken"),
-            config=config,
+            config=config or _PATIENT,
         )
 
+
+_PATIENT = Config(read_timeout=600)
+"""A busy machine takes its time."""
 
 _one_at_a_time = Lock()
 """A session makes one client at a time."""

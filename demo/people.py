@@ -16,7 +16,7 @@ TOPICS = ("root-virtual-mfa-notices", "Automation-root-virtual-mfa")
 """Of notices, and of requests for approval."""
 
 _RUNNING = {"Pending", "InProgress", "Waiting"}
-_PATIENCE = 60.0
+_PATIENCE = 600.0
 _T = TypeVar("_T")
 
 

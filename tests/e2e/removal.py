@@ -46,7 +46,7 @@ class Removal:
             Capabilities=["CAPABILITY_NAMED_IAM"],
         )
         waiter = self._cloudformation.get_waiter("stack_update_complete" if exists else "stack_create_complete")
-        waiter.wait(StackName=STACK, WaiterConfig={"Delay": 0.05, "MaxAttempts": 400})
+        waiter.wait(StackName=STACK, WaiterConfig={"Delay": 0.1, "MaxAttempts": 6000})
 
     # People
 

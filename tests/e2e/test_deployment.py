@@ -52,7 +52,9 @@ def resources(aws: LocalAwsProcess, account_id: str) -> dict[str, list[str]]:
 def delete(aws: LocalAwsProcess, account_id: str, stack_name: str = STACK_NAME) -> None:
     cloudformation = boto3_client(aws, "cloudformation", account_id)
     cloudformation.delete_stack(StackName=stack_name)
-    cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack_name, WaiterConfig={"Delay": 1})
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=stack_name, WaiterConfig={"Delay": 0.2, "MaxAttempts": 3000}
+    )
 
 
 def failure_reasons(aws: LocalAwsProcess, account_id: str, stack_name: str) -> dict[str, str]:

@@ -102,7 +102,9 @@ def delete(organization: Organization) -> list[str]:
     cloudformation = organization.client("cloudformation")
     [stack] = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"]
     cloudformation.delete_stack(StackName=STACK_NAME)
-    cloudformation.get_waiter("stack_delete_complete").wait(StackName=STACK_NAME, WaiterConfig={"Delay": 1})
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=STACK_NAME, WaiterConfig={"Delay": 0.2, "MaxAttempts": 3000}
+    )
     events = cloudformation.describe_stack_events(StackName=stack["StackId"])["StackEvents"]
     return [event["LogicalResourceId"] for event in reversed(events) if event["ResourceStatus"] == "DELETE_COMPLETE"]
 

@@ -108,7 +108,7 @@ def test_scenario_10_a_call_that_fails_for_good_fails_the_invocation(
 def test_scenario_10_a_call_that_times_out_fails_the_invocation(
     aws: FakeAws, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
-    patience = Config(read_timeout=0.2)  # instead of 5 s
+    patience = Config(read_timeout=0.5)  # instead of 5 s
     monkeypatch.setattr(clients, "_CONFIG", clients._CONFIG.merge(patience))  # noqa: SLF001 - there is no public way
     monkeypatch.setattr(rule, "lambda_handler", Handler(rule.RULE))
     aws.root_users[MEMBER_ACCOUNT] = ROOTS["NON_COMPLIANT"]

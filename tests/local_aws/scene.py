@@ -25,7 +25,7 @@ CENTRAL = "999900000000"
 """The account of the function that notes events."""
 WITHOUT_RECORDER = "999900000001"
 
-PATIENCE = 120.0
+PATIENCE = 600.0
 """Seconds for what comes by itself; a test that waits for so long has failed."""
 
 WRITE_LOG = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
