@@ -95,7 +95,7 @@ def run(aws: LocalAwsClient, account_id: str, command: str, *arguments: str) -> 
     """Run one of the operator's commands with credentials of an account."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     ran = subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", f"organization.{command}", *arguments],
+        [sys.executable, "-m", "organization", command, *arguments],
         cwd=PROJECT,
         env=environment | aws.environment(account_id),
         stdin=subprocess.DEVNULL,
