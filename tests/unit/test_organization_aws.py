@@ -4,8 +4,10 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from hashlib import sha1
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, LoginRefreshRequired
@@ -102,7 +104,15 @@ def test_other_errors_of_aws_are_said_as_they_are() -> None:
 
 
 def test_calls_say_who_makes_them() -> None:
-    with FakeAws().in_place():
+    agents: list[str] = []
+
+    def remember(params: Mapping[str, Any], **_: object) -> None:
+        agents.append(params["headers"]["User-Agent"])
+
+    fake = FakeAws({"DescribeConfigurationAggregators": {"ConfigurationAggregators": []}})
+    with fake.in_place():
         session, _ = aws.session(None)
         client = session.client("config", config=aws.patient())
-    assert client.meta.config.user_agent_extra == f"root-virtual-mfa/{project.version()}"
+        client.meta.events.register_first("before-call", remember)
+        client.describe_configuration_aggregators()
+    assert [agent.split()[-1] for agent in agents] == [f"root-virtual-mfa/{project.version()}"]
