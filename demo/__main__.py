@@ -180,7 +180,7 @@ class Demo:
     def _report(self) -> None:
         self._say("make report", f"in {self._name(CENTRAL_ACCOUNT_ID)}:")
         report = self._directory / "report.json"
-        command = [sys.executable, "-m", "organization.report", "--output", str(report), "--output", str(HTML_PAGE)]
+        command = [sys.executable, "-m", "organization", "report", "--output", str(report), "--output", str(HTML_PAGE)]
         sys.stdout.flush()
         ran = subprocess.run(  # noqa: S603 - our own module
             command,

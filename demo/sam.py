@@ -103,7 +103,7 @@ def deploy_account(client: LocalAwsClient, account_id: str, central_account_id: 
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )
     waiter = cloudformation.get_waiter("stack_create_complete")
-    waiter.wait(StackName=ACCOUNT_STACK_NAME, WaiterConfig={"Delay": 0.2, "MaxAttempts": 3000})
+    waiter.wait(StackName=ACCOUNT_STACK_NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 600})
 
 
 def let_assume_evaluation_roles(client: LocalAwsClient, account_id: str) -> None:

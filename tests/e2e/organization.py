@@ -92,13 +92,24 @@ class Ran:
     said: str
 
 
+def environment(aws: LocalAwsClient, account_id: str) -> dict[str, str]:
+    """Return the environment of a command with credentials of an account, and with no other AWS settings."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {
+        **others,
+        **aws.environment(account_id),
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "SAM_CLI_POLL_DELAY": "0.2",  # seconds between looks at the stack: 5 are meant for AWS
+    }
+
+
 def run(aws: LocalAwsClient, account_id: str, command: str, *arguments: str) -> Ran:
     """Run one of the operator's commands with credentials of an account."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     ran = subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", f"organization.{command}", *arguments],
+        [sys.executable, "-m", "organization", command, *arguments],
         cwd=PROJECT,
-        env=environment | aws.environment(account_id),
+        env=environment(aws, account_id),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

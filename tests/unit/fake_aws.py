@@ -67,8 +67,8 @@ class FakeAws:
         """Let every boto3 session, the default one too, be one that speaks to this."""
         original = boto3.Session
 
-        def session(region_name: str | None = None) -> boto3.Session:
-            core: Any = botocore.session.Session()  # its stubs know no handler that answers
+        def session(region_name: str | None = None, profile_name: str | None = None) -> boto3.Session:
+            core: Any = botocore.session.Session(profile=profile_name)  # its stubs know no handler that answers
             core.register_component("data_loader", _LOADER)
             core.register("before-parameter-build", self._remember)
             core.register("before-call", self._answer)
@@ -94,7 +94,8 @@ class FakeAws:
         except RefusalError as refusal:
             error = {"Error": {"Code": refusal.code, "Message": refusal.message}}
             return HttpResponse(400), error | refusal.members | {"ResponseMetadata": {"HTTPStatusCode": 400}}
-        return HttpResponse(200), said | {"ResponseMetadata": {"HTTPStatusCode": 200}}
+        metadata = {"HTTPStatusCode": 200, **said.get("ResponseMetadata", {})}
+        return HttpResponse(200), said | {"ResponseMetadata": metadata}
 
 
 def paged(key: str, pages: list[list[Any]]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
