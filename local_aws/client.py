@@ -94,7 +94,7 @@ class LocalAwsClient:
         self._command("remove-account", account_id=account_id)
 
     def clear_faults(self) -> None:
-        """Switch all faults off."""
+        """Switch all faults off, and send the answers that they hold back."""
         self._command("clear-faults")
 
     def set_longest_page(self, entries: int | None) -> None:

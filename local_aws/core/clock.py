@@ -4,7 +4,6 @@ Every service asks this clock for the time. It registers here what it does at an
 another thread (`submit`, `begin`).  So the clock knows when all work has ended or waits for an instant: see `advance`.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -56,16 +55,6 @@ class Clock:
         with self._changed:
             heappush(self._due, (due, next(self._numbers), action))
             self._changed.notify_all()
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait until `seconds` have passed by this clock."""
-        loop, woken = asyncio.get_running_loop(), asyncio.Event()
-
-        def wake() -> None:
-            loop.call_soon_threadsafe(woken.set)
-
-        self.at(self.now() + timedelta(seconds=seconds), wake)
-        await woken.wait()
 
     # Work
 

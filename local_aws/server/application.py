@@ -62,7 +62,7 @@ class LocalAws:
         self._accounts = accounts_by_id
         self._app = ministack_seams.module("ministack.app")
         self._clock = Clock()
-        self._dispatch = Dispatch(self._clock)
+        self._dispatch = Dispatch()
         saved_queries = SavedQueries(self._clock)
         self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock)
         self._config = Config(self._functions, self._clock)

@@ -180,7 +180,7 @@ class Commands:
             "create-account": self._create_account,
             "remove-account": self._remove_account,
             "fault": lambda **fault: self._add_fault(Fault(**fault)),
-            "clear-faults": self._dispatch.faults.clear,
+            "clear-faults": self._dispatch.clear_faults,
             "longest-page": self._set_longest_page,
             "empty-pages": self._set_empty_pages,
             "withhold-source-org-id": self._withhold_source_org_id,

@@ -1,12 +1,13 @@
 """Decides who answers a request: a fault, an operation of this package, or MiniStack. Records each call."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
 from local_aws.core import faults, ministack_seams
-from local_aws.core.clock import Clock
 from local_aws.core.faults import Answer, Faults
 from local_aws.core.models import AwsError, ServiceApi
 from local_aws.iam.root_access import target_account
@@ -36,12 +37,12 @@ class Dispatch:
     `handlers` is MiniStack's table: each service, and what answers it.  `apis` has the API models of the services with faults.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        """Begin without faults; late answers are late by `clock`."""
+    def __init__(self) -> None:
+        """Begin without faults."""
         self.handlers: dict[str, Handler] = ministack_seams.module("ministack.app").SERVICE_HANDLERS
         self.apis: dict[str, ServiceApi] = {}
         self.faults = Faults()
-        self._clock = clock
+        self._cleared = asyncio.Event()
         self._calls: list[Call] = []
         self._responses = ministack_seams.module("ministack.core.responses")
 
@@ -49,6 +50,12 @@ class Dispatch:
         """Return the calls since the last time."""
         taken, self._calls = self._calls, []
         return taken
+
+    def clear_faults(self) -> None:
+        """Switch all faults off, and let the answers go that they hold back."""
+        self.faults.clear()
+        self._cleared.set()
+        self._cleared = asyncio.Event()
 
     def in_front(self, service: str, operations: Operations) -> None:
         """Record the calls of a service, apply faults, and answer `operations` here instead of in MiniStack.
@@ -67,7 +74,7 @@ class Dispatch:
             self._calls.append(Call(account_id, evaluator.caller_arn(), action, fault.kind if fault else ""))
             if fault is None or api is None:
                 return await answer(action, method, path, headers, body, query)
-            await self._clock.sleep(fault.seconds)
+            await self._hold_back(fault.seconds)
             error = faults.refusal(fault, api.protocol)
             if error is not None:
                 return api.error(error)
@@ -96,6 +103,11 @@ class Dispatch:
         if api is not None:
             self.apis[service] = api
         self.handlers[service] = handle
+
+    async def _hold_back(self, seconds: float) -> None:
+        """Wait by the machine's time, since the time-outs of callers go by it."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._cleared.wait(), seconds)
 
 
 def _accounts_of_role(action: str, body: bytes) -> list[str]:
