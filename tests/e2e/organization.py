@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 from botocore import xform_name
 
-from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME, boto3_client
+from demo.clients import boto3_client
+from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME
 from local_aws.client import PROJECT, LocalAwsClient
 from tests.e2e.application import Application
 
@@ -137,7 +138,7 @@ def run_aws_deploy(aws: LocalAwsClient, account_id: str, command: str) -> None:
         Capabilities=options.pop("capabilities"),
     )
     assert options == {}
-    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 0.2, "MaxAttempts": 3000})
 
 
 def _parse(command: str) -> tuple[list[str], dict[str, list[str]]]:

@@ -10,15 +10,8 @@ from typing import Any
 
 import pytest
 
-from demo.sam import (
-    EVALUATION_ROLE_NAME,
-    FUNCTION_ROLE_NAME,
-    STACK_NAME,
-    DeploymentError,
-    boto3_client,
-    deploy_account,
-    deploy_organization,
-)
+from demo.clients import boto3_client
+from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, STACK_NAME, DeploymentError, deploy_account, deploy_organization
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import start_recorder
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, run_aws, write_accounts
@@ -109,7 +102,9 @@ def delete(organization: Organization) -> list[str]:
     cloudformation = organization.client("cloudformation")
     [stack] = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"]
     cloudformation.delete_stack(StackName=STACK_NAME)
-    cloudformation.get_waiter("stack_delete_complete").wait(StackName=STACK_NAME, WaiterConfig={"Delay": 1})
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=STACK_NAME, WaiterConfig={"Delay": 0.2, "MaxAttempts": 3000}
+    )
     events = cloudformation.describe_stack_events(StackName=stack["StackId"])["StackEvents"]
     return [event["LogicalResourceId"] for event in reversed(events) if event["ResourceStatus"] == "DELETE_COMPLETE"]
 

@@ -25,7 +25,7 @@ CENTRAL = "999900000000"
 """The account of the function that notes events."""
 WITHOUT_RECORDER = "999900000001"
 
-PATIENCE = 120.0
+PATIENCE = 600.0
 """Seconds for what comes by itself; a test that waits for so long has failed."""
 
 WRITE_LOG = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
@@ -40,17 +40,22 @@ Parameter = Any
 _T = TypeVar("_T")
 
 
+@cache
+def _session() -> boto3.Session:
+    """Return the one session of all clients: it reads each API model once, which takes longer than all else about a client."""
+    return boto3.Session()
+
+
 def clients_of(process: LocalAwsProcess, **credentials: str | None) -> Clients:
     """Make clients that neither check requests nor retry, so that a test sees what the local AWS answers.
 
     They sign as the administrator of an account, or with `credentials`, named as boto3 names them.
     """
-    session = boto3.Session()
     settings = Config(parameter_validation=False, retries={"total_max_attempts": 1})
 
     @cache
     def client(service: str, account_id: str) -> Client:
-        return session.client(
+        return _session().client(
             service,  # type: ignore[call-overload]  # the name is not known here
             region_name=REGION,
             endpoint_url=process.endpoint_url,

@@ -11,7 +11,7 @@ import pytest
 from local_aws.core.clock import Clock, NotSettledError
 
 HOUR = timedelta(hours=1)
-PATIENCE = 120.0
+PATIENCE = 600.0
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ MODULE = [sys.executable, "-m", "local_aws"]
 
 
 def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([*MODULE, *arguments], cwd=PROJECT, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603 - ours
+    return subprocess.run([*MODULE, *arguments], cwd=PROJECT, capture_output=True, text=True, check=False, timeout=600)  # noqa: S603 - ours
 
 
 def steer(local_aws: LocalAwsClient, *arguments: str) -> str:

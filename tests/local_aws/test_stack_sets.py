@@ -22,7 +22,7 @@ REGION = "us-east-1"
 SERVICE = "member.org.stacksets.cloudformation.amazonaws.com"
 NAME = "evaluation"
 """Of the StackSet, and of the role that it makes."""
-SECONDS = 120
+SECONDS = 600
 
 ORGANIZATION = {
     "organization": {

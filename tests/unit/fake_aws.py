@@ -42,6 +42,8 @@ class FakeAws:
 
     answers: dict[str, Answer] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    actions: set[str] = field(default_factory=set)
+    """What was called, as IAM names it."""
 
     def __post_init__(self) -> None:
         self.answers.setdefault(
@@ -85,6 +87,7 @@ class FakeAws:
     def _answer(self, **event: Any) -> tuple[HttpResponse, dict[str, Any]]:  # noqa: ANN401 - botocore's
         operation, parameters = event["model"].name, event["context"]["parameters"]
         self.calls.append((operation, parameters))
+        self.actions.add(f"{event['model'].service_model.signing_name}:{operation}")
         answer = self.answers[operation]
         try:
             said = dict(answer(parameters) if callable(answer) else answer)
