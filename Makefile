@@ -117,6 +117,7 @@ lint: $(DEV) ## Check style, types and templates
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	PYTHONPATH=rules:. $(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/cfn-lint --include-checks I -- $(TEMPLATES)
 	@# Not with --lint, which is cfn-lint again. sam wants a Region, but asks nobody there.
 	$(BIN)/sam validate --region us-east-1 --template template.yaml

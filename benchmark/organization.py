@@ -46,7 +46,8 @@ from benchmark.organization_result import (
     root_users,
     rows,
 )
-from demo.sam import RULE_NAME, STACK_NAME, DeploymentError, boto3_client, deploy_account, deploy_organization
+from demo.clients import boto3_client
+from demo.sam import RULE_NAME, STACK_NAME, DeploymentError, deploy_account, deploy_organization
 from local_aws.aws_lambda.functions import PARALLEL_EVENTS
 from local_aws.client import REGION, LocalAwsClient, LocalAwsError, LocalAwsProcess
 from local_aws.core.faults import ANY_ACCOUNT

@@ -22,16 +22,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from demo.clients import boto3_client
 from demo.people import REEVALUATE, REMOVE, Operations
-from demo.sam import (
-    ACCOUNT_STACK_NAME,
-    EVALUATION_ROLE_NAME,
-    STACK_NAME,
-    DeploymentError,
-    boto3_client,
-    deploy_account,
-    deploy_organization,
-)
+from demo.sam import ACCOUNT_STACK_NAME, EVALUATION_ROLE_NAME, STACK_NAME, DeploymentError, deploy_account, deploy_organization
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, LocalAwsProcess, describe
 
 if TYPE_CHECKING:

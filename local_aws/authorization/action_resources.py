@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local_aws.config.remediation import Remediations
+from local_aws.config.remediation_configurations import Remediations
 from local_aws.config.rules import Config
 from local_aws.core import ministack_seams
 from local_aws.iam.root_users import entity

@@ -1,6 +1,6 @@
-"""Lambda: functions run under Amazon's runtime client, write their log, and are invoked asynchronously as services invoke them.
+"""Lambda: run functions under Amazon's runtime client, write their logs, and process asynchronous events.
 
-MiniStack keeps the functions and their policies; it would run them in its own interpreter and lose their exceptions' classes.
+MiniStack keeps the functions and their policies. It would run them in its own interpreter and lose the classes of exceptions.
 Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
 """
 
@@ -11,13 +11,15 @@ import math
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Condition, RLock, local
+from threading import RLock, local
 from typing import Any
 
 import botocore.session
@@ -27,11 +29,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local_aws.aws_lambda.runtime import ExecutionEnvironments, FunctionSettings, Invocation
 from local_aws.aws_lambda.runtime_clock import SECONDS
 from local_aws.core import ministack_seams
+from local_aws.core.clock import Clock, iso_time
 from local_aws.core.models import AwsError
 from local_aws.organizations.organization import Organization
 
 PARALLEL_EVENTS = 8
-"""Asynchronous events that are processed at once: AWS takes far more, but each is a process of this machine."""
+"""How many asynchronous events run at once: AWS takes far more, but here each is a process of this machine."""
 
 _LONGEST_POLICY = 20_480
 """Characters. Source: API model, lambda, PutResourcePolicyRequest.Policy."""
@@ -39,6 +42,8 @@ _REQUIRED = {"Effect", "Principal", "Action", "Resource"}
 
 _DEFAULT_RETRIES = 2
 _DEFAULT_EVENT_AGE = 6 * 3600
+_FIRST_RETRY = timedelta(seconds=1)
+"""Before the first retry of a failed event, doubled for the second: AWS waits for minutes."""
 _log = logging.getLogger(__name__)
 
 Function = dict[str, Any]
@@ -47,7 +52,7 @@ Function = dict[str, Any]
 
 @dataclass
 class _Version:
-    """What runs a function's present code and configuration, and what writes its log with the credentials of its role."""
+    """Runs a function's present code and configuration, and writes its log with the credentials of its role."""
 
     revision: str
     environments: ExecutionEnvironments
@@ -55,27 +60,21 @@ class _Version:
 
 
 class _Event(local):
-    """The asynchronous event that a thread processes; other threads have none."""
+    """The asynchronous event that the present thread processes; other threads have none."""
 
     request_id: str | None = None
 
 
 class LambdaFunctions:
-    """The functions of all accounts, as far as running them goes."""
+    """Runs the functions of all accounts."""
 
-    def __init__(
-        self, endpoint_url: str, runtime_python: Path, organization: Organization | None, *, retry_seconds: float = 1.0
-    ) -> None:
-        """Run functions with `runtime_python`, an interpreter that has what Lambda's runtime has.
-
-        `retry_seconds` is the time before the first retry of a failed event, doubled for the second: AWS takes minutes.
-        """
+    def __init__(self, endpoint_url: str, runtime_python: Path, organization: Organization | None, clock: Clock) -> None:
+        """Run functions with `runtime_python`, an interpreter with the packages of Lambda's runtime."""
         self._endpoint_url = endpoint_url
         self._runtime_python = runtime_python
         self._organization = organization
         self.sends_source_org_id = True
-        """Whether services send aws:SourceOrgID when they invoke: that AWS Config does is not documented."""
-        self._retry_seconds = retry_seconds
+        """Whether services send aws:SourceOrgID when they invoke. No page says whether AWS Config does."""
         self._event = _Event()
         self._events = ThreadPoolExecutor(PARALLEL_EVENTS, thread_name_prefix="asynchronous-event")
         self._lambda = ministack_seams.module("ministack.services.lambda_svc")
@@ -85,14 +84,14 @@ class LambdaFunctions:
         self._log_streams: set[str] = set()
         self._session = botocore.session.Session()
         self._lock = RLock()
-        self._ahead = 0.0
-        self._clock = Path(self._code.name, "clock")
-        self._clock.write_bytes(SECONDS.pack(0))
+        self._clock = clock
+        self._clock_file = Path(self._code.name, "clock")
+        self._clock_file.write_bytes(SECONDS.pack(0))
+        clock.before_advance.append(self._move_clocks_of_functions)
         self._closed = False
-        self._time_passes = Condition()
 
     def install(self) -> None:
-        """Let MiniStack run functions and process their events here, and leave their log to this."""
+        """Let MiniStack run functions, process events and write logs here."""
         replace = ministack_seams.replace
         replace("ministack.services.lambda_svc", "_execute_function_warm", self._execute)
         replace("ministack.services.lambda_svc", "_emit_lambda_logs", lambda *_, **__: None)
@@ -103,33 +102,28 @@ class LambdaFunctions:
         )
 
     def close(self) -> None:
-        """Stop all execution environments, and give up what is queued; nothing can be invoked any more."""
-        with self._time_passes:
-            self._closed = True
-            self._time_passes.notify_all()
+        """Stop all execution environments and drop queued events. Nothing can be invoked any more."""
         self._events.shutdown(wait=False, cancel_futures=True)
         with self._lock:
+            self._closed = True
             for version in self._versions.values():
                 version.environments.close()
             self._versions.clear()
         self._code.cleanup()
 
-    def advance(self, seconds: float) -> None:
-        """Put the clocks of the event queue and of the functions forward: retries come due, and events grow old."""
-        with self._time_passes:
-            self._ahead += seconds
-            with self._clock.open("r+b") as clock:  # in place: environments have it open
-                clock.write(SECONDS.pack(self._ahead))
-            self._time_passes.notify_all()
+    def _move_clocks_of_functions(self, ahead: timedelta) -> None:
+        """Tell the functions by how much the clock will be ahead. This happens first, so that no event is from their future."""
+        with self._clock_file.open("r+b") as file:  # in place: environments have the file open
+            file.write(SECONDS.pack(ahead.total_seconds()))
 
     # Invocation by a service
 
     def check_permission(self, function_arn: str, source_account: str) -> None:
         """Make sure that AWS Config may invoke the function on behalf of `source_account`.
 
-        Sent are aws:SourceAccount and, for an account of the organization, aws:SourceOrgID.  Not aws:SourceArn: a rule that
-        is being made has no ARN yet.  Raises AwsError as PutConfigRule does where the function does not exist or its policy
-        does not allow it.
+        AWS Config sends aws:SourceAccount and, for an account of the organization, aws:SourceOrgID.  It does not send
+        aws:SourceArn: a new rule has no ARN yet.  Raises AwsError, as PutConfigRule does, if the function does not exist or
+        its policy does not allow it.
         """
         evaluator = ministack_seams.module("ministack.core.iam_evaluator")
         function = self._find(function_arn)
@@ -156,7 +150,7 @@ class LambdaFunctions:
         raise AwsError("InsufficientPermissionsException", message)
 
     def put_resource_policy(self, function_arn: str, policy: dict[str, Any] | None) -> None:
-        """Put a function's resource policy in the place of all that AddPermission added, or delete it.
+        """Replace a function's resource policy, with all that AddPermission added; None deletes it.
 
         Raises AwsError.  Source: API model, lambda, PutResourcePolicy and DeleteResourcePolicy.
         """
@@ -170,74 +164,79 @@ class LambdaFunctions:
             raise AwsError("PolicyLengthExceededException", message)
         statements = policy.get("Statement") if policy is not None else []
         if not isinstance(statements, list) or not all(set(statement) >= _REQUIRED for statement in statements):
-            message = f"A resource policy has a list of statements, each with {', '.join(sorted(_REQUIRED))}: {policy}"
+            message = f"A resource policy has a list of statements. Each needs {', '.join(sorted(_REQUIRED))}: {policy}"
             raise AwsError("InvalidParameterValueException", message)
         function["policy"] = policy or {"Version": "2012-10-17", "Id": "default", "Statement": []}
 
     def invoke_asynchronously(
         self, function_arn: str, event: dict[str, Any], when_done: Callable[[], None] = lambda: None
     ) -> None:
-        """Queue an event; `when_done` is called once it succeeded or has been given up."""
+        """Queue an event, and call `when_done` when it has succeeded or was given up."""
+        self._go_on(function_arn, self._process(function_arn, event), when_done)
 
-        def process() -> None:
+    def _go_on(self, function_arn: str, attempts: Iterator[datetime], when_done: Callable[[], None]) -> None:
+        """Make the next one of `attempts` on a thread of the event queue. It yields the instant of the one after it."""
+
+        def attempt() -> None:
+            due = None
             try:
                 account_id, region = function_arn.split(":")[4], function_arn.split(":")[3]
                 with self._responses.request_scope(account_id, region):
-                    self._process(function_arn, event)
+                    due = next(attempts, None)
             except Exception:  # noqa: BLE001 - a thread's last resort: the event is lost, and the log says so
                 _log.exception("The event for %s was lost", function_arn)
-            finally:
+            if due is None:
                 when_done()
+            else:
+                self._clock.at(due, partial(self._go_on, function_arn, attempts, when_done))
 
-        self._events.submit(process)
+        with suppress(RuntimeError):  # closed
+            self._clock.submit(self._events, f"event for {function_arn}", attempt)
 
-    def _process(self, function_arn: str, event: dict[str, Any]) -> None:
-        """Invoke until it succeeds, the retries are used up, or the event is too old; then tell the destination."""
+    def _process(self, function_arn: str, event: dict[str, Any]) -> Iterator[datetime]:
+        """Invoke until it succeeds, no retry is left, or the event is too old; in the last two cases tell the destination.
+
+        Yields the instant of each attempt but the first.
+        """
         function = self._find(function_arn)
         if function is None:
             return
         name = function["config"]["FunctionName"]
-        self._event.request_id = request_id = str(uuid.uuid4())
+        request_id = str(uuid.uuid4())
         settings = (function.get("event_invoke_configs") or {}).get("$LATEST") or function.get("event_invoke_config") or {}
         retries = settings.get("MaximumRetryAttempts", _DEFAULT_RETRIES)
-        deadline = self._now() + settings.get("MaximumEventAgeInSeconds", _DEFAULT_EVENT_AGE)
+        deadline = self._clock.now() + timedelta(seconds=settings.get("MaximumEventAgeInSeconds", _DEFAULT_EVENT_AGE))
         attempts = throttled = 0
-        while True:
+        given_up = False
+        while not given_up:
             started = time.monotonic()
+            self._event.request_id = request_id
             result = self._lambda._execute_function(function, event)
             throttle, error = bool(result.get("throttle")), bool(result.get("error"))
-            if not throttle:  # A throttled one MiniStack has counted.
+            if not throttle:  # MiniStack has counted a throttled one.
                 self._lambda._emit_lambda_metrics(name, (time.monotonic() - started) * 1000, error, throttle)
             if not (throttle or error):
                 return
             attempts, throttled = attempts + (not throttle), throttled + throttle
-            due = self._now() + self._retry_seconds * 2 ** (attempts + throttled - 1)
-            given_up = attempts > retries or due > deadline or self._wait_until(due) > deadline
-            if self._closed:
-                return
-            if given_up:
-                break
+            due = self._clock.now() + _FIRST_RETRY * 2 ** (attempts + throttled - 1)
+            given_up = attempts > retries or due > deadline
+            if not given_up:
+                yield due
+                given_up = self._clock.now() > deadline
+        if self._closed:
+            return
         cloudwatch = ministack_seams.module("ministack.services.cloudwatch")
         cloudwatch.record_metric("AWS/Lambda", "AsyncEventsDropped", 1, "Count", {"FunctionName": name})
         destination = settings.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
         if destination:
             condition = "RetriesExhausted" if attempts > retries else "EventAgeExceeded"
-            self._send(function, destination, _failure(function_arn, request_id, condition, attempts, event, result))
-
-    def _now(self) -> float:
-        return time.monotonic() + self._ahead
-
-    def _wait_until(self, due: float) -> float:
-        """Wait, and tell the time then, which may be later than that."""
-        with self._time_passes:
-            while not self._closed and (left := due - self._now()) > 0:
-                self._time_passes.wait(left)
-        return self._now()
+            now = self._clock.now()
+            self._send(function, destination, _failure(now, function_arn, request_id, condition, attempts, event, result))
 
     def _send(self, function: Function, destination: str, record: dict[str, Any]) -> None:
-        """Send a record to a queue or an event bus, the kinds of destination that are emulated, as the function's role.
+        """Send a record to a queue or an event bus as the function's role. No other destination is emulated.
 
-        What the event has is not documented in full; published ones have this source, this detail type and these resources.
+        No page documents the whole event. Published ones have this source, this detail type and these resources.
         """
         _, _, service, region, account_id, name = destination.split(":", 5)
         if service == "sqs":
@@ -253,7 +252,7 @@ class LambdaFunctions:
             }
             self._client(service, region, function).put_events(Entries=[entry])
         else:
-            _log.warning("The local AWS sends failed events to queues and event buses only, and not to %s", destination)
+            _log.warning("The local AWS sends failed events to queues and event buses only, not to %s", destination)
 
     def _client(self, service: str, region: str, function: Function) -> Any:  # noqa: ANN401 - a client of any service
         credentials = ministack_seams.module("ministack.core.lambda_runtime").execution_credentials(function["config"])
@@ -279,11 +278,11 @@ class LambdaFunctions:
     # Execution
 
     def _execute(self, function: Function, event: object, request_id: str) -> dict[str, Any]:
-        """Run one invocation and answer as MiniStack's own executor does."""
+        """Run one invocation, and answer as MiniStack's own executor does."""
         version = self._version_of(function)
-        request_id = self._event.request_id or request_id  # all runs of an asynchronous event have one
+        request_id = self._event.request_id or request_id  # all attempts of an asynchronous event have the same
         invocation = version.environments.invoke(json.dumps(event).encode(), request_id=request_id)
-        lines = _log_lines(function["config"], invocation)
+        lines = _log_lines(self._clock.now(), function["config"], invocation)
         self._write_log(function["config"], version, invocation.log_stream, lines)
         return {
             "body": json.loads(invocation.payload or b"null"),
@@ -292,12 +291,12 @@ class LambdaFunctions:
         }
 
     def _write_log(self, config: dict[str, Any], version: _Version, stream: str, lines: Iterable[str]) -> None:
-        """Write to the function's log group what its role allows to write; Lambda makes the group where there is none.
+        """Write to the function's log group if its role allows it. Lambda makes a missing group.
 
         Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
         """
         where = {"logGroupName": _log_group(config), "logStreamName": stream}
-        now = int(time.time() * 1000)
+        now = int(self._clock.now().timestamp() * 1000)
         try:
             if stream not in self._log_streams:
                 try:
@@ -306,14 +305,14 @@ class LambdaFunctions:
                     version.logs.create_log_group(logGroupName=where["logGroupName"])
                     version.logs.create_log_stream(**where)
                 except version.logs.exceptions.ResourceAlreadyExistsException:
-                    pass  # made by a call whose answer came too late
+                    pass  # an earlier call made it, whose answer came too late
                 self._log_streams.add(stream)
             version.logs.put_log_events(**where, logEvents=[{"timestamp": now, "message": line} for line in lines if line])
         except (ClientError, BotoCoreError) as error:
             _log.warning("Nothing is written to %s: %s", where["logGroupName"], error)
 
     def _version_of(self, function: Function) -> _Version:
-        """Return what runs a function's present code and configuration; environments of former ones are stopped."""
+        """Return what runs a function's present code and configuration, and stop environments of earlier ones."""
         config = function["config"]
         arn = config["FunctionArn"]
         revision = f"{config['CodeSha256']} {config['RevisionId']}"
@@ -350,7 +349,7 @@ class LambdaFunctions:
             | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "AWS_ENDPOINT_URL": self._endpoint_url},
             log_format=config.get("LoggingConfig", {}).get("LogFormat", "Text"),
             python=self._runtime_python,
-            clock=self._clock,
+            clock=self._clock_file,
         )
 
 
@@ -358,8 +357,8 @@ def _log_group(config: dict[str, Any]) -> str:
     return str(config.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{config['FunctionName']}")
 
 
-def _log_lines(config: dict[str, Any], invocation: Invocation) -> list[str]:
-    """Frame what the function wrote with Lambda's own lines about the invocation.
+def _log_lines(ended: datetime, config: dict[str, Any], invocation: Invocation) -> list[str]:
+    """Put Lambda's own lines about the invocation around what the function wrote.
 
     Source: https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
     """
@@ -378,7 +377,7 @@ def _log_lines(config: dict[str, Any], invocation: Invocation) -> list[str]:
         metrics["initDurationMs"] = round(invocation.init_duration_ms, 3)
     request_id = invocation.request_id
     if config.get("LoggingConfig", {}).get("LogFormat") == "JSON":
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        now = iso_time(ended)
         start = {"requestId": request_id, "version": config["Version"]}
         report = {"requestId": request_id, "metrics": metrics, "status": status}
         return [
@@ -396,15 +395,21 @@ def _log_lines(config: dict[str, Any], invocation: Invocation) -> list[str]:
 
 
 def _failure(  # noqa: PLR0913, PLR0917 - what the record has
-    function_arn: str, request_id: str, condition: str, attempts: int, event: dict[str, Any], result: dict[str, Any]
+    now: datetime,
+    function_arn: str,
+    request_id: str,
+    condition: str,
+    attempts: int,
+    event: dict[str, Any],
+    result: dict[str, Any],
 ) -> dict[str, Any]:
-    """Make the record that a destination gets; of an event that was throttled last it has no answer of the function.
+    """Make the record for a destination. If the last attempt was throttled, it has no answer of the function.
 
     Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
     """
     record: dict[str, Any] = {
         "version": "1.0",
-        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "timestamp": iso_time(now),
         "requestContext": {
             "requestId": request_id,
             "functionArn": f"{function_arn}:$LATEST",

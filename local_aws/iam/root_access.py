@@ -8,7 +8,6 @@ What AssumeRoot answers to each thing that it refuses is not documented: here it
 import json
 import re
 import secrets
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -152,7 +151,6 @@ class RootAccess:
             "UserId": member,
             "SecretAccessKey": secrets.token_hex(20),
             "SessionToken": secrets.token_hex(64),
-            "Expiration": time.time() + seconds,
             "AccountId": member,
             # The type, in MiniStack, that may do everything but for what its session policy does not allow.
             "PrincipalType": "FederatedUser",
@@ -163,12 +161,15 @@ class RootAccess:
         }
         access_key_id = f"ASIA{secrets.token_hex(8).upper()}"
         ministack_seams.module("ministack.services.sts").register_session(access_key_id, session)
+        expiration = self._clock.now() + timedelta(seconds=seconds)
+        # MiniStack compares with the machine's time, so it is told only once the session has expired.
+        self._clock.at(expiration, lambda: session.update(Expiration=0))
         return {
             "Credentials": {
                 "AccessKeyId": access_key_id,
                 "SecretAccessKey": session["SecretAccessKey"],
                 "SessionToken": session["SessionToken"],
-                "Expiration": self._clock.now() + timedelta(seconds=seconds),
+                "Expiration": expiration,
             }
         }
 
@@ -190,12 +191,6 @@ class RootAccess:
             resource = f"arn:aws:iam::{member}:root"
             message = f"User: {caller} is not authorized to perform: sts:AssumeRoot on resource: {resource}: {why}."
             raise AwsError("AccessDenied", message)
-
-    def advance(self, seconds: float) -> None:
-        """Let root sessions grow older: their time is the clock's, while MiniStack's is the machine's."""
-        for session in list(self._sessions.values()):
-            if session.get("AssumedRoot"):
-                session["Expiration"] -= seconds
 
 
 def is_root_session() -> bool:

@@ -5,15 +5,16 @@ Source of the answers' shapes: API model, iam, and the entries for root that AWS
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any
 
 from local_aws.core import ministack_seams
 from local_aws.core.models import AwsError
+from local_aws.core.paging import Pages
 from local_aws.iam.root_access import is_root_session
 from local_aws.organizations.accounts import Account, AccountsError, RootUser, find
 
 _DEFAULT_PAGE = 100
+_PAGES = Pages("ValidationError", "Invalid Marker.", "Marker")
 """Source: API model, iam, ListVirtualMFADevicesRequest.MaxItems."""
 
 _ACCOUNT_CREATED = datetime(2020, 1, 1, tzinfo=UTC)
@@ -288,26 +289,14 @@ class Iam:
     # What the answers consist of
 
     def _page(self, member: str, entries: Iterable[dict[str, Any]], params: dict[str, Any]) -> dict[str, Any]:
-        start = self._start(params.get("Marker"))
-        size = min(params.get("MaxItems", _DEFAULT_PAGE), self.longest_page or _DEFAULT_PAGE * 10)
-        page = list(islice(entries, start, start + size + 1))
-        more = len(page) > size
-        return {member: page[:size], "IsTruncated": more, **({"Marker": str(start + size)} if more else {})}
+        page, marker = _PAGES.page(list(entries), params, _DEFAULT_PAGE, self.longest_page)
+        return {member: page, "IsTruncated": bool(marker), **marker}
 
     def _account(self, account_id: str) -> Account:
         try:
             return find(self._accounts, account_id)
         except AccountsError as error:
             raise AwsError("InvalidClientTokenId", str(error), status=403) from error
-
-    @staticmethod
-    def _start(marker: str | None) -> int:
-        if marker is None:
-            return 0
-        if not (marker.isascii() and marker.isdecimal()):
-            message = "Invalid Marker."
-            raise AwsError("ValidationError", message)
-        return int(marker)
 
 
 def _root(account_id: str) -> dict[str, Any]:

@@ -1,13 +1,11 @@
-"""CloudWatch Logs: metric filters that count, and saved Logs Insights queries; MiniStack keeps the former and lacks the latter.
+"""CloudWatch Logs: count the log lines that metric filters select. MiniStack keeps the filters.
 
 Sources: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntaxForMetricFilters.html and
-…/matching-terms-json-log-events.html; for IS TRUE and IS FALSE, what FilterPattern.booleanValue of the AWS CDK makes.
+…/matching-terms-json-log-events.html; for IS TRUE and IS FALSE, FilterPattern.booleanValue of the AWS CDK.
 """
 
 import json
 import re
-import secrets
-import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -31,83 +29,45 @@ _LONGEST_PATTERN = 1024
 _MISSING = object()
 
 Condition = Callable[[dict[str, Any]], bool]
-"""Tells whether a log line, as JSON, is selected."""
+"""Tells whether it selects a log line, given as JSON."""
 
 
-class Logs:
-    """The operations on saved queries, and the counting of metric filters."""
+def install() -> None:
+    """Let MiniStack count the lines that metric filters select, and refuse filters that are not emulated."""
+    logs = ministack_seams.module("ministack.services.cloudwatch_logs")
+    put_log_events, put_metric_filter = logs._put_log_events, logs._put_metric_filter
+    api = ServiceApi("logs")
 
-    def __init__(self) -> None:
-        """Begin without saved queries."""
-        self._queries: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
-        self.operations: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
-            "PutQueryDefinition": self.put_query_definition,
-            "DescribeQueryDefinitions": self.describe_query_definitions,
-            "DeleteQueryDefinition": self.delete_query_definition,
-        }
+    def put_and_count(params: dict[str, Any]) -> Answer:
+        answer: Answer = put_log_events(params)
+        if answer[0] == HTTPStatus.OK:
+            _count(params["logGroupName"], [event["message"] for event in params["logEvents"]])
+        return answer
 
-    def install(self) -> None:
-        """Let MiniStack count what metric filters select, and refuse the filters that are not emulated here."""
-        logs = ministack_seams.module("ministack.services.cloudwatch_logs")
-        put_log_events, put_metric_filter = logs._put_log_events, logs._put_metric_filter
-        api = ServiceApi("logs")
+    def check_and_put(params: dict[str, Any]) -> Answer:
+        try:
+            _check(params)
+        except AwsError as error:
+            return api.error(error, "PutMetricFilter")
+        answer: Answer = put_metric_filter(params)
+        return answer
 
-        def put_and_count(params: dict[str, Any]) -> Answer:
-            answer: Answer = put_log_events(params)
-            if answer[0] == HTTPStatus.OK:
-                _count(params["logGroupName"], [event["message"] for event in params["logEvents"]])
-            return answer
-
-        def check_and_put(params: dict[str, Any]) -> Answer:
-            try:
-                _check(params)
-            except AwsError as error:
-                return api.error(error, "PutMetricFilter")
-            answer: Answer = put_metric_filter(params)
-            return answer
-
-        ministack_seams.replace("ministack.services.cloudwatch_logs", "_put_log_events", put_and_count)
-        ministack_seams.replace("ministack.services.cloudwatch_logs", "_put_metric_filter", check_and_put)
-
-    def put_query_definition(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Save a query, or change the one whose id is given."""
-        queries = self._of(account_id)
-        query_id = params.get("queryDefinitionId") or secrets.token_hex(16)
-        if "queryDefinitionId" in params and query_id not in queries:
-            raise _no_query(query_id)
-        kept = {name: value for name, value in params.items() if name in {"name", "queryString", "logGroupNames"}}
-        queries[query_id] = {"queryDefinitionId": query_id, "lastModified": int(time.time() * 1000), **kept}
-        return {"queryDefinitionId": query_id}
-
-    def describe_query_definitions(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List the saved queries whose names begin as asked."""
-        prefix = params.get("queryDefinitionNamePrefix", "")
-        queries = self._of(account_id).values()
-        return {"queryDefinitions": [query for query in queries if query["name"].startswith(prefix)]}
-
-    def delete_query_definition(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Delete a saved query."""
-        if self._of(account_id).pop(params["queryDefinitionId"], None) is None:
-            raise _no_query(params["queryDefinitionId"])
-        return {"success": True}
-
-    def _of(self, account_id: str) -> dict[str, dict[str, Any]]:
-        region = ministack_seams.module("ministack.core.responses").get_region()
-        return self._queries.setdefault((account_id, region), {})
+    ministack_seams.replace("ministack.services.cloudwatch_logs", "_put_log_events", put_and_count)
+    ministack_seams.replace("ministack.services.cloudwatch_logs", "_put_metric_filter", check_and_put)
 
 
 def _check(metric_filter: dict[str, Any]) -> None:
-    """Refuse, with an AwsError, a metric filter that is not emulated."""
+    """Raise AwsError if a metric filter is not emulated."""
     matches(metric_filter.get("filterPattern", ""), "")
     for transformation in metric_filter.get("metricTransformations", []):
         value = transformation.get("metricValue", "")
         if not re.fullmatch(r"\d+(\.\d+)?", value, re.ASCII) or transformation.get("dimensions"):
-            message = f"The local AWS emulates metric values that are numbers, without dimensions, and not {value!r}."
+            message = f"The local AWS emulates metric values that are numbers, without dimensions, not {value!r}."
             raise AwsError("InvalidParameterException", message)
 
 
 def _count(group: str, lines: list[str]) -> None:
-    """Count what the metric filters of a log group select of new lines, in the account and Region of the request."""
+    """Count the new lines that a log group's metric filters select, in the account and Region of the request."""
     filters = ministack_seams.module("ministack.services.cloudwatch_logs")._metric_filters
     record = ministack_seams.module("ministack.services.cloudwatch").record_metric
     for metric_filter in filters.values():
@@ -122,11 +82,11 @@ def _count(group: str, lines: list[str]) -> None:
 def matches(pattern: str, line: str) -> bool:
     """Tell whether a JSON filter pattern selects a log line.
 
-    Patterns are terms, joined by && or ||, with parentheses: `$.key = "value"`, `$.key != "value"`, whose value may hold
-    wildcards, `$.key IS TRUE`, IS FALSE, IS NULL and NOT EXISTS.  A key within another one is `$.key.inner`.  A comparison is
-    with texts and numbers; of an object, a list, a boolean or what is missing it selects nothing.
-    Raises AwsError for any other pattern, and for one that has both && and || without parentheses that part them: which of
-    the two binds tighter is not documented.
+    A pattern joins terms with && or ||, and may have parentheses. The terms are `$.key = "value"` and `$.key != "value"`, whose
+    value may hold wildcards, `$.key IS TRUE`, IS FALSE, IS NULL and NOT EXISTS.  `$.key.inner` is a key within another one.
+    A comparison is with texts and numbers. It never selects an object, a list, a boolean or a missing value.
+    Raises AwsError for any other pattern, and for one that mixes && and || without parentheses: no page says which of the two
+    binds tighter.
     """
     select = _parse(pattern)
     try:
@@ -206,7 +166,3 @@ def _selects(term: re.Match[str], value: object) -> bool:
     wanted = re.escape(term["text"]).replace(r"\*", ".*")
     equal = re.fullmatch(wanted, str(value), re.DOTALL) is not None
     return equal == (term["operator"] == "=")
-
-
-def _no_query(query_id: str) -> AwsError:
-    return AwsError("ResourceNotFoundException", f"The specified query definition does not exist: {query_id}")

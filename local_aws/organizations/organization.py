@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from local_aws.core.models import AwsError
+from local_aws.core.paging import Pages
 from local_aws.organizations import accounts
 from local_aws.organizations.accounts import Account, AccountsError, RootUser
 
@@ -30,9 +31,8 @@ ROOT_ACCESS_FEATURES = ("RootCredentialsManagement", ROOT_SESSIONS)
 SERVICE_CONTROL_POLICY = "SERVICE_CONTROL_POLICY"
 """The type of policy. Source: API model, organizations, PolicyType."""
 _LONGEST_PAGE = 20
+_PAGES = Pages("InvalidInputException", "You specified an invalid value for NextToken.")
 """Source: API model, organizations, MaxResults."""
-
-_T = TypeVar("_T")
 
 
 @dataclass
@@ -242,19 +242,6 @@ def _refuse_unknown(where: str, account_ids: Sequence[object], known: dict[str, 
 
 
 # The service
-
-
-def page(items: Sequence[_T], params: dict[str, Any], longest: int, invalid: AwsError) -> tuple[Sequence[_T], dict[str, str]]:
-    """Return the page that NextToken and MaxResults of a request ask for, and the NextToken of the next one, if there is one.
-
-    Raises `invalid` where the token is none of ours.
-    """
-    token = params.get("NextToken") or "0"
-    if not re.fullmatch(r"\d+", token, re.ASCII):
-        raise invalid
-    start = int(token)
-    end = start + (params.get("MaxResults") or longest)
-    return items[start:end], {"NextToken": str(end)} if end < len(items) else {}
 
 
 class Organizations:
@@ -614,8 +601,7 @@ def root(organization: Organization) -> dict[str, Any]:
 
 def paged(name: str, items: Sequence[Any], params: dict[str, Any]) -> dict[str, Any]:
     """Answer with a page of `items`, the one that NextToken and MaxResults of a request ask for. Raises AwsError."""
-    invalid = AwsError("InvalidInputException", "You specified an invalid value for NextToken.")
-    found, token = page(items, params, _LONGEST_PAGE, invalid)
+    found, token = _PAGES.page(items, params, _LONGEST_PAGE)
     return {name: found, **token}
 
 

@@ -1,8 +1,8 @@
-"""Automation runbooks: the content of a document of type Automation, read into what can be run, or refused with the reason.
+"""Automation runbooks: parse the content of a document of type Automation, or refuse it with the reason.
 
-Refused is what Automation refuses, and whatever of it is not emulated here.  What it refuses where nothing is documented:
-a reference that no execution could resolve, parameters that the API of an aws:executeAwsApi step does not have, steps that
-are never reached.
+This refuses what Automation refuses, and every part of Automation that the local AWS does not emulate. It also refuses three
+things without a source: a reference that no execution could resolve, parameters that the API of an aws:executeAwsApi step
+does not have, and steps that nothing reaches.
 
 Sources: https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-actions.html and the pages of the actions,
 documents-syntax-data-elements-parameters.html, automation-variables.html, automation-action-outputs-inputs.html.
@@ -24,9 +24,9 @@ from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Sh
 
 SCHEMA_VERSION = "0.3"
 SCRIPT_TIMEOUT = timedelta(seconds=600)
-"""Default and maximum of aws:executeScript."""
+"""The default and the maximum for aws:executeScript."""
 API_TIMEOUT = timedelta(seconds=25)
-"""Of aws:executeAwsApi, at most."""
+"""The maximum for aws:executeAwsApi."""
 APPROVAL_TIMEOUT = timedelta(days=7)
 LONGEST_SLEEP = timedelta(seconds=604799)
 
@@ -44,12 +44,12 @@ _GLOBALS = (
 )
 _OUTPUTS = {"aws:executeScript": {"Payload", "OutputPayload"}, "aws:approve": {"ApprovalStatus", "ApproverDecisions"}}
 _ROLE_ARN = "AWS::IAM::Role::Arn"
-_TYPES = ("String", "StringList", "Integer", "Boolean", "MapList", "StringMap", _ROLE_ARN)
+_TYPES = ("String", "StringList", "Boolean", _ROLE_ARN)
 _OUTPUT_TYPES = _TYPES[:-1]
 _APPROVAL_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:Automation[\w-]*", re.ASCII)
 _STEP_NAME = re.compile(r"[a-zA-Z0-9_]+", re.ASCII)
 _REFERENCE = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
-_SELECTOR = re.compile(r"\$(\.{1,2}[\w-]+|\[\d+\])+", re.ASCII)
+_SELECTOR = re.compile(r"\$(\.[\w-]+)+", re.ASCII)
 _DURATION = re.compile(
     r"P(?!$)(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
     r"(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+)S)?)?",
@@ -58,22 +58,22 @@ _DURATION = re.compile(
 ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", re.ASCII)
 
 Lookup = Callable[[str], Any]
-"""Gives the value that a name in a reference stands for."""
+"""Returns the value of a name in a reference. Raises KeyError."""
 
 
 class InvalidContentError(ValueError):
-    """The content is no runbook that can be run here; the message says where and why."""
+    """The content is no runbook that can run here. The message says where and why."""
 
 
 class UnknownSchemaVersionError(ValueError):
-    """The content has another schema version than runbooks have."""
+    """The schema version is not that of runbooks."""
 
 
 # Values
 
 
 def references(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
-    """Give the names in the references, "{{ name }}", of a value and of what is in it."""
+    """Return the names in the references ("{{ name }}") of a value and of all that it contains."""
     match value:
         case str():
             yield from _REFERENCE.findall(value)
@@ -87,14 +87,15 @@ def references(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
 
 
 def has_references(value: Any) -> bool:  # noqa: ANN401 - JSON
-    """Tell whether a value has references."""
+    """Return whether a value has references."""
     return any(True for _ in references(value))
 
 
 def resolve(value: Any, lookup: Lookup) -> Any:  # noqa: ANN401 - JSON
-    """Put what they refer to in the place of references.
+    """Replace references by their values.
 
-    A reference that is all there is keeps its value's type, and is text within other text (as JSON, where it is no string).
+    A text that is one reference becomes the value, in its type. Within other text the value becomes text: JSON, unless it is
+    a string.
     """
     match value:
         case str():
@@ -108,23 +109,17 @@ def resolve(value: Any, lookup: Lookup) -> Any:  # noqa: ANN401 - JSON
 
 
 def text(value: Any) -> str:  # noqa: ANN401 - JSON
-    """Write a value where only text can be."""
+    """Return a value as text: JSON, unless it is a string."""
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def has_type(value: Any, type_name: str) -> bool:  # noqa: ANN401 - JSON
-    """Tell whether a value has a type of a parameter or an output."""
+    """Return whether a value has a type of a parameter or an output."""
     match type_name:
-        case "Integer":
-            return isinstance(value, int) and not isinstance(value, bool)
         case "Boolean":
             return isinstance(value, bool)
         case "StringList":
             return isinstance(value, list) and all(isinstance(item, str) for item in value)
-        case "MapList":
-            return isinstance(value, list) and all(isinstance(item, Mapping) for item in value)
-        case "StringMap":
-            return isinstance(value, Mapping)
     return isinstance(value, str)
 
 
@@ -141,120 +136,57 @@ def duration(value: object) -> timedelta:
     return read
 
 
-def timestamp(value: object) -> datetime:
-    """Read an ISO 8601 date and time with its time zone. Raises ValueError."""
-    if isinstance(value, str):
-        try:
-            read = datetime.fromisoformat(value)
-        except ValueError:
-            pass
-        else:
-            if read.tzinfo is not None:
-                return read
-    message = f"{value!r} is no ISO 8601 timestamp, like 2030-01-01T00:00:00Z."
-    raise ValueError(message)
-
-
 def select(value: Any, selector: str) -> Any:  # noqa: ANN401 - JSON
-    """Give what a JSONPath of children, indexes and deep scans ("$.a[0]..b") selects; KeyError where there is nothing.
-
-    A deep scan gives a list, which is empty where nothing is found.
-    """
-    found, scanned = [value], False
-    for part in re.findall(r"\.{1,2}[\w-]+|\[\d+\]", selector):
-        if part.startswith(".."):
-            found, scanned = [item for each in found for item in _scan(each, part[2:])], True
-        elif part.startswith("["):
-            index = int(part[1:-1])
-            found = [each[index] for each in found if isinstance(each, list) and index < len(each)]
-        else:
-            found = [each[part[1:]] for each in found if isinstance(each, Mapping) and part[1:] in each]
-    if scanned:
-        return found
-    if not found:
-        raise KeyError(selector)
-    return found[0]
+    """Return what a JSONPath of children ("$.a.b") selects. Raises KeyError if nothing is there."""
+    for name in selector.split(".")[1:]:
+        if not isinstance(value, Mapping):
+            raise KeyError(selector)
+        value = value[name]
+    return value
 
 
-def _scan(value: Any, key: str) -> Iterator[Any]:  # noqa: ANN401 - JSON
-    match value:
-        case Mapping():
-            if key in value:
-                yield value[key]
-            for item in value.values():
-                yield from _scan(item, key)
-        case list():
-            for item in value:
-                yield from _scan(item, key)
-
-
-# What a runbook consists of
+# The parts of a runbook
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter; `default` is of its type, None where a value is required."""
+    """A parameter. `default` has its type, or is None if a value is required."""
 
     name: str
     type: str
     description: str | None
     default: Any
-    allowed_values: tuple[Any, ...]
     allowed_pattern: re.Pattern[str] | None
-    items: tuple[int, int | None]
-    """The least and the most."""
-    chars: tuple[int, int | None]
 
     def read(self, values: Sequence[str]) -> Any:  # noqa: ANN401 - JSON
-        """Give the value that the strings of a request mean, in the parameter's type. Raises ValueError."""
+        """Parse the strings of a request into the parameter's type. Raises ValueError."""
         value = self._parse(values)
         for each in value if isinstance(value, list) else [value]:
-            if self.allowed_values and each not in self.allowed_values:
-                allowed = ", ".join(map(text, self.allowed_values))
-                message = f"Parameter {self.name} has the value {text(each)}, and must have one of {allowed}."
-                raise ValueError(message)
             if self.allowed_pattern and not self.allowed_pattern.fullmatch(text(each)):
                 message = (
                     f"Parameter {self.name} has the value {text(each)}, which does not match {self.allowed_pattern.pattern}."
                 )
                 raise ValueError(message)
-            if isinstance(each, str):
-                _refuse_size(f"Parameter {self.name}", "characters", len(each), self.chars)
-        if isinstance(value, list | Mapping):
-            _refuse_size(f"Parameter {self.name}", "items", len(value), self.items)
         return value
 
     def _parse(self, values: Sequence[str]) -> Any:  # noqa: ANN401 - JSON
         if self.type == "StringList":
             return list(values)
-        parse: Callable[[str], Any] = str if self.type in {"String", _ROLE_ARN} else json.loads
+        value: Any = values[0] if len(values) == 1 else None
         if self.type == "Boolean":
-            values = [value.lower() for value in values]
-        try:
-            read = [parse(value) for value in values]
-        except ValueError:
-            read = []
-        if self.type == "MapList":
-            read = [read[0] if len(read) == 1 and isinstance(read[0], list) else read]
-        if len(read) != 1 or not has_type(read[0], self.type):
+            value = {"true": True, "false": False}.get(str(value).lower())
+        if not has_type(value, self.type):
             message = f"Parameter {self.name} is a {self.type}, and has the values {json.dumps(list(values))}."
             raise ValueError(message)
-        if self.type == _ROLE_ARN and not ROLE.fullmatch(read[0]):
-            message = f"Parameter {self.name} is the ARN of a role, and has the value {read[0]}."
+        if self.type == _ROLE_ARN and not ROLE.fullmatch(value):
+            message = f"Parameter {self.name} is the ARN of a role, and has the value {value}."
             raise ValueError(message)
-        return read[0]
-
-
-def _refuse_size(whose: str, what: str, size: int, limits: tuple[int, int | None]) -> None:
-    least, most = limits
-    if size < least or (most is not None and size > most):
-        message = f"{whose} has {size} {what}, and must have {least} to {'any number of' if most is None else most}."
-        raise ValueError(message)
+        return value
 
 
 @dataclass(frozen=True)
 class Output:
-    """An output of a step: what `selector` finds in its result, which has to be of `type`."""
+    """An output of a step: `selector` finds it in the result, and it must have `type`."""
 
     name: str
     selector: str
@@ -263,63 +195,37 @@ class Output:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A variable, which is a reference, compared with a constant."""
+    """A comparison of a variable, which is a reference, with a constant."""
 
     variable: str
     operation: str
     constant: Any
 
     def holds(self, lookup: Lookup) -> bool:
-        """Tell whether it is true; a variable that has no value equals nothing (the example of automation-actions.html)."""
+        """Return whether it is true. A variable without a value equals nothing (an example in automation-actions.html)."""
         try:
             value = resolve(self.variable, lookup)
         except KeyError:
             return False
-        constant = resolve(self.constant, lookup)
-        kind = _OPERATIONS[self.operation][0]
-        comparable = has_type(value, kind) and has_type(constant, kind)
-        return comparable and _OPERATIONS[self.operation][1](value, constant)
+        constant, kind = resolve(self.constant, lookup), _OPERATIONS[self.operation]
+        return has_type(value, kind) and has_type(constant, kind) and bool(value == constant)
 
 
-_OPERATIONS: Mapping[str, tuple[str, Callable[[Any, Any], bool]]] = {
-    "StringEquals": ("String", lambda value, constant: value == constant),
-    "EqualsIgnoreCase": ("String", lambda value, constant: value.casefold() == constant.casefold()),
-    "StartsWith": ("String", lambda value, constant: value.startswith(constant)),
-    "EndsWith": ("String", lambda value, constant: value.endswith(constant)),
-    "Contains": ("String", lambda value, constant: constant in value),
-    "NumericEquals": ("Integer", lambda value, constant: value == constant),
-    "NumericGreater": ("Integer", lambda value, constant: value > constant),
-    "NumericLesser": ("Integer", lambda value, constant: value < constant),
-    "NumericGreaterOrEquals": ("Integer", lambda value, constant: value >= constant),
-    "NumericLesserOrEquals": ("Integer", lambda value, constant: value <= constant),
-    "BooleanEquals": ("Boolean", lambda value, constant: value == constant),
-}
-
-
-@dataclass(frozen=True)
-class Combination:
-    """Conditions that all hold (And), of which one does (Or), or the one that does not (Not)."""
-
-    operator: str
-    conditions: "tuple[Comparison | Combination, ...]"
-
-    def holds(self, lookup: Lookup) -> bool:
-        """Tell whether it is true."""
-        results = [condition.holds(lookup) for condition in self.conditions]
-        return {"And": all(results), "Or": any(results), "Not": not all(results)}[self.operator]
+_OPERATIONS = {"StringEquals": "String", "BooleanEquals": "Boolean"}
+"""The comparisons that the local AWS emulates, and the type that each compares."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A step that is next where a condition holds."""
+    """The next step if a condition holds."""
 
     next_step: str
-    condition: Comparison | Combination
+    condition: Comparison
 
 
 @dataclass(frozen=True)
 class Approval:
-    """What an aws:approve step asks for, as far as it is known: what is a reference still is None."""
+    """The inputs of an aws:approve step. One that still is a reference is None."""
 
     notification_arn: str | None
     message: str | None
@@ -328,7 +234,7 @@ class Approval:
 
     @classmethod
     def of(cls, inputs: Mapping[str, Any]) -> "Approval":
-        """Read the inputs of the step. Raises ValueError."""
+        """Parse the inputs of the step. Raises ValueError."""
         known = {key: value for key, value in inputs.items() if not has_references(value)}
         arn, message, approvers = (known.get(key) for key in ("NotificationArn", "Message", "Approvers"))
         required = known.get("MinRequiredApprovals", 1)
@@ -348,15 +254,12 @@ class Approval:
 
 
 def sleep_until(inputs: Mapping[str, Any], now: datetime) -> datetime:
-    """Tell until when an aws:sleep step sleeps that begins `now`. Raises ValueError."""
-    if ("Duration" in inputs) == ("Timestamp" in inputs):
-        message = "it has either a Duration or a Timestamp."
-        raise ValueError(message)
-    return now + duration(inputs["Duration"]) if "Duration" in inputs else timestamp(inputs["Timestamp"])
+    """Return when an aws:sleep step ends that begins `now`. Raises ValueError."""
+    return now + duration(inputs["Duration"])
 
 
 def api_operation(service: str, api: str) -> OperationModel:
-    """Find what the Api of an aws:executeAwsApi step is, the name of an operation or of boto3's method. Raises ValueError."""
+    """Find the operation that an aws:executeAwsApi step names, by its own or boto3's name. Raises ValueError."""
     try:
         model = _service_model(service)
     except UnknownServiceError as error:
@@ -376,16 +279,16 @@ def _service_model(service: str) -> ServiceModel:
 
 @dataclass(frozen=True)
 class Step:
-    """A step; `inputs` are as the runbook has them, with references."""
+    """A step. `inputs` still have their references."""
 
     name: str
     action: str
     inputs: Mapping[str, Any]
     outputs: tuple[Output, ...]
     choices: tuple[Choice, ...]
-    """Of aws:branch, in their order."""
+    """The choices of aws:branch, in their order."""
     next_step: str | None
-    """Where it goes on after success, of aws:branch where no choice holds; None: the execution ends."""
+    """The step after a success, or after an aws:branch if no choice holds. None ends the execution."""
     is_end: bool
     on_failure: str
     """Abort, Continue, or step:NAME."""
@@ -395,7 +298,7 @@ class Step:
 
     @property
     def after_failure(self) -> str | None:
-        """Where it goes on after a failure; None: the execution ends."""
+        """The step after a failure. None ends the execution."""
         if self.on_failure == "Continue":
             return self.next_step
         return self.on_failure.removeprefix("step:") if self.on_failure.startswith("step:") else None
@@ -408,7 +311,7 @@ class Step:
 
     @property
     def output_names(self) -> set[str]:
-        """The names that other steps can refer to: the outputs that it declares, and those of its action."""
+        """The outputs that other steps can refer to: those that it declares and those of its action."""
         return {output.name for output in self.outputs} | _OUTPUTS.get(self.action, set())
 
 
@@ -420,7 +323,7 @@ class Runbook:
     assume_role: str | None
     parameters: Mapping[str, Parameter]
     steps: Mapping[str, Step]
-    """By name, in their order."""
+    """The steps by name, in their order."""
     outputs: tuple[str, ...]
 
 
@@ -428,7 +331,7 @@ class Runbook:
 
 
 def parse(content: str, document_format: str) -> Runbook:
-    """Read the content of a document, in JSON or YAML. Raises InvalidContentError and UnknownSchemaVersionError."""
+    """Parse the content of a document, JSON or YAML. Raises InvalidContentError and UnknownSchemaVersionError."""
     try:
         read = json.loads(content) if document_format == "JSON" else yaml.load(content, _YamlLoader)  # noqa: S506 - a safe one
     except (ValueError, yaml.YAMLError) as error:
@@ -445,7 +348,7 @@ def parse(content: str, document_format: str) -> Runbook:
 
 
 class _YamlLoader(yaml.SafeLoader):
-    """YAML as JSON has it: a date is text, and no key comes twice."""
+    """YAML with JSON's types: a date is text. A key that comes twice is an error."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - yaml declares it so
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
@@ -453,7 +356,7 @@ class _YamlLoader(yaml.SafeLoader):
     }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - yaml's
-        """Refuse a key that comes twice, and one that is no text."""
+        """Refuse a duplicate key, and a key that is no text."""
         mapping = super().construct_mapping(node, deep=deep)
         if len(mapping) != len(node.value) or not all(isinstance(key, str) for key in mapping):
             message = "a key comes twice, or is no text"
@@ -470,7 +373,7 @@ class _Node:
     taken: set[str] = field(default_factory=set)
 
     def take(self, key: str, *types: type, required: bool = False) -> Any:  # noqa: ANN401 - JSON
-        """Give a member, None where it is not there. Raises InvalidContentError where it has none of the types."""
+        """Return a member, or None if it is missing. Raises InvalidContentError if it has none of the types."""
         self.taken.add(key)
         value = self.value.get(key)
         if value is None:
@@ -482,7 +385,7 @@ class _Node:
         return value
 
     def take_bool(self, key: str) -> bool | None:
-        """Give a Boolean, which may be written as text."""
+        """Return a Boolean, which may be text."""
         value = self.take(key, bool, str)
         if isinstance(value, str):
             if value.lower() not in {"true", "false"}:
@@ -491,7 +394,7 @@ class _Node:
         return value if isinstance(value, bool) else None
 
     def take_int(self, key: str, least: int) -> int | None:
-        """Give an Integer, which may be written as text."""
+        """Return an Integer, which may be text."""
         value = self.take(key, int, str)
         if value is None:
             return None
@@ -500,7 +403,7 @@ class _Node:
         return int(value)
 
     def finish(self, not_emulated: Collection[str] = ()) -> None:
-        """Refuse what was not taken."""
+        """Refuse the members that nobody took."""
         for key in self.value:
             if key in not_emulated:
                 self.refuse(f"has {key}, which the local AWS does not emulate")
@@ -562,21 +465,14 @@ def _parameter(node: _Node, name: str) -> Parameter:
         allowed_pattern = re.compile(pattern, re.ASCII) if pattern is not None else None
     except re.error:
         node.refuse(f"has an allowedPattern that is no regular expression: {pattern}")
-    sizes = {key: node.take_int(key, 0) for key in ("minItems", "maxItems", "minChars", "maxChars")}
-    allowed_values = node.take("allowedValues", list) or []
     description = node.take("description", str)
-    if node.take("displayType", str) not in {None, "textfield", "textarea"}:
-        node.refuse("has a displayType other than textfield and textarea")
-    node.finish()
+    node.finish(not_emulated=("allowedValues", "displayType", "maxChars", "maxItems", "minChars", "minItems"))
     return Parameter(
         name,
         type_name,
         description,
         default,
-        tuple(allowed_values),
         allowed_pattern,
-        (sizes["minItems"] or 0, sizes["maxItems"]),
-        (sizes["minChars"] or 0, sizes["maxChars"]),
     )
 
 
@@ -587,7 +483,7 @@ def _step(node: _Node, name: str, following: str | None, document_format: str) -
     inputs = _Node(node.name, node.take("inputs", dict, required=True))
     _ACTIONS[action](inputs, document_format)
     choices, default = _branch(inputs) if action == "aws:branch" else ((), None)
-    inputs.finish(not_emulated=("Attachment",))
+    inputs.finish(not_emulated=("Attachment", "Timestamp"))
     node.take("description", str)
     outputs = tuple(_output(node, _child(f"{node.name}, an output,", each)) for each in node.take("outputs", list) or [])
     if outputs and action not in {"aws:executeScript", "aws:executeAwsApi"}:
@@ -629,7 +525,7 @@ def _output(step: _Node, node: _Node) -> Output:
     if not _STEP_NAME.fullmatch(output.name):
         step.refuse(f"has an output with the name {output.name}: it is made of letters, digits and underscores")
     if not _SELECTOR.fullmatch(output.selector):
-        step.refuse(f"has the selector {output.selector}, and not one of children, indexes and deep scans like $.a[0]..b")
+        step.refuse(f"has the selector {output.selector}, and the local AWS emulates those of children only, like $.a.b")
     if output.type not in _OUTPUT_TYPES:
         step.refuse(f"has an output of the type {output.type}: it is one of {', '.join(_OUTPUT_TYPES)}")
     return output
@@ -641,7 +537,7 @@ def _output(step: _Node, node: _Node) -> Output:
 def _execute_script(inputs: _Node, document_format: str) -> None:
     """Check aws:executeScript.
 
-    "Script … is not supported for JSON runbooks", says its page; whether references in a script are replaced, no page does.
+    Its page says: "Script … is not supported for JSON runbooks". No page says whether references in a script are replaced.
     """
     runtime = inputs.take("Runtime", str, required=True)
     if runtime != _RUNTIME:
@@ -674,7 +570,7 @@ def _execute_aws_api(inputs: _Node, _: str) -> None:
 
 
 def _wrong(shape: Shape, value: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - JSON
-    """Say which parameters an API does not know, which it lacks, and which are no structure, list or map where it has one."""
+    """Name parameters that an API does not know, that it lacks, or that are no structure, list or map as in its model."""
     if isinstance(value, str) and _REFERENCE.fullmatch(value.strip()):
         return
     match shape, value:
@@ -707,23 +603,18 @@ def _choice(node: _Node) -> Choice:
     return Choice(next_step, _condition(_Node(node.name, {key: node.value[key] for key in node.value if key != "NextStep"})))
 
 
-def _condition(node: _Node) -> Comparison | Combination:
-    for operator in ("And", "Or", "Not"):
-        if operator in node.value:
-            given = node.take(operator, dict if operator == "Not" else list, required=True)
-            node.finish()
-            conditions = [given] if operator == "Not" else given
-            if not conditions:
-                node.refuse(f"has an {operator} of nothing")
-            return Combination(operator, tuple(_condition(_child(node.name, condition)) for condition in conditions))
+def _condition(node: _Node) -> Comparison:
+    for combination in ("And", "Or", "Not"):
+        if combination in node.value:
+            node.refuse(f"has {combination}, which the local AWS does not emulate")
     variable = node.take("Variable", str, required=True)
     if not _REFERENCE.fullmatch(variable.strip()):
         node.refuse(f"has a Variable that is no reference: {variable}")
     operations = [key for key in node.value if key in _OPERATIONS]
     if len(operations) != 1:
-        node.refuse(f"has not exactly one operation of {', '.join(_OPERATIONS)}")
+        node.refuse(f"has not exactly one of the operations that the local AWS emulates: {', '.join(_OPERATIONS)}")
     [operation] = operations
-    kind = _OPERATIONS[operation][0]
+    kind = _OPERATIONS[operation]
     constant = node.take_bool(operation) if kind == "Boolean" else node.take(operation, object)
     if not (has_type(constant, kind) or has_references(constant)):
         node.refuse(f"has a {operation} of something that is no {kind}: {text(constant)}")
@@ -743,8 +634,7 @@ def _approve(inputs: _Node, _: str) -> None:
 
 
 def _sleep(inputs: _Node, _: str) -> None:
-    inputs.take("Duration", str)
-    inputs.take("Timestamp", str)
+    inputs.take("Duration", str, required=True)
     if has_references(inputs.value):
         return
     try:
@@ -766,7 +656,7 @@ _ACTIONS: Mapping[str, Callable[[_Node, str], object]] = {
 
 
 def _check_order(runbook: Runbook) -> None:
-    """Make sure that steps go on to steps that are there, that each is reached, and that none is reached from itself."""
+    """Refuse a next step that does not exist, a step that nothing reaches, and a loop."""
     for step in runbook.steps.values():
         for successor in step.successors:
             if successor not in runbook.steps:
@@ -784,7 +674,7 @@ def _check_order(runbook: Runbook) -> None:
 
 
 def _after(runbook: Runbook, name: str) -> set[str]:
-    """Give the steps that may come after one."""
+    """Return the steps that may come after one."""
     found: set[str] = set()
     waiting = list(runbook.steps[name].successors)
     while waiting:
@@ -796,7 +686,7 @@ def _after(runbook: Runbook, name: str) -> set[str]:
 
 
 def _check_references(runbook: Runbook) -> None:
-    """Make sure that each reference is to a parameter, a variable of Automation, or an output of a step that comes before."""
+    """Refuse a reference that is no parameter, no variable of Automation, and no output of an earlier step."""
     known = {*runbook.parameters, *_GLOBALS}
     for name in references(runbook.assume_role):
         _refuse_unknown(name in known, "assumeRole", name)

@@ -12,14 +12,8 @@ from typing import Any, TypeVar
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from demo.sam import (
-    EVALUATION_ROLE_NAME,
-    FUNCTION_ROLE_NAME,
-    RULE_NAME,
-    STACK_NAME,
-    boto3_client,
-    deploy_account,
-)
+from demo.clients import boto3_client
+from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME, STACK_NAME, deploy_account
 from local_aws.client import PROJECT, LocalAwsClient
 
 _PATIENCE = 60.0

@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 from botocore import xform_name
 
-from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME, boto3_client
+from demo.clients import boto3_client
+from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME
 from local_aws.client import PROJECT, LocalAwsClient
 from tests.e2e.application import Application
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import WaiterError
 
-from demo.sam import STACK_NAME, DeploymentError, boto3_client, organization_parameters, sam
+from demo.clients import boto3_client
+from demo.sam import STACK_NAME, DeploymentError, organization_parameters, sam
 from local_aws.client import REGION, LocalAwsClient
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from demo.sam import boto3_client, sam
+from demo.clients import boto3_client
+from demo.sam import sam
 from local_aws.client import PROJECT, LocalAwsProcess
 from tests.e2e.application import wait_for
 from tests.e2e.conftest import NewAccount

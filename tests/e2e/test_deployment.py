@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from demo.sam import RULE_NAME, STACK_NAME, DeploymentError, boto3_client, deploy, sam
+from demo.clients import boto3_client
+from demo.sam import RULE_NAME, STACK_NAME, DeploymentError, deploy, sam
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import Application, start_recorder
 from tests.e2e.conftest import NOT_RECORDING, NewAccount

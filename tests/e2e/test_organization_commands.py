@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from demo.sam import DeploymentError, boto3_client, sam
+from demo.clients import boto3_client
+from demo.sam import DeploymentError, sam
 from local_aws.client import LocalAwsProcess
 from tests.e2e.organization import Ran, run
 

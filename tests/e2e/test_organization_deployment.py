@@ -10,15 +10,8 @@ from typing import Any
 
 import pytest
 
-from demo.sam import (
-    EVALUATION_ROLE_NAME,
-    FUNCTION_ROLE_NAME,
-    STACK_NAME,
-    DeploymentError,
-    boto3_client,
-    deploy_account,
-    deploy_organization,
-)
+from demo.clients import boto3_client
+from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, STACK_NAME, DeploymentError, deploy_account, deploy_organization
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import start_recorder
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, run_aws, write_accounts

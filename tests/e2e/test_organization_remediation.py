@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from demo.clients import boto3_client
 from demo.people import NOTIFY, REMOVE, Operations
-from demo.sam import DeploymentError, boto3_client
+from demo.sam import DeploymentError
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import start_recorder, wait_for
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
-import boto3
 import pytest
 
+from demo.clients import boto3_client
 from demo.people import NOTIFY, REEVALUATE, Operations
 from demo.sam import RULE_NAME
 from local_aws.client import PROJECT, LocalAwsProcess
@@ -250,13 +250,7 @@ def test_what_root_does_is_heard_in_the_home_region(aws: LocalAwsProcess, unused
     account_id, home = next(unused), "eu-central-1"
 
     def client(service: Any, region: str) -> Any:  # noqa: ANN401 - of any service
-        return boto3.Session().client(
-            service,
-            region_name=region,
-            endpoint_url=aws.endpoint_url,
-            aws_access_key_id=account_id,
-            aws_secret_access_key="test",  # noqa: S106 - the local AWS takes any
-        )
+        return boto3_client(aws, service, account_id, region=region)
 
     for region, template, parameters in (
         (home, "account.yaml", {}),

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from demo.clients import boto3_client
 from demo.people import REMOVE, Operations
-from demo.sam import boto3_client
 from local_aws.client import PROJECT, LocalAwsProcess
 from tests.e2e.organization import CENTRAL, MANAGEMENT, write_accounts
 from tests.e2e.removal import EVERYTHING, ROLE, Removal

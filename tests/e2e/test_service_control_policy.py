@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from demo.clients import boto3_client
 from demo.people import Operations
-from demo.sam import RULE_NAME, boto3_client
+from demo.sam import RULE_NAME
 from local_aws.client import PROJECT, REGION, LocalAwsClient, LocalAwsProcess
 from tests.e2e.application import wait_for
 from tests.e2e.attacker import Attacker, administrator

@@ -1,4 +1,4 @@
-"""The scripts of runbooks on the local AWS: what they are given, what they may do, and what becomes of them."""
+"""The scripts of runbooks on the local AWS: their input, their permissions, and how they end."""
 
 import os
 import signal
@@ -9,8 +9,8 @@ import pytest
 from local_aws.client import LocalAwsClient, LocalAwsProcess
 from tests.local_aws.automation_scene import Runbooks, output, payload_of, returning, script, statuses, step_of
 from tests.local_aws.conftest import write_accounts
+from tests.local_aws.process_scene import process_id, runs
 from tests.local_aws.scene import Clients, clients_of, eventually
-from tests.local_aws.test_process import process_id, runs
 
 
 @pytest.fixture
@@ -22,35 +22,27 @@ def test_a_script_gets_its_payload_and_gives_one(runbooks: Runbooks) -> None:
     payload = {
         "text": "{{ Text }}",
         "list": "{{ List }}",
-        "number": "{{ Number }}",
         "switch": "{{ Switch }}",
-        "map": "{{ Map }}",
-        "within": "{{ Text }}/{{Number}} {{ Switch }} {{ List }}",
+        "within": "{{ Text }}/{{Switch}} {{ List }}",
         "nested": [{"{{ Text }}": "{{ global:ACCOUNT_ID }}"}],
         "literal": [1, None, 1.5],
     }
     parameters = {
         "Text": {"type": "String"},
         "List": {"type": "StringList"},
-        "Number": {"type": "Integer"},
         "Switch": {"type": "Boolean"},
-        "Map": {"type": "StringMap"},
     }
     given: dict[str, str | list[str]] = {
         "Text": "a",
         "List": ["x", "y"],
-        "Number": "7",
         "Switch": "true",
-        "Map": '{"k": {"n": 1}}',
     }
     execution = runbooks.run(returning("events", payload), given=given, parameters=parameters)
     assert payload_of(execution) == {
         "text": "a",
         "list": ["x", "y"],
-        "number": 7,
         "switch": True,
-        "map": {"k": {"n": 1}},
-        "within": 'a/7 true ["x", "y"]',
+        "within": 'a/true ["x", "y"]',
         "nested": [{"a": runbooks.account_id}],
         "literal": [1, None, 1.5],
     }
@@ -58,43 +50,36 @@ def test_a_script_gets_its_payload_and_gives_one(runbooks: Runbooks) -> None:
 
 def test_outputs_are_selected_and_referred_to_in_their_types(runbooks: Runbooks) -> None:
     first = returning(
-        "{'who': 'root', 'count': 3, 'on': True, 'devices': [{'id': 'a'}, {'id': 'b'}], 'names': ['x']}",
+        "{'who': 'root', 'on': True, 'device': {'id': 'b'}, 'names': ['x', 'y']}",
         name="first",
         outputs=[
             output("Who", "$.Payload.who"),
-            output("Count", "$.Payload.count", "Integer"),
             output("On", "$.Payload.on", "Boolean"),
-            output("Second", "$.Payload.devices[1].id"),
-            output("Ids", "$.Payload..id", "StringList"),
-            output("Devices", "$.Payload.devices", "MapList"),
-            output("All", "$.Payload", "StringMap"),
+            output("Device", "$.Payload.device.id"),
+            output("Names", "$.Payload.names", "StringList"),
             output("Missing", "$.Payload.none"),
+            output("Below", "$.Payload.who.none"),
         ],
     )
-    payload = {name: f"{{{{ first.{name} }}}}" for name in ("Who", "Count", "On", "Second", "Ids", "Devices", "All")}
+    payload = {name: f"{{{{ first.{name} }}}}" for name in ("Who", "On", "Device", "Names")}
     execution = runbooks.run(
         first,
         returning("events", payload, "second"),
-        outputs=["first.Who", "first.Count", "first.Ids", "first.Missing"],
+        outputs=["first.Who", "first.On", "first.Names", "first.Missing"],
     )
-    devices = [{"id": "a"}, {"id": "b"}]
-    whole = {"who": "root", "count": 3, "on": True, "devices": devices, "names": ["x"]}
     assert payload_of(execution, "second") == {
         "Who": "root",
-        "Count": 3,
         "On": True,
-        "Second": "b",
-        "Ids": ["a", "b"],
-        "Devices": devices,
-        "All": whole,
+        "Device": "b",
+        "Names": ["x", "y"],
     }
     assert execution["Outputs"] == {
         "first.Who": ["root"],
-        "first.Count": ["3"],
-        "first.Ids": ["a", "b"],
+        "first.On": ["true"],
+        "first.Names": ["x", "y"],
         "first.Missing": ["No output available yet because the step is not successfully executed"],
     }
-    assert "Missing" not in step_of(execution, "first")["Outputs"]
+    assert not {"Missing", "Below"} & set(step_of(execution, "first")["Outputs"])
 
 
 @pytest.mark.parametrize(
@@ -128,8 +113,8 @@ def test_a_handler_that_is_not_there_fails_its_step(runbooks: Runbooks) -> None:
 
 
 def test_an_output_of_another_type_fails_its_step(runbooks: Runbooks) -> None:
-    execution = runbooks.run(returning("{'count': '3'}", outputs=[output("Count", "$.Payload.count", "Integer")]))
-    assert step_of(execution)["FailureMessage"] == "Its output Count is no Integer: 3"
+    execution = runbooks.run(returning("{'on': 'true'}", outputs=[output("On", "$.Payload.on", "Boolean")]))
+    assert step_of(execution)["FailureMessage"] == "Its output On is no Boolean: true"
 
 
 def test_what_a_script_writes_is_no_output_of_it(runbooks: Runbooks) -> None:
@@ -215,8 +200,8 @@ SLEEPER = """
 def test_a_script_sleeps_by_the_clock_of_the_local_aws(local_aws: LocalAwsClient, runbooks: Runbooks) -> None:
     runbooks.create(script(SLEEPER, {"seconds": 90}))
     execution_id = runbooks.start()
-    advance_until_ended(local_aws, runbooks, execution_id, seconds=90)
-    assert payload_of(runbooks.get(execution_id)) == {"slept": 90}
+    local_aws.advance_clock(seconds=90)
+    assert payload_of(runbooks.wait(execution_id, "Success")) == {"slept": 90}
 
 
 def test_a_script_goes_on_by_itself_when_its_time_has_come(runbooks: Runbooks) -> None:
@@ -230,22 +215,12 @@ def test_a_script_goes_on_by_itself_when_its_time_has_come(runbooks: Runbooks) -
     assert runbooks.run(script(code))["AutomationExecutionStatus"] == "Success"
 
 
-def advance_until_ended(local_aws: LocalAwsClient, runbooks: Runbooks, execution_id: str, *, seconds: float) -> None:
-    """Put the clock forward; again where it was too early, since nothing tells from outside that a script sleeps."""
-
-    def look() -> bool:
-        local_aws.advance_clock(seconds=seconds)
-        return "ExecutionEndTime" in runbooks.get(execution_id)
-
-    assert eventually(look)
-
-
 def test_sleep_counts_for_the_time_out(local_aws: LocalAwsClient, runbooks: Runbooks) -> None:
     runbooks.create(script(SLEEPER, {"seconds": 90}, timeoutSeconds=60))
     execution_id = runbooks.start()
-    advance_until_ended(local_aws, runbooks, execution_id, seconds=60)
-    execution = runbooks.get(execution_id)
-    assert (execution["AutomationExecutionStatus"], statuses(execution)) == ("TimedOut", {"script": "TimedOut"})
+    local_aws.advance_clock(seconds=60)
+    execution = runbooks.wait(execution_id, "TimedOut")
+    assert statuses(execution) == {"script": "TimedOut"}
     assert step_of(execution)["FailureMessage"] == "The script took more than 60 seconds."
 
 
@@ -264,9 +239,8 @@ def test_scripts_that_sleep_keep_no_other_from_running(local_aws: LocalAwsClient
     sleepers = [runbooks.start() for _ in range(12)]
     runbooks.create(returning("{}"), name="Awake")
     runbooks.wait(runbooks.start("Awake"), "Success")
-    for sleeper in sleepers:
-        advance_until_ended(local_aws, runbooks, sleeper, seconds=300)
-    assert {payload_of(runbooks.get(sleeper))["slept"] for sleeper in sleepers} == {300}
+    local_aws.advance_clock(seconds=300)
+    assert {payload_of(runbooks.wait(sleeper, "Success"))["slept"] for sleeper in sleepers} == {300}
 
 
 def test_a_script_ends_with_its_execution(runbooks: Runbooks) -> None:
@@ -290,13 +264,13 @@ NOTES_PIDS = """
 
 
 def pids_in(note: Path) -> list[int]:
-    """Wait until a script has noted the process that runs scripts and its own."""
+    """Wait until a script has noted its own process and the one that runs scripts."""
     assert eventually(lambda: note.exists() and note.read_text(encoding="ascii"))
     return [int(pid) for pid in note.read_text(encoding="ascii").split()]
 
 
 def test_a_process_that_is_killed_is_started_anew(runbooks: Runbooks, tmp_path: Path) -> None:
-    """What it ran has failed, and ends: also a script that sleeps, beside another that was started later."""
+    """All scripts of the process fail and end, also one that sleeps while a later one runs."""
     started = []
     for name in ("First", "Second"):
         runbooks.create(script(NOTES_PIDS, {"note": str(tmp_path / name)}), name=name)

@@ -7,65 +7,15 @@ import pytest
 from botocore.exceptions import ClientError, WaiterError
 
 from local_aws.client import LocalAwsClient
-from tests.local_aws.scene import Client, Clients, Parameter, eventually, refusal, rule
+from tests.local_aws.scene import Clients, Parameter, eventually, refusal, rule
+from tests.local_aws.stack_scene import STACK, Stack, config_rule, fails, template
 
-STACK = "example"
 QUERY = {"Name": "latest", "QueryString": "fields @message", "LogGroupNames": ["/aws/lambda/example"]}
-
-
-class Stack:
-    """A stack of the test's account."""
-
-    def __init__(self, client: Clients, account_id: str) -> None:
-        self._cloudformation: Client = client("cloudformation", account_id)
-
-    def create(self, resources: dict[str, Any], **outputs: Any) -> None:  # noqa: ANN401 - a template's values
-        self._cloudformation.create_stack(StackName=STACK, TemplateBody=template(resources, outputs))
-        self._wait("stack_create_complete")
-
-    def update(self, resources: dict[str, Any], **outputs: Any) -> None:  # noqa: ANN401 - a template's values
-        self._cloudformation.update_stack(StackName=STACK, TemplateBody=template(resources, outputs))
-        self._wait("stack_update_complete")
-
-    def delete(self) -> None:
-        self._cloudformation.delete_stack(StackName=STACK)
-        self._wait("stack_delete_complete")
-
-    def _wait(self, for_what: str) -> None:
-        self._cloudformation.get_waiter(for_what).wait(StackName=STACK, WaiterConfig={"Delay": 0.05, "MaxAttempts": 200})
-
-    @property
-    def status(self) -> str:
-        [stack] = self._cloudformation.describe_stacks(StackName=STACK)["Stacks"]
-        return str(stack["StackStatus"])
-
-    @property
-    def outputs(self) -> dict[str, str]:
-        [stack] = self._cloudformation.describe_stacks(StackName=STACK)["Stacks"]
-        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-
-    @property
-    def failures(self) -> dict[str, str]:
-        """What failed first of each resource, and why."""
-        events = self._cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]
-        return {
-            event["LogicalResourceId"]: event["ResourceStatusReason"]
-            for event in events
-            if event["ResourceStatus"] in {"CREATE_FAILED", "UPDATE_FAILED"}
-        }
 
 
 @pytest.fixture
 def stack(client: Clients, account_id: str) -> Stack:
     return Stack(client, account_id)
-
-
-def template(resources: dict[str, Any], outputs: dict[str, Any]) -> str:
-    return json.dumps({"Resources": resources, "Outputs": {name: {"Value": value} for name, value in outputs.items()}})
-
-
-def config_rule(function_arn: str, name: str = "example", **properties: Parameter) -> dict[str, Any]:
-    return {"Type": "AWS::Config::ConfigRule", "Properties": rule(function_arn, name, **properties)}
 
 
 def query(**changes: Parameter) -> dict[str, Any]:
@@ -136,11 +86,6 @@ def test_a_rule_that_is_gone_already_is_no_reason_to_fail(client: Clients, accou
     stack.create({"Rule": config_rule(notes)})
     client("config", account_id).delete_config_rule(ConfigRuleName="example")
     stack.delete()
-
-
-def fails(call: Any, *arguments: Any) -> None:  # noqa: ANN401 - a method of Stack and its arguments
-    with pytest.raises(WaiterError):
-        call(*arguments)
 
 
 def test_a_rule_of_that_name_that_is_there_fails(client: Clients, account_id: str, stack: Stack, notes: str) -> None:

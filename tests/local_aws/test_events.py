@@ -10,8 +10,7 @@ import pytest
 
 from local_aws.client import REGION, LocalAwsClient
 from tests.local_aws.event_scene import OTHER_REGION, Bus, Queue
-from tests.local_aws.scene import Clients, Parameter, allow, eventually, refusal, rule, trust
-from tests.local_aws.test_config import events as noted
+from tests.local_aws.scene import Clients, Parameter, allow, eventually, noted_events, refusal, rule, trust
 
 OF_ROOT = {"source": ["aws.iam"], "detail": {"userIdentity": {"type": ["Root"]}}}
 OURS = {"source": ["tests"]}
@@ -126,7 +125,7 @@ def test_events_of_aws_services_are_put_by_them_alone(bus: Bus) -> None:
 
 def put_evaluation(client: Clients, account_id: str, compliance: str, **more: Parameter) -> None:
     """Put an evaluation for the account, with the token of its rule's first run."""
-    [event, *_] = eventually(lambda: noted(client, account_id))
+    [event, *_] = eventually(lambda: noted_events(client, account_id))
     evaluation = {
         "ComplianceResourceType": "AWS::::Account",
         "ComplianceResourceId": account_id,

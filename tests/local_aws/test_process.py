@@ -1,19 +1,18 @@
 """The local AWS as a process: how it starts, whom it serves, how it ends, and what it says where it can not start."""
 
 import os
-import re
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from demo.sam import boto3_client
+from demo.clients import boto3_client
 from local_aws.client import PROJECT, PYTHON, LocalAwsClient, LocalAwsError, LocalAwsProcess, credentials, free_port
+from tests.local_aws.process_scene import process_id, runs
 from tests.local_aws.scene import WRITE_LOG, create_function, eventually
 
 ACCOUNT = "000000000001"
@@ -63,7 +62,7 @@ def serve(accounts_file: Path, *arguments: str, stdin: int | None = None) -> "su
 
 def run(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     with process:
-        said, complained = process.communicate(timeout=30)
+        said, complained = process.communicate(timeout=120)
     return process.returncode, said, complained
 
 
@@ -74,29 +73,13 @@ def is_serving(client: LocalAwsClient) -> bool:
         return False
 
 
-def process_id(local_aws: LocalAwsProcess) -> int:
-    assert local_aws._process is not None  # noqa: SLF001 - no user needs it, and nothing else tells it
-    return local_aws._process.pid  # noqa: SLF001 - as above
-
-
-def runs(process_id: int) -> bool:
-    """Tell whether a process is there and no zombie, which only its adoptive parent could take away."""
-    try:
-        os.kill(process_id, 0)
-        return not re.search(r"^State:\s+Z", Path(f"/proc/{process_id}/status").read_text(encoding="ascii"), re.MULTILINE)
-    except ProcessLookupError:
-        return False
-    except FileNotFoundError:
-        return not Path("/proc/self").exists()
-
-
 def invoke_sleeper(local_aws: LocalAwsProcess, note: Path, seconds: float) -> int:
     """Let a function sleep in an asynchronous invocation, and return the id of its process."""
 
     def client(service: str, account_id: str) -> object:
         return boto3_client(local_aws, service, account_id)
 
-    arn = create_function(client, ACCOUNT, "sleeper", SLEEPS, *WRITE_LOG, Timeout=100)
+    arn = create_function(client, ACCOUNT, "sleeper", SLEEPS, *WRITE_LOG, Timeout=900)
     payload = f'{{"note": "{note}", "seconds": {seconds}}}'
     boto3_client(local_aws, "lambda", ACCOUNT).invoke(FunctionName=arn, InvocationType="Event", Payload=payload)
     return int(eventually(lambda: note.exists() and note.read_text(encoding="ascii")) or 0)
@@ -173,12 +156,13 @@ def test_the_end_of_its_input_ends_it(accounts_file: Path) -> None:
 
 
 def test_nothing_is_left_of_it(process: LocalAwsProcess, tmp_path: Path) -> None:
-    """A function that would go on for a minute ends with it, and does not hold it up."""
-    server, function = process_id(process), invoke_sleeper(process, tmp_path / "note", seconds=60)
+    """A function that would go on for an hour ends with it, and does not hold it up."""
+    server, function = process_id(process), invoke_sleeper(process, tmp_path / "note", seconds=3600)
     assert runs(function)
-    began = time.monotonic()
+    assert process._process is not None  # noqa: SLF001 - no user needs it, and nothing else tells how it ended
+    ending = process._process  # noqa: SLF001 - as above
     process.__exit__(None, None, None)
-    assert time.monotonic() - began < 5
+    assert ending.returncode == 0  # by itself: it was not killed because it took too long
     assert not runs(server)
     assert eventually(lambda: not runs(function))
     assert not is_serving(process)
@@ -200,13 +184,13 @@ from local_aws.client import LocalAwsProcess
 process = LocalAwsProcess(pathlib.Path({str(accounts_file)!r}), pathlib.Path({str(tmp_path / "log")!r}))
 process.__enter__()
 print(process.port, process._process.pid, flush=True)
-time.sleep(60)
+time.sleep(3600)
 """
     with subprocess.Popen([sys.executable, "-c", user], cwd=PROJECT, stdout=subprocess.PIPE, text=True) as using:  # noqa: S603 - ours
         assert using.stdout is not None
         port, server = (int(number) for number in using.stdout.readline().split())
         left = LocalAwsProcess(accounts_file, port=port)
-        function = invoke_sleeper(left, tmp_path / "note", seconds=60)
+        function = invoke_sleeper(left, tmp_path / "note", seconds=3600)
         using.kill()
     assert eventually(lambda: not runs(server))
     assert eventually(lambda: not runs(function))
@@ -280,13 +264,13 @@ sys.argv[1:] = ["serve", "--accounts", {str(accounts_file)!r}, "--port", "{free_
 sys.exit(__main__.main())
 """
     arguments = [str(PYTHON), "-c", code]
-    ran = subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=30)  # noqa: S603 - ours
+    ran = subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603 - ours
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", f"local-aws: {sentence}\n")
 
 
 def test_an_environment_without_ministack_is_refused(accounts_file: Path) -> None:
     arguments = [sys.executable, "-m", "local_aws", "serve", "--accounts", str(accounts_file), "--port", str(free_port())]
-    ran = subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=30)  # noqa: S603 - ours
+    ran = subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603 - ours
     sentence = f"The local AWS extends MiniStack 1.5.33, which is not installed in {sys.prefix}. {MEND}"
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", f"local-aws: {sentence}\n")
 

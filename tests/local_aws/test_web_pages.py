@@ -133,7 +133,7 @@ class Scene:
             *(f"{name}: {self.filled(value)}" for name, value in request.headers),
             *([f"Content-Length: {len(body)}"] if body or request.method == "POST" else []),
         ]
-        with socket.create_connection((HOST, self.local_aws.port), timeout=10) as connection:
+        with socket.create_connection((HOST, self.local_aws.port), timeout=120) as connection:
             connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
             response = http.client.HTTPResponse(connection, method=request.method)
             response.begin()
@@ -363,7 +363,7 @@ ASKS_RUNTIME_API = """
         for headers in event["headers"]:
             for method, path in (("GET", "next"), ("POST", f"{context.aws_request_id}/response"), ("POST", "../init/error")):
                 path = "/2018-06-01/runtime/" + (path[3:] if path.startswith("../") else "invocation/" + path)
-                connection = http.client.HTTPConnection(api, timeout=10)
+                connection = http.client.HTTPConnection(api, timeout=120)
                 connection.request(method, path, '"of a page"' if method == "POST" else None, headers)
                 statuses.append(connection.getresponse().status)
                 connection.close()

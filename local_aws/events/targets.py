@@ -1,20 +1,18 @@
-"""EventBridge: events of AWS services, and the targets that MiniStack lacks: Automation runbooks and buses in other Regions.
+"""EventBridge: deliver events to targets that MiniStack lacks: Automation runbooks, and event buses in other Regions.
 
-MiniStack keeps buses, rules and targets, and matches events.
+MiniStack keeps rules and targets, and matches events.
 Sources: API model, events; https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html,
 …/eb-rule-dlq.html, …/eb-cross-region.html and …/eb-bus-to-bus.html.
 """
 
 import json
 import logging
-import uuid
-from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from http import HTTPStatus
-from itertools import count
 from threading import Lock
 from typing import Any
 
@@ -23,7 +21,6 @@ from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local_aws.authorization import service_roles
-from local_aws.config.rules import Result, Rule
 from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock
 from local_aws.core.models import Answer
@@ -31,20 +28,20 @@ from local_aws.core.models import Answer
 _PRINCIPAL = "events.amazonaws.com"
 _EVENTBRIDGE = "ministack.services.eventbridge"
 _DELIVERIES = 32
-"""How many targets are invoked at a time."""
+"""How many targets are invoked at once."""
 _DEFAULT_RETRIES = 185
 _OLDEST_EVENT = 24 * 3600
 """Seconds. Source of both: API model, events, RetryPolicy, and eb-rule-retry-policy.html."""
 _FIRST_RETRY = timedelta(seconds=1)
 _LONGEST_WAIT = timedelta(minutes=15)
-"""AWS waits longer before each further retry; how long is not documented."""
+"""AWS waits longer before each retry. No page says how long."""
 _RETRIED = {"AutomationExecutionLimitExceededException", "ThrottlingException"}
-"""Besides answers with a status of 500 and above, and lost ones. Source: eb-rule-retry-policy.html, which names no codes."""
+"""Retried besides lost answers and a status of 500 or above. Source: eb-rule-retry-policy.html, which names no codes."""
 _log = logging.getLogger(__name__)
 
 
 class _DeliveryFailedError(RuntimeError):
-    """A target was not invoked; trying again would not help."""
+    """A target was not invoked, and another attempt would not help."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -53,7 +50,7 @@ class _DeliveryFailedError(RuntimeError):
 
 @dataclass(frozen=True)
 class _Delivery:
-    """An event, matched by a rule of an account and Region, on its way to one of the rule's targets; MiniStack's shapes."""
+    """An event on its way from a rule of an account and Region to one of the rule's targets, in MiniStack's shapes."""
 
     account_id: str
     region: str
@@ -67,8 +64,22 @@ class _Delivery:
         return str(self.target["Arn"])
 
 
-class Events:
-    """EventBridge in every account and Region."""
+@dataclass(frozen=True)
+class _Limits:
+    """How often, and until when, to retry a delivery."""
+
+    retries: int
+    deadline: datetime
+
+    def exhausted(self, attempt: int, due: datetime) -> str | None:
+        """Return the limit, by its name in a dead letter, that forbids a retry at `due` after `attempt` retries."""
+        if attempt >= self.retries:
+            return "MaximumRetryAttempts"
+        return None if due <= self.deadline else "MaximumEventAgeInSeconds"
+
+
+class Targets:
+    """Invokes the targets of rules in every account and Region."""
 
     def __init__(self, endpoint_url: str, clock: Clock) -> None:
         """Reach the targets at `endpoint_url`."""
@@ -80,56 +91,19 @@ class Events:
         self._responses = ministack_seams.module("ministack.core.responses")
         self._session = botocore.session.Session()
         self._lock = Lock()
-        self._matching = ThreadPoolExecutor(1, "events")  # one: events are matched in the order that they are published in
         self._deliveries = ThreadPoolExecutor(_DELIVERIES, "event-targets")
 
     def install(self) -> None:
-        """Let MiniStack check and invoke targets through this, and tell the time of events by the clock."""
-        ministack_seams.replace(_EVENTBRIDGE, "_rules", _rules_by_scope(type(self._eventbridge._rules)))
+        """Let MiniStack check and invoke targets through this."""
         ministack_seams.replace(_EVENTBRIDGE, "_validate_target_arn", self._validate_target)
         ministack_seams.replace(_EVENTBRIDGE, "_invoke_target", self._invoke_target)
-        ministack_seams.replace(_EVENTBRIDGE, "_now_ts", lambda: self._clock.now().timestamp())
 
     def close(self) -> None:
-        """Deliver nothing any longer; the clock has to be stopped already."""
-        self._matching.shutdown(cancel_futures=True)
+        """Deliver nothing more. The clock has to be stopped already."""
         self._deliveries.shutdown(cancel_futures=True)
 
-    def publish(  # noqa: PLR0913, PLR0917 - what an event has
-        self,
-        account_id: str,
-        region: str,
-        source: str,
-        detail_type: str,
-        detail: Mapping[str, Any],
-        resources: Sequence[str] = (),
-    ) -> None:
-        """Put an AWS service's event on the default bus of an account, without waiting for what comes of it."""
-        event = {
-            "EventId": str(uuid.uuid4()),
-            "Source": source,
-            "DetailType": detail_type,
-            "Detail": json.dumps(detail),
-            "EventBusName": "default",
-            "Time": int(self._clock.now().timestamp()),
-            "Resources": list(resources),
-            "Account": account_id,
-            "Region": region,
-        }
-        with suppress(RuntimeError):  # closed: the local AWS ends
-            self._matching.submit(self._dispatch, account_id, region, event)
-
-    def _dispatch(self, account_id: str, region: str, event: dict[str, Any]) -> None:
-        try:
-            with self._responses.request_scope(account_id, region):
-                self._eventbridge._dispatch_event(event)
-        except Exception:  # noqa: BLE001 - a thread's last resort: the event is lost, and the log says so
-            _log.exception("The event %s of account %s was lost", event["DetailType"], account_id)
-
-    # Targets
-
     def _validate_target(self, target: dict[str, Any]) -> Answer | None:
-        """Refuse what PutTargets refuses: besides what MiniStack does, a runbook without a role to start it with."""
+        """Refuse what PutTargets refuses: a runbook without a role to start it, and what MiniStack refuses."""
         refusal: Answer | None = self._validate_otherwise(target)
         if refusal is None and ":automation-definition/" in target["Arn"] and not target.get("RoleArn"):
             message = f"RoleArn is required for target {target['Arn']}."
@@ -137,54 +111,57 @@ class Events:
         return refusal
 
     def _invoke_target(self, target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], view: Any = None) -> None:  # noqa: ANN401 - MiniStack's
-        """Invoke a target, in a thread of its own where it is one of those that MiniStack lacks."""
+        """Invoke a target; one that MiniStack lacks, on another thread."""
         if _is_ours(target["Arn"]):
             account_id, region = self._responses.get_account_id(), self._responses.get_region()
             view = view or self._eventbridge._pattern_event_view(event)
-            with suppress(RuntimeError):  # closed: the local AWS ends
-                self._deliveries.submit(self._deliver, _Delivery(account_id, region, target, rule, event, view))
+            self._deliver(_Delivery(account_id, region, target, rule, event, view))
         elif ":sqs:" in target["Arn"] and not self._may_send(target["Arn"], rule["Arn"]):
             _log.warning("The policy of queue %s does not let %s send to it", target["Arn"], rule["Arn"])
         else:
             self._invoke_otherwise(target, event, rule, view)
 
     def _deliver(self, delivery: _Delivery) -> None:
-        """Invoke the target, again where that may help; in the end the event goes to the dead-letter queue."""
+        """Invoke the target, and retry if that may help. If all fails, the event goes to the dead-letter queue."""
+        policy = delivery.target.get("RetryPolicy", {})
+        limits = _Limits(
+            int(policy.get("MaximumRetryAttempts", _DEFAULT_RETRIES)),
+            self._clock.now() + timedelta(seconds=int(policy.get("MaximumEventAgeInSeconds", _OLDEST_EVENT))),
+        )
+        self._submit_attempt(delivery, limits, 0)
+
+    def _submit_attempt(self, delivery: _Delivery, limits: _Limits, attempt: int) -> None:
+        with suppress(RuntimeError):  # closed, since the local AWS ends
+            what = f"delivery to {delivery.target_arn}"
+            self._clock.submit(self._deliveries, what, partial(self._attempt, delivery, limits, attempt))
+
+    def _attempt(self, delivery: _Delivery, limits: _Limits, attempt: int) -> None:
+        """Invoke the target after `attempt` retries, and arrange the next attempt if there is one."""
         try:
             with self._responses.request_scope(delivery.account_id, delivery.region):
-                self._try(delivery)
+                self._try(delivery, limits, attempt)
         except Exception:  # noqa: BLE001 - a thread's last resort: the event is lost, and the log says so
             _log.exception("The event for %s was lost", delivery.target_arn)
 
-    def _try(self, delivery: _Delivery) -> None:
-        policy = delivery.target.get("RetryPolicy", {})
-        retries = int(policy.get("MaximumRetryAttempts", _DEFAULT_RETRIES))
-        deadline = self._clock.now() + timedelta(seconds=int(policy.get("MaximumEventAgeInSeconds", _OLDEST_EVENT)))
+    def _try(self, delivery: _Delivery, limits: _Limits, attempt: int) -> None:
         invoke = self._forward if ":event-bus/" in delivery.target_arn else self._start_automation
-        for attempt in count():
-            try:
-                invoke(delivery)
-            except (_DeliveryFailedError, service_roles.NotTrustedError, BotoCoreError, ClientError) as error:
-                exhausted = self._wait(attempt, retries, deadline) if _may_pass(error) else None
-                if exhausted is None and _may_pass(error):
-                    continue
-                code, message = _told(error)
-                _log.warning("Rule %s did not invoke %s: %s: %s", delivery.rule["Arn"], delivery.target_arn, code, message)
-                self._give_up(delivery, code, message, attempt, exhausted)
-            return
-
-    def _wait(self, attempt: int, retries: int, deadline: datetime) -> str | None:
-        """Wait before the next attempt; where there is none, return which limit is why, as the dead-letter queue is told."""
-        due = self._clock.now() + min(_FIRST_RETRY * 2 ** min(attempt, 10), _LONGEST_WAIT)
-        if attempt >= retries:
-            return "MaximumRetryAttempts"
-        return None if due <= deadline and self._clock.wait_until(due) else "MaximumEventAgeInSeconds"
+        try:
+            invoke(delivery)
+        except (_DeliveryFailedError, service_roles.NotTrustedError, BotoCoreError, ClientError) as error:
+            due = self._clock.now() + min(_FIRST_RETRY * 2 ** min(attempt, 10), _LONGEST_WAIT)
+            exhausted = limits.exhausted(attempt, due) if _may_pass(error) else None
+            if exhausted is None and _may_pass(error):
+                self._clock.at(due, partial(self._submit_attempt, delivery, limits, attempt + 1))
+                return
+            code, message = _told(error)
+            _log.warning("Rule %s did not invoke %s: %s: %s", delivery.rule["Arn"], delivery.target_arn, code, message)
+            self._give_up(delivery, code, message, attempt, exhausted)
 
     def _start_automation(self, delivery: _Delivery) -> None:
-        """Call StartAutomationExecution as the target's role, whose policies decide as on AWS."""
+        """Call StartAutomationExecution as the target's role; its policies decide, as on AWS."""
         _, _, _, region, account_id, resource = delivery.target_arn.split(":", 5)
         if (account_id, region) != (delivery.account_id, delivery.region):
-            code, message = "INVALID_PARAMETER", "A runbook is started in the account and Region of its rule only."
+            code, message = "INVALID_PARAMETER", "A runbook starts in the account and Region of its rule only."
             raise _DeliveryFailedError(code, message)
         name, _, version = resource.removeprefix("automation-definition/").partition(":")
         parameters = self._parameters(delivery)
@@ -193,7 +170,7 @@ class Events:
         ssm.start_automation_execution(DocumentName=name, DocumentVersion=version or "$DEFAULT", Parameters=parameters)
 
     def _parameters(self, delivery: _Delivery) -> dict[str, list[str]]:
-        """Read the target's input, which for a runbook is an object of lists of strings."""
+        """Read the target's input. A runbook takes an object of lists of strings."""
         text = self._input(delivery)
         try:
             parameters = json.loads(text)
@@ -215,9 +192,9 @@ class Events:
         return str(target.get("Input") or json.dumps(delivery.view.event_with_detail()))
 
     def _forward(self, delivery: _Delivery) -> None:
-        """Put the event on another bus of the account, as the target's role may; it keeps its account and Region.
+        """Put the event on another bus of the account if the target's role may. The event keeps its account and Region.
 
-        What came from another bus goes no further: EventBridge routes no event to a third one.
+        An event from another bus goes no further: EventBridge routes no event to a third bus.
         """
         _, _, _, region, account_id, resource = delivery.target_arn.split(":", 5)
         if account_id != delivery.account_id or {"Input", "InputPath", "InputTransformer"} & delivery.target.keys():
@@ -255,7 +232,7 @@ class Events:
         )
 
     def _give_up(self, delivery: _Delivery, code: str, message: str, retries: int, exhausted: str | None) -> None:
-        """Send the event to the target's dead-letter queue, where there is one that lets EventBridge."""
+        """Send the event to the target's dead-letter queue, if there is one and its policy lets EventBridge."""
         queue_arn = delivery.target.get("DeadLetterConfig", {}).get("Arn")
         if not queue_arn:
             return
@@ -271,7 +248,7 @@ class Events:
             "RETRY_ATTEMPTS": str(retries),
             **({"EXHAUSTED_RETRY_CONDITION": exhausted} if exhausted else {}),
         }
-        # As an administrator of its account: the queue's policy was asked above.
+        # As an administrator of the queue's account: the queue's policy has decided above.
         queues = self._client("sqs", region, service_roles.Credentials(account_id, "test", ""))
         queues.send_message(
             QueueUrl=f"{self._endpoint_url}/{account_id}/{name}",
@@ -281,7 +258,7 @@ class Events:
 
     @staticmethod
     def _may_send(queue_arn: str, rule_arn: str) -> bool:
-        """Tell whether a queue's policy lets EventBridge send to it for a rule, which MiniStack does not ask for targets."""
+        """Tell whether a queue's policy lets EventBridge send to it for a rule. MiniStack does not ask it for targets."""
         sqs = ministack_seams.module("ministack.services.sqs")
         return bool(sqs.queue_policy_allows(queue_arn, _PRINCIPAL, rule_arn, rule_arn.split(":")[4]))
 
@@ -297,59 +274,9 @@ class Events:
                 config=ClientConfig(retries={"total_max_attempts": 1}, parameter_validation=False),
             )
 
-    # AWS Config
-
-    def publish_compliance_change(self, rule: Rule, resource: tuple[str, str], old: Result | None, new: Result) -> None:
-        """Publish that the compliance of a resource changed, if it did; the first result of a resource is a change too.
-
-        Source of the detail's shape: the compliance change notification in the developer guide of AWS Config, which is the
-        same.  That the first result makes an event, without an oldEvaluationResult, is what published events look like; it is
-        not documented.  Nor is what happens when a rule is deleted: no event comes of that here.
-        """
-        if old is not None and old.compliance_type == new.compliance_type:
-            return
-        account_id, region = rule.scope
-        resource_type, resource_id = resource
-        detail = {
-            "resourceId": resource_id,
-            "awsRegion": region,
-            "awsAccountId": account_id,
-            "configRuleName": rule.name,
-            "recordVersion": "1.0",
-            "configRuleARN": rule.arn,
-            "messageType": "ComplianceChangeNotification",
-            "newEvaluationResult": _evaluation(rule, resource, new),
-            **({"oldEvaluationResult": _evaluation(rule, resource, old)} if old else {}),
-            "notificationCreationTime": iso_time(self._clock.now()),
-            "resourceType": resource_type,
-        }
-        self.publish(account_id, region, "aws.config", "Config Rules Compliance Change", detail)
-
-
-def _rules_by_scope(base: Any) -> object:  # noqa: ANN401 - MiniStack's type of a dictionary for each account and Region
-    """Make MiniStack's dictionary of rules, which goes through those of all accounts for one's, find them by their account."""
-
-    class RulesByScope(base):  # type: ignore[misc]  # the base is not known here
-        def __init__(self) -> None:
-            super().__init__()
-            self._keys: dict[tuple[str, str], dict[str, None]] = {}
-
-        def __setitem__(self, key: str, rule: object) -> None:
-            super().__setitem__(key, rule)
-            self._keys.setdefault(self._prefix(), {})[key] = None
-
-        def pop(self, key: str, *default: object) -> Any:  # noqa: ANN401 - a rule, or the default
-            self._keys.get(self._prefix(), {}).pop(key, None)
-            return super().pop(key, *default)
-
-        def items(self) -> list[tuple[str, Any]]:
-            return [(key, self[key]) for key in list(self._keys.get(self._prefix(), {}))]
-
-    return RulesByScope()
-
 
 def _may_pass(error: Exception) -> bool:
-    """Tell whether the next attempt may succeed; where an answer was lost, it may start a runbook for a second time."""
+    """Tell whether the next attempt may succeed. After a lost answer it may start a runbook a second time."""
     if not isinstance(error, ClientError):
         return isinstance(error, BotoCoreError)
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
@@ -357,7 +284,7 @@ def _may_pass(error: Exception) -> bool:
 
 
 def _told(error: Exception) -> tuple[str, str]:
-    """Return the ERROR_CODE and the ERROR_MESSAGE of a dead letter; which codes there are is not documented."""
+    """Return the ERROR_CODE and the ERROR_MESSAGE of a dead letter. No page lists the codes."""
     if isinstance(error, ClientError):
         return error.response["Error"]["Code"], error.response["Error"]["Message"]
     if isinstance(error, service_roles.NotTrustedError):
@@ -370,29 +297,5 @@ def _is_text(value: object) -> bool:
 
 
 def _is_ours(arn: str) -> bool:
-    """Tell whether MiniStack invokes no such target, or not as AWS does."""
+    """Tell whether MiniStack does not invoke such a target, or not as AWS does."""
     return (":ssm:" in arn and ":automation-definition/" in arn) or (":events:" in arn and ":event-bus/" in arn)
-
-
-def _evaluation(rule: Rule, resource: tuple[str, str], result: Result) -> dict[str, Any]:
-    resource_type, resource_id = resource
-    return {
-        "evaluationResultIdentifier": {
-            "evaluationResultQualifier": {
-                "configRuleName": rule.name,
-                "resourceType": resource_type,
-                "resourceId": resource_id,
-                "evaluationMode": "DETECTIVE",
-            },
-            "orderingTimestamp": iso_time(result.ordering),
-        },
-        "complianceType": result.compliance_type,
-        "resultRecordedTime": iso_time(result.recorded),
-        "configRuleInvokedTime": iso_time(result.invoked),
-        **({"annotation": result.annotation} if result.annotation else {}),
-    }
-
-
-def iso_time(moment: datetime) -> str:
-    """Write a UTC time as the details of AWS's events have it, with milliseconds: 2026-01-31T12:00:00.000Z."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
