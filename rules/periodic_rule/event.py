@@ -130,7 +130,7 @@ def _timestamp(value: object, now: float) -> str:
     if time.tzinfo is None:
         raise _refused(field, text, "a time in ISO 8601 with its zone")
     if time.timestamp() > now + _CLOCK_SKEW:
-        raise _refused(field, text, f"a time that has come, but for {_CLOCK_SKEW // 60} minutes between two clocks")
+        raise _refused(field, text, f"a time at most {_CLOCK_SKEW // 60} minutes ahead of the function's clock")
     return text
 
 

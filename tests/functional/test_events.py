@@ -49,7 +49,7 @@ def test_scenario_8_refused_event_names_the_field_and_costs_no_call(aws: FakeAws
 
 def test_scenario_8_verdict_of_a_time_to_come_is_not_reported(aws: FakeAws) -> None:
     """AWS Config keeps the result with the latest time, so this one would outlast all others until then."""
-    with pytest.raises(InvalidEventError, match=r"notificationCreationTime is '2099-.*; allowed is a time that has come"):
+    with pytest.raises(InvalidEventError, match=r"notificationCreationTime is '2099-.*; allowed is a time at most"):
         handle(scheduled_event(created="2099-01-01T00:00:00Z"))
     assert aws.requests == []
 

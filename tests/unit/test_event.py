@@ -284,7 +284,7 @@ TIME = "a time in ISO 8601"
             pytest.param(
                 "invokingEvent.notificationCreationTime",
                 time,
-                "a time that has come, but for 15 minutes between two clocks",
+                "a time at most 15 minutes ahead of the function's clock",
                 id=f"notificationCreationTime-{why}",
             )
             for time, why in [
