@@ -19,9 +19,11 @@ LAMBDA_RUNTIME := .venvs/lambda-runtime/.ready
 BIN := .venvs/dev/bin
 
 ARTEFACT := .aws-sam/build/template.yaml
-# Directories too, so that a removed file counts as a change.
 TEMPLATES := template.yaml account.yaml region-forwarder.yaml root-credentials.yaml
-ARTEFACT_SOURCES := $(TEMPLATES) samconfig.toml $(shell find rules -name __pycache__ -prune -o -print)
+ARTEFACT_SOURCES := $(TEMPLATES) samconfig.toml $(sort $(shell find rules -name __pycache__ -prune -o -type f -print))
+# Changes when a file comes or goes. A directory's own time would change with each __pycache__, too.
+ARTEFACT_LIST := .cache/artefact-sources
+$(shell mkdir -p .cache && { echo '$(ARTEFACT_SOURCES)' | cmp -s - $(ARTEFACT_LIST) || echo '$(ARTEFACT_SOURCES)' > $(ARTEFACT_LIST); })
 
 # sam build runs rules/Makefile with an interpreter that has pip. The flags of this make are none of its business.
 SAM_BUILD := MAKEFLAGS= PYTHON="$(CURDIR)/$(BIN)/python" $(BIN)/sam build
@@ -88,7 +90,7 @@ invoke: setup $(ARTEFACT) ## Invoke the artefact on the local AWS with EVENT=eve
 
 build: $(ARTEFACT) ## Build the Lambda artefact and the templates into .aws-sam/build
 
-$(ARTEFACT): $(ARTEFACT_SOURCES) $(DEV)
+$(ARTEFACT): $(ARTEFACT_SOURCES) $(ARTEFACT_LIST) $(DEV)
 	@mkdir -p .aws-sam
 	@echo "Building the artefact ..."
 	@$(SAM_BUILD) > .aws-sam/build.log 2>&1 || { cat .aws-sam/build.log >&2; exit 1; }
