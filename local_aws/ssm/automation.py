@@ -721,6 +721,7 @@ def _step_execution(execution: StepExecution) -> dict[str, Any]:
 
 _FILTERS: Mapping[str, Callable[[Execution, str], bool]] = {
     "DocumentNamePrefix": lambda execution, value: execution.document_name.startswith(value),
+    "ExecutionId": lambda execution, value: execution.execution_id == value,
     "StartTimeAfter": lambda execution, value: execution.started >= datetime.fromisoformat(value),
 }
 
