@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local_aws.config.remediation_configurations import Remediations
-from local_aws.config.rules import Config
+from local_aws.authorization import root_sessions
+from local_aws.authorization.principals import entity_arn, role_arn
 from local_aws.core import ministack_seams
-from local_aws.iam.root_users import entity
+from local_aws.core.callers import Scope
 
 _Find = Callable[["_Request"], str | None]
 
@@ -38,35 +38,52 @@ class _Request:
         return f"arn:aws:{service}:{self.region}:{self.account_id}:{resource}"
 
 
-def install(config: Config, remediations: Remediations) -> None:
-    """Let policies decide by the resources that are given here."""
-    actions = ministack_seams.module("ministack.core.iam_actions")
-    otherwise = actions.extract_resource_arn
-    services: Mapping[str, _Find] = {
-        "cloudformation": _stack,
-        "config": lambda request: _rule(request, config, remediations),
-        "events": _event_rule,
-        "iam": _iam,
-        "lambda": _new_function,
-        "organizations": lambda request: "*" if request.operation == "LeaveOrganization" else None,
-        "ssm": _systems_manager,
-        "sts": _assumed_role,
-    }
+@dataclass(frozen=True)
+class ConfigArns:
+    """How AWS Config finds the ARNs that it gave: of a rule by its name, and of the rule's remediation configuration."""
 
-    def extract(service: str, method: str, path: str, headers: dict[str, str], body: bytes, *more: Any) -> str:  # noqa: ANN401 - MiniStack's
+    rule: Callable[[Scope, str], str | None]
+    remediation: Callable[[Scope, str], str | None]
+
+
+Extract = Callable[..., str]
+"""MiniStack's function for the same: service, method, path, headers, body, query, Region and account id of a request."""
+
+
+class ActionResources:
+    """The table: for each service, how the resource of an action is found where MiniStack takes another."""
+
+    def __init__(self, config: ConfigArns, otherwise: Extract) -> None:
+        """Ask `config` for the ARNs of its resources, and MiniStack (`otherwise`) for all that is not here."""
+        self._otherwise = otherwise
+        self._find: Mapping[str, _Find] = {
+            "cloudformation": _stack,
+            "config": lambda request: _rule(request, config),
+            "events": _event_rule,
+            "iam": _iam,
+            "lambda": _new_function,
+            "logs": lambda _: None,
+            "organizations": lambda request: "*" if request.operation == "LeaveOrganization" else None,
+            "ssm": _systems_manager,
+            "sts": _assumed_role,
+        }
+
+    def arn(self, service: str, method: str, path: str, headers: dict[str, str], body: bytes, *more: Any) -> str:  # noqa: ANN401 - MiniStack's
+        """Return the ARN of the resource of a request's action, "*" if it has none. The parameters are MiniStack's."""
         query, region, account_id = more
-        find = services.get(service)
+        find = self._find.get(service)
+        if find is None:
+            return self._otherwise(service, method, path, headers, body, *more)
         operation = headers.get("x-amz-target", "").rpartition(".")[2]
         params = _json(body) if operation or service == "lambda" else _query(query)
         operation = operation or params.get("Action") or f"{method} {path.rstrip('/').rpartition('/')[2]}"
-        found = find(_Request(operation, params, account_id, region)) if find else None
+        found = find(_Request(operation, params, account_id, region))
         if found is not None:
             return found
-        arn = str(otherwise(service, method, path, headers, body, *more))
-        stream = params.get("logStreamName") if service == "logs" and ":log-group:" in arn else None
-        return f"{arn}:log-stream:{stream}" if stream else arn
-
-    ministack_seams.replace("ministack.core.iam_actions", "extract_resource_arn", extract)
+        arn = str(self._otherwise(service, method, path, headers, body, *more))
+        if service == "logs" and ":log-group:" in arn and params.get("logStreamName"):
+            return f"{arn}:log-stream:{params['logStreamName']}"
+        return (root_sessions.own_arn() or arn) if service == "iam" and arn == "*" else arn
 
 
 def _json(body: bytes) -> Mapping[str, Any]:
@@ -82,21 +99,6 @@ def _query(params: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 # IAM and STS
-
-
-def entity_arn(kind: str, account_id: str, name: str, path: str = "/") -> str:
-    """Return the ARN of a "role", "user" or "group" of an account; if there is none of the name, of a new one at `path`."""
-    known = entity(kind, account_id, name)
-    return str(known["Arn"]) if known else f"arn:aws:iam::{account_id}:{kind}{path}{name}"
-
-
-def role_arn(given: str) -> str:
-    """Return the ARN of the role that a request means by an ARN, whose path and case may be wrong."""
-    parts = given.split(":")
-    if len(parts) != 6 or not parts[5].startswith("role/"):  # noqa: PLR2004 - arn:aws:iam::ACCOUNT:role/NAME
-        return given
-    path, _, name = parts[5].removeprefix("role").rpartition("/")
-    return entity_arn("role", parts[4], name, f"{path}/")
 
 
 def _iam(request: _Request) -> str | None:
@@ -116,6 +118,8 @@ def _iam(request: _Request) -> str | None:
 
 
 def _assumed_role(request: _Request) -> str | None:
+    if request.operation == "AssumeRoot":
+        return root_sessions.target_arn(request.text("TargetPrincipal"))
     given = request.text("RoleArn")
     return role_arn(given) if given else None
 
@@ -140,7 +144,7 @@ def _stack(request: _Request) -> str | None:
 # Config
 
 
-def _rule(request: _Request, config: Config, remediations: Remediations) -> str | None:
+def _rule(request: _Request, config: ConfigArns) -> str | None:
     name = request.text("ConfigRuleName")
     if request.operation == "StartConfigRulesEvaluation":  # of several rules the first one counts
         name = next(iter(request.params.get("ConfigRuleNames") or [""]))
@@ -150,10 +154,9 @@ def _rule(request: _Request, config: Config, remediations: Remediations) -> str 
         name = next((one.get("ConfigRuleName", "") for one in request.params["RemediationConfigurations"]), "")
     scope = request.account_id, request.region
     if "Remediation" in request.operation:
-        return remediations.arn(scope, name)
-    rule = config.rule(scope, name)
+        return config.remediation(scope, name)
     new = request.arn("config", "config-rule/*") if request.operation == "PutConfigRule" else None
-    return rule.arn if rule else new
+    return config.rule(scope, name) or new
 
 
 # EventBridge

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from local_aws.authorization.action_resources import role_arn
-from local_aws.core import ministack_seams
+from local_aws.authorization import dependent_actions
+from local_aws.authorization.principals import role_arn
+from local_aws.core import callers, ministack_seams
 from local_aws.core.models import Answer
 
 Handler = Callable[..., Awaitable[Answer]]
@@ -54,23 +55,19 @@ def install(handlers: dict[str, Handler]) -> None:
 
 
 def _checking(service: str, handler: Handler) -> Handler:
-    evaluator = ministack_seams.module("ministack.core.iam_evaluator")
     actions = ministack_seams.module("ministack.core.iam_actions")
-    responses = ministack_seams.module("ministack.core.responses")
     key_of = ministack_seams.module("ministack.core.router").extract_access_key_id
     principal, operations = _PASSED[service]
+    keys = {"iam:PassedToService": principal}
 
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
         action = str(actions.extract_iam_action(service, method, path, headers, body, query))
         find = operations.get(action.partition(":")[2])
         for role in _roles(find, body) if find else ():
-            keys = {"iam:PassedToService": principal}
-            denied = evaluator.enforce(key_of(headers, query), "iam:PassRole", "iam", responses.get_region(), role, keys)
+            denied = dependent_actions.refusal("iam:PassRole", role, callers.region(), keys, key_of(headers, query))
             if denied is not None:
-                explicit = denied.decision == "Deny"
-                message = actions.identity_denial_message("iam:PassRole", denied.principal_arn, role, explicit)
                 refusal: Answer = actions.access_denied_response(
-                    service, "iam:PassRole", denied.principal_arn, "", headers=headers, message=message
+                    service, "iam:PassRole", denied.principal, "", headers=headers, message=denied.message
                 )
                 return refusal
         return await handler(method, path, headers, body, query)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from local_aws.authorization.action_resources import entity_arn, role_arn
+from local_aws.authorization.principals import entity_arn, role_arn
 from local_aws.core import ministack_seams
 
 Properties = Mapping[str, Any]

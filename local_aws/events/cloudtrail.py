@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-from local_aws.core import ministack_seams
+from local_aws.core import callers, ministack_seams
 from local_aws.core.clock import Clock
 from local_aws.core.models import Answer, AwsError, ServiceApi
 from local_aws.events.event_bus import EventBus
@@ -53,14 +53,6 @@ class CloudTrail:
 
     def watching(self, api: ServiceApi, handle: Handler) -> Handler:
         """Return a handler of IAM that records the calls it handles, those too that policies do not allow and it never gets."""
-        responses = ministack_seams.module("ministack.core.responses")
-        deny = ministack_seams.module("ministack.core.iam_actions").access_denied_response
-
-        def denied(service: str, action: str, principal_arn: str, *more: Any, **named: Any) -> Answer:  # noqa: ANN401 - MiniStack's
-            answer: Answer = deny(service, action, principal_arn, *more, **named)
-            if service == "iam":
-                self._record_call(responses.get_account_id(), action.partition(":")[2], None, answer)
-            return answer
 
         async def handled(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
             answer = await handle(method, path, headers, body, query)
@@ -68,11 +60,15 @@ class CloudTrail:
                 operation, params = api.parse(headers, body)
             except AwsError:
                 return answer  # no call that IAM knows
-            self._record_call(responses.get_account_id(), operation, params, answer)
+            self._record_call(callers.account_id(), operation, params, answer)
             return answer
 
-        ministack_seams.replace("ministack.core.iam_actions", "access_denied_response", denied)
         return handled
+
+    def record_refusal(self, service: str, action: str, answer: Answer) -> None:
+        """Record a call of IAM that policies do not allow, which no handler gets."""
+        if service == "iam":
+            self._record_call(callers.account_id(), action.partition(":")[2], None, answer)
 
     def _record_call(self, account_id: str, operation: str, params: Mapping[str, Any] | None, answer: Answer) -> None:
         """Record a call of IAM by whoever makes the present request.

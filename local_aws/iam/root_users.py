@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from local_aws.authorization.root_sessions import is_root_session
 from local_aws.core import ministack_seams
+from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
-from local_aws.iam.root_access import is_root_session
 from local_aws.organizations.accounts import Account, AccountsError, RootUser, find
 
 _DEFAULT_PAGE = 100
@@ -19,61 +20,21 @@ _PAGES = Pages("ValidationError", "Invalid Marker.", "Marker")
 
 _ACCOUNT_CREATED = datetime(2020, 1, 1, tzinfo=UTC)
 
-SERVICE_LINKED = "/aws-service-role/"
-"""The path of roles that belong to a service, which nobody else makes or changes."""
-_CHANGES_OF_ROLES = (
-    "AttachRolePolicy",
-    "DeleteRole",
-    "DeleteRolePermissionsBoundary",
-    "DeleteRolePolicy",
-    "DetachRolePolicy",
-    "PutRolePermissionsBoundary",
-    "PutRolePolicy",
-    "UpdateAssumeRolePolicy",
-    "UpdateRole",
-)
-
 _RootOperation = Callable[[Account, dict[str, Any]], dict[str, Any] | None]
 
 
-class _AnyCase(dict[tuple[str, str], dict[str, Any]]):
-    """MiniStack's roles, users or groups by account and name, that finds a name in any case without a look at all of them."""
-
-    def __init__(self, entities: Mapping[tuple[str, str], dict[str, Any]]) -> None:
-        super().__init__(entities)
-        self._keys = {(account_id, name.lower()): (account_id, name) for account_id, name in entities}
-
-    def find(self, account_id: str, name: str) -> dict[str, Any] | None:
-        """Return the one of that name in whatever case."""
-        key = self._keys.get((account_id, name.lower()))
-        return None if key is None else self.get(key)
-
-    def __setitem__(self, key: tuple[str, str], entity: dict[str, Any]) -> None:
-        self._keys[key[0], key[1].lower()] = key
-        super().__setitem__(key, entity)
-
-
-def entity(kind: str, account_id: str, name: str) -> dict[str, Any] | None:
-    """Return MiniStack's record of a "role", "user" or "group" of an account, whose names are unique whatever their case."""
-    store = getattr(ministack_seams.module("ministack.services.iam"), f"_{kind}s")
-    exact: dict[str, Any] | None = store.get_scoped(account_id, None, name)
-    found: dict[str, Any] | None = exact or store._data.find(account_id, name)
-    return found
-
-
-class Iam:
+class RootUsers:
     """The IAM operations that differ from MiniStack's; `accounts` is the state of the root users.
 
     Those in which nobody is named are about the root user where a session of AssumeRoot calls them.  Where they give None they
     are MiniStack's: with any other caller, and about what is not root's.
     """
 
-    def __init__(self, accounts: Mapping[str, Account]) -> None:
+    def __init__(self, accounts: Mapping[str, Account], clock: Clock) -> None:
         """Serve the root users of `accounts`, which may change while it runs."""
         self._accounts = accounts
+        self._clock = clock
         self._iam = ministack_seams.module("ministack.services.iam")
-        for store in (self._iam._roles, self._iam._users, self._iam._groups):
-            store._data = _AnyCase(store._data)
         self.longest_page: int | None = None
         """How many entries a page has at most: AWS may give fewer than MaxItems, and more pages then."""
         of_root: dict[str, _RootOperation] = {
@@ -94,8 +55,6 @@ class Iam:
             "DeleteVirtualMFADevice": self.delete_virtual_mfa_device,
             "GetAccountSummary": self.get_account_summary,
             "ListVirtualMFADevices": self.list_virtual_mfa_devices,
-            "CreateRole": self.create_role,
-            **dict.fromkeys(_CHANGES_OF_ROLES, self.change_role),
             **{name: self._by_root(operation) for name, operation in of_root.items()},
         }
 
@@ -181,30 +140,6 @@ class Iam:
                 return {}
         return None
 
-    # Roles
-
-    def create_role(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
-        """Refuse a name that a role has in whatever case, and the path of the roles of services.
-
-        Sources: API reference, CreateRole (RoleName); what AWS was seen to say of the path,
-        https://github.com/tilfin/aws-iam-policy-tool/pull/9.
-        """
-        if params.get("Path", "").startswith(SERVICE_LINKED):
-            message = f"Path prefix '{SERVICE_LINKED}' can only be used for AWS Service linked Roles"
-            raise AwsError("InvalidInput", message)
-        name = params["RoleName"]
-        if entity("role", account_id, name):
-            message = f"Role with name {name} already exists."
-            raise AwsError("EntityAlreadyExists", message)
-        return None
-
-    def change_role(self, _: str, params: dict[str, Any]) -> None:
-        """Refuse to change a role of a service."""
-        name = params["RoleName"]
-        if str(self._iam._roles.get(name, {}).get("Path", "")).startswith(SERVICE_LINKED):
-            message = f"Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS"
-            raise AwsError("UnmodifiableEntity", message)
-
     # The root user
 
     def get_user(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
@@ -220,7 +155,7 @@ class Iam:
             message = "Login Profile for the root user already exists."
             raise AwsError("EntityAlreadyExists", message)
         account.root_user.password = True
-        return {"LoginProfile": {"CreateDate": datetime.now(UTC)}}
+        return {"LoginProfile": {"CreateDate": self._clock.now()}}
 
     def get_login_profile(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
         """Tell whether there is a password; since when is not known here."""

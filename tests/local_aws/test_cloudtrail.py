@@ -6,8 +6,8 @@ import pytest
 
 from local_aws.client import LocalAwsClient
 from tests.local_aws.event_scene import OTHER_REGION, Bus, Queue
+from tests.local_aws.role_scene import Acting, assume, make_role, trust_account
 from tests.local_aws.scene import Clients, allow, refusal
-from tests.local_aws.test_sts import Acting, assume, make_role, trust_account
 
 OF_IAM = {"source": ["aws.iam"], "detail-type": ["AWS API Call via CloudTrail"]}
 OF_ROOT = {**OF_IAM, "detail": {"eventSource": ["iam.amazonaws.com"], "userIdentity": {"type": ["Root"]}}}

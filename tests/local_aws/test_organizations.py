@@ -13,8 +13,7 @@ from botocore.exceptions import ClientError
 
 from demo.sam import boto3_client
 from local_aws.client import PROJECT, PYTHON, REGION, LocalAwsClient, LocalAwsError, LocalAwsProcess
-from local_aws.organizations import accounts
-from local_aws.organizations import organization as organizations
+from local_aws.organizations import accounts_file
 from local_aws.organizations.accounts import AccountsError, RootUser
 from local_aws.organizations.organization import Organization
 
@@ -50,7 +49,7 @@ def read(tmp_path: Path) -> Callable[[str], Organization | None]:
     def read_text(text: str) -> Organization | None:
         path = tmp_path / "accounts.yaml"
         path.write_text(text, encoding="utf-8")
-        return organizations.read(path, accounts.read(path))
+        return accounts_file.read_organization(path, accounts_file.read_accounts(path))
 
     return read_text
 
@@ -153,8 +152,8 @@ def test_a_mistake_in_the_file_is_named(read: Callable[[str], Organization | Non
 
 def test_the_organization_of_the_package_has_every_state_of_a_root_user() -> None:
     path = PROJECT / "local_aws/organization.yaml"
-    known = accounts.read(path)
-    organization = organizations.read(path, known)
+    known = accounts_file.read_accounts(path)
+    organization = accounts_file.read_organization(path, known)
     assert organization is not None
     assert len(known) == 24
     assert all(account.recorder for account in known.values())

@@ -9,13 +9,12 @@ import pytest
 import yaml
 
 from local_aws.client import LocalAwsProcess
-from local_aws.organizations import accounts
-from local_aws.organizations import organization as organizations
+from local_aws.organizations import accounts_file
 from local_aws.organizations.accounts import AccountsError
 from tests.local_aws.event_scene import Bus
+from tests.local_aws.role_scene import Acting, make_role, trust_account
+from tests.local_aws.role_scene import assume as assume_role
 from tests.local_aws.scene import Client, Clients, Parameter, clients_of, refusal
-from tests.local_aws.test_sts import Acting, make_role, trust_account
-from tests.local_aws.test_sts import assume as assume_role
 
 MANAGEMENT, DELEGATED, MEMBER, OTHER = "111111111111", "222222222222", "333333333333", "444444444444"
 OUTSIDER = "999999999999"
@@ -181,7 +180,7 @@ def test_root_access_needs_all_features(tmp_path: Path) -> None:
 def test_a_bad_file_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     file = organization_file(tmp_path, **changes)
     with pytest.raises(AccountsError, match=message):
-        organizations.read(file, accounts.read(file))
+        accounts_file.read_organization(file, accounts_file.read_accounts(file))
 
 
 # AssumeRoot
