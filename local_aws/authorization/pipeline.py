@@ -42,7 +42,7 @@ def install(  # noqa: PLR0913, PLR0917 - what has a say
     """Let everything here decide.
 
     `handlers` answer the requests of each service. `resource_types` are MiniStack's handlers of CloudFormation's types. Both
-    are as the services of the local AWS leave them, since authorization goes in front.  `when_refused` are told of each refusal.
+    are as the services of the local AWS leave them, since authorization goes in front. `when_refused` are told of each refusal.
     """
     actions = ministack_seams.module("ministack.core.iam_actions")
     evaluator = ministack_seams.module("ministack.core.iam_evaluator")

@@ -45,12 +45,8 @@ class Organizations:
             "ListOrganizationalUnitsForParent": self.list_organizational_units_for_parent,
             "ListAccountsForParent": self.list_accounts_for_parent,
             "ListAccounts": self.list_accounts,
-            "ListParents": self.list_parents,
-            "ListChildren": self.list_children,
             "DescribeAccount": self.describe_account,
-            "DescribeOrganizationalUnit": self.describe_organizational_unit,
             "ListDelegatedAdministrators": self.list_delegated_administrators,
-            "ListDelegatedServicesForAccount": self.list_delegated_services_for_account,
             "ListAWSServiceAccessForOrganization": self.list_aws_service_access_for_organization,
             "DescribeCreateAccountStatus": self.describe_create_account_status,
             **policies.reads,
@@ -132,37 +128,9 @@ class Organizations:
         """List all accounts."""
         return paged("Accounts", [self._account(account_id) for account_id in self._organization.account_ids], params)
 
-    def list_parents(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Give the root or unit that an account or a unit is in."""
-        organization, child = self._organization, params["ChildId"]
-        if child in organization.parents:
-            parent_id = organization.parents[child]
-        elif child in organization.units:
-            parent_id = organization.units[child].parent_id
-        else:
-            message = f"You specified a child that doesn't exist: {child}."
-            raise AwsError("ChildNotFoundException", message)
-        kind = "ROOT" if parent_id == organization.root_id else "ORGANIZATIONAL_UNIT"
-        return paged("Parents", [{"Id": parent_id, "Type": kind}], params)
-
-    def list_children(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List the ids of the accounts or units right below the root or a unit."""
-        kind, parent_id = params["ChildType"], self._parent(params["ParentId"])
-        units = [unit.unit_id for unit in self._organization.units.values() if unit.parent_id == parent_id]
-        children = self._children(parent_id) if kind == "ACCOUNT" else units
-        return paged("Children", [{"Id": child, "Type": kind} for child in children], params)
-
     def describe_account(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """Describe an account."""
         return {"Account": self._account(self._member(params["AccountId"]))}
-
-    def describe_organizational_unit(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Describe a unit."""
-        unit = self._organization.units.get(params["OrganizationalUnitId"])
-        if unit is None:
-            message = f"You specified an organizational unit that doesn't exist: {params['OrganizationalUnitId']}."
-            raise AwsError("OrganizationalUnitNotFoundException", message)
-        return {"OrganizationalUnit": self._unit(unit)}
 
     def list_delegated_administrators(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """List the delegated administrators: all of them, or a service's."""
@@ -174,18 +142,6 @@ class Organizations:
             if services and (wanted is None or wanted in services)
         ]
         return paged("DelegatedAdministrators", delegated, params)
-
-    def list_delegated_services_for_account(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List the services that an account is a delegated administrator for."""
-        account_id = self._member(params["AccountId"])
-        services = sorted(self._organization.delegated_administrators.get(account_id, set()))
-        if not services:
-            raise _not_registered(account_id)
-        listed = [
-            {"ServicePrincipal": service, "DelegationEnabledDate": self._when("delegated", account_id, service)}
-            for service in services
-        ]
-        return paged("DelegatedServices", listed, params)
 
     def list_aws_service_access_for_organization(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """List the services that have trusted access."""
