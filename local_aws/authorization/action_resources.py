@@ -1,10 +1,10 @@
-"""What the resource of an action is, where MiniStack takes another than AWS: IAM policies and SCPs go by it.
+"""The resource of an action, where MiniStack takes another than AWS. IAM policies and service control policies match it.
 
-Source: Service Authorization Reference, of each service.  The ARN of a Config rule has an id that AWS gives it: which one it is
-while the rule is not there yet is not documented, and here it is any.
+Source: Service Authorization Reference, of each service.  AWS gives a Config rule an id, which is in its ARN. No page says what
+the ARN of a rule is before the rule exists; here it is the ARN of any rule.
 
-IAM names are unique whatever their case and path (API reference, CreateRole), so a name stands for the role, user or group that
-has it in any case.  Whether IAM finds one so is not documented: here it is refused or not found, which are both no.
+A name of IAM stands for the role, user or group that has it in any case; see `principals`.  No page says whether IAM finds a
+role by its name in another case. Here IAM refuses or finds nothing, and both mean no.
 """
 
 import json
@@ -22,7 +22,7 @@ _Find = Callable[["_Request"], str | None]
 
 @dataclass(frozen=True)
 class _Request:
-    """A request: what it asks for ("CreateRole"; of REST services "POST functions"), and the parameters of its body."""
+    """A request: its operation ("CreateRole", or "POST functions" for a REST service) and the parameters of its body."""
 
     operation: str
     params: Mapping[str, Any]
@@ -30,31 +30,31 @@ class _Request:
     region: str
 
     def text(self, *names: str) -> str:
-        """Give the first of some parameters that is there, "" where none is."""
+        """Return the first of some parameters that has a value, or ""."""
         return next((str(self.params[name]) for name in names if self.params.get(name)), "")
 
     def arn(self, service: str, resource: str) -> str:
-        """Make the ARN of a resource of the account in the Region."""
+        """Return the ARN of a resource of the account in the Region."""
         return f"arn:aws:{service}:{self.region}:{self.account_id}:{resource}"
 
 
 @dataclass(frozen=True)
 class ConfigArns:
-    """How AWS Config finds the ARNs that it gave: of a rule by its name, and of the rule's remediation configuration."""
+    """How AWS Config finds its ARNs: that of a rule by the rule's name, and that of the rule's remediation configuration."""
 
     rule: Callable[[Scope, str], str | None]
     remediation: Callable[[Scope, str], str | None]
 
 
 Extract = Callable[..., str]
-"""MiniStack's function for the same: service, method, path, headers, body, query, Region and account id of a request."""
+"""MiniStack's function for this: it takes a request's service, method, path, headers, body, query, Region and account id."""
 
 
 class ActionResources:
-    """The table: for each service, how the resource of an action is found where MiniStack takes another."""
+    """The table: for each service, what finds the resource of an action."""
 
     def __init__(self, config: ConfigArns, otherwise: Extract) -> None:
-        """Ask `config` for the ARNs of its resources, and MiniStack (`otherwise`) for all that is not here."""
+        """Ask `config` for the ARNs of its resources, and MiniStack (`otherwise`) for everything that the table lacks."""
         self._otherwise = otherwise
         self._find: Mapping[str, _Find] = {
             "cloudformation": _stack,
@@ -69,7 +69,7 @@ class ActionResources:
         }
 
     def arn(self, service: str, method: str, path: str, headers: dict[str, str], body: bytes, *more: Any) -> str:  # noqa: ANN401 - MiniStack's
-        """Return the ARN of the resource of a request's action, "*" if it has none. The parameters are MiniStack's."""
+        """Return the ARN of the resource of a request's action, or "*" if it has none. The parameters are MiniStack's."""
         query, region, account_id = more
         find = self._find.get(service)
         if find is None:
@@ -90,7 +90,7 @@ def _json(body: bytes) -> Mapping[str, Any]:
     try:
         params = json.loads(body)
     except ValueError:
-        return {}  # it will be refused
+        return {}  # the service will refuse it
     return params if isinstance(params, dict) else {}
 
 
@@ -146,7 +146,7 @@ def _stack(request: _Request) -> str | None:
 
 def _rule(request: _Request, config: ConfigArns) -> str | None:
     name = request.text("ConfigRuleName")
-    if request.operation == "StartConfigRulesEvaluation":  # of several rules the first one counts
+    if request.operation == "StartConfigRulesEvaluation":  # the first one counts
         name = next(iter(request.params.get("ConfigRuleNames") or [""]))
     elif isinstance(request.params.get("ConfigRule"), dict):
         name = request.params["ConfigRule"].get("ConfigRuleName", "")
@@ -183,7 +183,7 @@ def _event_rule(request: _Request) -> str | None:
     name = request.text(_RULES.get(request.operation, ""))
     if not name:
         return None
-    bus = request.text("EventBusName").rpartition("/")[2]  # which may be an ARN
+    bus = request.text("EventBusName").rpartition("/")[2]  # a name or an ARN
     return request.arn("events", f"rule/{name}" if bus in {"", "default"} else f"rule/{bus}/{name}")
 
 
@@ -191,8 +191,8 @@ def _event_rule(request: _Request) -> str | None:
 
 
 def _new_function(request: _Request) -> str | None:
-    """Name the function that is created, which the path does not; names in paths MiniStack knows."""
-    name = request.text("FunctionName").rpartition(":")[2]  # which may be an ARN
+    """Name the function that a request creates. The path does not name it; MiniStack knows the names in paths."""
+    name = request.text("FunctionName").rpartition(":")[2]  # a name or an ARN
     return request.arn("lambda", f"function:{name}") if request.operation == "POST functions" and name else None
 
 
@@ -230,7 +230,7 @@ def _systems_manager(request: _Request) -> str | None:
         return "*"
     kind, name = "", ""
     if operation in _DOCUMENT:
-        kind, name = "document", request.text("Name").rpartition("/")[2]  # which may be an ARN
+        kind, name = "document", request.text("Name").rpartition("/")[2]  # a name or an ARN
     elif operation in _EXECUTION:
         kind, name = "automation-execution", request.text("AutomationExecutionId")
     elif operation in _OPS_ITEM:

@@ -30,7 +30,7 @@ def install(organization: Organization | None) -> None:
 def _resolving(organization: Organization | None, otherwise: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
     """Return what gives a condition key's value.
 
-    - aws:SecureTransport is true: this server speaks HTTP where AWS speaks HTTPS, and no policy shall notice.
+    - aws:SecureTransport is true: this server speaks HTTP and AWS speaks HTTPS, which no policy shall notice.
     - aws:PrincipalOrgID and aws:ResourceOrgID exist for accounts of the organization only.
     - aws:PrincipalType of a root user is Account.
     - aws:PrincipalArn of a role's session is the role's ARN. MiniStack takes the session's.

@@ -1,6 +1,6 @@
-"""Who passes a role to a service needs iam:PassRole on it, in every request that passes one.
+"""A caller who passes a role to a service needs iam:PassRole on the role, in every request that passes one.
 
-The requests of the services here; MiniStack asks for it in none.  Automation asks by itself, since the role is a runbook's.
+MiniStack never asks for it.  Automation asks by itself, since its role can be in the runbook.
 Source: Service Authorization Reference, dependent actions; IAM User Guide, id_roles_use_passrole.html (iam:PassedToService).
 """
 
@@ -45,11 +45,11 @@ _PASSED: Mapping[str, tuple[str, Mapping[str, _Roles]]] = {
         {"CreateFunction": _member("Role"), "UpdateFunctionConfiguration": _member("Role")},
     ),
 }
-"""By service: the principal that gets the roles, and what passes some."""
+"""By service: the principal that gets the roles, and the operations that pass roles."""
 
 
 def install(handlers: dict[str, Handler]) -> None:
-    """Let the handlers of services refuse who may not pass the roles of a request."""
+    """Let the handlers of services refuse a caller who may not pass the roles of a request."""
     for service in _PASSED:
         handlers[service] = _checking(service, handlers[service])
 
@@ -76,7 +76,7 @@ def _checking(service: str, handler: Handler) -> Handler:
 
 
 def _roles(find: _Roles, body: bytes) -> list[str]:
-    """Return the ARNs of the roles in a request; none where it can't be read, which the service refuses."""
+    """Return the ARNs of the roles in a request, or none if it is not readable: the service refuses it then."""
     text = body.decode(errors="replace")
     try:
         params = json.loads(text) if text.startswith("{") else {name: values[0] for name, values in parse_qs(text).items()}

@@ -1,4 +1,4 @@
-"""Roles that a service assumes on behalf of an account: Systems Manager for an execution, EventBridge for a target."""
+"""Roles that a service assumes for an account: Systems Manager for an execution, EventBridge for a target."""
 
 import secrets
 import time
@@ -14,12 +14,12 @@ _REGION = "us-east-1"
 
 
 class NotTrustedError(PermissionError):
-    """The role does not exist, or does not trust the service for this; the message says which role and service."""
+    """The role does not exist, or does not trust the service. The message names both."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """Those of a session of a role."""
+    """The credentials of a session."""
 
     access_key_id: str
     secret_access_key: str
@@ -27,7 +27,7 @@ class Credentials:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables that give them to an AWS SDK."""
+        """The environment variables by which an AWS SDK finds them."""
         return {
             "AWS_ACCESS_KEY_ID": self.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
@@ -36,7 +36,7 @@ class Credentials:
 
 
 def install() -> None:
-    """Let a statement of a trust policy name the service that assumes a role: MiniStack knows other callers only.
+    """Let a statement of a trust policy name the service that assumes a role. MiniStack knows only other callers.
 
     So MiniStack's `evaluate_trust_policy` decides on every role, whoever assumes it.
     """

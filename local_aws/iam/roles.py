@@ -21,9 +21,9 @@ _CHANGES = (
 
 
 def _create(account_id: str, params: dict[str, Any]) -> None:
-    """Refuse a name that a role has in whatever case, and the path of the roles of services.
+    """Refuse a name that a role has in any case, and the path of service-linked roles.
 
-    Sources: API reference, CreateRole (RoleName); what AWS was seen to say of the path,
+    Sources: API reference, CreateRole (RoleName); AWS was seen to refuse the path so:
     https://github.com/tilfin/aws-iam-policy-tool/pull/9.
     """
     if params.get("Path", "").startswith(SERVICE_LINKED):
@@ -36,7 +36,7 @@ def _create(account_id: str, params: dict[str, Any]) -> None:
 
 
 def _change(_: str, params: dict[str, Any]) -> None:
-    """Refuse to change a role of a service."""
+    """Refuse to change a service-linked role."""
     name = params["RoleName"]
     if str(ministack_seams.module("ministack.services.iam")._roles.get(name, {}).get("Path", "")).startswith(SERVICE_LINKED):
         message = f"Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS"

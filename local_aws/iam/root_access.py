@@ -1,8 +1,8 @@
-"""Centralized root access: the features of an organization for it, and sts:AssumeRoot, a member's root user for 15 minutes.
+"""Centralized root access: its features in an organization, and sts:AssumeRoot, a session of a member's root user.
 
-Sources: API models, iam (ListOrganizationsFeatures and what enables and disables them) and sts (AssumeRoot);
+Sources: API models, iam (ListOrganizationsFeatures and the operations that enable and disable features) and sts (AssumeRoot);
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-enable-root-access.html and id_root-user-privileged-task.html.
-What AssumeRoot answers to each thing that it refuses is not documented: here it is AccessDenied, or ValidationError.
+No page says which error AssumeRoot gives for which refusal. Here it is AccessDenied or ValidationError.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from local_aws.core.models import AwsError
 from local_aws.organizations.organization import IAM, ROOT_ACCESS_FEATURES, ROOT_SESSIONS, Organization
 
 _LONGEST_SESSION = 900
-"""Seconds, and the default. Source: API model, sts, AssumeRootRequest.DurationSeconds."""
+"""Seconds; also the default. Source: API model, sts, AssumeRootRequest.DurationSeconds."""
 _POLICIES = "arn:aws:iam::aws:policy/root-task/"
 
 _READS = ("GetAccessKeyLastUsed", "GetLoginProfile", "GetUser", "ListAccessKeys", "ListMFADevices", "ListSigningCertificates")
@@ -33,20 +33,17 @@ _TASKS: dict[str, TaskPolicy] = {
     "IAMAuditRootUserCredentials": TaskPolicy([f"iam:{action}" for action in ("GetAccountSummary", *_READS)], _ON_ROOT),
     "IAMCreateRootUserPassword": TaskPolicy(["iam:CreateLoginProfile", "iam:GetLoginProfile"], _ON_ROOT),
     "IAMDeleteRootUserCredentials": TaskPolicy([f"iam:{action}" for action in (*_DELETIONS, *_READS)], _ON_ROOT),
-    "S3UnlockBucketPolicy": TaskPolicy(
-        ["s3:DeleteBucketPolicy", "s3:GetBucketPolicy", "s3:ListAllMyBuckets", "s3:PutBucketPolicy"], "*"
-    ),
-    "SQSUnlockQueuePolicy": TaskPolicy(
-        ["sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ListQueues", "sqs:SetQueueAttributes"], "*"
-    ),
 }
-"""What each task policy allows. AWS's policies say it in other words, to the same effect."""
+"""What each task policy allows. AWS's policies say it in other words, to the same effect.
+
+The tasks for S3 and SQS are left out.
+"""
 
 Operation = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
 class RootAccess:
-    """Root access in an organization; None: no account is in one."""
+    """Root access in an organization, or in none if no account is in one."""
 
     def __init__(self, organization: Organization | None, clock: Clock) -> None:
         """Give access to the root users of `organization`'s member accounts."""
@@ -87,7 +84,7 @@ class RootAccess:
         }
 
     def _administered(self, account_id: str) -> Organization:
-        """Return the organization that an account administers for IAM. Raises AwsError where there is none."""
+        """Return the organization that an account administers for IAM. Raises AwsError."""
         organization = self._organization
         if organization is None or account_id not in organization.parents:
             message = "The account is not in an organization."
@@ -106,7 +103,7 @@ class RootAccess:
     # AssumeRoot
 
     def assume_root(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Give a session of a member's root user that may do what a task policy allows, and nothing else."""
+        """Begin a session of a member's root user that may do what a task policy allows, and nothing else."""
         member = root_sessions.target_of(params["TargetPrincipal"])
         if member is None:
             message = f"The target principal {params['TargetPrincipal']} is no account id, and no ARN of a root user."
@@ -114,7 +111,8 @@ class RootAccess:
         policy_arn = params["TaskPolicyArn"].get("arn", "")
         task = _TASKS.get(policy_arn.removeprefix(_POLICIES)) if policy_arn.startswith(_POLICIES) else None
         if task is None:
-            message = f"{policy_arn} is no policy for a root task: there are {', '.join(_POLICIES + name for name in _TASKS)}."
+            known = ", ".join(_POLICIES + name for name in _TASKS)
+            message = f"{policy_arn} is no policy for a root task that the local AWS emulates: it emulates {known}."
             raise AwsError("ValidationError", message)
         self._refuse(account_id, member)
         duration = timedelta(seconds=params.get("DurationSeconds", _LONGEST_SESSION))

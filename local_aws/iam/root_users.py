@@ -1,4 +1,4 @@
-"""IAM: root users, who are missing from MiniStack, as reports on an account show them and as their own sessions change them.
+"""IAM: root users, which MiniStack lacks: how an account's summary and lists show them, and what their sessions change.
 
 Source of the answers' shapes: API model, iam, and the entries for root that AWS gives (without UserName and Path).
 """
@@ -15,8 +15,8 @@ from local_aws.core.paging import Pages
 from local_aws.organizations.accounts import Account, AccountsError, RootUser, find
 
 _DEFAULT_PAGE = 100
-_PAGES = Pages("ValidationError", "Invalid Marker.", "Marker")
 """Source: API model, iam, ListVirtualMFADevicesRequest.MaxItems."""
+_PAGES = Pages("ValidationError", "Invalid Marker.", "Marker")
 
 _ACCOUNT_CREATED = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -24,19 +24,19 @@ _RootOperation = Callable[[Account, dict[str, Any]], dict[str, Any] | None]
 
 
 class RootUsers:
-    """The IAM operations that differ from MiniStack's; `accounts` is the state of the root users.
+    """The IAM operations that are about root users.
 
-    Those in which nobody is named are about the root user where a session of AssumeRoot calls them.  Where they give None they
-    are MiniStack's: with any other caller, and about what is not root's.
+    If a session of AssumeRoot calls an operation and names nobody, the operation is about the root user.  An operation returns
+    None if MiniStack is to answer: to any other caller, and about what is not root's.
     """
 
     def __init__(self, accounts: Mapping[str, Account], clock: Clock) -> None:
-        """Serve the root users of `accounts`, which may change while it runs."""
+        """Serve the root users of `accounts`, which may change at any time."""
         self._accounts = accounts
         self._clock = clock
         self._iam = ministack_seams.module("ministack.services.iam")
         self.longest_page: int | None = None
-        """How many entries a page has at most: AWS may give fewer than MaxItems, and more pages then."""
+        """The most entries of a page: AWS may give fewer than MaxItems, and then gives more pages."""
         of_root: dict[str, _RootOperation] = {
             "CreateLoginProfile": self.create_login_profile,
             "DeactivateMFADevice": self.deactivate_mfa_device,
@@ -67,7 +67,7 @@ class RootUsers:
     # The account
 
     def get_account_summary(self, account_id: str, _: dict[str, Any]) -> dict[str, Any]:
-        """Count what the account has; MFA, password and keys are those of the root user."""
+        """Count what the account has. MFA, password, keys and certificates are those of the root user."""
         root = self._account(account_id).root_user
         iam = self._iam
         in_use = sum(device["User"] is not None for device in iam._mfa_devices.values())
@@ -91,7 +91,7 @@ class RootUsers:
         }
 
     def list_virtual_mfa_devices(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List the virtual devices of root, then those of IAM users and of nobody, a page at a time."""
+        """List the virtual devices of root, then those of IAM users and of nobody."""
         status = params.get("AssignmentStatus", "Any")
         wanted = (
             device
@@ -122,7 +122,7 @@ class RootUsers:
             yield entry
 
     def create_virtual_mfa_device(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
-        """Refuse the name of a device of root's, which MiniStack does not know."""
+        """Refuse the name of a device of root: MiniStack does not know it."""
         if params["VirtualMFADeviceName"] in self._account(account_id).root_user.virtual_mfa_device_names:
             message = "MFADevice entity at the same path and name already exists."
             raise AwsError("EntityAlreadyExists", message)
@@ -147,9 +147,9 @@ class RootUsers:
         return {"User": _root(account.account_id)}
 
     def create_login_profile(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
-        """Let the root user have a password again: what AWS calls to allow password recovery.
+        """Give the root user a password again. AWS calls this to allow password recovery.
 
-        That the password counts as present before the owner has recovered it is not documented.
+        No page says whether the password counts as present before the owner has recovered it; here it does.
         """
         if account.root_user.password:
             message = "Login Profile for the root user already exists."
@@ -158,7 +158,7 @@ class RootUsers:
         return {"LoginProfile": {"CreateDate": self._clock.now()}}
 
     def get_login_profile(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
-        """Tell whether there is a password; since when is not known here."""
+        """Tell whether there is a password. The date is that of the account: nobody notes when the password was set."""
         _require_password(account.root_user)
         return {"LoginProfile": {"CreateDate": _ACCOUNT_CREATED}}
 
@@ -182,7 +182,7 @@ class RootUsers:
         return {}
 
     def get_access_key_last_used(self, account: Account, params: dict[str, Any]) -> dict[str, Any] | None:
-        """Tell that a key was never used: nobody can use one here."""
+        """Say that a key was never used: nobody can use one here."""
         if params["AccessKeyId"] not in account.root_user.access_keys:
             return None
         return {"AccessKeyLastUsed": {"ServiceName": "N/A", "Region": "N/A"}}

@@ -11,26 +11,26 @@ from functools import partial
 MAXIMUM_MFA_DEVICES = 8
 """Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa.html"""
 MAXIMUM_KEYS = 2
-"""Access keys, and signing certificates too. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+"""Access keys, and also signing certificates. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 
 _DEVICE_NAME = re.compile(r"[\w+=,.@-]{1,226}", re.ASCII)
 """Source: API model, iam, virtualMFADeviceName."""
 
 
 _NAMED = 5
-"""How many of the accounts that there are a message names."""
+"""How many accounts a message names at most."""
 
 
 class AccountsError(ValueError):
-    """The accounts file, or a change to a root user, asks for what cannot be; the message says what, where and why."""
+    """The accounts file, or a change to a root user, asks for something impossible. The message says what, where and why."""
 
 
 @dataclass
 class RootUser:
-    """The credentials of a root user: when each was created or enabled, by what IAM calls it.
+    """The credentials of a root user, and when each was created or enabled.
 
-    That is the id of an access key or a signing certificate, the serial number of a hardware device, which is a hardware TOTP
-    token, a passkey or a security key, and the name of a virtual device.
+    The keys are the ids of access keys and of signing certificates, the serial numbers of hardware devices (hardware TOTP
+    tokens, passkeys and security keys), and the names of virtual devices.
     """
 
     password: bool = True
@@ -39,7 +39,7 @@ class RootUser:
     hardware_mfa_devices: dict[str, datetime] = field(default_factory=dict)
     virtual_mfa_devices: dict[str, datetime] = field(default_factory=dict)
     unassigned_virtual_mfa_devices: list[str] = field(default_factory=list)
-    """The names of devices that were deactivated, and not deleted yet: they are nobody's."""
+    """The names of devices that are deactivated, but not deleted. They are nobody's."""
 
     @property
     def mfa_devices(self) -> int:
@@ -54,7 +54,7 @@ class RootUser:
 
 @dataclass
 class Account:
-    """An account; without `recorder`, AWS Config is not set up in it."""
+    """An account. Without `recorder`, AWS Config is not set up in it."""
 
     account_id: str
     name: str
@@ -63,7 +63,7 @@ class Account:
 
 
 def find(accounts_by_id: Mapping[str, Account], account_id: str) -> Account:
-    """Return an account. Raises AccountsError where there is none of that id; the message names some that there are."""
+    """Return an account. Raises AccountsError if there is none; the message names some that exist."""
     if account_id not in accounts_by_id:
         named = list(accounts_by_id)[:_NAMED]
         more = f" and {len(accounts_by_id) - _NAMED} more" if len(accounts_by_id) > _NAMED else ""
@@ -73,9 +73,9 @@ def find(accounts_by_id: Mapping[str, Account], account_id: str) -> Account:
 
 
 def change(root_user: RootUser, what: str, device: str | None, now: datetime) -> None:
-    """Change a root user: `what` is one of CHANGES; the ones about a virtual device name it.
+    """Change a root user at the time `now`. `what` is one of CHANGES; a change of a virtual device needs the device's name.
 
-    Raises AccountsError where the change is unknown or cannot be made; nothing is changed then.
+    Raises AccountsError, and changes nothing, if the change is unknown or impossible.
     """
     if what not in CHANGES:
         message = f"Unknown change {what!r}: allowed are {', '.join(CHANGES)}."

@@ -24,7 +24,7 @@ _ROOT_ID = re.compile(r"r-[0-9a-z]{4,32}", re.ASCII)
 def read_accounts(path: Path) -> dict[str, Account]:
     """Read the accounts file: a mapping `accounts` of account ids to `name`, `recorder` and `root_user`.
 
-    Raises AccountsError, or OSError where the file cannot be read.
+    Raises AccountsError, or OSError if the file cannot be read.
     """
     accounts = _load(path).get("accounts")
     if not accounts:
@@ -37,7 +37,7 @@ def read_accounts(path: Path) -> dict[str, Account]:
 
 
 def _load(path: Path) -> dict[str, Any]:
-    """Read the file as YAML, whatever keys it has. Raises as `read` does."""
+    """Read the file as YAML, and check its keys. Raises AccountsError or OSError."""
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - it is a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -63,13 +63,13 @@ _NUMBERED = {
     "signing_certificates": "upload-signing-certificate",
     "hardware_mfa_devices": "add-hardware-device",
 }
-"""The settings of a root user that are numbers, and the change that is made so often."""
+"""The settings of a root user that are numbers. Each says how often to make its change."""
 
 _KINDS = {bool: "true or false", int: "a number, not a negative one", str: "a text", dict: "a mapping", list: "a list"}
 
 
 def parse(where: str, account_id: str, settings: object) -> Account:
-    """Make an account of its settings in the file, found at `where`. Raises AccountsError."""
+    """Make an account of its settings. `where` names the place for messages. Raises AccountsError."""
     if not _ACCOUNT_ID.fullmatch(account_id):
         message = f"{where}: an account id has 12 digits (write it in quotes)."
         raise AccountsError(message)
@@ -94,7 +94,7 @@ def parse(where: str, account_id: str, settings: object) -> Account:
 
 
 def _known(where: str, settings: object, kinds: Mapping[str, type]) -> dict[str, Any]:
-    """Return the settings at `where`, each with the type that `kinds` has for its name. Raises AccountsError."""
+    """Return settings, each with the type that `kinds` has for its name. Raises AccountsError."""
     values = mapping(where, settings)
     for name, value in values.items():
         if name not in kinds:
@@ -107,7 +107,7 @@ def _known(where: str, settings: object, kinds: Mapping[str, type]) -> dict[str,
 
 
 def mapping(where: str, value: object) -> dict[str, Any]:
-    """Return the mapping at `where`. Raises AccountsError where it is none."""
+    """Return `value` if it is a mapping. `where` names it for messages. Raises AccountsError."""
     if not isinstance(value, dict):
         message = f"{where} must be a mapping, but is {value!r}."
         raise AccountsError(message)
@@ -118,9 +118,9 @@ def mapping(where: str, value: object) -> dict[str, Any]:
 
 
 def read_organization(path: Path, accounts_by_id: dict[str, Account]) -> Organization | None:
-    """Read the key `organization` of the accounts file; None where there is none. organization.yaml shows its format.
+    """Read the key `organization` of the accounts file, or return None if it has none. organization.yaml shows its format.
 
-    Raises AccountsError, or OSError where the file cannot be read.
+    Raises AccountsError, or OSError if the file cannot be read.
     """
     content = _load(path)
     if "organization" not in content:
@@ -158,7 +158,7 @@ def read_organization(path: Path, accounts_by_id: dict[str, Account]) -> Organiz
     organization.parents = dict.fromkeys(accounts_by_id, organization.root_id) | organization.parents
     _add_delegated(f"{where}: delegated_administrators", organization, settings.get("delegated_administrators", {}))
     if organization.trusted_services and not organization.all_features:
-        message = f"{where}: trusted_services must be empty where all_features is false: trusted access needs all features."
+        message = f"{where}: trusted_services must be empty if all_features is false: trusted access needs all features."
         raise AccountsError(message)
     _check_features(f"{where}: root_access_features", organization)
     return organization
@@ -194,7 +194,7 @@ def _add_units(where: str, organization: Organization, units: dict[str, Any], ac
 
 
 def _unit_id(root_id: str, names: Sequence[str]) -> str:
-    """Make an id that stays the same from one start to the next."""
+    """Return an id that is the same at each start."""
     return f"ou-{root_id.removeprefix('r-')}-{hashlib.sha256('/'.join(names).encode()).hexdigest()[:8]}"
 
 

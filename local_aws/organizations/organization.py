@@ -40,13 +40,13 @@ class Organization:
     root_access_features: set[str] = field(default_factory=set)
     """Those of ROOT_ACCESS_FEATURES that are enabled."""
     all_features: bool = True
-    """Whether all features are enabled, and not consolidated billing only: trusted access needs it."""
+    """Whether the organization has all features, and not consolidated billing only. Trusted access needs all."""
     policy_types: set[str] = field(default_factory=set)
     """The types of policies that are enabled."""
     when_joined: list[Listener] = field(default_factory=list)
     when_left: list[Listener] = field(default_factory=list)
     when_moved: list[Listener] = field(default_factory=list)
-    """Listeners, told in the order of their registration once it has happened."""
+    """Listeners. They are told afterwards, in the order of their registration."""
 
     @property
     def account_ids(self) -> list[str]:
@@ -58,7 +58,7 @@ class Organization:
         return account_id == self.management_account_id or service in self.delegated_administrators.get(account_id, set())
 
     def chain(self, parent_id: str) -> list[Unit]:
-        """Return the units from below the root down to a unit, itself too; for the root none."""
+        """Return the units from below the root down to a unit, with the unit itself; none for the root."""
         units: list[Unit] = []
         while parent_id != self.root_id:
             units.insert(0, self.units[parent_id])
@@ -70,9 +70,9 @@ class Organization:
         return parent_id == self.root_id or parent_id in self.units
 
     def parent_at(self, path: str) -> str:
-        """Return the id of the unit at a path below the root, as "Workloads/Production"; the root's for "".
+        """Return the id of the unit at a path below the root, like "Workloads/Production"; "" is the root's path.
 
-        Raises AccountsError where there is none.
+        Raises AccountsError if there is none.
         """
         if not path:
             return self.root_id
@@ -102,7 +102,10 @@ class Organization:
         _tell(self.when_moved, account_id)
 
     def leave(self, account_id: str) -> None:
-        """Let an account leave. Raises AccountsError where it is the management account, a delegated one, or not in it."""
+        """Let an account leave.
+
+        Raises AccountsError if it is the management account, a delegated administrator, or not in the organization.
+        """
         if account_id not in self.parents:
             message = f"Account {account_id} is not in the organization."
             raise AccountsError(message)

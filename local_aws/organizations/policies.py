@@ -60,9 +60,9 @@ class Policy:
 
 
 class Policies:
-    """The policies of `organization`, None: no account is in one.
+    """The policies of `organization`, None if no account is in one.
 
-    `when_changed` has listeners: what binds some account may have changed.
+    `when_changed` has listeners. They are told when the policies that bind an account may have changed.
     """
 
     def __init__(self, organization: Organization | None, accounts_by_id: Mapping[str, Account]) -> None:
@@ -76,7 +76,7 @@ class Policies:
         )
         self._policies = {FULL_ACCESS: full_access}
         self._attached: dict[str, list[str]] = {}
-        """The ids of the policies of each root, unit and account that has others than FullAWSAccess alone."""
+        """The ids of the policies of each root, unit and account that has anything but FullAWSAccess alone."""
         self.when_changed: list[Callable[[], None]] = []
         if organization:
             organization.when_joined.append(self._forget)
@@ -138,12 +138,12 @@ class Policies:
         return {"Policy": {"PolicySummary": policy.summary, "Content": policy.content}}
 
     def list_policies(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List all policies of a type, of which there are service control policies only."""
+        """List all policies of a type. Only service control policies exist."""
         policies = self._policies.values() if params["Filter"] == SERVICE_CONTROL_POLICY else ()
         return paged("Policies", [policy.summary for policy in policies], params)
 
     def list_policies_for_target(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List the policies that are attached right to a root, unit or account."""
+        """List the policies that are attached directly to a root, unit or account."""
         attached = self._attached_to(self._target(params)) if params["Filter"] == SERVICE_CONTROL_POLICY else ()
         return paged("Policies", [self._policies[policy_id].summary for policy_id in attached], params)
 
@@ -214,7 +214,7 @@ class Policies:
         return {}
 
     def detach_policy(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Detach a policy; a target keeps one at least."""
+        """Detach a policy. A target keeps at least one."""
         policy, target = self._policy(params), self._target(params)
         attached = self._attached_to(target)
         if policy.policy_id not in attached:
@@ -227,7 +227,7 @@ class Policies:
         return {}
 
     def enable_policy_type(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Enable service control policies: FullAWSAccess is attached everywhere, as it was at the beginning."""
+        """Enable service control policies. FullAWSAccess is attached everywhere, as at the beginning."""
         self._check_root(params)
         if params["PolicyType"] != SERVICE_CONTROL_POLICY or not self._organization.all_features:
             self._refuse_type(params["PolicyType"])
@@ -238,7 +238,7 @@ class Policies:
         return {"Root": root(self._organization)}
 
     def disable_policy_type(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Disable them: each is detached from everything, which enabling them again does not bring back."""
+        """Disable service control policies. This detaches them all; enabling the type again does not bring them back."""
         self._check_root(params)
         if params["PolicyType"] != SERVICE_CONTROL_POLICY:
             raise _not_enabled()

@@ -17,7 +17,7 @@ from local_aws.organizations.policies import Policies
 
 
 class Organizations:
-    """The operations of AWS Organizations, as each account may call them; None: no account is in an organization."""
+    """The operations of AWS Organizations, for each account those that it may call."""
 
     def __init__(
         self,
@@ -26,16 +26,16 @@ class Organizations:
         policies: Policies,
         clock: Clock,
     ) -> None:
-        """Serve `organization`; accounts that are created are added to `accounts_by_id`.
+        """Serve `organization`, None if no account is in one. Add each created account to `accounts_by_id`.
 
-        Only the management account changes policies: a resource policy by which a delegated administrator may is not emulated.
+        Only the management account changes policies: resource policies for delegated administrators are not emulated.
         """
         self._in_use = organization
         self._accounts = accounts_by_id
         self._clock = clock
         self._began = clock.now()
         self._since: dict[tuple[str, ...], datetime] = {}
-        """When accounts joined, services were trusted and accounts delegated; for what was there at the start nothing."""
+        """When accounts joined, services got trusted access, and accounts were delegated, since the start."""
         self._emails: dict[str, str] = {}
         self._creations: dict[str, dict[str, Any]] = {}
         if organization:
@@ -89,13 +89,13 @@ class Organizations:
         return account_id == self._organization.management_account_id
 
     def _is_administrator(self, account_id: str) -> bool:
-        """Tell whether an account is the management account or a delegated administrator for whatever service."""
+        """Tell whether an account is the management account or a delegated administrator for any service."""
         return self._is_management(account_id) or bool(self._organization.delegated_administrators.get(account_id))
 
     # Reads
 
     def describe_organization(self, _: str, __: dict[str, Any]) -> dict[str, Any]:
-        """Describe the organization: members see what the management account sees."""
+        """Describe the organization. Members see what the management account sees."""
         organization = self._organization
         management = self._account(organization.management_account_id)
         return {
@@ -133,7 +133,7 @@ class Organizations:
         return {"Account": self._account(self._member(params["AccountId"]))}
 
     def list_delegated_administrators(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List the delegated administrators: all of them, or a service's."""
+        """List the delegated administrators, all or those of a service."""
         wanted = params.get("ServicePrincipal")
         delegated = [
             {name: value for name, value in self._account(account_id).items() if name != "Paths"}
@@ -195,7 +195,7 @@ class Organizations:
         return {}
 
     def create_account(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Create an account in the root: its root user has no credentials, and AWS Config does not record in it yet."""
+        """Create an account in the root. Its root user has no credentials, and AWS Config does not record in it."""
         creation = {
             "Id": f"car-{secrets.token_hex(16)}",
             "AccountName": params["AccountName"],
@@ -214,7 +214,7 @@ class Organizations:
         return {"CreateAccountStatus": creation}
 
     def describe_create_account_status(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Tell what came of a CreateAccount."""
+        """Return the outcome of a CreateAccount."""
         creation = self._creations.get(params["CreateAccountRequestId"])
         if creation is None:
             message = f"We can't find a create account request with the id {params['CreateAccountRequestId']}."
@@ -238,12 +238,12 @@ class Organizations:
         return {}
 
     def leave_organization(self, account_id: str, _: dict[str, Any]) -> dict[str, Any]:
-        """Let the calling account leave; here each has what AWS asks of one that goes on by itself, as a means of payment."""
+        """Let the calling account leave. Each account has what AWS asks of it before, like a means of payment."""
         self.remove_account_from_organization(account_id, {"AccountId": account_id})
         return {}
 
     def remove_account_from_organization(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Remove an account; it goes on without an organization."""
+        """Remove an account. It goes on without an organization."""
         account_id = self._member(params["AccountId"])
         if account_id == self._organization.management_account_id:
             message = "You can't remove the management account from an organization."
