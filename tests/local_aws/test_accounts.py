@@ -1,4 +1,4 @@
-"""The accounts file and the changes to a root user: what is good, and one clear sentence for each thing that is not."""
+"""The accounts file and the changes to a root user: what is accepted, and the message for each mistake."""
 
 import re
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Organizations: the accounts file, what each account sees, what the management account changes, policies by organization."""
+"""Organizations: the accounts file, what each account sees and changes, and conditions on the organization."""
 
 import json
 import subprocess
@@ -458,7 +458,7 @@ def test_the_command_line_lets_accounts_join_and_leave(aws: LocalAwsClient) -> N
 
 @pytest.fixture
 def assume(aws: LocalAwsClient) -> Callable[[str, str, str], Callable[[], object]]:
-    """Make roles of which one account's may assume the other's where the condition key is the organization; return the call."""
+    """Make a role that may assume one of another account if the condition key is the organization. Return the call."""
 
     def document(**statement: object) -> str:
         allow = {"Effect": "Allow", "Action": "sts:AssumeRole"}
