@@ -5,8 +5,8 @@
 
 PYTHON ?= python3
 
-# Further options for sam in `make deploy`, and for pytest in `make test`, e.g.
-#   make deploy ARGS="--parameter-overrides AlarmEmail=security@example.com"
+# Further options of a command, e.g.
+#   make deploy ARGS="--scope organization --parameter AlarmEmail=security@example.com"
 ARGS ?=
 
 # Where the local AWS serves.
@@ -25,8 +25,6 @@ ARTEFACT_SOURCES := $(TEMPLATES) samconfig.toml $(shell find rules -name __pycac
 
 # sam build runs rules/Makefile with an interpreter that has pip. The flags of this make are none of its business.
 SAM_BUILD := MAKEFLAGS= PYTHON="$(CURDIR)/$(BIN)/python" $(BIN)/sam build
-# sam wants to know a Region before it validates; it asks nobody there.
-SAM_VALIDATE := $(BIN)/sam validate --lint --region us-east-1
 
 # A file's tests share what they deploy, so a file stays with one process. More than four would each deploy for little.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -35,7 +33,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo local-aws root-user invoke build deploy preflight report delete lint render test bench bench-organization lock clean
+.PHONY: help setup demo local-aws root-user invoke build release preflight deploy report delete lint render test test-fast bench bench-organization lock clean
 
 help: ## List what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +51,7 @@ setup: $(DEV) $(LOCAL_AWS) $(LAMBDA_RUNTIME) ## Install the tools into .venvs (-
 	@echo "Installing .venvs/$* ..."
 	@$(PYTHON) -m venv --clear .venvs/$*
 	@.venvs/$*/bin/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r $<
+	@$(if $(filter dev,$*),.venvs/$*/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .)
 	@touch $@
 
 lock: $(DEV) ## Lock the requirements anew (UPGRADE=--upgrade: to the newest releases)
@@ -94,21 +93,24 @@ $(ARTEFACT): $(ARTEFACT_SOURCES) $(DEV)
 	@echo "Building the artefact ..."
 	@$(SAM_BUILD) > .aws-sam/build.log 2>&1 || { cat .aws-sam/build.log >&2; exit 1; }
 
-# For example: make deploy CONFIG_ENV=organization ARGS="--parameter-overrides OrganizationId=o-... "
-CONFIG_ENV ?= default
-deploy: $(ARTEFACT) ## Deploy to the account of your AWS credentials, after showing the change set (CONFIG_ENV=organization)
-	$(BIN)/sam deploy --config-env $(CONFIG_ENV) $(ARGS)
+release: $(DEV) ## Build dist/root-virtual-mfa-VERSION.zip and its checksum from the commit (ARGS="--tag v1.2.3": check the tag)
+	@$(BIN)/python -m release $(ARGS)
 
-# --- Commands for the operator: each has ARGS="--help" ---
+# --- The operator's command, .venvs/dev/bin/root-virtual-mfa: each has ARGS="--help" ---
+
+OPERATE := @$(BIN)/python -m organization
 
 preflight: $(DEV) ## Check what a deployment for the organization needs, with the command for what is missing
-	@$(BIN)/python -m organization.preflight $(ARGS)
+	$(OPERATE) preflight $(ARGS)
+
+deploy: $(ARTEFACT) ## Deploy to this account, or to its organization, after showing the change set
+	$(OPERATE) deploy --no-build $(ARGS)
 
 report: $(DEV) ## Report every account of the deployment (ARGS="--output report.html")
-	@$(BIN)/python -m organization.report $(ARGS)
+	$(OPERATE) report $(ARGS)
 
 delete: $(DEV) ## Delete the deployment, after showing what goes and what stays
-	@$(BIN)/python -m organization.delete $(ARGS)
+	$(OPERATE) delete $(ARGS)
 
 # --- Checks ---
 
@@ -118,16 +120,20 @@ lint: $(DEV) ## Check style, types and templates
 	$(BIN)/mypy
 	PYTHONPATH=rules:. $(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/cfn-lint --include-checks I -- $(TEMPLATES)
-	$(foreach template,$(TEMPLATES),$(SAM_VALIDATE) --template $(template) &&) true
-	$(BIN)/python -m remediation.render --check
+	@# Not with --lint, which is cfn-lint again. sam wants a Region, but asks nobody there.
+	$(BIN)/sam validate --region us-east-1 --template template.yaml
+	$(BIN)/python -m render --check
 
-render: $(DEV) ## Put the Python of remediation/ into the runbooks of the templates
-	@$(BIN)/python -m remediation.render
+render: $(DEV) ## Write the scripts of remediation/ and the version into the templates
+	@$(BIN)/python -m render
 
 # The slow parts come last. One test: .venvs/dev/bin/python -m pytest -k "part of its name"
 test: setup lint build ## Run all checks and all tests
 	$(PYTEST) tests/unit tests/functional --cov
 	$(PYTEST) tests/infrastructure tests/local_aws tests/e2e
+
+test-fast: setup build ## Run the tests that deploy nothing: unit, functional and infrastructure
+	$(PYTEST) tests/unit tests/functional tests/infrastructure
 
 bench: $(DEV) $(LAMBDA_RUNTIME) $(ARTEFACT) ## Measure what the rule costs beside bare boto3 and rdklib's sample (ARGS="--help")
 	@$(BIN)/python -m benchmark $(ARGS)
@@ -136,5 +142,5 @@ bench-organization: setup $(ARTEFACT) ## Evaluate an organization of ACCOUNTS=30
 	@$(BIN)/python -m benchmark.organization $(if $(ACCOUNTS),--accounts $(ACCOUNTS)) $(ARGS)
 
 clean: ## Remove what was built and cached (not .venvs)
-	rm -rf .aws-sam .cache .hypothesis
+	rm -rf .aws-sam .cache .hypothesis build dist
 	find . -name .venvs -prune -o -name __pycache__ -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""What the package costs: measured beside a function without any frame, and beside a rule as rdklib's sample shows it.
+"""Measure what the package costs, compared with a function without any frame and with a rule like rdklib's sample.
 
-And whether it evaluates a whole organization without losing an account: organization.py.
+organization.py measures whether the package evaluates a whole organization without losing an account.
 """

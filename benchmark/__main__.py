@@ -1,7 +1,7 @@
-"""Measure what the package costs beside the least that the same calls cost, and beside a rule as rdklib's sample shows it.
+"""Measure what the package costs, compared with the least that the same calls cost and with a rule like rdklib's sample.
 
-A benchmark is no test: the exit code is 0 where everything was measured, whether or not an aim was met, and 1 where something
-failed or a function gave a wrong answer.
+A benchmark is not a test: the exit code is 0 if it measured everything, whether or not the package met an aim. It is 1 if
+something failed or a function gave a wrong answer.
 """
 
 import argparse
@@ -26,17 +26,17 @@ QUICK = Plan(rounds=2, events=20, accounts=40)
 COMPARED = """\
 [bold]What is compared[/]
   package          the built artefact of this package (.aws-sam/build).
-  floor            the same calls with bare boto3, network settings and log line alike, and no rule around them: no event
-                   is checked, no error explained. For a member account its clients are made afresh from one session.
-  rdklib's sample  the same rule as rdklib's documentation shows how to write one, with rdklib's own clients and defaults: it
-                   reads its old evaluations at every run, which is a call more.
-All three run under Amazon's runtime client against the same scripted AWS on 127.0.0.1, which answers at once: what AWS itself
-takes is not in the times. They take turns in every round. Times are medians; 1.25x is 1.25 times the floor.
-The numbers of the package are to be read beside the others: they depend on the machine, and less so do the ratios."""
+  floor            the same calls with bare boto3, the same network settings and log line, and no rule around them: it checks
+                   no event and explains no error. For a member account, it makes new clients from one session.
+  rdklib's sample  the same rule, written as rdklib's documentation shows, with rdklib's own clients and defaults: it reads its
+                   old evaluations at every run, which is one more call.
+All three run under Amazon's runtime client against the same scripted AWS on 127.0.0.1, which answers at once: the times do not
+include AWS's own. The functions take turns in every round. Times are medians; 1.25x is 1.25 times the floor.
+Compare the package with the others: the numbers depend on the machine, and the ratios depend on it less."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print; returns the exit code."""
+    """Measure and print. Returns the exit code."""
     options = _options(arguments)
     signal.signal(signal.SIGTERM, _stop)
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
@@ -80,7 +80,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="member accounts, an event for each; every other one has no MFA (default: %(default)s)",
     )
     parser.add_argument(
-        "--quick", action="store_true", help="a few of each, to see that it works; the numbers say little, and memory's nothing"
+        "--quick",
+        action="store_true",
+        help="only a few of each, to see that it works; the numbers mean little, and those of memory nothing",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table to FILE too, as JSON")
     return parser.parse_args(arguments)
@@ -91,13 +93,13 @@ def _positive(text: str) -> int:
 
 
 def _member_accounts(text: str) -> int:
-    # One of each kind before the memory is first read, and one of each after it.
+    # One of each kind before the first reading of the memory, and one of each after it.
     return _at_least(4, text)
 
 
 def _at_least(minimum: int, text: str) -> int:
     if not text.isdecimal() or int(text) < minimum:
-        message = f"{text!r} is no whole number from {minimum} on"
+        message = f"{text!r} is no whole number of at least {minimum}"
         raise argparse.ArgumentTypeError(message)
     return int(text)
 
@@ -110,7 +112,7 @@ def _run(benchmark: Benchmark, plan: Plan, console: Console) -> None:
 
         def step(what: str) -> None:
             nonlocal shown
-            # Where output is no terminal there is no bar, but still a line for each part.
+            # If the output is not a terminal, there is no bar, but still a line for each part.
             if what != shown and not console.is_terminal:
                 console.print(f"{what} …")
             shown = what
@@ -140,9 +142,9 @@ def _show(console: Console, table: Sequence[Row], sample: Measurements) -> None:
     console.print(COMPARED)
     for address in sorted(sample.refused):
         console.print(
-            f"For a member account rdklib's sample asks a fixed STS address first ({address.removeprefix('CONNECT ')}),\n"
-            "deaf to AWS_ENDPOINT_URL. Here that is refused at once, and it falls back on a second client: its member run has\n"
-            "this detour in it. On AWS the first client succeeds, but each event makes a new one, and so a TLS handshake."
+            f"For a member account rdklib's sample calls a fixed STS address first ({address.removeprefix('CONNECT ')}),\n"
+            "and ignores AWS_ENDPOINT_URL. Here the proxy refuses that at once, and the sample falls back on a second client:\n"
+            "its member run includes this detour. On AWS the first client succeeds, but each event needs a new TLS handshake."
         )
 
 

@@ -1,9 +1,8 @@
-"""A scripted AWS on 127.0.0.1: the least that the benchmarked functions need, fast, and in a process of its own.
+"""A scripted AWS on 127.0.0.1: only what the benchmarked functions need, fast, in a process of its own.
 
-Answers are built once, from AWS's own API models, and only the account is put into them.  The access key id of a caller is
-its account, and so are the credentials that AssumeRole gives; the account's last digit says what its root user has: see
-`verdict`.  The same port is the proxy for https, and lets nobody through: what insists on an address on the internet is
-refused here, at once.
+It builds its answers once, from AWS's own API models, and then only puts the account into them.  A caller's access key id is
+its account, also in the credentials that AssumeRole gives.  The account's last digit says what its root user has: see
+`verdict`.  The same port is the proxy for https.  It refuses every connection at once, so that no call reaches the internet.
 """
 
 import asyncio
@@ -25,13 +24,13 @@ _PROJECT = Path(__file__).parents[1]
 _STOP_SECONDS = 10.0
 _WHEN = datetime(2026, 1, 15, 6, tzinfo=UTC)
 _ACCOUNT_ID = "000000000000"
-"""What stands for the caller's account in an answer that was built beforehand."""
+"""Stands for the caller's account in an answer that is already built."""
 _CREDENTIAL = re.compile(r"Credential=(?P<account>\d{12})/\d{8}/[a-z0-9-]+/(?P<service>[a-z]+)/", re.ASCII)
 _TAKE = "/calls"
 
 
 def has_virtual_device(account_id: str) -> bool:
-    """Whether root has a virtual MFA device here (an even account id) or no MFA at all (an odd one)."""
+    """Tell whether root has a virtual MFA device (even account id) or no MFA at all (odd account id)."""
     return int(account_id) % 2 == 0
 
 
@@ -42,9 +41,9 @@ def verdict(account_id: str) -> str:
 
 @dataclass(frozen=True)
 class Call:
-    """A call that was made: with whose credentials, and, where it was PutEvaluations, what it said of which account.
+    """A call: whose credentials signed it, and, for PutEvaluations, its verdict on which account.
 
-    `action` is an operation's name, or "CONNECT <host>:<port>" for an attempt, refused, to leave this machine.
+    `action` is the name of an operation, or "CONNECT <host>:<port>" for a refused attempt to leave this machine.
     """
 
     action: str
@@ -57,21 +56,21 @@ class EndpointError(RuntimeError):
 
 
 class Endpoint:
-    """The scripted AWS as a process, there as long as the `with` block, and at most as long as this process."""
+    """The scripted AWS as a process. It ends with the `with` block, or with this process."""
 
     def __enter__(self) -> Self:
-        """Start it. Raises EndpointError where it does not say its port."""
+        """Start it. Raises EndpointError if it does not say its port."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmark.endpoint"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=_PROJECT,
-            start_new_session=True,  # Ctrl-C is for the benchmark, which then stops it.
+            start_new_session=True,  # Ctrl-C stops the benchmark, which then stops this.
         )
         said = self._output.readline().strip()
         if not said.isdigit():
             self._stop()
-            message = "The scripted AWS did not start; what it said stands above."
+            message = "The scripted AWS did not start: see its output above."
             raise EndpointError(message)
         self.port = int(said)
         self._connection = http.client.HTTPConnection(HOST, self.port, timeout=_STOP_SECONDS)
@@ -84,11 +83,11 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """What AWS_ENDPOINT_URL and HTTPS_PROXY are to be."""
+        """The value for AWS_ENDPOINT_URL and HTTPS_PROXY."""
         return f"http://{HOST}:{self.port}"
 
     def take_calls(self) -> list[Call]:
-        """Return the calls since this was last asked."""
+        """Return the calls since the last time."""
         try:
             self._connection.request("GET", _TAKE)
             calls = json.loads(self._connection.getresponse().read())
@@ -105,7 +104,7 @@ class Endpoint:
         return self._process.stdout  # type: ignore[return-value]  # it is one, with stdout=PIPE
 
     def _stop(self) -> None:
-        with self._process as process:  # closes its pipes, whose end ends it, and waits
+        with self._process as process:  # closes its pipes, which ends it, and waits
             process.terminate()
 
 
@@ -120,7 +119,7 @@ class _ScriptedAws:
         }
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> bytes:
-        """Answer a request; whatever is no call of AWS as the functions make it is a 404."""
+        """Answer a request. Anything but a call to AWS as the functions make it gets 404."""
         if path == _TAKE:
             calls, self._calls = self._calls, []
             return _http(200, {"Content-Type": "application/json"}, json.dumps([asdict(call) for call in calls]).encode())
@@ -147,7 +146,7 @@ def _script(*, device: bool) -> list[tuple[str, str, dict[str, Any]]]:
         "AccountPasswordPresent": 1,
         "AccountAccessKeysPresent": 0,
         "AccountSigningCertificatesPresent": 0,
-        # IAM counts more than what a rule reads.
+        # IAM counts more than a rule reads.
         "Users": 3,
         "UsersQuota": 5000,
         "Groups": 1,
@@ -185,7 +184,7 @@ def _http(status: int, headers: Mapping[str, str], body: bytes) -> bytes:
 
 
 class _Connection(asyncio.Protocol):
-    """A connection of a client, which sends one request after the other, each with its length."""
+    """A connection of a client, which sends one request after another, each with its length."""
 
     def __init__(self, aws: _ScriptedAws) -> None:
         self._aws = aws
@@ -210,7 +209,7 @@ class _Connection(asyncio.Protocol):
 
 
 async def _serve() -> None:
-    """Serve on a free port, which is printed, until stdin ends."""
+    """Serve on a free port, print it, and end when stdin ends."""
     loop = asyncio.get_running_loop()
     aws = _ScriptedAws()
     server = await loop.create_server(lambda: _Connection(aws), HOST, 0)

@@ -1,6 +1,6 @@
-"""Runs the functions side by side: one after the other in every round, so that what disturbs the machine disturbs all alike.
+"""Run the functions one after another in every round, so that a disturbance of the machine affects all of them.
 
-Every answer is checked, and what was reported to AWS Config too: a wrong verdict ends the benchmark.
+Every answer is checked, and every report to AWS Config: a wrong verdict ends the benchmark.
 """
 
 import io
@@ -29,18 +29,18 @@ REGION = "us-east-1"
 OWN_ACCOUNT = "111122223334"
 OWN_ACCOUNT_WITHOUT_MFA = "111122223333"
 _LAST_BUT_MEMBERS = 200_000_000_000
-"""The account id after which the member accounts' begin."""
+"""The account ids of the members follow this one."""
 _OWN_EVENT = ("events/scheduled-own-account.json", "012345678912")
 _MEMBER_EVENT = ("events/scheduled-member-account.json", "444455556666")
 
 
 class WrongAnswerError(RuntimeError):
-    """A function failed, gave a wrong verdict, or reported something else than it answered; the message says what."""
+    """A function failed, gave a wrong verdict, or did not report what it answered. The message says which."""
 
 
 @dataclass(frozen=True)
 class Function:
-    """A function to measure: the folder of its code, its handler, and what rule parameters its own account needs besides."""
+    """A function to measure: the folder of its code, its handler, and further rule parameters for its own account."""
 
     name: str
     code: Path
@@ -50,7 +50,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured: cold starts, warm events for the own account, and member accounts, one event for each."""
+    """How much to measure: cold starts, warm events for the own account, and member accounts with one event each."""
 
     rounds: int
     events: int
@@ -58,18 +58,18 @@ class Plan:
 
     @property
     def early(self) -> int:
-        """After how many member accounts memory is taken to have warmed up."""
+        """The number of member accounts after which memory counts as warmed up."""
         return min(100, self.accounts // 2)
 
     @property
     def steps(self) -> int:
-        """How many steps `progress` is told of."""
+        """The number of steps that `progress` hears about."""
         return len((OWN_ACCOUNT, OWN_ACCOUNT_WITHOUT_MFA)) + self.rounds + self.events + self.accounts
 
 
 @contextmanager
 def functions() -> Iterator[tuple[Function, Function, Function]]:
-    """Give the package, the floor and the sample, each as a folder with what Lambda's runtime lacks, and nothing compiled."""
+    """Give the package, the floor and the sample, each in a folder with what Lambda's runtime lacks and nothing compiled."""
     with TemporaryDirectory(prefix="root-virtual-mfa-benchmark-") as directory:
         floor, sample = (
             Path(shutil.copytree(FUNCTIONS / name, Path(directory, name), ignore=shutil.ignore_patterns("__pycache__")))
@@ -79,13 +79,13 @@ def functions() -> Iterator[tuple[Function, Function, Function]]:
         yield (
             Function("package", ARTEFACT, "root_virtual_mfa_enabled.rule.lambda_handler"),
             Function("floor", floor, "rule.lambda_handler"),
-            # Else rdklib assumes the recorder's role, which can only work where that is not the service-linked one.
+            # Otherwise rdklib assumes the recorder's role, which cannot work if that is the service-linked role.
             Function("rdklib's sample", sample, "rule.lambda_handler", {"AssumeRoleMode": "false"}),
         )
 
 
 class Benchmark:
-    """One run; `measurements` fills up, by the function's name and in the order that they were given in."""
+    """One run. It fills `measurements`, by the names of the functions and in their order."""
 
     def __init__(self, endpoint: Endpoint, functions: Iterable[Function]) -> None:
         """Measure `functions` against `endpoint`."""
@@ -94,9 +94,9 @@ class Benchmark:
         self.measurements = {function.name: Measurements(zipped_bytes(function.code)) for function in self._functions}
 
     def run(self, plan: Plan, progress: Callable[[str], None]) -> None:
-        """Measure everything; `progress` is told after each step what it was. Raises WrongAnswerError."""
+        """Measure everything, and tell `progress` about each step after it. Raises WrongAnswerError."""
         for account_id in (OWN_ACCOUNT_WITHOUT_MFA, OWN_ACCOUNT):
-            self._start(account_id)  # not measured: the first time everything is read from the disk
+            self._start(account_id)  # not measured: the first start reads everything from the disk
             progress("first starts")
         for _ in range(plan.rounds):
             for its, invocation in self._start(OWN_ACCOUNT):
@@ -117,7 +117,7 @@ class Benchmark:
         for number in range(1, plan.accounts + 1):
             account_id = str(_LAST_BUT_MEMBERS + number)
             for its, invocation in self._invoke_each(environments, account_id, member=True):
-                if has_virtual_device(account_id):  # the others make a call less
+                if has_virtual_device(account_id):  # the others make one call less
                     its.member.append(invocation.duration_ms)
             if number == plan.early:
                 for name, its in self.measurements.items():
@@ -137,11 +137,11 @@ class Benchmark:
     def _invoke_each(
         self, environments: Mapping[str, ExecutionEnvironment], account_id: str, *, member: bool
     ) -> list[tuple[Measurements, Invocation]]:
-        """Invoke each function for one event in the environment that it has."""
+        """Invoke each function for one event in its own environment."""
         return [self._invoke(function, environments[function.name], account_id, member=member) for function in self._in_turn()]
 
     def _in_turn(self) -> list[Function]:
-        """Turn the order around each time, so that none always comes after the same one."""
+        """Reverse the order each time, so that no function always follows the same one."""
         self._functions.reverse()
         return self._functions
 
@@ -164,7 +164,7 @@ class Benchmark:
             "AWS_SECRET_ACCESS_KEY": "secret",
             "AWS_SESSION_TOKEN": "token",
             "AWS_ENDPOINT_URL": self._endpoint.url,
-            # Nothing leaves this machine: rdklib's fixed STS host is refused at once, and asked no second time.
+            # Nothing leaves this machine: the proxy refuses rdklib's fixed STS host at once, and there is no second attempt.
             "HTTPS_PROXY": self._endpoint.url,
             "AWS_MAX_ATTEMPTS": "1",
         }
@@ -190,13 +190,13 @@ def event(account_id: str, parameters: Mapping[str, str], *, member: bool) -> by
 
 
 def check(name: str, account_id: str, invocation: Invocation, calls: Iterable[Call]) -> None:
-    """Raise WrongAnswerError unless the right verdict was answered, and reported once, with the account's own credentials."""
+    """Raise WrongAnswerError unless the function answered the right verdict, and reported it once with the account's keys."""
     expected = (account_id, verdict(account_id))
     answer = json.loads(invocation.payload)
     try:
         answered = [(evaluation["ComplianceResourceId"], evaluation["ComplianceType"]) for evaluation in answer]
     except (KeyError, TypeError):
-        answered = []  # an error, which is shown below
+        answered = []  # an error, which the message shows
     reports = [(call.account_id, call.reported) for call in calls if call.action == "PutEvaluations"]
     if invocation.function_error or answered != [expected] or reports != [(account_id, (expected,))]:
         message = (
@@ -207,7 +207,7 @@ def check(name: str, account_id: str, invocation: Invocation, calls: Iterable[Ca
 
 
 def machine() -> dict[str, str]:
-    """Say what was measured on: the processors, the system, and what stands in for Lambda's runtime."""
+    """Describe the machine: the processors, the system, and the stand-in for Lambda's runtime."""
     versions = "import botocore, platform; print('Python', platform.python_version() + ',', 'botocore', botocore.__version__)"
     said = subprocess.run([PYTHON, "-c", versions], check=True, capture_output=True, text=True)  # noqa: S603 - the words above
     return {
@@ -218,7 +218,7 @@ def machine() -> dict[str, str]:
 
 
 def peak_memory_mib(process_id: int) -> float | None:
-    """Return the largest resident memory that a process has had; None without /proc."""
+    """Return the largest resident memory that a process has had, or None without /proc."""
     with suppress(OSError):
         for line in Path(f"/proc/{process_id}/status").read_text(encoding="ascii", errors="replace").splitlines():
             if line.startswith("VmHWM:"):

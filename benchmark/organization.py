@@ -1,12 +1,12 @@
 """Let one function evaluate a whole organization on the local AWS, while some of its API calls are throttled.
 
-Every account is evaluated three times: by the deployment and a day later with throttling, and another day later without, which
-is what the second is to be read beside.
+AWS Config evaluates every account three times: at the deployment and a day later with throttling, and another day later
+without.  Compare the second time with the third.
 
-Exit code 0: each time every account got exactly the one result that its root user demands.
+Exit code 0: each time, every account got exactly the one result that its root user demands.
 Exit code 1: an evaluation was lost, wrong or doubled.
-Exit code 2: it could not be measured.
-(make itself ends with 2 for either: who tells them apart runs .venvs/dev/bin/python -m benchmark.organization.)
+Exit code 2: the benchmark could not measure.
+(make ends with 2 for both 1 and 2. To tell them apart, run .venvs/dev/bin/python -m benchmark.organization.)
 """
 
 import argparse
@@ -46,7 +46,8 @@ from benchmark.organization_result import (
     root_users,
     rows,
 )
-from demo.sam import RULE_NAME, STACK_NAME, DeploymentError, boto3_client, deploy_account, deploy_organization
+from demo.clients import boto3_client
+from demo.sam import RULE_NAME, STACK_NAME, DeploymentError, deploy_account, deploy_organization
 from local_aws.aws_lambda.functions import PARALLEL_EVENTS
 from local_aws.client import REGION, LocalAwsClient, LocalAwsError, LocalAwsProcess
 from local_aws.core.faults import ANY_ACCOUNT
@@ -55,37 +56,37 @@ PROG = "make bench-organization"
 EXIT_INCORRECT, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
 
 DAY = timedelta(days=1)
-PATIENCE = 60.0
-"""Seconds without a line in the function's log, after which no more is expected: what is missing then is lost.
+PATIENCE = 600.0
+"""Seconds without a line in the function's log after which none will follow: an evaluation that is missing then is lost.
 
-Longer than what botocore and the local AWS's Lambda wait before they try again, which is a few seconds.
+botocore and the local AWS's Lambda wait less, a few seconds, before they try again.
 """
 THROTTLED, UNDISTURBED = 1, 2
-"""The rounds that are compared: the first one shares its time with the deployment."""
+"""The rounds to compare. The first one shares its time with the deployment."""
 
 EXPLAINED = """\
 [bold]What is counted[/]
   Lost       accounts for which the aggregator has no result of this round.
   Wrong      accounts with another verdict than their root user demands, or with the virtual device of another account.
-             Neighbours demand opposite verdicts, and what is demanded is reckoned without the rule.
+             Neighbours demand opposite verdicts. The benchmark decides them without the rule's code.
   Doubled    accounts with a second result, or with a second report to AWS Config that was not throttled.
-  API calls  of the function in the mean, attempts that were repeated included, as the local AWS records them.
-  Time       from the beginning of the first invocation to the end of the last. It depends on the machine, and has in it what
-             botocore and Lambda wait before they try again: seconds here, where AWS's Lambda waits minutes."""
+  API calls  of the function per account, the mean, with repeated attempts, from the record of the local AWS.
+  Time       from the beginning of the first invocation to the end of the last. It depends on the machine, and includes the
+             waits of botocore and Lambda before they try again: seconds here, but minutes in AWS's Lambda."""
 _GLANCE_SECONDS = 0.25
 _READERS = 8
 _NAMED = 10
-"""How many accounts are named where something is not as it should be."""
+"""The most accounts that a line about a failure names."""
 
 Progressed = Callable[[str, int], None]
-"""Is told what is under way, and how many accounts are done."""
+"""Hears what is under way, and how many accounts are done."""
 
 
 class OrganizationBenchmark:
     """One run against a local AWS, whose accounts have the root users `users`."""
 
     def __init__(self, aws: LocalAwsClient, users: Mapping[str, RootUser], share: float, seed: int) -> None:
-        """Throttle `share` of the calls of evaluations: `seed` decides which ones."""
+        """Throttle `share` of the calls of evaluations; `seed` decides which ones."""
         self._aws = aws
         self._users = users
         self._share = share
@@ -111,7 +112,7 @@ class OrganizationBenchmark:
 
     def _deploy(self) -> None:
         deploy_account(self._aws, MANAGEMENT, CENTRAL)  # which no StackSet reaches
-        # As many as the local AWS processes at once.
+        # The number that the local AWS processes at once.
         parameters = {"ManagementAccountHasEvaluationRole": "true", "ReservedConcurrentExecutions": str(PARALLEL_EVENTS)}
         deploy_organization(self._aws, CENTRAL, parameters)
         [stack] = self._client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
@@ -124,7 +125,7 @@ class OrganizationBenchmark:
         return self._finish(name, began, progressed)
 
     def _finish(self, name: str, began: datetime, progressed: Progressed) -> Round:
-        """Wait until every account is done, or nothing happens any more, and see what came of it."""
+        """Wait until every account is done, or nothing happens any more, and return the outcome."""
         activity = Activity()
         dropped = 0
         deadline = time.monotonic() + PATIENCE
@@ -140,13 +141,13 @@ class OrganizationBenchmark:
         return judge(name, self._users, Evidence(began, self._results(), self._aws.take_calls(), activity, dropped))
 
     def _now(self) -> datetime:
-        """Tell the time of the local AWS Config, whose clock is this machine's, put forward."""
+        """Return the time of the local AWS Config: this machine's clock, advanced."""
         return datetime.now(UTC) + self._ahead
 
-    # What can be read as anybody reads it
+    # What every user can read
 
     def _new_lines(self) -> list[str]:
-        """Return the lines that the function's log has got since this was last asked."""
+        """Return the new lines of the function's log since the last time."""
         group = self._outputs["LogGroupName"]
         lines = []
         streams = self._logs.get_paginator("describe_log_streams").paginate(logGroupName=group)
@@ -166,7 +167,7 @@ class OrganizationBenchmark:
         return int(answer["Attributes"][name])
 
     def _results(self) -> dict[str, list[Result]]:
-        """Return what the aggregator has of the rule, by account."""
+        """Return the aggregator's results of the rule, by account."""
         aggregator = {"ConfigurationAggregatorName": STACK_NAME}
         pages = self._config.get_paginator("describe_aggregate_compliance_by_config_rules").paginate(**aggregator)
         rules = [
@@ -195,7 +196,7 @@ class OrganizationBenchmark:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print; returns the exit code."""
+    """Measure and print. Returns the exit code."""
     options = _options(arguments)
     signal.signal(signal.SIGTERM, _stop)
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
@@ -243,18 +244,18 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=_share,
         default=0.1,
         metavar="SHARE",
-        help="the share of the calls that are throttled, from 0 to 1 (default: %(default)s)",
+        help="the share of the calls to throttle, from 0 to 1 (default: %(default)s)",
     )
     parser.add_argument(
-        "--seed", type=int, default=1, help="decides the root users, and which calls are throttled (default: %(default)s)"
+        "--seed", type=int, default=1, help="decides the root users and the throttled calls (default: %(default)s)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found to FILE too, as JSON")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome to FILE too, as JSON")
     return parser.parse_args(arguments)
 
 
 def _accounts(text: str) -> int:
     if not text.isdecimal() or int(text) < FEWEST_ACCOUNTS:
-        message = f"{text!r} is no whole number from {FEWEST_ACCOUNTS} on"
+        message = f"{text!r} is no whole number of at least {FEWEST_ACCOUNTS}"
         raise argparse.ArgumentTypeError(message)
     return int(text)
 
@@ -285,7 +286,7 @@ def _run(options: argparse.Namespace, console: Console) -> list[Round]:
 
             def progressed(what: str, done: int) -> None:
                 nonlocal shown
-                # Where output is no terminal there is no bar, but still a line for each part.
+                # If the output is not a terminal, there is no bar, but still a line for each part.
                 if what != shown and not console.is_terminal:
                     console.print(f"{what} …")
                 shown = what

@@ -1,4 +1,4 @@
-"""An organization to evaluate, what is demanded of each of its accounts, and the table of what came of it: pure."""
+"""An organization to evaluate, the verdict that each account must get, and the table of the outcome: pure."""
 
 import json
 import random
@@ -10,12 +10,12 @@ from itertools import cycle, product
 from typing import Any
 
 MANAGEMENT, CENTRAL = "111111111111", "222222222222"
-"""The management account, and the delegated administrator that the package is deployed to."""
+"""The management account, and the delegated administrator with the deployment."""
 FEWEST_ACCOUNTS = 4
-"""The two, and two neighbours in opposite states."""
+"""These two accounts, and two neighbours in opposite states."""
 
 ACTIONS = ("sts:AssumeRole", "iam:GetAccountSummary", "iam:ListVirtualMFADevices", "config:PutEvaluations")
-"""What an evaluation calls."""
+"""The calls of an evaluation."""
 REPORTING = "config:PutEvaluations"
 
 _SERVICES = (
@@ -27,16 +27,16 @@ _UNITS = ("Infrastructure", "Sandbox", "Workloads/Development", "Workloads/Produ
 _FIRST_MEMBER = 300_000_000_000
 
 RootUser = Mapping[str, Any]
-"""A root user as the accounts file of the local AWS has it."""
+"""A root user in the form of the accounts file of the local AWS."""
 
 
-# What is evaluated
+# The accounts
 
 
 def root_users(accounts: int, seed: int) -> dict[str, RootUser]:
-    """Give the root user of each account: every state in turn, and neighbours, by account id, that demand opposite verdicts.
+    """Give the root user of each account: every state in turn, so that neighbours, by account id, demand opposite verdicts.
 
-    A virtual device has the name that `device_name` gives, so that it tells whose it is.
+    A virtual device has the name from `device_name`, which says whose it is.
     """
     kinds: dict[str, tuple[Any, ...]] = {
         "password": (False, True),
@@ -46,7 +46,7 @@ def root_users(accounts: int, seed: int) -> dict[str, RootUser]:
         "virtual_mfa_devices": (0, 1),
     }
     states = [dict(zip(kinds, values, strict=True)) for values in product(*kinds.values())]
-    random.Random(seed).shuffle(states)  # noqa: S311 - no secret
+    random.Random(seed).shuffle(states)  # noqa: S311 - not a secret
     turns = cycle([cycle([state for state in states if verdict(state) == kind]) for kind in ("COMPLIANT", "NON_COMPLIANT")])
     account_ids = sorted([MANAGEMENT, CENTRAL, *(str(_FIRST_MEMBER + number) for number in range(accounts - 2))])
     users: dict[str, RootUser] = {}
@@ -57,18 +57,18 @@ def root_users(accounts: int, seed: int) -> dict[str, RootUser]:
 
 
 def device_name(account_id: str) -> str:
-    """Return what the root user's virtual device in an account is called."""
+    """Return the name of the root user's virtual device in an account."""
     return f"phone-{account_id}"
 
 
 def verdict(root_user: RootUser) -> str:
-    """Return the compliance type that a root user demands with the rule's default parameters, reckoned apart from the rule."""
+    """Return the compliance type that a root user demands with the rule's default parameters, without the rule's own code."""
     has_credentials = root_user["password"] or root_user["access_keys"] or root_user["signing_certificates"]
     return "COMPLIANT" if root_user["virtual_mfa_devices"] or not has_credentials else "NON_COMPLIANT"
 
 
 def accounts_file(users: Mapping[str, RootUser]) -> dict[str, Any]:
-    """Make the content of an accounts file: an organization of all accounts, spread over some units."""
+    """Make the content of an accounts file: an organization with all accounts, spread over some units."""
     members = [account_id for account_id in users if account_id not in {MANAGEMENT, CENTRAL}]
     units = {unit: members[number :: len(_UNITS)] for number, unit in enumerate(_UNITS)}
     return {
@@ -84,12 +84,12 @@ def accounts_file(users: Mapping[str, RootUser]) -> dict[str, Any]:
     }
 
 
-# What came of it
+# The outcome
 
 
 @dataclass(frozen=True)
 class Result:
-    """A result that the aggregator has of the rule in an account."""
+    """The aggregator's result of the rule in an account."""
 
     compliance_type: str
     annotation: str
@@ -98,18 +98,18 @@ class Result:
 
 @dataclass
 class Activity:
-    """What the function's log says that it did."""
+    """What the function did, according to its log."""
 
     evaluated: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
-    """The accounts whose evaluation succeeded, and those where an attempt did not."""
+    """The accounts whose evaluation succeeded, and those in which an attempt failed."""
     began: datetime | None = None
     ended: datetime | None = None
-    """When the first invocation began, and the last ended."""
+    """The time when the first invocation began, and when the last one ended."""
     peak_memory_mib: int | None = None
 
     def read(self, lines: Iterable[str]) -> None:
-        """Take in further lines of the log, which is in Lambda's JSON format."""
+        """Add further lines of the log, in Lambda's JSON format."""
         for line in lines:
             match json.loads(line):
                 case {"type": "platform.report", "time": time, "record": {"metrics": metrics}}:
@@ -123,7 +123,7 @@ class Activity:
         began = ended - timedelta(milliseconds=metrics["durationMs"] + metrics.get("initDurationMs", 0))
         self.began = min(self.began or began, began)
         self.ended = max(self.ended or ended, ended)
-        if "maxMemoryUsedMB" in metrics:  # which is in MiB, and missing where there is no /proc
+        if "maxMemoryUsedMB" in metrics:  # in MiB; missing without /proc
             self.peak_memory_mib = max(self.peak_memory_mib or 0, int(metrics["maxMemoryUsedMB"]))
 
     @property
@@ -134,10 +134,10 @@ class Activity:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of an evaluation of every account that AWS Config began at `began` or later.
+    """What is known about an evaluation of every account that AWS Config began at `began` or later.
 
-    `results` are those of the aggregator, by account; `calls` are as the local AWS records them; `dropped` is the number of
-    events that Lambda gave up.
+    `results` are those of the aggregator, by account.  `calls` come from the record of the local AWS.  `dropped` is the number
+    of events that Lambda gave up.
     """
 
     began: datetime
@@ -149,7 +149,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Round:
-    """One evaluation of every account.  Lost, wrong and doubled accounts are named, which should be none."""
+    """One evaluation of every account.  It names lost, wrong and doubled accounts; there should be none."""
 
     name: str
     accounts: int
@@ -157,37 +157,37 @@ class Round:
     wrong: Sequence[str]
     doubled: Sequence[str]
     calls: Mapping[str, int]
-    """By action; an attempt that was repeated counts each time."""
+    """By action; each attempt counts."""
     throttled: int
     """Of these calls."""
     repeated: int
     dropped: int
-    """Events that Lambda had to repeat, and that it gave up."""
+    """The events that Lambda had to repeat, and those that it gave up."""
     peak_memory_mib: int | None
-    """The largest of any execution environment since it started."""
+    """The largest memory of any execution environment since its start."""
     seconds: float
 
     @property
     def correct(self) -> bool:
-        """Whether each account has the one result that it should have."""
+        """Whether each account has exactly its right result."""
         return not (self.lost or self.wrong or self.doubled)
 
     @property
     def accounts_per_second(self) -> float:
-        """How many accounts were evaluated in a second."""
+        """Evaluated accounts per second."""
         return (self.accounts - len(self.lost)) / self.seconds if self.seconds else 0.0
 
     def calls_per_account(self, *actions: str) -> float:
-        """Return how many calls of these actions an account took, in the mean."""
+        """Return the mean number of calls of these actions per account."""
         return sum(self.calls.get(action, 0) for action in actions) / self.accounts
 
 
 def judge(name: str, users: Mapping[str, RootUser], evidence: Evidence) -> Round:
-    """Hold the results against what the root users demand.
+    """Compare the results with what the root users demand.
 
-    Lost is an account without a fresh result.  Wrong is one whose result is another than demanded, or does not name the
-    virtual device that is there.  Doubled is one with a second result, or with more than one report to AWS Config that was
-    not throttled: there was one event.
+    An account without a fresh result is lost.  An account is wrong if its result is not the demanded one, or does not name its
+    virtual device.  An account is doubled if it has a second result, or more than one report to AWS Config that was not
+    throttled: there was one event.
     """
     calls = [
         call for call in evidence.calls if call["action"] in ACTIONS and ":assumed-role/root-virtual-mfa-" in call["principal"]
@@ -228,7 +228,7 @@ def _is_right(account_id: str, root_user: RootUser, result: Result) -> bool:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: a value of each round; with `compared`, the ratio of two rounds says something."""
+    """One line of the table: a value for each round. With `compared`, the ratio of two rounds has a meaning."""
 
     measure: str
     values: Sequence[float | None]
@@ -237,7 +237,7 @@ class Row:
     digits: int = 0
 
     def ratio(self, one: int, other: int) -> float | None:
-        """Divide the value of a round by that of another, where there is something to divide by."""
+        """Divide the value of one round by that of another, if that is not 0."""
         value, by = self.values[one], self.values[other]
         return value / by if self.compared and value is not None and by else None
 

@@ -1,4 +1,4 @@
-"""What was measured, and the table of it: medians, ratios, aims. Pure: nothing is run or printed here."""
+"""The measurements and their table: medians, ratios, aims. Pure: this runs and prints nothing."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,11 +7,11 @@ from statistics import median
 from typing import Any
 
 COLD_AIM, WARM_AIM, MEMBER_AIM, GROWTH_AIM = 1.1, 1.25, 1.25, 1.1
-"""How many times the floor the package may take."""
+"""The aim: the package takes at most this many times what the floor takes."""
 
 
 class Case(StrEnum):
-    """What an event can be about, as far as the number of calls depends on it."""
+    """What an event can be about, if the number of calls depends on it."""
 
     OWN_WITHOUT_MFA = "own account without MFA"
     OWN = "own account with a virtual device"
@@ -21,11 +21,11 @@ class Case(StrEnum):
 
 @dataclass
 class Measurements:
-    """What was measured of one function: times in ms, the peak of its memory in MiB, its artefact, zipped, in bytes.
+    """The measurements of one function: times in ms, peak memory in MiB, the size of its zipped artefact in bytes.
 
-    `calls` holds the numbers of API calls that were seen, and should be one number in each case.  `early_peak` and
-    `late_peak` were read after some and after all member accounts, and are None where there is no /proc to read them from.
-    `refused` holds the addresses outside this machine that it wanted to call instead of its endpoint.
+    `calls` holds the numbers of API calls, which should be one number in each case.  `early_peak` is the memory after some
+    member accounts, and `late_peak` after all; they are None without /proc.  `refused` holds the addresses outside this
+    machine that the function wanted to call instead of its endpoint.
     """
 
     artefact_bytes: int
@@ -40,7 +40,7 @@ class Measurements:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: the values of the package, the floor and the sample; None where there is none."""
+    """One line of the table: the values of the package, the floor and the sample; None if there is no value."""
 
     measure: str
     unit: str
@@ -51,17 +51,17 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """How many times the floor the package takes."""
+        """The package's value divided by the floor's."""
         return ratio(self.package, self.floor)
 
     @property
     def sample_ratio(self) -> float | None:
-        """How many times the floor the sample takes."""
+        """The sample's value divided by the floor's."""
         return ratio(self.sample, self.floor)
 
     @property
     def met(self) -> bool | None:
-        """Whether the ratio, as it is shown, is within the aim; None without an aim or a ratio."""
+        """Whether the ratio, rounded as shown, is within the aim; None without an aim or a ratio."""
         return None if self.aim is None or self.ratio is None else round(self.ratio, 2) <= self.aim
 
     def as_json(self) -> dict[str, Any]:
@@ -80,12 +80,12 @@ class Row:
 
 
 def ratio(value: float | None, floor: float | None) -> float | None:
-    """Divide, where there is something to divide by."""
+    """Divide, if the divisor is neither None nor 0."""
     return None if value is None or not floor else value / floor
 
 
 def rows(package: Measurements, floor: Measurements, sample: Measurements, accounts: tuple[int, int]) -> list[Row]:
-    """Make the table; `accounts` says after how many member accounts the early and the late peak were read."""
+    """Make the table; `accounts` has the numbers of member accounts before the early and the late peak."""
 
     def row(measure: str, unit: str, value: Callable[[Measurements], float | None], aim: float | None = None) -> Row:
         return Row(measure, unit, value(package), value(floor), value(sample), aim)
@@ -108,7 +108,7 @@ def _median(values: Sequence[float]) -> float | None:
 
 
 def _calls(case: Case) -> Callable[[Measurements], float | None]:
-    # Where the number varies, the largest is what has to be explained.
+    # If the number varies, the largest one needs an explanation.
     return lambda its: max(its.calls[case], default=None)
 
 

@@ -22,16 +22,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from demo.clients import boto3_client
 from demo.people import REEVALUATE, REMOVE, Operations
-from demo.sam import (
-    ACCOUNT_STACK_NAME,
-    EVALUATION_ROLE_NAME,
-    STACK_NAME,
-    DeploymentError,
-    boto3_client,
-    deploy_account,
-    deploy_organization,
-)
+from demo.sam import ACCOUNT_STACK_NAME, EVALUATION_ROLE_NAME, STACK_NAME, DeploymentError, deploy_account, deploy_organization
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, LocalAwsProcess, describe
 
 if TYPE_CHECKING:
@@ -43,7 +36,7 @@ if TYPE_CHECKING:
 ORGANIZATION = PROJECT / "local_aws/organization.yaml"
 HTML_PAGE = PROJECT / "demo-report.html"
 CENTRAL_ACCOUNT_ID = "222222222222"
-EVALUATION_SECONDS = 60
+EVALUATION_SECONDS = 600
 DAY_AND_MORE = 27 * 3600
 """Seconds: the next day's evaluations come due, and results of the day before turn older than the report trusts."""
 
@@ -187,7 +180,7 @@ class Demo:
     def _report(self) -> None:
         self._say("make report", f"in {self._name(CENTRAL_ACCOUNT_ID)}:")
         report = self._directory / "report.json"
-        command = [sys.executable, "-m", "organization.report", "--output", str(report), "--output", str(HTML_PAGE)]
+        command = [sys.executable, "-m", "organization", "report", "--output", str(report), "--output", str(HTML_PAGE)]
         sys.stdout.flush()
         ran = subprocess.run(  # noqa: S603 - our own module
             command,
@@ -236,7 +229,7 @@ class Demo:
             if execution["AutomationExecutionStatus"] != "Success":
                 message = f"{REMOVE} ended as {execution['AutomationExecutionStatus']}: {execution.get('FailureMessage')}"
                 raise UnexpectedError(message)
-            self._console.print(f"  {execution['Outputs']['Verify.Text'][0]}", highlight=False)
+            self._console.print(f"  {execution['Outputs']['RemoveCredentials.Text'][0]}", highlight=False)
 
         self._change_and_wait(account, approve)
 

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from demo.clients import boto3_client
 from demo.sam import (
     ACCOUNT_STACK_NAME,
     EVALUATION_ROLE_NAME,
     STACK_NAME,
     DeploymentError,
-    boto3_client,
     deploy,
     deploy_account,
     let_assume_evaluation_roles,

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
-import boto3
-
-from demo.sam import boto3_client
+from demo.clients import boto3_client
 from local_aws.client import REGION, LocalAwsClient
 
 NOTIFY, REEVALUATE, REMOVE = (f"RootVirtualMfa-{name}" for name in ("Notify", "Reevaluate", "RemoveRootCredentials"))
@@ -18,7 +16,7 @@ TOPICS = ("root-virtual-mfa-notices", "Automation-root-virtual-mfa")
 """Of notices, and of requests for approval."""
 
 _RUNNING = {"Pending", "InProgress", "Waiting"}
-_PATIENCE = 60.0
+_PATIENCE = 600.0
 _T = TypeVar("_T")
 
 
@@ -163,14 +161,7 @@ class Operations:
         """Approve or reject an execution in the central account, as the approver."""
         role_arn = f"arn:aws:iam::{self.central}:role/{APPROVER}"
         session = self._client("sts", self.central).assume_role(RoleArn=role_arn, RoleSessionName="alice")["Credentials"]
-        ssm = boto3.Session().client(
-            "ssm",
-            region_name=REGION,
-            endpoint_url=self.aws.endpoint_url,
-            aws_access_key_id=session["AccessKeyId"],
-            aws_secret_access_key=session["SecretAccessKey"],
-            aws_session_token=session["SessionToken"],
-        )
+        ssm = boto3_client(self.aws, "ssm", self.central, credentials=session)
         payload = {"Comment": ["The plan is read."]}
         ssm.send_automation_signal(AutomationExecutionId=execution_id, SignalType=decision, Payload=payload)
 

@@ -4,15 +4,11 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping
-from functools import cache
 from tempfile import TemporaryDirectory
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
-
-from local_aws.client import PROJECT, REGION, LocalAwsClient
+from demo.clients import boto3_client
+from local_aws.client import PROJECT, LocalAwsClient
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -28,29 +24,6 @@ SAM = PROJECT / ".venvs/dev/bin/sam"
 
 class DeploymentError(RuntimeError):
     """The SAM CLI did not deploy, or is missing; the message has what it said."""
-
-
-def boto3_client(local_aws: LocalAwsClient, service: Any, account_id: str, config: Config | None = None) -> Any:  # noqa: ANN401 - a client of any service
-    """Return a boto3 client of an administrator of an account, whatever AWS settings the environment has."""
-    with _one_at_a_time:
-        return _session().client(
-            service,
-            region_name=REGION,
-            endpoint_url=local_aws.endpoint_url,
-            aws_access_key_id=account_id,
-            config=config,
-            aws_secret_access_key="test",  # noqa: S106 - the local AWS takes any
-        )
-
-
-_one_at_a_time = Lock()
-"""A session makes one client at a time."""
-
-
-@cache
-def _session() -> boto3.Session:
-    """Return the one session of all clients, since reading the API models is what takes the time."""
-    return boto3.Session()
 
 
 def deploy(client: LocalAwsClient, account_id: str, parameters: Mapping[str, str] | None = None) -> str:
@@ -71,16 +44,20 @@ def deploy(client: LocalAwsClient, account_id: str, parameters: Mapping[str, str
 
 def deploy_organization(client: LocalAwsClient, account_id: str, parameters: Mapping[str, str] | None = None) -> str:
     """Deploy template.yaml for the local AWS's organization from `account_id`, like `deploy`, and with its ids."""
-    organization = client.organization()
-    values = {
-        "OrganizationId": organization["organization_id"],
-        "OrganizationRootId": organization["root_id"],
-        "ManagementAccountId": organization["management_account_id"],
-        **(parameters or {}),
-    }
+    values = organization_parameters(client) | dict(parameters or {})
     overrides = [f"{name}={value}" for name, value in values.items()]
     environment = ("--config-env", "organization", "--no-confirm-changeset")
     return sam(client, account_id, "deploy", *environment, "--parameter-overrides", *overrides)
+
+
+def organization_parameters(client: LocalAwsClient) -> dict[str, str]:
+    """Return the parameters of template.yaml that name the local AWS's organization."""
+    organization = client.organization()
+    return {
+        "OrganizationId": organization["organization_id"],
+        "OrganizationRootId": organization["root_id"],
+        "ManagementAccountId": organization["management_account_id"],
+    }
 
 
 def sam(client: LocalAwsClient, account_id: str, *arguments: str) -> str:
@@ -126,7 +103,7 @@ def deploy_account(client: LocalAwsClient, account_id: str, central_account_id: 
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )
     waiter = cloudformation.get_waiter("stack_create_complete")
-    waiter.wait(StackName=ACCOUNT_STACK_NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    waiter.wait(StackName=ACCOUNT_STACK_NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 600})
 
 
 def let_assume_evaluation_roles(client: LocalAwsClient, account_id: str) -> None:

@@ -1,5 +1,5 @@
-"""An AWS on the local machine: MiniStack, with what it lacks of what this package uses.
+"""An AWS on the local machine: MiniStack, and the parts that it lacks or answers wrongly.
 
-It runs the real artefact, deployed by the real SAM CLI, without an AWS account.  It is part of the project, never of what is
-deployed.  Each module stands for one service, and emulates of it what this package calls and nothing more.
+The real SAM CLI deploys to it, and it runs the real artefact, without an AWS account. Nothing here is ever deployed.
+Each sub-package is one AWS service. README.md lists what each one emulates.
 """

@@ -1,4 +1,4 @@
-"""The command line: serve the local AWS, and steer one that runs."""
+"""The command line: serve the local AWS, and steer a running one."""
 
 import argparse
 import asyncio
@@ -15,11 +15,11 @@ from local_aws.organizations import accounts, accounts_file
 DEFAULT_PORT = 4566
 _HIGHEST_PORT = 65535
 RUNTIME_PYTHON = PROJECT / ".venvs/lambda-runtime/bin/python"
-"""The interpreter of the environment that has what Lambda's runtime has (`make setup`)."""
+"""The interpreter of the environment with the packages of Lambda's runtime (`make setup` makes it)."""
 
 
 def main() -> int:
-    """Run a command; returns the exit code."""
+    """Run a command, and return the exit code."""
     arguments = _parser().parse_args()
     try:
         if arguments.command == "serve":
@@ -85,7 +85,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 0 < int(text) <= _HIGHEST_PORT):
-        message = f"{text} is no port: a number from 1 to {_HIGHEST_PORT}"
+        message = f"{text} is not a port number from 1 to {_HIGHEST_PORT}"
         raise argparse.ArgumentTypeError(message)
     return int(text)
 
@@ -103,14 +103,14 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
 
     serve = commands.add_parser("serve", help="serve on 127.0.0.1 until interrupted")
-    # Without a default of its own, which would win over a port given before the command.
+    # No default here: it would replace a port given before the command.
     serve.add_argument("--port", type=_port, default=argparse.SUPPRESS, help=f"to serve on (default: {DEFAULT_PORT})")
     serve.add_argument(
         "--accounts", type=Path, default=Path(__file__).with_name("accounts.yaml"), help="YAML file (default: %(default)s)"
     )
     serve.add_argument("--until-stdin-ends", action="store_true", help="stop also when standard input ends")
 
-    root_user = commands.add_parser("root-user", help="change a root user, as its owner would at the console")
+    root_user = commands.add_parser("root-user", help="change a root user, as its owner does in the console")
     root_user.add_argument("account", help="account id")
     root_user.add_argument("change", choices=list(accounts.CHANGES))
     root_user.add_argument("device", nargs="?", help="name of the virtual device")
@@ -132,12 +132,12 @@ def _parser() -> argparse.ArgumentParser:
     fault.add_argument("kind", choices=KINDS)
     fault.add_argument("--times", type=int, help="how often it happens (default: always)")
     fault.add_argument("--seconds", type=float, default=0, help="how long Latency lasts")
-    fault.add_argument("--share", type=float, default=1, help="the share of the calls that it happens to (default: all)")
-    fault.add_argument("--seed", type=int, default=0, help="decides which calls these are (default: %(default)s)")
+    fault.add_argument("--share", type=float, default=1, help="the share of the calls that it affects (default: all)")
+    fault.add_argument("--seed", type=int, default=0, help="chooses these calls (default: %(default)s)")
 
     commands.add_parser("clear-faults", help="switch all faults off")
 
-    pages = commands.add_parser("empty-pages", help="let every list of an aggregator begin with an empty page, or not")
+    pages = commands.add_parser("empty-pages", help="start every list of an aggregator with an empty page, or not")
     pages.add_argument("switch", choices=("on", "off"))
 
     withhold = commands.add_parser(
@@ -145,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     withhold.add_argument("switch", choices=("on", "off"))
 
-    clock = commands.add_parser("advance-clock", help="move the clock forward")
+    clock = commands.add_parser("advance-clock", help="move the clock of all services forward")
     clock.add_argument("hours", type=float)
     return parser
 

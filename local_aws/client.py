@@ -1,4 +1,4 @@
-"""Starts the local AWS as a process of its own, and gives it commands; the standard library is all this needs."""
+"""Start the local AWS as a process of its own, and give it commands. This needs the standard library only."""
 
 import errno
 import http.client
@@ -20,7 +20,7 @@ PYTHON = PROJECT / ".venvs/local-aws/bin/python"
 _START_SECONDS = 120.0
 _STOP_SECONDS = 60.0
 _ANSWER_SECONDS = 600.0
-"""A busy machine takes its time, and a command may wait until the work that goes on has settled."""
+"""A busy machine is slow, and a command may wait until running work has settled."""
 
 
 class LocalAwsError(RuntimeError):
@@ -41,7 +41,7 @@ class LocalAwsClient:
 
     @property
     def endpoint_url(self) -> str:
-        """What AWS_ENDPOINT_URL is to be."""
+        """The value for AWS_ENDPOINT_URL."""
         return f"http://{HOST}:{self.port}"
 
     def environment(self, account_id: str) -> dict[str, str]:
@@ -54,9 +54,9 @@ class LocalAwsClient:
         return accounts
 
     def change_root_user(self, account_id: str, change: str, device: str | None = None) -> dict[str, Any]:
-        """Change a root user as its owner would at the console (accounts.CHANGES), and return what it has then.
+        """Change a root user as its owner does in the console (accounts.CHANGES), and return its credentials.
 
-        That is whether it has a `password`, and the ids, serial numbers or names of what else it has (accounts.RootUser).
+        They are `password`, a boolean, and the ids, serial numbers or names of the rest (accounts.RootUser).
         """
         root_user: dict[str, Any] = self._command("root-user", account_id=account_id, change=change, device=device)
         return root_user
@@ -77,62 +77,62 @@ class LocalAwsClient:
         self._command("fault", account_id=account_id, action=action, kind=kind, **settings)
 
     def organization(self) -> dict[str, str]:
-        """Return `organization_id`, `root_id` and `management_account_id`; LocalAwsError where there is no organization."""
+        """Return `organization_id`, `root_id` and `management_account_id`; LocalAwsError: there is no organization."""
         organization: dict[str, str] = self._command("organization")
         return organization
 
     def create_account(self, account_id: str, name: str, unit_path: str, root_user: Mapping[str, Any]) -> None:
-        """Let a new account, in which AWS Config records, join the organization.
+        """Let a new account join the organization; AWS Config records in it.
 
-        `unit_path` is its unit's below the root, as "Workloads/Production", or "" for the root; `root_user` is as in the
-        accounts file.
+        `unit_path` is the path of its unit below the root, for example "Workloads/Production", or "" for the root.
+        `root_user` has the form that it has in the accounts file.
         """
         self._command("create-account", account_id=account_id, name=name, unit_path=unit_path, root_user=dict(root_user))
 
     def remove_account(self, account_id: str) -> None:
-        """Let an account leave the organization; it goes on by itself."""
+        """Let an account leave the organization. The account stays."""
         self._command("remove-account", account_id=account_id)
 
     def clear_faults(self) -> None:
-        """Switch all faults off."""
+        """Switch all faults off, and send the answers that they hold back."""
         self._command("clear-faults")
 
     def set_longest_page(self, entries: int | None) -> None:
-        """Let IAM give at most `entries` devices or keys a page, whatever is asked for; None: as many as are asked for."""
+        """Let IAM give at most `entries` devices or keys a page, even if a caller asks for more; None: no such limit."""
         self._command("longest-page", entries=entries)
 
     def set_empty_pages(self, *, on: bool) -> None:
-        """Let every list of an aggregator begin with a page without entries, as AWS Config may."""
+        """Let every list of an aggregator begin with an empty page, as AWS Config may."""
         self._command("empty-pages", on=on)
 
     def withhold_source_org_id(self, *, on: bool) -> None:
-        """Let AWS Config invoke functions without aws:SourceOrgID, which it is not documented to send."""
+        """Let AWS Config invoke functions without aws:SourceOrgID: no document says that it sends the key."""
         self._command("withhold-source-org-id", on=on)
 
     def advance_clock(self, *, seconds: float) -> None:
-        """Move the clock of all services forward: what comes due is started, and events grow old.
+        """Move the clock of all services forward: what comes due starts, and events grow old.
 
-        The clock moves once the work that goes on has ended or waits for the clock; all that has come due has been started
-        when this returns.  LocalAwsError names the work that does not settle.
+        The clock moves when all running work has ended or waits for the clock. When this returns, everything that came due
+        has started. LocalAwsError names the work that does not settle.
         """
         self._command("advance-clock", seconds=seconds)
 
     def settle(self) -> None:
         """Wait until all asynchronous work (events, evaluations, executions, operations) has ended or waits for the clock.
 
-        LocalAwsError names the work that does not.
+        LocalAwsError names the work that does not settle.
         """
         self._command("settle")
 
     def take_calls(self) -> list[dict[str, str]]:
-        """Return the calls since this was last asked: of each `account_id`, `principal`, `action`, and `fault` or ""."""
+        """Return the calls since the last time: `account_id`, `principal`, `action`, and `fault` or "" of each."""
         calls: list[dict[str, str]] = self._command("calls")
         return calls
 
     def take_issued_credentials(self) -> list[dict[str, str]]:
-        """Return the sessions of roles and root users since this was last asked, for tests that no secret gets anywhere.
+        """Return the sessions of roles and root users since the last time, so that tests can look for leaked secrets.
 
-        Of each `arn`, `access_key_id`, `secret_access_key` and `session_token`.
+        Each has `arn`, `access_key_id`, `secret_access_key` and `session_token`.
         """
         issued: list[dict[str, str]] = self._command("issued-credentials")
         return issued
@@ -157,18 +157,18 @@ class LocalAwsClient:
 
 
 class LocalAwsProcess(LocalAwsClient):
-    """A local AWS that runs as long as the `with` block, and ends with this process however that ends."""
+    """A local AWS that runs during the `with` block. It ends with this process, however that ends."""
 
     def __init__(self, accounts_file: Path, log: Path | None = None, port: int | None = None) -> None:
-        """Serve the accounts of `accounts_file` on `port` or a free one; its own messages go to `log`."""
+        """Serve the accounts of `accounts_file` on `port` or a free one. Write its messages to `log`."""
         super().__init__(port if port is not None else free_port())
         self._accounts_file = accounts_file
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        """Start it and wait until it answers. Raises LocalAwsError with its last words where it does not."""
-        refuse_taken(self.port)  # Whoever serves there would be taken for ours.
+        """Start it and wait until it answers. Raises LocalAwsError with its last messages if it does not."""
+        refuse_taken(self.port)  # Another server there would pass for this one.
         output: IO[bytes] | int = self._log.open("wb") if self._log else subprocess.DEVNULL
         arguments = ["serve", "--port", str(self.port), "--accounts", str(self._accounts_file), "--until-stdin-ends"]
         try:
@@ -178,7 +178,7 @@ class LocalAwsProcess(LocalAwsClient):
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd=PROJECT,
-                start_new_session=True,  # Ctrl-C is for whoever uses it, who then stops it.
+                start_new_session=True,  # Ctrl-C goes to this process, which then stops it.
             )
         except FileNotFoundError as error:
             message = f"{PYTHON} is missing: run `make setup` first."
@@ -227,14 +227,14 @@ class LocalAwsProcess(LocalAwsClient):
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that is free at this moment."""
+    """Return a port of 127.0.0.1 that is free now."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
 def refuse_taken(port: int) -> None:
-    """Raise LocalAwsError where somebody serves on a port of 127.0.0.1 already, or OSError where nobody may."""
+    """Raise LocalAwsError if a server listens on a port of 127.0.0.1 already, OSError if nobody may listen there."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -253,7 +253,7 @@ def describe(client: LocalAwsClient, accounts: Mapping[str, str]) -> str:
     exports = "\n".join(f"  export {name}={value}" for name, value in client.environment(account_id).items())
     return (
         f"The local AWS serves on {client.endpoint_url}. Its accounts:\n{names}\n\n"
-        "The AWS CLI, boto3 and SAM use it with these variables; the access key id is the account:\n"
+        "The AWS CLI, boto3 and SAM use it with these variables. The access key id is the account:\n"
         f"{exports}\n\n"
         "Functions and the scripts of runbooks run as you, without a sandbox. Web pages are refused.\n\n"
         "For example: aws configservice describe-compliance-by-config-rule\n"

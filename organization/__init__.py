@@ -1,5 +1,4 @@
-"""Commands for the operator of the package: `preflight` before a deployment, `report` ever after, `delete` at the end.
+"""The operator's command, `root-virtual-mfa`: preflight, deploy, report and delete.
 
-Each is a module to run: reading (boto3) stands apart from judging (deployment.py, statuses.py and checks.py, which do no input
-or output).
+Reading (boto3) is apart from judging: deployment.py, commands.py, statuses.py and checks.py do no input or output.
 """

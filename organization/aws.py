@@ -1,10 +1,9 @@
-"""How the commands reach AWS, and what they say when they cannot."""
+"""How the commands reach AWS, and what they say if they cannot."""
 
-import io
 import os
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import boto3
@@ -13,29 +12,39 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     EndpointConnectionError,
+    LoginError,
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
 )
 
-from organization.screen import complain
+from organization import project
+from organization.commands import PROGRAM
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
+    from mypy_boto3_sts.type_defs import GetCallerIdentityResponseTypeDef
 
 THREADS = 8
-"""Calls at the same time, where there is one for each account: as many as a client keeps connections for."""
+"""Calls at the same time, if each account takes one: as many as a client keeps connections for."""
 
-EXIT_ERROR = 2
-EXIT_INTERRUPTED = 130
+_USER_AGENT = f"{PROGRAM}/{project.version()}"
 
-# Adaptive: the client slows itself down when it is throttled, as it is in a large organization.
+# Adaptive: the client slows down when AWS throttles it, as happens in a large organization.
 _PATIENT = Config(
-    retries={"mode": "adaptive", "max_attempts": 10}, connect_timeout=5, read_timeout=60, max_pool_connections=THREADS
+    retries={"mode": "adaptive", "max_attempts": 10},
+    connect_timeout=5,
+    read_timeout=60,
+    max_pool_connections=THREADS,
+    user_agent_extra=_USER_AGENT,
 )
-# For the first call: whether there are credentials and a way to AWS at all shall not take minutes to say.
-_BRIEF = Config(retries={"mode": "standard", "max_attempts": 2}, connect_timeout=5, read_timeout=10)
+# For the first call: it must not take minutes to say that there are no credentials or no way to AWS.
+_BRIEF = Config(
+    retries={"mode": "standard", "max_attempts": 2}, connect_timeout=5, read_timeout=10, user_agent_extra=_USER_AGENT
+)
 
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "OrganizationAccessDeniedException"})
 _NOT_ACCEPTED = frozenset(
@@ -49,10 +58,17 @@ _NOT_ACCEPTED = frozenset(
     }
 )
 
-_ADVICE = {
-    EndpointConnectionError: ": check the network, the Region and AWS_ENDPOINT_URL",
-    ProfileNotFound: ": set AWS_PROFILE to a profile of the AWS configuration",
-}
+_SET = "sign in, or set AWS_PROFILE (or --profile) or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_SIGN_IN = "{said}: sign in with `{command}`, with --profile if you use one."
+_SENTENCES: tuple[tuple[tuple[type[BotoCoreError], ...], str], ...] = (
+    ((EndpointConnectionError,), "{said}: check the network, the Region and AWS_ENDPOINT_URL."),
+    ((ProfileNotFound,), "{said}: give one of `aws configure list-profiles` with --profile, or set AWS_PROFILE to it."),
+    ((NoCredentialsError, PartialCredentialsError), f"No AWS credentials were found: {_SET}."),
+    ((SSOError, TokenRetrievalError), _SIGN_IN.replace("{command}", "aws sso login")),
+    ((LoginError,), _SIGN_IN.replace("{command}", "aws login")),
+    ((BotoCoreError,), "{said}."),
+)
+"""What to say of each exception; the first that fits."""
 
 
 class CommandError(Exception):
@@ -61,23 +77,24 @@ class CommandError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, and from where: account id, Region and partition of the credentials."""
+    """Who calls, and from where: account id, Region and partition of the credentials; `time` is when AWS said so."""
 
     account_id: str
     region: str
     partition: str
+    time: datetime
 
 
-def session(region: str | None) -> tuple[boto3.Session, Caller]:
-    """Open a session with the credentials of the environment and find out whose they are.
+def session(region: str | None, profile: str | None = None) -> tuple[boto3.Session, Caller]:
+    """Open a session and find out whose credentials it has.
 
-    `region` is the Region to work in; None: the one of the environment or the profile.  Raises CommandError where there is
-    none, and whatever botocore raises where AWS cannot be reached.
+    `region` and `profile` of None: those of the environment or the AWS configuration.  Raises CommandError if there is no
+    Region, and botocore's exceptions if AWS cannot be reached.
     """
     # boto3 itself reads AWS_DEFAULT_REGION only; the AWS CLI reads AWS_REGION too, and before it.
-    opened = boto3.Session(region_name=region or os.environ.get("AWS_REGION"))
+    opened = boto3.Session(region_name=region or os.environ.get("AWS_REGION"), profile_name=profile)
     if not opened.region_name:
-        message = "No Region is set: give the home Region of the deployment with --region or in AWS_REGION."
+        message = "No Region is set: give the home Region of the deployment with --region, or set AWS_REGION."
         raise CommandError(message)
     try:
         identity = opened.client("sts", config=_BRIEF).get_caller_identity()
@@ -86,16 +103,22 @@ def session(region: str | None) -> tuple[boto3.Session, Caller]:
     except ValueError as error:
         message = f"{error}: AWS_ENDPOINT_URL must be a URL such as http://127.0.0.1:4566, or not be set."
         raise CommandError(message) from error
-    return opened, Caller(identity["Account"], opened.region_name, identity["Arn"].split(":")[1])
+    return opened, Caller(identity["Account"], opened.region_name, identity["Arn"].split(":")[1], _time_of(identity))
+
+
+def _time_of(answer: "GetCallerIdentityResponseTypeDef") -> datetime:
+    """Return the time of AWS's answer by AWS's clock; by this machine's, which may be wrong, if the answer has none."""
+    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    return parsedate_to_datetime(date) if date else datetime.now(UTC)
 
 
 def patient() -> Config:
-    """Return the settings of a client that makes many calls, from THREADS threads, and waits when it is throttled."""
+    """Return the settings of a client that makes many calls, from THREADS threads, and waits when AWS throttles it."""
     return _PATIENT
 
 
 def find_stack(cloudformation: "CloudFormationClient", name: str) -> "StackTypeDef | None":
-    """Describe a stack by its name or id; None where there is none."""
+    """Describe a stack by its name or id; None if there is none."""
     try:
         stacks = cloudformation.describe_stacks(StackName=name)["Stacks"]
     except ClientError as error:
@@ -111,30 +134,12 @@ def code_of(error: ClientError) -> str:
     return error.response.get("Error", {}).get("Code", "Unknown")
 
 
-def sentence_of(error: Exception) -> str:
+def sentence_of(error: ClientError | BotoCoreError) -> str:
     """Say in one sentence what went wrong and what to do about it."""
     if isinstance(error, ClientError):
         return _answer(error)
-    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
-        return "No AWS credentials were found: sign in, or set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
-    advice = next((advice for kind, advice in _ADVICE.items() if isinstance(error, kind)), "")
-    return f"{' '.join(str(error).split()).rstrip('.')}{advice}."
-
-
-def run(prog: str, main: Callable[[], int]) -> int:
-    """Run a command and return its exit code; a failure to be expected is said in a sentence and ends with EXIT_ERROR."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know every letter of a name
-    try:
-        return main()
-    except CommandError as error:
-        complain(prog, str(error))
-    except (ClientError, BotoCoreError) as error:
-        complain(prog, sentence_of(error))
-    except KeyboardInterrupt:
-        complain(prog, "interrupted.")
-        return EXIT_INTERRUPTED
-    return EXIT_ERROR
+    said = " ".join(str(error).split()).rstrip(".")
+    return next(sentence for kinds, sentence in _SENTENCES if isinstance(error, kinds)).replace("{said}", said)
 
 
 def _answer(error: ClientError) -> str:
@@ -143,7 +148,7 @@ def _answer(error: ClientError) -> str:
     text = next(iter(error.response.get("Error", {}).get("Message", "").splitlines()), "").rstrip(". ")
     said = f"{error.operation_name} failed with {code}" + (f" ({text})" if text else "")
     if code in _DENIED:
-        return f"{said}: use credentials that may do it."
+        return f"{said}: use credentials that have this permission."
     if code in _NOT_ACCEPTED:
-        return f"{said}: AWS does not accept the credentials, so sign in anew."
+        return f"{said}: AWS does not accept the credentials. Sign in again."
     return f"{said}."

@@ -4,16 +4,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from organization import commands
 from organization.deployment import (
     AGGREGATOR_NAME,
     CONFORMANCE_PACK_NAME,
     ROLE_NAMES,
     Deployment,
-    deploy_account_command,
-    deploy_with,
     stack_set_name,
 )
-from organization.visible import quoted
 
 CONFIG = "config.amazonaws.com"
 CONFIG_MULTI_ACCOUNT_SETUP = "config-multiaccountsetup.amazonaws.com"
@@ -148,22 +146,13 @@ class Seen:
 
 def names(stack_name: str, region: str) -> dict[str, str]:
     """Return the names that the stack uses and that something else could have, and the command that frees each."""
-    elsewhere = 'make delete ARGS="--region ..."'  # roles are the same in all Regions
+    elsewhere = commands.delete("...")  # roles are the same in all Regions
     stack_set = stack_set_name(stack_name)
-    region = quoted(region)
     return {
         **{f"role {name}": elsewhere for name in ROLE_NAMES},
-        f"conformance pack {CONFORMANCE_PACK_NAME}": (
-            f"aws configservice delete-organization-conformance-pack --region {region} "
-            f"--organization-conformance-pack-name {CONFORMANCE_PACK_NAME}"
-        ),
-        f"aggregator {AGGREGATOR_NAME}": (
-            f"aws configservice delete-configuration-aggregator --region {region} "
-            f"--configuration-aggregator-name {AGGREGATOR_NAME}"
-        ),
-        f"StackSet {stack_set}": (
-            f"aws cloudformation delete-stack-set --region {region} --stack-set-name {quoted(stack_set)}"
-        ),
+        f"conformance pack {CONFORMANCE_PACK_NAME}": commands.delete_pack(region, CONFORMANCE_PACK_NAME),
+        f"aggregator {AGGREGATOR_NAME}": commands.delete_aggregator(region, AGGREGATOR_NAME),
+        f"StackSet {stack_set}": commands.delete_stack_set(region, stack_set),
     }
 
 
@@ -184,12 +173,21 @@ def checks(seen: Seen) -> list[Check]:
 
 
 def deploy_command(seen: Seen) -> str:
-    """Return the command that deploys for the organization, with placeholders for what could not be seen."""
-    organization_id, management_account_id = "o-...", "..."
+    """Return the command that deploys for the organization, with placeholders for what it cannot read itself."""
+    given = {name: placeholder for name, (value, placeholder) in parameters(seen).items() if not value}
+    return commands.deploy("organization", **given)
+
+
+def parameters(seen: Seen) -> dict[str, tuple[str, str]]:
+    """Return the parameters that name the organization: the value of each, empty if it could not be seen, and a placeholder."""
+    organization_id = management_account_id = ""
     if isinstance(seen.organization, Organization):
         organization_id, management_account_id = seen.organization.organization_id, seen.organization.management_account_id
-    root_id = seen.root_id if isinstance(seen.root_id, str) else "r-..."
-    return deploy_with(OrganizationId=organization_id, OrganizationRootId=root_id, ManagementAccountId=management_account_id)
+    return {
+        "OrganizationId": (organization_id, "o-..."),
+        "OrganizationRootId": (seen.root_id if isinstance(seen.root_id, str) else "", "r-..."),
+        "ManagementAccountId": (management_account_id, "..."),
+    }
 
 
 def _region(seen: Seen) -> Check:
@@ -205,12 +203,13 @@ def _organization(seen: Seen) -> Check:
         case Unseen(reason):
             return Check("Organization", Outcome.UNSEEN, reason)
         case None:
-            detail = f"Account {seen.account_id} is in no organization. For this account alone, `make deploy` needs none."
-            create = "aws organizations create-organization --feature-set ALL"
-            return Check("Organization", Outcome.MISSING, detail, (create,), "the account that is to manage the organization")
+            one = f"`{commands.deploy('account')}`"
+            detail = f"Account {seen.account_id} is in no organization. For this account alone, {one} needs none."
+            create = (commands.create_organization(),)
+            return Check("Organization", Outcome.MISSING, detail, create, "the account that will manage the organization")
         case Organization(organization_id, _, all_features=False):
             detail = f"The organization {organization_id} has consolidated billing only; trusted access needs all features."
-            enable = ("aws organizations enable-all-features",)
+            enable = (commands.enable_all_features(),)
             return Check("Organization", Outcome.MISSING, detail, enable, seen.management_account)
         case Organization(organization_id, management_account_id):
             detail = f"{organization_id} has all features; its management account is {management_account_id}."
@@ -220,11 +219,7 @@ def _organization(seen: Seen) -> Check:
 def _trusted_access(seen: Seen) -> Iterator[Check]:
     for service, user in SERVICES.items():
         name = f"Trusted access for {service}"
-        enable = (
-            "aws cloudformation activate-organizations-access"  # this makes the service-linked role as well
-            if service == STACK_SETS
-            else f"aws organizations enable-aws-service-access --service-principal {service}"
-        )
+        enable = commands.activate_stack_sets() if service == STACK_SETS else commands.enable_service_access(service)
         if isinstance(seen.trusted, Unseen):
             yield Check(name, Outcome.UNSEEN, f"{seen.trusted.reason} If it is off:", (enable,), seen.management_account)
         elif service in seen.trusted:
@@ -241,8 +236,7 @@ def _administration(seen: Seen) -> Iterator[Check]:
         return
     for service, user in SERVICES.items():
         name = f"Delegated administrator for {service}"
-        account = f"--account-id {quoted(seen.account_id)}"
-        register = (f"aws organizations register-delegated-administrator {account} --service-principal {service}",)
+        register = (commands.register_delegated_administrator(seen.account_id, service),)
         if isinstance(seen.delegated, Unseen):
             detail = f"{seen.delegated.reason} If account {seen.account_id} is not registered:"
             yield Check(name, Outcome.UNSEEN, detail, register, seen.management_account)
@@ -277,8 +271,11 @@ def _recorders(seen: Seen) -> Iterator[Check]:
     for state, detail in ((Recorder.OFF, "Off in"), (Recorder.NONE, "There is none in")):
         lacking = [account_id for account_id, recorder in seen.recorders.items() if recorder is state]
         if lacking:
-            commands = _recorder_commands(state, lacking[0] if len(lacking) == 1 else "ACCOUNT_ID", seen)
-            yield Check(name, Outcome.MISSING, f"{detail} {_accounts(lacking)}.", commands, "each of these accounts")
+            mend: tuple[str, ...] = (commands.start_recorder(seen.region),)
+            if state is Recorder.NONE:
+                account_id = lacking[0] if len(lacking) == 1 else "ACCOUNT_ID"
+                mend = commands.make_recorder(seen.region, seen.partition, account_id)
+            yield Check(name, Outcome.MISSING, f"{detail} {_accounts(lacking)}.", mend, "each of these accounts")
     unseen = {account_id: recorder.reason for account_id, recorder in seen.recorders.items() if isinstance(recorder, Unseen)}
     if unseen:
         reason = next(iter(unseen.values()))
@@ -314,22 +311,6 @@ def _recorders_by_aggregator(seen: Seen, others: list[str]) -> Iterator[Check]:
                 yield Check(name, Outcome.UNSEEN, f"{detail} {look}")
 
 
-def _recorder_commands(state: Recorder, account_id: str, seen: Seen) -> tuple[str, ...]:
-    def config(operation: str, *options: str) -> str:
-        return " ".join([f"aws configservice {operation} --region {quoted(seen.region)}", *options])
-
-    start = config("start-configuration-recorder", "--configuration-recorder-name default")
-    if state is Recorder.OFF:
-        return (start,)
-    role = f"arn:{seen.partition}:iam::{account_id}:role/aws-service-role/{CONFIG}/AWSServiceRoleForConfig"
-    return (
-        f"aws iam create-service-linked-role --aws-service-name {CONFIG}",
-        config("put-configuration-recorder", f"--configuration-recorder {quoted(f'name=default,roleARN={role}')}"),
-        config("put-delivery-channel", "--delivery-channel name=default,s3BucketName=YOUR_BUCKET"),
-        start,
-    )
-
-
 def _accounts(account_ids: list[str]) -> str:
     shown = ", ".join(account_ids[:_SHOWN_ACCOUNTS])
     more = len(account_ids) - _SHOWN_ACCOUNTS
@@ -348,7 +329,7 @@ def _management_account(seen: Seen) -> Check:
         return Check(
             name, Outcome.OK, "The stack says that the evaluation role is there (ManagementAccountHasEvaluationRole=true)."
         )
-    deploy = deploy_account_command(seen.region, seen.account_id)
+    deploy = commands.deploy_account(seen.region, seen.account_id)
     detail = (
         "No StackSet reaches it, and its role cannot be seen from here. Until the role is there and the stack is deployed with "
         "ManagementAccountHasEvaluationRole=true, its root user is not watched."
@@ -362,20 +343,39 @@ def _stack(seen: Seen) -> Iterator[Check]:
         yield Check(name, Outcome.OK, f"It is not in account {seen.account_id} yet.")
         yield from _taken_names(seen)
         return
-    status = seen.deployed.stack_status
     organization_id = seen.organization.organization_id if isinstance(seen.organization, Organization) else None
-    if organization_id and seen.deployed.organization_id != organization_id:
-        scope = f"organization {seen.deployed.organization_id}" if seen.deployed.organization_id else "one account"
-        detail = f"It is deployed for {scope}: to change its scope, delete it, then deploy it anew."
-        yield Check(name, Outcome.MISSING, detail, ("make delete",), f"account {seen.account_id}")
-    elif status.endswith("_IN_PROGRESS"):
-        yield Check(name, Outcome.MISSING, f"It is {status}: wait until that is over.")
-    elif status in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}:
-        # Such a stack can only be deleted. Source: AWS CloudFormation User Guide, stack status codes.
-        detail = f"It is {status}, and cannot be updated: delete it first."
-        yield Check(name, Outcome.MISSING, detail, ("make delete",), f"account {seen.account_id}")
+    obstacle = stack_obstacle(seen.deployed, organization_id)
+    if obstacle is None:
+        yield Check(name, Outcome.OK, f"It is {seen.deployed.stack_status}: a deployment updates it.")
+    elif obstacle.command:
+        yield Check(name, Outcome.MISSING, f"It is {obstacle.why}", (obstacle.command,), f"account {seen.account_id}")
     else:
-        yield Check(name, Outcome.OK, f"It is {status}: a deployment updates it.")
+        yield Check(name, Outcome.MISSING, f"It is {obstacle.why}")
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a stack cannot be deployed to, for a sentence that begins "It is", and the command that helps, if one does."""
+
+    why: str
+    command: str = ""
+
+
+def stack_obstacle(deployed: Deployment, organization_id: str | None) -> Obstacle | None:
+    """Say what keeps a deployed stack from an update; `organization_id` is that of the deployment to come.
+
+    An empty id means one account.  None means that the id is not known, so the scope is not checked.
+    """
+    status = deployed.stack_status
+    if organization_id is not None and deployed.organization_id != organization_id:
+        scope = f"organization {deployed.organization_id}" if deployed.organization_id else "one account"
+        return Obstacle(f"deployed for {scope}: to change its scope, delete it, then deploy it anew.", commands.delete())
+    if status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":  # a change set that nobody has executed
+        return Obstacle(f"{status}: wait until that is over.")
+    if status in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}:
+        # Such a stack can only be deleted. Source: AWS CloudFormation User Guide, stack status codes.
+        return Obstacle(f"{status}, and cannot be updated: delete it first.", commands.delete())
+    return None
 
 
 def _taken_names(seen: Seen) -> Iterator[Check]:

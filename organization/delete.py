@@ -1,61 +1,46 @@
-"""Delete the deployment: in one account, or in every account of the organization.
+"""Deletes the deployment: in one account, or in every account of the organization."""
 
-Shows first what goes and what stays behind, and asks for the stack's name (--yes: does not ask). CloudFormation then deletes in
-the order that works: the rules before the roles and the function that they need. Run again, it goes on watching or says that
-there is nothing left.
-
-Exit code 0: the stack is gone, or was not there.
-Exit code 1: it was not confirmed, or something could not be deleted.
-Exit code 2: the deletion could not be started.
-(make itself ends with 2 for either.)
-"""
-
-import argparse
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import boto3
 
-from organization import aws, deployment
+from organization import aws, commands, deployment
 from organization.aws import CommandError
-from organization.deployment import ACCOUNT_STACK_NAME, FORWARDED_REGION, FORWARDER_STACK_NAME, Deployment
+from organization.commands import ACCOUNT_STACK_NAME, FORWARDED_REGION, FORWARDER_STACK_NAME
+from organization.deployment import Deployment
 from organization.screen import Screen
-from organization.visible import quoted, visible
+from organization.visible import visible
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudformation.type_defs import StackEventTypeDef
     from mypy_boto3_logs import CloudWatchLogsClient
 
-PROG = "delete"
 NOT_DELETED = 1
 
 POLL_SECONDS = 3.0
+"""Between looks at the stack."""
 
 SAM_STACK_NAME = "aws-sam-cli-managed-default"
-"""The stack of the SAM CLI with its bucket for artefacts. Source: AWS SAM Developer Guide, sam deploy, --resolve-s3."""
+"""The SAM CLI's stack, with its bucket for artefacts. Source: AWS SAM Developer Guide, sam deploy, --resolve-s3."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code."""
-    options = _parser().parse_args(arguments)
-    session, caller = aws.session(options.region)
+def run(region: str | None, profile: str | None, stack_name: str, *, confirmed: bool) -> int:
+    """Delete the stack; returns the exit code.  Asks first, unless it is `confirmed`."""
+    session, caller = aws.session(region, profile)
     screen = Screen()
     cloudformation: CloudFormationClient = session.client("cloudformation", config=aws.patient())
-    stack = aws.find_stack(cloudformation, options.stack_name)
+    stack = aws.find_stack(cloudformation, stack_name)
     if stack is None:
-        screen.say(
-            f"There is no stack {options.stack_name} in account {caller.account_id}, Region {caller.region}: nothing to delete."
-        )
+        screen.say(f"There is no stack {stack_name} in account {caller.account_id}, Region {caller.region}: nothing to delete.")
         return 0
     if stack.get("EnableTerminationProtection"):
         message = (
-            f"The stack {options.stack_name} has termination protection: to take it away, run aws cloudformation "
-            f"update-termination-protection --region {quoted(caller.region)} --stack-name {quoted(options.stack_name)} "
-            "--no-enable-termination-protection."
+            f"The stack {stack_name} has termination protection. To end it, run: "
+            f"{commands.end_termination_protection(caller.region, stack_name)}"
         )
         raise CommandError(message)
     resources = [
@@ -66,9 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     physical_ids = {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in resources}
     found = deployment.from_stack(stack, physical_ids)
     _show_plan(found, Counter(each["ResourceType"] for each in resources), screen)
-    stack_id = stack.get("StackId", options.stack_name)
+    stack_id = stack.get("StackId", stack_name)
     if found.stack_status != "DELETE_IN_PROGRESS":
-        if not options.yes and not _confirmed(found.stack_name):
+        if not confirmed and not _confirmed(found.stack_name):
             screen.say("Not confirmed: nothing was deleted.")
             return NOT_DELETED
         cloudformation.delete_stack(StackName=stack_id)
@@ -83,16 +68,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for what in _leftovers(session, cloudformation, found):
         screen.say(what, indent=2, whole=True)
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=PROG, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument("--stack-name", default=deployment.STACK_NAME, help="the deployed stack (%(default)s)")
-    parser.add_argument("--region", help="the home Region of the deployment (default: that of the AWS credentials)")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
-    return parser
 
 
 def _show_plan(found: Deployment, types: Counter[str], screen: Screen) -> None:
@@ -113,7 +88,7 @@ def _show_plan(found: Deployment, types: Counter[str], screen: Screen) -> None:
         screen.say(step, indent=2)
     screen.say(f"Resources: {kinds}", indent=2)
     screen.say(
-        'To keep the results, save a report first: make report ARGS="--output report.json --output report.html"',
+        f"To keep the results, save a report first: {commands.report('report.json', 'report.html')}",
         indent=2,
         whole=True,
     )
@@ -172,33 +147,28 @@ def _new_events(cloudformation: "CloudFormationClient", stack_id: str, shown: se
 
 def _leftovers(session: boto3.Session, cloudformation: "CloudFormationClient", found: Deployment) -> Iterator[str]:
     """Say what the deletion has left, and how to take that away too."""
-    region = f"--region {quoted(found.region)}"
     logs: CloudWatchLogsClient = session.client("logs", config=aws.patient())
     name = found.log_group_name
     groups = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"] if name else []
     if any(group.get("logGroupName") == name for group in groups):
         yield (
-            f"The log group {name}, the evidence for the verdicts; it empties itself by its retention. To delete it: "
-            f"aws logs delete-log-group {region} --log-group-name {quoted(name)}"
+            f"The log group {name}, the evidence for the verdicts. Its retention empties it. To delete it: "
+            f"{commands.delete_log_group(found.region, name)}"
         )
     if found.organization_id and found.management_account_has_role and not found.in_management_account:
         yield (
-            f"The stack {ACCOUNT_STACK_NAME} in the management account {found.management_account_id}, its roles and "
+            f"The stack {ACCOUNT_STACK_NAME} in the management account {found.management_account_id}, with roles and "
             "runbooks. To delete it, with credentials of that account: "
-            f"aws cloudformation delete-stack {region} --stack-name {ACCOUNT_STACK_NAME}"
+            f"{commands.delete_stack(found.region, ACCOUNT_STACK_NAME)}"
         )
     if found.region != FORWARDED_REGION:
         yield (
-            f"The stack {FORWARDER_STACK_NAME}, where it was deployed by hand: in account "
+            f"The stack {FORWARDER_STACK_NAME}, if somebody deployed it in account "
             f"{found.management_account_id or found.account_id}. To delete it, with credentials of that account: "
-            f"aws cloudformation delete-stack --region {FORWARDED_REGION} --stack-name {FORWARDER_STACK_NAME}"
+            f"{commands.delete_stack(FORWARDED_REGION, FORWARDER_STACK_NAME)}"
         )
     yield "The OpsItems of source root-virtual-mfa in OpsCenter, which nothing resolves any more."
     if aws.find_stack(cloudformation, SAM_STACK_NAME):
         yield f"The stack {SAM_STACK_NAME} with the bucket of the SAM CLI, which other applications may use as well."
     if found.organization_id:
         yield "Trusted access, delegated administrators and service-linked roles, which other applications may use as well."
-
-
-if __name__ == "__main__":
-    sys.exit(aws.run(PROG, main))

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from organization import statuses
+from organization import project, statuses
 from organization.aws import CommandError
-
-FILE = Path(__file__).parents[1] / statuses.EXCLUSIONS_FILE
 
 LARGEST = 1024 * 1024
 """Bytes: 10,000 accounts, each with a reason of a hundred characters."""
@@ -31,6 +29,11 @@ _KINDS = {
     _TEXT: "text",
 }
 """What YAML takes a scalar for, in words. Source: YAML 1.1, tag repository."""
+
+
+def default_file() -> Path:
+    """Return the file beside the templates; the one in the current folder if there are no templates."""
+    return (project.checkout() or Path()) / statuses.EXCLUSIONS_FILE
 
 
 def reasons(path: Path) -> dict[str, str]:

@@ -48,12 +48,25 @@ _PAGE = "report.html.jinja"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is shown: the rows, of what deployment, at what time, and what concerns no single account."""
+    """A report on a deployment at a time: a row for each account, and notes that concern no single account.
+
+    `only`: the statuses whose accounts are listed; empty for all.  Totals count every account.
+    """
 
     deployment: Deployment
     time: datetime
     rows: Sequence[Row]
     notes: Sequence[str]
+    only: frozenset[Status] = frozenset()
+
+    @property
+    def listed(self) -> list[Row]:
+        """The rows that are listed."""
+        return [row for row in self.rows if self.lists(row.status)]
+
+    def lists(self, status: Status) -> bool:
+        """Tell whether accounts of a status are listed."""
+        return not self.only or status in self.only
 
 
 def as_csv(report: Report) -> str:
@@ -64,19 +77,20 @@ def as_csv(report: Report) -> str:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(_account(report.rows[0]) if report.rows else [])
-    for row in report.rows:
+    for row in report.listed:
         writer.writerow([_cell(value) for value in _account(row).values()])
     return text.getvalue()
 
 
 def as_json(report: Report) -> str:
-    """Return the whole report, in ASCII: what else is in a text is escaped, so that a terminal shows it and does nothing.
+    """Return the whole report, in ASCII: other characters are escaped, so that a terminal shows them and does not act on them.
 
     Keys: `schema_version`, `time`, `organization_id` and `management_account_id` (null for one account), `stack` (`name`,
-    `status`, `account_id`, `region`), `stale_after_hours`, `totals` (accounts by status), `notes`, and `accounts`: a list with
-    `account_id`, `account_name`, `ou_path`, `account_state`, `status`, `annotation`, `reason` (of an exclusion or suspension),
-    `result_time` (ISO 8601 in UTC, or null), `age_hours` (or null), `rule_names`, `conformance_pack_status`,
-    `stack_set_status` and `advice` (`why`, `action`, `commands`).
+    `status`, `account_id`, `region`), `stale_after_hours`, `totals` (all accounts by status), `notes`, `listed_statuses`, and
+    `accounts`: a list of the accounts with these statuses, what fails first.  Each has `account_id`, `account_name`, `ou_path`,
+    `account_state`, `status`, `annotation`, `reason` (of an exclusion or suspension), `result_time` (ISO 8601 in UTC, or null),
+    `age_hours` (or null), `rule_names`, `conformance_pack_status`, `stack_set_status` and `advice` (`why`, `action`,
+    `commands`).
     """
     deployment = report.deployment
     document = {
@@ -93,7 +107,8 @@ def as_json(report: Report) -> str:
         "stale_after_hours": STALE_AFTER // timedelta(hours=1),
         "totals": totals(report.rows),
         "notes": list(report.notes),
-        "accounts": [_account(row) for row in report.rows],
+        "listed_statuses": [status for status in Status if report.lists(status)],
+        "accounts": [_account(row) for row in report.listed],
     }
     return json.dumps(document, indent=2) + "\n"
 
@@ -123,7 +138,7 @@ def as_table(report: Report) -> str:
 def print_table(report: Report, screen: Screen) -> None:
     """Print a row for each account, what to do, and the totals."""
     table = Table("Account", "OU", "Status", "Age", "Finding")
-    for row in report.rows:
+    for row in report.listed:
         table.add_row(
             Text("\n").join(text(each) for each in (row.account.name, row.account.account_id) if each),
             text(row.account.ou_path),
@@ -132,7 +147,7 @@ def print_table(report: Report, screen: Screen) -> None:
             text(row.finding),
         )
     screen.print(table)
-    advised = [(row, advice) for row in report.rows for advice in row.advice]
+    advised = [(row, advice) for row in report.listed for advice in row.advice]
     if advised:
         screen.say()
         screen.say(("What to do", "bold"))
@@ -144,6 +159,9 @@ def print_table(report: Report, screen: Screen) -> None:
     counts = ", ".join(f"{count} {status}" for status, count in totals(report.rows).items() if count)
     screen.say()
     screen.say((f"{len(report.rows)} {'account' if len(report.rows) == 1 else 'accounts'}:", "bold"), f" {counts}")
+    if report.only:
+        listed = ", ".join(status for status in Status if report.lists(status))
+        screen.say(f"Only accounts with the status {listed} are listed.")
 
 
 def _print_advice(row: Row, advice: Advice, screen: Screen) -> None:

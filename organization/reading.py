@@ -3,14 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from organization import aws, deployment, statuses
+from organization import aws, commands, deployment, statuses
 from organization.aws import CommandError
 from organization.deployment import Deployment
-from organization.statuses import Account, Arrival, Facts, Result
+from organization.statuses import Account, Arrival, Observations, Result
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -45,13 +44,13 @@ class Reader:
     Raises ClientError and BotoCoreError where AWS does not answer.
     """
 
-    def __init__(self, session: "boto3.Session", progress: Progress) -> None:
+    def __init__(self, session: "boto3.Session", now: datetime, progress: Progress) -> None:
+        """Read with the session's credentials; `now` is the time that ages count to."""
         config = aws.patient()
         self._cloudformation: CloudFormationClient = session.client("cloudformation", config=config)
         self._config: ConfigServiceClient = session.client("config", config=config)
         self._organizations: OrganizationsClient = session.client("organizations", config=config)
-        self._now = datetime.now(UTC)
-        self._config.meta.events.register("after-call.config-service", self._note_time)
+        self._now = now
         self._progress = progress
 
     def deployment(self, stack_name: str) -> Deployment | None:
@@ -68,24 +67,18 @@ class Reader:
         found = deployment.from_stack(stack, physical_ids)
         return self._with_pack(found) if found.organization_id else found
 
-    def facts(self, found: Deployment, reasons: dict[str, str]) -> Facts:
+    def observe(self, found: Deployment, reasons: dict[str, str]) -> Observations:
         """Read all that the report rests on. Raises CommandError where the aggregator is missing."""
         if not found.organization_id:
             account = Account(found.account_id, name="", ou_path="")
             results = {found.account_id: self._own_results(found)}
-            return Facts(found, self._now, [account], results, reasons=reasons)
+            return Observations(found, self._now, [account], results, reasons=reasons)
         accounts = list(self._accounts())
         packs = self._packs(found)
         stack_instances = self._stack_instances(found)
         results = self._results(found, {each.account_id for each in accounts if statuses.is_judged(each, found)})
         packs = self._with_compliance(packs, found)
-        return Facts(found, self._now, accounts, results, packs, stack_instances, reasons)
-
-    def _note_time(self, **emitted: Any) -> None:  # noqa: ANN401 - botocore emits what it likes
-        # Ages count by AWS's clock, since this machine's may be wrong.
-        date = emitted["parsed"].get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-        if date:
-            self._now = parsedate_to_datetime(date)
+        return Observations(found, self._now, accounts, results, packs, stack_instances, reasons)
 
     # --- The organization ---
 
@@ -184,7 +177,7 @@ class Reader:
         except self._config.exceptions.NoSuchConfigurationAggregatorException as error:
             message = (
                 f"The aggregator {found.aggregator_name} is not in account {found.account_id}, Region {found.region}: "
-                f"the stack {found.stack_name} is {found.stack_status}, so deploy it again ({deployment.deploy_with()})."
+                f"the stack {found.stack_name} is {found.stack_status}, so deploy it again ({commands.deploy()})."
             )
             raise CommandError(message) from error
         results: dict[str, list[Result]] = {}

@@ -1,34 +1,23 @@
-"""Report of every account of the organization whether its root user has virtual MFA, and how old that knowledge is.
+"""Reports every account of the deployment: whether its root user has virtual MFA, and how old that knowledge is."""
 
-Reads only. Needs the account and the home Region of the deployment.
-
-Exit code 0: every account is COMPLIANT, excluded, suspended or one that the rule does not apply to.
-Exit code 1: an account is NON_COMPLIANT or UNKNOWN.
-Exit code 2: no report could be made.
-(make itself ends with 2 for either: a pipeline that tells them apart runs .venvs/dev/bin/python -m organization.report.)
-
-A result older than 26 hours is UNKNOWN. Its age counts from the later of the times at which AWS Config invoked the rule and
-recorded the result; whether AWS Config puts these forward while a verdict stays the same is not documented.
-"""
-
-import argparse
 import os
 import secrets
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from organization import aws, deployment, exclusions, formats, reading, statuses
+from organization import aws, exclusions, formats, reading, statuses
 from organization.aws import CommandError
 from organization.formats import Report
 from organization.screen import Screen, complain
+from organization.statuses import Status
 
-PROG = "report"
 FAILED = 1
 
 FORMATS: dict[str, Callable[[Report], str]] = {
@@ -39,52 +28,34 @@ FORMATS: dict[str, Callable[[Report], str]] = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code."""
-    options = _parser().parse_args(arguments)
-    outputs = [(path, _format_of(path, options.format)) for path in options.output]
+def run(  # noqa: PLR0913 - the options of the command
+    region: str | None,
+    profile: str | None,
+    stack_name: str,
+    *,
+    format_name: str | None = None,
+    output: Sequence[Path] = (),
+    only: Collection[Status] = (),
+    exclusions_file: Path | None = None,
+) -> int:
+    """Read everything, print the report and write it to files; returns the exit code, which counts every account.
+
+    `format_name`: what to print, or, with `output`, the format of the files.  `only`: the statuses to list; all, if empty.
+    """
+    outputs = [(path, _format_of(path, format_name)) for path in output]
     for path, _ in outputs:
         if not path.parent.is_dir():
             message = f"{path} cannot be written: there is no folder {path.parent}."
             raise CommandError(message)
-    reasons = exclusions.reasons(options.exclusions)
-    report = _read(options.stack_name, options.region, reasons)
-    if options.format in {None, "table"} or outputs:
+    reasons = exclusions.reasons(exclusions_file or exclusions.default_file())
+    report = replace(_read(region, profile, stack_name, reasons), only=frozenset(only))
+    if format_name in {None, "table"} or outputs:
         formats.print_table(report, Screen())
     else:
-        sys.stdout.write(FORMATS[options.format](report))
+        sys.stdout.write(FORMATS[format_name](report))
     for path, name in outputs:
         _write(path, FORMATS[name](report))
     return FAILED if any(row.status in statuses.FAILURES for row in report.rows) else 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=PROG, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
-    parser.add_argument("--stack-name", default=deployment.STACK_NAME, help="the deployed stack (%(default)s)")
-    parser.add_argument("--region", help="the home Region of the deployment (default: that of the AWS credentials)")
-    parser.add_argument(
-        "--format",
-        choices=FORMATS,
-        help="what to print (default: table); with --output, the format of the file, whatever it is called",
-    )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="write a file as well, in the format that its name says: .html, .csv, .json or .txt; may be given several times",
-    )
-    parser.add_argument(
-        "--exclusions",
-        type=Path,
-        default=exclusions.FILE,
-        metavar="FILE",
-        help=f"why accounts are excluded (default: {statuses.EXCLUSIONS_FILE} beside template.yaml)",
-    )
-    return parser
 
 
 def _format_of(path: Path, chosen: str | None) -> str:
@@ -95,10 +66,10 @@ def _format_of(path: Path, chosen: str | None) -> str:
     return chosen or suffix
 
 
-def _read(stack_name: str, region: str | None, reasons: dict[str, str]) -> Report:
-    session, caller = aws.session(region)
+def _read(region: str | None, profile: str | None, stack_name: str, reasons: dict[str, str]) -> Report:
+    session, caller = aws.session(region, profile)
     with _progress() as progress:
-        reader = reading.Reader(session, progress)
+        reader = reading.Reader(session, caller.time, progress)
         found = reader.deployment(stack_name)
         if found is None:
             message = (
@@ -106,8 +77,8 @@ def _read(stack_name: str, region: str | None, reasons: dict[str, str]) -> Repor
                 "use the account and the home Region of the deployment."
             )
             raise CommandError(message)
-        facts = reader.facts(found, reasons)
-    return Report(facts.deployment, facts.now, statuses.rows(facts), statuses.notes(facts))
+        observed = reader.observe(found, reasons)
+    return Report(observed.deployment, observed.now, statuses.rows(observed), statuses.notes(observed))
 
 
 @contextmanager
@@ -137,7 +108,7 @@ def _write(path: Path, text: str) -> None:
     except OSError as error:
         message = f"{path} cannot be written: {error.strerror or error}."
         raise CommandError(message) from error
-    complain(PROG, f"wrote {path}.")
+    complain(f"wrote {path}.")
 
 
 def _mode(path: Path) -> int | None:
@@ -159,7 +130,3 @@ def _replace(target: Path, text: str, mode: int | None) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-
-
-if __name__ == "__main__":
-    sys.exit(aws.run(PROG, main))

@@ -6,6 +6,7 @@ from typing import IO
 from rich.console import Console
 from rich.text import Text
 
+from organization.commands import PROGRAM
 from organization.visible import visible
 
 WIDTH = 160
@@ -39,6 +40,6 @@ class Screen(Console):
             self.print(Text(" " * indent).append_text(each), soft_wrap=True)
 
 
-def complain(prog: str, sentence: str) -> None:
+def complain(sentence: str) -> None:
     """Say something on stderr."""
-    sys.stderr.write(visible(f"{prog}: {sentence}") + "\n")
+    sys.stderr.write(visible(f"{PROGRAM}: {sentence}") + "\n")

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment, deploy_with
+from organization import commands
+from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment
 
 STALE_AFTER = timedelta(hours=26)
 """A day, and two hours for the schedule and the retries.
@@ -38,7 +39,7 @@ _NO_LONGER_ACTIVE = frozenset({"SUSPENDED", "PENDING_CLOSURE", "CLOSED"})
 
 
 class Status(StrEnum):
-    """What an account is counted as."""
+    """What an account is counted as, what fails first."""
 
     NON_COMPLIANT = "NON_COMPLIANT"
     UNKNOWN = "UNKNOWN"
@@ -99,7 +100,7 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class Observations:
     """All that a report rests on: everything by account id.
 
     `packs` and `stack_instances` are None in a deployment for one account, which has neither.
@@ -149,9 +150,10 @@ def is_judged(account: Account, deployment: Deployment) -> bool:
     return account.state not in _NO_LONGER_ACTIVE and account.account_id not in deployment.excluded
 
 
-def rows(facts: Facts) -> list[Row]:
-    """Say of each account what is known, in the order of the accounts."""
-    return [_row(account, facts) for account in facts.accounts]
+def rows(observed: Observations) -> list[Row]:
+    """Judge each account: what fails first, in the order of Status; accounts of one status in the order of the accounts."""
+    order = list(Status)
+    return sorted((_row(account, observed) for account in observed.accounts), key=lambda row: order.index(row.status))
 
 
 def totals(all_rows: Iterable[Row]) -> dict[Status, int]:
@@ -160,90 +162,90 @@ def totals(all_rows: Iterable[Row]) -> dict[Status, int]:
     return {status: counts[status] for status in Status}
 
 
-def notes(facts: Facts) -> list[str]:
+def notes(observed: Observations) -> list[str]:
     """Say what concerns no single account."""
     said = []
-    if not facts.deployment.stack_status.endswith("_COMPLETE") or facts.deployment.stack_status.startswith("ROLLBACK"):
-        said.append(f"The stack {facts.deployment.stack_name} is {facts.deployment.stack_status}.")
-    if any(pack.status in _ARRIVED for pack in (facts.packs or {}).values()) and not _packs_are_listed(facts):
+    if not observed.deployment.stack_status.endswith("_COMPLETE") or observed.deployment.stack_status.startswith("ROLLBACK"):
+        said.append(f"The stack {observed.deployment.stack_name} is {observed.deployment.stack_status}.")
+    if any(pack.status in _ARRIVED for pack in (observed.packs or {}).values()) and not _packs_are_listed(observed):
         said.append(
             "AWS Config gives the compliance of the conformance pack in no account, so COMPLIANT rests on the name of the rule "
             "alone. An administrator whose own pack has no result could pose as it with a rule of such a name."
         )
-    known = {account.account_id for account in facts.accounts}
+    known = {account.account_id for account in observed.accounts}
     said += [
         f"Account {account_id} is excluded, but it is not in the organization: take it out of ExcludedAccounts."
-        for account_id in sorted(facts.deployment.excluded - known)
+        for account_id in sorted(observed.deployment.excluded - known)
     ]
     said += [
         f"{EXCLUSIONS_FILE} has a reason for account {account_id}, but the parameter ExcludedAccounts does not name it."
-        for account_id in sorted(set(facts.reasons) - facts.deployment.excluded)
+        for account_id in sorted(set(observed.reasons) - observed.deployment.excluded)
     ]
     return said
 
 
-def _row(account: Account, facts: Facts) -> Row:
+def _row(account: Account, observed: Observations) -> Row:
     if account.state in _NO_LONGER_ACTIVE:
         return Row(account, Status.SUSPENDED, reason=f"The account is {account.state} in AWS Organizations.")
-    if account.account_id in facts.deployment.excluded:
-        reason = facts.reasons.get(account.account_id)
+    if account.account_id in observed.deployment.excluded:
+        reason = observed.reasons.get(account.account_id)
         return Row(account, Status.EXCLUDED, reason=reason or f"No reason given in {EXCLUSIONS_FILE}.")
 
-    results = facts.results.get(account.account_id, ())
-    own, others = _part(account, results, facts)
-    status, result, doubts = _verdict(account, own, facts)
-    missing = _not_arrived(account, facts)
+    results = observed.results.get(account.account_id, ())
+    own, others = _part(account, results, observed)
+    status, result, doubts = _verdict(account, own, observed)
+    missing = _not_arrived(account, observed)
     if status is Status.UNKNOWN and not doubts and not (missing and result is None):
-        doubts = [_nothing_recent(result, account, facts) if result else _no_result(account, facts)]
+        doubts = [_nothing_recent(result, account, observed) if result else _no_result(account, observed)]
     return Row(
         account,
         status,
         annotation=result.annotation if result and status is not Status.UNKNOWN else "",
-        advice=(*doubts, *missing, *_somebodys(others, account, facts)),
+        advice=(*doubts, *missing, *_somebodys(others, account, observed)),
         result_time=result.time if result else None,
-        age=_age(result.time, facts.now) if result and result.time else None,
+        age=_age(result.time, observed.now) if result and result.time else None,
         rule_names=tuple(sorted(each.rule_name for each in results)),
-        conformance_pack_status=_status_of(facts.packs, account),
-        stack_set_status=_status_of(facts.stack_instances, account),
+        conformance_pack_status=_status_of(observed.packs, account),
+        stack_set_status=_status_of(observed.stack_instances, account),
     )
 
 
-def _part(account: Account, results: Sequence[Result], facts: Facts) -> tuple[list[Result], list[Result]]:
+def _part(account: Account, results: Sequence[Result], observed: Observations) -> tuple[list[Result], list[Result]]:
     """Part the results into those that may be of the deployment's own rule, and those that somebody else's rules put."""
-    if facts.packs is None:
+    if observed.packs is None:
         own = [result for result in results if result.rule_name == RULE_NAME]
-    elif _status_of(facts.packs, account) in _ARRIVED:
+    elif _status_of(observed.packs, account) in _ARRIVED:
         own = [result for result in results if result.rule_name.startswith(PACK_RULE_PREFIX)]
     else:
         own = []
     return own, [result for result in results if result not in own]
 
 
-def _verdict(account: Account, own: Sequence[Result], facts: Facts) -> tuple[Status, Result | None, list[Advice]]:
+def _verdict(account: Account, own: Sequence[Result], observed: Observations) -> tuple[Status, Result | None, list[Advice]]:
     """Judge an account by what may be its own rule; the result that decides it, if one does, and why there is doubt, if so."""
     if not own:
         return Status.UNKNOWN, None, []
     status, result = min(
-        ((_judge(result, facts.now), result) for result in own), key=lambda judged: _WORST_FIRST.index(judged[0])
+        ((_judge(result, observed.now), result) for result in own), key=lambda judged: _WORST_FIRST.index(judged[0])
     )
-    if facts.packs is None:
+    if observed.packs is None:
         return status, result, []
-    pack = facts.packs[account.account_id]
+    pack = observed.packs[account.account_id]
     if len(own) > 1:
-        doubt = [_several(own, account, pack, facts.deployment)]
+        doubt = [_several(own, account, pack, observed.deployment)]
         return (status, result, doubt) if status is Status.NON_COMPLIANT else (Status.UNKNOWN, None, doubt)
-    if status not in FAILURES and _packs_are_listed(facts) and pack.compliance != Status.COMPLIANT:
-        return Status.UNKNOWN, None, [_unconfirmed(result, account, pack, facts.deployment)]
+    if status not in FAILURES and _packs_are_listed(observed) and pack.compliance != Status.COMPLIANT:
+        return Status.UNKNOWN, None, [_unconfirmed(result, account, pack, observed.deployment)]
     return status, result, []
 
 
-def _packs_are_listed(facts: Facts) -> bool:
+def _packs_are_listed(observed: Observations) -> bool:
     """Tell whether the aggregator says anything of the pack, by its name, in any account.
 
     If it says nothing in all of them, its names are others, and nothing follows from that for one account.  No member can bring
     this about: the pack of each other account is listed.
     """
-    return any(pack.compliance for pack in (facts.packs or {}).values())
+    return any(pack.compliance for pack in (observed.packs or {}).values())
 
 
 def _judge(result: Result, now: datetime) -> Status:
@@ -261,18 +263,18 @@ def _age(time: datetime, now: datetime) -> timedelta:
 # --- Rules that somebody else made, or may have made ---
 
 
-def _somebodys(others: Sequence[Result], account: Account, facts: Facts) -> Iterator[Advice]:
+def _somebodys(others: Sequence[Result], account: Account, observed: Observations) -> Iterator[Advice]:
     """Say of rules that they do not count, though they have this package's name."""
-    deployment = facts.deployment
+    deployment = observed.deployment
     there = f"with credentials of account {account.account_id}"
-    undecided = [each for each in others if facts.packs is not None and each.rule_name.startswith(PACK_RULE_PREFIX)]
+    undecided = [each for each in others if observed.packs is not None and each.rule_name.startswith(PACK_RULE_PREFIX)]
     for other in others:
         if other not in undecided:
             yield Advice(
                 f"The account has a rule {other.rule_name}, which says {_said(other)}. It does not count: somebody made a rule "
                 "of this name, and this deployment did not.",
                 f"Look {there} who made it (CreatedBy), and delete it.",
-                (deployment.show_rules([other.rule_name]), deployment.delete_rule(other.rule_name)),
+                (commands.show_rules(deployment, [other.rule_name]), commands.delete_rule(deployment, other.rule_name)),
             )
     if undecided:
         say = ", ".join(sorted({_said(each) for each in undecided}))
@@ -280,7 +282,7 @@ def _somebodys(others: Sequence[Result], account: Account, facts: Facts) -> Iter
             f"The account has a rule of a name that the conformance pack gives ({_names(undecided)}), which says {say}. It "
             "does not count: until the pack has arrived, nobody can tell whether that or somebody made a rule of this name.",
             f"Let the pack arrive; then look {there} who made the rule (CreatedBy), and delete it if the pack did not.",
-            (deployment.show_rules(_shown(undecided)),),
+            (commands.show_rules(deployment, _shown(undecided)),),
         )
 
 
@@ -290,7 +292,7 @@ def _several(own: Sequence[Result], account: Account, pack: Arrival, deployment:
         "of this name. Nobody can tell from here which one is the pack's, so none of them makes the account COMPLIANT.",
         f"See with credentials of account {account.account_id} which rule is the pack's (the first command lists its rules) "
         "and who made the others (CreatedBy), and delete these.",
-        (deployment.show_rules_of_pack(pack.name), deployment.show_rules(_shown(own))),
+        (commands.show_rules_of_pack(deployment, pack.name), commands.show_rules(deployment, _shown(own))),
     )
 
 
@@ -304,9 +306,9 @@ def _unconfirmed(result: Result, account: Account, pack: Arrival, deployment: De
         "is the pack's (the first command lists its rules), and delete it if it is not; and with those of account "
         f"{deployment.account_id} why evaluations fail.",
         (
-            deployment.show_rules_of_pack(pack.name),
-            deployment.show_rules([result.rule_name]),
-            *deployment.show_failures(account.account_id),
+            commands.show_rules_of_pack(deployment, pack.name),
+            commands.show_rules(deployment, [result.rule_name]),
+            *commands.show_failures(deployment, account.account_id),
         ),
     )
 
@@ -333,10 +335,10 @@ def _status_of(arrivals: Mapping[str, Arrival] | None, account: Account) -> str:
     return arrivals[account.account_id].status
 
 
-def _not_arrived(account: Account, facts: Facts) -> tuple[Advice, ...]:
+def _not_arrived(account: Account, observed: Observations) -> tuple[Advice, ...]:
     """Say what of the deployment is not in the account."""
-    deployment = facts.deployment
-    if facts.packs is None or facts.stack_instances is None:
+    deployment = observed.deployment
+    if observed.packs is None or observed.stack_instances is None:
         return ()
     advice = []
     if account.account_id == deployment.management_account_id:
@@ -345,20 +347,20 @@ def _not_arrived(account: Account, facts: Facts) -> tuple[Advice, ...]:
                 Advice(
                     "The root user of the management account is not watched: no StackSet reaches this account.",
                     "Run the command with credentials of this account, and then "
-                    f"{deploy_with(ManagementAccountHasEvaluationRole='true')}.",
-                    (deployment.deploy_management_account(),),
+                    f"{commands.deploy(ManagementAccountHasEvaluationRole='true')}.",
+                    (commands.deploy_account(deployment.region, deployment.account_id),),
                 ),
             )
     else:
-        advice.append(_stack_set(account, facts.stack_instances.get(account.account_id), deployment))
-    advice.append(_pack(facts.packs.get(account.account_id), facts))
+        advice.append(_stack_set(account, observed.stack_instances.get(account.account_id), deployment))
+    advice.append(_pack(observed.packs.get(account.account_id), observed))
     return tuple(each for each in advice if each)
 
 
 def _stack_set(account: Account, instance: Arrival | None, deployment: Deployment) -> Advice | None:
     name = f"The StackSet {deployment.stack_set_name}"
     if instance is None:
-        create = deployment.stack_instances("create", account.account_id)
+        create = commands.stack_instances(deployment, "create", account.account_id)
         return Advice(f"{name} has no stack in the account.", "Deploy it there.", (create,))
     if instance.status in {"SUCCEEDED", "CURRENT"}:
         return None
@@ -367,16 +369,16 @@ def _stack_set(account: Account, instance: Arrival | None, deployment: Deploymen
     why = f"{name} did not reach the account: {instance.status}{_because(instance)}"
     if instance.status == "INOPERABLE":
         # Source: API reference, StackInstance, Status.
-        retain = deployment.stack_instances("delete", account.account_id, "--retain-stacks")
+        retain = commands.stack_instances(deployment, "delete", account.account_id, "--retain-stacks")
         return Advice(why, "Take the account out of the StackSet, delete its stack by hand, and deploy to it again.", (retain,))
-    update = deployment.stack_instances("update", account.account_id)
+    update = commands.stack_instances(deployment, "update", account.account_id)
     return Advice(why, "Mend the cause and deploy to it again.", (update,))
 
 
-def _pack(pack: Arrival | None, facts: Facts) -> Advice | None:
-    deployment = facts.deployment
+def _pack(pack: Arrival | None, observed: Observations) -> Advice | None:
+    deployment = observed.deployment
     name = f"The conformance pack {deployment.conformance_pack_name}"
-    put_again = deployment.put_pack_again()
+    put_again = commands.put_pack_again(deployment)
     if pack is None:
         return Advice(f"{name} is not in the account.", "Put it again.", (put_again,))
     if pack.status in _ARRIVED:
@@ -388,10 +390,10 @@ def _pack(pack: Arrival | None, facts: Facts) -> Advice | None:
         recorder = f"Turn the account's configuration recorder on in {deployment.region}, and put the pack again."
         return Advice(why, recorder, (put_again,))
     if _is_about_permission(pack):
-        listed = sorted({each for each, arrival in (facts.packs or {}).items() if _is_about_permission(arrival)})
+        listed = sorted({each for each, arrival in (observed.packs or {}).items() if _is_about_permission(arrival)})
         invoking = ",".join(sorted(deployment.invoking.union(listed)))
         permit = "Let AWS Config invoke the function for each account by its id, and put the pack again."
-        return Advice(why, permit, (deploy_with(InvokingAccounts=invoking), put_again))
+        return Advice(why, permit, (commands.deploy(InvokingAccounts=invoking), put_again))
     return Advice(why, "Mend the cause and put the pack again.", (put_again,))
 
 
@@ -408,25 +410,25 @@ def _is_about_permission(pack: Arrival) -> bool:
     return pack.status.endswith("_FAILED") and "permission" in pack.reason.lower()
 
 
-def _no_result(account: Account, facts: Facts) -> Advice:
+def _no_result(account: Account, observed: Observations) -> Advice:
     """Say why an account in which everything has arrived may have no result."""
-    deployment = facts.deployment
+    deployment = observed.deployment
     why = "There is no result: the recorder is off, evaluations fail, or none was made yet."
-    if deployment.no_root_credentials == "NOT_APPLICABLE" and facts.packs is not None:
+    if deployment.no_root_credentials == "NOT_APPLICABLE" and observed.packs is not None:
         why += (
             " Or the root user has no credentials: that is NOT_APPLICABLE here (NoRootCredentials), and such a result never"
             " reaches the aggregator."
         )
-    failures = deployment.show_failures(account.account_id)
+    failures = commands.show_failures(deployment, account.account_id)
     action = f"See with credentials of account {account.account_id} that its recorder is on"
     action += f", and with those of account {deployment.account_id} why evaluations fail." if failures else "."
-    return Advice(why, action, (deployment.show_recorder(), *failures))
+    return Advice(why, action, (commands.show_recorder(deployment), *failures))
 
 
-def _nothing_recent(result: Result, account: Account, facts: Facts) -> Advice:
+def _nothing_recent(result: Result, account: Account, observed: Observations) -> Advice:
     if result.time is None:
         why = f"The rule {result.rule_name} has no result yet."
-    elif (age := _age(result.time, facts.now)) > STALE_AFTER:
+    elif (age := _age(result.time, observed.now)) > STALE_AFTER:
         why = (
             f"The last result is {hours(age)} old, and older than {hours(STALE_AFTER)} is unknown. It was {result.compliance}"
             f"{': ' + result.annotation if result.annotation else '.'}"
@@ -435,9 +437,9 @@ def _nothing_recent(result: Result, account: Account, facts: Facts) -> Advice:
         why = f"AWS Config says {result.compliance or 'nothing'}, which is no verdict."
     return Advice(
         why,
-        f"See with credentials of account {facts.deployment.account_id} why evaluations fail; if none was made, see that the "
-        f"recorder of account {account.account_id} is on.",
-        facts.deployment.show_failures(account.account_id),
+        f"See with credentials of account {observed.deployment.account_id} why evaluations fail. If there was none, see that "
+        f"the recorder of account {account.account_id} is on.",
+        commands.show_failures(observed.deployment, account.account_id),
     )
 
 

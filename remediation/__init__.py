@@ -1,1 +1,1 @@
-"""The Python of the Automation runbooks: one file a script, which `python -m remediation.render` puts into the templates."""
+"""The Python of the runbooks. `make render` writes each file into the templates, as one script."""

@@ -1,7 +1,7 @@
 """RootVirtualMfa-RemoveRootCredentials: take away the credentials of a member account's root user.
 
-Each step opens a root session of its own (sts:AssumeRoot), which stays inside the step: its credentials are never returned or
-printed, and no error quotes an answer of AWS (see `_call`). Sources: API models, sts (AssumeRoot), iam, organizations and ssm;
+Each step opens its own root sessions (sts:AssumeRoot). They stay inside the step: it never returns or prints their credentials,
+and no error quotes an answer of AWS (see `_call`). Sources: API models, sts (AssumeRoot), iam, organizations and ssm;
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user-privileged-task.html
 """
 
@@ -15,6 +15,16 @@ import boto3
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
+_ALWAYS = {
+    "iam:ListOrganizationsFeatures",
+    "organizations:DescribeAccount",
+    "organizations:DescribeOrganization",
+    "ssm:DescribeDocument",
+    "ssm:GetAutomationExecution",
+    "sts:AssumeRoot",
+}
+PERMISSIONS = {"plan": _ALWAYS, "remove": _ALWAYS}
+"""The actions that each step needs. What it does as the root user is bounded by the task policy of its session."""
 AUDIT = "IAMAuditRootUserCredentials"
 DELETE = "IAMDeleteRootUserCredentials"
 FEATURES = {
@@ -28,17 +38,16 @@ NOT_FOR_IAM = {
     "delegated administrator. In the management account: aws organizations register-delegated-administrator "
     "--service-principal iam.amazonaws.com --account-id {}",
 }
-NO_FAILURE = "none"
 READS = 6
 WAIT = 10
-"""Seconds between the reads of what remains: IAM is eventually consistent."""
-NAMES = {
+"""Seconds between two reads of what remains: IAM is eventually consistent."""
+KINDS = {
     "AccessKeys": "access key",
     "SigningCertificates": "signing certificate",
-    "LoginProfile": "console",  # password
+    "LoginProfile": "console password",  # it has no id
     "MfaDevices": "MFA device",
 }
-DELETIONS = {  # in this order: MFA protects the password to the last
+DELETIONS = {  # in this order: MFA protects the password until the password is gone
     "AccessKeys": {"DeleteAccessKey": "AccessKeyId"},
     "SigningCertificates": {"DeleteSigningCertificate": "CertificateId"},
     "LoginProfile": {"DeleteLoginProfile": ""},
@@ -53,11 +62,11 @@ SUMMARY = {
 
 
 class RefusedError(RuntimeError):
-    """The runbook does not do this; the message says why, and what to do where something can be done."""
+    """The runbook refuses to do this. The message says why, and what to do if anything can be done."""
 
 
 class CallError(RuntimeError):
-    """A call of AWS failed with `code`; the message says which, in which account, and what to do."""
+    """A call of AWS failed with `code`. The message names the call and the account, and says what to do."""
 
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
@@ -65,21 +74,21 @@ class CallError(RuntimeError):
 
 
 class CredentialsRemainError(RuntimeError):
-    """The root user still has credentials or MFA devices; the message says which, and what was removed."""
+    """The root user still has credentials or MFA devices. The message says which, and what was removed."""
 
 
 # The steps
 
 
 def plan(events: dict[str, Any], _: object) -> dict[str, Any]:
-    """Show what would be removed from the account `AccountId`; `DryRun` and `DeniedAccounts` (ids) are taken too.
+    """Show what the runbook would remove from the account `AccountId`. `DeniedAccounts` are ids.
 
-    Returns what was `Found` (see `_read`; as JSON, since a step's output is best a text), as `Text`, `Removes`: whether there
-    is something to approve and to remove, and the `Version` of the runbook. Raises RefusedError and CallError.
+    Returns `Found` (what `_read` found, as JSON: a step's output is best a text), `Text` (the same for people), `Removes`
+    (whether there is anything to approve and to remove) and `Version` (of the runbook). Raises RefusedError and CallError.
     """
     _, version = _execution(events)
     _refuse(events)
-    dry_run = str(events["DryRun"]).lower() != "false"  # whatever it is, if it is not clearly false
+    dry_run = str(events["DryRun"]).lower() != "false"  # anything but a clear false
     try:
         found = _read(events["AccountId"], _root_session(events, AUDIT))
     except CallError as error:
@@ -101,70 +110,80 @@ def plan(events: dict[str, Any], _: object) -> dict[str, Any]:
 
 
 def remove(events: dict[str, Any], _: object) -> dict[str, Any]:
-    """Remove what was approved as `Found`: keys, certificates and password first, so that none is ever left without MFA.
+    """Remove what people approved as `Found`. Keys, certificates and password go first, so that none is left without MFA.
 
-    `Version` is what step `plan` said, `MinimumApprovals` how many have to approve. Returns `Approval`: who approved and who
-    started, `Removed`, a list of texts, and `Failure`: "none" or what stopped it, so that the next step can tell all.
-    Raises RefusedError, also where the root user has credentials by now that nobody approved to remove, and CallError.
+    `Version` is the version that step `plan` returned, `MinimumApprovals` how many people have to approve. Then read what
+    remains, of each kind and in IAM's summary. Returns `Approval` (who approved and who started), `Removed` (a list of texts),
+    `Remaining` and `Text` (all of it for people). Raises RefusedError, also if the root user has credentials that nobody
+    approved to remove; CredentialsRemainError; and CallError. Once something may be removed, each error says what was.
     """
     execution, version = _execution(events)
     if version != events["Version"]:
-        raise RefusedError(f"The runbook's default version was {events['Version']} and is {version} by now. {_ANEW}")
+        raise RefusedError(f"The runbook's default version was {events['Version']} and now is {version}. {_ANEW}")
     approval = _approval(events, execution)
     _refuse(events)
     iam = _root_session(events, DELETE)
     found, approved = _read(events["AccountId"], iam), json.loads(events["Found"])
     new = {kind: [name for name in names if name not in approved[kind]] for kind, names in found.items()}
     if any(new.values()):
-        raise RefusedError(f"There is more by now than was approved: {_text(new)}. {_ANEW}")
+        raise RefusedError(f"The root user now has more than was approved: {_text(new)}. {_ANEW}")
+    removed, failure = _delete(events["AccountId"], iam, found)
+    outcome = f"{approval} Removed: {', '.join(removed) or 'nothing'}.{failure}"
+    remaining, unread = _remaining(events)
+    if unread is not None:
+        raise CallError(f"{outcome} What remains could not be read: {unread}", unread.code)
+    if any(remaining.values()):
+        raise CredentialsRemainError(f"{outcome} Remaining: {_text(remaining)}. Start the runbook again: it goes on from here.")
+    return {"Approval": approval, "Removed": removed, "Remaining": _text(remaining), "Text": f"{outcome} Nothing remains."}
+
+
+def _delete(account_id: str, iam: Any, found: dict[str, list[str]]) -> tuple[list[str], str]:  # noqa: ANN401 - a client of boto3
+    """Delete what was found, up to the first failure. Return a text for each removed credential, and one for the failure."""
     removed: list[str] = []
-    failure = NO_FAILURE
-    try:
-        for kind, operations in DELETIONS.items():
-            for name in found[kind]:
+    for kind, operations in DELETIONS.items():
+        for name in found[kind]:
+            try:
                 for operation, parameter in operations.items():
-                    if operation != "DeleteVirtualMFADevice" or ":mfa/" in name:  # or it would stay behind unassigned
+                    if operation != "DeleteVirtualMFADevice" or ":mfa/" in name:  # else it would stay behind, unassigned
                         asked = {parameter: name} if parameter else {}
-                        _call(events["AccountId"], iam, operation, "", "NoSuchEntity", **asked)
-                removed.append(f"{NAMES[kind]} {name}")
-    except CallError as error:
-        failure = str(error)
-    return {"Approval": approval, "Removed": removed, "Failure": failure}
+                        _call(account_id, iam, operation, "", "NoSuchEntity", **asked)
+            except CallError as error:
+                return removed, f" {error}"
+            removed.append(_text({kind: [name]}))
+    return removed, ""
 
 
-def verify(events: dict[str, Any], _: object) -> dict[str, Any]:
-    """Read what remains, of each kind and in IAM's summary. `Approval`, `Removed` and `Failure` are what step `remove` said.
-
-    Returns `Remaining` and `Text`. Raises CredentialsRemainError where anything remains, and CallError.
-    """
-    iam = _root_session(events, AUDIT)
+def _remaining(events: dict[str, Any]) -> tuple[dict[str, list[str]], CallError | None]:
+    """Read what remains, until nothing does or IAM had time to be consistent; or return the error that kept it from reading."""
     remaining: dict[str, list[str]] = {}
-    for attempt in range(READS):
-        if attempt:
-            time.sleep(WAIT)
-        remaining = _read(events["AccountId"], iam)
-        summary = _call(events["AccountId"], iam, "GetAccountSummary", "SummaryMap")
-        for key, kind in SUMMARY.items():
-            # A key that is missing counts as present.
-            if summary.get(key, 1) and not remaining[kind]:
-                remaining[kind] = [f"according to {key}"]
-        if not any(remaining.values()):
-            return {"Remaining": _text(remaining), "Text": f"{_outcome(events)} Nothing remains."}
-    raise CredentialsRemainError(
-        f"{_outcome(events)} Remaining: {_text(remaining)}. Start the runbook again: it goes on from here."
-    )
+    try:
+        iam = _root_session(events, AUDIT)
+        for attempt in range(READS):
+            if attempt:
+                time.sleep(WAIT)
+            remaining = _read(events["AccountId"], iam)
+            summary = _call(events["AccountId"], iam, "GetAccountSummary", "SummaryMap")
+            for key, kind in SUMMARY.items():
+                # A missing key counts as present.
+                if summary.get(key, 1) and not remaining[kind]:
+                    remaining[kind] = [f"(according to {key})"]
+            if not any(remaining.values()):
+                break
+    except CallError as error:
+        return remaining, error
+    return remaining, None
 
 
 # What they need
 
-_ANEW = "Nothing was removed. Start anew."
+_ANEW = "Nothing was removed. Start the runbook again."
 
 
 def _call(account_id: str, client: Any, operation: str, member: str = "", absent: str = "", **asked: Any) -> Any:  # noqa: ANN401 - boto3's
-    """Return a member of the answer, with all pages, of an operation about an account; None for the error code `absent`.
+    """Return a member of an operation's answer, from all pages; None if the call fails with the error code `absent`.
 
-    A CallError has the code and the first line of the message, and no cause or context: botocore quotes what it cannot parse,
-    root's credentials among it, and AWS's answer about a wrong signature goes on with the signed headers.
+    A CallError has the code and the first line of the message, and no cause or context. botocore quotes what it cannot parse,
+    such as root's credentials, and after the first line AWS's answer about a wrong signature has the signed headers.
     """
     said, name = "", xform_name(operation)
     try:
@@ -175,17 +194,17 @@ def _call(account_id: str, client: Any, operation: str, member: str = "", absent
     except ClientError as error:
         details = error.response.get("Error", {})
         code = str(details.get("Code") or "Unknown")
-        if "Signature" not in code:  # where the first line may quote a header
+        if "Signature" not in code:  # whose first line may quote a header
             said = ": " + str(details.get("Message") or "").partition("\n")[0].rstrip(".")
     except BotoCoreError as error:
         code = type(error).__name__
-    except Exception as error:  # noqa: BLE001 - botocore's parsers raise built-in exceptions where a body is broken
+    except Exception as error:  # noqa: BLE001 - botocore's parsers raise built-in exceptions for a broken body
         code, said = type(error).__name__, ": the answer cannot be understood"
     if code == absent:
         return None
-    todo = "Start the runbook again; if it goes on failing, look the code up in the service's documentation."
+    todo = "Start the runbook again. If it fails again, look the code up in the service's documentation."
     if code.startswith("AccessDenied"):
-        todo = "Look at the policies of the runbook's role and at service control policies."
+        todo = "Check the policies of the runbook's role and the service control policies."
     action = f"{client.meta.service_model.service_name}:{operation}"
     raise CallError(f"{action} failed in account {account_id}: {code}{said}. {todo}", code)
 
@@ -193,7 +212,7 @@ def _call(account_id: str, client: Any, operation: str, member: str = "", absent
 def _execution(events: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """Return this execution, `ExecutionId`, and the number of its document's default version.
 
-    Raises RefusedError: it is of another version, which may have approvers of the past, or nobody can tell who started it.
+    Raises RefusedError if the execution is of another version, which may name former approvers, or if no person started it.
     """
     ssm, central = boto3.client("ssm", region_name=events["Region"]), events["CentralAccountId"]
     asked = {"AutomationExecutionId": events["ExecutionId"]}
@@ -201,22 +220,22 @@ def _execution(events: dict[str, Any]) -> tuple[dict[str, Any], str]:
     document: Any = _call(central, ssm, "DescribeDocument", "Document", Name=execution.get("DocumentName"))
     version, default = execution.get("DocumentVersion"), document.get("DefaultVersion")
     made, started = document.get("CreatedDate"), execution.get("ExecutionStartTime")
-    # Should AWS say $DEFAULT, that is what was the default at the start: this one, unless it was made later.
+    # If AWS answers $DEFAULT, it means the default at the start: today's default, unless that was made later.
     is_default = made and started and made <= started if version == "$DEFAULT" else version == default
     if not (default and is_default):
         raise RefusedError(
-            f"This execution is of version {version} of the runbook, and the default version is {default}: another one may "
-            "have approvers of the past. Nothing was removed. Start it without a version."
+            f"This execution is of version {version} of the runbook, and the default version is {default}. Another version may "
+            "name former approvers. Nothing was removed. Start the runbook without a version."
         )
     if execution.get("ParentAutomationExecutionId") or execution.get("AssociationId"):
-        raise RefusedError(f"People start this runbook: no other runbook and no association does. {_ANEW}")
+        raise RefusedError(f"Only people start this runbook, not another runbook or an association. {_ANEW}")
     return execution, default
 
 
 def _approval(events: dict[str, Any], execution: dict[str, Any]) -> str:
-    """Say who approved and who started, and what was not checked of it, since Automation does not tell.
+    """Say who approved, who started, and what this could not check because Automation does not tell.
 
-    Raises RefusedError: nobody approved, the one who started did, or fewer users and roles than `MinimumApprovals`.
+    Raises RefusedError if nobody approved, if the starter approved, or if fewer users and roles than `MinimumApprovals` did.
     """
     central, starter = events["CentralAccountId"], str(execution.get("ExecutedBy") or "")
     steps = {step.get("StepName"): step for step in execution.get("StepExecutions", [])}
@@ -227,25 +246,29 @@ def _approval(events: dict[str, Any], execution: dict[str, Any]) -> str:
     approvers = [who for who, said in decisions if said.startswith("approv")]
     principals, who_started = {_principal(central, who) for who in approvers}, _principal(central, starter)
     if who_started in principals - {""}:
-        raise RefusedError(f"{starter} started this and approved it, if in another session: others have to. {_ANEW}")
+        raise RefusedError(
+            f"{starter} started this and approved it, in this session or another: somebody else has to approve. {_ANEW}"
+        )
     all_told = len(approvers) == len(decisions) > 0 and "" not in principals
     if all_told and len(principals) < int(events["MinimumApprovals"]):
         raise RefusedError(
-            f"{events['MinimumApprovals']} different users or roles have to approve, and sessions of one role are one: fewer "
-            f"did, {', '.join(approvers)}. {_ANEW}"
+            f"{events['MinimumApprovals']} different users or roles have to approve; sessions of one role count as one. Fewer "
+            f"did: {', '.join(approvers)}. {_ANEW}"
         )
     text = f"Approved by {', '.join(approvers) or 'somebody'}, started by {starter or 'somebody'}."
     if not all_told:
-        text += " Not checked, since Automation does not tell each approver: that they are different, and not who started."
+        text += (
+            " Not checked, since Automation does not name each approver: that they differ, and that none of them started it."
+        )
     elif not (who_started and starter.startswith("arn:")):
-        text += " Not checked, since Automation does not tell who started: that none of these did."
+        text += " Not checked, since Automation does not name who started it: that none of these did."
     return text
 
 
 def _decisions(said: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - its shape is not documented
-    """Return who decided what, in small letters, of ApproverDecisions; of a part that cannot be read ("", "").
+    """Return each approver and decision (in small letters) in ApproverDecisions; ("", "") for a part that nobody can read.
 
-    It may be JSON, lists, objects with Approver and Decision, or decisions by the approver's ARN.
+    It may be JSON, a list, an object with Approver and Decision, or an object with a decision for each approver's ARN.
     """
     if isinstance(said, str):
         try:
@@ -262,7 +285,7 @@ def _decisions(said: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - its shape 
 
 
 def _principal(account_id: str, who: str) -> str:
-    """Return the user or role of an ARN or a user's name, without path, session and case; "" where it is neither."""
+    """Return the user or role that an ARN or a user's name names, without path, session and case; "" if it names neither."""
     if re.fullmatch(r"[\w+=,.@-]+", who):
         who = f"arn:aws:iam::{account_id}:user/{who}"
     arn = re.fullmatch(r"arn:[^:]+:(?:iam|sts)::(\d{12}):(root|user|role|federated-user|assumed-role(?=/))((?:/[^/]+)*)", who)
@@ -274,22 +297,24 @@ def _principal(account_id: str, who: str) -> str:
 
 
 def _refuse(events: dict[str, Any]) -> None:
-    """Raise RefusedError where the account must not, or cannot, be touched. `CentralAccountId` is where this runs."""
+    """Raise RefusedError if the runbook must not or cannot touch the account. `CentralAccountId` is where this runs."""
     account_id, central = events["AccountId"], events["CentralAccountId"]
     if account_id in events["DeniedAccounts"]:
-        raise RefusedError(f"Account {account_id} is on the deny list of this runbook, which is set when it is deployed.")
+        raise RefusedError(f"Account {account_id} is on the deny list of this runbook, which its deployment sets.")
     organizations, iam = boto3.client("organizations"), boto3.client("iam")
     if not hasattr(iam, "list_organizations_features"):  # which came with sts:AssumeRoot
         raise RefusedError(f"The boto3 {boto3.__version__} of this runtime has no sts:AssumeRoot: 1.35.60 or later is needed.")
     if account_id == _call(central, organizations, "DescribeOrganization", "Organization")["MasterAccountId"]:
-        raise RefusedError(f"Account {account_id} is the management account: its root user's credentials are never removed.")
+        raise RefusedError(
+            f"Account {account_id} is the management account: this runbook never removes its root user's credentials."
+        )
     account = _call(central, organizations, "DescribeAccount", "Account", "AccountNotFoundException", AccountId=account_id)
     if account is None:
-        raise RefusedError(f"Account {account_id} is no account of this organization.")
-    # State takes the place of Status, which AWS retires, and which an older boto3 knows alone.
+        raise RefusedError(f"Account {account_id} is not in this organization.")
+    # AWS replaces Status with State. An older boto3 knows Status only.
     state = account.get("State") or account.get("Status")
-    if state not in {"ACTIVE", None}:  # None: AWS refuses a root session where there can be none
-        raise RefusedError(f"Account {account_id} is {state}, and not ACTIVE.")
+    if state not in {"ACTIVE", None}:  # None: unknown, and AWS itself refuses a root session that cannot be
+        raise RefusedError(f"Account {account_id} is {state}, not ACTIVE.")
     try:
         enabled = _call(central, iam, "ListOrganizationsFeatures", "EnabledFeatures")
     except CallError as error:
@@ -302,7 +327,7 @@ def _refuse(events: dict[str, Any]) -> None:
 
 
 def _root_session(events: dict[str, Any], task_policy: str) -> Any:  # noqa: ANN401 - a client of boto3
-    """Return an IAM client with a root session of the account, which may do what the task policy allows."""
+    """Return an IAM client with a root session of the account. The session may do what the task policy allows."""
     os.environ["AWS_STS_REGIONAL_ENDPOINTS"] = "regional"  # the global endpoint has no AssumeRoot
     session = _call(
         events["AccountId"],
@@ -322,7 +347,7 @@ def _root_session(events: dict[str, Any], task_policy: str) -> Any:  # noqa: ANN
 
 
 def _read(account_id: str, iam: Any) -> dict[str, list[str]]:  # noqa: ANN401 - a client of boto3
-    """Return what the root user has: `AccessKeys` and `SigningCertificates` (ids), `LoginProfile`, `MfaDevices` (serials)."""
+    """Return what the root user has: `AccessKeys`, `SigningCertificates` (ids), `LoginProfile` (""), `MfaDevices` (serials)."""
     keys = _call(account_id, iam, "ListAccessKeys", "AccessKeyMetadata")
     certificates = _call(account_id, iam, "ListSigningCertificates", "Certificates")
     profile = _call(account_id, iam, "GetLoginProfile", "LoginProfile", "NoSuchEntity")
@@ -330,15 +355,11 @@ def _read(account_id: str, iam: Any) -> dict[str, list[str]]:  # noqa: ANN401 - 
     return {
         "AccessKeys": [key["AccessKeyId"] for key in keys],
         "SigningCertificates": [certificate["CertificateId"] for certificate in certificates],
-        "LoginProfile": [] if profile is None else ["password"],
+        "LoginProfile": [] if profile is None else [""],
         "MfaDevices": [device["SerialNumber"] for device in devices],
     }
 
 
-def _outcome(events: dict[str, Any]) -> str:
-    failure = f" {events['Failure']}" if events["Failure"] != NO_FAILURE else ""
-    return f"{events['Approval']} Removed: {', '.join(events['Removed']) or 'nothing'}.{failure}"
-
-
 def _text(found: dict[str, list[str]]) -> str:
-    return ", ".join(f"{NAMES[kind]} {name}" for kind, names in found.items() for name in names) or "no credentials"
+    """Name credentials for people. `found` is as `_read` returns it."""
+    return ", ".join(f"{KINDS[kind]} {name}".strip() for kind, names in found.items() for name in names) or "no credentials"

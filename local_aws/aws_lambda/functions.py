@@ -1,6 +1,6 @@
-"""Lambda: functions run under Amazon's runtime client, write their log, and are invoked asynchronously as services invoke them.
+"""Lambda: run functions under Amazon's runtime client, write their logs, and process asynchronous events.
 
-MiniStack keeps the functions and their policies; it would run them in its own interpreter and lose their exceptions' classes.
+MiniStack keeps the functions and their policies. It would run them in its own interpreter and lose the classes of exceptions.
 Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async.html
 """
 
@@ -34,7 +34,7 @@ from local_aws.core.models import AwsError
 from local_aws.organizations.organization import Organization
 
 PARALLEL_EVENTS = 8
-"""Asynchronous events that are processed at once: AWS takes far more, but each is a process of this machine."""
+"""How many asynchronous events run at once: AWS takes far more, but here each is a process of this machine."""
 
 _LONGEST_POLICY = 20_480
 """Characters. Source: API model, lambda, PutResourcePolicyRequest.Policy."""
@@ -52,7 +52,7 @@ Function = dict[str, Any]
 
 @dataclass
 class _Version:
-    """What runs a function's present code and configuration, and what writes its log with the credentials of its role."""
+    """Runs a function's present code and configuration, and writes its log with the credentials of its role."""
 
     revision: str
     environments: ExecutionEnvironments
@@ -60,21 +60,21 @@ class _Version:
 
 
 class _Event(local):
-    """The asynchronous event that a thread processes; other threads have none."""
+    """The asynchronous event that the present thread processes; other threads have none."""
 
     request_id: str | None = None
 
 
 class LambdaFunctions:
-    """The functions of all accounts, as far as running them goes."""
+    """Runs the functions of all accounts."""
 
     def __init__(self, endpoint_url: str, runtime_python: Path, organization: Organization | None, clock: Clock) -> None:
-        """Run functions with `runtime_python`, an interpreter that has what Lambda's runtime has."""
+        """Run functions with `runtime_python`, an interpreter with the packages of Lambda's runtime."""
         self._endpoint_url = endpoint_url
         self._runtime_python = runtime_python
         self._organization = organization
         self.sends_source_org_id = True
-        """Whether services send aws:SourceOrgID when they invoke: that AWS Config does is not documented."""
+        """Whether services send aws:SourceOrgID when they invoke. No page says whether AWS Config does."""
         self._event = _Event()
         self._events = ThreadPoolExecutor(PARALLEL_EVENTS, thread_name_prefix="asynchronous-event")
         self._lambda = ministack_seams.module("ministack.services.lambda_svc")
@@ -91,7 +91,7 @@ class LambdaFunctions:
         self._closed = False
 
     def install(self) -> None:
-        """Let MiniStack run functions and process their events here, and leave their log to this."""
+        """Let MiniStack run functions, process events and write logs here."""
         replace = ministack_seams.replace
         replace("ministack.services.lambda_svc", "_execute_function_warm", self._execute)
         replace("ministack.services.lambda_svc", "_emit_lambda_logs", lambda *_, **__: None)
@@ -102,7 +102,7 @@ class LambdaFunctions:
         )
 
     def close(self) -> None:
-        """Stop all execution environments, and give up what is queued; nothing can be invoked any more."""
+        """Stop all execution environments and drop queued events. Nothing can be invoked any more."""
         self._events.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             self._closed = True
@@ -112,8 +112,8 @@ class LambdaFunctions:
         self._code.cleanup()
 
     def _move_clocks_of_functions(self, ahead: timedelta) -> None:
-        """Tell the functions by how much the clock is ahead: before it is, so that no event is from their future."""
-        with self._clock_file.open("r+b") as file:  # in place: environments have it open
+        """Tell the functions by how much the clock will be ahead. This happens first, so that no event is from their future."""
+        with self._clock_file.open("r+b") as file:  # in place: environments have the file open
             file.write(SECONDS.pack(ahead.total_seconds()))
 
     # Invocation by a service
@@ -121,9 +121,9 @@ class LambdaFunctions:
     def check_permission(self, function_arn: str, source_account: str) -> None:
         """Make sure that AWS Config may invoke the function on behalf of `source_account`.
 
-        Sent are aws:SourceAccount and, for an account of the organization, aws:SourceOrgID.  Not aws:SourceArn: a rule that
-        is being made has no ARN yet.  Raises AwsError as PutConfigRule does where the function does not exist or its policy
-        does not allow it.
+        AWS Config sends aws:SourceAccount and, for an account of the organization, aws:SourceOrgID.  It does not send
+        aws:SourceArn: a new rule has no ARN yet.  Raises AwsError, as PutConfigRule does, if the function does not exist or
+        its policy does not allow it.
         """
         evaluator = ministack_seams.module("ministack.core.iam_evaluator")
         function = self._find(function_arn)
@@ -150,7 +150,7 @@ class LambdaFunctions:
         raise AwsError("InsufficientPermissionsException", message)
 
     def put_resource_policy(self, function_arn: str, policy: dict[str, Any] | None) -> None:
-        """Put a function's resource policy in the place of all that AddPermission added, or delete it.
+        """Replace a function's resource policy, with all that AddPermission added; None deletes it.
 
         Raises AwsError.  Source: API model, lambda, PutResourcePolicy and DeleteResourcePolicy.
         """
@@ -164,18 +164,18 @@ class LambdaFunctions:
             raise AwsError("PolicyLengthExceededException", message)
         statements = policy.get("Statement") if policy is not None else []
         if not isinstance(statements, list) or not all(set(statement) >= _REQUIRED for statement in statements):
-            message = f"A resource policy has a list of statements, each with {', '.join(sorted(_REQUIRED))}: {policy}"
+            message = f"A resource policy has a list of statements. Each needs {', '.join(sorted(_REQUIRED))}: {policy}"
             raise AwsError("InvalidParameterValueException", message)
         function["policy"] = policy or {"Version": "2012-10-17", "Id": "default", "Statement": []}
 
     def invoke_asynchronously(
         self, function_arn: str, event: dict[str, Any], when_done: Callable[[], None] = lambda: None
     ) -> None:
-        """Queue an event; `when_done` is called once it succeeded or has been given up."""
+        """Queue an event, and call `when_done` when it has succeeded or was given up."""
         self._go_on(function_arn, self._process(function_arn, event), when_done)
 
     def _go_on(self, function_arn: str, attempts: Iterator[datetime], when_done: Callable[[], None]) -> None:
-        """Make the next one of `attempts` on a thread of the event queue, and the one after it when it says."""
+        """Make the next one of `attempts` on a thread of the event queue. It yields the instant of the one after it."""
 
         def attempt() -> None:
             due = None
@@ -194,9 +194,9 @@ class LambdaFunctions:
             self._clock.submit(self._events, f"event for {function_arn}", attempt)
 
     def _process(self, function_arn: str, event: dict[str, Any]) -> Iterator[datetime]:
-        """Invoke until it succeeds, the retries are used up, or the event is too old; then tell the destination.
+        """Invoke until it succeeds, no retry is left, or the event is too old; in the last two cases tell the destination.
 
-        Yields the instant of the next attempt, before each but the first.
+        Yields the instant of each attempt but the first.
         """
         function = self._find(function_arn)
         if function is None:
@@ -213,7 +213,7 @@ class LambdaFunctions:
             self._event.request_id = request_id
             result = self._lambda._execute_function(function, event)
             throttle, error = bool(result.get("throttle")), bool(result.get("error"))
-            if not throttle:  # A throttled one MiniStack has counted.
+            if not throttle:  # MiniStack has counted a throttled one.
                 self._lambda._emit_lambda_metrics(name, (time.monotonic() - started) * 1000, error, throttle)
             if not (throttle or error):
                 return
@@ -234,9 +234,9 @@ class LambdaFunctions:
             self._send(function, destination, _failure(now, function_arn, request_id, condition, attempts, event, result))
 
     def _send(self, function: Function, destination: str, record: dict[str, Any]) -> None:
-        """Send a record to a queue or an event bus, the kinds of destination that are emulated, as the function's role.
+        """Send a record to a queue or an event bus as the function's role. No other destination is emulated.
 
-        What the event has is not documented in full; published ones have this source, this detail type and these resources.
+        No page documents the whole event. Published ones have this source, this detail type and these resources.
         """
         _, _, service, region, account_id, name = destination.split(":", 5)
         if service == "sqs":
@@ -252,7 +252,7 @@ class LambdaFunctions:
             }
             self._client(service, region, function).put_events(Entries=[entry])
         else:
-            _log.warning("The local AWS sends failed events to queues and event buses only, and not to %s", destination)
+            _log.warning("The local AWS sends failed events to queues and event buses only, not to %s", destination)
 
     def _client(self, service: str, region: str, function: Function) -> Any:  # noqa: ANN401 - a client of any service
         credentials = ministack_seams.module("ministack.core.lambda_runtime").execution_credentials(function["config"])
@@ -278,9 +278,9 @@ class LambdaFunctions:
     # Execution
 
     def _execute(self, function: Function, event: object, request_id: str) -> dict[str, Any]:
-        """Run one invocation and answer as MiniStack's own executor does."""
+        """Run one invocation, and answer as MiniStack's own executor does."""
         version = self._version_of(function)
-        request_id = self._event.request_id or request_id  # all runs of an asynchronous event have one
+        request_id = self._event.request_id or request_id  # all attempts of an asynchronous event have the same
         invocation = version.environments.invoke(json.dumps(event).encode(), request_id=request_id)
         lines = _log_lines(self._clock.now(), function["config"], invocation)
         self._write_log(function["config"], version, invocation.log_stream, lines)
@@ -291,7 +291,7 @@ class LambdaFunctions:
         }
 
     def _write_log(self, config: dict[str, Any], version: _Version, stream: str, lines: Iterable[str]) -> None:
-        """Write to the function's log group what its role allows to write; Lambda makes the group where there is none.
+        """Write to the function's log group if its role allows it. Lambda makes a missing group.
 
         Source: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
         """
@@ -305,14 +305,14 @@ class LambdaFunctions:
                     version.logs.create_log_group(logGroupName=where["logGroupName"])
                     version.logs.create_log_stream(**where)
                 except version.logs.exceptions.ResourceAlreadyExistsException:
-                    pass  # made by a call whose answer came too late
+                    pass  # an earlier call made it, whose answer came too late
                 self._log_streams.add(stream)
             version.logs.put_log_events(**where, logEvents=[{"timestamp": now, "message": line} for line in lines if line])
         except (ClientError, BotoCoreError) as error:
             _log.warning("Nothing is written to %s: %s", where["logGroupName"], error)
 
     def _version_of(self, function: Function) -> _Version:
-        """Return what runs a function's present code and configuration; environments of former ones are stopped."""
+        """Return what runs a function's present code and configuration, and stop environments of earlier ones."""
         config = function["config"]
         arn = config["FunctionArn"]
         revision = f"{config['CodeSha256']} {config['RevisionId']}"
@@ -358,7 +358,7 @@ def _log_group(config: dict[str, Any]) -> str:
 
 
 def _log_lines(ended: datetime, config: dict[str, Any], invocation: Invocation) -> list[str]:
-    """Frame what the function wrote with Lambda's own lines about the invocation.
+    """Put Lambda's own lines about the invocation around what the function wrote.
 
     Source: https://docs.aws.amazon.com/lambda/latest/dg/telemetry-schema-reference.html
     """
@@ -403,7 +403,7 @@ def _failure(  # noqa: PLR0913, PLR0917 - what the record has
     event: dict[str, Any],
     result: dict[str, Any],
 ) -> dict[str, Any]:
-    """Make the record that a destination gets; of an event that was throttled last it has no answer of the function.
+    """Make the record for a destination. If the last attempt was throttled, it has no answer of the function.
 
     Source: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
     """

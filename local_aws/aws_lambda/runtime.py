@@ -1,7 +1,7 @@
-"""Runs a function's unpacked code under Amazon's runtime client (awslambdaric), as Lambda does.
+"""Run a function's unpacked code under Amazon's runtime client (awslambdaric), as Lambda does.
 
-An execution environment is a process of the runtime client, and the Runtime API that this asks for events and answers
-to.  No thread runs beside it: whoever invokes the function serves the API and reads the log meanwhile, and between two
+An execution environment is a process of the runtime client and a Runtime API. The process asks the API for events and sends
+answers to it.  No thread runs beside it: the thread that invokes the function serves the API and reads the log. Between two
 invocations the request for the next event waits in the socket's queue.
 
 Sources: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html (paths, headers, status codes),
@@ -33,25 +33,25 @@ from local_aws.core import web_pages
 
 _API = "/2018-06-01/runtime"
 _PIPE_BYTES = 65536
-"""As much as a pipe holds: one read takes all that was written before."""
+"""The size of a pipe: one read takes everything that was written before."""
 _GLANCE_SECONDS = 0.05
-"""How often to look whether the process has gone, which its pipe need not tell: a child of it may hold that open."""
+"""How often to check that the process still runs. Its pipe does not always tell: a child may hold it open."""
 
 
 class ConcurrencyLimitExceeded(Exception):  # noqa: N818 - Lambda's word for it
-    """As many invocations of the function are running as may; Lambda answers with TooManyRequestsException."""
+    """The function runs as often as it may; Lambda answers with TooManyRequestsException."""
 
 
 @dataclass(frozen=True)
 class FunctionSettings:
     """One version of a function.
 
-    `handler` is its dotted path below `code_dir`.  `environment` holds all variables that are not Lambda's own: Region,
-    credentials and AWS_ENDPOINT_URL too, since nothing of the parent's environment is passed on.
-    `python` is an interpreter with awslambdaric and boto3, and nothing else that the artefact could come to need.
-    `runtime` is the identifier that the function is told; the version of `python` may be another.
-    `clock` is a file with the seconds by which the function's clock is ahead of the machine's (see lambda_clock), None where it
-    is not.
+    `handler` is its dotted path below `code_dir`.  `environment` holds all variables that are not Lambda's own, also Region,
+    credentials and AWS_ENDPOINT_URL: the function inherits nothing of the parent's environment.
+    `python` is an interpreter with awslambdaric and boto3, and with nothing else that the artefact might use by mistake.
+    `runtime` is the identifier that the function sees; `python` may have another version.
+    `clock` is a file with the seconds by which the function's clock is ahead of the machine's (see lambda_clock); None: it is
+    not ahead.
     """
 
     code_dir: Path
@@ -74,13 +74,13 @@ class FunctionSettings:
 
 @dataclass(frozen=True)
 class Invocation:
-    """What came of one invocation.
+    """The result of one invocation.
 
-    `payload` is what the function answered or, where `function_error` is "Unhandled", an error as JSON: errorType,
-    errorMessage and, if the runtime client could still tell, requestId and stackTrace.  `log` has the lines that the
-    function and the runtime client wrote, and `log_stream` is where they belong, one stream for each environment.
-    `init_duration_ms` is there for the first invocation of an environment.
-    `max_memory_mb` is the peak of the process up to now, in MiB; None where it has exited or there is no /proc.
+    `payload` is the function's answer or, if `function_error` is "Unhandled", an error as JSON: errorType, errorMessage and,
+    if the runtime client could still send them, requestId and stackTrace.  `log` has the lines that the function and the
+    runtime client wrote; they belong to `log_stream`, one stream for each environment.
+    `init_duration_ms` is None except for the first invocation of an environment.
+    `max_memory_mb` is the peak of the process so far, in MiB; None if it has exited or there is no /proc.
     """
 
     request_id: str
@@ -94,7 +94,7 @@ class Invocation:
 
 
 class ExecutionEnvironment:
-    """One execution environment; its process starts with it, and is there until `close` or the end of `with`.
+    """One execution environment. Its process starts with it, and runs until `close` or the end of `with`.
 
     OSError: the interpreter or the code is not there.
     """
@@ -118,7 +118,7 @@ class ExecutionEnvironment:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # so that what it starts can be killed with it
+                start_new_session=True,  # so that its children can be killed with it
             )
         except BaseException:
             self._api.server_close()
@@ -137,20 +137,20 @@ class ExecutionEnvironment:
 
     @property
     def alive(self) -> bool:
-        """Whether the environment can be invoked (again)."""
+        """Whether the environment can be invoked."""
         return not self._dead and self._process.poll() is None
 
     @property
     def process_id(self) -> int:
-        """The id of the process, for whoever wants to look closer at it."""
+        """The id of the process."""
         return self._process.pid
 
     def invoke(self, event: bytes, *, request_id: str | None = None) -> Invocation:
-        """Invoke the function with `event`, a JSON document, and wait for what comes of it.
+        """Invoke the function with `event`, a JSON document, and wait for the result.
 
-        As in Lambda, the time-out counts from when the event is handed over, and the start may take as long before it,
-        like the second attempt that Lambda makes where the first takes more than ten seconds.  A failed start, an exit
-        and a time-out leave the environment dead.  RuntimeError: it is dead, closed, or being invoked.
+        As in Lambda, the time-out begins when the process takes the event. The start before it may take as long, like the
+        second attempt that Lambda makes if the first takes more than ten seconds.  After a failed start, an exit or a
+        time-out the environment is dead.  RuntimeError: it is dead, closed, or being invoked.
         """
         if not self._invoking.acquire(blocking=False):
             message = "An execution environment takes one invocation at a time."
@@ -164,7 +164,7 @@ class ExecutionEnvironment:
             self._invoking.release()
 
     def close(self) -> None:
-        """End the process and all that it started; a running invocation ends as one whose runtime was killed."""
+        """End the process and its children. A running invocation ends like one whose runtime was killed."""
         self._dead = True
         with self._invoking:
             self._kill()
@@ -189,7 +189,7 @@ class ExecutionEnvironment:
         reply = api.reply or self._failure(request_id)
         if reply.kind == "init/error":
             self._kill()
-        # All that was written before the last request, or before death, is in the pipe by now.
+        # Everything that was written before the last request, or before death, is in the pipe now.
         self._read()
         log = self._log.decode(errors="replace").removesuffix("\n")
         self._log.clear()
@@ -207,15 +207,15 @@ class ExecutionEnvironment:
         )
 
     def _serve(self, seconds: float) -> None:
-        """Wait until the process asks or writes something, `seconds` at most, and answer it or keep it."""
+        """Wait for at most `seconds` until the process asks or writes something; answer it, or keep what it wrote."""
         for ready, _ in self._selector.select(seconds):
             if ready.fileobj is self._api:
                 self._api.handle_request()
             elif not self._read():
-                self._selector.unregister(self._pipe)  # its end, which would be ready for ever
+                self._selector.unregister(self._pipe)  # at its end, which would be ready for ever
 
     def _read(self) -> bool:
-        """Keep what the process has written; False at the end."""
+        """Keep what the process has written. Return False at the end."""
         try:
             chunk = os.read(self._pipe.fileno(), _PIPE_BYTES)
         except BlockingIOError:
@@ -224,7 +224,7 @@ class ExecutionEnvironment:
         return bool(chunk)
 
     def _failure(self, request_id: str) -> "_Reply":
-        """Say for the runtime client, which no longer can, why there is no answer; end what is left of it."""
+        """Say why there is no answer, in place of the runtime client, and end what is left of it."""
         timed_out = self.alive
         self._kill()
         status = self._process.returncode
@@ -242,9 +242,9 @@ class ExecutionEnvironment:
 
     def _kill(self) -> None:
         self._dead = True
-        # Once is enough, and later the number could be another's.
+        # Only once: later the number could belong to another process.
         if not self._killed:
-            # Where only ended processes are left, Linux takes the signal and macOS gives a PermissionError.
+            # If only ended processes are left, Linux takes the signal and macOS raises a PermissionError.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -252,9 +252,9 @@ class ExecutionEnvironment:
 
 
 class ExecutionEnvironments:
-    """The execution environments of one version of a function, for many threads. A context manager, closed at its end.
+    """The execution environments of one version of a function, for many threads. `with` closes them at its end.
 
-    At most `limit` invocations run at the same time, None for as many as come: a function's reserved concurrency.
+    At most `limit` invocations run at the same time, the function's reserved concurrency; None: no limit.
     """
 
     def __init__(self, settings: FunctionSettings, *, limit: int | None = None) -> None:
@@ -272,7 +272,7 @@ class ExecutionEnvironments:
         self.close()
 
     def invoke(self, event: bytes, *, request_id: str | None = None) -> Invocation:
-        """Invoke the function in a warm environment, or else in a new one: see ExecutionEnvironment.invoke.
+        """Invoke the function in a warm environment, or in a new one: see ExecutionEnvironment.invoke.
 
         ConcurrencyLimitExceeded: the limit is reached.  RuntimeError: closed.  OSError: no environment can start.
         """
@@ -294,7 +294,7 @@ class ExecutionEnvironments:
                 message = "The execution environments are closed."
                 raise RuntimeError(message)
             if self._limit is not None and len(self._busy) >= self._limit:
-                message = f"{self._settings.function_name} runs {self._limit} times already, which is its limit."
+                message = f"{self._settings.function_name} already runs {self._limit} times, which is its limit."
                 raise ConcurrencyLimitExceeded(message)
             while self._idle and not self._idle[-1].alive:
                 self._idle.pop().close()
@@ -303,7 +303,7 @@ class ExecutionEnvironments:
             return environment
 
     def close(self) -> None:
-        """Close all environments, those too that are being invoked."""
+        """Close all environments, also those that are being invoked."""
         with self._lock:
             self._closed = True
             environments = [*self._busy, *self._idle]
@@ -319,7 +319,7 @@ class _Reply:
 
 
 class _RuntimeApi(socketserver.TCPServer):
-    """The Runtime API of one environment: the event that it offers, when that was taken, and what was answered."""
+    """The Runtime API of one environment: the event that it offers, when the process took it, and the reply."""
 
     def __init__(self, settings: FunctionSettings) -> None:
         super().__init__(("127.0.0.1", 0), _RuntimeApiRequest)
@@ -327,14 +327,14 @@ class _RuntimeApi(socketserver.TCPServer):
         self.offer(b"", "")
 
     def offer(self, event: bytes, request_id: str) -> None:
-        """Offer an event to the process, which may have asked for it already."""
+        """Offer an event to the process, which may already have asked for it."""
         self.event = event
         self.request_id = request_id
         self.handed_over: float | None = None
         self.reply: _Reply | None = None
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - TCPServer's signature
-        """Let a bug be seen. A process that goes while it asks is none: its exit tells of it."""
+        """Raise errors that are bugs. A process that exits while it asks is none: its exit tells of it."""
         error = sys.exception()
         if error is not None and not isinstance(error, OSError):
             raise error
@@ -342,11 +342,11 @@ class _RuntimeApi(socketserver.TCPServer):
 
 class _RuntimeApiRequest(BaseHTTPRequestHandler):
     server: _RuntimeApi
-    timeout = 5
+    timeout = 60
     """Seconds for a request that has begun: the process sends it as a whole."""
 
     def parse_request(self) -> bool:
-        """Refuse what a web page may have sent: it is to take no event, and to answer none."""
+        """Refuse what a web page may have sent: a page must neither take an event nor answer one."""
         parsed = super().parse_request()
         if parsed and web_pages.sign_of_page(self.headers.items(), self.server.server_address[1]):
             self._answer(HTTPStatus.FORBIDDEN)
@@ -365,7 +365,7 @@ class _RuntimeApiRequest(BaseHTTPRequestHandler):
             "Lambda-Runtime-Deadline-Ms": str(int((settings.now() + settings.timeout_seconds) * 1000)),
             "Lambda-Runtime-Invoked-Function-Arn": settings.function_arn,
             "Lambda-Runtime-Trace-Id": trace_id,
-            # The runtime client crashes where one of these two is missing.
+            # The runtime client crashes without these two.
             "Lambda-Runtime-Client-Context": "",
             "Lambda-Runtime-Cognito-Identity": "",
         }
@@ -394,21 +394,21 @@ class _RuntimeApiRequest(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: the log is the function's."""
+        """Write nothing: the log is the function's."""
 
 
 def _program(settings: FunctionSettings) -> list[str]:
-    """Give the arguments that start the runtime client, and nothing of its directory's modules beside it."""
+    """Return the arguments that start the runtime client, without the modules of its directory."""
     return ["-P", lambda_clock.__file__, str(settings.clock)] if settings.clock else ["-m", "awslambdaric"]
 
 
 def _environment(settings: FunctionSettings, log_stream: str, runtime_api: str) -> dict[str, str]:
-    """Give all variables of the process: Lambda's, and the function's, which cannot change the reserved ones."""
+    """Return all variables of the process: Lambda's and the function's, which cannot change the reserved ones."""
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin:/opt/bin",
         "LANG": "en_US.UTF-8",
         "TZ": ":UTC",
-        # There is no such directory: the caller's own, with its .aws, stays out.
+        # No such directory exists, so that the caller's .aws stays out.
         "HOME": "/home/sbx_user1051",
         # Lambda's code is read-only.
         "PYTHONDONTWRITEBYTECODE": "1",

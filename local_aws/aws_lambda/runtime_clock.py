@@ -1,7 +1,7 @@
-"""Runs Amazon's runtime client with a clock that may be ahead of the machine's, as the local AWS's own clock may be.
+"""Run Amazon's runtime client with a clock that may be ahead of the machine's, like that of the local AWS.
 
-A function's interpreter runs this as a file; it has nothing of the local AWS.  Arguments: a file that holds the seconds as a
-double, and the handler.  `time.time` and `time.time_ns` tell that time, and with them the log; `datetime.now` does not.
+A function's interpreter runs this as a file, without the rest of the local AWS.  Arguments: a file with the seconds as a
+double, and the handler.  `time.time` and `time.time_ns` tell that time, and so does the log; `datetime.now` does not.
 """
 
 import mmap
@@ -15,7 +15,7 @@ SECONDS = struct.Struct("d")
 
 
 def put_forward(clock_file: Path) -> None:
-    """Let the clock tell the machine's time and the seconds that the file holds at each moment."""
+    """Let the clock tell the machine's time plus the seconds that the file holds at that moment."""
     machine = time.time
     with clock_file.open("rb") as file:
         ahead = mmap.mmap(file.fileno(), SECONDS.size, access=mmap.ACCESS_READ)

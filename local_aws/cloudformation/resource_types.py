@@ -1,4 +1,4 @@
-"""CloudFormation: the resource types of the templates that MiniStack does not know.
+"""CloudFormation: resource types that MiniStack does not know, and corrections of some that it knows.
 
 Source: the CloudFormation resource specification of each type.
 """
@@ -30,11 +30,11 @@ Provisioned = tuple[str, dict[str, Any]]
 _ORGANIZATION_PACK = "AWS::Config::OrganizationConformancePack"
 _STACK_SET = "AWS::CloudFormation::StackSet"
 _SHOWN_ACCOUNTS = 5
-"""How many accounts a failure names for a reason, at most."""
+"""How many accounts a failure names for each reason, at most."""
 
 
 class ResourceType(Protocol):
-    """What MiniStack asks of a resource type. Each raises ResourceFailedError."""
+    """What MiniStack asks of a resource type. Each method raises ResourceFailedError."""
 
     def create(self, logical_id: str, properties: Properties, stack_name: str, /) -> Provisioned:
         """Make a resource."""
@@ -48,7 +48,7 @@ class ResourceType(Protocol):
 
 @dataclass(frozen=True)
 class Services:
-    """What has the state of the resources, and who deploys them."""
+    """The services that hold the resources, and the deployers."""
 
     functions: LambdaFunctions
     config: Config
@@ -61,7 +61,7 @@ class Services:
 
 
 def install(services: Services) -> None:
-    """Teach MiniStack the resource types; their state is in `services`."""
+    """Teach MiniStack the resource types; `services` hold their state."""
     provisioners = ministack_seams.module("ministack.services.cloudformation.provisioners")
     types: dict[str, tuple[ResourceType, tuple[str, ...]]] = {
         "AWS::Config::ConfigRule": (ConfigRuleType(services.config), ("ConfigRuleName",)),
@@ -92,7 +92,7 @@ def install(services: Services) -> None:
 
 
 def _let_conditions_know_the_account() -> None:
-    """Let the Conditions of a template refer to pseudo parameters: MiniStack takes their names for their values there."""
+    """Let the Conditions of a template use pseudo parameters: MiniStack takes their names for their values there."""
     responses = ministack_seams.module("ministack.core.responses")
     evaluate = ministack_seams.module("ministack.services.cloudformation.engine")._evaluate_conditions
 
@@ -112,9 +112,9 @@ def _let_conditions_know_the_account() -> None:
 
 
 def _let_packs_and_stack_sets_fail() -> None:
-    """Send a pack or StackSet back whose update failed, since what it has in accounts has changed.
+    """Roll a pack or StackSet back if its update failed, because its state in accounts has changed.
 
-    And work on them beside MiniStack's event loop: a StackSet is waited for, a pack takes its time in many accounts.
+    Work on them outside MiniStack's event loop: a StackSet is waited for, and a pack takes time in many accounts.
     """
     stacks = ministack_seams.module("ministack.services.cloudformation.stacks")
     for name in ("_runs_on_worker_thread", "_sends_back_failed_update"):
@@ -127,9 +127,9 @@ def _is_in_or(names: Collection[str], otherwise: Callable[[str], bool], resource
 
 
 def _let_failed_stacks_keep_their_parameters() -> None:
-    """Let a stack whose creation through a change set fails, and which stays, have previous values for its next change set.
+    """Keep the parameters of a stack whose creation through a change set fails, for its next change set.
 
-    MiniStack notes them only once the creation has succeeded; then UsePreviousValue would mean the defaults.
+    MiniStack keeps them only after a successful creation. Without them UsePreviousValue would mean the defaults.
     """
     stacks = ministack_seams.module("ministack.services.cloudformation")._stacks
     deploy = ministack_seams.module("ministack.services.cloudformation.changesets")._deploy_stack_async
@@ -145,9 +145,9 @@ def _let_failed_stacks_keep_their_parameters() -> None:
 
 
 def _refuse_impossible_roles(handlers: dict[str, Callable[..., Provisioned]]) -> None:
-    """Let a role fail that IAM would refuse, and MiniStack would make: of the path of a service's, or of a name that is taken.
+    """Let a role fail that IAM refuses and MiniStack makes: one with the path of service-linked roles, or with a name in use.
 
-    MiniStack would write over a role of the same name.
+    MiniStack would overwrite a role of the same name.
     """
     create = handlers["create"]
     responses = ministack_seams.module("ministack.core.responses")
@@ -166,7 +166,7 @@ def _refuse_impossible_roles(handlers: dict[str, Callable[..., Provisioned]]) ->
 
 
 def _roll_nested_stacks_back(handlers: dict[str, Callable[..., Any]]) -> None:
-    """Take away what a nested stack has made where its creation fails, which MiniStack leaves; a parent may keep what fails."""
+    """Delete what a nested stack has made if its creation fails: MiniStack leaves it. A parent may keep what fails."""
     create, delete = handlers["create"], handlers["delete"]
     stacks = ministack_seams.module("ministack.services.cloudformation")._stacks
 
@@ -174,7 +174,7 @@ def _roll_nested_stacks_back(handlers: dict[str, Callable[..., Any]]) -> None:
         try:
             provisioned: Provisioned = create(logical_id, properties, stack_name)
         except Exception:
-            made = [name for name in stacks if name.startswith(f"{stack_name}-{logical_id}-")]  # as MiniStack names it
+            made = [name for name in stacks if name.startswith(f"{stack_name}-{logical_id}-")]  # MiniStack's name for it
             for name in made if not stacks[stack_name]["DisableRollback"] else []:
                 delete(stacks[name]["StackId"], properties)
             raise
@@ -184,9 +184,9 @@ def _roll_nested_stacks_back(handlers: dict[str, Callable[..., Any]]) -> None:
 
 
 def _let_nested_stacks_keep_attributes() -> None:
-    """Let what an update of a nested stack does not change keep its attributes, which MiniStack forgets.
+    """Keep the attributes of resources that an update of a nested stack does not change: MiniStack forgets them.
 
-    Another resource's Fn::GetAtt of them failed then. AWS does not touch a resource that does not change.
+    Another resource's Fn::GetAtt of them would fail. AWS does not touch a resource that does not change.
     """
     stacks = ministack_seams.module("ministack.services.cloudformation")._stacks
     update = ministack_seams.module("ministack.services.cloudformation.provisioners")._update_resource
@@ -209,7 +209,7 @@ def _let_nested_stacks_keep_attributes() -> None:
 
 
 def _reserve_concurrency(handlers: dict[str, Callable[..., Provisioned]]) -> None:
-    """Let a function have the ReservedConcurrentExecutions of its template, which MiniStack leaves out."""
+    """Give a function the ReservedConcurrentExecutions of its template, which MiniStack ignores."""
     create, update = handlers["create"], handlers["update"]
     functions = ministack_seams.module("ministack.services.lambda_svc")._functions
 
@@ -228,7 +228,7 @@ def _reserve_concurrency(handlers: dict[str, Callable[..., Provisioned]]) -> Non
 
 
 def _refuse_bad_event_rules(handlers: dict[str, Callable[..., Provisioned]]) -> None:
-    """Let a new rule fail whose pattern or targets EventBridge refuses, which MiniStack does not look at before an update."""
+    """Let a new rule fail if EventBridge refuses its pattern or targets: MiniStack checks them only in an update."""
     create = handlers["create"]
     eventbridge = ministack_seams.module("ministack.services.eventbridge")
 
@@ -250,11 +250,11 @@ def _refuse_bad_event_rules(handlers: dict[str, Callable[..., Provisioned]]) -> 
 
 
 class ResourceFailedError(ValueError):
-    """A resource could not be made, changed or deleted: MiniStack fails it with the message, and rolls back."""
+    """A resource could not be made, changed or deleted. MiniStack fails it with the message, and rolls back."""
 
 
 class FailedOnceMadeError(ResourceFailedError):
-    """A resource was made, and then failed: `provisioned` is what there is of it."""
+    """A resource was made, and then failed; `provisioned` describes it."""
 
     def __init__(self, message: str, provisioned: Provisioned) -> None:
         super().__init__(message)
@@ -262,14 +262,14 @@ class FailedOnceMadeError(ResourceFailedError):
 
 
 _FAILED = "CreationFailed"
-"""No property of a resource type: it marks what failed, so that the next update, even an equal one, finds it changed."""
+"""Marks a failed resource, so that the next update finds it changed, even an equal one. No resource type has it."""
 
 
 def _create(name: str, resource_type: ResourceType, logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
     """Make a resource of the type `name`.
 
-    Of one that fails once it was made MiniStack knows nothing: so it is deleted here or, where rollback is disabled, put into
-    the stack as failed, as AWS does.
+    MiniStack knows nothing of a resource that fails after it was made. So this function deletes it or, if rollback is disabled,
+    puts it into the stack as failed, as AWS does.
     """
     try:
         return resource_type.create(logical_id, properties, stack_name)
@@ -293,7 +293,7 @@ def _create(name: str, resource_type: ResourceType, logical_id: str, properties:
 
 
 class _Service:
-    """Calls of a service's operations, checked against its API model, in the account whose stack it is."""
+    """Calls a service's operations in the account of the stack, and checks requests against the API model."""
 
     def __init__(
         self,
@@ -332,14 +332,14 @@ _RULE_PROPERTIES = (
 
 
 class _NamedType:
-    """A resource type of AWS Config that is put, and known by a name that an account has once."""
+    """A resource type of AWS Config with a Put operation and a name that is unique in its account."""
 
     TYPE: str
     NAME: str
-    """The property with its name, which is the member of the service's answers and parameters too."""
+    """The property with its name. The service's answers and parameters have a member of the same name."""
     LONGEST_NAME: int
     LIST: tuple[str, str]
-    """The operation that lists all, and the member of its answer that has them."""
+    """The operation that lists all, and the member of its answer with the list."""
     DELETE: str
 
     def __init__(self, service: Config | ConformancePacks | Aggregators) -> None:
@@ -347,7 +347,7 @@ class _NamedType:
         self._call = _Service("config", service)
 
     def create(self, logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
-        """Put it, where there is none of that name yet."""
+        """Put it, unless there is one of that name."""
         generated = ministack_seams.module("ministack.services.cloudformation.provisioners")._physical_name
         name = str(properties.get(self.NAME) or generated(stack_name, logical_id, max_len=self.LONGEST_NAME))
         if self._exists(name):
@@ -356,7 +356,7 @@ class _NamedType:
         return self._put(name, properties)
 
     def update(self, physical_id: str, _: Properties, properties: Properties, __: str) -> Provisioned:
-        """Put it again, as it is to be."""
+        """Put it with its new properties."""
         return self._put(physical_id, properties)
 
     def delete(self, physical_id: str, _: Properties) -> None:
@@ -399,14 +399,14 @@ class ConfigRuleType(_NamedType):
 
 
 class RemediationConfigurationType:
-    """AWS::Config::RemediationConfiguration, known by the name of its rule."""
+    """AWS::Config::RemediationConfiguration; its id is the name of its rule."""
 
     def __init__(self, remediations: Remediations) -> None:
         """Keep configurations in `remediations`."""
         self._call = _Service("config", remediations)
 
     def create(self, _: str, properties: Properties, __: str) -> Provisioned:
-        """Put it, where the rule has none yet."""
+        """Put it, unless the rule has one."""
         rule_name = str(properties.get("ConfigRuleName"))
         if self._exists(rule_name):
             message = f"Resource of type 'AWS::Config::RemediationConfiguration' with identifier '{rule_name}' already exists."
@@ -414,7 +414,7 @@ class RemediationConfigurationType:
         return self._put(properties)
 
     def update(self, _: str, __: Properties, properties: Properties, ___: str) -> Provisioned:
-        """Put it again, as it is to be."""
+        """Put it with its new properties."""
         return self._put(properties)
 
     def delete(self, physical_id: str, _: Properties) -> None:
@@ -438,7 +438,7 @@ class RemediationConfigurationType:
 
 
 class OrganizationConformancePackType(_NamedType):
-    """AWS::Config::OrganizationConformancePack. It fails where one account fails."""
+    """AWS::Config::OrganizationConformancePack. It fails if one account fails."""
 
     TYPE = _ORGANIZATION_PACK
     NAME = "OrganizationConformancePackName"
@@ -519,11 +519,11 @@ class ResourcePolicyType:
         self._responses = ministack_seams.module("ministack.core.responses")
 
     def create(self, _: str, properties: Properties, __: str) -> Provisioned:
-        """Put the policy in the place of all that was added to the function's before."""
+        """Replace the function's policy."""
         return self._put(properties["ResourceArn"], properties["PolicyDocument"])
 
     def update(self, physical_id: str, _: Properties, properties: Properties, __: str) -> Provisioned:
-        """Put it again, as it is to be."""
+        """Put it with its new properties."""
         return self._put(physical_id, properties["PolicyDocument"])
 
     def delete(self, physical_id: str, _: Properties) -> None:
@@ -536,7 +536,7 @@ class ResourcePolicyType:
 
     def _put(self, function_arn: str, policy: dict[str, Any]) -> Provisioned:
         if f":{self._responses.get_account_id()}:function:" not in function_arn:
-            message = f"{function_arn} is no ARN of a function of this account."
+            message = f"{function_arn} is not the ARN of a function of this account."
             raise ResourceFailedError(message)
         try:
             self._functions.put_resource_policy(function_arn, policy)
@@ -559,7 +559,7 @@ class QueryDefinitionType:
         return query_id, {"QueryDefinitionId": query_id}
 
     def update(self, physical_id: str, _: Properties, properties: Properties, __: str) -> Provisioned:
-        """Save it as it is to be."""
+        """Save it with its new properties."""
         self._call("PutQueryDefinition", {**_query(properties), "queryDefinitionId": physical_id})
         return physical_id, {"QueryDefinitionId": physical_id}
 
@@ -583,7 +583,7 @@ class DocumentType:
     """
 
     _UPDATED = ("Content", "DocumentFormat", "TargetType", "VersionName")
-    """What makes a new version where UpdateMethod is NewVersion, and a new document where it is not."""
+    """Changes of these make a new version if UpdateMethod is NewVersion, else a new document."""
     _KNOWN = (*_UPDATED, "DocumentType", "Name", "Tags", "UpdateMethod")
 
     def __init__(self, documents: Documents) -> None:
@@ -596,9 +596,9 @@ class DocumentType:
         return self._create(properties.get("Name") or generated(stack_name, logical_id, max_len=128), properties)
 
     def update(self, physical_id: str, old: Properties, properties: Properties, _: str) -> Provisioned:
-        """Make a new version the default or, where UpdateMethod is Replace, a new document.
+        """Make a new version and the default of it or, if UpdateMethod is Replace, make a new document.
 
-        The latter needs another name, which a document with a name of its own has to be given.
+        A new document needs another name: if the template names the document, it has to change the name.
         """
         _refuse_unknown(properties, self._KNOWN)
         name = properties.get("Name")
@@ -635,7 +635,7 @@ class DocumentType:
         return name, {}
 
     def _replace(self, physical_id: str, name: str | None, properties: Properties) -> Provisioned:
-        """Create another document; MiniStack deletes the former one."""
+        """Create another document; MiniStack deletes the earlier one."""
         return self._create(name or f"{physical_id.rpartition('-')[0]}-{secrets.token_hex(6).upper()}", properties)
 
     def _params(self, name: str, properties: Properties) -> dict[str, Any]:
@@ -661,7 +661,7 @@ class StackSetType:
         return stack_set_id, {"StackSetId": stack_set_id}
 
     def update(self, physical_id: str, old: Properties, properties: Properties, _: str) -> Provisioned:
-        """Change it and its stacks, delete those that are no targets any more, and deploy to new ones."""
+        """Change it and its stacks, delete the stacks of former targets, and deploy to new ones."""
         settings = _stack_set(properties)
         self._stack_sets.settle(physical_id)
         if settings != _stack_set(old):
@@ -702,7 +702,7 @@ class StackSetType:
 
 
 def _stack_set(properties: Properties) -> dict[str, Any]:
-    """Make the parameters of CreateStackSet, with the types that the API has."""
+    """Make the parameters of CreateStackSet, with the API's types."""
     params = {key: value for key, value in properties.items() if key not in {"StackInstancesGroup", "OperationPreferences"}}
     for key in ("AutoDeployment", "ManagedExecution"):
         if key in params:

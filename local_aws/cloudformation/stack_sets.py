@@ -1,12 +1,12 @@
 """CloudFormation StackSets with service-managed permissions: stacks in the accounts of the organization, present and future.
 
-MiniStack's CloudFormation makes the stacks; which ones, where and when is decided here.  An operation runs on a thread of its
-own, one after the other, since MiniStack's stacks are worked on by whichever event loop a request came through.
+This module decides which stacks to make, where and when. MiniStack's CloudFormation makes them.  One thread runs one operation
+after the other with an event loop of its own, because MiniStack works on a stack in the event loop of the request.
 
 Source: API model, cloudformation, and
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/what-is-cfnstacksets.html (stacksets-concepts,
-stacksets-orgs-manage-auto-deployment); where that is silent about automatic deployment and account filters, the filter holds
-for accounts that join later, too.
+stacksets-orgs-manage-auto-deployment); this page does not say whether an account filter holds for accounts
+that join later; here it does.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from local_aws.core.paging import Pages
 from local_aws.organizations.organization import Organization
 
 SERVICE_PRINCIPAL = "member.org.stacksets.cloudformation.amazonaws.com"
-"""What trusted access is enabled for, and delegated administrators are registered for."""
+"""The service principal of trusted access and of delegated administrators."""
 
 _LONGEST_BODY, _LONGEST_DOCUMENT = 51_200, 1_000_000
 """Bytes of a template in a request and in S3.
@@ -51,7 +51,7 @@ _CANCELLED = "Cancelled since failure tolerance has exceeded"
 
 _log = logging.getLogger(__name__)
 _template: ContextVar[str | None] = ContextVar("template", default=None)
-"""The template of the stack that is being made: as long as those in S3 may be, so it does not go through a request."""
+"""The template of the stack that is being made. It may be as long as one in S3, so no request can carry it."""
 
 Place = tuple[str, str]
 """An account id and a Region."""
@@ -59,7 +59,7 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True)
 class Targets:
-    """Where a StackSet is deployed: `filter_type` says what `accounts` do to those of the units, as in AccountFilterType."""
+    """Where a StackSet is deployed. `filter_type`, an AccountFilterType, says how `accounts` change the units' accounts."""
 
     unit_ids: tuple[str, ...]
     accounts: frozenset[str]
@@ -78,7 +78,7 @@ class Targets:
         )
 
     def places(self, organization: Organization) -> dict[Place, str]:
-        """Return the places, each with the unit it is there for; never one in the management account."""
+        """Return the places and the unit that each belongs to, never one in the management account."""
         unit_ids = {
             account_id: unit_id for unit_id in reversed(self.unit_ids) for account_id in organization.accounts_below(unit_id)
         }
@@ -98,7 +98,7 @@ class Targets:
 
 @dataclass
 class Instance:
-    """A stack instance: the wish for a stack at a place, and what came of it."""
+    """A stack instance: a wanted stack at a place, and its state."""
 
     unit_id: str
     operation_id: str
@@ -119,7 +119,7 @@ class Outcome:
 
 @dataclass
 class Operation:
-    """What is done at some places: `action` is CREATE, UPDATE or DELETE."""
+    """An operation at some places; `action` is CREATE, UPDATE or DELETE."""
 
     operation_id: str
     action: str
@@ -140,14 +140,14 @@ class Operation:
 
 @dataclass
 class StackSet:
-    """A StackSet of the organization: it is the management account's, whoever made it."""
+    """A StackSet of the organization. It belongs to the management account, even if a delegated administrator made it."""
 
     stack_set_id: str
     name: str
     region: str
     template: str
     settings: dict[str, Any]
-    """Description, Parameters, Capabilities, Tags, AutoDeployment and ManagedExecution, as far as given."""
+    """Description, Parameters, Capabilities, Tags, AutoDeployment and ManagedExecution, if given."""
     status: str = "ACTIVE"
     targets: list[Targets] = field(default_factory=list)
     instances: dict[Place, Instance] = field(default_factory=dict)
@@ -159,12 +159,12 @@ class StackSet:
         return {"Enabled": False, "RetainStacksOnAccountRemoval": False, **self.settings.get("AutoDeployment", {})}
 
     def wanted(self, organization: Organization) -> dict[Place, str]:
-        """Return where there should be stacks, each place with the unit it is there for."""
+        """Return the places that should have stacks, and the unit that each belongs to."""
         return {place: unit_id for targets in self.targets for place, unit_id in targets.places(organization).items()}
 
 
 class StackSets:
-    """The StackSets of the organization, None: there is none."""
+    """The StackSets of the organization, if there is one."""
 
     def __init__(self, organization: Organization | None, deployers: Deployers, clock: Clock) -> None:
         """Begin without StackSets, and follow the accounts of `organization` as they join, move and leave."""
@@ -196,7 +196,7 @@ class StackSets:
         }
 
     def close(self) -> None:
-        """Drop the operations that wait."""
+        """Drop the operations that have not begun."""
         self._worker.shutdown(wait=False, cancel_futures=True)
 
     # Changes
@@ -266,7 +266,7 @@ class StackSets:
         return {}
 
     def create_stack_instances(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Deploy a StackSet to (further) targets; where it failed before, try again, and where it is current, do nothing."""
+        """Deploy a StackSet to further targets. Try again if an earlier attempt failed; skip stacks that are current."""
         stack_set = self._find(account_id, params)
         if params.get("ParameterOverrides"):
             _refuse("The local AWS does not emulate ParameterOverrides.")
@@ -282,7 +282,7 @@ class StackSets:
         return {"OperationId": self._start(stack_set, operation)}
 
     def delete_stack_instances(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Delete the stacks of targets; whole units are no longer deployed to automatically either."""
+        """Delete the stacks of targets, and end automatic deployment to whole units among them."""
         stack_set = self._find(account_id, params)
         targets = self._targets(params)
         places = {place: unit for place, unit in targets.places(self._organization).items() if place in stack_set.instances}
@@ -296,16 +296,16 @@ class StackSets:
         return {"OperationId": self._start(stack_set, operation)}
 
     def activate_organizations_access(self, account_id: str, _: dict[str, Any]) -> dict[str, Any]:
-        """Enable trusted access for StackSets, as the management account only may."""
+        """Enable trusted access for StackSets. Only the management account may."""
         if account_id != self._organization.management_account_id:
             raise AwsError("InvalidOperationException", "Only the management account may activate organizations access.")
         self._organization.trusted_services.add(SERVICE_PRINCIPAL)
         return {}
 
-    # What CloudFormation's resource type AWS::CloudFormation::StackSet needs beside the API
+    # For the resource type AWS::CloudFormation::StackSet, besides the API
 
     def keep_only(self, stack_set_id: str, targets: Sequence[Targets], preferences: dict[str, Any]) -> str:
-        """Delete the stacks that none of `targets` has, also automatically from now on; returns the operation's id."""
+        """Delete the stacks outside `targets`, which are the targets from now on; return the operation's id."""
         stack_set = self._sets[stack_set_id]
         stack_set.targets = list(targets)
         wanted = stack_set.wanted(self._organization)
@@ -319,7 +319,7 @@ class StackSets:
         return operation
 
     def settle(self, stack_set_id: str) -> None:
-        """Wait until no operation is under way, such as an automatic deployment, so that the next one is not refused."""
+        """Wait until no operation runs, for example an automatic deployment, so that the next one is not refused."""
         for operation in list(self._sets[stack_set_id].operations.values()):
             operation.done.wait()
 
@@ -346,7 +346,7 @@ class StackSets:
         }
 
     def list_stack_sets(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List the StackSets, those deleted too; nothing to one who does not act for the organization."""
+        """List the StackSets, also deleted ones, to a caller who acts for the organization; nobody else sees any."""
         visible = self._sees(account_id, params)
         region, status = self._responses.get_region(), params.get("Status")
         found = [
@@ -410,7 +410,7 @@ class StackSets:
         self._check_caller(account_id, params)
         return {"Status": "ENABLED" if SERVICE_PRINCIPAL in self._organization.trusted_services else "DISABLED"}
 
-    # Who asks, and for what
+    # Callers, targets and templates
 
     @property
     def _organization(self) -> Organization:
@@ -427,7 +427,7 @@ class StackSets:
             raise _not_an_administrator()
 
     def _sees(self, account_id: str, params: dict[str, Any]) -> bool:
-        """Tell whether the caller sees the organization's StackSets: as itself a member sees its own ones only, none here."""
+        """Tell whether the caller sees the organization's StackSets. A member with CallAs SELF sees only its own, here none."""
         if params.get("CallAs", "SELF") == "SELF":
             return self._in_use is not None and account_id == self._in_use.management_account_id
         self._check_caller(account_id, params)
@@ -448,11 +448,11 @@ class StackSets:
     def _targets(self, params: dict[str, Any]) -> Targets:
         targets = Targets.of(params)
         if params.get("Accounts"):
-            _refuse("StackSets with SERVICE_MANAGED permission model can only have DeploymentTargets, and no Accounts.")
+            _refuse("StackSets with SERVICE_MANAGED permission model can only have DeploymentTargets, not Accounts.")
         if not targets.unit_ids:
             _refuse("OrganizationalUnitIds are required in DeploymentTargets.")
         if targets.accounts and targets.filter_type == "NONE":
-            _refuse("AccountFilterType must be specified with Accounts, and not be NONE.")
+            _refuse("AccountFilterType must be specified with Accounts, and must not be NONE.")
         unknown = [unit_id for unit_id in targets.unit_ids if not self._organization.has_parent(unit_id)]
         strangers = sorted(targets.accounts - self._organization.parents.keys()) if targets.filter_type == "UNION" else []
         if unknown or strangers:
@@ -478,7 +478,7 @@ class StackSets:
 
     @staticmethod
     def _check_template(template: str, params: dict[str, Any]) -> None:
-        """Refuse what no account would take: a macro, a capability or a parameter that is missing."""
+        """Refuse a template that fails in every account: it has a macro, or a capability or a parameter is missing."""
         engine = ministack_seams.module("ministack.services.cloudformation.engine")
         handlers = ministack_seams.module("ministack.services.cloudformation.handlers")
         try:
@@ -508,7 +508,7 @@ class StackSets:
     # Operations
 
     def _follow(self, account_id: str) -> None:
-        """Deploy to an account that has come into the targets, and delete from one that has gone out of them."""
+        """Deploy to an account that the targets now include, and delete from one that they no longer include."""
         for stack_set in list(self._sets.values()):
             if stack_set.status != "ACTIVE" or not stack_set.auto_deployment["Enabled"]:
                 continue
@@ -525,7 +525,7 @@ class StackSets:
     def _operation(
         self, stack_set: StackSet, action: str, places: dict[Place, str], params: dict[str, Any], *, automatic: bool = False
     ) -> Operation:
-        """Make an operation. Raises AwsError where it may not start: automatic ones wait, others are refused."""
+        """Make an operation. AwsError: another one runs, and this one is not automatic, so it cannot wait."""
         preferences = params.get("OperationPreferences", {})
         for what in ("FailureTolerance", "MaxConcurrent"):
             if {f"{what}Count", f"{what}Percentage"} <= preferences.keys():
@@ -559,7 +559,7 @@ class StackSets:
         operation.done.set()
 
     async def _carry_out(self, stack_set: StackSet, operation: Operation) -> bool:
-        """Work through the places Region by Region; returns whether the failures stayed within the tolerance."""
+        """Work through the places Region by Region, and return whether the failures stayed within the tolerance."""
         within = True
         order = operation.preferences.get("RegionOrder", [])
         regions = list(dict.fromkeys([*order, *(region for _, region in operation.outcomes)]))
@@ -573,7 +573,7 @@ class StackSets:
         return within
 
     async def _carry_out_in_region(self, stack_set: StackSet, operation: Operation, places: list[Place]) -> bool:
-        """Work in as many accounts at once as the preferences allow: what has begun is finished, the rest cancelled."""
+        """Work in batches of accounts as the preferences allow: finish each batch, cancel the rest after failures."""
         tolerance, concurrent, strict = _limits(operation.preferences, len(places))
         failures = 0
         while places and failures <= tolerance:
@@ -586,7 +586,7 @@ class StackSets:
 
     async def _carry_out_at(self, stack_set: StackSet, operation: Operation, place: Place) -> bool:
         outcome, instance = operation.outcomes[place], stack_set.instances.get(place)
-        if instance is None:  # an operation in between has deleted it
+        if instance is None:  # an operation before this one has deleted it
             outcome.status = "SUCCEEDED"
             return True
         outcome.status = instance.detailed_status = "RUNNING"
@@ -610,11 +610,11 @@ class StackSets:
 
 
 def execution_role(organization: Organization, account_id: str) -> str:
-    """Return the name of the role that StackSets acts as in a member account, which has it from then on.
+    """Return the name of the role that StackSets uses in a member account, and make the role if it is missing.
 
     On AWS a service-linked role of the member makes it.  Sources: AWS managed policies
     CloudFormationStackSetsOrgMemberServiceRolePolicy (makes roles stacksets-exec-*) and
-    CloudFormationStackSetsOrgAdminServiceRolePolicy (assumes them); what the asterisk stands for looks like a hash.
+    CloudFormationStackSetsOrgAdminServiceRolePolicy (assumes them); the asterisk stands for what looks like a hash.
     """
     name = f"stacksets-exec-{hashlib.sha256(f'{organization.organization_id}{account_id}'.encode()).hexdigest()[:32]}"
     iam = ministack_seams.module("ministack.services.iam")
@@ -632,7 +632,7 @@ def execution_role(organization: Organization, account_id: str) -> str:
 
 
 class _Stacks:
-    """Stacks in the account and Region of the request, by MiniStack; reasons are None where all went well."""
+    """MiniStack's stacks in the account and Region of the request. Reasons are None after success."""
 
     def __init__(self, deployers: Deployers) -> None:
         self._deployers = deployers
@@ -646,7 +646,7 @@ class _Stacks:
         )
 
     async def put(self, stack_set: StackSet, stack_id: str | None) -> tuple[str | None, str | None]:
-        """Create or update a stack; returns its id and, where that failed, the reason."""
+        """Create or update a stack; return its id and, if that failed, the reason."""
         status = self._status(stack_id)
         if status in {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
             reason = await self.delete(stack_id)
@@ -684,7 +684,7 @@ class _Stacks:
         return stack_id, None if succeeded else self._reason(str(stack_id))
 
     async def delete(self, stack_id: str | None) -> str | None:
-        """Delete a stack, if it is there; returns why that failed."""
+        """Delete a stack if it exists; return why that failed."""
         if stack_id is None or self._status(stack_id) == "DELETE_COMPLETE":
             return None
         said = self._refusal("DeleteStack", stack_id)
@@ -695,18 +695,18 @@ class _Stacks:
         return None if self._status(stack_id) == "DELETE_COMPLETE" else self._reason(stack_id)
 
     def _refusal(self, operation: str, stack: str) -> str | None:
-        """Return why policies refuse an operation on a stack, by its name, if it is new, or its id."""
+        """Return why policies refuse an operation on a stack, given its name if it is new, else its id."""
         responses = ministack_seams.module("ministack.core.responses")
         new = f"arn:aws:cloudformation:{responses.get_region()}:{responses.get_account_id()}:stack/{stack}/*"
         return self._deployers.refusal([Need(f"cloudformation:{operation}", stack if stack.startswith("arn:") else new)])
 
     def _status(self, stack_id: str | None) -> str:
-        # Not by its id, for which MiniStack looks through the stacks of all accounts: the name has one of its own.
+        # By name, not by id: for an id MiniStack searches the stacks of all accounts.
         stack = self._cloudformation._stacks.get(stack_id.split("/")[1]) if stack_id else None
         return str(stack["StackStatus"]) if stack else "DELETE_COMPLETE"
 
     def _reason(self, stack_id: str) -> str:
-        """Say what the stack's last operation first failed of."""
+        """Return the first failure of the stack's last operation."""
         events = self._cloudformation._stack_events.get(stack_id, [])
         began = max(
             number
@@ -722,15 +722,15 @@ class _Stacks:
 
 
 async def _tasks() -> None:
-    """Wait for what MiniStack has left to run in the background of this event loop."""
+    """Wait for MiniStack's background tasks in this event loop."""
     while others := asyncio.all_tasks() - {asyncio.current_task()}:
         await asyncio.gather(*others)
 
 
 def _limits(preferences: dict[str, Any], accounts: int) -> tuple[int, int, bool]:
-    """Return how many may fail, how many are worked on at once, and whether failures reduce the latter.
+    """Return how many accounts may fail, how many form a batch, and whether failures make the batch smaller.
 
-    Source: API StackSetOperationPreferences; percentages are rounded down, the second to no less than one.
+    Source: API StackSetOperationPreferences; percentages are rounded down, that of the batch to no less than one.
     """
     tolerance = preferences.get("FailureTolerancePercentage", 0) * accounts // 100
     concurrent = max(1, preferences.get("MaxConcurrentPercentage", 0) * accounts // 100)
@@ -751,7 +751,7 @@ def _cancel(stack_set: StackSet, operation: Operation, places: Collection[Place]
 
 
 def _refuse_parallel(stack_set: StackSet) -> None:
-    """Refuse a second operation; with managed execution it would wait instead.
+    """Refuse a second operation. With managed execution AWS lets it wait instead.
 
     Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ManagedExecution.html
     """

@@ -1,6 +1,6 @@
 """Aggregators of AWS Config: what one account sees of the rules in all accounts of the organization; and stored queries.
 
-An aggregator of AWS is behind its sources by minutes; here it is the present state.  NOT_APPLICABLE results never reach it.
+An aggregator of AWS lags its sources by minutes. This one shows the present state. NOT_APPLICABLE results never reach it.
 Source: API model, config; https://docs.aws.amazon.com/config/latest/developerguide/aggregate-data.html
 """
 
@@ -21,16 +21,16 @@ from local_aws.core.models import AwsError
 from local_aws.organizations.organization import Organization
 
 SERVICE = "config.amazonaws.com"
-"""Has trusted access and delegated administrators for aggregators, and assumes their roles."""
+"""The service that an organization trusts and delegates for aggregators, and that assumes their roles."""
 
 _DEFAULT_PAGE, _DEFAULT_DETAILS, _DEFAULT_ITEMS, _DEFAULT_COUNTS = 1000, 50, 25, 500
-"""Entries on a page where no Limit is given, or 0: of rules, of results, of queried resources and of their counts.
+"""Entries on a page without a Limit, or with the Limit 0: rules, results, queried resources and their counts.
 
 Source: API model, config, Limit of the requests, and the documentation of SelectAggregateResourceConfig.
 """
 _SHORT_PAGE = 100
 _SUPPORTED = {None, "COMPLIANT", "NON_COMPLIANT"}
-"""The compliance types that may be filtered by. Source: API model, config, ConfigRuleComplianceFilters."""
+"""The compliance types that a filter may have. Source: API model, config, ConfigRuleComplianceFilters."""
 
 _T = TypeVar("_T")
 
@@ -48,12 +48,12 @@ class Aggregator:
 
     @property
     def arn(self) -> str:
-        """Its ARN."""
+        """The aggregator's ARN."""
         account_id, region = self.scope
         return f"arn:aws:config:{region}:{account_id}:config-aggregator/{self.aggregator_id}"
 
     def described(self) -> dict[str, Any]:
-        """Describe it as ConfigurationAggregator does."""
+        """Return a ConfigurationAggregator of the API."""
         return {
             "ConfigurationAggregatorName": self.name,
             "ConfigurationAggregatorArn": self.arn,
@@ -64,13 +64,13 @@ class Aggregator:
 
 
 class Aggregators:
-    """The aggregators and stored queries of all accounts; what they see is in `config` and `packs`.
+    """The aggregators and stored queries of all accounts. They read `config` and `packs`.
 
-    With `empty_pages` each list begins with a page without entries, as AWS says may happen where many accounts are read.
+    If `empty_pages` is set, each list begins with an empty page. AWS says that this happens when it reads many accounts.
     """
 
     def __init__(self, config: Config, packs: ConformancePacks, organization: Organization | None, clock: Clock) -> None:
-        """Begin without aggregators and queries."""
+        """Start without aggregators and queries."""
         self._config = config
         self._packs = packs
         self._organization = organization
@@ -96,7 +96,7 @@ class Aggregators:
     # Aggregators
 
     def put_configuration_aggregator(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Create or change an aggregator of the organization, as its management account or a delegated administrator."""
+        """Create or change an aggregator. The caller is the management account or a delegated administrator."""
         source = params.get("OrganizationAggregationSource")
         if source is None or "AccountAggregationSources" in params:
             message = "The local AWS emulates aggregators with an OrganizationAggregationSource only."
@@ -125,7 +125,7 @@ class Aggregators:
         return {}
 
     def describe_configuration_aggregator_sources_status(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Tell whether the organization and its accounts can be read: they can as long as this account administers it."""
+        """Report whether Config can read the organization: it can as long as the account administers it."""
         aggregator = self._named(account_id, params["ConfigurationAggregatorName"])
         members = self._members(aggregator)
         status = {"LastUpdateStatus": "SUCCEEDED"}
@@ -152,7 +152,7 @@ class Aggregators:
         return {"AggregatedSourceStatusList": page, **token}
 
     def _check_administrator(self, account_id: str) -> None:
-        """Let the management account and delegated administrators pass; for the former AWS Config enables trusted access."""
+        """Refuse all but the management account and delegated administrators. Config enables trusted access for the former."""
         organization = self._organization
         if organization is None or account_id not in organization.parents:
             message = "This action can only be made by accounts in an AWS Organization"
@@ -179,7 +179,7 @@ class Aggregators:
         )
 
     def _check_role(self, account_id: str, role_arn: str) -> None:
-        """Make sure that AWS Config may assume the role."""
+        """Refuse a role that AWS Config may not assume."""
         name = role_arn.rpartition("/")[2]
         role = ministack_seams.module("ministack.services.iam")._roles.get_scoped(account_id, None, name)
         if role is None or role["Arn"] != role_arn:
@@ -197,14 +197,14 @@ class Aggregators:
         return aggregator
 
     def _members(self, aggregator: Aggregator) -> Collection[str]:
-        """Give the accounts of the organization as it is now, none where the aggregator's account administers it no more."""
+        """Return the organization's present accounts, or none if the aggregator's account no longer administers it."""
         organization = self._organization
         return organization.parents.keys() if organization and self._administers(aggregator.scope[0]) else ()
 
     # Compliance
 
     def describe_aggregate_compliance_by_config_rules(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Tell the compliance of the rules of all accounts that have been evaluated."""
+        """Return the compliance of all accounts' rules that have results."""
         filters = params.get("Filters", {})
         _check_supported(filters.get("ComplianceType"))
         entries = [
@@ -221,7 +221,7 @@ class Aggregators:
         return {"AggregateComplianceByConfigRules": page, **token}
 
     def get_aggregate_compliance_details_by_config_rule(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Give the results of a rule of an account, without those that are NOT_APPLICABLE."""
+        """Return the results of one account's rule, without NOT_APPLICABLE ones."""
         _check_supported(params.get("ComplianceType"))
         aggregator = self._named(account_id, params["ConfigurationAggregatorName"])
         scope = (params["AccountId"], params["AwsRegion"])
@@ -238,7 +238,7 @@ class Aggregators:
         return {"AggregateEvaluationResults": page, **token}
 
     def describe_aggregate_compliance_by_conformance_packs(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Tell the compliance of the conformance packs of all accounts."""
+        """Return the compliance of all accounts' conformance packs."""
         aggregator = self._named(account_id, params["ConfigurationAggregatorName"])
         filters = params.get("Filters", {})
         entries = []
@@ -262,7 +262,7 @@ class Aggregators:
         return {"AggregateComplianceByConformancePacks": page, **token}
 
     def _rules(self, account_id: str, params: dict[str, Any]) -> Iterator[Rule]:
-        """Give the rules that an aggregator sees, by account: those with results, of the account and Region of Filters."""
+        """Return the rules that an aggregator sees, by account: those with results that pass the account and Region filters."""
         aggregator = self._named(account_id, params["ConfigurationAggregatorName"])
         filters = params.get("Filters", {})
         for rule in self._config.rules_of(self._members(aggregator)):
@@ -289,7 +289,7 @@ class Aggregators:
         return {"Results": page, "QueryInfo": {"SelectFields": [{"Name": name} for name in query.fields]}, **token}
 
     def put_stored_query(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Store a query, or change the one of its name."""
+        """Create or change a stored query."""
         scope, given = callers.scope(account_id), params["StoredQuery"]
         if "Expression" not in given:
             message = "A stored query must have an Expression."
@@ -301,11 +301,11 @@ class Aggregators:
         return {"QueryArn": arn}
 
     def get_stored_query(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Give a stored query."""
+        """Return a stored query."""
         return {"StoredQuery": self._stored(account_id, params["QueryName"])}
 
     def list_stored_queries(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List the stored queries, without what they ask."""
+        """List the stored queries, without their expressions."""
         stored = [query for _, query in sorted(self._queries[callers.scope(account_id)].items())]
         page, token = PAGES.page(stored, params, _SHORT_PAGE)
         metadata = [{name: value for name, value in query.items() if name != "Expression"} for query in page]
@@ -331,12 +331,12 @@ def _covers(aggregator: Aggregator, region: str) -> bool:
 
 def _check_supported(compliance_type: str | None) -> None:
     if compliance_type not in _SUPPORTED:
-        message = f"ComplianceType may be COMPLIANT or NON_COMPLIANT, and not {compliance_type}."
+        message = f"ComplianceType must be COMPLIANT or NON_COMPLIANT, not {compliance_type}."
         raise AwsError("ValidationException", message)
 
 
 def _compliance(rule: Rule) -> dict[str, Any]:
-    """Give a rule's compliance and the number of resources that it comes from."""
+    """Return a rule's compliance and the number of resources that decide it."""
     contributors = [result for result in rule.results.values() if result.compliance_type == rule.compliance]
     count = {"ComplianceContributorCount": _count(len(contributors))} if contributors else {}
     return {"ComplianceType": rule.compliance, **count}
@@ -347,7 +347,7 @@ def _count(number: int) -> dict[str, Any]:
 
 
 def _items(rules: Iterable[Rule]) -> list[queries.Item]:
-    """Make the AWS::Config::ResourceCompliance of each resource, of all rules that evaluated it."""
+    """Make an AWS::Config::ResourceCompliance for each resource, from all rules that evaluated it."""
     found: dict[tuple[Scope, tuple[str, str]], list[tuple[Rule, str]]] = defaultdict(list)
     for rule in rules:
         for resource, result in rule.results.items():

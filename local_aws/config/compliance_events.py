@@ -16,11 +16,11 @@ class ComplianceEvents:
         self._clock = clock
 
     def publish(self, rule: Rule, resource: tuple[str, str], old: Result | None, new: Result) -> None:
-        """Publish that the compliance of a resource changed, if it did; the first result of a resource is a change too.
+        """Publish a change of a resource's compliance. A resource's first result is a change, too.
 
-        Source of the detail's shape: the compliance change notification in the developer guide of AWS Config, which is the
-        same.  That the first result makes an event, without an oldEvaluationResult, is what published events look like; it is
-        not documented.  Nor is what happens when a rule is deleted: no event comes of that here.
+        Source of the detail's shape: the compliance change notification in the developer guide of AWS Config, which has the
+        same.  No page says that the first result makes an event without an oldEvaluationResult: published events show it.
+        No page says what happens when a rule is deleted: here that makes no event.
         """
         if old is not None and old.compliance_type == new.compliance_type:
             return

@@ -1,6 +1,6 @@
 """Conformance packs of AWS Config: in one account, and in every account of an organization.
 
-AWS deploys packs asynchronously; here they are deployed, with all their failures, when the call that asks for it returns.
+AWS deploys packs asynchronously. Here the deployment, with its failures, ends before the call returns.
 Sources: API model, config; https://docs.aws.amazon.com/config/latest/developerguide/custom-conformance-pack.html (templates),
 cpack-prerequisites.html (remediation) and conformance-pack-organization-apis.html; awslabs/aws-config-rules,
 aws-config-conformance-packs (what templates use).
@@ -27,15 +27,15 @@ from local_aws.core.models import AwsError, ServiceApi
 from local_aws.organizations.organization import Organization
 
 SERVICE = "config-multiaccountsetup.amazonaws.com"
-"""Has trusted access and delegated administrators for what is deployed to an organization; it creates the members' packs."""
+"""The service that an organization trusts and delegates for its packs. It creates the members' packs."""
 RULE_CREATOR = "config-conforms.amazonaws.com"
-"""Creates the rules of packs. Source: CreatedBy of such rules."""
+"""The service that creates the rules of packs. Source: CreatedBy of such rules."""
 
 _TEMPLATE_BYTES = 51_200
 _RULES = 130
-"""In a pack, at most. Source: https://docs.aws.amazon.com/config/latest/developerguide/configlimits.html"""
+"""The most rules in a pack. Source: https://docs.aws.amazon.com/config/latest/developerguide/configlimits.html"""
 _RETRIED_FOR = timedelta(hours=7)
-"""How long it is tried to deploy to a new account without a recorder.
+"""How long Config tries to deploy to a new account that has no recorder.
 
 Source: https://docs.aws.amazon.com/config/latest/developerguide/conformance-pack-organization-apis.html
 """
@@ -57,7 +57,7 @@ _RULE_PROPERTIES = {
     "Source",
 }
 _NO_VALUE = object()
-"""Ref of AWS::NoValue: the property is not there."""
+"""Ref of AWS::NoValue: the template drops the property."""
 
 Settings = dict[str, Any]
 """The parameters of a Put operation."""
@@ -67,11 +67,11 @@ Settings = dict[str, Any]
 
 
 class TemplateError(ValueError):
-    """AWS Config, or the local one, does not take the template; the message says what and where."""
+    """AWS Config or the local AWS refuses the template. The message says what is wrong and where."""
 
 
 class ParametersError(ValueError):
-    """The input parameters do not fit the template; the message says which."""
+    """The input parameters do not fit the template. The message says which."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -94,9 +94,9 @@ _Loader.add_multi_constructor("!", _short_form)
 
 @dataclass(frozen=True)
 class Content:
-    """What a template makes: rules as PutConfigRule takes them, and configurations as PutRemediationConfigurations does.
+    """What a template creates: rules for PutConfigRule, and configurations for PutRemediationConfigurations.
 
-    ConfigRuleName is in both what the template has; in an account a suffix is appended.
+    ConfigRuleName is the template's name in both. Config appends a suffix in each account.
     """
 
     rules: Sequence[Settings]
@@ -105,7 +105,7 @@ class Content:
 
 @dataclass(frozen=True)
 class Template:
-    """The template of a conformance pack: its sections as they are written, with the long forms of the intrinsic functions."""
+    """The template of a conformance pack: its sections, with intrinsic functions in their long form."""
 
     parameters: Mapping[str, Any]
     conditions: Mapping[str, Any]
@@ -133,7 +133,7 @@ class Template:
         return cls(parameters, _mapping("Conditions", sections.get("Conditions", {})), resources)
 
     def content(self, inputs: Mapping[str, str]) -> Content:
-        """Make the rules and the configurations of their remediation; `inputs` has input parameters by name.
+        """Return the rules and their remediation. `inputs` maps input parameters to values.
 
         Raises TemplateError or ParametersError.
         """
@@ -151,7 +151,7 @@ class Template:
                 raise TemplateError(message)
             if kind == _REMEDIATION:
                 _refuse_intrinsics(where, resource.get("Properties"))
-            # Resolved in any case: a template is refused as a whole, whatever its conditions are.
+            # Resolve all: AWS refuses a bad template whatever its conditions are.
             properties = _resolve(where, _mapping(where, resource.get("Properties")), values, conditions)
             condition = resource.get("Condition")
             if condition is not None and not _condition(where, condition, conditions):
@@ -183,7 +183,7 @@ class Template:
 
 
 def _resolve(where: str, value: Any, values: Mapping[str, str], conditions: Mapping[str, bool]) -> Any:  # noqa: ANN401 - JSON
-    """Put values in the place of intrinsic functions. Raises TemplateError."""
+    """Replace intrinsic functions by their values. Raises TemplateError."""
     match value:
         case {"Ref": name, **rest} if not rest:
             if name == "AWS::NoValue":
@@ -251,7 +251,7 @@ def _is_intrinsic(key: object) -> bool:
 
 
 def _refuse_intrinsics(where: str, value: object) -> None:
-    """Refuse intrinsic functions where AWS Config has none, in the name of the rule and in the role."""
+    """Refuse intrinsic functions in the rule's name and in the role: AWS Config takes none there."""
     match value:
         case dict():
             for key, item in value.items():
@@ -274,7 +274,7 @@ def _has_intrinsic(value: object) -> bool:
 
 
 def _remediation(where: str, properties: Settings) -> Settings:
-    """Check a remediation as PutRemediationConfigurations would, but for what has to be there already."""
+    """Check a remediation as PutRemediationConfigurations would, except for what must exist before."""
     _known(where, properties, set(PROPERTIES))
     try:
         return from_properties(properties)
@@ -284,7 +284,7 @@ def _remediation(where: str, properties: Settings) -> Settings:
 
 
 def _check_rules_of(remediations: Sequence[Settings], rules: Sequence[Settings]) -> None:
-    """Refuse remediation of what is no rule of the template, and two for one."""
+    """Refuse a remediation without a rule in the template, and a second one for a rule."""
     left = {rule["ConfigRuleName"] for rule in rules}
     for configuration in remediations:
         name = configuration["ConfigRuleName"]
@@ -319,10 +319,10 @@ def _text(value: object) -> str:
 
 @dataclass
 class Pack:
-    """A conformance pack in an account: what was put, the names of its rules, and why it failed, if it did.
+    """A conformance pack in an account: its settings, its rules' names, and the error if it failed.
 
-    `remediated` has the names of those of its rules that have a remediation.
-    `created_by` is the service that put it, None for a pack of the account's own.
+    `remediated` has the names of the rules with a remediation.
+    `created_by` is the service that put the pack, or None if the account did.
     """
 
     scope: Scope
@@ -337,16 +337,16 @@ class Pack:
 
     @property
     def arn(self) -> str:
-        """Its ARN."""
+        """The pack's ARN."""
         account_id, region = self.scope
         return f"arn:aws:config:{region}:{account_id}:conformance-pack/{self.name}/{self.pack_id}"
 
 
 @dataclass
 class OrganizationPack:
-    """A conformance pack of an organization, put by the account of `scope`; `members` has each account's pack.
+    """A conformance pack of an organization. The account of `scope` put it, and `members` has each account's pack.
 
-    `verbs` is what was done last, CREATE or UPDATE, in each account.
+    `verbs` is the last operation in each account, CREATE or UPDATE.
     """
 
     scope: Scope
@@ -360,7 +360,7 @@ class OrganizationPack:
 
     @property
     def arn(self) -> str:
-        """Its ARN."""
+        """The pack's ARN."""
         account_id, region = self.scope
         return f"arn:aws:config:{region}:{account_id}:organization-conformance-pack/{self.name}-{self.suffix}"
 
@@ -371,18 +371,18 @@ class OrganizationPack:
 
     @property
     def failed(self) -> dict[str, AwsError]:
-        """Why it failed, by account."""
+        """The error in each account where the pack failed."""
         return {account_id: pack.error for account_id, pack in sorted(self.members.items()) if pack.error}
 
 
 class ConformancePacks:
-    """The conformance packs of all accounts; their rules are in `config`, and the remediation of these in `remediations`.
+    """The conformance packs of all accounts. Their rules are in `config`, the rules' remediation in `remediations`.
 
-    An account that joins the organization gets its packs in its turn: make this after what has to be there before.
+    An account that joins the organization gets its packs in the order in which services were made: make this one late.
     """
 
     def __init__(self, config: Config, remediations: Remediations, organization: Organization | None, clock: Clock) -> None:
-        """Begin without packs."""
+        """Start without packs."""
         self._config = config
         self._remediations = remediations
         self._organization = organization
@@ -408,21 +408,21 @@ class ConformancePacks:
         }
 
     def packs_of(self, account_ids: Iterable[str]) -> list[Pack]:
-        """Give the packs of accounts in all Regions, by account, Region and name."""
+        """Return the packs of accounts in all Regions, by account, Region and name."""
         wanted = set(account_ids)
         with self._lock:
             scopes = sorted(scope for scope in self._packs if scope[0] in wanted)
             return [pack for scope in scopes for _, pack in sorted(self._packs[scope].items())]
 
     def rules_of(self, pack: Pack) -> list[Rule]:
-        """Give the rules of a pack."""
+        """Return the rules of a pack."""
         rules = (self._config.rule(pack.scope, name) for name in pack.rule_names)
         return [rule for rule in rules if rule is not None]
 
     # In one account
 
     def put_conformance_pack(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Create or change a pack; what its deployment comes to is in its status."""
+        """Create or change a pack. Its status says whether the deployment failed."""
         name, scope = params["ConformancePackName"], callers.scope(account_id)
         if "TemplateBody" not in params:
             message = "The local AWS takes the template of a conformance pack in TemplateBody only."
@@ -462,7 +462,7 @@ class ConformancePacks:
         }
 
     def describe_conformance_pack_status(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Tell whether packs were deployed, and why not."""
+        """Return whether packs were deployed, or why not."""
         names = params.get("ConformancePackNames")
         packs = [pack for pack in self._named(account_id, None) if not names or pack.name in names]
         page, token = PAGES.page(packs, params, _PACKS_PAGE)
@@ -483,7 +483,7 @@ class ConformancePacks:
         }
 
     def describe_conformance_pack_compliance(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Tell the compliance of each rule of a pack."""
+        """Return the compliance of each rule of a pack."""
         [pack] = self._named(account_id, [params["ConformancePackName"]])
         wanted = params.get("Filters", {}).get("ComplianceType")
         rules = [rule for rule in self._filtered(pack, params) if wanted in {None, rule.compliance}]
@@ -497,7 +497,7 @@ class ConformancePacks:
         }
 
     def get_conformance_pack_compliance_details(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Give the results of the rules of a pack, without those that are NOT_APPLICABLE."""
+        """Return the results of a pack's rules, without NOT_APPLICABLE ones."""
         [pack] = self._named(account_id, [params["ConformancePackName"]])
         filters = params.get("Filters", {})
         results = [
@@ -529,9 +529,9 @@ class ConformancePacks:
         return [packs[name] for name in names or sorted(packs)]
 
     def _put(self, scope: Scope, name: str, settings: Settings, content: Content, created_by: str | None) -> Pack:
-        """Create or change a pack, its rules and their remediation in an account; a failure stays in the pack.
+        """Create or change a pack, its rules and their remediation in an account. The pack keeps the error.
 
-        Of a new pack that fails nothing stays but its status; of a change that fails, the rules that were there before.
+        A new pack that fails leaves only its status. A change that fails leaves the previous rules.
         """
         now = self._clock.now()
         pack = self._packs.setdefault(scope, {}).setdefault(name, Pack(scope, name, created_by, settings, now))
@@ -587,7 +587,7 @@ class ConformancePacks:
             message = "The local AWS takes the template of an organization conformance pack in TemplateBody only."
             raise AwsError("ValidationException", message)
         content = _content(params, "OrganizationConformancePackTemplateValidationException", "ValidationException")
-        # For the management account AWS Config enables this itself.
+        # AWS Config enables this itself when the management account puts a pack.
         organization.trusted_services.add(SERVICE)
         scope, name = callers.scope(account_id), params["OrganizationConformancePackName"]
         with self._lock:
@@ -614,7 +614,7 @@ class ConformancePacks:
         return {}
 
     def describe_organization_conformance_packs(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Describe packs that this account has put to the organization, by name, or all."""
+        """Describe the packs that this account put, by name, or all."""
         names = params.get("OrganizationConformancePackNames")
         packs = self._named_of_organization(account_id, names)
         # Limit and NextToken do not apply to packs that the request names.
@@ -634,7 +634,7 @@ class ConformancePacks:
         }
 
     def get_organization_conformance_pack_detailed_status(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Tell for each account whether a pack was deployed, and why not."""
+        """Return for each account whether the pack was deployed, or why not."""
         [pack] = self._named_of_organization(account_id, [params["OrganizationConformancePackName"]])
         filters = params.get("Filters", {})
         statuses = [
@@ -661,7 +661,7 @@ class ConformancePacks:
         return [packs[name] for name in names or sorted(packs)]
 
     def _administered(self, account_id: str) -> Organization:
-        """Return the organization that an account may act for: as its management account or a delegated administrator."""
+        """Return the organization if the account manages it or is its delegated administrator. Raises AwsError."""
         organization = self._organization
         if organization is None or account_id not in organization.parents:
             message = "This action can only be made by accounts in an AWS Organization"
@@ -676,7 +676,7 @@ class ConformancePacks:
         return organization
 
     def _extend(self, pack: OrganizationPack, member: str) -> None:
-        """Put a pack in an account, unless it is excluded; the management account's id in roles becomes the account's there."""
+        """Put a pack in an account unless it is excluded. The account's id replaces the management account's in roles."""
         if member not in pack.settings.get("ExcludedAccounts", []):
             pack.verbs.setdefault(member, "CREATE")
             scope = (member, pack.scope[1])
@@ -690,7 +690,7 @@ class ConformancePacks:
         del pack.verbs[member]
 
     def retry(self) -> None:
-        """Try again to deploy packs to new accounts that have no recorder yet."""
+        """Retry the deployment to new accounts that had no recorder yet."""
         now = self._clock.now()
         with self._lock:
             self._new = {account_id: since for account_id, since in self._new.items() if now - since <= _RETRIED_FOR}
@@ -717,13 +717,13 @@ class ConformancePacks:
         return (pack for packs in self._organization_packs.values() for pack in packs.values())
 
     def failures(self, account_id: str, name: str) -> dict[str, AwsError]:
-        """Tell in which accounts an organization's pack failed, and why."""
+        """Return the errors of an organization's pack, by account."""
         [pack] = self._named_of_organization(account_id, [name])
         return pack.failed
 
 
 def _content(params: Settings, template_code: str, parameters_code: str) -> Content:
-    """Make the content of a request's template. Raises AwsError with one of the two codes."""
+    """Return the content of a request's template. Raises AwsError with one of the two codes."""
     given = params.get("ConformancePackInputParameters", [])
     inputs = {parameter["ParameterName"]: parameter["ParameterValue"] for parameter in given}
     try:
@@ -736,7 +736,7 @@ def _content(params: Settings, template_code: str, parameters_code: str) -> Cont
 
 
 def _with_role_of(account_id: str, management_account_id: str, configuration: Settings) -> Settings:
-    """Write an account's id in the place of the management account's in the role of a remediation."""
+    """Replace the management account's id by another account's in the role of a remediation."""
     parameters = configuration.get("Parameters", {})
     role = parameters.get(ASSUME_ROLE, {}).get("StaticValue")
     if role is None:
@@ -747,7 +747,7 @@ def _with_role_of(account_id: str, management_account_id: str, configuration: Se
 
 
 def _check_role(account_id: str, configuration: Settings) -> None:
-    """Refuse a role that is not there in the account; with which code AWS Config does so is not documented."""
+    """Refuse a role that does not exist in the account. AWS does not document the code."""
     role = configuration.get("Parameters", {}).get(ASSUME_ROLE, {}).get("StaticValue", {"Values": []})
     for arn in role["Values"]:
         existing = ministack_seams.module("ministack.services.iam")._roles.get_scoped(account_id, None, arn.rpartition("/")[2])
@@ -757,7 +757,7 @@ def _check_role(account_id: str, configuration: Settings) -> None:
 
 
 def _refuse_member(pack: Pack) -> None:
-    # What AWS answers is not documented; this is its code for the rules of such a pack.
+    # AWS does not document the answer. This is its code for the rules of such a pack.
     if pack.created_by is not None:
         message = f"The conformance pack {pack.name} belongs to the organization: its account cannot change or delete it."
         raise AwsError("AccessDeniedException", message)
@@ -775,5 +775,5 @@ def _status(verb: str, error: AwsError | None) -> dict[str, str]:
 
 
 def random_suffix(length: int) -> str:
-    """Make what AWS Config appends to a name."""
+    """Return a suffix such as AWS Config appends to names."""
     return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(length))

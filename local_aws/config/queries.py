@@ -1,8 +1,9 @@
-"""Advanced queries of AWS Config, as far as the package's stored queries use them: compliance of resources, and counts of it.
+"""Advanced queries of AWS Config on the compliance of resources: lists and counts.
 
-SELECT fields or COUNT(*) WHERE conditions joined by AND, each `field = 'text'` or `field LIKE 'text%'`, GROUP BY fields.
-What is not emulated is refused by name.  Sources: https://docs.aws.amazon.com/config/latest/developerguide/query-components.html
-and querying-AWS-resources.html (limitations); the fields are those of awslabs/aws-config-resource-schema,
+A query is SELECT fields or COUNT(*) WHERE conditions GROUP BY fields. AND joins conditions, and each is `field = 'text'` or
+`field LIKE 'text%'`. A query with anything else is refused.
+Sources: https://docs.aws.amazon.com/config/latest/developerguide/query-components.html
+and querying-AWS-resources.html (limitations). The fields come from awslabs/aws-config-resource-schema,
 AWS::Config::ResourceCompliance.
 """
 
@@ -43,7 +44,7 @@ Item = dict[str, Any]
 
 
 class QueryError(ValueError):
-    """The expression is no query, or one that is not emulated; the message says what."""
+    """The expression is no query, or the local AWS does not emulate it. The message says why."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,13 @@ class _Condition:
     prefix: bool
 
     def holds(self, item: Item) -> bool:
-        """Tell whether one of the field's values is as wanted: each condition on an array looks at all its elements anew."""
+        """Return whether one of the field's values fits. Each condition on an array looks at all elements anew."""
         return any(value.startswith(self.text) if self.prefix else value == self.text for value in _values(item, self.field))
 
 
 @dataclass(frozen=True)
 class Query:
-    """A query: the fields that it selects, COUNT among them, what they must be, and what is counted by."""
+    """A query: the fields to select (COUNT is one), the conditions, and the fields to group by."""
 
     fields: tuple[str, ...]
     conditions: tuple[_Condition, ...]
@@ -67,7 +68,7 @@ class Query:
 
     @property
     def counts(self) -> bool:
-        """Whether this counts items, and does not list them."""
+        """Whether the query counts items instead of listing them."""
         return COUNT in self.fields
 
     def run(self, items: Iterable[Item]) -> list[str]:
@@ -75,13 +76,13 @@ class Query:
         selected = [item for item in items if all(condition.holds(item) for condition in self.conditions)]
         if not self.counts:
             return [json.dumps(_selected(item, self.fields)) for item in selected]
-        counted = Counter({} if self.groups else {"{}": 0})  # ungrouped there is one count, of nothing too
+        counted = Counter({} if self.groups else {"{}": 0})  # without groups there is one count, even of nothing
         counted.update(json.dumps(_selected(item, self.groups)) for item in selected)
         return [json.dumps({COUNT: number, **json.loads(group)}) for group, number in sorted(counted.items())]
 
 
 def parse(expression: str) -> Query:
-    """Read a query. Raises QueryError."""
+    """Parse a query. Raises QueryError."""
     match = _QUERY.fullmatch(expression)
     if match is None:
         message = "The local AWS emulates queries of the form SELECT … WHERE …, with GROUP BY …, only."
@@ -164,7 +165,7 @@ def _selected(item: Item, fields: Iterable[str]) -> Item:
 
 
 def _part(node: Any, paths: list[list[str]]) -> Any:  # noqa: ANN401 - a tree
-    """Give what is at some paths below a node; the whole of it for the empty path."""
+    """Return the parts of a node at some paths, or the whole node for the empty path."""
     if isinstance(node, list):
         return [_part(element, paths) for element in node]
     if [] in paths:

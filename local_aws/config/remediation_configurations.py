@@ -1,8 +1,8 @@
-"""Remediation of AWS Config: the SSM document of a rule, run for resources that are not compliant, by hand or automatically.
+"""Remediation of AWS Config: a rule's runbook runs for noncompliant resources, by hand or automatically.
 
-Where the sources are silent, it is as follows: a rule has one configuration, whatever its ResourceType; an automatic execution
-that fails is tried again at once, as long as RetryAttemptSeconds have not passed since the first attempt; and AWS Config puts
-the exception for a resource in the place of the attempt after MaximumAutomaticAttempts.
+The sources do not say three things, and here they are so. A rule has one configuration, whatever its ResourceType. Config
+retries a failed automatic execution at once, until RetryAttemptSeconds have passed since the first attempt. Config puts an
+exception for the resource instead of the attempt after MaximumAutomaticAttempts.
 
 Sources: API model, config (PutRemediationConfigurations, RemediationConfiguration, SsmControls, PutRemediationExceptions);
 https://docs.aws.amazon.com/config/latest/developerguide/remediation.html
@@ -40,26 +40,26 @@ PROPERTIES = (
     "TargetType",
     "TargetVersion",
 )
-"""Of AWS::Config::RemediationConfiguration. Source: its CloudFormation schema."""
+"""The properties of AWS::Config::RemediationConfiguration. Source: its CloudFormation schema."""
 ASSUME_ROLE = "AutomationAssumeRole"
 """The parameter with the role of an automatic remediation."""
 
 _SERVICE_ROLE = "arn:aws:sts::{account}:assumed-role/AWSServiceRoleForConfigRemediation/AwsConfigRemediation"
-"""Who starts automatic executions. That it is a session of this role is documented, the session's name is not."""
+"""The principal that starts automatic executions. AWS documents the role, not the session's name."""
 _ATTEMPTS, _RETRY_SECONDS = 5, 60
 _CONCURRENT_PERCENTAGE, _ERROR_PERCENTAGE = 10, 50
 _STATUSES_PAGE, _EXCEPTIONS_PAGE = 100, 25
 _BATCH = 25
-"""Exceptions in a failed batch, at most. Source: API model, RemediationExceptions."""
+"""The most exceptions in a failed batch. Source: API model, RemediationExceptions."""
 _INITIALIZATION = "Initialization"
-"""The step that fails where no execution could be started: not documented, but reported of AWS for a lack of permissions."""
+"""The step that fails if Config cannot start the execution. Not documented, but users report it for missing permissions."""
 _STATES = {
     "Pending": "QUEUED",
     **dict.fromkeys(("InProgress", "Waiting", "PendingApproval", "Approved", "Cancelling"), "IN_PROGRESS"),
     "Success": "SUCCEEDED",
     **dict.fromkeys(("Failed", "TimedOut", "Cancelled", "Rejected"), "FAILED"),
 }
-"""AutomationExecutionStatus, and RemediationExecutionState for it; others are UNKNOWN."""
+"""The RemediationExecutionState for each AutomationExecutionStatus. Others are UNKNOWN."""
 _STEP_STATES = {**_STATES, "Pending": "PENDING", "Exited": "EXITED"}
 _log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ Operation = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 @dataclass
 class Remediation:
-    """The last remediation of a resource; without `execution_id` it is queued or, where there is a `failure`, never began."""
+    """The last remediation of a resource. Without `execution_id` it is queued or, if it has a `failure`, never began."""
 
     invoked: datetime
     executed_by: str
@@ -84,10 +84,10 @@ class Remediation:
 
 @dataclass
 class Configuration:
-    """What was put for a rule, and what came of it.
+    """The configuration of a rule, and the state of its remediations.
 
-    `queue`, `running`, `total` and `failures` are about the resources since nothing was left to do; `attempts` has the times
-    of a resource's automatic remediations.
+    `queue`, `running`, `total` and `failures` count since the queue was last empty. `attempts` has the times of each
+    resource's automatic remediations.
     """
 
     rule: Rule
@@ -102,31 +102,31 @@ class Configuration:
 
     @property
     def automatic(self) -> bool:
-        """Whether it starts by itself."""
+        """Whether Config starts the remediation itself."""
         return bool(self.settings.get("Automatic"))
 
     def is_busy(self, resource: Resource) -> bool:
-        """Tell whether a remediation of the resource waits or runs."""
+        """Return whether a remediation of the resource waits or runs."""
         return resource in self.running or resource in self.queue
 
     def takes(self, resource: Resource) -> bool:
-        """Tell whether the resource is of the type that it is for."""
+        """Return whether the configuration is for the resource's type."""
         return self.settings.get("ResourceType") in {None, resource[0]}
 
     def parameters(self, resource: Resource) -> dict[str, list[str]]:
-        """Give the parameters of an execution for a resource."""
+        """Return the parameters of an execution for a resource."""
         return {
             name: [resource[1]] if "ResourceValue" in value else list(value["StaticValue"]["Values"])
             for name, value in self.settings.get("Parameters", {}).items()
         }
 
     def control(self, name: str, default: int) -> int:
-        """Give one of the percentages of ExecutionControls."""
+        """Return a percentage of ExecutionControls."""
         return int(self.settings.get("ExecutionControls", {}).get("SsmControls", {}).get(name, default))
 
     def take_next(self) -> list[Resource]:
-        """Move from the queue what may run by now: at least one, and no more than the percentage of what is not compliant."""
-        results = list(self.rule.results.values())  # at once: another thread may add to them
+        """Move from the queue what may run now: at least one, at most the percentage of noncompliant resources."""
+        results = list(self.rule.results.values())  # a copy: another thread may add results
         non_compliant = sum(result.compliance_type == "NON_COMPLIANT" for result in results)
         parallel = max(1, non_compliant * self.control("ConcurrentExecutionRatePercentage", _CONCURRENT_PERCENTAGE) // 100)
         taken = [self.queue.popleft() for _ in range(min(len(self.queue), parallel - len(self.running)))]
@@ -136,25 +136,25 @@ class Configuration:
 
 @dataclass(frozen=True)
 class RemediationException:
-    """A resource that is not remediated automatically, forever or until `expiration`."""
+    """Keeps a resource from automatic remediation, forever or until `expiration`."""
 
     message: str | None
     expiration: datetime | None
 
 
 class Remediations:
-    """The remediation of the rules in `config`: `automation` executes `documents`."""
+    """The remediation of the rules in `config`. `automation` executes `documents`."""
 
     def __init__(self, config: Config, documents: Documents, automation: Automation, clock: Clock) -> None:
-        """Begin without configurations, and follow what is recorded."""
+        """Start without configurations, and listen to results."""
         self._config = config
         self._documents = documents
         self._automation = automation
         self._clock = clock
-        # By the rule's ARN: a rule of the same name that comes later is another one.
+        # By the rule's ARN: a later rule of the same name is another rule.
         self._configurations: dict[str, Configuration] = {}
         self._exceptions: dict[str, dict[Resource, RemediationException]] = {}
-        # Nothing is started while it is held: what is started may end, and say so, on another thread.
+        # Start no execution while holding this: it may end on another thread, which then needs the lock.
         self._lock = RLock()
         config.when_recorded.append(self._recorded)
         config.before_deletion.append(self._refuse_deletion)
@@ -172,7 +172,7 @@ class Remediations:
     # Configurations
 
     def arn(self, scope: Scope, rule_name: str) -> str:
-        """Give the ARN of the configuration of a rule, or the ARN of any in the account and Region where there is none."""
+        """Return the ARN of a rule's configuration, or a pattern for all in the account and Region if it has none."""
         rule = self._config.rule(scope, rule_name)
         configuration = self._configurations.get(rule.arn) if rule else None
         account_id, region = scope
@@ -181,9 +181,10 @@ class Remediations:
     def put_remediation_configurations(
         self, account_id: str, params: dict[str, Any], *, created_by: str | None = None
     ) -> dict[str, Any]:
-        """Create or change configurations, all or none; those of a service's rules are put by it alone.
+        """Create or change configurations, all or none. Only a service puts those of its rules.
 
-        FailedBatches is empty: what would be in it is not documented. The code for a rule that does not exist isn't either.
+        FailedBatches is always empty: AWS does not document its content. Nor does it document the code for a rule that does not
+        exist.
         """
         checked = [self._checked(account_id, settings, created_by) for settings in params["RemediationConfigurations"]]
         for rule, settings in checked:
@@ -224,13 +225,13 @@ class Remediations:
         return rule, settings
 
     def _version(self, rule: Rule, settings: Settings) -> Version | None:
-        """Give the version of the document that is executed, None where it is not there."""
+        """Return the version of the document to execute, or None if it does not exist."""
         document, number = self._documents.find(*rule.scope, settings["TargetId"]), settings.get("TargetVersion")
         known = number in {None, "$DEFAULT", "$LATEST"} or str(number).isdecimal()
         return document.version(number) if document and known else None
 
     def describe_remediation_configurations(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Describe the configurations of rules; a rule without one, or that does not exist, is left out."""
+        """Describe the configurations of rules. The answer leaves out rules without one, and rules that do not exist."""
         found = (self._find(account_id, name) for name in params["ConfigRuleNames"])
         return {
             "RemediationConfigurations": [
@@ -247,7 +248,7 @@ class Remediations:
     def delete_remediation_configuration(
         self, account_id: str, params: dict[str, Any], *, created_by: str | None = None
     ) -> dict[str, Any]:
-        """Delete a configuration that nothing is in progress of; a service deletes its own in any case, and alone."""
+        """Delete a configuration that has nothing in progress. Only a service deletes its own, and at any time."""
         configuration = self._configured(account_id, params["ConfigRuleName"])
         refuse_others(configuration.rule, created_by)
         with self._lock:
@@ -259,7 +260,7 @@ class Remediations:
         return {}
 
     def _refuse_deletion(self, rule: Rule) -> None:
-        # Source of the sentence: what aws-nuke and cloud-nuke were answered.
+        # Source of the sentence: answers that aws-nuke and cloud-nuke got.
         if rule.arn in self._configurations:
             message = (
                 f"The rule {rule.name} currently has a RemediationConfiguration. "
@@ -270,7 +271,7 @@ class Remediations:
     # Executions
 
     def start_remediation_execution(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Start the remediation of resources as the caller; those that are compliant, or remediated already, fail."""
+        """Start the remediation of resources as the caller. Compliant resources, and those in remediation, fail."""
         configuration = self._configured(account_id, params["ConfigRuleName"])
         caller = callers.principal()
         denied = self._denied(configuration)
@@ -295,9 +296,9 @@ class Remediations:
         return {"FailureMessage": " ".join(dict.fromkeys(failed.values())), "FailedItems": items}
 
     def _denied(self, configuration: Configuration) -> str | None:
-        """Say what the caller may not do that Automation asks of who starts an execution by hand.
+        """Return the permission that the caller lacks to start an execution by hand, as a sentence, or None.
 
-        Not documented, but reported of AWS, where config:StartRemediationExecution alone starts nothing.
+        Not documented, but users report that config:StartRemediationExecution alone starts nothing.
         """
         (account_id, region), settings = configuration.rule.scope, configuration.settings
         document = f"{settings['TargetId'].rpartition('/')[2]}:{settings.get('TargetVersion', '$DEFAULT')}"
@@ -315,7 +316,7 @@ class Remediations:
         return None
 
     def describe_remediation_execution_status(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Tell how the last remediation of resources went, each by its steps."""
+        """Return the last remediation of each resource, with its steps."""
         configuration = self._configured(account_id, params["ConfigRuleName"])
         keys = {(key["resourceType"], key["resourceId"]) for key in params.get("ResourceKeys", [])}
         resources = [resource for resource in sorted(configuration.remediations) if not keys or resource in keys]
@@ -353,7 +354,7 @@ class Remediations:
             self._remediate(configuration, [resource])
 
     def _remediate(self, configuration: Configuration, resources: Iterable[Resource]) -> None:
-        """Remediate automatically those of the resources that are to be."""
+        """Start the automatic remediation of the resources that need it."""
         with self._lock:
             for resource in resources:
                 if not configuration.is_busy(resource):
@@ -361,7 +362,7 @@ class Remediations:
         self._advance(configuration)
 
     def _attempt(self, configuration: Configuration, resource: Resource) -> None:
-        """Enqueue an automatic remediation, or put an exception after too many of them."""
+        """Enqueue an automatic remediation, or put an exception after too many attempts."""
         result = configuration.rule.results[resource]
         wanted = configuration.automatic and configuration.takes(resource) and result.compliance_type == "NON_COMPLIANT"
         if not wanted or resource in self._excepted(configuration.rule):
@@ -389,7 +390,7 @@ class Remediations:
         configuration.remediations[resource] = Remediation(self._clock.now(), executed_by, automatic)
 
     def _advance(self, configuration: Configuration) -> None:
-        """Start what may run by now."""
+        """Start what may run now."""
         while True:
             with self._lock:
                 resources = configuration.take_next()
@@ -420,7 +421,7 @@ class Remediations:
             self._settle(configuration, resource, failed=True)
 
     def _settle(self, configuration: Configuration, resource: Resource, *, failed: bool) -> None:
-        """Note that a remediation has come to its end, and see what follows from a failure."""
+        """Note the end of a remediation, and retry it if it failed."""
         with self._lock:
             configuration.running.discard(resource)
             if not failed:
@@ -442,7 +443,7 @@ class Remediations:
     # Exceptions
 
     def put_remediation_exceptions(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Put exceptions for resources; those that are not NON_COMPLIANT fail. Not on the rules of a service."""
+        """Put exceptions for NON_COMPLIANT resources, others fail. A service's rule takes none."""
         rule = self._rule(account_id, params["ConfigRuleName"])
         refuse_others(rule, None)
         expiration = params.get("ExpirationTime")
@@ -464,7 +465,7 @@ class Remediations:
         return {"FailedBatches": [{"FailureMessage": message, "FailedItems": batch} for batch in batches]}
 
     def describe_remediation_exceptions(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Describe the exceptions of a rule; where resources are given, Limit and NextToken do not apply."""
+        """Describe the exceptions of a rule. Limit and NextToken do not apply to resources that the request names."""
         rule = self._rule(account_id, params["ConfigRuleName"])
         exceptions = self._excepted(rule)
         if "ResourceKeys" in params:
@@ -474,7 +475,7 @@ class Remediations:
         return {"RemediationExceptions": [_exception(rule, resource, exceptions[resource]) for resource in page], **token}
 
     def delete_remediation_exceptions(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Delete exceptions, all or none; the resource is remediated automatically once it is evaluated again."""
+        """Delete exceptions, all or none. Automatic remediation resumes with the next result."""
         rule = self._config.rule(callers.scope(account_id), params["ConfigRuleName"])
         with self._lock:
             exceptions = self._excepted(rule) if rule else {}
@@ -488,7 +489,7 @@ class Remediations:
         return {"FailedBatches": []}
 
     def _excepted(self, rule: Rule) -> dict[Resource, RemediationException]:
-        """Give the exceptions of a rule, once those are gone that have expired."""
+        """Return the exceptions of a rule that have not expired."""
         with self._lock:
             exceptions, now = self._exceptions.setdefault(rule.arn, {}), self._clock.now()
             for resource, exception in list(exceptions.items()):
@@ -547,10 +548,10 @@ def _exception(rule: Rule, resource: Resource, exception: RemediationException) 
 
 
 def from_properties(properties: Mapping[str, Any]) -> Settings:
-    """Make what PutRemediationConfigurations takes of a resource's properties in a template.
+    """Turn a resource's properties in a template into a request of PutRemediationConfigurations.
 
-    There, numbers and booleans may be text, and text may be a number or a boolean. Raises AwsError, ValueError or TypeError
-    where they are not what the API takes.
+    A template may write numbers and booleans as text, and text as a number or a boolean. Raises AwsError, ValueError or
+    TypeError if the API does not take the properties.
     """
     settings = dict(properties)
     for name, cast in (("Automatic", _boolean), ("MaximumAutomaticAttempts", int), ("RetryAttemptSeconds", int)):

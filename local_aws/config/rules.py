@@ -1,6 +1,6 @@
-"""AWS Config: custom Lambda rules, their evaluation, and the compliance that comes of it.
+"""AWS Config: custom Lambda rules, their evaluation, and compliance.
 
-MiniStack keeps rules and recorders but evaluates nothing.  Recorders stay with it; all else about rules is here.
+MiniStack keeps the recorders. It evaluates no rule, so this module keeps the rules.
 Source: API model, config, and https://docs.aws.amazon.com/config/latest/developerguide/evaluate-config_develop-rules.html
 """
 
@@ -31,12 +31,15 @@ FREQUENCIES = {
 
 _SERVICE_ROLE = "arn:aws:iam::{account}:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
 _SHORTEST_INTERVAL = timedelta(minutes=1)
-"""Between two runs of a rule. Source: API StartConfigRulesEvaluation, LimitExceededException."""
+"""The shortest time between two runs of a rule. Source: API StartConfigRulesEvaluation, LimitExceededException."""
 
 _PERIODIC = "ScheduledNotification"
 _PAGE = 100
 _DEFAULT_RESULTS = 10
-"""On a page. Source: API model, GetComplianceDetailsByConfigRuleRequest.Limit and DescribeComplianceByResourceRequest.Limit."""
+"""Results on a page.
+
+Source: API model, GetComplianceDetailsByConfigRuleRequest.Limit and DescribeComplianceByResourceRequest.Limit.
+"""
 _log = logging.getLogger(__name__)
 
 PAGES = Pages("InvalidNextTokenException")
@@ -46,7 +49,7 @@ _PAGES_OF_RESOURCE = Pages("InvalidParameterValueException")
 
 @dataclass
 class Result:
-    """The last evaluation of a resource by a rule."""
+    """The result that a rule keeps for a resource."""
 
     compliance_type: str
     annotation: str | None
@@ -57,9 +60,9 @@ class Result:
 
 @dataclass
 class Rule:
-    """A rule: what was put, when it runs next, and the last result for each resource (type, id).
+    """A rule: its settings, its next run, and the last result for each resource (type, id).
 
-    `created_by` is the service principal of the service that put it, None for a rule of the account's own.
+    `created_by` is the principal of the service that put the rule, or None if the account did.
     """
 
     scope: Scope
@@ -74,15 +77,15 @@ class Rule:
 
     @property
     def name(self) -> str:
-        """Its name, unique in its account and Region."""
+        """The rule's name, unique in its account and Region."""
         return str(self.settings["ConfigRuleName"])
 
     @property
     def arn(self) -> str:
-        """Its ARN; that of a service's rule names the service.
+        """The rule's ARN. The ARN of a service's rule names the service.
 
-        Source: the Service Authorization Reference has the first form only. The second one is what rules of conformance packs
-        were seen to have in AWS, as config-rule/aws-service-rule/config-conforms.amazonaws.com/config-rule-a1b2c3.
+        Source: the Service Authorization Reference has only the first form. Rules of conformance packs were seen with the
+        second in AWS, as config-rule/aws-service-rule/config-conforms.amazonaws.com/config-rule-a1b2c3.
         """
         account_id, region = self.scope
         service = f"aws-service-rule/{self.created_by}/" if self.created_by else ""
@@ -90,7 +93,7 @@ class Rule:
 
     @property
     def function_arn(self) -> str:
-        """The function that evaluates it."""
+        """The ARN of the function that evaluates the rule."""
         return str(self.settings["Source"]["SourceIdentifier"])
 
     @property
@@ -100,14 +103,14 @@ class Rule:
 
     @property
     def period(self) -> timedelta:
-        """How often it is evaluated: AWS Config takes 24 hours where a detail names no frequency."""
+        """How often Config evaluates the rule: every 24 hours if its details name no frequency."""
         details = self.settings["Source"].get("SourceDetails", [])
         named = [detail["MaximumExecutionFrequency"] for detail in details if "MaximumExecutionFrequency" in detail]
         return FREQUENCIES[named[0] if named else "TwentyFour_Hours"]
 
 
 Listener = Callable[[Rule, tuple[str, str], Result | None, Result], None]
-"""Is told the rule, the resource (type, id), its result before, if it had one, and the new one."""
+"""Gets the rule, the resource (type, id), the previous result or None, and the new result."""
 
 
 @dataclass(frozen=True)
@@ -117,14 +120,14 @@ class _Run:
 
 
 class Config:
-    """AWS Config in every account and Region; `functions` is where rules are evaluated.
+    """AWS Config in every account and Region. `functions` evaluate the rules.
 
-    `when_recorded` has listeners, told of each result that was recorded, in the order of their registration.  `before_deletion`
-    has what is asked before a rule is deleted: it raises AwsError where the rule has to stay.
+    Each new result goes to the listeners in `when_recorded`, in their order. The functions in `before_deletion` are called
+    before a rule is deleted, and raise AwsError if the rule has to stay.
     """
 
     def __init__(self, functions: LambdaFunctions, clock: Clock) -> None:
-        """Begin without rules."""
+        """Start without rules."""
         self._functions = functions
         self._clock = clock
         self.when_recorded: list[Listener] = []
@@ -148,7 +151,7 @@ class Config:
     # Evaluation
 
     def run_due_rules(self) -> None:
-        """Start the evaluation of each rule whose period has passed."""
+        """Evaluate each rule whose period has passed."""
         with self._lock:
             due = [rule for rules in self._rules.values() for rule in rules.values() if rule.next_run <= self._clock.now()]
             for rule in due:
@@ -157,7 +160,7 @@ class Config:
     def _evaluate(self, rule: Rule) -> None:
         """Invoke the rule's function asynchronously with a scheduled notification, as AWS Config does.
 
-        Where the function's policy no longer allows it, or the function is gone, nothing comes of it: nobody is told.
+        If the function's policy no longer allows this, or the function is gone, nothing happens, and nobody learns of it.
         """
         now = self._clock.now()
         rule.last_run, rule.next_run = now, now + rule.period
@@ -205,7 +208,7 @@ class Config:
     # Rules
 
     def put_config_rule(self, account_id: str, params: dict[str, Any], *, created_by: str | None = None) -> dict[str, Any]:
-        """Create or change a custom Lambda rule, and start its evaluation; a service's rule is changed by it alone."""
+        """Create or change a custom Lambda rule, and evaluate it. Only a service changes its own rules."""
         settings = params["ConfigRule"]
         scope = callers.scope(account_id)
         if settings["Source"]["Owner"] != "CUSTOM_LAMBDA":
@@ -219,7 +222,7 @@ class Config:
             raise AwsError("InvalidParameterValueException", message)
         _check_input_parameters(settings.get("InputParameters"))
         recorders = ministack_seams.module("ministack.services.config")._recorders
-        # By its usual name first: MiniStack looks through those of all accounts for this one's.
+        # Look for the usual name first: values() makes MiniStack search the recorders of all accounts.
         if "default" not in recorders and not recorders.values():
             message = "Configuration recorder is not available to put config rules."
             raise AwsError("NoAvailableConfigurationRecorderException", message)
@@ -256,7 +259,7 @@ class Config:
         }
 
     def delete_config_rule(self, account_id: str, params: dict[str, Any], *, created_by: str | None = None) -> dict[str, Any]:
-        """Delete a rule and its results; a service's rule is deleted by it alone."""
+        """Delete a rule and its results. Only a service deletes its own rules."""
         with self._lock:
             [rule] = self._named(account_id, [params["ConfigRuleName"]])
             refuse_others(rule, created_by)
@@ -267,7 +270,7 @@ class Config:
         return {}
 
     def start_config_rules_evaluation(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Start the evaluation of rules: each at most once a minute, and not while it runs."""
+        """Evaluate rules: each at most once a minute, and not while an evaluation runs."""
         with self._lock:
             rules = self._named(account_id, params.get("ConfigRuleNames"))
             for rule in rules:
@@ -279,7 +282,7 @@ class Config:
         return {}
 
     def describe_config_rule_evaluation_status(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Tell when rules were activated: of a custom Lambda rule's runs AWS Config says nothing."""
+        """Return when rules were activated. AWS Config reports nothing about the runs of custom Lambda rules."""
         rules, token = PAGES.page(self._named(account_id, params.get("ConfigRuleNames")), params, _PAGE)
         return {
             "ConfigRulesEvaluationStatus": [
@@ -298,7 +301,7 @@ class Config:
     # Evaluations and compliance
 
     def put_evaluations(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Take the evaluations of a run; one that is older than what is known changes nothing."""
+        """Record the evaluations of a run. One that is older than the result changes nothing."""
         evaluations = params.get("Evaluations", [])
         for evaluation in evaluations:
             if evaluation["ComplianceType"] == "INSUFFICIENT_DATA":
@@ -331,7 +334,7 @@ class Config:
         return {"FailedEvaluations": []}
 
     def describe_compliance_by_config_rule(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Tell the compliance of rules."""
+        """Return the compliance of rules."""
         wanted = params.get("ComplianceTypes")
         rules = [
             rule for rule in self._named(account_id, params.get("ConfigRuleNames")) if not wanted or rule.compliance in wanted
@@ -345,7 +348,7 @@ class Config:
         }
 
     def describe_compliance_by_resource(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Tell the compliance of resources: the worst of all rules that evaluated them."""
+        """Return the compliance of resources: the worst of all rules that evaluated them."""
         if params.get("ResourceId") and not params.get("ResourceType"):
             message = "ResourceType is required with ResourceId."
             raise AwsError("InvalidParameterValueException", message)
@@ -366,13 +369,13 @@ class Config:
         return {"ComplianceByResources": page, **token}
 
     def get_compliance_details_by_config_rule(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Give the results of a rule."""
+        """Return the results of a rule."""
         [rule] = self._named(account_id, [params["ConfigRuleName"]])
         results = [details(rule, resource) for resource in sorted(rule.results)]
         return _details_page(results, params, _DEFAULT_RESULTS)
 
     def get_compliance_details_by_resource(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Give the results for a resource, of each rule that evaluated it."""
+        """Return the results for a resource, one from each rule that evaluated it."""
         if not (params.get("ResourceType") and params.get("ResourceId")):
             message = "ResourceType and ResourceId are required."
             raise AwsError("InvalidParameterValueException", message)
@@ -391,7 +394,7 @@ class Config:
         return [rules[name] for name in names]
 
     def rules_of(self, account_ids: Iterable[str]) -> list[Rule]:
-        """Give the rules of accounts in all Regions, by account, Region and name."""
+        """Return the rules of accounts in all Regions, by account, Region and name."""
         wanted = set(account_ids)
         with self._lock:
             scopes = sorted(scope for scope in self._rules if scope[0] in wanted)
@@ -403,12 +406,12 @@ class Config:
         return rule.arn if rule else None
 
     def rule(self, scope: Scope, name: str) -> Rule | None:
-        """Give the rule `name` of an account and Region, None where it is not there."""
+        """Return the rule `name` of an account and Region, or None."""
         return self._rules.get(scope, {}).get(name)
 
 
 def _result_token() -> str:
-    """Make a result token that is as long as AWS Config's, and looks like them: what it means is nobody's business there."""
+    """Make a result token as long as AWS Config's, and as opaque."""
     encrypted = {"encryptedData": [byte - 128 for byte in secrets.token_bytes(160)]}
     return base64.b64encode(json.dumps(encrypted, separators=(",", ":")).encode()).decode()
 
@@ -426,9 +429,9 @@ def _check_input_parameters(text: str | None) -> None:
 
 
 def refuse_others(rule: Rule, created_by: str | None) -> None:
-    """Let a service's rule be changed by that service alone. Raises AwsError.
+    """Refuse a change of a service's rule by anyone else. Raises AwsError.
 
-    This is what AWS Config answers for a rule of another service. The reference of DeleteConfigRule does not have it.
+    AWS Config answers this for a rule of another service. The reference of DeleteConfigRule does not list the code.
     """
     if rule.created_by != created_by:
         message = "An AWS service owns ServiceLinkedConfigRule. You do not have permissions to take action on this rule."
@@ -436,13 +439,13 @@ def refuse_others(rule: Rule, created_by: str | None) -> None:
 
 
 def worst(compliance_types: Iterable[str]) -> str:
-    """Join results: NOT_APPLICABLE ones count for nothing, and where nothing counts there is INSUFFICIENT_DATA."""
+    """Return the worst compliance type. NOT_APPLICABLE does not count, and without others it is INSUFFICIENT_DATA."""
     types = set(compliance_types)
     return next((kind for kind in ("NON_COMPLIANT", "COMPLIANT") if kind in types), "INSUFFICIENT_DATA")
 
 
 def details(rule: Rule, resource: tuple[str, str]) -> dict[str, Any]:
-    """Give the result of a rule for a resource as EvaluationResult has it."""
+    """Return an EvaluationResult of the API for a resource."""
     result = rule.results[resource]
     return {
         "EvaluationResultIdentifier": {

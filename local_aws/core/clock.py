@@ -1,10 +1,9 @@
-"""The one clock of the local AWS: the machine's time, which a command moves forward, so that a day need not take a day.
+"""The one clock of the local AWS: the machine's time, until somebody moves it forward. So a day need not last a day.
 
-Every service tells the time by this clock, and registers here what it does at an instant (`at`) and what it does at once on a
-thread of its own (`submit`, `begin`).  So the clock knows when all work has ended or waits for an instant: see `advance`.
+Every service asks this clock for the time. It registers here what it does at an instant (`at`) and which work it does now on
+another thread (`submit`, `begin`).  So the clock knows when all work has ended or waits for an instant: see `advance`.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -15,20 +14,20 @@ from itertools import count
 from threading import Condition, Lock, Thread
 
 _PATIENCE = 60.0
-"""Seconds of the machine in which some work has to begin or end, else `settle` gives up."""
+"""Seconds of the machine. `settle` gives up if no work begins or ends for so long."""
 _log = logging.getLogger(__name__)
 
 Action = Callable[[], None]
 
 
 class NotSettledError(RuntimeError):
-    """Work went on for too long; the message names it."""
+    """Some work neither ended nor waited for the clock; the message names it."""
 
 
 class Clock:
-    """The time of all services of the local AWS, and the work that goes on in it.
+    """The time of all services, and the work that they do.
 
-    `before_advance` has listeners that are told, just before the clock moves, by how much it will be ahead of the machine's.
+    `before_advance` has listeners. Just before the clock moves, they hear by how much it will be ahead of the machine's.
     """
 
     def __init__(self, patience: float = _PATIENCE) -> None:
@@ -38,7 +37,7 @@ class Clock:
         self._ahead = timedelta()
         self._numbers = count()
         self._due: list[tuple[datetime, int, Action]] = []
-        """A heap: what happens at which instant, the number keeping the order of what happens at the same one."""
+        """A heap of instants and actions. The number keeps the order of actions with the same instant."""
         self._at_work: dict[int, str] = {}
         self._changes = 0
         self._starting = False
@@ -52,25 +51,15 @@ class Clock:
         return datetime.now(UTC) + self._ahead
 
     def at(self, due: datetime, action: Action) -> None:
-        """Call `action` at an instant, on the clock's thread: it must be quick, and hand longer work to `submit`."""
+        """Call `action` at an instant, on the clock's thread. It must be quick, and pass longer work to `submit`."""
         with self._changed:
             heappush(self._due, (due, next(self._numbers), action))
             self._changed.notify_all()
 
-    async def sleep(self, seconds: float) -> None:
-        """Wait until so much time has passed by this clock."""
-        loop, woken = asyncio.get_running_loop(), asyncio.Event()
-
-        def wake() -> None:
-            loop.call_soon_threadsafe(woken.set)
-
-        self.at(self.now() + timedelta(seconds=seconds), wake)
-        await woken.wait()
-
     # Work
 
     def begin(self, what: str) -> Action:
-        """Note that work has begun; call what is returned when it has ended, or when it begins to wait for an instant."""
+        """Note that work has begun. Call the returned function when it ends, or begins to wait for an instant."""
         with self._changed:
             number = next(self._numbers)
             self._at_work[number] = what
@@ -84,7 +73,7 @@ class Clock:
         return end
 
     def submit(self, pool: Executor, what: str, action: Action) -> None:
-        """Let `pool` do `action`, which counts as work from now until it returns.  RuntimeError: the pool is shut down."""
+        """Let `pool` call `action`, which counts as work from now until it returns.  RuntimeError: the pool is shut down."""
         end = self.begin(what)
         try:
             pool.submit(action).add_done_callback(lambda _: end())
@@ -93,19 +82,19 @@ class Clock:
             raise
 
     def settle(self) -> None:
-        """Wait until all work has ended, or waits for an instant to come.  Raises NotSettledError."""
+        """Wait until all work has ended or waits for an instant.  Raises NotSettledError."""
         with self._changed:
             while not self._stopped and (self._at_work or self._has_to_start()):
                 if not self._changed.wait_for(partial(self._has_changed, self._changes), self._patience):
                     names = ", ".join(sorted(set(self._at_work.values()))) or "what is due"
-                    message = f"For {self._patience:.0f} seconds nothing has begun or ended, but work goes on: {names}"
+                    message = f"Some work does not settle, and none began or ended for {self._patience:.0f} seconds: {names}"
                     raise NotSettledError(message)
 
     def advance(self, by: timedelta) -> None:
-        """Move the clock forward once all work has settled, and return once all that has come due has been started.
+        """Wait until all work has settled, move the clock forward, and wait until everything that came due has started.
 
-        Work that is under way so waits for its instant before the clock passes it.  Raises NotSettledError, without having
-        moved.
+        So running work reaches its wait for an instant before the clock passes that instant.  NotSettledError: the clock has
+        not moved.
         """
         with self._advancing:
             self.settle()
@@ -118,7 +107,7 @@ class Clock:
                     self._changed.wait()
 
     def stop(self) -> None:
-        """Do nothing any longer, and let nobody wait."""
+        """Start nothing any more, and end all waiting."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
@@ -147,7 +136,7 @@ class Clock:
                 self._starting = True
             try:
                 action()
-            except Exception:  # noqa: BLE001 - a thread's last resort: what was due is lost, and the log says so
+            except Exception:  # noqa: BLE001 - a thread's last resort: the action is lost, and the log says so
                 _log.exception("What was due was lost")
             with self._changed:
                 self._starting = False
@@ -155,5 +144,5 @@ class Clock:
 
 
 def iso_time(moment: datetime) -> str:
-    """Write a UTC time as AWS's events have it, with milliseconds: 2026-01-31T12:00:00.000Z."""
+    """Write a UTC time as in AWS's events, with milliseconds: 2026-01-31T12:00:00.000Z."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Faults that can be switched on for an account and an action: what AWS does on a bad day."""
+"""Faults for an account and an action: what AWS does on a bad day."""
 
 import math
 import random
@@ -21,12 +21,12 @@ Answer = tuple[int, dict[str, Any], bytes]
 class Fault:
     """What happens to calls of `action` ("iam:GetAccountSummary") in an account, or in ANY_ACCOUNT: `kind` is one of KINDS.
 
-    The account of sts:AssumeRole and sts:AssumeRoot is the caller's or the one that has the role or root user.
-    `times` is how often it happens, None for always; `seconds` is how long the answer is held back, which is all that
-    Latency does.  FailedEvaluations is for config:PutEvaluations: AWS Config answers with success and hands the
-    evaluations back.  `share` is the share of the calls that it happens to.  Which ones, of each account's first, second
-    and so on, follows from `seed`, however the calls of different accounts come to be mixed.
-    ValueError: it can not be; the message says what is allowed.
+    A call of sts:AssumeRole or sts:AssumeRoot belongs to two accounts: the caller's, and that of the role or root user.
+    `times` is how often the fault happens, None for always.  `seconds` is how long the answer is late; Latency does nothing
+    else.  FailedEvaluations is for config:PutEvaluations: AWS Config answers with success and hands the evaluations back.
+    `share` is the share of the calls that meet the fault.  `seed` chooses them among each account's first, second and later
+    calls, in whatever order the calls of different accounts arrive.
+    ValueError: there is no such fault; the message says what is allowed.
     """
 
     account_id: str
@@ -39,31 +39,31 @@ class Fault:
     _calls: Counter[str] = field(default_factory=Counter, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what would never happen, or not as it is meant."""
+        """Refuse a fault that would never happen, or not as its values say."""
         if self.kind not in KINDS:
             message = f"Unknown fault {self.kind!r}: allowed are {', '.join(KINDS)}."
             raise ValueError(message)
         if self.kind == "FailedEvaluations" and self.action != "config:PutEvaluations":
-            message = f"FailedEvaluations is a fault of config:PutEvaluations, and not of {self.action}."
+            message = f"FailedEvaluations is a fault of config:PutEvaluations, not of {self.action}."
             raise ValueError(message)
         if self.times is not None and self.times < 1:
-            message = f"A fault happens at least once, or always where no number is given, but times is {self.times}."
+            message = f"A fault happens at least once, or always if no number is given, but times is {self.times}."
             raise ValueError(message)
         if not (0 < self.seconds < math.inf or (self.seconds == 0 and self.kind != "Latency")):
-            message = f"{self.kind} cannot take {self.seconds} seconds: Latency needs a number above 0, and no fault one below."
+            message = f"{self.kind} cannot take {self.seconds} seconds: Latency needs a number above 0, other faults 0 or more."
             raise ValueError(message)
         if not 0 < self.share <= 1:
-            message = f"A fault happens to a share of the calls above 0, and 1 at most, but share is {self.share}."
+            message = f"The share of the calls is above 0 and at most 1, but share is {self.share}."
             raise ValueError(message)
 
     def strikes(self, action: str, account_ids: Sequence[str]) -> bool:
-        """Tell whether it happens to a call that is about `account_ids`, the one that it is mostly about last, and count it."""
+        """Tell whether it happens to a call that concerns `account_ids`, the main one last, and count the call."""
         concerned = self.account_id == ANY_ACCOUNT or self.account_id in account_ids
         if action != self.action or not concerned or self.times == 0:
             return False
         self._calls[account_ids[-1]] += 1
         number = self._calls[account_ids[-1]]
-        # Seeded with a text, which gives the same numbers everywhere.
+        # A text as the seed gives the same numbers everywhere.
         draw = random.Random(f"{self.seed} {action} {account_ids[-1]} {number}").random()  # noqa: S311 - no secret
         if draw >= self.share:
             return False
@@ -73,10 +73,10 @@ class Fault:
 
 
 class Faults:
-    """The faults that are switched on."""
+    """The faults that are on."""
 
     def __init__(self) -> None:
-        """Begin without any."""
+        """Begin without faults."""
         self._faults: list[Fault] = []
         self._lock = Lock()
 
@@ -91,15 +91,15 @@ class Faults:
             self._faults.clear()
 
     def take(self, action: str, account_ids: Sequence[str]) -> Fault | None:
-        """Return the fault for a call that is about `account_ids`, if there is one, and count it."""
+        """Return the fault for a call that concerns `account_ids`, if there is one, and count the call."""
         with self._lock:
             return next((fault for fault in self._faults if fault.strikes(action, account_ids)), None)
 
 
 def refusal(fault: Fault, protocol: str) -> AwsError | None:
-    """Make the error with which a service answers, or None where the fault is of another kind.
+    """Make the error that a service answers with, None if the fault is no refusal.
 
-    Services that speak "json", as AWS Config does, name errors otherwise than those that speak "query", as IAM and STS do.
+    Services that speak "json", like AWS Config, and services that speak "query", like IAM and STS, name errors differently.
     Source: the "Common errors" of their API references.
     """
     json_service = protocol == "json"
@@ -122,6 +122,6 @@ def refusal(fault: Fault, protocol: str) -> AwsError | None:
 
 
 def cut_in_half(answer: Answer) -> Answer:
-    """Break an answer's body, as BrokenBody says."""
+    """Cut an answer's body in half, for BrokenBody."""
     status, headers, body = answer
     return status, headers, body[: len(body) // 2]

@@ -1,6 +1,6 @@
-"""The places in MiniStack that the local AWS hooks into: most are private names, so one version is pinned and checked.
+"""The names of MiniStack that the local AWS uses. Most are private, so one version is pinned and checked.
 
-Everything else here reaches MiniStack through this module alone.
+All other modules reach MiniStack through this one.
 """
 
 import importlib
@@ -118,11 +118,11 @@ _MEND = "Run `make setup`: it installs requirements/local-aws.txt into an enviro
 
 
 class IncompatibleMiniStackError(RuntimeError):
-    """The installed MiniStack is another version than the one whose private names are used, or lacks one of them."""
+    """The installed MiniStack has another version, or lacks a name that the local AWS uses."""
 
 
 def check() -> None:
-    """Import MiniStack and make sure that all that is hooked into is there. Raises IncompatibleMiniStackError."""
+    """Import MiniStack, and make sure that it has every name. Raises IncompatibleMiniStackError."""
     try:
         installed = version("ministack")
     except PackageNotFoundError as error:
@@ -143,7 +143,7 @@ def _has(module_name: str, name: str) -> bool:
 
 
 def module(name: str) -> ModuleType:
-    """Return MiniStack's module `name`, one of those that `check` makes sure of."""
+    """Return MiniStack's module `name`, which `check` has to know."""
     if name not in _SEAMS:
         message = f"{name} is not declared in ministack_seams"
         raise KeyError(message)
@@ -151,5 +151,5 @@ def module(name: str) -> ModuleType:
 
 
 def replace(module_name: str, name: str, by: object) -> None:
-    """Put something of ours in the place of a name of MiniStack's."""
+    """Replace what a name of MiniStack stands for."""
     setattr(module(module_name), name, by)

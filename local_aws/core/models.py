@@ -1,10 +1,10 @@
-"""AWS's own API models (botocore) as the source of what a request may be and of what an answer looks like.
+"""Read, check and write requests and answers by AWS's own API models, which botocore has.
 
-Two protocols, as far as the services of this package use them: "json" and "query".  The models of these services rename no
-member, flatten no list and format no timestamp otherwise than usual, so none of that is handled here.
+There are two protocols, "json" and "query", as far as the services of this package use them.  The models of these services
+rename no member, flatten no list and use the usual formats of timestamps, so this module handles none of that.
 
 Sources: botocore's models; https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html and aws-query-protocol.html;
-the "Common errors" of the API references.  The wording of refusals is documented nowhere: it is that of real answers.
+the "Common errors" of the API references.  No page documents the wording of refusals: it is that of real answers.
 """
 
 import base64
@@ -30,20 +30,20 @@ _UNDECLARED: Mapping[tuple[str, str | None], Mapping[str, int]] = {
     ("cloudformation", "CreateStackSet"): {"InsufficientCapabilitiesException": HTTPStatus.BAD_REQUEST},
     ("cloudformation", "UpdateStackSet"): {"InsufficientCapabilitiesException": HTTPStatus.BAD_REQUEST},
 }
-"""Errors that the API reference has (parameter Capabilities), and the model lacks: their HTTP status, by operation."""
+"""The HTTP status of errors, by operation, that the API reference has (parameter Capabilities) and the model lacks."""
 
 _UNLISTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {"config": {"ResourceType": ("AWS::::Account",)}}
 """Values that an enumeration of a service's model lacks.
 
-Of ResourceType in a ResourceKey (StartRemediationExecution, DescribeRemediationExecutionStatus): guides to AWS Config remediate
-accounts with it; that the service takes it is not documented.
+ResourceType in a ResourceKey (StartRemediationExecution, DescribeRemediationExecutionStatus): guides to AWS Config remediate
+accounts with it. No page says that the service accepts it.
 """
 
 
 class AwsError(Exception):
-    """What a service answers to a request that it refuses; `status` is the HTTP status, None for the usual one.
+    """A service's refusal of a request; `status` is the HTTP status, None for the usual one.
 
-    `members` are further ones that the error's model has (of the JSON protocol).
+    `members` are further members of the error's model (JSON protocol only).
     """
 
     def __init__(self, code: str, message: str, status: int | None = None, *, members: Mapping[str, Any] | None = None) -> None:
@@ -64,7 +64,9 @@ class ServiceApi:
         self._model = ServiceModel(model, service_name)
         protocols: dict[str, type[_Json | _Query]] = {"json": _Json, "query": _Query}
         if self._model.resolved_protocol not in protocols:
-            message = f"{service_name} speaks {self._model.resolved_protocol}, and only {', '.join(protocols)} are known."
+            message = (
+                f"{service_name} speaks {self._model.resolved_protocol}, but this module knows {', '.join(protocols)} only."
+            )
             raise ValueError(message)
         self._protocol = protocols[self._model.resolved_protocol](self._model)
 
@@ -79,14 +81,14 @@ class ServiceApi:
         return frozenset(self._model.operation_names)
 
     def parse(self, headers: Mapping[str, str], body: bytes) -> tuple[str, dict[str, Any]]:
-        """Read a request: the operation's name, and its parameters as botocore takes them; unknown ones are left out.
+        """Read a request: the operation's name, and its parameters as botocore takes them, without unknown ones.
 
-        AwsError: there is no such operation, or a value has not the model's type.
+        AwsError: there is no such operation, or a value has another type than the model's.
         """
         return self._protocol.parse({name.lower(): value for name, value in headers.items()}, body)
 
     def validate(self, operation: str, params: Mapping[str, Any]) -> None:
-        """Refuse, with an AwsError, parameters that break constraints of the model."""
+        """Raise AwsError if parameters break constraints of the model."""
         shape = self._model.operation_model(operation).input_shape
         broken = list(_broken(shape, params, "")) if shape else []
         if broken:
@@ -94,22 +96,22 @@ class ServiceApi:
             raise AwsError(self._protocol.validation_code, message)
 
     def response(self, operation: str, result: Mapping[str, Any]) -> Answer:
-        """Write an answer, from what botocore would make of it.
+        """Write an answer from the result that botocore would read from it.
 
-        ValueError: `result` is not as the model has it.  Missing members pass, even required ones: AWS leaves some out.
+        ValueError: `result` does not fit the model.  Members may be missing, even required ones: AWS omits some.
         """
         model = self._model.operation_model(operation)
         if model.output_shape:
             _check(model.output_shape, result, operation)
         elif result:
-            message = f"{operation} answers nothing, and not {result!r}."
+            message = f"{operation} answers nothing, not {result!r}."
             raise ValueError(message)
         return self._protocol.response(model, result)
 
     def error(self, error: AwsError, operation: str | None = None) -> Answer:
-        """Write a refusal; without `operation` for a request of which not even that is known.
+        """Write a refusal; without `operation` if even that is unknown.
 
-        ValueError: the code is neither among the operation's errors nor among those that all operations have.
+        ValueError: neither the operation nor all operations have an error with this code.
         """
         statuses = {**self._protocol.common_errors, **_UNDECLARED.get((self._model.service_name, operation), {})}
         for shape in self._model.operation_model(operation).error_shapes if operation else []:
@@ -143,9 +145,9 @@ class _Json:
         shape = self._model.operation_model(operation).input_shape
         try:
             return operation, _from_json(shape, json.loads(body or b"{}")) if shape else {}
-        except (ValueError, OverflowError, OSError) as error:  # no JSON, or a time beyond the calendar
+        except (ValueError, OverflowError, OSError) as error:  # no JSON, or a time outside the calendar
             code = "SerializationException"
-            raise AwsError(code, f"The body can not be read: {error}") from error
+            raise AwsError(code, f"The body cannot be read: {error}") from error
 
     def response(self, model: OperationModel, result: Mapping[str, Any]) -> Answer:
         return self._answer(HTTPStatus.OK, json.dumps(result, default=_json_scalar) if model.output_shape else "")
@@ -175,7 +177,7 @@ class _Query:
         self._namespace = model.metadata["xmlNamespace"]
 
     def parse(self, _: Mapping[str, str], body: bytes) -> tuple[str, dict[str, Any]]:
-        # Parameters are a tree whose paths are written out; here a node's own value stands under None.
+        # The names of parameters are the paths of a tree. A node's own value stands under None.
         tree: dict[str | None, Any] = {}
         for path, value in parse_qsl(body.decode(errors="replace"), keep_blank_values=True):
             node = tree
@@ -268,7 +270,7 @@ def _from_query(shape: Shape, node: Mapping[str | None, Any], name: str) -> Any:
 
 
 def _broken(shape: Shape, value: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - as botocore takes it
-    """Say what is wrong with `value` and what is below it; `path` is AWS's way to it: evaluations.1.member.annotation."""
+    """Name each constraint that `value`, or a value below it, breaks; `path` is AWS's: evaluations.1.member.annotation."""
     for constraint, holds in _constraints(shape):
         if not holds(value):
             yield _clause(shape, value, path, constraint)
@@ -288,13 +290,13 @@ def _broken_items(shape: Shape, value: Any, path: str) -> Iterator[str]:  # noqa
             for place, item in items.items():
                 yield from _broken(item_shape, item, f"{path}.{place}.member")
         elif any(any(_broken(item_shape, item, path)) for item in items.values()):
-            # Of scalars AWS names the collection, not the item, and all that each must satisfy.
+            # For scalars AWS names the collection instead of the item, and all constraints of an item.
             constraints = ", ".join(constraint for constraint, _ in _constraints(item_shape))
             yield _clause(shape, value, path, f"{subject} must satisfy constraint: [{constraints}]")
 
 
 def _collections(shape: Shape, value: Any) -> list[tuple[str, Shape, dict[Any, Any]]]:  # noqa: ANN401 - as botocore takes it
-    """Give what a list or map consists of: AWS's word for it, its shape, and the items by their place."""
+    """Return the parts of a list or map: AWS's word for the items, their shape, and the items by their place."""
     if isinstance(shape, ListShape):
         return [("Member", shape.member, dict(enumerate(value, 1)))]
     if isinstance(shape, MapShape):
@@ -326,7 +328,7 @@ def _constraints(shape: Shape) -> list[tuple[str, Callable[[Any], bool]]]:
 
 @cache
 def _pattern(java: str) -> re.Pattern[str]:
-    r"""Compile a pattern of Java's: its classes are ASCII's, it has \p{…}, and a hyphen after a class is one."""
+    r"""Compile a Java pattern: classes are ASCII, \p{…} exists, and a hyphen after a class is a hyphen."""
     python = re.sub(r"\\([dsw])-", r"\\\1\\-", java)
     for category, class_ in (("L", r"\w"), ("N", r"\d"), ("Z", r"\s")):
         python = python.replace(f"\\p{{{category}}}", class_)
@@ -366,7 +368,7 @@ _TYPES: Mapping[str, type] = {
 
 
 def _check(shape: Shape, value: Any, where: str) -> None:  # noqa: ANN401 - anything may be wrong with it
-    """Raise ValueError where `value` is not as the model has it."""
+    """Raise ValueError if `value` does not fit the model."""
     right = isinstance(value, _TYPES[shape.type_name]) and isinstance(value, bool) == (shape.type_name == "boolean")
     if isinstance(value, datetime):
         right = right and value.tzinfo is not None

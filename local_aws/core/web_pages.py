@@ -1,17 +1,17 @@
-"""Keeps web pages out: what a browser may have sent for a page is refused, before anything else reads it.
+"""Refuse requests that a browser may have sent for a web page, before anything else reads them.
 
-Any page can let its reader's browser send requests to 127.0.0.1, and this server runs code. A page gives itself away:
+Any page can make its reader's browser send requests to 127.0.0.1, and this server runs code. Three things betray a page:
 
-* by its Host, if it came here by a name of its own, which it has let lead to 127.0.0.1 since (DNS rebinding);
-* by headers that browsers set and no AWS tool does: `Origin`, `Sec-Fetch-*`, `Access-Control-Request-*`;
-* by what it lacks, even if an old browser sets none of these: a signature in `Authorization` or, for a command, the
-  Content-Type of JSON. A page can send neither before a preflight, which has an `Origin` and is refused, has allowed it.
+* Its Host, if the page used a name of its own that now resolves to 127.0.0.1 (DNS rebinding).
+* Headers that browsers set and no AWS tool sets: `Origin`, `Sec-Fetch-*`, `Access-Control-Request-*`.
+* What it lacks, even if an old browser sets none of these: a signature in `Authorization` or, for a command, the Content-Type
+  of JSON. A page can send these only after a preflight, which has an `Origin` and is refused.
 
 Credentials in the URL are refused: any page can write them, and MiniStack does not verify those of an administrator.
 
-Sources: https://fetch.spec.whatwg.org/#forbidden-request-header and #cors-safelisted-request-header (what a page can not set,
+Sources: https://fetch.spec.whatwg.org/#forbidden-request-header and #cors-safelisted-request-header (what a page cannot set,
 and what it can set without a preflight), https://www.w3.org/TR/fetch-metadata/,
-https://www.rfc-editor.org/rfc/rfc9112#section-3.2 (Host, and the forms of a target).
+https://www.rfc-editor.org/rfc/rfc9112#section-3.2 (Host, and the forms of a request's target).
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -20,9 +20,9 @@ from urllib.parse import parse_qsl
 
 _HOSTS = ("127.0.0.1", "localhost")
 _OF_BROWSERS = ("origin", "sec-fetch-", "access-control-request-")
-"""How the names begin of headers that browsers set, and that no page can leave out."""
+"""The beginnings of the names of headers that browsers set, and that no page can remove."""
 _URL_CREDENTIALS = {"x-amz-credential", "x-amz-signature", "awsaccesskeyid"}
-"""Parameters of presigned URLs, of Signature Version 4 and 2."""
+"""Parameters of presigned URLs, Signature Version 4 and 2."""
 _SIGNED = "AWS4-HMAC-SHA256 "
 
 _Headers = Collection[tuple[str, str]]
@@ -35,8 +35,8 @@ _App = Callable[[Mapping[str, Any], _Receive, _Send], Awaitable[None]]
 def keep_out(app: _App, port: int, commands: str) -> _App:
     """Return an ASGI application that serves `app` on 127.0.0.1:`port` to programs only.
 
-    Paths that begin with `commands` need JSON, all others a signature in their header. Whatever else comes is refused with
-    status 403 and a sentence that says why; so is every WebSocket. No `Access-Control-*` header leaves, whoever set it.
+    Paths that begin with `commands` need JSON; all others need a signature in their header. Any other request, and every
+    WebSocket, gets status 403 and a sentence that says why. No `Access-Control-*` header leaves.
     """
 
     async def serve(scope: Mapping[str, Any], receive: _Receive, send: _Send) -> None:
@@ -51,7 +51,7 @@ def keep_out(app: _App, port: int, commands: str) -> _App:
 
 
 def sign_of_page(headers: _Headers, port: int) -> str | None:
-    """Return what in the headers of a request to 127.0.0.1:`port` speaks of a web page, None if nothing does."""
+    """Return what in the headers of a request to 127.0.0.1:`port` betrays a web page, None if nothing does."""
     hosts = [f"{host}:{port}" for host in _HOSTS]
     if _values(headers, "host") not in [[host] for host in hosts]:
         return f"its Host is not {' or '.join(hosts)}"
@@ -84,7 +84,7 @@ def _values(headers: _Headers, name: str) -> list[str]:
 
 async def _refuse(kind: str, receive: _Receive, send: _Send, reason: str, port: int) -> None:
     while (await receive()).get("more_body"):
-        pass  # An answer before the whole request has come could be lost with the connection.
+        pass  # An answer sent before the whole request has arrived could be lost with the connection.
     body = (
         f"The local AWS answers programs and no web pages, and refuses this request because {reason}: use the AWS CLI or an "
         f"SDK with the endpoint http://{_HOSTS[0]}:{port}.\n"

@@ -1,10 +1,10 @@
-"""CloudTrail: the events of changes that IAM records, as EventBridge hands them on.
+"""CloudTrail: the events of IAM's changes, as EventBridge delivers them.
 
 Sources: https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html,
 …/cloudtrail-event-reference-user-identity.html, …/cloudtrail-event-reference-aws-console-sign-in-events.html and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-track-privileged-tasks.html.
-What is simpler than on AWS: an event is there at once, not after minutes, and needs no trail; reads make none, since
-EventBridge hands none on unless asked; responseElements are those of the owner's changes only, and otherwise null.
+Simpler than on AWS: an event comes at once, not after minutes, and needs no trail. Reads make no events, because EventBridge
+delivers them only on request. Only the owner's changes have responseElements; those of all others are null.
 """
 
 import re
@@ -21,7 +21,7 @@ from local_aws.events.event_bus import EventBus
 from local_aws.organizations.accounts import RootUser
 
 REGION = "us-east-1"
-"""Where the events of IAM are, and those of root's sign-in."""
+"""The Region of IAM's events, and of those of root's sign-in."""
 
 _READS = ("Get", "List", "Generate", "Simulate")
 _NEVER_RECORDED = {"Password", "OldPassword", "NewPassword", "AuthenticationCode1", "AuthenticationCode2"}
@@ -40,7 +40,7 @@ class CloudTrail:
         self._clock = clock
 
     def record_owner(self, account_id: str, before: RootUser, after: RootUser) -> None:
-        """Record what the owner, signed in to the console as the root user, did to get from `before` to `after`."""
+        """Record the owner's changes, signed in to the console as the root user, from `before` to `after`."""
         creation = _seconds(self._clock.now())
         signed_in = {"creationDate": creation, "mfaAuthenticated": str(before.mfa_devices > 0).lower()}
         identity = _root(account_id) | {"sessionContext": {"attributes": signed_in}}
@@ -52,14 +52,14 @@ class CloudTrail:
             self._publish(account_id, _root(account_id), name, None, response, event_source="signin.amazonaws.com")
 
     def watching(self, api: ServiceApi, handle: Handler) -> Handler:
-        """Return a handler of IAM that records the calls it handles, those too that policies do not allow and it never gets."""
+        """Return a handler of IAM that records its calls. `record_refusal` records those that never reach it."""
 
         async def handled(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
             answer = await handle(method, path, headers, body, query)
             try:
                 operation, params = api.parse(headers, body)
             except AwsError:
-                return answer  # no call that IAM knows
+                return answer  # IAM knows no such call
             self._record_call(callers.account_id(), operation, params, answer)
             return answer
 
@@ -71,9 +71,9 @@ class CloudTrail:
             self._record_call(callers.account_id(), action.partition(":")[2], None, answer)
 
     def _record_call(self, account_id: str, operation: str, params: Mapping[str, Any] | None, answer: Answer) -> None:
-        """Record a call of IAM by whoever makes the present request.
+        """Record a call of IAM by the caller of the present request.
 
-        Of one that policies do not allow CloudTrail has no request.
+        CloudTrail does not have the parameters of a call that policies refuse.
         """
         if not operation.startswith(_READS):
             request = _camel(params) if params else None
@@ -116,7 +116,7 @@ class CloudTrail:
 
 
 def caller_identity(account_id: str) -> dict[str, Any]:
-    """Describe who makes the present request; who signs with an account's id is its administrator, a session of a role."""
+    """Describe the caller of the present request. An account's id as the key means its administrator, a session of a role."""
     evaluator = ministack_seams.module("ministack.core.iam_evaluator")
     access_key_id = evaluator._verified_key.get()
     session = ministack_seams.module("ministack.services.sts")._sessions.get(access_key_id, {})
@@ -152,7 +152,7 @@ def caller_identity(account_id: str) -> dict[str, Any]:
 
 
 def _refusal(answer: Answer) -> tuple[str, str] | None:
-    """Return the code and the message of an error that IAM answers, None for success."""
+    """Return code and message of IAM's error answer, None for success."""
     status, _, body = answer
     if status < HTTPStatus.BAD_REQUEST:
         return None
@@ -166,7 +166,7 @@ def _root(account_id: str) -> dict[str, Any]:
 
 
 def _changes(account_id: str, before: RootUser, after: RootUser) -> Iterator[_Change]:
-    """Give the calls that lead from one state of a root user to another; what root's requests name is not documented."""
+    """Yield the calls that lead from one state of a root user to another. No page documents the parameters of root's."""
     for name in _new(before.virtual_mfa_devices, after.virtual_mfa_devices):
         serial_number = {"serialNumber": f"arn:aws:iam::{account_id}:mfa/{name}"}
         yield "CreateVirtualMFADevice", {"virtualMFADeviceName": name}, {"virtualMFADevice": serial_number}
@@ -196,7 +196,7 @@ def _new(before: Mapping[str, datetime], after: Mapping[str, datetime]) -> list[
 
 
 def _camel(value: Any) -> Any:  # noqa: ANN401 - a request's parameters
-    """Write the members of a request as CloudTrail does, without what it never has."""
+    """Write the members of a request as CloudTrail does, without those that it never records."""
     match value:
         case dict():
             return {name[0].lower() + name[1:]: _camel(member) for name, member in value.items() if name not in _NEVER_RECORDED}

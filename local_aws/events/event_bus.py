@@ -27,15 +27,15 @@ class EventBus:
         self._clock = clock
         self._eventbridge = ministack_seams.module(_EVENTBRIDGE)
         self._responses = ministack_seams.module("ministack.core.responses")
-        self._matching = ThreadPoolExecutor(1, "events")  # one: events are matched in the order that they are published in
+        self._matching = ThreadPoolExecutor(1, "events")  # one thread, so that events are matched in the order of publication
 
     def install(self) -> None:
-        """Let MiniStack tell the time of events by the clock, and find an account's rules at once."""
+        """Let MiniStack take the time of events from the clock, and find an account's rules without a search."""
         ministack_seams.replace(_EVENTBRIDGE, "_rules", _rules_by_scope(type(self._eventbridge._rules)))
         ministack_seams.replace(_EVENTBRIDGE, "_now_ts", lambda: self._clock.now().timestamp())
 
     def close(self) -> None:
-        """Match nothing any longer; the clock has to be stopped already."""
+        """Match no more events. The clock has to be stopped already."""
         self._matching.shutdown(cancel_futures=True)
 
     def publish(  # noqa: PLR0913, PLR0917 - what an event has
@@ -47,7 +47,7 @@ class EventBus:
         detail: Mapping[str, Any],
         resources: Sequence[str] = (),
     ) -> None:
-        """Put an AWS service's event on the default bus of an account, without waiting for what comes of it."""
+        """Put an AWS service's event on the default bus of an account. Does not wait for its targets."""
         event = {
             "EventId": str(uuid.uuid4()),
             "Source": source,
@@ -59,7 +59,7 @@ class EventBus:
             "Account": account_id,
             "Region": region,
         }
-        with suppress(RuntimeError):  # closed: the local AWS ends
+        with suppress(RuntimeError):  # closed, since the local AWS ends
             self._clock.submit(self._matching, f"event {detail_type}", partial(self._dispatch, account_id, region, event))
 
     def _dispatch(self, account_id: str, region: str, event: dict[str, Any]) -> None:
@@ -71,7 +71,7 @@ class EventBus:
 
 
 def _rules_by_scope(base: Any) -> object:  # noqa: ANN401 - MiniStack's type of a dictionary for each account and Region
-    """Make MiniStack's dictionary of rules, which goes through those of all accounts for one's, find them by their account."""
+    """Make MiniStack's dictionary of rules find them by account: it searches those of all accounts."""
 
     class RulesByScope(base):  # type: ignore[misc]  # the base is not known here
         def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""EventBridge: the targets that MiniStack lacks, which are Automation runbooks and event buses in other Regions.
+"""EventBridge: deliver events to targets that MiniStack lacks: Automation runbooks, and event buses in other Regions.
 
 MiniStack keeps rules and targets, and matches events.
 Sources: API model, events; https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html,
@@ -28,20 +28,20 @@ from local_aws.core.models import Answer
 _PRINCIPAL = "events.amazonaws.com"
 _EVENTBRIDGE = "ministack.services.eventbridge"
 _DELIVERIES = 32
-"""How many targets are invoked at a time."""
+"""How many targets are invoked at once."""
 _DEFAULT_RETRIES = 185
 _OLDEST_EVENT = 24 * 3600
 """Seconds. Source of both: API model, events, RetryPolicy, and eb-rule-retry-policy.html."""
 _FIRST_RETRY = timedelta(seconds=1)
 _LONGEST_WAIT = timedelta(minutes=15)
-"""AWS waits longer before each further retry; how long is not documented."""
+"""AWS waits longer before each retry. No page says how long."""
 _RETRIED = {"AutomationExecutionLimitExceededException", "ThrottlingException"}
-"""Besides answers with a status of 500 and above, and lost ones. Source: eb-rule-retry-policy.html, which names no codes."""
+"""Retried besides lost answers and a status of 500 or above. Source: eb-rule-retry-policy.html, which names no codes."""
 _log = logging.getLogger(__name__)
 
 
 class _DeliveryFailedError(RuntimeError):
-    """A target was not invoked; trying again would not help."""
+    """A target was not invoked, and another attempt would not help."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -50,7 +50,7 @@ class _DeliveryFailedError(RuntimeError):
 
 @dataclass(frozen=True)
 class _Delivery:
-    """An event, matched by a rule of an account and Region, on its way to one of the rule's targets; MiniStack's shapes."""
+    """An event on its way from a rule of an account and Region to one of the rule's targets, in MiniStack's shapes."""
 
     account_id: str
     region: str
@@ -66,20 +66,20 @@ class _Delivery:
 
 @dataclass(frozen=True)
 class _Limits:
-    """How often and until when a delivery is tried again."""
+    """How often, and until when, to retry a delivery."""
 
     retries: int
     deadline: datetime
 
     def exhausted(self, attempt: int, due: datetime) -> str | None:
-        """Return which limit, as the dead-letter queue names it, forbids to try again at `due` after `attempt` retries."""
+        """Return the limit, by its name in a dead letter, that forbids a retry at `due` after `attempt` retries."""
         if attempt >= self.retries:
             return "MaximumRetryAttempts"
         return None if due <= self.deadline else "MaximumEventAgeInSeconds"
 
 
 class Targets:
-    """The targets of rules, in every account and Region."""
+    """Invokes the targets of rules in every account and Region."""
 
     def __init__(self, endpoint_url: str, clock: Clock) -> None:
         """Reach the targets at `endpoint_url`."""
@@ -99,11 +99,11 @@ class Targets:
         ministack_seams.replace(_EVENTBRIDGE, "_invoke_target", self._invoke_target)
 
     def close(self) -> None:
-        """Deliver nothing any longer; the clock has to be stopped already."""
+        """Deliver nothing more. The clock has to be stopped already."""
         self._deliveries.shutdown(cancel_futures=True)
 
     def _validate_target(self, target: dict[str, Any]) -> Answer | None:
-        """Refuse what PutTargets refuses: besides what MiniStack does, a runbook without a role to start it with."""
+        """Refuse what PutTargets refuses: a runbook without a role to start it, and what MiniStack refuses."""
         refusal: Answer | None = self._validate_otherwise(target)
         if refusal is None and ":automation-definition/" in target["Arn"] and not target.get("RoleArn"):
             message = f"RoleArn is required for target {target['Arn']}."
@@ -111,7 +111,7 @@ class Targets:
         return refusal
 
     def _invoke_target(self, target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], view: Any = None) -> None:  # noqa: ANN401 - MiniStack's
-        """Invoke a target, in a thread of its own where it is one of those that MiniStack lacks."""
+        """Invoke a target; one that MiniStack lacks, on another thread."""
         if _is_ours(target["Arn"]):
             account_id, region = self._responses.get_account_id(), self._responses.get_region()
             view = view or self._eventbridge._pattern_event_view(event)
@@ -122,7 +122,7 @@ class Targets:
             self._invoke_otherwise(target, event, rule, view)
 
     def _deliver(self, delivery: _Delivery) -> None:
-        """Invoke the target, again if that may help; in the end the event goes to the dead-letter queue."""
+        """Invoke the target, and retry if that may help. If all fails, the event goes to the dead-letter queue."""
         policy = delivery.target.get("RetryPolicy", {})
         limits = _Limits(
             int(policy.get("MaximumRetryAttempts", _DEFAULT_RETRIES)),
@@ -131,12 +131,12 @@ class Targets:
         self._submit_attempt(delivery, limits, 0)
 
     def _submit_attempt(self, delivery: _Delivery, limits: _Limits, attempt: int) -> None:
-        with suppress(RuntimeError):  # closed: the local AWS ends
+        with suppress(RuntimeError):  # closed, since the local AWS ends
             what = f"delivery to {delivery.target_arn}"
             self._clock.submit(self._deliveries, what, partial(self._attempt, delivery, limits, attempt))
 
     def _attempt(self, delivery: _Delivery, limits: _Limits, attempt: int) -> None:
-        """Invoke the target for the `attempt`-th time, and see to the next attempt."""
+        """Invoke the target after `attempt` retries, and arrange the next attempt if there is one."""
         try:
             with self._responses.request_scope(delivery.account_id, delivery.region):
                 self._try(delivery, limits, attempt)
@@ -158,10 +158,10 @@ class Targets:
             self._give_up(delivery, code, message, attempt, exhausted)
 
     def _start_automation(self, delivery: _Delivery) -> None:
-        """Call StartAutomationExecution as the target's role, whose policies decide as on AWS."""
+        """Call StartAutomationExecution as the target's role; its policies decide, as on AWS."""
         _, _, _, region, account_id, resource = delivery.target_arn.split(":", 5)
         if (account_id, region) != (delivery.account_id, delivery.region):
-            code, message = "INVALID_PARAMETER", "A runbook is started in the account and Region of its rule only."
+            code, message = "INVALID_PARAMETER", "A runbook starts in the account and Region of its rule only."
             raise _DeliveryFailedError(code, message)
         name, _, version = resource.removeprefix("automation-definition/").partition(":")
         parameters = self._parameters(delivery)
@@ -170,7 +170,7 @@ class Targets:
         ssm.start_automation_execution(DocumentName=name, DocumentVersion=version or "$DEFAULT", Parameters=parameters)
 
     def _parameters(self, delivery: _Delivery) -> dict[str, list[str]]:
-        """Read the target's input, which for a runbook is an object of lists of strings."""
+        """Read the target's input. A runbook takes an object of lists of strings."""
         text = self._input(delivery)
         try:
             parameters = json.loads(text)
@@ -192,9 +192,9 @@ class Targets:
         return str(target.get("Input") or json.dumps(delivery.view.event_with_detail()))
 
     def _forward(self, delivery: _Delivery) -> None:
-        """Put the event on another bus of the account, as the target's role may; it keeps its account and Region.
+        """Put the event on another bus of the account if the target's role may. The event keeps its account and Region.
 
-        What came from another bus goes no further: EventBridge routes no event to a third one.
+        An event from another bus goes no further: EventBridge routes no event to a third bus.
         """
         _, _, _, region, account_id, resource = delivery.target_arn.split(":", 5)
         if account_id != delivery.account_id or {"Input", "InputPath", "InputTransformer"} & delivery.target.keys():
@@ -232,7 +232,7 @@ class Targets:
         )
 
     def _give_up(self, delivery: _Delivery, code: str, message: str, retries: int, exhausted: str | None) -> None:
-        """Send the event to the target's dead-letter queue, where there is one that lets EventBridge."""
+        """Send the event to the target's dead-letter queue, if there is one and its policy lets EventBridge."""
         queue_arn = delivery.target.get("DeadLetterConfig", {}).get("Arn")
         if not queue_arn:
             return
@@ -248,7 +248,7 @@ class Targets:
             "RETRY_ATTEMPTS": str(retries),
             **({"EXHAUSTED_RETRY_CONDITION": exhausted} if exhausted else {}),
         }
-        # As an administrator of its account: the queue's policy was asked above.
+        # As an administrator of the queue's account: the queue's policy has decided above.
         queues = self._client("sqs", region, service_roles.Credentials(account_id, "test", ""))
         queues.send_message(
             QueueUrl=f"{self._endpoint_url}/{account_id}/{name}",
@@ -258,7 +258,7 @@ class Targets:
 
     @staticmethod
     def _may_send(queue_arn: str, rule_arn: str) -> bool:
-        """Tell whether a queue's policy lets EventBridge send to it for a rule, which MiniStack does not ask for targets."""
+        """Tell whether a queue's policy lets EventBridge send to it for a rule. MiniStack does not ask it for targets."""
         sqs = ministack_seams.module("ministack.services.sqs")
         return bool(sqs.queue_policy_allows(queue_arn, _PRINCIPAL, rule_arn, rule_arn.split(":")[4]))
 
@@ -276,7 +276,7 @@ class Targets:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Tell whether the next attempt may succeed; where an answer was lost, it may start a runbook for a second time."""
+    """Tell whether the next attempt may succeed. After a lost answer it may start a runbook a second time."""
     if not isinstance(error, ClientError):
         return isinstance(error, BotoCoreError)
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
@@ -284,7 +284,7 @@ def _may_pass(error: Exception) -> bool:
 
 
 def _told(error: Exception) -> tuple[str, str]:
-    """Return the ERROR_CODE and the ERROR_MESSAGE of a dead letter; which codes there are is not documented."""
+    """Return the ERROR_CODE and the ERROR_MESSAGE of a dead letter. No page lists the codes."""
     if isinstance(error, ClientError):
         return error.response["Error"]["Code"], error.response["Error"]["Message"]
     if isinstance(error, service_roles.NotTrustedError):
@@ -297,5 +297,5 @@ def _is_text(value: object) -> bool:
 
 
 def _is_ours(arn: str) -> bool:
-    """Tell whether MiniStack invokes no such target, or not as AWS does."""
+    """Tell whether MiniStack does not invoke such a target, or not as AWS does."""
     return (":ssm:" in arn and ":automation-definition/" in arn) or (":events:" in arn and ":event-bus/" in arn)

@@ -1,7 +1,7 @@
-"""CloudWatch Logs: metric filters, which MiniStack keeps, count here what they select.
+"""CloudWatch Logs: count the log lines that metric filters select. MiniStack keeps the filters.
 
 Sources: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntaxForMetricFilters.html and
-…/matching-terms-json-log-events.html; for IS TRUE and IS FALSE, what FilterPattern.booleanValue of the AWS CDK makes.
+…/matching-terms-json-log-events.html; for IS TRUE and IS FALSE, FilterPattern.booleanValue of the AWS CDK.
 """
 
 import json
@@ -29,11 +29,11 @@ _LONGEST_PATTERN = 1024
 _MISSING = object()
 
 Condition = Callable[[dict[str, Any]], bool]
-"""Tells whether a log line, as JSON, is selected."""
+"""Tells whether it selects a log line, given as JSON."""
 
 
 def install() -> None:
-    """Let MiniStack count what metric filters select, and refuse the filters that are not emulated here."""
+    """Let MiniStack count the lines that metric filters select, and refuse filters that are not emulated."""
     logs = ministack_seams.module("ministack.services.cloudwatch_logs")
     put_log_events, put_metric_filter = logs._put_log_events, logs._put_metric_filter
     api = ServiceApi("logs")
@@ -57,17 +57,17 @@ def install() -> None:
 
 
 def _check(metric_filter: dict[str, Any]) -> None:
-    """Refuse, with an AwsError, a metric filter that is not emulated."""
+    """Raise AwsError if a metric filter is not emulated."""
     matches(metric_filter.get("filterPattern", ""), "")
     for transformation in metric_filter.get("metricTransformations", []):
         value = transformation.get("metricValue", "")
         if not re.fullmatch(r"\d+(\.\d+)?", value, re.ASCII) or transformation.get("dimensions"):
-            message = f"The local AWS emulates metric values that are numbers, without dimensions, and not {value!r}."
+            message = f"The local AWS emulates metric values that are numbers, without dimensions, not {value!r}."
             raise AwsError("InvalidParameterException", message)
 
 
 def _count(group: str, lines: list[str]) -> None:
-    """Count what the metric filters of a log group select of new lines, in the account and Region of the request."""
+    """Count the new lines that a log group's metric filters select, in the account and Region of the request."""
     filters = ministack_seams.module("ministack.services.cloudwatch_logs")._metric_filters
     record = ministack_seams.module("ministack.services.cloudwatch").record_metric
     for metric_filter in filters.values():
@@ -82,11 +82,11 @@ def _count(group: str, lines: list[str]) -> None:
 def matches(pattern: str, line: str) -> bool:
     """Tell whether a JSON filter pattern selects a log line.
 
-    Patterns are terms, joined by && or ||, with parentheses: `$.key = "value"`, `$.key != "value"`, whose value may hold
-    wildcards, `$.key IS TRUE`, IS FALSE, IS NULL and NOT EXISTS.  A key within another one is `$.key.inner`.  A comparison is
-    with texts and numbers; of an object, a list, a boolean or what is missing it selects nothing.
-    Raises AwsError for any other pattern, and for one that has both && and || without parentheses that part them: which of
-    the two binds tighter is not documented.
+    A pattern joins terms with && or ||, and may have parentheses. The terms are `$.key = "value"` and `$.key != "value"`, whose
+    value may hold wildcards, `$.key IS TRUE`, IS FALSE, IS NULL and NOT EXISTS.  `$.key.inner` is a key within another one.
+    A comparison is with texts and numbers. It never selects an object, a list, a boolean or a missing value.
+    Raises AwsError for any other pattern, and for one that mixes && and || without parentheses: no page says which of the two
+    binds tighter.
     """
     select = _parse(pattern)
     try:

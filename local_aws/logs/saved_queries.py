@@ -35,7 +35,7 @@ class SavedQueries:
         return {"queryDefinitionId": query_id}
 
     def describe_query_definitions(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List the saved queries whose names begin as asked."""
+        """List the saved queries whose names have the given prefix."""
         prefix = params.get("queryDefinitionNamePrefix", "")
         queries = self._of(account_id).values()
         return {"queryDefinitions": [query for query in queries if query["name"].startswith(prefix)]}

@@ -1,4 +1,7 @@
-"""The server: MiniStack with the services of this package in front, faults, a record of calls, and commands to steer it."""
+"""The server: makes all services, puts them in front of MiniStack, and serves requests.
+
+`dispatch` decides who answers a request, `commands` has the commands under /_local_aws/.
+"""
 
 import asyncio
 import logging
@@ -48,7 +51,7 @@ from local_aws.ssm.documents import Documents
 from local_aws.ssm.ops_center import OpsCenter
 
 _RETRY_PACKS = timedelta(seconds=1)
-"""How often conformance packs look for the recorders that they wait for."""
+"""How often a conformance pack looks for a recorder that it waits for."""
 
 
 class LocalAws:
@@ -63,7 +66,7 @@ class LocalAws:
         self._accounts = accounts_by_id
         self._app = ministack_seams.module("ministack.app")
         self._clock = Clock()
-        self._dispatch = Dispatch(self._clock)
+        self._dispatch = Dispatch()
         saved_queries = SavedQueries(self._clock)
         self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock)
         self._config = Config(self._functions, self._clock)
@@ -80,7 +83,7 @@ class LocalAws:
         policies = Policies(organization, accounts_by_id)
         service_control_policies = ServiceControlPolicies(policies)
         deployers = Deployers(service_control_policies)
-        # Before whatever else follows accounts that join or leave.
+        # First of all that follows accounts as they join and leave.
         self._stack_sets = StackSets(organization, deployers, self._clock)
         self._remediations = Remediations(self._config, self._documents, self._automation, self._clock)
         self._packs = ConformancePacks(self._config, self._remediations, organization, self._clock)
@@ -127,7 +130,7 @@ class LocalAws:
     # In front of MiniStack
 
     def _take_over(self, organization: Organization | None, saved_queries: SavedQueries, policies: Policies) -> None:
-        """Answer here what is emulated here, and see every call of every service."""
+        """Let this package answer the operations that it emulates, and see every call of every service."""
         handlers, in_front = self._dispatch.handlers, self._dispatch.in_front
         in_front("iam", {**self._root_users.operations, **roles.OPERATIONS, **self._root_access.iam_operations})
         handlers["iam"] = self._cloudtrail.watching(self._dispatch.apis["iam"], handlers["iam"])
@@ -140,13 +143,13 @@ class LocalAws:
         in_front("cloudformation", self._stack_sets.operations)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
         in_front("ssm", {name: operation for part in ssm for name, operation in part.operations.items()})
-        for service in set(handlers) - (WITH_API - {"sns"}):  # of SNS nothing is answered here
+        for service in set(handlers) - (WITH_API - {"sns"}):  # this package answers nothing of SNS
             in_front(service, {})
 
     # Serving
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI has no types
-        """Answer a request: a command here, all else through MiniStack."""
+        """Answer a command here, and any other request through MiniStack."""
         if scope["type"] == "http" and scope["path"].startswith(COMMAND_PATH):
             await self._commands.answer(scope, receive, send)
         else:
@@ -163,14 +166,14 @@ class LocalAws:
         return send_dated
 
     async def serve(self, *, stop_with_stdin: bool) -> None:
-        """Serve until SIGINT or SIGTERM, or until standard input ends where that is asked for."""
+        """Serve until SIGINT or SIGTERM; if `stop_with_stdin`, also until standard input ends."""
         from hypercorn.asyncio import serve  # noqa: PLC0415 - only once MiniStack is configured
         from hypercorn.config import Config as Hypercorn  # noqa: PLC0415 - only once MiniStack is configured
 
         settings = Hypercorn()
         settings.bind = [f"{HOST}:{os.environ['GATEWAY_PORT']}"]
         settings.loglevel = "WARNING"
-        settings.include_date_header = False  # `_dated` tells the time that AWS Config goes by
+        settings.include_date_header = False  # `_dated` tells the clock's time
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -188,7 +191,7 @@ class LocalAws:
             self._functions.close()
 
     async def _stopped(self, stop: asyncio.Event) -> None:
-        """Wait for `stop`, and end the functions first: what invokes them would keep the server waiting."""
+        """Wait for `stop`, then end the functions first: their callers would keep the server waiting."""
         await stop.wait()
         self._clock.stop()
         await asyncio.to_thread(self._functions.close)
@@ -200,23 +203,23 @@ class LocalAws:
         self._clock.at(self._clock.now() + _RETRY_PACKS, self._retry_packs)
 
     def _retry_packs(self) -> None:
-        """Let packs look for recorders, on a thread of its own: that waits while a pack is being put."""
+        """Let packs look for recorders, on a thread of its own: it waits while a pack is being put."""
         with suppress(RuntimeError):  # the local AWS ends
             self._clock.submit(self._retries, "conformance packs", self._packs.retry)
         self._retry_packs_later()
 
 
 def _when_stdin_ends(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    # Not through sys.stdin: its lock, held here, would abort the interpreter when that ends first.
+    # Not through sys.stdin: this thread would hold its lock, and the interpreter would abort if it ended first.
     while os.read(sys.stdin.fileno(), 4096):
         pass
     loop.call_soon_threadsafe(stop.set)
 
 
 def _configure_ministack(port: int) -> None:
-    """Set what MiniStack reads from the environment when it is imported: policies enforced, loopback only, quiet."""
+    """Set the environment that MiniStack reads on import: enforce policies, listen on loopback only, be quiet."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]  # The credentials of whoever starts it would count as root's.
+        del os.environ[name]  # MiniStack would take the caller's credentials for root's.
     os.environ |= {
         "AUTH": "true",
         "BIND_HOST": HOST,

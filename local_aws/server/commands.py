@@ -1,6 +1,6 @@
-"""The commands that steer the local AWS, under /_local_aws/: what an owner, an operator or a test does from outside AWS.
+"""The commands that steer the local AWS, under /_local_aws/.
 
-`local_aws.client` gives them, and documents each.
+`local_aws.client` sends them, and documents each.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _CENTURY = 100 * 365 * 24 * 3600.0
 
 
 class Commands:
-    """The commands, by their names in the path."""
+    """Answers commands."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - what there is to steer
         self,
@@ -46,7 +46,7 @@ class Commands:
         aggregators: Aggregators,
         cloudtrail: CloudTrail,
     ) -> None:
-        """Steer these; from now on the credentials that STS issues are noted."""
+        """Steer these services, and note the credentials that STS issues from now on."""
         self._accounts = accounts_by_id
         self._organization = organization
         self._clock = clock
@@ -60,7 +60,7 @@ class Commands:
         self._waiting = ThreadPoolExecutor(1, "commands")
 
     async def answer(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI has no types
-        """Answer the request for a command: its path names it, and its body has the arguments as a JSON object."""
+        """Answer a command: the path names it, and the body has its arguments as a JSON object."""
         body, more = b"", True
         while more:
             message = await receive()
@@ -78,7 +78,7 @@ class Commands:
         await send({"type": "http.response.body", "body": json.dumps(result, default=str).encode()})
 
     def _note_issued_credentials(self) -> None:
-        """Note the credentials of each session: they are secrets, which a test can look for where they must not be."""
+        """Note the credentials of each session, so that a test can look for these secrets in the wrong places."""
         register = ministack_seams.module("ministack.services.sts").register_session
         names = {"arn": "Arn", "secret_access_key": "SecretAccessKey", "session_token": "SessionToken"}
 
@@ -134,7 +134,7 @@ class Commands:
         return taken
 
     def _add_fault(self, fault: Fault) -> None:
-        """Switch a fault on, unless no call could ever meet it."""
+        """Switch a fault on. ValueError: no call could ever meet it."""
         service, _, operation = fault.action.partition(":")
         if service not in self._dispatch.apis or operation not in self._dispatch.apis[service].operations:
             message = (
@@ -147,7 +147,7 @@ class Commands:
 
     async def _advance_clock(self, seconds: float) -> None:
         if not 0 < seconds < _CENTURY:
-            message = f"The clock goes forward, by less than a century, and not by {seconds} seconds."
+            message = f"The clock moves forward by less than a century, not by {seconds} seconds."
             raise ValueError(message)
         await self._wait_for(partial(self._clock.advance, timedelta(seconds=seconds)))
 
@@ -155,7 +155,7 @@ class Commands:
         await self._wait_for(self._clock.settle)
 
     async def _wait_for(self, done: Callable[[], None]) -> None:
-        """Wait on a thread: meanwhile the server has to answer the work that is waited for."""
+        """Wait on a thread, so that the server goes on to answer the work that this waits for."""
         await asyncio.get_running_loop().run_in_executor(self._waiting, done)
 
     def _set_longest_page(self, entries: int | None) -> None:
@@ -172,7 +172,7 @@ class Commands:
 
     @property
     def _commands(self) -> Mapping[str, Callable[..., object]]:
-        """What steers the local AWS, by the names that client.py gives; each raises ValueError where it is not understood."""
+        """The commands by name; each raises ValueError if it does not understand its arguments."""
         return {
             "accounts": lambda: {account.account_id: account.name for account in self._accounts.values()},
             "root-user": self._root_user,
@@ -180,7 +180,7 @@ class Commands:
             "create-account": self._create_account,
             "remove-account": self._remove_account,
             "fault": lambda **fault: self._add_fault(Fault(**fault)),
-            "clear-faults": self._dispatch.faults.clear,
+            "clear-faults": self._dispatch.clear_faults,
             "longest-page": self._set_longest_page,
             "empty-pages": self._set_empty_pages,
             "withhold-source-org-id": self._withhold_source_org_id,
@@ -193,6 +193,6 @@ class Commands:
 
 def _is_on(switch: object) -> bool:
     if not isinstance(switch, bool):
-        message = f"A switch is on or off, true or false, and not {switch!r}."
-        raise ValueError(message)  # noqa: TRY004 - what a command raises where it is not understood
+        message = f"A switch is true or false, not {switch!r}."
+        raise ValueError(message)  # noqa: TRY004 - what a command raises if it does not understand its arguments
     return switch

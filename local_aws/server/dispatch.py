@@ -1,28 +1,29 @@
-"""Who answers a request: a fault that is switched on, an operation of this package, or MiniStack; each call is recorded."""
+"""Decides who answers a request: a fault, an operation of this package, or MiniStack. Records each call."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
 from local_aws.authorization.root_sessions import target_account
 from local_aws.core import faults, ministack_seams
-from local_aws.core.clock import Clock
 from local_aws.core.faults import Answer, Faults
 from local_aws.core.models import AwsError, ServiceApi
 
 WITH_API = {"iam", "sts", "sns", "config", "logs", "organizations", "cloudformation", "ssm"}
-"""The services whose requests are read, and whose faults are written, by their API models."""
+"""The services whose requests and faults follow their API models."""
 
 Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]
-"""Answers of operations, by their names, to an account's parameters; None: MiniStack is to answer."""
+"""Each operation's name, and what answers it: takes account id and request; None lets MiniStack answer."""
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Answer]]
 """Answers a request: method, path, headers, body and query."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call that was allowed: account, principal (ARN), IAM action, and the kind of the fault that it met, or ""."""
+    """A call that policies allowed: account, principal (ARN), IAM action, and the kind of the fault that it met, or ""."""
 
     account_id: str
     principal: str
@@ -33,27 +34,33 @@ class Call:
 class Dispatch:
     """Stands in front of MiniStack's services.
 
-    `handlers` is MiniStack's table of what answers each service; `apis` has the API models of the services that have faults.
+    `handlers` is MiniStack's table: each service, and what answers it.  `apis` has the API models of the services with faults.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        """Begin without faults; answers that come late are late by `clock`."""
+    def __init__(self) -> None:
+        """Begin without faults."""
         self.handlers: dict[str, Handler] = ministack_seams.module("ministack.app").SERVICE_HANDLERS
         self.apis: dict[str, ServiceApi] = {}
         self.faults = Faults()
-        self._clock = clock
+        self._cleared = asyncio.Event()
         self._calls: list[Call] = []
         self._responses = ministack_seams.module("ministack.core.responses")
 
     def take_calls(self) -> list[Call]:
-        """Return the calls since this was last asked."""
+        """Return the calls since the last time."""
         taken, self._calls = self._calls, []
         return taken
+
+    def clear_faults(self) -> None:
+        """Switch all faults off, and let the answers go that they hold back."""
+        self.faults.clear()
+        self._cleared.set()
+        self._cleared = asyncio.Event()
 
     def in_front(self, service: str, operations: Operations) -> None:
         """Record the calls of a service, apply faults, and answer `operations` here instead of in MiniStack.
 
-        What MiniStack answers of STS is held to the API model here: the package relies on what AssumeRole refuses.
+        The API model also checks the requests of STS that MiniStack answers, because AssumeRole has to refuse what AWS refuses.
         """
         ministack: Handler = self.handlers[service]
         api = ServiceApi(service) if service in WITH_API else None
@@ -67,7 +74,7 @@ class Dispatch:
             self._calls.append(Call(account_id, evaluator.caller_arn(), action, fault.kind if fault else ""))
             if fault is None or api is None:
                 return await answer(action, method, path, headers, body, query)
-            await self._clock.sleep(fault.seconds)
+            await self._hold_back(fault.seconds)
             error = faults.refusal(fault, api.protocol)
             if error is not None:
                 return api.error(error)
@@ -97,9 +104,14 @@ class Dispatch:
             self.apis[service] = api
         self.handlers[service] = handle
 
+    async def _hold_back(self, seconds: float) -> None:
+        """Wait by the machine's time, since the time-outs of callers go by it."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._cleared.wait(), seconds)
+
 
 def _accounts_of_role(action: str, body: bytes) -> list[str]:
-    """Return the one account whose role or root user is to be assumed, none where that is not what is asked for."""
+    """Return the account whose role or root user a call assumes; none for other calls."""
     if action == "sts:AssumeRoot":
         return [account_id for account_id in [target_account(body)] if account_id]
     role_arn = parse_qs(body.decode(errors="replace")).get("RoleArn", [""])[0] if action == "sts:AssumeRole" else ""
@@ -107,7 +119,7 @@ def _accounts_of_role(action: str, body: bytes) -> list[str]:
 
 
 def refuse_all(service: str) -> Handler:
-    """Refuse every operation: MiniStack's own state of the service is another world than ours."""
+    """Refuse every operation of a service: MiniStack's own state of it does not agree with ours."""
     api = ServiceApi(service)
 
     async def refuse(_: str, __: str, headers: dict[str, str], body: bytes, ___: dict[str, list[str]]) -> Answer:

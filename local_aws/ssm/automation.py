@@ -1,6 +1,6 @@
-"""Automation: executions of runbooks, each as a session of the role that it assumes.
+"""Automation: executions of runbooks. Each one assumes a role and acts as its session.
 
-What an execution calls, it calls through the API of the local AWS as any client does, so that IAM policies decide.
+An execution calls the local AWS through its API, as any client does, so IAM policies decide.
 
 Sources: API model, ssm; https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-actions.html and the pages
 of the actions, automation-statuses.html, automation-troubleshooting.html, automation-variables.html.
@@ -53,7 +53,7 @@ from local_aws.ssm.waiting_work import Waiting, Work
 SERVICE = "ssm.amazonaws.com"
 """The principal that assumes the roles of executions."""
 _MOST_RUNNING, _MOST_PENDING = 100, 1000
-"""Executions in an account and Region.
+"""The most executions that run, and that wait, in an account and Region.
 
 Source: https://docs.aws.amazon.com/systems-manager/latest/userguide/scheduling-automations-state-manager-associations.html
 """
@@ -79,7 +79,7 @@ Operation = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
 class _StepFailedError(Exception):
-    """An attempt of a step failed; the message says why. `status` is the step's, `failure_type` is as in FailureDetails."""
+    """An attempt of a step failed. The message says why; `status` is the step's, `failure_type` that of FailureDetails."""
 
     def __init__(self, message: str, status: str = "Failed", failure_type: str = "Action") -> None:
         super().__init__(message)
@@ -89,7 +89,7 @@ class _StepFailedError(Exception):
 
 @dataclass
 class StepExecution:
-    """What has become of a step in an execution."""
+    """The state of a step in an execution."""
 
     step: Step
     step_id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -97,20 +97,20 @@ class StepExecution:
     started: datetime | None = None
     ended: datetime | None = None
     inputs: dict[str, Any] = field(default_factory=dict)
-    """With references resolved."""
+    """The inputs, with references resolved."""
     outputs: dict[str, Any] = field(default_factory=dict)
-    """In the types that they have."""
+    """The outputs, in their types."""
     log: str = ""
-    """What a script wrote."""
+    """The output of a script."""
     failure: str | None = None
     failure_type: str = ""
     decisions: dict[str, dict[str, str]] = field(default_factory=dict)
-    """By entry of Approvers."""
+    """The decisions, by the entry in Approvers."""
 
 
 @dataclass
 class Execution:
-    """An execution; `values` are its parameters in their types."""
+    """An execution. `values` are its parameters, in their types."""
 
     execution_id: str
     scope: Scope
@@ -126,41 +126,41 @@ class Execution:
     ended: datetime | None = None
     failure_message: str | None = None
     stop: str | None = None
-    """Cancel or Complete, once that was asked for."""
+    """Cancel or Complete, if someone stopped it."""
     current: StepExecution | None = None
 
     @property
     def arn(self) -> str:
-        """Its ARN."""
+        """The execution's ARN."""
         account_id, region = self.scope
         return f"arn:aws:ssm:{region}:{account_id}:automation-execution/{self.execution_id}"
 
     @property
     def runbook(self) -> Runbook:
-        """What it executes."""
+        """The runbook that it executes."""
         return self.version.runbook
 
     @property
     def has_ended(self) -> bool:
-        """Whether nothing of it changes any more."""
+        """Whether the execution has ended."""
         return self.status in _ENDED
 
 
 class Automation:
-    """Automation in every account and Region: of `documents`, by `clock`, with the services at `endpoint_url`."""
+    """Automation in every account and Region. It executes `documents` by `clock`, and calls the services at `endpoint_url`."""
 
     def __init__(self, endpoint_url: str, runtime_python: Path, documents: Documents, clock: Clock) -> None:
-        """Begin without executions; scripts run with `runtime_python`."""
+        """Start without executions. Scripts run with `runtime_python`."""
         self._endpoint_url = endpoint_url
         self._documents = documents
         self._clock = clock
         self._scripts = Scripts(endpoint_url, runtime_python, clock)
         self._work = Work(clock)
         self._session = botocore.session.Session()
-        self._making_client = Lock()  # a session makes one client at a time
+        self._making_client = Lock()  # a session can make only one client at a time
         self._executions: dict[Scope, dict[str, Execution]] = {}
         self._tokens: dict[tuple[Scope, str], tuple[dict[str, Any], str]] = {}
-        """By ClientToken: the request, and the execution's id."""
+        """The request and the execution's id, by ClientToken."""
         self._lock = RLock()
         self._actions: Mapping[str, Callable[[Execution, StepExecution], Waiting]] = {
             "aws:approve": self._approve,
@@ -179,7 +179,7 @@ class Automation:
         }
 
     def close(self) -> None:
-        """Run nothing any longer; the clock has to be stopped already."""
+        """Stop all executions. Stop the clock first."""
         self._scripts.close()
         self._work.close()
 
@@ -198,7 +198,7 @@ class Automation:
     ) -> str:
         """Start an execution on behalf of `executed_by`, an ARN, and return its id.
 
-        `when_finished` is called once it has ended, on another thread, in its account and Region.  Raises AwsError as
+        `when_finished` is called when it has ended, on another thread, in its account and Region. Raises AwsError as
         StartAutomationExecution does.
         """
         execution = self._prepare((account_id, region), document_name, document_version, parameters, executed_by)
@@ -207,7 +207,7 @@ class Automation:
         return execution.execution_id
 
     def start_automation_execution(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Start an execution for a caller who may pass it its role."""
+        """Start an execution. The caller needs iam:PassRole for its role."""
         not_emulated = [name for name in _NOT_EMULATED if name in params]
         if not_emulated or params.get("Mode", "Auto") != "Auto":
             message = f"The local AWS does not emulate {', '.join(not_emulated) or 'the interactive mode'} of an execution."
@@ -265,7 +265,7 @@ class Automation:
         return execution
 
     def _begin(self, execution: Execution) -> None:
-        """Run it now, or once there is room."""
+        """Run the execution now, or let it wait while too many others run."""
         with self._lock:
             executions = self._executions.setdefault(execution.scope, {})
             going_on = sum(not each.has_ended for each in executions.values())
@@ -283,7 +283,7 @@ class Automation:
         self._work.start(execution.execution_id, execution.scope, self._run_steps(execution))
 
     def _run_steps(self, execution: Execution) -> Waiting:
-        """Run steps, from the first to where it ends."""
+        """Run the steps, from the first to the last."""
         following: str | None = next(iter(execution.steps))
         status, message = "Success", None
         while following is not None and execution.stop is None:
@@ -315,7 +315,7 @@ class Automation:
             execution.when_finished(execution)
 
     def _run_step(self, execution: Execution, current: StepExecution) -> Waiting:
-        """Attempt a step until it succeeds, or its attempts are used up."""
+        """Attempt a step until it succeeds or its attempts are used up."""
         for attempt in count(1):
             current.status, status, current.failure = "InProgress", "Success", None
             try:
@@ -332,7 +332,7 @@ class Automation:
 
     def _attempt(self, execution: Execution, current: StepExecution) -> Waiting:
         step = current.step
-        if step.choices:  # their variables need not have values
+        if step.choices:  # a variable of a branch may have no value
             current.inputs = dict(step.inputs)
         else:
             try:
@@ -343,7 +343,7 @@ class Automation:
         yield from self._actions[step.action](execution, current)
 
     def _lookup(self, execution: Execution) -> Lookup:
-        """Give what finds the values of parameters, variables of Automation and outputs; it raises KeyError."""
+        """Return a function that finds the value of a parameter, a variable of Automation or an output. It raises KeyError."""
         account_id, region = execution.scope
         now = self._clock.now()
         variables = {
@@ -411,7 +411,7 @@ class Automation:
         parameters: Mapping[str, Any],
         timeout: timedelta = API_TIMEOUT,
     ) -> Any:  # noqa: ANN401 - JSON
-        """Call an API as the execution's role, and give the response as JSON has it."""
+        """Call an API as the execution's role, and return the response as JSON."""
         credentials = _credentials(execution)
         settings = ClientConfig(read_timeout=timeout.total_seconds(), retries={"total_max_attempts": 3})
         with self._making_client:
@@ -475,7 +475,7 @@ class Automation:
             message = "It was not approved in time."
             raise _StepFailedError(message, "TimedOut")
 
-    # Asking and telling
+    # Requests about executions
 
     def get_automation_execution(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Describe an execution and its steps."""
@@ -508,9 +508,9 @@ class Automation:
         return {"StepExecutions": [_step_execution(step) for step in page], **token}
 
     def send_automation_signal(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Approve or reject the step that waits for it, as one of its approvers, each of whom decides once.
+        """Approve or reject the step that waits. Each approver decides once.
 
-        Which error a caller who is none gets is not documented.
+        AWS does not document the error for a caller who is no approver.
         """
         execution = self._get(account_id, params)
         code = "InvalidAutomationSignalException"
@@ -534,9 +534,9 @@ class Automation:
         return {}
 
     def stop_automation_execution(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Stop an execution: Cancel ends its step, Complete lets that end, unless it only waits, and goes no further.
+        """Stop an execution. Cancel ends its step. Complete lets a step that works come to its end, and starts no other.
 
-        What Complete does is documented no closer than by its name.
+        AWS documents Complete by its name only.
         """
         execution = self._get(account_id, params)
         with self._lock:
@@ -545,7 +545,7 @@ class Automation:
                 raise AwsError("InvalidAutomationStatusUpdateException", message)
             execution.stop = params.get("Type", "Cancel")
             if execution.status == "Pending":
-                self._run(execution)  # to its end
+                self._run(execution)  # it ends at once
             if execution.stop == "Cancel":
                 execution.status = "Cancelling"
         self._work.wake(execution.execution_id)
@@ -564,7 +564,7 @@ class Automation:
 
 
 def _read_parameters(runbook: Runbook, given: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Read the parameters of an execution; those that are not given have their defaults. Raises AwsError."""
+    """Read the parameters of an execution, with defaults for those that are missing. Raises AwsError."""
     known = runbook.parameters
     unknown = sorted(set(given) - set(known))
     missing = [name for name, parameter in known.items() if name not in given and parameter.default is None]
@@ -592,7 +592,7 @@ def _credentials(execution: Execution) -> Credentials:
 
 
 def _check_pass_role(role: str, region: str) -> None:
-    """Make sure that the caller may pass a role to Automation. Raises AwsError.
+    """Refuse a caller who may not pass the role to Automation. Raises AwsError.
 
     Source: automation-variables.html ("an authorization check is performed"), automation-troubleshooting.html.
     """
@@ -602,7 +602,7 @@ def _check_pass_role(role: str, region: str) -> None:
 
 
 def _is_approver(caller: str, entry: str) -> bool:
-    """Tell whether an entry of Approvers, a user's name or ARN, a role's ARN or that of an assumed role, is of the caller."""
+    """Return whether the caller is an entry of Approvers: the name or ARN of a user, or the ARN of a role or its session."""
     if caller == entry:
         return True
     account_id, resource = caller.split(":", 5)[4:]
@@ -613,7 +613,7 @@ def _is_approver(caller: str, entry: str) -> bool:
 
 
 def _approval_request(execution: Execution, step: Step, approval: Approval) -> dict[str, str]:
-    """Make the message to approvers; its wording is not documented."""
+    """Return the message to approvers. AWS does not document its wording."""
     account_id, region = execution.scope
     which = f"execution {execution.execution_id} of {execution.document_name} in account {account_id}, {region}"
     message = (
@@ -631,11 +631,11 @@ def _decided(current: StepExecution, approval: Approval) -> str | None:
     return "Approved" if decisions.count("Approve") >= approval.required else None
 
 
-# What is told
+# Answers
 
 
 def _outputs(step: Step, result: Mapping[str, Any]) -> dict[str, Any]:
-    """Select the outputs that a step declares: one that is not found has no value. _StepFailedError: one has another type."""
+    """Select the outputs that a step declares, without those that are missing. Raises _StepFailedError for another type."""
     outputs = {}
     for output in step.outputs:
         try:
@@ -650,7 +650,7 @@ def _outputs(step: Step, result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: object) -> object:
-    """Make JSON of what a response of botocore has besides."""
+    """Turn a value of botocore's that JSON does not have into one that it has."""
     return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
 
 
@@ -688,7 +688,7 @@ def _metadata(execution: Execution) -> dict[str, Any]:
 
 def _step_execution(execution: StepExecution) -> dict[str, Any]:
     step, failed = execution.step, execution.failure is not None
-    # Under what name a log is told is not documented.
+    # AWS does not document the name of the log.
     outputs = {**execution.outputs, **({"ExecutionLog": execution.log} if execution.log else {})}
     return {
         "StepName": step.name,
@@ -732,7 +732,7 @@ def _filter(given: Mapping[str, Any]) -> Callable[[Execution], bool]:
 
 
 def _is_time(value: str) -> bool:
-    """Tell whether a text is a date and time with a time zone."""
+    """Return whether a text is a date and time with a time zone."""
     try:
         return datetime.fromisoformat(value).tzinfo is not None
     except ValueError:

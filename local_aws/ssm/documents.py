@@ -22,21 +22,24 @@ from local_aws.ssm.runbooks import InvalidContentError, Parameter, Runbook, Unkn
 AUTOMATION = "Automation"
 _TAGGED = "Document"
 _LARGEST = 64 * 1024
-"""Bytes. Source: https://docs.aws.amazon.com/general/latest/gr/ssm.html"""
+"""The most bytes of a document. Source: https://docs.aws.amazon.com/general/latest/gr/ssm.html"""
 _MOST_VERSIONS = 1000
 _PAGE = 50
 _PAGES = Pages("InvalidNextToken")
 _PLATFORMS = ["Windows", "Linux", "MacOS"]
 _RESERVED = ("aws-", "amazon", "amzn")
-"""Prefixes of names. Source: API model, CreateDocumentRequest.Name, and the resource provider of AWS::SSM::Document."""
+"""Prefixes that a name must not have.
+
+Source: API model, CreateDocumentRequest.Name, and the resource provider of AWS::SSM::Document.
+"""
 
 Operation = Callable[[str, dict[str, Any]], dict[str, Any] | None]
-"""Answers an account's parameters; None: MiniStack is to answer."""
+"""Answers an account's request, or returns None to let MiniStack answer."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """A version of a document, with what its content says."""
+    """A version of a document, with its content and the runbook that it holds."""
 
     number: int
     name: str | None
@@ -50,7 +53,7 @@ class Version:
 
 @dataclass
 class Document:
-    """A document; `versions` are in their order."""
+    """A document. `versions` are in their order."""
 
     name: str
     owner: str
@@ -64,7 +67,7 @@ class Document:
         return max(self.versions)
 
     def version(self, number: str | None) -> Version | None:
-        """Give a version by its number, $DEFAULT (which None is too) or $LATEST."""
+        """Return a version by its number, $DEFAULT (also None) or $LATEST."""
         known = {None: self.default, "$DEFAULT": self.default, "$LATEST": self.latest}
         return self.versions.get(known[number] if number in known else int(number or 0))
 
@@ -73,7 +76,7 @@ class Documents:
     """The documents of every account and Region."""
 
     def __init__(self, clock: Clock) -> None:
-        """Begin without documents."""
+        """Start without documents."""
         self._clock = clock
         self._documents: dict[callers.Scope, dict[str, Document]] = {}
         self._lock = RLock()
@@ -92,12 +95,12 @@ class Documents:
         }
 
     def find(self, account_id: str, region: str, name: str) -> Document | None:
-        """Give a document by its name or ARN, None where it is not there."""
+        """Return a document by its name or ARN, or None."""
         document_name = name.removeprefix(f"arn:aws:ssm:{region}:{account_id}:document/")
         return self._documents.get((account_id, region), {}).get(document_name)
 
     def create_document(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Create a document with its first version, which is the default."""
+        """Create a document. Its first version is the default."""
         _refuse_not_emulated(params, "Attachments", "Requires")
         if params.get("DocumentType", "Command") != AUTOMATION:
             message = f"The local AWS emulates documents of the DocumentType {AUTOMATION} only."
@@ -116,7 +119,7 @@ class Documents:
         return {"DocumentDescription": _description(documents[name], version)}
 
     def update_document(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Make a new version of a document, which does not become the default."""
+        """Create a new version of a document. The default stays."""
         _refuse_not_emulated(params, "Attachments")
         with self._lock:
             document = self._get(account_id, params["Name"])
@@ -147,12 +150,12 @@ class Documents:
         return {"Description": {"Name": document.name, "DefaultVersion": str(document.default), **names}}
 
     def describe_document(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Describe a version of a document, the default where none is named."""
+        """Describe a version of a document, by default the default version."""
         document = self._get(account_id, params["Name"])
         return {"Document": _description(document, _choose(document, params))}
 
     def get_document(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Give the content of a version, the default where none is named, in the format that it was made in."""
+        """Return the content of a version, by default the default version, in its own format."""
         document = self._get(account_id, params["Name"])
         version = _choose(document, params)
         if params.get("DocumentFormat", version.format) != version.format:
@@ -166,7 +169,7 @@ class Documents:
         }
 
     def list_documents(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List the account's own documents: those of Amazon are not emulated."""
+        """List the account's own documents. Amazon's are not emulated."""
         filters = [(given["Key"], given["Values"]) for given in params.get("Filters", [])]
         filters += [(given["key"], [given["value"]]) for given in params.get("DocumentFilterList", [])]
         documents = [
@@ -189,9 +192,9 @@ class Documents:
         return {"DocumentVersions": listed, **token}
 
     def delete_document(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Delete one version of a document, or the document with all versions where none is named.
+        """Delete one version of a document or, if the request names none, the whole document.
 
-        Which versions AWS refuses to delete is not documented: the default one is refused here, since something has to be it.
+        AWS does not document which versions stay. Here the default version does, since a document needs one.
         """
         with self._lock:
             document = self._get(account_id, params["Name"])
@@ -201,14 +204,14 @@ class Documents:
             try:
                 version = _choose(document, params)
             except AwsError as error:
-                raise AwsError("InvalidDocument", error.message) from error  # the only code that the API model has for it
+                raise AwsError("InvalidDocument", error.message) from error  # the only code in the API model that fits
             if version.number == document.default:
                 message = f"Version {version.number} of {document.name} is its default version."
                 raise AwsError("InvalidDocumentOperation", message)
             del document.versions[version.number]
         return {}
 
-    # Tags: of parameters MiniStack keeps them, those of other resources are refused there
+    # Tags. MiniStack keeps those of parameters, and refuses those of other resources.
 
     def add_tags_to_resource(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
         """Tag a document."""
@@ -279,7 +282,7 @@ def _refuse_not_emulated(params: Mapping[str, Any], *names: str) -> None:
 
 
 def _choose(document: Document, params: Mapping[str, Any]) -> Version:
-    """Give the version that a request names, by its number or its name."""
+    """Return the version that a request names by number or name."""
     number, name = params.get("DocumentVersion"), params.get("VersionName")
     named = [version for version in document.versions.values() if version.name == name is not None]
     version = document.version(number) if name is None else next(iter(named), None)
@@ -356,13 +359,13 @@ def _passes(document: Document, key: str, values: Iterable[str]) -> bool:
     if key not in found:
         message = f"The local AWS does not know the filter {key}."
         raise AwsError("InvalidFilterKey", message)
-    if key == "Name":  # the names begin so
+    if key == "Name":  # a filter on names takes prefixes
         return any(document.name.startswith(value) for value in values)
     return any(value in found[key] for value in values)
 
 
 def content_of(content: str | Mapping[str, Any], document_format: str) -> str:
-    """Write the content of a document that is given as an object, in its format, as CloudFormation does."""
+    """Write a document's content, given as an object, in its format, as CloudFormation does."""
     if isinstance(content, str):
         return content
     return yaml.safe_dump(content, sort_keys=False) if document_format == "YAML" else json.dumps(content, indent=2)

@@ -22,23 +22,23 @@ _TYPE = "/aws/issue"
 _DEDUP = "/aws/dedup"
 _RESERVED = tuple(f"{slash}{name}" for slash in ("", "/") for name in ("amazon", "aws", "amzn", "ssm"))
 _OWN_KEYS = (_DEDUP, "/aws/resources", "/aws/automations")
-"""Those of the reserved keys that a request may have."""
+"""The reserved keys that a request may have."""
 _LARGEST_VALUE = 20 * 1024
-"""Bytes."""
+"""The most bytes of a value."""
 _OPEN = ("Open", "InProgress")
 _STATUSES = (*_OPEN, "Resolved")
-"""Of an OpsItem of type /aws/issue; the others that the model has are Change Manager's."""
+"""The statuses of an OpsItem of type /aws/issue. The model's other ones belong to Change Manager."""
 _PAGE = 50
 _PAGES = Pages("ValidationException")
 _MEMBERS = ("Description", "Title", "Priority", "Category", "Severity", "Notifications", "RelatedOpsItems")
-"""What is kept as it is given."""
+"""The members that an OpsItem keeps as they are."""
 
 Operation = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
 @dataclass
 class OpsItem:
-    """An OpsItem: `members` are those of the API that were given."""
+    """An OpsItem. `members` are those of the API that the requests had."""
 
     ops_item_id: str
     scope: Scope
@@ -54,18 +54,18 @@ class OpsItem:
 
     @property
     def arn(self) -> str:
-        """Its ARN."""
+        """The OpsItem's ARN."""
         account_id, region = self.scope
         return f"arn:aws:ssm:{region}:{account_id}:opsitem/{self.ops_item_id}"
 
     @property
     def dedup_string(self) -> str | None:
-        """What no other open OpsItem has."""
+        """The deduplication string, which no other open OpsItem has."""
         return _dedup_string(self.data)
 
     @property
     def summary(self) -> dict[str, Any]:
-        """What DescribeOpsItems tells: of the operational data what can be searched for."""
+        """The answer of DescribeOpsItems, with the searchable part of the operational data."""
         kept = {name: value for name, value in self.members.items() if name in {"Title", "Priority", "Category", "Severity"}}
         return {
             **kept,
@@ -85,7 +85,7 @@ class OpsCenter:
     """The OpsItems of every account and Region."""
 
     def __init__(self, clock: Clock) -> None:
-        """Begin without OpsItems."""
+        """Start without OpsItems."""
         self._clock = clock
         self._items: dict[Scope, dict[str, OpsItem]] = {}
         self._lock = RLock()
@@ -125,7 +125,7 @@ class OpsCenter:
         return {"OpsItemId": item.ops_item_id, "OpsItemArn": item.arn}
 
     def get_ops_item(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Give an OpsItem with all that is known of it."""
+        """Return an OpsItem with all its members."""
         item = self._get(account_id, params)
         described = {
             **item.summary,
@@ -137,7 +137,7 @@ class OpsCenter:
         return {"OpsItem": described}
 
     def update_ops_item(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Change an OpsItem; its deduplication string stays."""
+        """Change an OpsItem. Its deduplication string stays."""
         _refuse_not_emulated(params, {"ActualStartTime", "ActualEndTime", "PlannedStartTime", "PlannedEndTime"})
         status = params.get("Status")
         if status not in {None, *_STATUSES}:
@@ -190,7 +190,7 @@ def _refuse_not_emulated(params: Mapping[str, Any], names: set[str]) -> None:
 
 
 def _read_data(given: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
-    """Read operational data, whose values are searchable where they do not say. Raises AwsError."""
+    """Read operational data. Values are searchable unless they say otherwise. Raises AwsError."""
     data = {key: {"Type": "SearchableString", **value} for key, value in given.items()}
     for key, value in data.items():
         if key.lower().startswith(_RESERVED) and key not in _OWN_KEYS:
@@ -239,11 +239,11 @@ _TIMES: Mapping[str, Callable[[OpsItem], datetime]] = {
     "LastModifiedTime": lambda item: item.modified,
 }
 _DATA = "OperationalData"
-"""Its values are {"key": …, "value": …}."""
+"""The filter whose values are {"key": …, "value": …}."""
 
 
 def _filter(given: Mapping[str, Any]) -> Callable[[OpsItem], bool]:
-    """Give what passes a filter: what has one of its values. Raises AwsError.
+    """Return the test that an OpsItem passes if it has one of a filter's values. Raises AwsError.
 
     Source: API model, DescribeOpsItemsRequest.OpsItemFilters, which has the operators of most keys.
     """

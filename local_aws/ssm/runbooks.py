@@ -1,8 +1,8 @@
-"""Automation runbooks: the content of a document of type Automation, read into what can be run, or refused with the reason.
+"""Automation runbooks: parse the content of a document of type Automation, or refuse it with the reason.
 
-Refused is what Automation refuses, and whatever of it is not emulated here.  What it refuses where nothing is documented:
-a reference that no execution could resolve, parameters that the API of an aws:executeAwsApi step does not have, steps that
-are never reached.
+This refuses what Automation refuses, and every part of Automation that the local AWS does not emulate. It also refuses three
+things without a source: a reference that no execution could resolve, parameters that the API of an aws:executeAwsApi step
+does not have, and steps that nothing reaches.
 
 Sources: https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-actions.html and the pages of the actions,
 documents-syntax-data-elements-parameters.html, automation-variables.html, automation-action-outputs-inputs.html.
@@ -24,9 +24,9 @@ from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Sh
 
 SCHEMA_VERSION = "0.3"
 SCRIPT_TIMEOUT = timedelta(seconds=600)
-"""Default and maximum of aws:executeScript."""
+"""The default and the maximum for aws:executeScript."""
 API_TIMEOUT = timedelta(seconds=25)
-"""Of aws:executeAwsApi, at most."""
+"""The maximum for aws:executeAwsApi."""
 APPROVAL_TIMEOUT = timedelta(days=7)
 LONGEST_SLEEP = timedelta(seconds=604799)
 
@@ -58,22 +58,22 @@ _DURATION = re.compile(
 ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", re.ASCII)
 
 Lookup = Callable[[str], Any]
-"""Gives the value that a name in a reference stands for."""
+"""Returns the value of a name in a reference. Raises KeyError."""
 
 
 class InvalidContentError(ValueError):
-    """The content is no runbook that can be run here; the message says where and why."""
+    """The content is no runbook that can run here. The message says where and why."""
 
 
 class UnknownSchemaVersionError(ValueError):
-    """The content has another schema version than runbooks have."""
+    """The schema version is not that of runbooks."""
 
 
 # Values
 
 
 def references(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
-    """Give the names in the references, "{{ name }}", of a value and of what is in it."""
+    """Return the names in the references ("{{ name }}") of a value and of all that it contains."""
     match value:
         case str():
             yield from _REFERENCE.findall(value)
@@ -87,14 +87,15 @@ def references(value: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
 
 
 def has_references(value: Any) -> bool:  # noqa: ANN401 - JSON
-    """Tell whether a value has references."""
+    """Return whether a value has references."""
     return any(True for _ in references(value))
 
 
 def resolve(value: Any, lookup: Lookup) -> Any:  # noqa: ANN401 - JSON
-    """Put what they refer to in the place of references.
+    """Replace references by their values.
 
-    A reference that is all there is keeps its value's type, and is text within other text (as JSON, where it is no string).
+    A text that is one reference becomes the value, in its type. Within other text the value becomes text: JSON, unless it is
+    a string.
     """
     match value:
         case str():
@@ -108,12 +109,12 @@ def resolve(value: Any, lookup: Lookup) -> Any:  # noqa: ANN401 - JSON
 
 
 def text(value: Any) -> str:  # noqa: ANN401 - JSON
-    """Write a value where only text can be."""
+    """Return a value as text: JSON, unless it is a string."""
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
 def has_type(value: Any, type_name: str) -> bool:  # noqa: ANN401 - JSON
-    """Tell whether a value has a type of a parameter or an output."""
+    """Return whether a value has a type of a parameter or an output."""
     match type_name:
         case "Boolean":
             return isinstance(value, bool)
@@ -144,12 +145,12 @@ def select(value: Any, selector: str) -> Any:  # noqa: ANN401 - JSON
     return value
 
 
-# What a runbook consists of
+# The parts of a runbook
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter; `default` is of its type, None where a value is required."""
+    """A parameter. `default` has its type, or is None if a value is required."""
 
     name: str
     type: str
@@ -158,7 +159,7 @@ class Parameter:
     allowed_pattern: re.Pattern[str] | None
 
     def read(self, values: Sequence[str]) -> Any:  # noqa: ANN401 - JSON
-        """Give the value that the strings of a request mean, in the parameter's type. Raises ValueError."""
+        """Parse the strings of a request into the parameter's type. Raises ValueError."""
         value = self._parse(values)
         for each in value if isinstance(value, list) else [value]:
             if self.allowed_pattern and not self.allowed_pattern.fullmatch(text(each)):
@@ -185,7 +186,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Output:
-    """An output of a step: what `selector` finds in its result, which has to be of `type`."""
+    """An output of a step: `selector` finds it in the result, and it must have `type`."""
 
     name: str
     selector: str
@@ -194,14 +195,14 @@ class Output:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A variable, which is a reference, compared with a constant."""
+    """A comparison of a variable, which is a reference, with a constant."""
 
     variable: str
     operation: str
     constant: Any
 
     def holds(self, lookup: Lookup) -> bool:
-        """Tell whether it is true; a variable that has no value equals nothing (the example of automation-actions.html)."""
+        """Return whether it is true. A variable without a value equals nothing (an example in automation-actions.html)."""
         try:
             value = resolve(self.variable, lookup)
         except KeyError:
@@ -211,12 +212,12 @@ class Comparison:
 
 
 _OPERATIONS = {"StringEquals": "String", "BooleanEquals": "Boolean"}
-"""The comparisons that are emulated, and the type of what they compare."""
+"""The comparisons that the local AWS emulates, and the type that each compares."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A step that is next where a condition holds."""
+    """The next step if a condition holds."""
 
     next_step: str
     condition: Comparison
@@ -224,7 +225,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Approval:
-    """What an aws:approve step asks for, as far as it is known: what is a reference still is None."""
+    """The inputs of an aws:approve step. One that still is a reference is None."""
 
     notification_arn: str | None
     message: str | None
@@ -233,7 +234,7 @@ class Approval:
 
     @classmethod
     def of(cls, inputs: Mapping[str, Any]) -> "Approval":
-        """Read the inputs of the step. Raises ValueError."""
+        """Parse the inputs of the step. Raises ValueError."""
         known = {key: value for key, value in inputs.items() if not has_references(value)}
         arn, message, approvers = (known.get(key) for key in ("NotificationArn", "Message", "Approvers"))
         required = known.get("MinRequiredApprovals", 1)
@@ -253,12 +254,12 @@ class Approval:
 
 
 def sleep_until(inputs: Mapping[str, Any], now: datetime) -> datetime:
-    """Tell until when an aws:sleep step sleeps that begins `now`. Raises ValueError."""
+    """Return when an aws:sleep step ends that begins `now`. Raises ValueError."""
     return now + duration(inputs["Duration"])
 
 
 def api_operation(service: str, api: str) -> OperationModel:
-    """Find what the Api of an aws:executeAwsApi step is, the name of an operation or of boto3's method. Raises ValueError."""
+    """Find the operation that an aws:executeAwsApi step names, by its own or boto3's name. Raises ValueError."""
     try:
         model = _service_model(service)
     except UnknownServiceError as error:
@@ -278,16 +279,16 @@ def _service_model(service: str) -> ServiceModel:
 
 @dataclass(frozen=True)
 class Step:
-    """A step; `inputs` are as the runbook has them, with references."""
+    """A step. `inputs` still have their references."""
 
     name: str
     action: str
     inputs: Mapping[str, Any]
     outputs: tuple[Output, ...]
     choices: tuple[Choice, ...]
-    """Of aws:branch, in their order."""
+    """The choices of aws:branch, in their order."""
     next_step: str | None
-    """Where it goes on after success, of aws:branch where no choice holds; None: the execution ends."""
+    """The step after a success, or after an aws:branch if no choice holds. None ends the execution."""
     is_end: bool
     on_failure: str
     """Abort, Continue, or step:NAME."""
@@ -297,7 +298,7 @@ class Step:
 
     @property
     def after_failure(self) -> str | None:
-        """Where it goes on after a failure; None: the execution ends."""
+        """The step after a failure. None ends the execution."""
         if self.on_failure == "Continue":
             return self.next_step
         return self.on_failure.removeprefix("step:") if self.on_failure.startswith("step:") else None
@@ -310,7 +311,7 @@ class Step:
 
     @property
     def output_names(self) -> set[str]:
-        """The names that other steps can refer to: the outputs that it declares, and those of its action."""
+        """The outputs that other steps can refer to: those that it declares and those of its action."""
         return {output.name for output in self.outputs} | _OUTPUTS.get(self.action, set())
 
 
@@ -322,7 +323,7 @@ class Runbook:
     assume_role: str | None
     parameters: Mapping[str, Parameter]
     steps: Mapping[str, Step]
-    """By name, in their order."""
+    """The steps by name, in their order."""
     outputs: tuple[str, ...]
 
 
@@ -330,7 +331,7 @@ class Runbook:
 
 
 def parse(content: str, document_format: str) -> Runbook:
-    """Read the content of a document, in JSON or YAML. Raises InvalidContentError and UnknownSchemaVersionError."""
+    """Parse the content of a document, JSON or YAML. Raises InvalidContentError and UnknownSchemaVersionError."""
     try:
         read = json.loads(content) if document_format == "JSON" else yaml.load(content, _YamlLoader)  # noqa: S506 - a safe one
     except (ValueError, yaml.YAMLError) as error:
@@ -347,7 +348,7 @@ def parse(content: str, document_format: str) -> Runbook:
 
 
 class _YamlLoader(yaml.SafeLoader):
-    """YAML as JSON has it: a date is text, and no key comes twice."""
+    """YAML with JSON's types: a date is text. A key that comes twice is an error."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - yaml declares it so
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
@@ -355,7 +356,7 @@ class _YamlLoader(yaml.SafeLoader):
     }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - yaml's
-        """Refuse a key that comes twice, and one that is no text."""
+        """Refuse a duplicate key, and a key that is no text."""
         mapping = super().construct_mapping(node, deep=deep)
         if len(mapping) != len(node.value) or not all(isinstance(key, str) for key in mapping):
             message = "a key comes twice, or is no text"
@@ -372,7 +373,7 @@ class _Node:
     taken: set[str] = field(default_factory=set)
 
     def take(self, key: str, *types: type, required: bool = False) -> Any:  # noqa: ANN401 - JSON
-        """Give a member, None where it is not there. Raises InvalidContentError where it has none of the types."""
+        """Return a member, or None if it is missing. Raises InvalidContentError if it has none of the types."""
         self.taken.add(key)
         value = self.value.get(key)
         if value is None:
@@ -384,7 +385,7 @@ class _Node:
         return value
 
     def take_bool(self, key: str) -> bool | None:
-        """Give a Boolean, which may be written as text."""
+        """Return a Boolean, which may be text."""
         value = self.take(key, bool, str)
         if isinstance(value, str):
             if value.lower() not in {"true", "false"}:
@@ -393,7 +394,7 @@ class _Node:
         return value if isinstance(value, bool) else None
 
     def take_int(self, key: str, least: int) -> int | None:
-        """Give an Integer, which may be written as text."""
+        """Return an Integer, which may be text."""
         value = self.take(key, int, str)
         if value is None:
             return None
@@ -402,7 +403,7 @@ class _Node:
         return int(value)
 
     def finish(self, not_emulated: Collection[str] = ()) -> None:
-        """Refuse what was not taken."""
+        """Refuse the members that nobody took."""
         for key in self.value:
             if key in not_emulated:
                 self.refuse(f"has {key}, which the local AWS does not emulate")
@@ -536,7 +537,7 @@ def _output(step: _Node, node: _Node) -> Output:
 def _execute_script(inputs: _Node, document_format: str) -> None:
     """Check aws:executeScript.
 
-    "Script … is not supported for JSON runbooks", says its page; whether references in a script are replaced, no page does.
+    Its page says: "Script … is not supported for JSON runbooks". No page says whether references in a script are replaced.
     """
     runtime = inputs.take("Runtime", str, required=True)
     if runtime != _RUNTIME:
@@ -569,7 +570,7 @@ def _execute_aws_api(inputs: _Node, _: str) -> None:
 
 
 def _wrong(shape: Shape, value: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - JSON
-    """Say which parameters an API does not know, which it lacks, and which are no structure, list or map where it has one."""
+    """Name parameters that an API does not know, that it lacks, or that are no structure, list or map as in its model."""
     if isinstance(value, str) and _REFERENCE.fullmatch(value.strip()):
         return
     match shape, value:
@@ -655,7 +656,7 @@ _ACTIONS: Mapping[str, Callable[[_Node, str], object]] = {
 
 
 def _check_order(runbook: Runbook) -> None:
-    """Make sure that steps go on to steps that are there, that each is reached, and that none is reached from itself."""
+    """Refuse a next step that does not exist, a step that nothing reaches, and a loop."""
     for step in runbook.steps.values():
         for successor in step.successors:
             if successor not in runbook.steps:
@@ -673,7 +674,7 @@ def _check_order(runbook: Runbook) -> None:
 
 
 def _after(runbook: Runbook, name: str) -> set[str]:
-    """Give the steps that may come after one."""
+    """Return the steps that may come after one."""
     found: set[str] = set()
     waiting = list(runbook.steps[name].successors)
     while waiting:
@@ -685,7 +686,7 @@ def _after(runbook: Runbook, name: str) -> set[str]:
 
 
 def _check_references(runbook: Runbook) -> None:
-    """Make sure that each reference is to a parameter, a variable of Automation, or an output of a step that comes before."""
+    """Refuse a reference that is no parameter, no variable of Automation, and no output of an earlier step."""
     known = {*runbook.parameters, *_GLOBALS}
     for name in references(runbook.assume_role):
         _refuse_unknown(name in known, "assumeRole", name)

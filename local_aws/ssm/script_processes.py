@@ -1,4 +1,4 @@
-"""What runs the scripts of aws:executeScript: processes of the runtime's interpreter, forked from one that has boto3 loaded.
+"""Processes that run the scripts of aws:executeScript, forked from one of the runtime's interpreter that has boto3 loaded.
 
 Source: https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-action-executeScript.html
 """
@@ -19,13 +19,13 @@ from local_aws.core.clock import Clock
 
 _RUNNER = Path(__file__).with_name("script_runner.py")
 _LONGEST_PAYLOAD = 100 * 1024
-"""Bytes of JSON that a script may return; what AWS does with more than "up to 100KB is returned" is not documented."""
+"""The most bytes of JSON that a script may return. AWS documents only "up to 100KB is returned"."""
 _STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Script:
-    """A script to be run: `handler` is called with `payload`; `variables` are its environment besides the usual."""
+    """A script to run. `handler` gets `payload`, and `variables` add to its usual environment."""
 
     text: str
     handler: str
@@ -36,7 +36,7 @@ class Script:
 
 @dataclass(frozen=True)
 class ScriptResult:
-    """What came of a script: its payload or its error, None and None after a time-out; `log` is what it wrote."""
+    """The result of a script: its payload or its error, or neither after a time-out. `log` is its output."""
 
     payload: Mapping[str, Any] | None
     error: str | None
@@ -44,7 +44,7 @@ class ScriptResult:
 
     @property
     def timed_out(self) -> bool:
-        """Whether it took too long."""
+        """Whether the script took too long."""
         return self.payload is None and self.error is None
 
 
@@ -52,10 +52,10 @@ WhenDone = Callable[[ScriptResult], None]
 
 
 class Scripts:
-    """Runs scripts with the interpreter `python`, against `endpoint_url`; they sleep by `clock`."""
+    """Runs scripts with the interpreter `python` against `endpoint_url`. They sleep by `clock`."""
 
     def __init__(self, endpoint_url: str, python: Path, clock: Clock) -> None:
-        """Begin without a process: the first script starts it."""
+        """Start without a process. The first script starts it."""
         self._endpoint_url = endpoint_url
         self._python = python
         self._clock = clock
@@ -67,16 +67,16 @@ class Scripts:
         self._ordering = Lock()
 
     def run(self, script: Script, when_done: WhenDone) -> Callable[[], None]:
-        """Run a script without waiting for it; what is returned ends it early. `when_done` is called on another thread.
+        """Start a script, and return a function that ends it early. `when_done` is called on another thread.
 
-        It is not called any more once this is closed.  OSError: there is no such interpreter.
+        After `close` nobody calls it. Raises OSError if there is no such interpreter.
         """
         run_id = str(uuid.uuid4())
         variables = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "en_US.UTF-8",
             "TZ": ":UTC",
-            "HOME": "/nonexistent",  # the caller's own, with its .aws, stays out
+            "HOME": "/nonexistent",  # keep out the caller's own, with its .aws
             **script.variables,
             "AWS_ENDPOINT_URL": self._endpoint_url,
         }
@@ -97,7 +97,7 @@ class Scripts:
         return lambda: self._order({"kill": run_id})
 
     def close(self) -> None:
-        """End all scripts, as the runner does when it gets no orders any more."""
+        """End all scripts. The runner does so when its orders end."""
         with self._ordering:
             self._closed = True
         if self._process is not None:
@@ -116,7 +116,7 @@ class Scripts:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={"LANG": "C.UTF-8", "HOME": "/nonexistent"},
-                start_new_session=True,  # Ctrl-C is for the server, which ends it
+                start_new_session=True,  # Ctrl-C is for the server, which ends this process
             )
             Thread(target=self._listen, args=(self._process,), daemon=True).start()
         return self._process
@@ -127,7 +127,7 @@ class Scripts:
                 _tell(self._process, order)
 
     def _listen(self, process: "subprocess.Popen[bytes]") -> None:
-        """Hear what becomes of scripts until their process ends, and with it all that it still ran."""
+        """Read the reports on scripts until their process ends, which ends its scripts."""
         with _stream(process.stdout) as reports:
             for line in reports:
                 report = json.loads(line)
@@ -163,7 +163,7 @@ class Scripts:
 
 
 def _tell(process: "subprocess.Popen[bytes]", order: dict[str, Any]) -> None:
-    with contextlib.suppress(BrokenPipeError):  # it has ended, which whoever listens to it will notice
+    with contextlib.suppress(BrokenPipeError):  # the process has ended, and _listen will notice
         _stream(process.stdin).write(json.dumps(order).encode() + b"\n")
         _stream(process.stdin).flush()
 

@@ -1,15 +1,15 @@
 """Runs the scripts of aws:executeScript, each in a process that is forked from this one, which has boto3 loaded. POSIX only.
 
-Started by automation_scripts.py with the interpreter of the runtime; it imports nothing else of this package.  An order is a
-line of JSON on standard input, a report one on standard output:
+script_processes.py starts it with the runtime's interpreter. It imports nothing else of this package. An order is a line of
+JSON on standard input, a report one on standard output:
 
     {"run": ID, "script": TEXT, "handler": NAME, "payload": OBJECT, "environment": VARIABLES, "seconds": TIME-OUT}
     {"wake": ID}                     the time that a script wanted to sleep has passed
     {"kill": ID}
-    {"id": ID, "sleep": SECONDS}     a script sleeps, less than it wanted to where its time is over before
+    {"id": ID, "sleep": SECONDS}     a script sleeps, for less than it wanted if its time ends before
     {"id": ID, "end": {"payload": OBJECT} | {"error": TEXT} | {"timed_out": true}, "log": TEXT}
 
-A time-out counts the time that a script has run and the time that it wanted to sleep.  With the end of standard input all ends.
+A time-out counts the time that a script ran and the time that it wanted to sleep. When standard input ends, all ends.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ import botocore.loaders
 import botocore.session
 
 _AT_THE_SAME_TIME = 4
-"""How many scripts run; those that sleep do not count."""
+"""The most scripts that run at a time. Those that sleep do not count."""
 _WARM = ("config", "iam", "sns", "ssm", "sts")
 """The services whose models are loaded before a script asks for them."""
 _PACKAGES = {"boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3"}
@@ -44,14 +44,14 @@ _BYTES = 65536
 
 
 class _Script:
-    """A script that waits to be run, runs, or sleeps."""
+    """A script that waits, runs or sleeps."""
 
     def __init__(self, order: dict[str, Any]) -> None:
         self.order = order
         self.id = order["run"]
         self.left: float = order["seconds"]
         self.since: float | None = None
-        """When it began to run, None while it does not."""
+        """When it began to run, or None while it does not run."""
         self.pid = 0
         self.channel: socket.socket | None = None
         self.said = bytearray()
@@ -68,7 +68,7 @@ class _Runner:
         self._orders = bytearray()
 
     def serve(self) -> None:
-        """Follow orders until there are no more."""
+        """Follow orders until they end."""
         while True:
             for key, _ in self._selector.select(self._patience()):
                 if key.data is not None:
@@ -109,7 +109,7 @@ class _Runner:
         return bool(received)
 
     def _start(self) -> None:
-        """Let as many run as may."""
+        """Start as many scripts as may run."""
         while self._waiting and len(self._running) < _AT_THE_SAME_TIME:
             script = self._waiting.popleft()
             if script.id not in self._scripts:
@@ -121,7 +121,7 @@ class _Runner:
                 continue
             else:
                 script.left = left
-                with contextlib.suppress(OSError):  # it is gone, which its channel tells
+                with contextlib.suppress(OSError):  # it has ended, and its channel tells
                     script.channel.sendall(b"\n")
             script.since = time.monotonic()
 
@@ -139,7 +139,7 @@ class _Runner:
         self._selector.register(ours, selectors.EVENT_READ, script)
 
     def _listen(self, script: _Script) -> None:
-        """Hear what a script says: for how long it sleeps, or its end."""
+        """Read a script's reports: for how long it sleeps, or its end."""
         assert script.channel is not None  # noqa: S101 - it is one that was selected
         received = b""
         with contextlib.suppress(OSError):
@@ -166,7 +166,7 @@ class _Runner:
         _tell({"id": script.id, "end": end, "log": log[-_LONGEST_LOG:]})
 
     def _end(self, script: _Script) -> None:
-        """End a script's process and all that it started."""
+        """End a script's process and all processes that it started."""
         del self._scripts[script.id]
         if script.channel is not None:
             self._selector.unregister(script.channel)
@@ -174,7 +174,7 @@ class _Runner:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(script.pid, signal.SIGKILL)
             with contextlib.suppress(ProcessLookupError):
-                os.kill(script.pid, signal.SIGKILL)  # where it has no group of its own yet
+                os.kill(script.pid, signal.SIGKILL)  # it may have no group of its own yet
             os.waitpid(script.pid, 0)
 
 
@@ -215,7 +215,7 @@ def _call(order: dict[str, Any]) -> dict[str, Any]:
         handler = module.__dict__.get(order["handler"])
         if not callable(handler):
             return {"error": f"The script has no function {order['handler']}."}
-        # What is in the context is not documented.
+        # AWS does not document the context.
         returned = handler(order["payload"], {})
         if not isinstance(returned, dict):
             return {"error": f"The script returned no mapping, but {type(returned).__name__}: {returned!r}"}
@@ -226,7 +226,7 @@ def _call(order: dict[str, Any]) -> dict[str, Any]:
 
 
 class _OnlyPackages(importlib.abc.MetaPathFinder):
-    """Keeps a script from what is installed here, and not there."""
+    """Keeps a script from packages that are installed here but not on AWS."""
 
     def find_spec(self, fullname: str, *_: Any) -> None:  # noqa: ANN401 - a finder's
         package = fullname.partition(".")[0]
@@ -236,17 +236,14 @@ class _OnlyPackages(importlib.abc.MetaPathFinder):
 
 
 def _let_sleep(channel: socket.socket) -> None:
-    """Let time.sleep wait on the clock of the local AWS, and time.monotonic tell what has passed by it.
-
-    The date stays the machine's.
-    """
+    """Let time.sleep and time.monotonic follow the clock of the local AWS. The date stays the machine's."""
     monotonic, sleep_really, slept = time.monotonic, time.sleep, 0.0
 
     def sleep(seconds: float | SupportsIndex, /) -> None:
         nonlocal slept
         length, before = float(seconds), monotonic()
         if not length > 0 or threading.current_thread() is not threading.main_thread():
-            sleep_really(length)  # of two threads at once the channel could not tell whose sleep is over
+            sleep_really(length)  # the channel cannot tell which of two threads is to wake
             return
         channel.sendall(json.dumps({"sleep": length}).encode() + b"\n")
         if not channel.recv(1):

@@ -1,4 +1,4 @@
-"""Work that mostly waits, done by few threads: generators that yield until when they wait."""
+"""Work that mostly waits, so that few threads do it: generators that yield the time until which they wait."""
 
 import logging
 from collections.abc import Generator
@@ -16,30 +16,30 @@ _THREADS = 8
 _log = logging.getLogger(__name__)
 
 Waiting = Generator[datetime | None, None, None]
-"""Work that yields until when it waits, None: until it is woken.  It may be woken too early, and looks for itself."""
+"""Work that yields the time until which it waits, or None to wait until woken. It may wake early, and has to check."""
 
 
 class Work:
-    """Does work, each under a key, and each in an account and Region; `clock` tells the time."""
+    """Does pieces of work, each with a key, an account and a Region. `clock` tells the time."""
 
     def __init__(self, clock: Clock) -> None:
-        """Begin without any."""
+        """Start without work."""
         self._clock = clock
         self._pool = ThreadPoolExecutor(_THREADS, "automation")
         self._work: dict[str, tuple[Scope, Waiting]] = {}
         self._waits: set[str] = set()
         self._woken: set[str] = set()
-        """What was woken while it did not wait."""
+        """The keys of work that someone woke while it did not wait."""
         self._lock = RLock()
 
     def start(self, key: str, scope: Scope, work: Waiting) -> None:
-        """Begin with `work`."""
+        """Start a piece of work."""
         with self._lock:
             self._work[key] = (scope, work)
             self._submit(key)
 
     def wake(self, key: str) -> None:
-        """Let work that waits go on, or not wait when it comes to that."""
+        """Continue work that waits. If it does not wait yet, its next wait ends at once."""
         with self._lock:
             if key in self._waits:
                 self._waits.remove(key)
@@ -48,7 +48,7 @@ class Work:
                 self._woken.add(key)
 
     def close(self) -> None:
-        """Go on with nothing, once what is being done at this moment is done."""
+        """Stop, after the steps that run at this moment."""
         self._pool.shutdown(cancel_futures=True)
 
     def _submit(self, key: str) -> None:

@@ -1,39 +1,29 @@
-"""From the facts about a root user to the verdict: pure, without any input or output.
+"""Decide the verdict from the facts about a root user: pure, without any input or output.
 
-The rows of the verdict table are tried in order and the first that holds decides.  An account whose facts are incomplete
-never gets here: reading fails first (see facts.py).
+The first row of the verdict table that holds decides.  Facts that are incomplete never get here: reading them fails first
+(see facts.py).
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
+
+from periodic_rule.verdict import ANNOTATION_LENGTH, Decision, Verdict
 
 NOT_EVALUATED_PARTITIONS = frozenset({"aws-us-gov", "aws-cn"})
-"""Partitions where no root user signs in to a console (GovCloud) or where there is no root user in this sense (China).
+"""Partitions whose root users cannot sign in to a console (GovCloud) or that have no root user in this sense (China).
 
 Source: https://docs.aws.amazon.com/govcloud-us/latest/UserGuide/govcloud-iam.html,
 https://docs.amazonaws.cn/en_us/aws/latest/userguide/iam.html
 """
 
-ANNOTATION_LENGTH = 256
-"""Characters that AWS Config takes as an annotation. Source: API model, config, StringWithCharLimit256."""
-
 _LEGACY_ROOT_SERIAL = ":mfa/root-account-mfa-device"
-
-
-class Verdict(StrEnum):
-    """What is reported to AWS Config; the values are its compliance types."""
-
-    COMPLIANT = "COMPLIANT"
-    NON_COMPLIANT = "NON_COMPLIANT"
-    NOT_APPLICABLE = "NOT_APPLICABLE"
 
 
 @dataclass(frozen=True, slots=True)
 class AccountSummary:
     """What iam:GetAccountSummary says about the root user.
 
-    `mfa_enabled` is AccountMFAEnabled.  The others are None where the summary lacks the key, which never excuses anything.
+    `mfa_enabled` is AccountMFAEnabled.  Another is None if the summary lacks its key, which never excuses anything.
     Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountSummary.html
     """
 
@@ -51,7 +41,7 @@ class AccountSummary:
 
 @dataclass(frozen=True, slots=True)
 class VirtualMfaDevice:
-    """An assigned device of iam:ListVirtualMFADevices; `user_arn` is None where the answer has no User.
+    """An assigned device of iam:ListVirtualMFADevices; `user_arn` is None if the answer has no User.
 
     Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_VirtualMFADevice.html
     """
@@ -62,16 +52,16 @@ class VirtualMfaDevice:
 
     @property
     def name(self) -> str:
-        """The name that its owner gave it: what follows the last slash of the serial number, an ARN."""
+        """The name that its owner chose: the part of the serial number, an ARN, after the last slash."""
         return self.serial_number.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that a verdict rests on.
+    """Everything that a verdict depends on.
 
-    `summary` is None only in a partition that is not evaluated; `virtual_mfa_devices` holds the assigned devices of the
-    whole account, and is empty where root's MFA is off, since then nothing depends on them.
+    `summary` is None only in a partition that the rule does not evaluate.  `virtual_mfa_devices` holds the assigned devices
+    of the whole account.  It is empty if root's MFA is off, because then no verdict depends on them.
     """
 
     partition: str
@@ -83,9 +73,9 @@ class Facts:
     def root_devices(self) -> tuple[VirtualMfaDevice, ...]:
         """The virtual MFA devices assigned to root.
 
-        A device is root's when its user's ARN equals root's: a user named "groot" and an IAM user's device named
-        "root-account-mfa-device" are not.  One legacy shape counts too: enabled, without a user, under root's old
-        fixed name.
+        A device is root's if its user's ARN equals root's ARN.  A device of a user "groot" is not root's, and neither is an
+        IAM user's device named "root-account-mfa-device".  One legacy shape counts too: an enabled device without a user
+        that has root's old fixed name.
         """
         root_arn = f"arn:{self.partition}:iam::{self.account_id}:root"
         return tuple(
@@ -98,25 +88,17 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The rule parameters that change a verdict; parameters.py says what each may be."""
+    """The rule parameters that change a verdict; parameters.py says which values each may have."""
 
     minimum_virtual_mfa_devices: int = 1
     non_virtual_mfa: Verdict = Verdict.NON_COMPLIANT
     no_root_credentials: Verdict = Verdict.COMPLIANT
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """A verdict and its annotation: one sentence of at most ANNOTATION_LENGTH characters."""
-
-    verdict: Verdict
-    annotation: str
-
-
 def decide(facts: Facts, parameters: Parameters) -> Decision:
     """Decide whether the root user has the virtual MFA devices that `parameters` ask for.
 
-    Raises ValueError for facts without a summary in a partition that is evaluated: a mistake of the caller.
+    Raises ValueError if the summary is missing in a partition that the rule evaluates: a mistake of the caller.
     """
     if facts.partition in NOT_EVALUATED_PARTITIONS:
         return Decision(Verdict.NOT_APPLICABLE, f"The root user is not evaluated in this partition ({facts.partition}).")
@@ -205,7 +187,7 @@ def _access_keys_note(summary: AccountSummary) -> str:
 
 
 def _names(names: Iterable[str], room: int) -> str:
-    """List as many of the names, sorted, as fit into `room` characters, and how many more there are."""
+    """List as many sorted names as fit into `room` characters, and say how many more there are."""
     ordered = sorted(names)
     for shown in range(len(ordered), 0, -1):
         hidden = len(ordered) - shown

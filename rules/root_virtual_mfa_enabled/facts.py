@@ -1,36 +1,50 @@
-"""Reads the facts about an account's root user from IAM: one call, a second one where MFA is on, one more a further page."""
+"""Read the facts about an account's root user from IAM.
+
+That takes one call; if MFA is on, it takes a second one, and one more for each further page.
+"""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from periodic_rule.clients import AccountClients
+from periodic_rule.errors import malformed, reading
+from periodic_rule.event import Account
 from root_virtual_mfa_enabled.decision import NOT_EVALUATED_PARTITIONS, AccountSummary, Facts, VirtualMfaDevice
-from root_virtual_mfa_enabled.errors import ReadError, malformed, raising
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
 
 PERMISSIONS = frozenset({"iam:GetAccountSummary", "iam:ListVirtualMFADevices"})
-"""What the reads need in the evaluated account."""
+"""The IAM actions that the reads need in the evaluated account."""
 
 _PAGE_SIZE = 1000
 """The largest page. Source: API model, iam, maxItemsType."""
 
 
-def read(iam: "IAMClient", partition: str, account_id: str) -> Facts:
-    """Read the facts with `iam`, a client that has credentials of `account_id`.
+def read(clients: AccountClients, account: Account) -> Facts:
+    """Read the facts with the clients of `account`.
 
-    Raises ReadError where IAM does not answer, MalformedAnswerError where its answer cannot be understood.
+    Raises ReadError if IAM does not answer, MalformedAnswerError if its answer is broken or incomplete.
     """
-    if partition in NOT_EVALUATED_PARTITIONS:
-        return Facts(partition, account_id)
-    summary = _account_summary(iam, account_id)
-    devices = _assigned_virtual_mfa_devices(iam, account_id) if summary.mfa_enabled else ()
-    return Facts(partition, account_id, summary, devices)
+    if account.partition in NOT_EVALUATED_PARTITIONS:
+        return Facts(account.partition, account.account_id)
+    iam: IAMClient = clients.build_client("iam")
+    summary = _account_summary(iam, account.account_id)
+    devices = _assigned_virtual_mfa_devices(iam, account.account_id) if summary.mfa_enabled else ()
+    return Facts(account.partition, account.account_id, summary, devices)
+
+
+def log_fields(facts: Facts) -> Mapping[str, Any]:
+    """Return what the log line says about the facts."""
+    if facts.summary is None:
+        return {}
+    return {"facts": asdict(facts.summary), "rootVirtualMfaDevices": len(facts.root_devices)}
 
 
 def _account_summary(iam: "IAMClient", account_id: str) -> AccountSummary:
     action = "iam:GetAccountSummary"
-    with raising(ReadError, action, account_id, if_denied=_allow(action)):
+    with reading(action, account_id):
         summary = {str(key): value for key, value in iam.get_account_summary().get("SummaryMap", {}).items()}
     mfa_enabled = _flag(summary, "AccountMFAEnabled", account_id)
     if mfa_enabled is None:
@@ -55,12 +69,12 @@ def _flag(summary: Mapping[str, int], key: str, account_id: str) -> bool | None:
 def _assigned_virtual_mfa_devices(iam: "IAMClient", account_id: str) -> tuple[VirtualMfaDevice, ...]:
     devices: list[VirtualMfaDevice] = []
     action = "iam:ListVirtualMFADevices"
-    # Not botocore's paginator: to find it takes about 5 ms of a cold start.
+    # Without botocore's paginator, which adds about 5 ms to a cold start.
     request: dict[str, Any] = {"AssignmentStatus": "Assigned", "MaxItems": _PAGE_SIZE}
-    with raising(ReadError, action, account_id, if_denied=_allow(action)):
+    with reading(action, account_id):
         while True:
-            page: Any = iam.list_virtual_mfa_devices(**request)  # The stubs promise what an answer may lack.
-            # A list that ends where its answer is cut off would look like fewer devices than there are.
+            page: Any = iam.list_virtual_mfa_devices(**request)  # The stubs promise keys that an answer may lack.
+            # If the answer is cut off, the list would look shorter than it is.
             if "VirtualMFADevices" not in page or "IsTruncated" not in page:
                 raise malformed(action, account_id, "VirtualMFADevices or IsTruncated is missing")
             devices += [_device(entry, account_id) for entry in page["VirtualMFADevices"]]
@@ -71,7 +85,7 @@ def _assigned_virtual_mfa_devices(iam: "IAMClient", account_id: str) -> tuple[Vi
             request["Marker"] = page["Marker"]
 
 
-def _device(entry: Any, account_id: str) -> VirtualMfaDevice:  # noqa: ANN401 - the stubs promise what an answer may lack
+def _device(entry: Any, account_id: str) -> VirtualMfaDevice:  # noqa: ANN401 - the stubs promise keys that an answer may lack
     user = entry.get("User")
     if not entry.get("SerialNumber") or (user is not None and not user.get("Arn")):
         raise malformed("iam:ListVirtualMFADevices", account_id, "a device has no SerialNumber, or its User no Arn")
@@ -79,11 +93,4 @@ def _device(entry: Any, account_id: str) -> VirtualMfaDevice:  # noqa: ANN401 - 
         serial_number=entry["SerialNumber"],
         user_arn=user["Arn"] if user is not None else None,
         enabled="EnableDate" in entry,
-    )
-
-
-def _allow(action: str) -> str:
-    return (
-        f"Allow {action} to the role that evaluates the account (account.yaml does), "
-        "and look for a service control policy or a permissions boundary that denies it."
     )

@@ -6,10 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
-
-from demo.sam import boto3_client
-from local_aws.client import REGION, LocalAwsClient
+from demo.clients import boto3_client
+from local_aws.client import LocalAwsClient
 
 POLICY = "statements"
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
@@ -27,13 +25,8 @@ class Attacker:
 
     def client(self, service: Any) -> Any:  # noqa: ANN401 - a client of any service
         """Return a client that signs with the access key."""
-        return boto3.Session().client(
-            service,
-            region_name=REGION,
-            endpoint_url=self.aws.endpoint_url,
-            aws_access_key_id=self.access_key_id,
-            aws_secret_access_key=self.secret_access_key,
-        )
+        signs = {"AccessKeyId": self.access_key_id, "SecretAccessKey": self.secret_access_key}
+        return boto3_client(self.aws, service, self.account_id, credentials=signs)
 
 
 def administrator(aws: LocalAwsClient, account_id: str) -> Attacker:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from demo.sam import deploy, deploy_organization, let_assume_evaluation_roles
+from demo.sam import let_assume_evaluation_roles
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import Application
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts
+from tests.e2e.packaged import deploy, deploy_organization
 
 CENTRAL_ACCOUNT_ID = "012345678912"
 MEMBER_OF_THE_EVENTS = "444455556666"

@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 from botocore import xform_name
 
-from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME, boto3_client
+from demo.clients import boto3_client
+from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME
 from local_aws.client import PROJECT, LocalAwsClient
 from tests.e2e.application import Application
 
@@ -91,13 +92,24 @@ class Ran:
     said: str
 
 
+def environment(aws: LocalAwsClient, account_id: str) -> dict[str, str]:
+    """Return the environment of a command with credentials of an account, and with no other AWS settings."""
+    others = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {
+        **others,
+        **aws.environment(account_id),
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "SAM_CLI_POLL_DELAY": "0.2",  # seconds between looks at the stack: 5 are meant for AWS
+    }
+
+
 def run(aws: LocalAwsClient, account_id: str, command: str, *arguments: str) -> Ran:
     """Run one of the operator's commands with credentials of an account."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     ran = subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", f"organization.{command}", *arguments],
+        [sys.executable, "-m", "organization", command, *arguments],
         cwd=PROJECT,
-        env=environment | aws.environment(account_id),
+        env=environment(aws, account_id),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -137,7 +149,7 @@ def run_aws_deploy(aws: LocalAwsClient, account_id: str, command: str) -> None:
         Capabilities=options.pop("capabilities"),
     )
     assert options == {}
-    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 0.2, "MaxAttempts": 3000})
 
 
 def _parse(command: str) -> tuple[list[str], dict[str, list[str]]]:

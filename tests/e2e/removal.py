@@ -4,11 +4,9 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import boto3
-
+from demo.clients import boto3_client
 from demo.people import REMOVE, Operations
-from demo.sam import boto3_client
-from local_aws.client import PROJECT, REGION, LocalAwsProcess
+from local_aws.client import PROJECT, LocalAwsProcess
 from tests.e2e.organization import CENTRAL, MANAGEMENT
 from tests.local_aws.scene import allow, trust
 
@@ -48,7 +46,7 @@ class Removal:
             Capabilities=["CAPABILITY_NAMED_IAM"],
         )
         waiter = self._cloudformation.get_waiter("stack_update_complete" if exists else "stack_create_complete")
-        waiter.wait(StackName=STACK, WaiterConfig={"Delay": 0.05, "MaxAttempts": 400})
+        waiter.wait(StackName=STACK, WaiterConfig={"Delay": 0.1, "MaxAttempts": 6000})
 
     # People
 
@@ -72,14 +70,7 @@ class Removal:
         return self._acting(sts.assume_role(RoleArn=role_arn, RoleSessionName=name)["Credentials"])
 
     def _acting(self, credentials: Mapping[str, str]) -> Person:
-        return boto3.Session().client(
-            "ssm",
-            region_name=REGION,
-            endpoint_url=self.aws.endpoint_url,
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials.get("SecretAccessKey"),
-            aws_session_token=credentials.get("SessionToken"),
-        )
+        return boto3_client(self.aws, "ssm", CENTRAL, credentials=credentials)
 
     # Executions
 

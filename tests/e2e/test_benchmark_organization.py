@@ -22,7 +22,7 @@ def run(*arguments: str | Path, temporary: Path) -> "subprocess.CompletedProcess
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
     )
 
 

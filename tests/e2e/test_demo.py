@@ -13,7 +13,7 @@ import pytest
 from local_aws.client import PROJECT
 from tests.e2e.application import wait_for
 
-SECONDS = 120
+SECONDS = 600
 
 
 class Demo:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from demo.sam import RULE_NAME, STACK_NAME, DeploymentError, boto3_client, deploy, sam
+from demo.clients import boto3_client
+from demo.sam import RULE_NAME, STACK_NAME, DeploymentError, deploy, sam
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import Application, start_recorder
 from tests.e2e.conftest import NOT_RECORDING, NewAccount
@@ -51,7 +52,9 @@ def resources(aws: LocalAwsProcess, account_id: str) -> dict[str, list[str]]:
 def delete(aws: LocalAwsProcess, account_id: str, stack_name: str = STACK_NAME) -> None:
     cloudformation = boto3_client(aws, "cloudformation", account_id)
     cloudformation.delete_stack(StackName=stack_name)
-    cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack_name, WaiterConfig={"Delay": 1})
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=stack_name, WaiterConfig={"Delay": 0.2, "MaxAttempts": 3000}
+    )
 
 
 def failure_reasons(aws: LocalAwsProcess, account_id: str, stack_name: str) -> dict[str, str]:
@@ -102,15 +105,15 @@ def test_parameters_reach_the_rule_and_an_update_changes_them(aws: LocalAwsProce
         ),
         (
             {"OrganizationId": "o-a1b2c3d4e5", "ManagementAccountId": "111111111111"},
-            "OrganizationId needs OrganizationRootId beside it. Make preflight tells both.",
+            "OrganizationId also needs OrganizationRootId. Preflight shows both.",
         ),
         (
             {"OrganizationId": "o-a1b2c3d4e5", "OrganizationRootId": "r-a1b2"},
-            "OrganizationId needs ManagementAccountId beside it. Make preflight tells both.",
+            "OrganizationId also needs ManagementAccountId. Preflight shows both.",
         ),
         (
             {"AggregatorName": "company"},
-            "OrganizationRootId, ManagementAccountId and AggregatorName need OrganizationId beside them.",
+            "OrganizationRootId, ManagementAccountId and AggregatorName also need OrganizationId.",
         ),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else "",

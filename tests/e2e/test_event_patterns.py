@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from demo.sam import boto3_client, deploy_account
+from demo.clients import boto3_client
+from demo.sam import deploy_account
 from local_aws.client import PROJECT, LocalAwsProcess
 from tests.e2e.conftest import CENTRAL_ACCOUNT_ID
 

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from demo.sam import ACCOUNT_STACK_NAME, EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, deploy, deploy_account
+from demo.sam import ACCOUNT_STACK_NAME, EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, deploy_account
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import Application, wait_for
 from tests.e2e.conftest import NewAccount
+from tests.e2e.packaged import deploy
 
 READ = "iam:GetAccountSummary"
 METRICS = ("Evaluations", "Compliant", "NonCompliant", "NotApplicable", "Failures")
@@ -187,7 +188,9 @@ def test_deleted_evaluation_role_leaves_the_last_result_until_it_is_back(applica
     before = application.results(account_id)
     cloudformation = application.client("cloudformation", account_id)
     cloudformation.delete_stack(StackName=ACCOUNT_STACK_NAME)
-    cloudformation.get_waiter("stack_delete_complete").wait(StackName=ACCOUNT_STACK_NAME, WaiterConfig={"Delay": 1})
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=ACCOUNT_STACK_NAME, WaiterConfig={"Delay": 0.2, "MaxAttempts": 3000}
+    )
     application.start_evaluation(account_id)
     assert application.failure(account_id)["errors"][0]["errorType"] == "AssumeRoleError"
     assert application.results(account_id) == before

@@ -16,7 +16,7 @@ from local_aws.client import PROJECT, PYTHON, free_port
 from tests.e2e.application import Application, wait_for
 from tests.e2e.conftest import CENTRAL_ACCOUNT_ID, MEMBER_OF_THE_EVENTS
 
-SECONDS = 60
+SECONDS = 600
 WITHOUT_AWS = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
 
 

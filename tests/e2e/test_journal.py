@@ -171,7 +171,7 @@ def test_a_verdict_of_a_time_to_come_freezes_nothing(organization: Organization,
     invoking = {**json.loads(of_member["invokingEvent"]), "notificationCreationTime": "2099-01-01T00:00:00.000Z"}
     answer = invoke(organization, {**of_member, "invokingEvent": json.dumps(invoking)})
     assert answer["errorType"] == "InvalidEventError"
-    assert "allowed is a time that has come" in answer["errorMessage"]
+    assert "allowed is a time at most" in answer["errorMessage"]
     assert organization.results(HARDWARE) == results
     organization.evaluate(HARDWARE)  # waits for a result that is another
 

@@ -10,12 +10,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from demo.people import NOTIFY, REEVALUATE, Operations
-from demo.sam import deploy_organization
 from local_aws.client import REGION, LocalAwsProcess
-from remediation.open_ops_item import PROCEDURE, SENT_BY, SOURCE
+from remediation.ops_items import PROCEDURE, SENT_BY, SOURCE
 from tests.e2e.application import wait_for
 from tests.e2e.attacker import administrator
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts
+from tests.e2e.packaged import deploy_organization
 from tests.local_aws.scene import create_function, let_config_invoke, rule, trust
 
 MEMBERS = [f"7300000000{number:02}" for number in range(20)]

@@ -4,10 +4,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from demo.clients import boto3_client
 from demo.sam import (
     EVALUATION_ROLE_NAME,
     FUNCTION_ROLE_NAME,
@@ -327,14 +327,7 @@ def assume(
     """Assume a role of an account with credentials, or as an administrator of the account `by`."""
     sts = organization.client("sts", by)
     if credentials:
-        sts = boto3.Session().client(
-            "sts",
-            region_name=REGION,
-            endpoint_url=organization.aws.endpoint_url,
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials["SessionToken"],
-        )
+        sts = boto3_client(organization.aws, "sts", by, credentials=credentials)
     role_arn = f"arn:aws:iam::{account_id}:role/{role}"
     given: Credentials = sts.assume_role(RoleArn=role_arn, RoleSessionName="test")["Credentials"]
     return given

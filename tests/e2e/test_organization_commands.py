@@ -1,6 +1,10 @@
-"""The operator's way through an organization: preflight, deployment, report, deletion, each as it is run from a shell."""
+"""The operator's way through an organization: preflight, deploy, report and delete, each as it is run from a shell."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from demo.sam import DeploymentError, boto3_client, sam
-from local_aws.client import LocalAwsProcess
-from tests.e2e.organization import Ran, run
+from demo.clients import boto3_client
+from local_aws.client import PROJECT, LocalAwsProcess
+from tests.e2e.organization import Ran, environment, run
 
 MANAGEMENT, CENTRAL = "111111111111", "222222222222"
 VIRTUAL, BARE, EXCLUDED, NOT_RECORDING = "310000000001", "310000000002", "310000000003", "310000000004"
@@ -51,6 +55,8 @@ class Way:
     preflight: Ran
     preflight_of_a_member: Ran
     report_before: Ran
+    unanswered: Ran
+    deployment: Ran
     report: Ran
     page: str
     account: dict[str, dict[str, Any]]
@@ -62,31 +68,102 @@ class Way:
     roles_after: list[str]
 
 
-def deploy_though_one_account_fails(aws: LocalAwsProcess) -> None:
-    """Deploy for the organization, without rollback; in an account without a recorder the pack fails, and so the stack."""
-    parameters = {
-        "OrganizationId": ORGANIZATION,
-        "OrganizationRootId": ROOT,
-        "ManagementAccountId": MANAGEMENT,
-        "ExcludedAccounts": EXCLUDED,
-    }
-    overrides = [f"{name}={value}" for name, value in parameters.items()]
-    with pytest.raises(DeploymentError):
-        sam(
-            aws,
-            CENTRAL,
-            "deploy",
-            "--config-env",
-            "organization",
-            "--no-confirm-changeset",
-            "--parameter-overrides",
-            *overrides,
+class Terminal:
+    """A command that runs on a terminal, and somebody who answers its questions."""
+
+    def __init__(self, aws: LocalAwsProcess, account_id: str, *arguments: str) -> None:
+        self._own, other = pty.openpty()
+        self.printed = ""
+        self._process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "organization", *arguments],
+            cwd=PROJECT,
+            env={**environment(aws, account_id), "TERM": "dumb"},
+            stdin=other,
+            stdout=other,
+            stderr=other,
+            start_new_session=True,
         )
+        os.close(other)
+
+    def answer(self, question: str, answer: str) -> None:
+        """Wait for a question, and type the answer."""
+        while question not in self.printed:
+            assert self._read(), self.printed
+        self.printed = self.printed.partition(question)[2]
+        os.write(self._own, f"{answer}\n".encode())
+
+    def end(self) -> int:
+        """Wait for the end, and return the exit code."""
+        while self._read():
+            pass
+        os.close(self._own)
+        return self._process.wait()
+
+    def _read(self) -> bool:
+        try:
+            read = os.read(self._own, 4096)
+        except OSError:  # Linux says so when the last process has closed the terminal
+            return False
+        self.printed += read.decode(errors="replace").replace("\r", "")
+        return bool(read)
+
+
+@dataclass(frozen=True)
+class OneAccount:
+    """A deployment for one account: made on a terminal, made again, and changed."""
+
+    code: int
+    printed: str
+    rules: list[str]
+    again: Ran
+    changed: Ran
+    parameters: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def one_account(tmp_path_factory: pytest.TempPathFactory) -> OneAccount:
+    """Deploy to one account, answering questions, and then without any."""
+    directory = tmp_path_factory.mktemp("one-account")
+    (directory / "accounts.yaml").write_text(ACCOUNTS, encoding="utf-8")
+    with LocalAwsProcess(directory / "accounts.yaml", directory / "local-aws.log") as aws:
+        terminal = Terminal(aws, BARE, "deploy", "--no-build")
+        terminal.answer("(account, organization) [account]: ", "")
+        terminal.answer("NoticeEmail []: ", "nobody")
+        terminal.answer("NoticeEmail []: ", "owner@example.com")
+        terminal.answer("AlarmEmail []: ", "")
+        terminal.answer("Deploy this changeset? [y/N]: ", "y")
+        code = terminal.end()
+        rules = boto3_client(aws, "config", BARE).describe_config_rules()["ConfigRules"]
+        again = run(aws, BARE, "deploy", "--no-build", "--yes")
+        changed = run(
+            aws, BARE, "deploy", "--no-build", "--yes", "--parameter", "NoticeEmail=", "--parameter", "NonVirtualMfa=COMPLIANT"
+        )
+        [stack] = boto3_client(aws, "cloudformation", BARE).describe_stacks(StackName="root-virtual-mfa")["Stacks"]
+        parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
+        return OneAccount(code, terminal.printed, [each["ConfigRuleName"] for each in rules], again, changed, parameters)
+
+
+def test_questions_are_asked_on_a_terminal(one_account: OneAccount) -> None:
+    assert one_account.code == 0, one_account.printed
+    assert one_account.rules == ["root-virtual-mfa-enabled"]
+    assert "Confirm the subscriptions of owner@example.com" in one_account.printed
+
+
+def test_deployment_that_changes_nothing(one_account: OneAccount) -> None:
+    assert one_account.again.code == 0, one_account.again
+    assert "is as it was" in one_account.again.printed
+
+
+def test_deployment_that_changes_parameters(one_account: OneAccount) -> None:
+    assert one_account.changed.code == 0, one_account.changed
+    assert "is deployed." in one_account.changed.printed
+    assert one_account.parameters["NoticeEmail"] == ""
+    assert one_account.parameters["NonVirtualMfa"] == "COMPLIANT"
 
 
 @pytest.fixture(scope="module")
 def way(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
-    """Go the whole way once."""
+    """Go the whole way once; in an account without a recorder the pack fails, and so the deployment."""
     directory = tmp_path_factory.mktemp("organization")
     (directory / "accounts.yaml").write_text(ACCOUNTS, encoding="utf-8")
     page, document, reasons = (directory / name for name in ("report.html", "report.json", "reasons.yaml"))
@@ -95,7 +172,18 @@ def way(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
         preflight = run(aws, CENTRAL, "preflight")
         preflight_of_a_member = run(aws, BARE, "preflight")
         report_before = run(aws, CENTRAL, "report")
-        deploy_though_one_account_fails(aws)
+        unanswered = run(aws, CENTRAL, "deploy", "--scope", "organization", "--no-build")
+        deployment = run(
+            aws,
+            CENTRAL,
+            "deploy",
+            "--scope",
+            "organization",
+            "--no-build",
+            "--yes",
+            "--parameter",
+            f"ExcludedAccounts={EXCLUDED}",
+        )
         deadline = time.monotonic() + RESULTS_SECONDS
         while True:
             options = ("--output", str(page), "--output", str(document), "--exclusions", str(reasons))
@@ -114,6 +202,8 @@ def way(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
             preflight,
             preflight_of_a_member,
             report_before,
+            unanswered,
+            deployment,
             report,
             page.read_text(encoding="utf-8"),
             accounts,
@@ -129,8 +219,7 @@ def way(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
 def test_preflight_finds_nothing_missing_and_says_how_to_deploy(way: Way) -> None:
     assert way.preflight.code == 0, way.preflight.printed
     assert " 0 missing, " in way.preflight.printed
-    parameters = f"OrganizationId={ORGANIZATION} OrganizationRootId={ROOT} ManagementAccountId={MANAGEMENT}"
-    assert f'make deploy CONFIG_ENV=organization ARGS="--parameter-overrides {parameters}"' in way.preflight.printed
+    assert "\n  root-virtual-mfa deploy --scope organization\n" in way.preflight.printed
 
 
 def test_preflight_of_a_member_says_what_to_register(way: Way) -> None:
@@ -139,6 +228,18 @@ def test_preflight_of_a_member_says_what_to_register(way: Way) -> None:
 
 def test_preflight_knows_the_deployment(way: Way) -> None:
     assert "It is CREATE_FAILED: a deployment updates it." in way.preflight_after.printed
+
+
+def test_deployment_says_what_it_needs(way: Way) -> None:
+    assert way.unanswered.code == 2
+    assert "give --yes" in way.unanswered.said
+
+
+def test_deployment_reads_the_organization_and_says_that_an_account_failed(way: Way) -> None:
+    assert way.deployment.code == 1, way.deployment
+    for value in (f"OrganizationId={ORGANIZATION}", f"OrganizationRootId={ROOT}", f"ManagementAccountId={MANAGEMENT}"):
+        assert f"\n  {value}\n" in way.deployment.printed
+    assert "`root-virtual-mfa report` lists the accounts" in way.deployment.printed
 
 
 def test_report_needs_a_deployment(way: Way) -> None:

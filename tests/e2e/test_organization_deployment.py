@@ -10,18 +10,11 @@ from typing import Any
 
 import pytest
 
-from demo.sam import (
-    EVALUATION_ROLE_NAME,
-    FUNCTION_ROLE_NAME,
-    STACK_NAME,
-    DeploymentError,
-    boto3_client,
-    deploy_account,
-    deploy_organization,
-)
+from demo.clients import boto3_client
+from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, STACK_NAME, DeploymentError, deploy_account, deploy_organization
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import start_recorder
-from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, run_aws, write_accounts
+from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, run, run_aws, write_accounts
 from tests.local_aws.scene import trust
 
 VIRTUAL, HARDWARE, OTHER, SILENT, EXCLUDED, EXCLUDED_LATER = (f"31000000000{number}" for number in range(1, 7))
@@ -109,7 +102,9 @@ def delete(organization: Organization) -> list[str]:
     cloudformation = organization.client("cloudformation")
     [stack] = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"]
     cloudformation.delete_stack(StackName=STACK_NAME)
-    cloudformation.get_waiter("stack_delete_complete").wait(StackName=STACK_NAME, WaiterConfig={"Delay": 1})
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=STACK_NAME, WaiterConfig={"Delay": 0.2, "MaxAttempts": 3000}
+    )
     events = cloudformation.describe_stack_events(StackName=stack["StackId"])["StackEvents"]
     return [event["LogicalResourceId"] for event in reversed(events) if event["ResourceStatus"] == "DELETE_COMPLETE"]
 
@@ -252,12 +247,10 @@ def test_where_config_does_not_send_the_organization_a_list_of_accounts_mends_it
 
         [advice] = organization.report()[VIRTUAL]["advice"]
         command, _ = advice["commands"]
-        *make, arguments = shlex.split(command)
-        assert make == ["make", "deploy", "CONFIG_ENV=organization"]
-        option, override = shlex.split(arguments.removeprefix("ARGS="))
-        name, _, value = override.partition("=")
-        assert (option, name, value) == ("--parameter-overrides", "InvokingAccounts", f"{VIRTUAL},{OTHER}")
-        deploy_organization(aws, CENTRAL, {name: value})
+        program, *arguments = shlex.split(command)
+        assert (program, *arguments) == ("root-virtual-mfa", "deploy", "--parameter", f"InvokingAccounts={VIRTUAL},{OTHER}")
+        ran = run(aws, CENTRAL, *arguments, "--no-build", "--yes")
+        assert ran.code == 0, ran
         assert organization.stack_status() == "UPDATE_COMPLETE"
         for account_id in (CENTRAL, MANAGEMENT, VIRTUAL, OTHER):
             assert organization.result(account_id)["Annotation"] == ONE_DEVICE

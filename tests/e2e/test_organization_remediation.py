@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from demo.clients import boto3_client
 from demo.people import NOTIFY, REMOVE, Operations
-from demo.sam import DeploymentError, boto3_client, deploy_organization
+from demo.sam import DeploymentError
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import start_recorder, wait_for
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts
+from tests.e2e.packaged import deploy_organization
 
 DENIED, OUTSIDE = "710000000001", "999999999999"
 MEMBERS = [f"7200000000{number:02}" for number in range(24)]
@@ -167,8 +169,8 @@ def test_an_approved_run_ends_without_root_credentials_and_compliant(scene: Scen
     lead = f"arn:aws:sts::{CENTRAL}:assumed-role/security-lead/alice"
     said = f"Approved by {lead}, started by arn:aws:iam::{CENTRAL}:root."
     assert execution["Outputs"]["RemoveCredentials.Approval"] == [said]
-    assert execution["Outputs"]["Verify.Text"][0].startswith(f"{said} Removed: ")
-    assert "Nothing remains." in execution["Outputs"]["Verify.Text"][0]
+    assert execution["Outputs"]["RemoveCredentials.Text"][0].startswith(f"{said} Removed: ")
+    assert "Nothing remains." in execution["Outputs"]["RemoveCredentials.Text"][0]
     removed = str(execution["Outputs"]["RemoveCredentials.Removed"])
     assert (removed.count("access key"), removed.count("MFA device")) == (2, 2)
     # Nobody starts anything.
@@ -227,7 +229,7 @@ def test_other_approvers_come_with_another_deployment(tmp_path: Path, failed: bo
         )
         execution = operations.finished(CENTRAL, started["AutomationExecutionId"])
         assert execution["AutomationExecutionStatus"] == "Failed"
-        assert "another one may have approvers of the past" in execution["FailureMessage"]
+        assert "may name former approvers" in execution["FailureMessage"]
         assert scene.has(member) == dict.fromkeys(NOTHING, 1)
 
 
@@ -261,7 +263,7 @@ def test_a_request_that_nobody_answers_times_out_and_changes_nothing(scene: Scen
     [
         (MANAGEMENT, "is the management account"),
         (DENIED, "is on the deny list"),
-        (OUTSIDE, "is no account of this organization"),
+        (OUTSIDE, "is not in this organization"),
     ],
 )
 def test_what_must_not_be_touched_is_refused(scene: Scene, account_id: str, why: str) -> None:

@@ -5,14 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
-import boto3
 import pytest
 
+from demo.clients import boto3_client
 from demo.people import NOTIFY, REEVALUATE, Operations
-from demo.sam import RULE_NAME, deploy
+from demo.sam import RULE_NAME
 from local_aws.client import PROJECT, LocalAwsProcess
-from remediation.open_ops_item import PROCEDURE
+from remediation.ops_items import PROCEDURE
 from tests.e2e.application import Application, wait_for
+from tests.e2e.packaged import deploy
 
 ACCOUNTS = [f"600000000{number:03}" for number in range(30)]
 STEPS_OF_NOTIFY = [
@@ -196,7 +197,7 @@ def test_a_changed_runbook_becomes_the_default(deployed: Deployed) -> None:
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )
     waiter: Any = cloudformation.get_waiter("stack_update_complete")
-    waiter.wait(StackName=nested, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    waiter.wait(StackName=nested, WaiterConfig={"Delay": 0.2, "MaxAttempts": 3000})
     document = ssm.describe_document(Name=NOTIFY)["Document"]
     assert (document["DefaultVersion"], document["LatestVersion"]) == ("2", "2")
     assert "the only message" in ssm.get_document(Name=NOTIFY)["Content"]
@@ -249,13 +250,7 @@ def test_what_root_does_is_heard_in_the_home_region(aws: LocalAwsProcess, unused
     account_id, home = next(unused), "eu-central-1"
 
     def client(service: Any, region: str) -> Any:  # noqa: ANN401 - of any service
-        return boto3.Session().client(
-            service,
-            region_name=region,
-            endpoint_url=aws.endpoint_url,
-            aws_access_key_id=account_id,
-            aws_secret_access_key="test",  # noqa: S106 - the local AWS takes any
-        )
+        return boto3_client(aws, service, account_id, region=region)
 
     for region, template, parameters in (
         (home, "account.yaml", {}),
@@ -269,7 +264,7 @@ def test_what_root_does_is_heard_in_the_home_region(aws: LocalAwsProcess, unused
             Capabilities=["CAPABILITY_NAMED_IAM"],
         )
         waiter = cloudformation.get_waiter("stack_create_complete")
-        waiter.wait(StackName="root-virtual-mfa", WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        waiter.wait(StackName="root-virtual-mfa", WaiterConfig={"Delay": 0.2, "MaxAttempts": 3000})
     aws.change_root_user(account_id, "add-virtual-device", "phone")
 
     def started() -> list[str]:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from demo.clients import boto3_client
 from demo.people import Operations
-from demo.sam import boto3_client
 from local_aws.client import LocalAwsProcess
 from local_aws.core.faults import KINDS
 from tests.e2e.application import wait_for

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from demo.sam import RULE_NAME, DeploymentError, deploy_organization
+from demo.sam import RULE_NAME, DeploymentError
 from local_aws.client import REGION, LocalAwsProcess
 from tests.e2e.application import start_recorder, wait_for
 from tests.e2e.attacker import Attacker, administrator
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, run, write_accounts
+from tests.e2e.packaged import deploy_organization
 from tests.local_aws.scene import create_function, let_config_invoke, rule
 
 PACK_LIKE = f"{RULE_NAME}-conformance-pack-a1b2c3d4e"

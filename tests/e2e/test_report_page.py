@@ -13,6 +13,7 @@ import pytest
 from selenium import webdriver
 from selenium.common.exceptions import NoAlertPresentException
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.common.print_page_options import PrintOptions
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
@@ -188,6 +189,45 @@ def test_buttons_show_statuses_together_with_the_filter(page: Page, files: Files
     assert page.shown() == []
     page.press("UNKNOWN")
     assert set(page.shown()) == set(EXCLUDED)
+
+
+@pytest.mark.parametrize("key", [Keys.SPACE, Keys.ENTER])
+def test_a_click_on_a_number_or_a_key_on_it_narrows_the_table(page: Page, files: Files, key: str) -> None:
+    number = page.browser.find_element(By.CSS_SELECTOR, ".totals button[data-status=NON_COMPLIANT] strong")
+    assert number.text == str(files.totals["NON_COMPLIANT"])
+    number.click()
+    assert set(page.shown()) == with_status(files, "NON_COMPLIANT")
+    button = page.browser.switch_to.active_element
+    assert (button.get_attribute("data-status"), button.get_attribute("aria-pressed")) == ("NON_COMPLIANT", "true")
+    button.send_keys(key)
+    assert button.get_attribute("aria-pressed") == "false"
+    assert len(page.shown()) == len(files.accounts)
+    button.send_keys(Keys.TAB)
+    following = page.browser.switch_to.active_element
+    assert following.get_attribute("data-status") == "UNKNOWN"
+    following.send_keys(key)
+    assert following.get_attribute("aria-pressed") == "true"
+    assert set(page.shown()) == with_status(files, "UNKNOWN")
+
+
+def test_what_fails_comes_first(page: Page) -> None:
+    worst_first = [str(status) for status in Status]
+    statuses = page.cells("Status")
+    assert statuses == sorted(statuses, key=worst_first.index)
+
+
+def test_page_of_one_status_offers_no_other(browser: webdriver.Chrome, organization: Organization, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    run(organization.aws, CENTRAL, "report", "--status", "UNKNOWN", "--output", str(path))
+    browser.get(path.as_uri())
+    page = Page(browser)
+    assert UNREADABLE in page.shown()
+    assert set(page.cells("Status")) == {"UNKNOWN"}
+    enabled = [
+        str(each.get_attribute("data-status")) for each in browser.find_elements(By.CSS_SELECTOR, ".totals button:enabled")
+    ]
+    assert enabled == ["UNKNOWN"]
+    assert "Only accounts with the status UNKNOWN are listed." in browser.find_element(By.TAG_NAME, "main").text
 
 
 def test_columns_sort_both_ways(page: Page, files: Files) -> None:

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from demo.clients import boto3_client
 from demo.people import Operations
-from demo.sam import RULE_NAME, boto3_client, deploy_organization
+from demo.sam import RULE_NAME
 from local_aws.client import PROJECT, REGION, LocalAwsClient, LocalAwsProcess
 from tests.e2e.application import wait_for
 from tests.e2e.attacker import Attacker, administrator
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, run, write_accounts
+from tests.e2e.packaged import deploy_organization
 
 PROTECTED, OPEN = "310000000001", "310000000002"
 POLICIES = ("root-virtual-mfa", "root-virtual-mfa-switches")

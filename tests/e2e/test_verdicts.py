@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, deploy
+from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import Application
 from tests.e2e.conftest import NewAccount
+from tests.e2e.packaged import deploy
 
 ASSUME = (FUNCTION_ROLE_NAME, "sts:AssumeRole")
 READ = "iam:GetAccountSummary"

@@ -1,4 +1,4 @@
-"""What the functional tests share: a fake AWS, a fresh environment, and an eye on what gets out."""
+"""What the functional tests share: a fake AWS, a fresh environment, and a search for secrets in all output."""
 
 import os
 from collections.abc import Iterator
@@ -6,14 +6,15 @@ from collections.abc import Iterator
 import botocore.session
 import pytest
 
-from root_virtual_mfa_enabled.clients import WarmEnvironment
+from periodic_rule.handler import Handler
+from root_virtual_mfa_enabled import rule
 from tests.functional import fake_aws
 from tests.functional.fake_aws import FUNCTION, SECRET, FakeAws
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _models_are_read_once() -> Iterator[None]:
-    """Let all botocore sessions share what they read from botocore's files: a fresh environment costs 10 ms then."""
+    """Let all botocore sessions share botocore's files once read, so that a fresh environment takes 10 ms."""
     loader = botocore.session.create_loader()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.session, "create_loader", lambda _: loader)
@@ -22,7 +23,7 @@ def _models_are_read_once() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
-    """Serve the fake AWS to a function that has just been started, and let no retry wait."""
+    """Serve the fake AWS to a function that has just started, and let retries not wait."""
     for name in os.environ:
         if name.startswith("AWS_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -34,7 +35,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", fake_aws.secret_access_key(FUNCTION))
     monkeypatch.setenv("AWS_SESSION_TOKEN", fake_aws.session_token(FUNCTION))
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
-    monkeypatch.setattr("root_virtual_mfa_enabled.rule._environment", WarmEnvironment())
+    monkeypatch.delenv("VERSION", raising=False)
+    monkeypatch.setattr(rule, "lambda_handler", Handler(rule.RULE))
     with fake_aws.serve() as aws:
         monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
         yield aws
@@ -42,7 +44,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
 
 @pytest.fixture(autouse=True)
 def _nothing_secret_gets_out(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """Search all that a test's invocations logged, with what Lambda's text format would show of exceptions, and printed."""
+    """Search everything that a test's invocations logged or printed, with the exceptions as Lambda's text format shows them."""
     yield
     for record in caplog.get_records("call"):
         assert SECRET not in caplog.handler.format(record)

@@ -1,7 +1,7 @@
-"""A small scripted AWS: it records each request, and answers as a test says.
+"""A small scripted AWS: it records each request and answers as a test says.
 
-Its answers are written by AWS's own API models, and what those refuse it refuses.  What it tells about a root user is
-decided by whose credentials signed the request, as in AWS: a right verdict is also the proof of right credentials.
+AWS's own API models serialize its answers and decide which requests it refuses.  As in AWS, it tells about the root user of the
+account whose credentials signed the request: a right verdict also proves right credentials.
 """
 
 import json
@@ -24,10 +24,10 @@ OWN_ACCOUNT = "012345678912"
 MEMBER_ACCOUNT = "444455556666"
 
 FUNCTION = "FUNCTION"
-"""Whose credentials signed a request: the function's own, or else the account id of the assumed role."""
+"""The signer of a request with the function's own credentials. Otherwise the signer is the account id of the assumed role."""
 
-SECRET = "CONFIDENTIAL"  # noqa: S105 - the mark of what is secret, and no secret itself
-"""Part of all that must never get out: access keys, session tokens, result tokens."""
+SECRET = "CONFIDENTIAL"  # noqa: S105 - it marks secrets and is not one
+"""Part of everything that must never get out: access keys, session tokens, result tokens."""
 
 
 def access_key_id(signer: str) -> str:
@@ -44,18 +44,19 @@ def session_token(signer: str) -> str:
 
 @dataclass(frozen=True)
 class Request:
-    """A request that arrived: `action` is IAM's name for it, `signer` whose credentials signed it."""
+    """A request that arrived: `action` is its name in IAM, `signer` says whose credentials signed it."""
 
     action: str
     signer: str
     host: str
     region: str
+    user_agent: str
     parameters: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class RootUser:
-    """What IAM tells about a root user: the account summary, and the pages of assigned virtual MFA devices."""
+    """What IAM answers about a root user: the account summary, and the pages of assigned virtual MFA devices."""
 
     summary: Mapping[str, int]
     pages: tuple[list[dict[str, Any]], ...] = ([],)
@@ -69,7 +70,7 @@ def root_user(
     certificates: bool | None = False,
     pages: tuple[list[dict[str, Any]], ...] | None = None,
 ) -> RootUser:
-    """Describe a root user whose devices come on one page; None leaves a key out of the summary."""
+    """Describe a root user. Without `pages`, its devices come on one page. None omits a key from the summary."""
     summary = {
         "AccountMFAEnabled": mfa,
         "AccountPasswordPresent": password,
@@ -84,7 +85,7 @@ def root_user(
 def device(
     name: str = "phone", *, account_id: str = OWN_ACCOUNT, owner: str = "root", partition: str = "aws"
 ) -> dict[str, Any]:
-    """Make an entry of ListVirtualMFADevices, assigned to root or to a user: AWS gives root neither UserName nor Path."""
+    """Make an entry of ListVirtualMFADevices for a device of root or of a user: AWS gives root neither UserName nor Path."""
     created = datetime(2025, 3, 4, 10, 11, 12, tzinfo=UTC)
     user = {"UserId": account_id, "Arn": f"arn:{partition}:iam::{account_id}:{owner}", "CreateDate": created}
     if owner != "root":
@@ -101,19 +102,19 @@ def with_virtual_device(account_id: str = OWN_ACCOUNT) -> RootUser:
 
 
 Fault: TypeAlias = AwsError | Callable[[Answer], Answer]
-"""What goes wrong with a call: it is refused, or its right answer is changed. The latter may raise NoAnswer."""
+"""What goes wrong with a call: a refusal, or a function that changes the right answer. The function may raise NoAnswer."""
 
 
-class NoAnswer(Exception):  # noqa: N818 - not an error but what the fake does
+class NoAnswer(Exception):  # noqa: N818 - not an error: it tells the fake what to do
     """The connection ends without an answer."""
 
 
 class Hang(NoAnswer):
-    """It ends when the test is over."""
+    """The connection ends when the test is over."""
 
 
 class GoAway(NoAnswer):
-    """It ends, and no other is accepted."""
+    """The connection ends, and the server accepts no other."""
 
 
 def drop(_: Answer) -> Answer:
@@ -138,7 +139,7 @@ def replace_body(body: bytes, status: int = 200) -> Callable[[Answer], Answer]:
 
 
 def change_body(old: bytes, new: bytes) -> Callable[[Answer], Answer]:
-    """Replace `old` in the right answer, where it has to be."""
+    """Replace `old` in the right answer, which must contain it."""
 
     def change(answer: Answer) -> Answer:
         status, headers, body = answer
@@ -169,16 +170,17 @@ _CODES = {
 
 
 def refusal(kind: str, action: str) -> AwsError:
-    """Make the error with which the service of `action` refuses: denied, throttled, broken down or expired."""
+    """Make the error with which the service of `action` refuses a call: denied, throttled, broken down or expired."""
     code = _CODES[kind][action.startswith("config:")]
     return AwsError(code, f"The call was {kind}.")
 
 
 @dataclass
 class FakeAws:
-    """AWS as a test wants it: the root users by account, and what has arrived so far."""
+    """AWS as a test wants it: the root users and aliases by account, and the requests so far."""
 
     root_users: dict[str, RootUser] = field(default_factory=dict)
+    account_aliases: dict[str, str] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     url: str = ""
     _faults: dict[str, Iterator[Fault]] = field(default_factory=dict)
@@ -189,21 +191,21 @@ class FakeAws:
 
     @property
     def signed(self) -> list[tuple[str, str]]:
-        """The actions, each with whose credentials signed it."""
+        """The actions, each with its signer."""
         return [(request.action, request.signer) for request in self.requests]
 
     @property
     def reported(self) -> list[dict[str, Any]]:
-        """The parameters of each PutEvaluations request, refused ones too."""
+        """The parameters of each PutEvaluations request, including refused ones."""
         return [dict(request.parameters) for request in self.requests if request.action == "config:PutEvaluations"]
 
     @property
     def verdicts(self) -> set[str]:
-        """Each compliance type that PutEvaluations was sent."""
+        """Each compliance type that arrived with PutEvaluations."""
         return {evaluation["ComplianceType"] for report in self.reported for evaluation in report["Evaluations"]}
 
     def fail(self, action: str, fault: Fault, times: int | None = None) -> None:
-        """Let calls of `action` go wrong: the next `times` ones, or all that come."""
+        """Let calls of `action` go wrong: the next `times` calls, or all from now on."""
         self._faults[action] = repeat(fault) if times is None else repeat(fault, times)
 
     def answer(self, host: str, headers: Mapping[str, str], body: bytes) -> Answer:
@@ -213,7 +215,7 @@ class FakeAws:
         api = _api(service)
         operation, parameters = api.parse(headers, body)
         action = f"{service}:{operation}"
-        self.requests.append(Request(action, signer, host, region, parameters))
+        self.requests.append(Request(action, signer, host, region, headers["User-Agent"], parameters))
         fault = next(self._faults.get(action, iter(())), None)
         try:
             _refuse_unknown_credentials(service, signer, headers["X-Amz-Security-Token"])
@@ -231,7 +233,11 @@ class FakeAws:
                 return _assumed(parameters["RoleArn"])
             case "PutEvaluations":
                 return {"FailedEvaluations": []}
-        root = self.root_users[OWN_ACCOUNT if signer == FUNCTION else signer]
+        account_id = OWN_ACCOUNT if signer == FUNCTION else signer
+        if operation == "ListAccountAliases":
+            alias = self.account_aliases.get(account_id)
+            return {"AccountAliases": [alias] if alias else [], "IsTruncated": False}
+        root = self.root_users[account_id]
         if operation == "GetAccountSummary":
             return {"SummaryMap": root.summary}
         number = int(parameters.get("Marker", "0"))
@@ -272,7 +278,7 @@ class _Server(ThreadingHTTPServer):
         self.over = threading.Event()
 
     def go_away(self) -> None:
-        """Accept no more connections."""
+        """Accept no further connection."""
         self.shutdown()
         self.server_close()
 

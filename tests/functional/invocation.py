@@ -1,4 +1,4 @@
-"""An invocation of the function as AWS Lambda makes it: the event, the context, the handler."""
+"""Invoke the function as AWS Lambda does: event, context, handler."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ def load_event(name: str) -> dict[str, Any]:
 def scheduled_event(
     account_id: str = OWN_ACCOUNT, partition: str = "aws", region: str = "us-east-1", created: str = CREATED, **parameters: str
 ) -> dict[str, Any]:
-    """Make the event with which AWS Config invokes the rule of an account; `parameters` are the rule's."""
+    """Make the event with which AWS Config invokes the rule of an account, with the rule parameters `parameters`."""
     invoking = {
         "awsAccountId": account_id,
         "notificationCreationTime": created,
@@ -46,7 +46,7 @@ def scheduled_event(
 
 
 class Context:
-    """AWS Lambda's context; the seconds that are left at one question after the other, the last of them at all further ones."""
+    """AWS Lambda's context. Each question for the time left gets the next of `seconds_left`; the last one repeats."""
 
     def __init__(self, *seconds_left: float, account_id: str = OWN_ACCOUNT) -> None:
         self.invoked_function_arn = f"arn:aws:lambda:us-east-1:{account_id}:function:root-virtual-mfa-enabled"
@@ -57,13 +57,13 @@ class Context:
         return int(seconds * 1000)
 
 
-def handle(event: Any, context: Context | None = None) -> list[dict[str, str]]:  # noqa: ANN401 - whatever arrives
+def handle(event: Any, context: Context | None = None) -> list[dict[str, str]]:  # noqa: ANN401 - any value may arrive
     """Invoke the function."""
     return rule.lambda_handler(event, context or Context())
 
 
 def evaluation(verdict: str, annotation: str, account_id: str = OWN_ACCOUNT, created: str = CREATED) -> Mapping[str, str]:
-    """Make what is to be reported."""
+    """Make the evaluation that AWS Config should get."""
     return {
         "ComplianceResourceType": "AWS::::Account",
         "ComplianceResourceId": account_id,

@@ -10,7 +10,7 @@ from botocore.client import BaseClient
 from botocore.session import Session
 from rdklib import InvalidParametersError
 
-from root_virtual_mfa_enabled.errors import (
+from periodic_rule.errors import (
     AssumeRoleError,
     EvaluationError,
     ForeignAccountError,
@@ -115,7 +115,7 @@ def test_scenario_7_a_parameter_that_is_not_allowed_is_refused_before_any_call(
 @pytest.mark.parametrize("member", [b"AccessKeyId", b"SecretAccessKey", b"SessionToken", b"Credentials"])
 def test_credentials_that_are_not_complete_are_not_used(aws: FakeAws, member: bytes) -> None:
     aws.fail("sts:AssumeRole", change_body(b"(</?)%s>" % member, rb"\1Other>"))
-    with pytest.raises(MalformedAnswerError, match=rf"KeyError: '{member.decode()}'\. Nothing was concluded from it"):
+    with pytest.raises(MalformedAnswerError, match=rf"KeyError: '{member.decode()}'\. The rule concluded nothing from it"):
         handle(scheduled_event(MEMBER_ACCOUNT, ExecutionRoleName=ROLE))
     assert aws.actions == ["sts:AssumeRole"]
 
@@ -176,7 +176,7 @@ def test_a_role_that_could_not_be_assumed_is_not_replaced_by_the_one_before(aws:
 
 @pytest.fixture
 def made_clients(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, "weakref.ref[BaseClient]"]]:
-    """Record each client that is made: its service, and whether it is still there."""
+    """Record each new client: its service, and a weak reference to it."""
     made: list[tuple[str, weakref.ref[BaseClient]]] = []
     create_client = Session.create_client
 
@@ -196,7 +196,7 @@ def test_the_own_accounts_clients_are_made_once(
     for account_id in [OWN_ACCOUNT, MEMBER_ACCOUNT] * 5:
         handle(event_for(account_id))
     services = [service for service, _ in made_clients]
-    # The own account's two and the one that assumes roles, and two for each event of a member.
+    # Two for the own account, one that assumes roles, and two for each event of a member.
     assert (services.count("sts"), services.count("iam"), services.count("config")) == (1, 1 + 5, 1 + 5)
 
 

@@ -1,4 +1,4 @@
-"""Where the calls go: to AWS_ENDPOINT_URL where that is set, else to the endpoints of the partition, STS's regional one."""
+"""Where the calls go: to AWS_ENDPOINT_URL, or else to the endpoints of the partition, for STS the regional one."""
 
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -10,7 +10,7 @@ from tests.functional.invocation import ROLE, handle, scheduled_event
 
 @pytest.fixture
 def urls(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Collect the URLs that botocore calls without AWS_ENDPOINT_URL, and send each request to the fake instead."""
+    """Collect the URLs that botocore calls without AWS_ENDPOINT_URL, and send the requests to the fake instead."""
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     called: list[str] = []
     send = URLLib3Session.send
@@ -26,7 +26,7 @@ def urls(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture(params=[None, "regional", "legacy"])
 def _sts_setting(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set what botocore took for the choice between STS's regional and its global endpoint, or leave it unset."""
+    """Set or unset the variable by which botocore chose between the regional and the global endpoint of STS."""
     if request.param:
         monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", request.param)
 
@@ -53,7 +53,7 @@ def test_endpoints_of_the_partition(aws: FakeAws, urls: list[str], partition: st
     aws.root_users[MEMBER_ACCOUNT] = with_virtual_device(MEMBER_ACCOUNT)
     handle(scheduled_event(MEMBER_ACCOUNT, partition, region, ExecutionRoleName=ROLE))
     assert urls == [f"https://{host}/" for host in hosts]
-    # IAM is global: its requests are signed for one Region, wherever the rule is.
+    # IAM is global: botocore signs its requests for one Region, wherever the rule is.
     for request in aws.requests:
         assert request.region == ("us-east-1" if request.action.startswith("iam:") else region)
 

@@ -1,4 +1,4 @@
-"""The payloads of events/, and any other event whatsoever: a result, or one of our exceptions."""
+"""The payloads of events/, and any other event: each gives a result, or one of our exceptions."""
 
 import json
 
@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rdklib import InvalidParametersError
 
-from root_virtual_mfa_enabled.errors import EvaluationError, InvalidEventError
+from periodic_rule.errors import EvaluationError, InvalidEventError
 from tests.functional.fake_aws import MEMBER_ACCOUNT, OWN_ACCOUNT, SECRET, WITHOUT_MFA, FakeAws, with_virtual_device
 from tests.functional.invocation import EVENTS, RESULT_TOKEN, handle, load_event, scheduled_event
 
@@ -48,14 +48,14 @@ def test_scenario_8_refused_event_names_the_field_and_costs_no_call(aws: FakeAws
 
 
 def test_scenario_8_verdict_of_a_time_to_come_is_not_reported(aws: FakeAws) -> None:
-    """It would outlast all that is found until then: AWS Config keeps the one with the latest time."""
-    with pytest.raises(InvalidEventError, match=r"notificationCreationTime is '2099-.*; allowed is a time that has come"):
+    """AWS Config keeps the result with the latest time, so this one would outlast all others until then."""
+    with pytest.raises(InvalidEventError, match=r"notificationCreationTime is '2099-.*; allowed is a time at most"):
         handle(scheduled_event(created="2099-01-01T00:00:00Z"))
     assert aws.requests == []
 
 
 def test_own_accounts_event_is_for_the_account_that_sam_local_says() -> None:
-    # The account of every function under `sam local invoke`, whoever's credentials it has.
+    # `sam local invoke` gives every function this account, whichever credentials it has.
     assert load_event("scheduled-own-account")["accountId"] == "012345678912"
 
 
@@ -101,7 +101,7 @@ valid_but_for_parameters = st.builds(lambda parameters: right | {"ruleParameters
 @settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(event=json_values | nearly_events | valid_but_for_parameters)
 def test_any_event_gives_a_result_or_one_of_our_exceptions(aws: FakeAws, event: object) -> None:
-    # The fixture is one for all examples: a warm environment, where one event leaves nothing to the next.
+    # All examples share the fixture: a warm environment, in which one event leaves nothing to the next.
     aws.root_users[OWN_ACCOUNT] = WITHOUT_MFA
     aws.requests.clear()
     try:

@@ -1,4 +1,4 @@
-"""Scenario 10 of the rule's header: what keeps the rule from knowing or reporting fails, and is never a verdict."""
+"""Scenario 10 of the rule's header: if the rule cannot know or report, the invocation fails, and there is no verdict."""
 
 from typing import NamedTuple
 
@@ -6,8 +6,8 @@ import pytest
 from botocore.config import Config
 from botocore.retries.standard import ExponentialBackoff, RetryContext
 
-from root_virtual_mfa_enabled import clients
-from root_virtual_mfa_enabled.errors import (
+from periodic_rule import clients
+from periodic_rule.errors import (
     AssumeRoleError,
     EvaluationError,
     MalformedAnswerError,
@@ -15,6 +15,8 @@ from root_virtual_mfa_enabled.errors import (
     ReadError,
     ReportError,
 )
+from periodic_rule.handler import Handler
+from root_virtual_mfa_enabled import rule
 from tests.functional.fake_aws import (
     MEMBER_ACCOUNT,
     OWN_ACCOUNT,
@@ -40,10 +42,10 @@ ACTIONS = {
     "iam:ListVirtualMFADevices": ReadError,
     "config:PutEvaluations": ReportError,
 }
-"""The calls of an evaluation in their order, and what is raised where one fails."""
+"""The calls of an evaluation in their order, and the error that a failed one raises."""
 
 ROOTS = {"COMPLIANT": with_virtual_device(MEMBER_ACCOUNT), "NON_COMPLIANT": WITH_HARDWARE_ONLY}
-"""A root user for each verdict: neither may turn into the other."""
+"""A root user for each verdict: neither verdict may turn into the other."""
 
 EVENT = scheduled_event(MEMBER_ACCOUNT, ExecutionRoleName=ROLE)
 
@@ -54,14 +56,14 @@ REPEATED = "Lambda repeats the event"
 
 @pytest.fixture(params=ROOTS)
 def verdict(aws: FakeAws, request: pytest.FixtureRequest) -> str:
-    """Let the member's root user be one that is COMPLIANT, or one that is not."""
+    """Let the member's root user be COMPLIANT, or not."""
     right: str = request.param
     aws.root_users[MEMBER_ACCOUNT] = ROOTS[right]
     return right
 
 
 class Failure(NamedTuple):
-    """How a call fails, how often it is made then, and what the message says of it; `error` where that is always the same."""
+    """How a call fails, how many attempts it gets, and what the message says; `error` if every call raises the same one."""
 
     fault: Fault | str
     attempts: int
@@ -73,9 +75,9 @@ FAILURES = {
     "access denied": Failure("denied", 1, "AccessDenied"),
     "throttled for good": Failure("throttled", 3, f"The calls were throttled for longer than the retries: {REPEATED}."),
     "fault for good": Failure("broken down", 3, f"InternalFailure: The call was broken down. {REPEATED}"),
-    "expired token": Failure("expired", 1, f"The credentials have expired: {REPEATED}, and new ones are fetched."),
-    "broken body": Failure(cut_in_half, 1, "Nothing was concluded from it", MalformedAnswerError),
-    # The first attempt arrives, and ends the server.
+    "expired token": Failure("expired", 1, f"The credentials have expired: {REPEATED}, and the function fetches new ones."),
+    "broken body": Failure(cut_in_half, 1, "The rule concluded nothing from it", MalformedAnswerError),
+    # The first attempt arrives and ends the server.
     "connection refused": Failure(go_away, 1, "EndpointConnectionError: Could not connect to the endpoint URL"),
     "connection closed": Failure(drop, 3, "ConnectionClosedError: Connection was closed before we received a valid response"),
 }
@@ -106,8 +108,9 @@ def test_scenario_10_a_call_that_fails_for_good_fails_the_invocation(
 def test_scenario_10_a_call_that_times_out_fails_the_invocation(
     aws: FakeAws, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
-    patience = Config(read_timeout=0.2)  # instead of 5 s
-    monkeypatch.setattr(clients, "_CONFIG", clients._CONFIG.merge(patience))  # noqa: SLF001 - there is no other way to it
+    patience = Config(read_timeout=0.5)  # instead of 5 s
+    monkeypatch.setattr(clients, "_CONFIG", clients._CONFIG.merge(patience))  # noqa: SLF001 - there is no public way
+    monkeypatch.setattr(rule, "lambda_handler", Handler(rule.RULE))
     aws.root_users[MEMBER_ACCOUNT] = ROOTS["NON_COMPLIANT"]
     aws.fail(action, hang)
     with pytest.raises(ACTIONS[action], match=rf"^{action} failed in account {MEMBER_ACCOUNT}: ReadTimeoutError: Read timeout"):
@@ -169,7 +172,7 @@ def test_a_function_without_credentials(aws: FakeAws, monkeypatch: pytest.Monkey
     assert aws.requests == []
 
 
-# Answers that are broken
+# Broken answers
 
 
 QUERY_BODIES = {
@@ -286,7 +289,7 @@ def test_pages_that_lead_back_are_not_read_without_end(aws: FakeAws) -> None:
     assert aws.verdicts == set()
 
 
-# What AWS Config hands back
+# What AWS Config returns as failed
 
 
 def test_an_evaluation_that_is_handed_back_was_not_reported(aws: FakeAws, verdict: str) -> None:
@@ -294,8 +297,8 @@ def test_an_evaluation_that_is_handed_back_was_not_reported(aws: FakeAws, verdic
     with pytest.raises(ReportError) as caught:
         handle(EVENT)
     assert str(caught.value) == (
-        f"AWS Config handed the evaluation of account {MEMBER_ACCOUNT} back in FailedEvaluations: the rule goes on showing its "
-        "last result. Lambda repeats the event; if it goes on failing, evaluate the rule anew."
+        f"AWS Config returned the evaluation of account {MEMBER_ACCOUNT} in FailedEvaluations: the rule still shows its last "
+        "result. Lambda repeats the event; if it keeps failing, start an evaluation of the rule."
     )
     assert aws.actions == [*ACTIONS]
     assert aws.verdicts == {verdict}
@@ -336,7 +339,7 @@ def test_a_call_ends_within_the_time_that_is_kept_for_it(aws: FakeAws, monkeypat
     waits = []
 
     def longest_delay(backoff: ExponentialBackoff, context: RetryContext) -> int:
-        monkeypatch.setattr(backoff, "_random", lambda: 1.0)  # what botocore's jitter may be at most
+        monkeypatch.setattr(backoff, "_random", lambda: 1.0)  # the most that botocore's jitter can be
         waits.append(botocores_delay(backoff, context))
         return 0
 

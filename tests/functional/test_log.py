@@ -1,4 +1,4 @@
-"""One structured line for each evaluation and each failure, and nothing secret in it."""
+"""One structured line for each evaluation and each failure, with nothing secret in it."""
 
 import json
 import logging
@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from rdklib import InvalidParametersError
 
-from root_virtual_mfa_enabled.errors import AssumeRoleError, EvaluationError, InvalidEventError, ReportError
+from periodic_rule.errors import AssumeRoleError, EvaluationError, InvalidEventError, ReportError
+from periodic_rule.handler import Handler
+from root_virtual_mfa_enabled import rule
 from tests.functional.fake_aws import (
     MEMBER_ACCOUNT,
     OWN_ACCOUNT,
@@ -28,7 +30,7 @@ from tests.functional.fake_aws import (
 from tests.functional.invocation import CREATED, RESULT_TOKEN, ROLE, handle, scheduled_event
 
 NOT_OURS = {*vars(logging.makeLogRecord({})), "message", "taskName"}
-"""What a log record has of itself."""
+"""The fields that every log record has."""
 
 MEMBER_EVENT = scheduled_event(MEMBER_ACCOUNT, ExecutionRoleName=ROLE)
 
@@ -41,13 +43,13 @@ SUBJECT = {
     "ruleOwner": "account",
     "test": False,
 }
-"""What the line of MEMBER_EVENT says that it is about."""
+"""What the line says about MEMBER_EVENT."""
 
 DEFAULTS = {"minimumVirtualMfaDevices": "1", "nonVirtualMfa": "NON_COMPLIANT", "noRootCredentials": "COMPLIANT"}
 
 
 def the_line(caplog: pytest.LogCaptureFixture) -> tuple[str, str, dict[str, Any]]:
-    """Take the one line that was logged, as JSON carries it: level, message, fields."""
+    """Take the only logged line, as JSON carries it: level, message, fields."""
     [record] = caplog.records
     assert record.name == "root_virtual_mfa_enabled"
     fields = {name: value for name, value in vars(record).items() if name not in NOT_OURS}
@@ -68,6 +70,7 @@ def test_line_of_an_evaluation(aws: FakeAws, caplog: pytest.LogCaptureFixture) -
         "evaluation",
         {
             "rule": "ROOT_VIRTUAL_MFA_ENABLED",
+            "version": "unknown",
             **SUBJECT,
             "parameters": {**DEFAULTS, "ExecutionRoleName": ROLE},
             "facts": {
@@ -95,6 +98,7 @@ def test_line_of_an_evaluation_without_facts(caplog: pytest.LogCaptureFixture) -
     assert (level, message) == ("INFO", "evaluation")
     assert fields == {
         "rule": "ROOT_VIRTUAL_MFA_ENABLED",
+        "version": "unknown",
         **SUBJECT,
         "account": OWN_ACCOUNT,
         "configRuleArn": f"arn:aws-us-gov:config:us-gov-west-1:{OWN_ACCOUNT}:config-rule/config-rule-a1b2c3",
@@ -125,7 +129,7 @@ def test_line_counts_the_calls_of_its_own_invocation_only(aws: FakeAws, caplog: 
 
 
 def test_line_says_whose_rule_with_which_parameters(aws: FakeAws, caplog: pytest.LogCaptureFixture) -> None:
-    """A member's own conformance pack has rules that look like the deployment's: its parameters tell."""
+    """A member's own conformance pack can have rules that look like the deployment's: their parameters tell them apart."""
     aws.root_users[OWN_ACCOUNT] = WITHOUT_MFA
     given = {"minimumVirtualMfaDevices": "8", "nonVirtualMfa": "COMPLIANT", "noRootCredentials": "NOT_APPLICABLE"}
     arn = (
@@ -163,6 +167,23 @@ def test_line_is_one_whatever_a_device_is_called(aws: FakeAws, caplog: pytest.Lo
     assert fields["annotation"] == f"The root user has 1 virtual MFA device ({device_name})."
 
 
+@pytest.mark.parametrize(("variable", "version"), [("0.1.0", "0.1.0"), ("", "unknown"), (None, "unknown")])
+def test_line_and_user_agent_have_the_version(
+    aws: FakeAws, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, variable: str | None, version: str
+) -> None:
+    aws.root_users[MEMBER_ACCOUNT] = with_virtual_device(MEMBER_ACCOUNT)
+    if variable is not None:
+        monkeypatch.setenv("VERSION", variable)
+    monkeypatch.setattr(rule, "lambda_handler", Handler(rule.RULE))
+    handle(MEMBER_EVENT)
+    aws.fail("iam:GetAccountSummary", refusal("denied", "iam:GetAccountSummary"))
+    with pytest.raises(EvaluationError):
+        handle(MEMBER_EVENT)
+    assert [vars(record)["version"] for record in caplog.records] == [version] * 2
+    assert len(aws.requests) == 4 + 2
+    assert all(request.user_agent.endswith(f" root-virtual-mfa/{version}") for request in aws.requests)
+
+
 # Failures
 
 FACTS = {
@@ -197,6 +218,7 @@ def test_line_of_a_failure_has_the_error_and_no_verdict(
     assert (level, message) == ("ERROR", "evaluation failed")
     assert fields == {
         "rule": "ROOT_VIRTUAL_MFA_ENABLED",
+        "version": "unknown",
         **SUBJECT,
         "parameters": {**DEFAULTS, "ExecutionRoleName": ROLE},
         **known,
@@ -220,14 +242,18 @@ def test_line_of_an_evaluation_that_was_handed_back_has_no_verdict(aws: FakeAws,
 def test_line_of_an_event_that_is_refused(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(EvaluationError):
         handle({"accountId": OWN_ACCOUNT})
-    assert the_line(caplog) == ("ERROR", "evaluation failed", {"rule": "ROOT_VIRTUAL_MFA_ENABLED", "apiCalls": {}})
+    assert the_line(caplog) == (
+        "ERROR",
+        "evaluation failed",
+        {"rule": "ROOT_VIRTUAL_MFA_ENABLED", "version": "unknown", "apiCalls": {}},
+    )
 
 
 def test_line_of_bad_parameters_has_none(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(InvalidParametersError):
         handle(scheduled_event(MEMBER_ACCOUNT, nonVirtualMfa="PERHAPS"))
     _, _, fields = the_line(caplog)
-    assert fields == {"rule": "ROOT_VIRTUAL_MFA_ENABLED", **SUBJECT, "apiCalls": {}}
+    assert fields == {"rule": "ROOT_VIRTUAL_MFA_ENABLED", "version": "unknown", **SUBJECT, "apiCalls": {}}
 
 
 # Secrets: conftest.py searches what every test logs and prints
@@ -267,7 +293,7 @@ The Canonical String for this request should have been
 
 host:iam.amazonaws.com
 x-amz-security-token:{session_token(MEMBER_ACCOUNT)}'"""
-"""What AWS answers to a wrong signature. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html"""
+"""AWS's answer to a wrong signature. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html"""
 
 
 def _wrong_signature(action: str) -> bytes:

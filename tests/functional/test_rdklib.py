@@ -1,7 +1,7 @@
-"""What rdklib 0.3.10 does of itself, and what this rule does instead: a pair of tests for each trap.
+"""What rdklib 0.3.10 does by itself, and what this rule does instead: a pair of tests for each trap.
 
-The first of a pair runs a rule as rdklib's documentation shows it, through rdklib's Evaluator.  Where one fails with a
-later rdklib, the trap is gone, and what closes it here may be too.
+The first test of a pair runs a rule as rdklib's documentation shows it, through rdklib's Evaluator.  If it fails with a later
+rdklib, the trap is gone, and the code that closes it here may go too.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.httpsession import URLLib3Session
 from rdklib import ComplianceType, ConfigRule, Evaluation, Evaluator, InvalidParametersError
 
-from root_virtual_mfa_enabled.errors import EvaluationError, ForeignAccountError, ReadError, ReportError
+from periodic_rule.errors import EvaluationError, ForeignAccountError, ReadError, ReportError
 from tests.functional.fake_aws import (
     FUNCTION,
     MEMBER_ACCOUNT,
@@ -26,7 +26,7 @@ from tests.functional.invocation import ROLE, handle, scheduled_event
 
 
 class SampleRule(ConfigRule):  # type: ignore[misc]  # rdklib has no types
-    """A rule as rdklib's documentation shows it, with the first read of ours."""
+    """A rule as rdklib's documentation shows it, with the first read of this rule."""
 
     def evaluate_parameters(self, rule_parameters: dict[str, str]) -> dict[str, str]:
         if "nonVirtualMfa" in rule_parameters:
@@ -51,14 +51,14 @@ def rdklib_handle(event: dict[str, Any], rule: type[ConfigRule] = SampleRuleWith
 OWN_EVENT = scheduled_event()
 MEMBER_EVENT = scheduled_event(MEMBER_ACCOUNT, ExecutionRoleName=ROLE)
 RDKLIB_OWN_EVENT = scheduled_event(AssumeRoleMode="false")
-"""For rdklib to use the function's own credentials, as we do without ExecutionRoleName."""
+"""Makes rdklib use the function's own credentials, as this rule does without ExecutionRoleName."""
 
 
 @pytest.fixture(autouse=True)
 def urls(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Collect the URLs that are called, and let no call out to another than the fake's: rdklib tries."""
+    """Collect the called URLs, and let no call reach any other than the fake's: rdklib tries."""
     aws.root_users |= {OWN_ACCOUNT: WITHOUT_MFA, MEMBER_ACCOUNT: WITHOUT_MFA}
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # rdklib's clients come from there
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # rdklib's clients come from it
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     called: list[str] = []
     send = URLLib3Session.send
@@ -73,7 +73,7 @@ def urls(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return called
 
 
-# 1 A failure that is returned counts as a success
+# 1 A returned failure counts as a success
 
 
 @pytest.mark.parametrize("kind", ["denied", "expired"])
@@ -119,7 +119,7 @@ def test_trap_1_no_exception_of_ours_is_one_that_rdklib_returns() -> None:
             rdklib_handle(RDKLIB_OWN_EVENT, Raising)
 
 
-# 2 Old evaluations are searched for
+# 2 rdklib searches for old evaluations
 
 
 def test_trap_2_rdklib_searches_for_old_evaluations(aws: FakeAws) -> None:
@@ -135,7 +135,7 @@ def test_trap_2_old_evaluations_are_not_searched_for(aws: FakeAws) -> None:
     assert aws.actions == ["iam:GetAccountSummary", "config:PutEvaluations"]
 
 
-# 3 The recorder's role is assumed, or the wrong account is judged
+# 3 rdklib assumes the recorder's role, or judges the wrong account
 
 
 def test_trap_3_rdklib_assumes_the_recorders_role(aws: FakeAws) -> None:
@@ -168,7 +168,7 @@ def test_trap_3_member_is_not_judged_by_the_functions_own_root_user(
     assert aws.requests == []
 
 
-# 4 STS at a fixed host, clients made anew
+# 4 A fixed STS host, new clients each time
 
 
 @pytest.mark.parametrize(("partition", "region"), [("aws", "eu-central-1"), ("aws-cn", "cn-north-1")])
@@ -187,7 +187,7 @@ def test_trap_4_sts_is_asked_at_aws_endpoint_url(aws: FakeAws, urls: list[str], 
     assert aws.actions[0] == "sts:AssumeRole"
 
 
-# 5 What AWS Config hands back
+# 5 What AWS Config returns as failed
 
 
 def test_trap_5_rdklib_ignores_what_is_handed_back(aws: FakeAws) -> None:

@@ -1,1 +1,1 @@
-"""Templates, artefact and locks: what is deployed, and what it is made with."""
+"""Tests of the templates, the artefact and the locks."""

@@ -1,4 +1,4 @@
-"""The built artefact, and the locks of what it is built and tested with."""
+"""The built artefact, and the locks of the packages that build and test it."""
 
 import os
 import re
@@ -21,14 +21,16 @@ def artefact() -> Path:
 
 
 def contents(folder: Path) -> dict[str, tuple[bytes, float]]:
-    """Read bytes and time stamp of each file."""
+    """Read the bytes and the time stamp of each file."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): (path.read_bytes(), path.stat().st_mtime) for path in files}
 
 
 def test_artefact_holds_our_code_and_rdklib_with_its_licence(artefact: Path) -> None:
     found = set(contents(artefact))
-    ours = {path.relative_to(PROJECT / "rules").as_posix() for path in (PROJECT / "rules").rglob("*.py")}
+    packages = ("periodic_rule", "root_virtual_mfa_enabled")
+    modules = [path for package in packages for path in (PROJECT / "rules" / package).rglob("*.py")]
+    ours = {path.relative_to(PROJECT / "rules").as_posix() for path in modules}
     rdklib = {path for path in found if re.fullmatch(r"rdklib/([a-z]+/)*\w+\.py", path)}
     licences = {path for path in found if re.fullmatch(r"rdklib-[0-9.]+\.dist-info/licenses/(LICENSE|NOTICE)", path)}
     assert "rdklib/__init__.py" in rdklib

@@ -6,15 +6,25 @@ from typing import Any
 
 import yaml
 
-from root_virtual_mfa_enabled import parameters
+from root_virtual_mfa_enabled.parameters import PARAMETERS
 
-from .test_templates import ACCOUNT, APPLICATION, FORWARDER, PROJECT, nodes, present, resources, template
+from .templates import (
+    ACCOUNT,
+    APPLICATION,
+    FORWARDER,
+    PACK_FILE,
+    PROJECT,
+    REMEDIATION_PACK_FILE,
+    nodes,
+    present,
+    properties,
+    resources,
+    template,
+)
 
-PACK_FILE = PROJECT / "conformance_packs/root-virtual-mfa.yaml"
-REMEDIATION_FILE = PROJECT / "conformance_packs/root-virtual-mfa-remediation.yaml"
 EVALUATION_ROLE = template(ACCOUNT)["Resources"]["EvaluationRole"]["Properties"]["RoleName"]
 INTRINSICS_IN_PACKS = {"Ref", "Fn::If", "Fn::Equals", "Fn::Not"}
-"""What AWS's own conformance packs use."""
+"""The intrinsic functions in AWS's own conformance packs."""
 
 
 def pack() -> dict[str, Any]:
@@ -46,8 +56,8 @@ def body(*, remediation: str | None = None) -> str:
 
 def the(resource_type: str, name: str = APPLICATION) -> dict[str, Any]:
     [resource] = resources(name, resource_type).values()
-    properties: dict[str, Any] = resource["Properties"]
-    return properties
+    found: dict[str, Any] = resource["Properties"]
+    return found
 
 
 # --- The conformance pack ---
@@ -58,12 +68,12 @@ def test_the_pack_file_is_what_the_template_deploys() -> None:
 
 
 def test_the_pack_file_with_remediation_is_what_the_template_deploys_where_it_is_asked_for() -> None:
-    assert body(remediation="false") == REMEDIATION_FILE.read_text(encoding="utf-8")
+    assert body(remediation="false") == REMEDIATION_PACK_FILE.read_text(encoding="utf-8")
     assert yaml.safe_load(body(remediation="true"))["Resources"]["RootVirtualMfaRemediation"]["Properties"]["Automatic"] is True
 
 
 def test_the_packs_remediation_is_that_of_the_one_account_scope() -> None:
-    # No intrinsic function in the rule's name and in the role's ARN, in which AWS Config puts each account's own id.
+    # The rule's name and the role's ARN have no intrinsic function. AWS Config puts each account's own id into the ARN.
     # Source: https://docs.aws.amazon.com/config/latest/developerguide/custom-conformance-pack.html
     in_pack = yaml.safe_load(body(remediation="false"))["Resources"]["RootVirtualMfaRemediation"]["Properties"]
     alone = the("AWS::Config::RemediationConfiguration")
@@ -107,7 +117,7 @@ def test_the_pack_is_given_each_parameter_and_defaults_to_what_the_rule_does() -
     assert given.keys() == pack()["Parameters"].keys()
     defaults = {name: parameter.get("Default") for name, parameter in pack()["Parameters"].items()}
     names = {"minimumVirtualMfaDevices", "nonVirtualMfa", "noRootCredentials"}
-    assert parameters.parse({name: defaults[name[0].upper() + name[1:]] for name in names}) == parameters.parse({})
+    assert PARAMETERS.parse({name: defaults[name[0].upper() + name[1:]] for name in names}) == PARAMETERS.parse({})
     for name in defaults.keys() - {"FunctionArn", "ExecutionRoleName"}:
         assert given[name] == {"Ref": name}
         assert template(APPLICATION)["Parameters"][name]["Default"] == defaults[name]
@@ -144,27 +154,22 @@ def test_the_function_assumes_the_evaluation_role_of_its_organization_only() -> 
     assert statement["Condition"] == {"StringEquals": {"aws:ResourceOrgID": {"Ref": "OrganizationId"}}}
 
 
-def stack_set(logical_id: str) -> dict[str, Any]:
-    properties: dict[str, Any] = template(APPLICATION)["Resources"][logical_id]["Properties"]
-    return properties
-
-
 def given(logical_id: str) -> dict[str, Any]:
-    return {each["ParameterKey"]: each["ParameterValue"] for each in stack_set(logical_id)["Parameters"]}
+    return {each["ParameterKey"]: each["ParameterValue"] for each in properties(APPLICATION, logical_id)["Parameters"]}
 
 
 def test_the_stack_set_deploys_the_account_template_to_accounts_now_and_to_come() -> None:
-    properties = stack_set("AccountResources")
-    assert properties["TemplateURL"] == ACCOUNT
-    assert properties["PermissionModel"] == "SERVICE_MANAGED"
-    assert properties["AutoDeployment"] == {"Enabled": True, "RetainStacksOnAccountRemoval": False}
+    stack_set = properties(APPLICATION, "AccountResources")
+    assert stack_set["TemplateURL"] == ACCOUNT
+    assert stack_set["PermissionModel"] == "SERVICE_MANAGED"
+    assert stack_set["AutoDeployment"] == {"Enabled": True, "RetainStacksOnAccountRemoval": False}
     assert given("AccountResources").keys() == template(ACCOUNT)["Parameters"].keys()
     assert given("AccountResources")["CentralAccountId"] == {"Ref": "AWS::AccountId"}
 
 
 def test_the_forwarder_goes_to_the_same_accounts_where_it_is_needed() -> None:
     assert template(APPLICATION)["Resources"]["RegionForwarders"]["Condition"] == "ForwardsForOrganization"
-    forwarders, accounts = stack_set("RegionForwarders"), stack_set("AccountResources")
+    forwarders, accounts = properties(APPLICATION, "RegionForwarders"), properties(APPLICATION, "AccountResources")
     assert forwarders["TemplateURL"] == FORWARDER
     assert given("RegionForwarders").keys() == template(FORWARDER)["Parameters"].keys()
     assert given("RegionForwarders")["HomeRegion"] == {"Ref": "AWS::Region"}

@@ -1,31 +1,45 @@
-"""The runbooks, what starts them, and what each may do."""
+"""The runbooks: what starts them, and what each may do."""
 
+import ast
 import json
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+from botocore import xform_name
 
-from .test_templates import ACCOUNT, APPLICATION, FORWARDER, ROOT_CREDENTIALS, as_list, resources, template
+from remediation import config_rule, ops_items, remove_root_credentials
+
+from .templates import (
+    ACCOUNT,
+    APPLICATION,
+    FORWARDER,
+    ROOT_CREDENTIALS,
+    as_list,
+    properties,
+    resolved,
+    resources,
+    steps,
+    template,
+)
 
 RUNBOOKS = [
     (ACCOUNT, "NotifyRunbook", "RemediationRole"),
     (ACCOUNT, "ReevaluateRunbook", "ReevaluationRole"),
     (ROOT_CREDENTIALS, "RemoveRootCredentialsRunbook", "CredentialRemovalRole"),
 ]
+ROOT_TASKS = [remove_root_credentials.AUDIT, remove_root_credentials.DELETE]
+SCRIPTS: dict[str, ModuleType] = {
+    "ConfigRule": config_rule,
+    "OpsItems": ops_items,
+    "RemoveRootCredentials": remove_root_credentials,
+}
 each_runbook = pytest.mark.parametrize(("name", "runbook", "role"), RUNBOOKS, ids=[runbook for _, runbook, _ in RUNBOOKS])
 
 
-def properties(name: str, logical_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = template(name)["Resources"][logical_id]["Properties"]
-    return found
-
-
-def steps(name: str, runbook: str) -> dict[str, dict[str, Any]]:
-    return {step["name"]: step for step in properties(name, runbook)["Content"]["mainSteps"]}
-
-
 def policy(name: str, role: str) -> dict[str, dict[str, Any]]:
-    """Give the statements of a role's policy by their Sid."""
+    """Return the statements of a role's policy by their Sids."""
     [inline] = properties(name, role)["Policies"]
     return {statement["Sid"]: statement for statement in inline["PolicyDocument"]["Statement"]}
 
@@ -52,7 +66,7 @@ def test_a_runbook_can_be_updated(name: str, runbook: str, role: str) -> None:
 @each_runbook
 def test_a_runbook_fits_in_a_document(name: str, runbook: str, role: str) -> None:
     # Source: https://docs.aws.amazon.com/general/latest/gr/ssm.html, size of a document.
-    assert len(json.dumps(properties(name, runbook)["Content"]).encode()) <= 64 * 1024
+    assert len(json.dumps(resolved(name, properties(name, runbook)["Content"])).encode()) <= 64 * 1024
     assert role
 
 
@@ -84,44 +98,53 @@ def test_only_automation_for_this_account_may_assume_its_role(name: str, runbook
 # --- Least privilege ---
 
 
-def test_notify_reads_keeps_the_ops_item_and_sends_its_message() -> None:
-    assert allowed(ACCOUNT, "RemediationRole") == [
-        "config:DescribeConfigRules",
-        "config:GetComplianceDetailsByResource",
-        "sns:Publish",
-        "ssm:CreateOpsItem",
-        "ssm:DescribeAutomationExecutions",
-        "ssm:DescribeOpsItems",
-        "ssm:GetAutomationExecution",
-        "ssm:GetOpsItem",
-        "ssm:UpdateOpsItem",
-    ]
+def needed(name: str, runbook: str) -> set[str]:
+    """Collect the actions that a runbook's steps need: what its scripts declare, and what Automation calls itself."""
+    actions: set[str] = set()
+    for step in steps(name, runbook).values():
+        match step["action"], step.get("inputs", {}):
+            case "aws:executeScript", {"Handler": handler, "Script": {"Fn::FindInMap": ["Scripts", script, "Python"]}}:
+                actions |= SCRIPTS[script].PERMISSIONS[handler]
+            case "aws:executeAwsApi", {"Service": service, "Api": api}:
+                actions.add(f"{service}:{api}")
+            case "aws:approve", {"NotificationArn": _}:
+                actions.add("sns:Publish")
+            case action, _:
+                assert action in {"aws:branch", "aws:sleep"}
+    return actions
+
+
+@each_runbook
+def test_a_role_may_do_what_the_steps_of_its_runbook_need_and_no_more(name: str, runbook: str, role: str) -> None:
+    assert allowed(name, role) == sorted(needed(name, runbook))
+
+
+@pytest.mark.parametrize("script", SCRIPTS.values(), ids=SCRIPTS)
+def test_a_script_declares_only_what_it_calls(script: ModuleType) -> None:
+    """The unit tests of the scripts show the reverse: they declare all that they call."""
+    source = ast.walk(ast.parse(Path(str(script.__file__)).read_text(encoding="utf-8")))
+    used = {
+        node.attr if isinstance(node, ast.Attribute) else node.value
+        for node in source
+        if isinstance(node, ast.Attribute | ast.Constant)
+    }
+    for action in set().union(*script.PERMISSIONS.values()):
+        operation = action.partition(":")[2]
+        assert used & {operation, xform_name(operation)}, action
+
+
+def test_notify_sends_to_the_topic_for_notices_only() -> None:
     topic = steps(ACCOUNT, "NotifyRunbook")["PublishMessage"]["inputs"]["TopicArn"]
     assert policy(ACCOUNT, "RemediationRole")["SendMessage"]["Resource"] == topic
     name = properties(APPLICATION, "NoticeTopic")["TopicName"]
     assert topic["Fn::Sub"][0].endswith(f":${{Central}}:{name}")
 
 
-def test_reevaluate_finds_and_starts_the_rule() -> None:
-    assert allowed(ACCOUNT, "ReevaluationRole") == ["config:DescribeConfigRules", "config:StartConfigRulesEvaluation"]
-
-
 def test_remove_root_credentials_opens_root_sessions_for_two_tasks_only() -> None:
-    assert allowed(ROOT_CREDENTIALS, "CredentialRemovalRole") == [
-        "iam:ListOrganizationsFeatures",
-        "organizations:DescribeAccount",
-        "organizations:DescribeOrganization",
-        "sns:Publish",
-        "ssm:DescribeDocument",
-        "ssm:GetAutomationExecution",
-        "sts:AssumeRoot",
-    ]
     statement = policy(ROOT_CREDENTIALS, "CredentialRemovalRole")["OpenRootSessions"]
     tasks = statement["Condition"]["StringEquals"]["sts:TaskPolicyArn"]
-    assert [task["Fn::Sub"].rpartition("/")[2] for task in tasks] == [
-        "IAMAuditRootUserCredentials",
-        "IAMDeleteRootUserCredentials",
-    ]
+    arns = [f"arn:${{AWS::Partition}}:iam::aws:policy/root-task/{task}" for task in ROOT_TASKS]
+    assert [task["Fn::Sub"] for task in tasks] == arns
 
 
 def test_remove_root_credentials_reads_its_own_document_and_executions_of_its_account() -> None:
@@ -209,7 +232,7 @@ def test_nothing_but_people_starts_the_removal() -> None:
     assert "AWS::Events::Rule" not in {each["Type"] for each in template(ROOT_CREDENTIALS)["Resources"].values()}
 
 
-def test_the_removal_shows_its_plan_asks_removes_and_looks_again_in_this_order() -> None:
+def test_the_removal_shows_its_plan_asks_and_removes_in_this_order() -> None:
     content = properties(ROOT_CREDENTIALS, "RemoveRootCredentialsRunbook")["Content"]
     assert content["parameters"]["DryRun"]["default"] is True
     assert list(steps(ROOT_CREDENTIALS, "RemoveRootCredentialsRunbook")) == [
@@ -217,7 +240,6 @@ def test_the_removal_shows_its_plan_asks_removes_and_looks_again_in_this_order()
         "Decide",
         "Approve",
         "RemoveCredentials",
-        "Verify",
     ]
     assert not any("onFailure" in step and step["onFailure"] != "Abort" for step in content["mainSteps"])
 
@@ -240,7 +262,7 @@ def test_who_approves_is_fixed_at_deployment() -> None:
 
 
 def test_the_deployment_says_how_removals_are_approved() -> None:
-    """Whoever deploys with one approval has to know what one person can do then."""
+    """An operator who deploys with one approval has to know what one person can do."""
     parameters, outputs = template(APPLICATION)["Parameters"], template(APPLICATION)["Outputs"]
     assert "Name nobody who may start the runbook" in parameters["RemovalApprovers"]["Description"]
     assert "With 1, one person" in parameters["RemovalMinimumApprovals"]["Description"]

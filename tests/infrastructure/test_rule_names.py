@@ -1,4 +1,4 @@
-"""What the rule is called: scripts, event pattern, queries and commands, which find it by its name, take the same names."""
+"""The rule's name: scripts, event pattern, queries and commands find the rule by the same names."""
 
 import re
 from collections.abc import Callable
@@ -11,9 +11,17 @@ import yaml
 from organization.deployment import is_our_rule
 from tests.unit.fake_aws import FakeAws, paged
 
-from .test_organization_scope import PACK_FILE, REMEDIATION_FILE
-from .test_remediation import properties, steps
-from .test_templates import ACCOUNT, APPLICATION, resources, template
+from .templates import (
+    ACCOUNT,
+    APPLICATION,
+    PACK_FILE,
+    REMEDIATION_PACK_FILE,
+    properties,
+    resolved,
+    resources,
+    steps,
+    template,
+)
 
 ACCOUNT_ID, CENTRAL = "123456789012", "222222222222"
 ON_CENTRAL_FUNCTION = {"SourceIdentifier": f"arn:aws:lambda:us-east-1:{CENTRAL}:function:evaluate"}
@@ -24,7 +32,7 @@ NAMES = [
     (f"{PACK}a1b2c3d4e", True),
     (f"{PACK}A1-b2", True),
     (f"{PACK}a\x1b[31m", True),
-    # EventBridge's prefix takes it, so everybody does; AWS Config makes none of this name.
+    # EventBridge's prefix matches it, so the others do too. AWS Config makes no rule of this name.
     (PACK, True),
     (PACK.removesuffix("-"), False),
     (f"{OURS}-conformance-packs-1", False),
@@ -42,28 +50,15 @@ NAMES = [
     (f"OrgConfigRule-{OURS}-x1y2z3", False),
     ("iam-root-access-key-check", False),
 ]
-"""Names of rules, and whether a rule of that name is the package's."""
+"""Names of rules, and whether a rule of that name is ours."""
 each_name = pytest.mark.parametrize(("name", "ours"), NAMES, ids=repr)
 
 
-def resolved(value: Any, *, organization: bool) -> Any:  # noqa: ANN401 - anything that a template can hold
-    """Give a value of account.yaml as CloudFormation makes it in one account, or in one that a central account evaluates."""
-    match value:
-        case {"Fn::FindInMap": [name, first, second]}:
-            return template(ACCOUNT)["Mappings"][name][first][second]
-        case {"Ref": "CentralAccountId"}:
-            return CENTRAL if organization else ""
-        case dict():
-            return {key: resolved(item, organization=organization) for key, item in value.items()}
-        case list():
-            return [resolved(item, organization=organization) for item in value]
-    return value
-
-
 def run(runbook: str, step: str, *, organization: bool, rule: dict[str, Any]) -> dict[str, Any] | None:
-    """Run a script as the template has it, in an account with one rule: give its result, None if it does not know the rule."""
-    inputs = steps(ACCOUNT, runbook)[step]["inputs"]
-    payload = resolved(inputs["InputPayload"], organization=organization)
+    """Run a script of the template in an account with one rule. Return its result, or None if it does not find the rule."""
+    parameters = {"CentralAccountId": CENTRAL if organization else ""}
+    inputs = resolved(ACCOUNT, steps(ACCOUNT, runbook)[step]["inputs"], parameters)
+    payload = inputs["InputPayload"]
     payload |= {name: ACCOUNT_ID for name in ("AccountId", "OwnAccountId") if name in payload}
     qualifier = {"ConfigRuleName": rule["ConfigRuleName"], "ResourceType": "AWS::::Account", "ResourceId": ACCOUNT_ID}
     result = {
@@ -108,7 +103,7 @@ def test_in_an_organization_the_scripts_take_the_same_names_of_rules_that_a_serv
 
 
 def taken_by(matchers: list[Any]) -> Callable[[str], bool]:
-    """Evaluate what an event pattern has for a text: texts, of which one is equal, and prefixes, with which it begins."""
+    """Make a test of texts from an event pattern: a text matches if it equals one of the texts or begins with a prefix."""
     equal = [each for each in matchers if isinstance(each, str)]
     prefixes = [each["prefix"] for each in matchers if isinstance(each, dict) and each.keys() == {"prefix"}]
     assert len(equal) + len(prefixes) == len(matchers)
@@ -117,7 +112,7 @@ def taken_by(matchers: list[Any]) -> Callable[[str], bool]:
 
 @each_name
 def test_the_event_pattern(name: str, *, ours: bool) -> None:
-    pattern = resolved(properties(ACCOUNT, "ComplianceChangeRule")["EventPattern"], organization=True)
+    pattern = resolved(ACCOUNT, properties(ACCOUNT, "ComplianceChangeRule")["EventPattern"])
     assert taken_by(pattern["detail"]["configRuleName"])(name) is ours
 
 
@@ -128,7 +123,7 @@ def test_the_operators_commands(name: str, *, ours: bool) -> None:
 
 @each_name
 def test_the_stored_queries_take_all_of_ours_and_more_only_where_their_language_cannot_tell(name: str, *, ours: bool) -> None:
-    # A wildcard stands at the end only. Source: https://docs.aws.amazon.com/config/latest/developerguide/query-limitations.html
+    # The language allows a wildcard at the end only. Source: https://docs.aws.amazon.com/config/latest/developerguide/query-limitations.html
     for query in resources(APPLICATION, "AWS::Config::StoredQuery").values():
         conditions = re.findall(r"configRuleName (=|LIKE) '([^'%]*)%?'", query["Properties"]["QueryExpression"])
         taken = any(name == text if operator == "=" else name.startswith(text) for operator, text in conditions)
@@ -140,6 +135,6 @@ def test_the_rule_has_this_name_where_it_is_made_and_a_pack_appends_to_it() -> N
     assert template(ACCOUNT)["Mappings"]["RuleName"]["AWSConfig"] == {"InOneAccount": OURS, "InPackPrefix": PACK}
     [rule] = resources(APPLICATION, "AWS::Config::ConfigRule").values()
     assert rule["Properties"]["ConfigRuleName"] == OURS
-    for file in (PACK_FILE, REMEDIATION_FILE):
+    for file in (PACK_FILE, REMEDIATION_PACK_FILE):
         made = yaml.safe_load(file.read_text(encoding="utf-8"))["Resources"].values()
         assert {resource["Properties"]["ConfigRuleName"] for resource in made} == {OURS}

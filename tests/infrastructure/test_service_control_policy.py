@@ -1,4 +1,4 @@
-"""The service control policies: that they fit, whom they except, and that their patterns match what they are to protect."""
+"""The service control policies: their size, whom they except, and what their patterns protect."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .test_templates import ACCOUNT, APPLICATION, FORWARDER, PROJECT, ROOT_CREDENTIALS, as_list, resources, template
+from .templates import ACCOUNT, APPLICATION, FORWARDER, PROJECT, ROOT_CREDENTIALS, as_list, resources, template
 
 POLICIES = PROJECT / "service_control_policies"
 LONGEST = 5_120
@@ -26,7 +26,7 @@ def statements(name: str = "root-virtual-mfa") -> dict[str, dict[str, Any]]:
 
 
 def matches(arn: str, patterns: str | list[str]) -> bool:
-    """Tell whether an ARN matches, as IAM compares: with regard to case, `*` any characters, `?` one."""
+    """Tell whether an ARN matches, as IAM compares: case counts, `*` is any characters, `?` is one."""
     expressions = [re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".") for pattern in as_list(patterns)]
     return any(re.fullmatch(expression, arn, re.DOTALL) for expression in expressions)
 

@@ -1,33 +1,32 @@
-"""The templates: what the tools say of them, and what this project asks of its own templates."""
+"""The templates: what this project asks of them. `make lint` asks the tools."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 import tomllib
-from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
-from cfnlint.decode.cfn_yaml import load
 
 from demo.sam import RULE_NAME
 from local_aws.logs.metric_filters import matches
-from root_virtual_mfa_enabled import clients, parameters
-from root_virtual_mfa_enabled.decision import Verdict
+from periodic_rule import clients
+from periodic_rule.evaluations import PERMISSIONS as REPORT_PERMISSIONS
+from periodic_rule.verdict import Verdict
 from root_virtual_mfa_enabled.facts import PERMISSIONS as READ_PERMISSIONS
-from root_virtual_mfa_enabled.report import PERMISSIONS as REPORT_PERMISSIONS
+from root_virtual_mfa_enabled.parameters import PARAMETERS
 
-PROJECT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
-APPLICATION, ACCOUNT, FORWARDER, ROOT_CREDENTIALS = TEMPLATES = (
-    "template.yaml",
-    "account.yaml",
-    "region-forwarder.yaml",
-    "root-credentials.yaml",
+from .templates import (
+    ACCOUNT,
+    APPLICATION,
+    FORWARDER,
+    PROJECT,
+    ROOT_CREDENTIALS,
+    TEMPLATES,
+    as_list,
+    nodes,
+    present,
+    resources,
+    template,
 )
 
 ACTIONS_WITHOUT_RESOURCES = {
@@ -43,7 +42,7 @@ ACTIONS_WITHOUT_RESOURCES = {
     "ssm:DescribeAutomationExecutions",
     "ssm:DescribeOpsItems",
 }
-"""Actions whose Resource is "*", since they have none, or one whose ARN nobody knows beforehand: the templates say which.
+"""Actions whose Resource is "*": they support no resource, or nobody knows its ARN beforehand. The templates say which.
 
 Source: Service Authorization Reference.
 """
@@ -51,65 +50,9 @@ Source: Service Authorization Reference.
 each_template = pytest.mark.parametrize("name", TEMPLATES)
 
 
-@cache
-def template(name: str) -> dict[str, Any]:
-    # Through JSON, which turns cfn-lint's own classes into plain ones: short forms like !Ref are long forms by then.
-    document: dict[str, Any] = json.loads(json.dumps(load(str(PROJECT / name))))
-    return document
-
-
-def resources(name: str, resource_type: str) -> dict[str, Any]:
-    found = {key: value for key, value in template(name)["Resources"].items() if value["Type"] == resource_type}
-    assert found, f"{name} has no {resource_type}"
-    return found
-
-
-def nodes(value: Any) -> Iterator[Any]:  # noqa: ANN401 - anything that YAML can hold
-    """Walk the value and all that is in it, keys included; the Python of runbooks is not the template's."""
-    yield value
-    children: list[Any] = []
-    if isinstance(value, dict):
-        children = [*value.keys(), *(child for key, child in value.items() if key != "Script")]
-    elif isinstance(value, list):
-        children = value
-    for child in children:
-        yield from nodes(child)
-
-
 def statements(name: str) -> list[dict[str, Any]]:
     policies = [node for node in nodes(template(name)["Resources"]) if isinstance(node, dict) and "Statement" in node]
     return [present(statement) for policy in policies for statement in policy["Statement"]]
-
-
-def present(value: dict[str, Any]) -> Any:  # noqa: ANN401 - anything that YAML can hold
-    """Take what is there where the condition holds of a value that may be left out."""
-    if value.keys() == {"Fn::If"}:
-        _, there, absent = value["Fn::If"]
-        assert absent == {"Ref": "AWS::NoValue"}
-        return there
-    return value
-
-
-def as_list(value: Any) -> list[Any]:  # noqa: ANN401 - IAM takes one or many
-    return value if isinstance(value, list) else [value]
-
-
-def run(*command: str | Path) -> None:
-    environment = os.environ | {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1"}
-    result = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - commands of this file
-    assert result.returncode == 0, result.stdout + result.stderr
-
-
-# --- What the tools say ---
-
-
-def test_cfn_lint_finds_nothing() -> None:
-    run(BIN / "cfn-lint", "--include-checks", "I", "--", *TEMPLATES)
-
-
-@each_template
-def test_sam_finds_nothing(name: str) -> None:
-    run(BIN / "sam", "validate", "--lint", "--template", name)
 
 
 # --- Every template ---
@@ -139,10 +82,10 @@ def test_every_output_is_described(name: str) -> None:
 def test_no_partition_account_or_region_is_written_down(name: str) -> None:
     used = {key: template(name)[key] for key in ("Resources", "Outputs")}
     for text in (node for node in nodes(used) if isinstance(node, str)):
-        # Where Fn::Sub cannot reach, any partition is meant.
+        # A text without Fn::Sub means any partition.
         assert re.findall(r"arn:", text) == re.findall(r"arn:(?=\$\{AWS::Partition\}:|\*:)", text), text
         assert not re.search(r"\b[0-9]{12}\b", text), text
-        # AWS records what root does in IAM in us-east-1, whatever the Region is.
+        # AWS records what root does in IAM in us-east-1, whatever the home Region is.
         other = re.sub(r"^us-east-1$|in us-east-1 only|--region us-east-1 ", "", text)
         assert not re.search(r"\b[a-z]{2}(-[a-z]+)+-[0-9]\b", other), text
 
@@ -229,13 +172,13 @@ def test_what_a_stack_set_deploys_has_no_macro(name: str) -> None:
 
 
 def test_account_template_can_be_given_to_cloudformation_as_it_is() -> None:
-    # A template's body in a request.
+    # The most that a request may have as a template's body.
     # Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
     assert (PROJECT / ACCOUNT).stat().st_size <= 51_200
 
 
 def test_the_longest_run_ends_within_the_time_out() -> None:
-    calls = 4  # AssumeRole, GetAccountSummary, ListVirtualMFADevices, PutEvaluations
+    calls = len(clients.PERMISSIONS | READ_PERMISSIONS | REPORT_PERMISSIONS)  # once each, since a second page is rare
     time_out = template(APPLICATION)["Globals"]["Function"]["Timeout"]
     assert calls * clients.LONGEST_CALL + clients.REPORT_MARGIN <= time_out
 
@@ -246,10 +189,10 @@ def test_template_parameters_allow_and_default_to_what_the_rule_does() -> None:
     definitions = {name: template(APPLICATION)["Parameters"][value["Ref"]] for name, value in given.items()}
     for name, definition in definitions.items():
         for value in definition["AllowedValues"]:
-            parameters.parse({name: value})
+            PARAMETERS.parse({name: value})
     defaults = {name: definition["Default"] for name, definition in definitions.items()}
     assert len(defaults) == 3
-    assert parameters.parse(defaults) == parameters.parse({})
+    assert PARAMETERS.parse(defaults) == PARAMETERS.parse({})
 
 
 def test_the_rule_is_made_when_its_first_evaluation_can_be_made_counted_and_kept_where_it_fails() -> None:
@@ -259,7 +202,7 @@ def test_the_rule_is_made_when_its_first_evaluation_can_be_made_counted_and_kept
     assert set(rule["DependsOn"]) == {*needed, *kept, "NoticeTopicPolicy"}
 
 
-# --- What is counted, and what raises an alarm ---
+# --- Metrics and alarms ---
 
 
 def counted(*, organization: bool = True) -> dict[str, str]:
@@ -284,7 +227,7 @@ SETTINGS = {
 
 
 def rendered(value: Any, values: dict[str, str] = SETTINGS, *, organization: bool) -> str:  # noqa: ANN401 - anything that YAML can hold
-    """Put values in the place of Fn::Sub's variables and of conditions."""
+    """Replace the variables of Fn::Sub and the conditions with values."""
     match value:
         case {"Fn::If": ["Organization", there, otherwise]}:
             return rendered(there if organization else otherwise, values, organization=organization)
@@ -300,7 +243,7 @@ SCOPES = pytest.mark.parametrize("organization", [False, True], ids=["one accoun
 
 
 def own_line(*, organization: bool, **changes: object) -> dict[str, Any]:
-    """Make the log line of an evaluation by the deployment's own rule; a change None takes a field away."""
+    """Make the log line of an evaluation by the deployment's own rule. A change to None removes a field."""
     pack = {"ruleOwner": "config-conforms.amazonaws.com", "configRuleName": f"{RULE_NAME}-conformance-pack-q1w2e3r4t"}
     own = {"ruleOwner": "account", "configRuleName": RULE_NAME}
     given = {"minimumVirtualMfaDevices": "2", "nonVirtualMfa": "COMPLIANT", "noRootCredentials": "NOT_APPLICABLE"}
@@ -400,7 +343,7 @@ def test_the_saved_query_asks_for_the_same_rule_as_the_metric_filters(*, organiz
     assert ("not ispresent(parameters.ExecutionRoleName)" in text) != organization
 
 
-# --- What becomes of events that fail for good ---
+# --- Events that fail for good ---
 
 
 def test_failed_events_go_to_the_queue_without_their_result_token() -> None:
@@ -425,7 +368,7 @@ PARTS_OF_A_RECORD = {
     "$.detail.requestContext": '{"condition": "RetriesExhausted", "approximateInvokeCount": 3}',
     "$.detail.responsePayload": '{"errorType": "ReadError", "errorMessage": "A \\"quoted\\" word\\nand a line"}',
 }
-"""What Lambda's record of a failed event has, as JSON."""
+"""Parts of Lambda's record of a failed event, as JSON."""
 
 
 @pytest.mark.parametrize("adds_quotes", [False, True])
@@ -439,7 +382,7 @@ PARTS_OF_A_RECORD = {
     ],
 )
 def test_what_the_queue_gets_is_json_whatever_is_missing(missing: list[str], *, adds_quotes: bool) -> None:
-    """Whether EventBridge puts nothing or quotes in the place of what is missing is not documented."""
+    """AWS does not document whether EventBridge puts nothing or quotes in the place of what is missing."""
     [target] = template(APPLICATION)["Resources"]["FailedEventsRule"]["Properties"]["Targets"]
     paths = target["InputTransformer"]["InputPathsMap"]
 
@@ -466,7 +409,7 @@ def test_only_the_rule_may_send_to_the_queue() -> None:
     assert allowed["Action"] == "sqs:SendMessage"
     rule = {"aws:SourceArn": {"Fn::GetAtt": ["FailedEventsRule", "Arn"]}}
     assert allowed["Condition"] == {"ArnEquals": rule}
-    # And none by a policy of their own.
+    # Others may not send with a policy of their own either.
     [refused] = [statement for statement in policy["Statement"] if statement["Sid"] == "RefuseOtherSenders"]
     assert (refused["Effect"], refused["Principal"], refused["Action"]) == ("Deny", "*", "sqs:SendMessage")
     assert refused["Condition"] == {"ArnNotEquals": rule}
@@ -508,5 +451,5 @@ def test_samconfig_asks_before_it_deploys_to_aws_and_not_on_the_local_one() -> N
     assert default["deploy"]["parameters"]["confirm_changeset"] is True
     assert local["deploy"]["parameters"]["confirm_changeset"] is False
     assert default["deploy"]["parameters"]["capabilities"] == local["deploy"]["parameters"]["capabilities"]
-    # Where `default` goes is a matter of the caller's credentials.
+    # The caller's credentials decide where `default` deploys.
     assert not {"region", "profile", "role_arn"} & {node for node in nodes(default) if isinstance(node, str)}

@@ -1,11 +1,11 @@
-"""docs/threat-model.md: each attack in it names tests that are there."""
+"""docs/threat-model.md: each attack names tests, and the tests exist."""
 
 import ast
 import re
 
 import pytest
 
-from .test_templates import PROJECT
+from .templates import PROJECT
 
 ROW = re.compile(r"^\| \d+ \|.*\|$", re.MULTILINE)
 TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")

@@ -1,4 +1,4 @@
-"""What the tests of Automation are made of: runbooks of an account, the role that they assume, and their executions."""
+"""Building blocks for the tests of Automation: runbooks of an account, their role, and their executions."""
 
 import json
 from functools import cache
@@ -18,7 +18,7 @@ ENDED = {"Success", "TimedOut", "Cancelled", "Failed"}
 
 
 class Runbooks:
-    """The runbooks of an account, of which tests use one, and a role "automation" that may do nothing at first."""
+    """The runbooks of an account, and a role "automation" that may do nothing at first."""
 
     def __init__(self, client: Clients, account_id: str, *actions: str) -> None:
         self.account_id = account_id
@@ -60,7 +60,7 @@ class Runbooks:
         return execution
 
     def run(self, *steps: Step, given: dict[str, str | list[str]] | None = None, **document: Parameter) -> Execution:
-        """Create a runbook of the steps, and execute it to its end with the parameters that are given."""
+        """Create a runbook of the steps, execute it with the given parameters, and wait for its end."""
         self.create(*steps, **document)
         return self.wait(self.start(**(given or {})))
 
@@ -83,7 +83,7 @@ def script(code: str, payload: dict[str, Any] | None = None, name: str = "script
 
 
 def returning(expression: str, payload: dict[str, Any] | None = None, name: str = "script", **step: Parameter) -> Step:
-    """Make a step whose script returns what an expression of `events` gives."""
+    """Make a step whose script returns the value of an expression of `events`."""
     return script(f"def handler(events, context):\n    return {expression}\n", payload, name, **step)
 
 
@@ -121,12 +121,12 @@ def step_of(execution: Execution, name: str = "script") -> dict[str, Any]:
 
 
 def payload_of(execution: Execution, name: str = "script") -> Any:  # noqa: ANN401 - JSON
-    """Return what a script gave."""
+    """Return the payload of a script."""
     return json.loads(step_of(execution, name)["Outputs"]["Payload"][0])
 
 
 def acting_as(local_aws: LocalAwsClient, service: str, credentials: dict[str, str]) -> Client:
-    """Make a client that acts with credentials of a session or an IAM user, and does not try again."""
+    """Make a client that acts with the credentials of a session or an IAM user, and does not retry."""
     return _session().client(
         service,  # type: ignore[call-overload]  # the name is not known here
         region_name=REGION,

@@ -1,4 +1,4 @@
-"""What the tests of the local AWS's organization-wide Config are made of: accounts, a rule's function, packs and stacks."""
+"""Building blocks for the tests of AWS Config in an organization: accounts, a rule's function, packs and stacks."""
 
 import json
 import uuid
@@ -16,7 +16,7 @@ from tests.local_aws.scene import Parameter, clients_of, create_function, eventu
 MANAGEMENT, DELEGATED, MEMBER, OTHER = "111111111111", "222222222222", "333333333333", "444444444444"
 NO_RECORDER = "555555555555"
 OUTSIDER = "999999999999"
-"""No account of the organization; the local AWS takes any."""
+"""An account outside the organization. The local AWS takes any."""
 ALL = [MANAGEMENT, DELEGATED, MEMBER, OTHER, NO_RECORDER]
 RECORDING = [MANAGEMENT, DELEGATED, MEMBER, OTHER]
 SERVICES = ["config.amazonaws.com", "config-multiaccountsetup.amazonaws.com"]
@@ -40,11 +40,11 @@ JUDGE = """
         config = boto3.client("config", aws_access_key_id=account_id, aws_secret_access_key="test")
         config.put_evaluations(ResultToken=event["resultToken"], Evaluations=[evaluation])
 """
-"""Says COMPLIANT of an account, or what the rule parameter verdictOf<account> says."""
+"""Reports COMPLIANT for an account, or the rule parameter verdictOf<account>."""
 
 
 class Scene:
-    """A local AWS with an organization, and clients that neither check what they send nor try again."""
+    """A local AWS with an organization, and clients that neither check requests nor retry."""
 
     def __init__(self, process: LocalAwsProcess) -> None:
         self.process = process
@@ -54,18 +54,18 @@ class Scene:
         return self.client("config", account_id)
 
     def judge(self, name: str = "judge") -> str:
-        """Create the function that judges, in the delegated administrator's account; nobody may invoke it yet."""
+        """Create the function that judges, in the delegated administrator's account. Nobody may invoke it yet."""
         return create_function(self.client, DELEGATED, name, JUDGE, "logs:*")
 
     def open_judge(self) -> str:
-        """Create the same, which AWS Config may invoke for any account."""
+        """Create the function that judges, and let AWS Config invoke it for any account."""
         arn = self.judge()
         let_config_invoke(self.client, arn)
         return arn
 
     @contextmanager
     def pack(self, name: str, template: dict[str, Any], **settings: Parameter) -> Iterator[str]:
-        """Put a pack to the organization's accounts that record, as the delegated administrator, and delete it at the end."""
+        """Put a pack, as the delegated administrator, to all accounts with a recorder, and delete it at the end."""
         settings = {"ExcludedAccounts": [NO_RECORDER], **settings}
         config = self.config(DELEGATED)
         config.put_organization_conformance_pack(
@@ -77,19 +77,19 @@ class Scene:
             config.delete_organization_conformance_pack(OrganizationConformancePackName=name)
 
     def statuses(self, pack: str, **filters: Parameter) -> dict[str, dict[str, Any]]:
-        """Return the status of a pack of the delegated administrator in each account."""
+        """Return the status in each account of a pack that the delegated administrator put."""
         found = self.config(DELEGATED).get_organization_conformance_pack_detailed_status(
             OrganizationConformancePackName=pack, Filters=filters
         )
         return {status["AccountId"]: status for status in found["OrganizationConformancePackDetailedStatuses"]}
 
     def rules(self, account_id: str, name: str) -> list[dict[str, Any]]:
-        """Return the rules of an account whose names begin so."""
+        """Return the rules of an account whose names have a prefix."""
         rules = self.config(account_id).describe_config_rules()["ConfigRules"]
         return [rule for rule in rules if rule["ConfigRuleName"].startswith(name)]
 
     def results(self, account_id: str, name: str) -> list[dict[str, Any]]:
-        """Return the results of the one rule of an account whose name begins so, once there are any."""
+        """Wait for results of the one rule whose name has a prefix, and return them."""
         [rule] = self.rules(account_id, name)
 
         def results() -> list[dict[str, Any]]:
@@ -131,7 +131,7 @@ class Scene:
         return self.stack(account_id, stack_id)
 
     def stack(self, account_id: str, name: str) -> dict[str, Any]:
-        """Describe a stack once nothing is under way."""
+        """Wait until nothing is in progress, and describe the stack."""
         cloudformation = self.client("cloudformation", account_id)
 
         def settled() -> dict[str, Any] | None:
@@ -143,14 +143,14 @@ class Scene:
         return found
 
     def reasons(self, account_id: str, stack: str) -> str:
-        """Return all that the events of a stack say."""
+        """Return the reasons of all events of a stack."""
         events = self.client("cloudformation", account_id).describe_stack_events(StackName=stack)["StackEvents"]
         return " ".join(event.get("ResourceStatusReason", "") for event in events)
 
 
 @contextmanager
 def organization(directory: Path, *, all_features: bool = True, trusted: bool = True) -> Iterator[Scene]:
-    """Run a local AWS with an organization of five accounts, of which one has no recorder."""
+    """Run a local AWS with an organization of five accounts. One has no recorder."""
     content = {
         "accounts": {account_id: {"recorder": account_id != NO_RECORDER} for account_id in ALL},
         "organization": {

@@ -1,4 +1,4 @@
-"""What the tests of processes are made of: the process of a local AWS, and whether a process is still there."""
+"""Building blocks for the tests of processes: the process of a local AWS, and whether a process still runs."""
 
 import os
 import re
@@ -13,7 +13,7 @@ def process_id(local_aws: LocalAwsProcess) -> int:
 
 
 def runs(process_id: int) -> bool:
-    """Tell whether a process is there and no zombie, which only its adoptive parent could take away."""
+    """Return whether a process runs. A zombie does not: only its adoptive parent could take it away."""
     try:
         os.kill(process_id, 0)
         return not re.search(r"^State:\s+Z", Path(f"/proc/{process_id}/status").read_text(encoding="ascii"), re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What the tests of remediation are made of: documents that succeed or wait, and the role of their executions."""
+"""Building blocks for the tests of remediation: documents that succeed or wait, and the role of their executions."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the tests of the local AWS are made of: clients, policies and functions."""
+"""Building blocks for the tests of the local AWS: clients, policies and functions."""
 
 import io
 import json
@@ -25,32 +25,37 @@ CENTRAL = "999900000000"
 """The account of the function that notes events."""
 WITHOUT_RECORDER = "999900000001"
 
-PATIENCE = 120.0
+PATIENCE = 600.0
 """Seconds for what comes by itself; a test that waits for so long has failed."""
 
 WRITE_LOG = ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents")
 
 Client = Any
-"""A boto3 client; not of the stubs' type, which would not take the requests that are to be refused."""
+"""A boto3 client. Its type is not the stubs', which would not take the bad requests of tests."""
 Clients = Callable[[str, str], Client]
-"""Gives the client of a service ("config") for an administrator of an account."""
+"""Returns a client of a service ("config") for the administrator of an account."""
 Parameter = Any
 """A member of a request."""
 
 _T = TypeVar("_T")
 
 
-def clients_of(process: LocalAwsProcess, **credentials: str | None) -> Clients:
-    """Make clients that neither check what they send nor try again: what the local AWS says is what a test sees.
+@cache
+def _session() -> boto3.Session:
+    """Return the one session of all clients: it reads each API model once, which takes longer than all else about a client."""
+    return boto3.Session()
 
-    They sign with `credentials`, named as boto3 names them, and not as an administrator, if there are any.
+
+def clients_of(process: LocalAwsProcess, **credentials: str | None) -> Clients:
+    """Make clients that neither check requests nor retry, so that a test sees what the local AWS answers.
+
+    They sign as the administrator of an account, or with `credentials`, named as boto3 names them.
     """
-    session = boto3.Session()
     settings = Config(parameter_validation=False, retries={"total_max_attempts": 1})
 
     @cache
     def client(service: str, account_id: str) -> Client:
-        return session.client(
+        return _session().client(
             service,  # type: ignore[call-overload]  # the name is not known here
             region_name=REGION,
             endpoint_url=process.endpoint_url,
@@ -74,7 +79,7 @@ def trust(principal: dict[str, str], condition: dict[str, Any] | None = None) ->
 
 
 def create_function(client: Clients, account_id: str, name: str, code: str, *actions: str, **settings: Parameter) -> str:
-    """Create a function of `code`, which has a handler(event, context), with a role that allows `actions`; return its ARN."""
+    """Create a function and its role, which allows `actions`, and return its ARN. `code` has a handler(event, context)."""
     iam: IAMClient = client("iam", account_id)
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust({"Service": "lambda.amazonaws.com"}))["Role"]
     if actions:
@@ -100,7 +105,7 @@ def package(code: str) -> bytes:
 
 
 def let_config_invoke(client: Clients, function_arn: str, source_account: str | None = None) -> None:
-    """Give AWS Config the permission to invoke a function, for one account or for all."""
+    """Let AWS Config invoke a function for one account or for all."""
     client("lambda", function_arn.split(":")[4]).add_permission(
         FunctionName=function_arn.split(":")[6],
         StatementId=f"config-{source_account}",
@@ -118,7 +123,7 @@ def rule(function_arn: str, name: str = "example", **settings: Parameter) -> dic
 
 
 def log_lines(client: Clients, account_id: str, function_name: str) -> list[str]:
-    """Return what is in a function's log."""
+    """Return the lines of a function's log."""
     try:
         events = client("logs", account_id).filter_log_events(logGroupName=f"/aws/lambda/{function_name}")["events"]
     except ClientError as error:
@@ -129,13 +134,13 @@ def log_lines(client: Clients, account_id: str, function_name: str) -> list[str]
 
 
 def noted_events(client: Clients, account_id: str) -> list[dict[str, Any]]:
-    """Return the events of an account that the central account's function has noted."""
+    """Return the events of an account that the central account's function noted."""
     noted = [json.loads(line) for line in log_lines(client, CENTRAL, "notes") if line.startswith("{")]
     return [event for event in noted if event["accountId"] == account_id]
 
 
 def metric(client: Clients, account_id: str, namespace: str, name: str, **dimensions: str) -> float:
-    """Return the sum of a metric's values of this day."""
+    """Return the sum of today's values of a metric."""
     cloudwatch: CloudWatchClient = client("cloudwatch", account_id)
     now = datetime.now(UTC)
     points = cloudwatch.get_metric_statistics(
@@ -159,7 +164,7 @@ def eventually(look: Callable[[], _T]) -> _T:
 
 
 def refusal(call: Callable[..., object], **params: Parameter) -> tuple[str, str]:
-    """Return the code and the message of the error that a call is answered with."""
+    """Return the code and the message of a call's error."""
     try:
         call(**params)
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""What the tests of CloudFormation's resource types are made of: a stack of an account, and a rule in it."""
+"""Building blocks for the tests of CloudFormation's resource types: a stack of an account, and a rule in it."""
 
 import json
 from typing import Any
@@ -30,7 +30,7 @@ class Stack:
         self._wait("stack_delete_complete")
 
     def _wait(self, for_what: str) -> None:
-        self._cloudformation.get_waiter(for_what).wait(StackName=STACK, WaiterConfig={"Delay": 0.05, "MaxAttempts": 200})
+        self._cloudformation.get_waiter(for_what).wait(StackName=STACK, WaiterConfig={"Delay": 0.1, "MaxAttempts": 6000})
 
     @property
     def status(self) -> str:
@@ -44,7 +44,7 @@ class Stack:
 
     @property
     def failures(self) -> dict[str, str]:
-        """What failed first of each resource, and why."""
+        """The first failure of each resource."""
         events = self._cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]
         return {
             event["LogicalResourceId"]: event["ResourceStatusReason"]

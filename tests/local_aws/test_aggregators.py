@@ -15,7 +15,6 @@ from tests.local_aws.organization_scene import (
     ORGANIZATION_ID,
     OTHER,
     OUTSIDER,
-    RECORDING,
     SERVICES,
     Scene,
     organization,
@@ -27,12 +26,12 @@ AGGREGATOR = "organization"
 REGION = "us-east-1"
 VERDICTS = {MANAGEMENT: "COMPLIANT", DELEGATED: "NON_COMPLIANT", MEMBER: "NOT_APPLICABLE", OTHER: "COMPLIANT"}
 AGGREGATED = {**VERDICTS, MEMBER: "INSUFFICIENT_DATA"}
-"""What an aggregator says of them."""
+"""The compliance of each account in an aggregator."""
 
 
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    """Run an organization in which each account was judged by the rule `judged` of a pack, and an aggregator."""
+    """Run an organization with an aggregator, in which the rule `judged` of a pack judged each account."""
     with organization(tmp_path_factory.mktemp("organization")) as scene:
         judge = scene.open_judge()
         aggregate(scene, DELEGATED)
@@ -56,7 +55,7 @@ def role(scene: Scene, account_id: str, name: str, trusted: str = "config.amazon
 
 
 def compliance(scene: Scene, **filters: str) -> dict[str, str]:
-    """Return what the aggregator says of the rule `judged`, by account."""
+    """Return the rule `judged`'s compliance in the aggregator, by account."""
     found = scene.config(DELEGATED).describe_aggregate_compliance_by_config_rules(
         ConfigurationAggregatorName=AGGREGATOR, Filters=filters
     )["AggregateComplianceByConfigRules"]
@@ -92,7 +91,7 @@ def test_an_aggregator_is_put_described_and_deleted(scene: Scene) -> None:
     ]
     assert described["ConfigurationAggregatorArn"] == put["ConfigurationAggregatorArn"]
     assert described["OrganizationAggregationSource"] == changed
-    # It covers one Region, in which there is no rule.
+    # The aggregator covers one Region, which has no rule.
     entries = config.describe_aggregate_compliance_by_config_rules(ConfigurationAggregatorName="described")
     assert entries["AggregateComplianceByConfigRules"] == []
     config.delete_configuration_aggregator(ConfigurationAggregatorName="described")
@@ -221,19 +220,6 @@ def test_packs_are_aggregated(scene: Scene) -> None:
     assert packs(AccountId=OTHER) == {OTHER: ("COMPLIANT", 1)}
 
 
-def test_lists_come_in_pages(scene: Scene) -> None:
-    config = scene.config(DELEGATED)
-    pages = config.get_paginator("describe_aggregate_compliance_by_config_rules").paginate(
-        ConfigurationAggregatorName=AGGREGATOR, PaginationConfig={"PageSize": 3}
-    )
-    sizes = [[entry["AccountId"] for entry in page["AggregateComplianceByConfigRules"]] for page in pages]
-    assert sizes == [RECORDING[:3], RECORDING[3:]]
-    describe = config.describe_aggregate_compliance_by_config_rules
-    code, _ = refusal(describe, ConfigurationAggregatorName=AGGREGATOR, NextToken="nonsense")
-    assert code == "InvalidNextTokenException"
-    assert refusal(describe, ConfigurationAggregatorName=AGGREGATOR, Limit=1001)[0] == "ValidationException"
-
-
 def test_pages_can_be_empty_and_go_on(scene: Scene) -> None:
     config = scene.config(DELEGATED)
     [rule] = scene.rules(OTHER, "judged")
@@ -346,13 +332,6 @@ def test_conditions_on_an_array_hold_for_different_elements(scene: Scene) -> Non
         assert types == ["COMPLIANT", "NON_COMPLIANT"]
 
 
-def test_results_come_in_pages(scene: Scene) -> None:
-    first = select(scene, ALL_RESOURCES, Limit=2)
-    second = select(scene, ALL_RESOURCES, Limit=2, NextToken=first["NextToken"])
-    assert [result["accountId"] for result in first["Results"] + second["Results"]] == [MANAGEMENT, DELEGATED, OTHER]
-    assert "NextToken" not in second
-
-
 @pytest.mark.parametrize(
     ("expression", "said"),
     [
@@ -387,9 +366,7 @@ def test_queries_are_stored(scene: Scene) -> None:
     assert stored == {**query, "QueryArn": arn, "QueryId": arn.rpartition("/")[2]}
     assert config.put_stored_query(StoredQuery={**query, "Expression": COUNTS})["QueryArn"] == arn
     config.put_stored_query(StoredQuery={**query, "QueryName": "another"})
-    first = config.list_stored_queries(MaxResults=1)
-    second = config.list_stored_queries(MaxResults=1, NextToken=first["NextToken"])
-    listed = first["StoredQueryMetadata"] + second["StoredQueryMetadata"]
+    listed = config.list_stored_queries()["StoredQueryMetadata"]
     assert [metadata["QueryName"] for metadata in listed] == ["another", "failing"]
     assert "Expression" not in listed[0]
     for name in ("another", "failing"):

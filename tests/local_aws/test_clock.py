@@ -1,6 +1,5 @@
 """The clock of the local AWS: what happens when, and what work it waits for."""
 
-import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -11,7 +10,7 @@ import pytest
 from local_aws.core.clock import Clock, NotSettledError
 
 HOUR = timedelta(hours=1)
-PATIENCE = 120.0
+PATIENCE = 600.0
 
 
 @pytest.fixture
@@ -150,13 +149,3 @@ def test_a_clock_that_is_stopped_lets_nobody_wait(clock: Clock, pool: ThreadPool
     settling = pool.submit(clock.settle)
     clock.stop()
     settling.result(PATIENCE)
-
-
-def test_sleep_lasts_by_the_clock(clock: Clock) -> None:
-    async def advance_while_asleep() -> None:
-        sleeping = asyncio.create_task(clock.sleep(HOUR.total_seconds()))
-        await asyncio.sleep(0)  # it has begun
-        clock.advance(HOUR)
-        await asyncio.wait_for(sleeping, PATIENCE)
-
-    asyncio.run(advance_while_asleep())

@@ -231,7 +231,7 @@ def test_a_type_that_nobody_knows_fails(client: Clients, account_id: str) -> Non
     except AssertionError:
         with pytest.raises(WaiterError):
             cloudformation.get_waiter("stack_create_complete").wait(
-                StackName=STACK, WaiterConfig={"Delay": 0.05, "MaxAttempts": 200}
+                StackName=STACK, WaiterConfig={"Delay": 0.1, "MaxAttempts": 6000}
             )
     else:
         assert code == "ValidationError"

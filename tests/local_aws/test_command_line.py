@@ -16,7 +16,7 @@ MODULE = [sys.executable, "-m", "local_aws"]
 
 
 def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([*MODULE, *arguments], cwd=PROJECT, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603 - ours
+    return subprocess.run([*MODULE, *arguments], cwd=PROJECT, capture_output=True, text=True, check=False, timeout=600)  # noqa: S603 - ours
 
 
 def steer(local_aws: LocalAwsClient, *arguments: str) -> str:
@@ -70,16 +70,19 @@ def test_the_clock_is_put_forward(local_aws: LocalAwsClient) -> None:
             "There is no action iam:GetAccountSumary: it is one of ",
         ),
         (["fault", "{account}", "s3:GetObject", "AccessDenied"], "There is no action s3:GetObject: it is one of "),
-        (["fault", "{account}", "sts:AssumeRole", "Latency"], "Latency cannot take 0 seconds: Latency needs a number above 0"),
+        (
+            ["fault", "{account}", "sts:AssumeRole", "Latency"],
+            "Latency cannot take 0 seconds: Latency needs a number above 0",
+        ),
         (["fault", "{account}", "sts:AssumeRole", "Throttling", "--times", "0"], "A fault happens at least once, or always"),
-        (["fault", "*", "sts:AssumeRole", "Throttling", "--share", "2"], "A fault happens to a share of the calls above 0, "),
+        (["fault", "*", "sts:AssumeRole", "Throttling", "--share", "2"], "The share of the calls is above 0 and at most 1"),
         (
             ["fault", "{account}", "sts:AssumeRole", "FailedEvaluations"],
-            "FailedEvaluations is a fault of config:PutEvaluations, and not of sts:AssumeRole.",
+            "FailedEvaluations is a fault of config:PutEvaluations, not of sts:AssumeRole.",
         ),
-        (["advance-clock", "0"], "The clock goes forward, by less than a century, and not by 0.0 seconds."),
-        (["advance-clock", "--", "-1"], "The clock goes forward, by less than a century, and not by -3600.0 seconds."),
-        (["advance-clock", "nan"], "The clock goes forward, by less than a century, and not by nan seconds."),
+        (["advance-clock", "0"], "The clock moves forward by less than a century, not by 0.0 seconds."),
+        (["advance-clock", "--", "-1"], "The clock moves forward by less than a century, not by -3600.0 seconds."),
+        (["advance-clock", "nan"], "The clock moves forward by less than a century, not by nan seconds."),
     ],
 )
 def test_what_can_not_be_is_refused_in_one_sentence(
@@ -109,9 +112,9 @@ def test_nothing_that_runs_is_said_with_the_command_that_helps() -> None:
         (["fault", "1", "iam:GetUser", "Outage"], "argument kind: invalid choice: 'Outage'"),
         (["fault", "1", "iam:GetUser", "Latency", "--times", "often"], "argument --times: invalid int value: 'often'"),
         (["advance-clock", "tomorrow"], "argument hours: invalid float value: 'tomorrow'"),
-        (["--port", "70000", "clear-faults"], "argument --port: 70000 is no port: a number from 1 to 65535"),
-        (["serve", "--port", "0"], "argument --port: 0 is no port: a number from 1 to 65535"),
-        (["serve", "--port", "http"], "argument --port: http is no port: a number from 1 to 65535"),
+        (["--port", "70000", "clear-faults"], "argument --port: 70000 is not a port number from 1 to 65535"),
+        (["serve", "--port", "0"], "argument --port: 0 is not a port number from 1 to 65535"),
+        (["serve", "--port", "http"], "argument --port: http is not a port number from 1 to 65535"),
     ],
 )
 def test_wrong_usage_has_an_exit_code_of_its_own(arguments: list[str], complaint: str) -> None:

@@ -80,17 +80,6 @@ def test_an_account_that_fails_fails_the_pack_and_the_others_keep_theirs(scene: 
         assert scene.rules(NO_RECORDER, "partial-rule") == []
 
 
-def test_statuses_come_in_pages(scene: Scene, judge: str) -> None:
-    with scene.pack("paged", template_of(judge, "paged-rule")):
-        pages = (
-            scene.config(DELEGATED)
-            .get_paginator("get_organization_conformance_pack_detailed_status")
-            .paginate(OrganizationConformancePackName="paged", PaginationConfig={"PageSize": 3})
-        )
-        accounts = [[status["AccountId"] for status in page["OrganizationConformancePackDetailedStatuses"]] for page in pages]
-        assert accounts == [RECORDING[:3], RECORDING[3:]]
-
-
 def test_an_update_changes_the_rules_and_follows_the_exclusions(scene: Scene, judge: str) -> None:
     before = template_of(judge, "changing-rule")
     before["Resources"]["Gone"] = rule_resource(judge, "changing-gone")
@@ -225,7 +214,7 @@ def test_a_delegated_administrator_needs_trusted_access_which_the_management_acc
         scene.config(MANAGEMENT).put_organization_conformance_pack(**put)
         enabled = organizations.list_aws_service_access_for_organization()["EnabledServicePrincipals"]
         assert SERVICES[1] in [service["ServicePrincipal"] for service in enabled]
-        # Each sees what it has put itself.
+        # Each account sees the packs that it put.
         packs = scene.config(MANAGEMENT).describe_organization_conformance_packs()["OrganizationConformancePacks"]
         assert [pack["OrganizationConformancePackName"] for pack in packs] == ["trusted"]
         assert scene.config(DELEGATED).describe_organization_conformance_packs()["OrganizationConformancePacks"] == []
@@ -509,7 +498,7 @@ def test_a_pack_that_fails_says_why_and_is_mended_by_putting_it_again(scene: Sce
 
 @pytest.fixture(scope="module")
 def _remediation(scene: Scene) -> None:
-    """Let some accounts have the document and its role, and OTHER neither."""
+    """Give some accounts the document and its role, and OTHER neither."""
     for account_id in (MANAGEMENT, DELEGATED, MEMBER):
         create_document(scene.client, account_id, "succeeds", SUCCEEDS)
         create_role(scene.client, account_id)
@@ -522,7 +511,7 @@ def with_rule_and_remediation(judge: str, name: str, role: str, **properties: ob
 
 
 def remediations(scene: Scene, account_id: str, rule_name: str) -> list[dict[str, Any]]:
-    """Return the remediation configurations of the rules of an account whose names begin so."""
+    """Return the remediation configurations of an account's rules whose names have a prefix."""
     names = [rule["ConfigRuleName"] for rule in scene.rules(account_id, rule_name)]
     found: list[dict[str, Any]] = scene.config(account_id).describe_remediation_configurations(ConfigRuleNames=names)[
         "RemediationConfigurations"
@@ -719,7 +708,7 @@ def test_with_rollback_disabled_the_pack_stays_and_the_next_deployment_mends_it(
         assert (resource["PhysicalResourceId"], resource["ResourceStatus"]) == ("kept", "CREATE_FAILED")
         assert sorted(scene.statuses("kept", Status="CREATE_SUCCESSFUL")) == RECORDING
         assert len(scene.results(MEMBER, "kept-rule")) == 1
-        # The same again fails again, and is not taken for done.
+        # The same deployment fails again: nobody takes the first for done.
         stack = scene.deploy(DELEGATED, "kept", pack_resource("kept", judge, []), disable_rollback=True)
         assert stack["StackStatus"] == "UPDATE_FAILED"
         stack = scene.deploy(DELEGATED, "kept", pack_resource("kept", judge, [NO_RECORDER]))

@@ -103,21 +103,25 @@ def test_a_broken_body_can_not_be_parsed(call: Call) -> None:
 
 
 def answered_late(call: Call, ask: Callable[[], _T], kind: str) -> _T:
-    """Ask while an answer is an hour late: it comes when the clock has moved by that hour, and others have theirs meanwhile."""
+    """Ask while an answer is an hour late. Others get theirs meanwhile; this one comes when the faults are cleared."""
     call.fail(kind, times=1, seconds=3600)
     call.local_aws.take_calls()
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(ask)
         assert eventually(lambda: kind in [made["fault"] for made in call.local_aws.take_calls()])
-        call.local_aws.advance_clock(seconds=3500)
         assert call()["ResponseMetadata"]["HTTPStatusCode"] == 200
         assert not asked.done()
-        call.local_aws.advance_clock(seconds=100)
+        call.local_aws.clear_faults()
         return asked.result()
 
 
 def test_latency_holds_the_answer_back(call: Call) -> None:
     assert answered_late(call, call, "Latency")["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
+def test_a_late_answer_comes_by_itself(call: Call) -> None:
+    call.fail("Latency", times=1, seconds=0.01)
+    assert call()["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
 def test_a_refusal_can_be_late(call: Call) -> None:
@@ -259,13 +263,13 @@ def test_calls_that_a_share_spares_may_meet_the_next_fault() -> None:
     ("arguments", "message"),
     [
         (("1", "iam:GetUser", "Outage"), f"Unknown fault 'Outage': allowed are {', '.join(KINDS)}."),
-        (("1", "iam:GetUser", "FailedEvaluations"), "is a fault of config:PutEvaluations, and not of iam:GetUser."),
-        (("1", "iam:GetUser", "Throttling", 0), "at least once, or always where no number is given, but times is 0."),
+        (("1", "iam:GetUser", "FailedEvaluations"), "is a fault of config:PutEvaluations, not of iam:GetUser."),
+        (("1", "iam:GetUser", "Throttling", 0), "at least once, or always if no number is given, but times is 0."),
         (("1", "iam:GetUser", "Latency"), "Latency cannot take 0 seconds"),
         (("1", "iam:GetUser", "Latency", None, float("inf")), "Latency cannot take inf seconds"),
         (("1", "iam:GetUser", "Throttling", None, -1), "Throttling cannot take -1 seconds"),
-        (("1", "iam:GetUser", "Throttling", None, 0, 0), "a share of the calls above 0, and 1 at most, but share is 0."),
-        (("1", "iam:GetUser", "Throttling", None, 0, 1.1), "a share of the calls above 0, and 1 at most, but share is 1.1."),
+        (("1", "iam:GetUser", "Throttling", None, 0, 0), "above 0 and at most 1, but share is 0."),
+        (("1", "iam:GetUser", "Throttling", None, 0, 1.1), "above 0 and at most 1, but share is 1.1."),
     ],
 )
 def test_what_can_not_happen_is_refused(arguments: tuple[Any, ...], message: str) -> None:

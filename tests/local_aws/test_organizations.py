@@ -11,7 +11,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from demo.sam import boto3_client
+from demo.clients import boto3_client
 from local_aws.client import PROJECT, PYTHON, REGION, LocalAwsClient, LocalAwsError, LocalAwsProcess
 from local_aws.organizations import accounts_file
 from local_aws.organizations.accounts import AccountsError, RootUser

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.sam import boto3_client
+from demo.clients import boto3_client
 from local_aws.client import PROJECT, PYTHON, LocalAwsClient, LocalAwsError, LocalAwsProcess, credentials, free_port
 from tests.local_aws.process_scene import process_id, runs
 from tests.local_aws.scene import WRITE_LOG, create_function, eventually
@@ -62,7 +62,7 @@ def serve(accounts_file: Path, *arguments: str, stdin: int | None = None) -> "su
 
 def run(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     with process:
-        said, complained = process.communicate(timeout=120)
+        said, complained = process.communicate(timeout=600)
     return process.returncode, said, complained
 
 
@@ -264,13 +264,13 @@ sys.argv[1:] = ["serve", "--accounts", {str(accounts_file)!r}, "--port", "{free_
 sys.exit(__main__.main())
 """
     arguments = [str(PYTHON), "-c", code]
-    ran = subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603 - ours
+    ran = subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=600)  # noqa: S603 - ours
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", f"local-aws: {sentence}\n")
 
 
 def test_an_environment_without_ministack_is_refused(accounts_file: Path) -> None:
     arguments = [sys.executable, "-m", "local_aws", "serve", "--accounts", str(accounts_file), "--port", str(free_port())]
-    ran = subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603 - ours
+    ran = subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=600)  # noqa: S603 - ours
     sentence = f"The local AWS extends MiniStack 1.5.33, which is not installed in {sys.prefix}. {MEND}"
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", f"local-aws: {sentence}\n")
 

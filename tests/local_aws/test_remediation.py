@@ -1,4 +1,4 @@
-"""Remediation of AWS Config on the local AWS: configurations, executions by hand and by themselves, and exceptions."""
+"""Remediation of AWS Config on the local AWS: configurations, manual and automatic executions, and exceptions."""
 
 import json
 import re
@@ -47,7 +47,7 @@ def remediation(account_id: str, target: str = "succeeds", rule_name: str = "exa
 
 @pytest.fixture
 def config(client: Clients, account_id: str) -> Client:
-    """Give AWS Config of an account that has documents which succeed, fail and wait, and their role."""
+    """Return a client of AWS Config in an account with documents that succeed, fail and wait, and with their role."""
     create_role(client, account_id)
     for name, step in (("succeeds", SUCCEEDS), ("fails", FAILS), ("waits", WAITS)):
         create_document(client, account_id, name, step)
@@ -56,7 +56,7 @@ def config(client: Clients, account_id: str) -> Client:
 
 @pytest.fixture
 def evaluate(client: Clients, notes: str, account_id: str, config: Client) -> Evaluate:
-    """Put a rule, and give what records a result of it for resources."""
+    """Put a rule, and return a function that records its result for resources."""
     config.put_config_rule(ConfigRule=rule(notes))
 
     def token() -> str:
@@ -75,7 +75,7 @@ def evaluate(client: Clients, notes: str, account_id: str, config: Client) -> Ev
 
 @pytest.fixture
 def put(config: Client, account_id: str) -> Callable[..., None]:
-    """Put the remediation of the rule."""
+    """Return a function that puts the remediation of the rule."""
 
     def put(target: str = "succeeds", **settings: Parameter) -> None:
         config.put_remediation_configurations(RemediationConfigurations=[remediation(account_id, target, **settings)])
@@ -119,7 +119,7 @@ def executions(client: Clients, account_id: str) -> list[dict[str, Any]]:
 
 
 def finished(client: Clients, account_id: str, number: int) -> bool:
-    """Wait until that many executions have come to an end, and tell whether there are no more."""
+    """Wait until so many executions have ended, and return whether there are no others."""
     over = ("Success", "Failed", "Cancelled")
     ends = eventually(
         lambda: sum(each["AutomationExecutionStatus"] in over for each in executions(client, account_id)) >= number
@@ -138,7 +138,7 @@ def test_a_configuration_is_put_changed_described_and_deleted(config: Client, ac
     assert re.fullmatch(rf"arn:aws:config:us-east-1:{account_id}:remediation-configuration/\S+", arn)
     assert put == remediation(account_id, TargetVersion="1")
 
-    # What is described can be put again.
+    # The description of a configuration is a valid request.
     config.put_remediation_configurations(
         RemediationConfigurations=[{**remediation(account_id, "fails", Automatic=True), "Arn": arn}]
     )
@@ -255,7 +255,7 @@ def test_a_failed_remediation_tells_why(config: Client, evaluate: Evaluate, put:
     [step] = statuses(config)["bad"]["StepDetails"]
     assert step["State"] == "FAILED"
     assert "NoSuchEntity" in step["ErrorMessage"]
-    assert start(config, "bad") == {}  # It may be tried again.
+    assert start(config, "bad") == {}  # A second start is allowed.
 
 
 def test_what_can_not_be_started_failed_at_its_initialization(
@@ -310,7 +310,7 @@ def test_too_many_errors_end_it(
     assert finished(client, account_id, 2)  # One of four may fail.
     assert statuses(config)["d"]["StepDetails"][0]["ErrorMessage"] == "Too many remediations have failed."
     start(config, "a", "b", "c", "d")
-    assert finished(client, account_id, 4)  # What failed before counts no more.
+    assert finished(client, account_id, 4)  # Earlier failures no longer count.
 
 
 def test_a_version_of_the_document_may_be_chosen(
@@ -327,19 +327,15 @@ def test_a_version_of_the_document_may_be_chosen(
     assert eventually(lambda: states(config) == {"bad": "SUCCEEDED"})
 
 
-def test_the_status_comes_in_pages(config: Client, evaluate: Evaluate, put: Callable[..., None]) -> None:
+def test_the_status_of_resources_is_told_in_their_order(config: Client, evaluate: Evaluate, put: Callable[..., None]) -> None:
     put()
     evaluate("a", "b", "c")
     start(config, "a", "b", "c")
     describe = config.describe_remediation_execution_status
-    first = describe(ConfigRuleName="example", Limit=2)
-    second = describe(ConfigRuleName="example", Limit=2, NextToken=first["NextToken"])
-    found = [status["ResourceKey"] for page in (first, second) for status in page["RemediationExecutionStatuses"]]
-    assert found == keys("a", "b", "c")
-    assert "NextToken" not in second
+    found = describe(ConfigRuleName="example")["RemediationExecutionStatuses"]
+    assert [status["ResourceKey"] for status in found] == keys("a", "b", "c")
     chosen = describe(ConfigRuleName="example", ResourceKeys=keys("b", "none"))["RemediationExecutionStatuses"]
     assert [status["ResourceKey"] for status in chosen] == keys("b")
-    assert refusal(describe, ConfigRuleName="example", NextToken="x")[0] == "InvalidNextTokenException"
     assert refusal(describe, ConfigRuleName="example", ResourceKeys=keys(*map(str, range(101))))[0] == "ValidationException"
     other = [{"resourceType": "Account", "resourceId": "a"}]
     assert refusal(config.start_remediation_execution, ConfigRuleName="example", ResourceKeys=other)[0] == "ValidationException"
@@ -358,7 +354,7 @@ def test_a_result_starts_an_automatic_remediation(
     assert eventually(lambda: states(config) == {"bad": "SUCCEEDED"})
     [execution] = executions(client, account_id)
     assert f":{account_id}:assumed-role/AWSServiceRoleForConfigRemediation/" in execution["ExecutedBy"]
-    # It is still not compliant, and so is remediated again.
+    # The resource is still noncompliant, so Config remediates it again.
     evaluate("bad")
     assert finished(client, account_id, 2)
 
@@ -396,7 +392,7 @@ def test_a_failure_is_tried_again_until_config_puts_an_exception(
     evaluate("bad")
     assert finished(client, account_id, 3)
 
-    # By hand it may be tried again, which is no attempt.
+    # An execution by hand is allowed, and counts as no attempt.
     start(config, "bad")
     assert finished(client, account_id, 4)
 
@@ -435,7 +431,7 @@ def test_a_failure_after_the_window_waits_for_the_next_result(  # noqa: PLR0913,
     put("fails-late", Automatic=True, RetryAttemptSeconds=300)
     evaluate("bad")
     assert eventually(lambda: states(config) == {"bad": "IN_PROGRESS"})
-    evaluate("bad")  # One is under way.
+    evaluate("bad")  # One execution runs.
     local_aws.advance_clock(seconds=600)
     assert eventually(lambda: states(config) == {"bad": "FAILED"})
     assert finished(client, account_id, 1)
@@ -523,7 +519,7 @@ def test_exceptions_are_for_noncompliant_resources_only(config: Client, evaluate
     assert (code, message) == ("InvalidParameterValueException", "ExpirationTime has passed already.")
 
 
-def test_exceptions_come_in_pages(config: Client, evaluate: Evaluate) -> None:
+def test_exceptions_come_in_pages_of_25(config: Client, evaluate: Evaluate) -> None:
     names = [f"bad-{number:02}" for number in range(26)]
     evaluate(*names)
     config.put_remediation_exceptions(ConfigRuleName="example", ResourceKeys=exception_keys(*names))
@@ -533,8 +529,6 @@ def test_exceptions_come_in_pages(config: Client, evaluate: Evaluate) -> None:
     assert found == [names[:25], names[25:]]
     assert "NextToken" not in second
     assert [each["ResourceId"] for each in exceptions(config, ResourceKeys=exception_keys("bad-25", "none"))] == ["bad-25"]
-    refused = refusal(config.describe_remediation_exceptions, ConfigRuleName="example", NextToken="x")
-    assert refused[0] == "InvalidNextTokenException"
     assert refusal(config.describe_remediation_exceptions, ConfigRuleName="none")[0] == "InvalidParameterValueException"
 
 
@@ -649,7 +643,7 @@ OPERATOR = "operator"
 
 @pytest.fixture
 def operator(client: Clients, local_aws: LocalAwsClient, account_id: str) -> Callable[[str], Client]:
-    """Give AWS Config as a session uses it whose role has a policy with the statements."""
+    """Return a function that makes a client of AWS Config for a session whose role has the policy."""
 
     def operator(policy: str) -> Client:
         iam = client("iam", account_id)

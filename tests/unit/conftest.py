@@ -1,4 +1,4 @@
-"""What the unit tests share: real event payloads, and how much time hypothesis may take."""
+"""What the unit tests share: real event payloads, and the settings of hypothesis."""
 
 import json
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-# No deadline: an example that a busy machine interrupts is not a slow one.
+# No deadline: a busy machine may interrupt an example that is not slow.
 settings.register_profile("unit", deadline=None, max_examples=150)
 settings.load_profile("unit")
 

@@ -42,6 +42,8 @@ class FakeAws:
 
     answers: dict[str, Answer] = field(default_factory=dict)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    actions: set[str] = field(default_factory=set)
+    """What was called, as IAM names it."""
 
     def __post_init__(self) -> None:
         self.answers.setdefault(
@@ -65,8 +67,8 @@ class FakeAws:
         """Let every boto3 session, the default one too, be one that speaks to this."""
         original = boto3.Session
 
-        def session(region_name: str | None = None) -> boto3.Session:
-            core: Any = botocore.session.Session()  # its stubs know no handler that answers
+        def session(region_name: str | None = None, profile_name: str | None = None) -> boto3.Session:
+            core: Any = botocore.session.Session(profile=profile_name)  # its stubs know no handler that answers
             core.register_component("data_loader", _LOADER)
             core.register("before-parameter-build", self._remember)
             core.register("before-call", self._answer)
@@ -85,13 +87,15 @@ class FakeAws:
     def _answer(self, **event: Any) -> tuple[HttpResponse, dict[str, Any]]:  # noqa: ANN401 - botocore's
         operation, parameters = event["model"].name, event["context"]["parameters"]
         self.calls.append((operation, parameters))
+        self.actions.add(f"{event['model'].service_model.signing_name}:{operation}")
         answer = self.answers[operation]
         try:
             said = dict(answer(parameters) if callable(answer) else answer)
         except RefusalError as refusal:
             error = {"Error": {"Code": refusal.code, "Message": refusal.message}}
             return HttpResponse(400), error | refusal.members | {"ResponseMetadata": {"HTTPStatusCode": 400}}
-        return HttpResponse(200), said | {"ResponseMetadata": {"HTTPStatusCode": 200}}
+        metadata = {"HTTPStatusCode": 200, **said.get("ResponseMetadata", {})}
+        return HttpResponse(200), said | {"ResponseMetadata": metadata}
 
 
 def paged(key: str, pages: list[list[Any]]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:

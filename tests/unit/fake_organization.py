@@ -7,7 +7,7 @@ from organization.visible import visible
 from tests.unit.fake_aws import CENTRAL, REGION
 
 HOSTILE = (
-    "\x1b]0;x\x07\x1b[2J\r\n    aws iam delete-user --user-name me\n\u2028    make delete\x85\u202e\u200b"
+    "\x1b]0;x\x07\x1b[2J\r\n    aws iam delete-user --user-name me\n\u2028    root-virtual-mfa delete\x85\u202e\u200b"
     "[red]:skull:[/]; touch x $(touch y) '\\"
 )
 """What somebody may write where others read: it clears a terminal, poses as commands, hides and turns what follows."""
@@ -50,7 +50,7 @@ def evaluation(account_id: str, compliance: str, *, hours_ago: float = 1, annota
 
 
 def check_shown(printed: str, commands: int) -> None:
-    """See that nothing of what was printed acts on a terminal, and that as many lines look like commands as there are."""
+    """See that nothing printed acts on a terminal, and that exactly this many lines look like commands."""
     assert all(visible(line) == line for line in printed.split("\n"))
-    assert [line.startswith(("    aws ", "    make ")) for line in printed.split("\n")].count(True) == commands
+    assert [line.startswith(("    aws ", "    root-virtual-mfa ")) for line in printed.split("\n")].count(True) == commands
     assert "[red]:skull:[/]" in printed, "it is shown, as what it is"

@@ -1,4 +1,4 @@
-"""The benchmark's own reckoning: medians, ratios and aims, and which answers it takes for right."""
+"""The benchmark's arithmetic: medians, ratios and aims, and which answers it accepts."""
 
 import json
 import time
@@ -14,7 +14,7 @@ from benchmark.endpoint import Call
 from benchmark.measure import WrongAnswerError, check, event, zipped_bytes
 from benchmark.result import Case, Measurements, Row, as_json, rows
 from local_aws.aws_lambda.runtime import Invocation
-from root_virtual_mfa_enabled.event import ScheduledNotification
+from periodic_rule.event import ScheduledNotification
 
 COMPLIANT_ACCOUNT, FAILING_ACCOUNT = "200000000002", "200000000001"
 
@@ -157,7 +157,7 @@ def test_an_event_is_about_its_account_alone(load_event: Callable[[str], dict[st
     real = load_event("scheduled-member-account" if member else "scheduled-own-account")
     assert made.account_id == COMPLIANT_ACCOUNT
     assert dict(made.rule_parameters) == {**json.loads(real["ruleParameters"]), "AssumeRoleMode": "false"}
-    assert made.result_token != "TESTMODE"  # noqa: S105 - such an evaluation would not be kept, and no secret
+    assert made.result_token != "TESTMODE"  # noqa: S105 - not a secret: AWS Config does not keep such an evaluation
 
 
 def test_the_size_is_that_of_the_archive(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The benchmark of a whole organization: what it generates and demands, and what it takes for lost, wrong and doubled."""
+"""The benchmark of a whole organization: what it generates and demands, and what counts as lost, wrong and doubled."""
 
 import json
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ def test_the_seed_decides_which_account_has_which_state() -> None:
 
 @pytest.mark.parametrize("user", root_users(36, seed=1).items(), ids=lambda user: str(user[0]))
 def test_what_is_demanded_is_what_the_rule_decides(user: tuple[str, RootUser]) -> None:
-    """The benchmark reckons verdicts apart from the rule: the two have to agree about every state."""
+    """The benchmark decides without the rule's code: both have to agree about every state."""
     account_id, root_user = user
     names = root_user["virtual_mfa_devices"]
     root = f"arn:aws:iam::{account_id}:root"

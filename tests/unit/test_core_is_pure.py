@@ -1,6 +1,7 @@
 """What the contract in pyproject.toml cannot say of the decision: the few modules that it may import, and no others."""
 
 import ast
+import re
 from pathlib import Path
 
 import grimp
@@ -45,3 +46,8 @@ def test_core_calls_no_builtin_that_does_input_or_output() -> None:
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
     assert {"Decision", "len"} <= names
     assert not names & {"__import__", "breakpoint", "eval", "exec", "input", "open", "print"}
+
+
+@pytest.mark.parametrize("source", sorted((RULES / "periodic_rule").glob("*.py")), ids=lambda path: path.stem)
+def test_what_rules_share_speaks_of_no_rule(source: Path) -> None:
+    assert not re.search("root|mfa", source.read_text(encoding="utf-8").lower())

@@ -1,4 +1,4 @@
-"""The verdict table: scenarios 1 to 6 of the rule's header, and what holds for any facts whatsoever."""
+"""The verdict table: scenarios 1 to 6 of the rule's header, and what holds for any facts."""
 
 import itertools
 import re
@@ -9,19 +9,17 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from periodic_rule.verdict import ANNOTATION_LENGTH, Decision, Verdict
 from root_virtual_mfa_enabled.decision import (
-    ANNOTATION_LENGTH,
     AccountSummary,
-    Decision,
     Facts,
     Parameters,
-    Verdict,
     VirtualMfaDevice,
     decide,
 )
 
 Presence: TypeAlias = bool | None
-"""Whether the summary says that a kind of credential is there; None where it says nothing."""
+"""Whether the summary says that a kind of credential is present; None if it says nothing."""
 
 ACCOUNT = "111122223333"
 OTHER_ACCOUNT = "444455556666"
@@ -378,7 +376,7 @@ def test_annotation_is_one_sentence_that_config_takes(
     assert re.fullmatch(r"The root user(?:'s| )[^.!?\n]+\.", without_names)
 
 
-# What each row of the table says, looked up by: MFA on, how many virtual devices, no credentials.
+# What each row of the table says, by: MFA on, number of virtual devices, no credentials.
 ROWS = {
     (True, "enough", True): 2,
     (True, "enough", False): 2,
@@ -426,7 +424,7 @@ def test_decision_is_what_the_table_says(
 def test_another_virtual_device_never_makes_it_worse(
     summary: AccountSummary, of_root: list[VirtualMfaDevice], added: VirtualMfaDevice, parameters: Parameters
 ) -> None:
-    # The table's one exception: root's hardware device alone is accepted, one virtual device beside it is too few.
+    # The table's one exception: a hardware device alone passes, but one virtual device beside it is too few.
     assume(of_root or parameters.minimum_virtual_mfa_devices == 1 or parameters.non_virtual_mfa != Verdict.COMPLIANT)
     if decide(facts(summary, *of_root), parameters).verdict is Verdict.COMPLIANT:
         assert decide(facts(summary, *of_root, added), parameters).verdict is Verdict.COMPLIANT

@@ -1,4 +1,4 @@
-"""Scenario 8 of the rule's header: which events are accepted, and what is said about the others."""
+"""Scenario 8 of the rule's header: which events the rule accepts, and what it says about the others."""
 
 import json
 import traceback
@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from root_virtual_mfa_enabled.errors import InvalidEventError
-from root_virtual_mfa_enabled.event import ScheduledNotification
+from periodic_rule.errors import InvalidEventError
+from periodic_rule.event import ScheduledNotification
 
 LoadEvent = Callable[[str], dict[str, Any]]
 
@@ -30,7 +30,7 @@ def nested(depth: int) -> list[Any]:
 
 
 def changed(event: dict[str, Any], field: str, value: object) -> dict[str, Any]:
-    """Copy `event` with another value of `field`, or without it; of a field within invokingEvent, too."""
+    """Copy `event` with another value of `field`, or without it. The field may be one within invokingEvent."""
     outer, _, inner = field.partition(".")
     if inner:
         value = json.dumps(changed(json.loads(event[outer]), inner, value))
@@ -43,7 +43,7 @@ def refusal(event: object) -> str:
     return str(caught.value)
 
 
-# What is accepted
+# Accepted events
 
 
 def test_scheduled_notification_of_the_own_account(load_event: LoadEvent) -> None:
@@ -54,7 +54,7 @@ def test_scheduled_notification_of_the_own_account(load_event: LoadEvent) -> Non
         rule_arn="arn:aws:config:us-east-1:012345678912:config-rule/config-rule-a1b2c3",
         rule_owner="account",
         rule_name="root-virtual-mfa-enabled",
-        result_token="TESTMODE",  # noqa: S106 - rdklib's word, and no secret
+        result_token="TESTMODE",  # noqa: S106 - rdklib's word, not a secret
         ordering_timestamp="2026-01-15T06:00:00.373Z",
         rule_parameters={
             "minimumVirtualMfaDevices": "1",
@@ -170,7 +170,7 @@ def test_time_that_has_come(load_event: LoadEvent, time: str) -> None:
     assert ScheduledNotification.from_event(created(load_event, time), NOW).ordering_timestamp == time
 
 
-# What is refused
+# Refused events
 
 REQUIRED = (
     "invokingEvent",
@@ -284,7 +284,7 @@ TIME = "a time in ISO 8601"
             pytest.param(
                 "invokingEvent.notificationCreationTime",
                 time,
-                "a time that has come, but for 15 minutes between two clocks",
+                "a time at most 15 minutes ahead of the function's clock",
                 id=f"notificationCreationTime-{why}",
             )
             for time, why in [
@@ -408,7 +408,7 @@ def test_result_token_is_not_shown_beside_another_mistake(load_event: LoadEvent,
 
 
 REAL_TOKEN = "eyJlbmNyeXB0ZWREYXRhIjpbLTEyLDEyMCwtOTksNDEsMTIsLTMsODEsLTExNCwt" * 6
-"""As long as AWS Config's are at least."""
+"""At least as long as those of AWS Config."""
 
 
 @pytest.mark.parametrize(
@@ -436,8 +436,8 @@ def test_result_token_in_the_place_of_another_field_is_not_shown(load_event: Loa
     try:
         notification = ScheduledNotification.from_event(changed(event, field, value), NOW)
     except InvalidEventError as error:
-        # With its causes, as a log in text format shows it.
-        assert REAL_TOKEN[:24] not in "".join(traceback.format_exception(error))  # noqa: PT017 - one is accepted
+        # With its causes, as a log with format Text shows it.
+        assert REAL_TOKEN[:24] not in "".join(traceback.format_exception(error))  # noqa: PT017 - the rule accepts one
     else:
         assert REAL_TOKEN in {notification.result_token, *notification.rule_parameters.values()}
 
@@ -475,7 +475,7 @@ def test_scenario_8_any_event_is_accepted_or_refused_and_nothing_else(event: obj
     try:
         notification = ScheduledNotification.from_event(event, NOW)
     except InvalidEventError as error:
-        assert TOKEN not in str(error)  # noqa: PT017 - most events are refused, but one may be accepted
+        assert TOKEN not in str(error)  # noqa: PT017 - the rule refuses most events, but not all
     else:
         assert (notification.account_id, notification.result_token) == ("012345678912", TOKEN)
 

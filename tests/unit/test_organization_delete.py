@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from organization import aws, delete
+from organization import cli, delete
 from organization.visible import visible
 from tests.unit.fake_aws import CENTRAL, REGION, FakeAws, RefusalError
 from tests.unit.fake_organization import HOSTILE, MANAGEMENT, check_shown, stack
@@ -88,7 +88,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
 
 
 def run(*arguments: str) -> int:
-    return aws.run("delete", lambda: delete.main(arguments))
+    return cli.main(["delete", *arguments])
 
 
 def typed(monkeypatch: pytest.MonkeyPatch, answer: str | None) -> None:
@@ -180,7 +180,7 @@ def test_denied(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--yes") == 2
     assert (
         capsys.readouterr().err
-        == "delete: DeleteStack failed with AccessDenied (said by AWS): use credentials that may do it.\n"
+        == "root-virtual-mfa: DeleteStack failed with AccessDenied (said by AWS): use credentials that have this permission.\n"
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from organization import aws, preflight
+from organization import cli
 from organization.checks import CONFIG, CONFIG_MULTI_ACCOUNT_SETUP, SERVICES, STACK_SETS
 from tests.unit.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
 from tests.unit.fake_organization import HOSTILE, MANAGEMENT, MEMBER, ORGANIZATION, OTHER, ROOT, account, check_shown, stack
@@ -16,10 +16,7 @@ ON = {"ConfigurationRecordersStatus": [{"name": "default", "recording": True}]}
 OFF = {"ConfigurationRecordersStatus": [{"name": "default", "recording": False}]}
 NONE: dict[str, Any] = {"ConfigurationRecordersStatus": []}
 SERVICE_LINKED = {"AWSServiceRoleForConfigMultiAccountSetup", "AWSServiceRoleForCloudFormationStackSetsOrgAdmin"}
-DEPLOY = (
-    f'make deploy CONFIG_ENV=organization ARGS="--parameter-overrides OrganizationId={ORGANIZATION} OrganizationRootId={ROOT} '
-    f'ManagementAccountId={MANAGEMENT}"'
-)
+DEPLOY = "root-virtual-mfa deploy --scope organization"
 
 
 def aggregators(name: str = "all") -> dict[str, Any]:
@@ -74,7 +71,7 @@ def fake() -> Iterator[FakeAws]:
 
 
 def run(*arguments: str) -> int:
-    return aws.run("preflight", lambda: preflight.main(arguments))
+    return cli.main(["preflight", *arguments])
 
 
 @pytest.fixture
@@ -127,7 +124,7 @@ def test_no_organization(fake: FakeAws, preflight_of: Preflight) -> None:
     assert "is in no organization" in printed
     assert "aws organizations create-organization --feature-set ALL" in printed
     assert "2 checks: 1 missing, 0 could not be seen." in printed, "nothing else can be looked at"
-    assert "CONFIG_ENV=organization" not in printed
+    assert DEPLOY not in printed
 
 
 def test_consolidated_billing_only(fake: FakeAws, preflight_of: Preflight) -> None:
@@ -175,14 +172,15 @@ def test_member_that_may_see_nothing_of_the_organization(fake: FakeAws, prefligh
     for service in SERVICES:
         assert f"could not be seen Trusted access for {service}: " in printed
         assert f"--account-id {CENTRAL} --service-principal {service}" in printed
-    assert "OrganizationRootId=r-..." in printed
+    assert f"{DEPLOY} --parameter OrganizationRootId=r-..." in printed
 
 
 def test_organization_that_may_not_be_seen(fake: FakeAws, preflight_of: Preflight) -> None:
     fake.refuse("DescribeOrganization", "AccessDeniedException")
     printed = preflight_of(0)
     assert "could not be seen Organization: DescribeOrganization failed with AccessDeniedException" in printed
-    assert "OrganizationId=o-... OrganizationRootId=r-... ManagementAccountId=..." in printed
+    placeholders = ("OrganizationId=o-...", "OrganizationRootId=r-...", "ManagementAccountId=...")
+    assert " ".join([DEPLOY, *(f"--parameter {each}" for each in placeholders)]) in printed
 
 
 @pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov"])
@@ -264,7 +262,7 @@ def test_service_linked_roles(fake: FakeAws, preflight_of: Preflight) -> None:
 @pytest.mark.parametrize(
     ("taken", "what", "command"),
     [
-        (("GetRole", {"Role": {}}), "role root-virtual-mfa-function", 'make delete ARGS="--region ..."'),
+        (("GetRole", {"Role": {}}), "role root-virtual-mfa-function", "root-virtual-mfa delete --region ..."),
         (
             ("DescribeOrganizationConformancePacks", {"OrganizationConformancePacks": [{}]}),
             "conformance pack root-virtual-mfa",
@@ -325,13 +323,11 @@ def test_other_stack_name(fake: FakeAws, preflight_of: Preflight) -> None:
 def test_credentials_that_are_not_accepted(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
     fake.refuse("GetCallerIdentity", "InvalidClientTokenId")
     assert run() == 2
-    assert "sign in anew" in capsys.readouterr().err
+    assert "Sign in again" in capsys.readouterr().err
 
 
 def test_help_needs_no_aws(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        run("--help")
-    assert end.value.code == 0
+    assert run("--help") == 0
     assert "--role-name" in capsys.readouterr().out
 
 
@@ -357,5 +353,5 @@ def test_nothing_that_others_wrote_acts_on_the_screen(
     register, recorder, management, delete = 3, 4, 1, 1 if deployed else 0
     check_shown(printed, register + recorder + management + delete)
     for line in printed.splitlines():
-        if line.startswith(("    aws ", "    make ", "  make deploy")):
+        if line.startswith(("    aws ", "    root-virtual-mfa ", "  root-virtual-mfa deploy")):
             assert not {"touch", "x", "delete-user", "$(touch", ";"} & set(shlex.split(line)), line

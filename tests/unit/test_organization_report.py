@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from organization import aws, exclusions, formats, report
+from organization import cli, exclusions, formats
 from organization.deployment import Deployment
 from organization.formats import Report
 from organization.statuses import Account, Row, Status
@@ -110,7 +110,7 @@ def reasons(tmp_path: Path) -> Path:
 
 
 def run(*arguments: str) -> int:
-    return aws.run("report", lambda: report.main(arguments))
+    return cli.main(["report", *arguments])
 
 
 def json_report(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -247,7 +247,7 @@ def test_excluded_and_suspended_accounts_are_not_failures_and_cost_no_call(
     assert run("--format", "json", "--exclusions", str(reasons)) == 0
     document = json_report(capsys)
     assert statuses(document) == {MANAGEMENT: "COMPLIANT", CENTRAL: "SUSPENDED", MEMBER: "EXCLUDED", OTHER: "EXCLUDED"}
-    assert [each["reason"] for each in document["accounts"][2:]] == ["Sandbox.", "No reason given in excluded-accounts.yaml."]
+    assert [each["reason"] for each in document["accounts"][1:3]] == ["Sandbox.", "No reason given in excluded-accounts.yaml."]
     assert {each["AccountId"] for each in fake.called("GetAggregateComplianceDetailsByConfigRule")} == {MANAGEMENT}
 
 
@@ -281,7 +281,7 @@ def test_a_stack_whose_creation_failed_is_reported_too(fake: FakeAws, capsys: py
     document = json_report(capsys)
     assert set(statuses(document).values()) == {"UNKNOWN"}
     assert document["notes"] == ["The stack root-virtual-mfa is CREATE_FAILED."]
-    assert document["accounts"][2]["advice"][1]["commands"] == ["make deploy CONFIG_ENV=organization"]
+    assert document["accounts"][2]["advice"][1]["commands"] == ["root-virtual-mfa deploy"]
     assert fake.called("DescribeAggregateComplianceByConfigRules")[0]["ConfigurationAggregatorName"] == "root-virtual-mfa"
 
 
@@ -381,17 +381,20 @@ def test_spreadsheet_has_what_others_wrote_in_their_cells(capsys: pytest.Capture
     assert run("--format", "csv") == 1
     rows = list(csv.reader(io.StringIO(capsys.readouterr().out, newline="")))
     assert {len(row) for row in rows} == {len(rows[0])}
-    assert [row[0] for row in rows[1:]] == [MEMBER, OTHER, CENTRAL]
+    assert [row[0] for row in rows[1:]] == [CENTRAL, MEMBER, OTHER]
     assert rows[1][1] == f"Shop {visible(HOSTILE)}"
 
 
 def test_error_of_aws_is_one_line_that_does_nothing(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
     fake.refuse("ListRoots", "AccessDeniedException", "\x1b[2J\u202eYou may not.\r    aws iam delete-user")
     assert failure(capsys) == (
-        r"report: ListRoots failed with AccessDeniedException (\x1b[2J\u202eYou may not): use credentials that may do it."
+        r"root-virtual-mfa: ListRoots failed with AccessDeniedException (\x1b[2J\u202eYou may not): "
+        "use credentials that have this permission."
     )
     fake.refuse("ListRoots", f"Failure{HOSTILE}", HOSTILE)
-    assert failure(capsys).startswith(r"report: ListRoots failed with Failure\x1b]0;x\x07\x1b[2J\r\n    aws iam delete-user ")
+    assert failure(capsys).startswith(
+        r"root-virtual-mfa: ListRoots failed with Failure\x1b]0;x\x07\x1b[2J\r\n    aws iam delete-user "
+    )
 
 
 @pytest.mark.usefixtures("hostile")
@@ -415,12 +418,12 @@ def test_csv_is_safe_in_a_spreadsheet(fake: FakeAws, capsys: pytest.CaptureFixtu
     fake.answers["ListStackInstances"] = {"Summaries": []}
     assert run("--format", "csv") == 1
     lines = list(csv.DictReader(io.StringIO(capsys.readouterr().out, newline="")))
-    assert [line["account_name"] for line in lines] == ["Management", "Security", WICKED, "'=1+1"]
-    assert lines[3]["annotation"] == "'@SUM(A1)"
-    assert 0.9 < float(lines[3]["age_hours"]) < 1.1
-    assert lines[3]["rule_names"] == RULE
-    assert "create-stack-instances" in lines[3]["advice"]
-    assert lines[0]["advice"] == ""
+    assert [line["account_name"] for line in lines] == ["'=1+1", "Management", "Security", WICKED]
+    assert lines[0]["annotation"] == "'@SUM(A1)"
+    assert 0.9 < float(lines[0]["age_hours"]) < 1.1
+    assert lines[0]["rule_names"] == RULE
+    assert "create-stack-instances" in lines[0]["advice"]
+    assert lines[1]["advice"] == ""
 
 
 SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20\u2212"
@@ -520,6 +523,50 @@ def test_page_has_every_account_and_what_finds_it(html: str) -> None:
     assert "2 of 4 accounts fail or are unknown." in html
 
 
+def test_status_narrows_every_format_but_not_the_totals_and_the_exit_code(
+    fake: FakeAws, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change_details(fake, MEMBER, evaluation(MEMBER, "NON_COMPLIANT"))
+    change_details(fake, OTHER)
+    paths = [tmp_path / f"report.{suffix}" for suffix in ("html", "csv", "json")]
+    outputs = [word for path in paths for word in ("--output", str(path))]
+    assert run("--status", "unknown", "--status", "EXCLUDED", *outputs) == 1, "an account fails, listed or not"
+    printed = capsys.readouterr().out
+    page, spreadsheet, document = (path.read_text(encoding="utf-8") for path in paths)
+    for text in (printed, page, spreadsheet, document):
+        assert OTHER in text
+        assert MEMBER not in text
+    assert "4 accounts: 1 NON_COMPLIANT, 1 UNKNOWN, 2 COMPLIANT" in printed
+    assert "Only accounts with the status UNKNOWN, EXCLUDED are listed." in printed
+    assert "Only accounts with the status UNKNOWN, EXCLUDED are listed." in page
+    assert "2 of 4 accounts fail or are unknown." in page
+    report = json.loads(document)
+    assert report["listed_statuses"] == ["UNKNOWN", "EXCLUDED"]
+    assert [each["account_id"] for each in report["accounts"]] == [OTHER]
+    assert report["totals"]["COMPLIANT"] == 2
+    buttons = [attributes for tag, attributes in Page(page).tags if tag == "button" and "data-status" in attributes]
+    assert {each["data-status"] for each in buttons if "disabled" not in each} == {"UNKNOWN", "EXCLUDED"}
+
+
+def test_status_that_no_account_has_lists_none(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--status", "SUSPENDED", "--format", "json") == 0
+    assert json_report(capsys)["accounts"] == []
+    assert fake.called("ListRoots")
+
+
+def test_age_counts_to_the_time_of_awss_answer_about_the_caller(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    headers = {"HTTPHeaders": {"date": "Thu, 01 Jan 2099 00:00:00 GMT"}}
+    fake.answers["GetCallerIdentity"] = {
+        "Account": CENTRAL,
+        "Arn": f"arn:aws:iam::{CENTRAL}:user/operator",
+        "ResponseMetadata": headers,
+    }
+    assert run("--format", "json") == 1
+    document = json_report(capsys)
+    assert document["time"] == "2099-01-01T00:00:00Z"
+    assert set(statuses(document).values()) == {"UNKNOWN"}
+
+
 @pytest.mark.usefixtures("fake")
 def test_files_in_several_formats_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = [tmp_path / f"report.{suffix}" for suffix in ("html", "csv", "json", "txt")]
@@ -554,7 +601,7 @@ def failure(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_no_stack(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
     fake.refuse("DescribeStacks", "ValidationError", "Stack with id root-virtual-mfa does not exist")
     assert failure(capsys) == (
-        f"report: There is no stack root-virtual-mfa in account {CENTRAL}, Region {REGION}: "
+        f"root-virtual-mfa: There is no stack root-virtual-mfa in account {CENTRAL}, Region {REGION}: "
         "use the account and the home Region of the deployment."
     )
 
@@ -577,16 +624,16 @@ def test_no_aggregator(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> Non
 )
 def test_denied(fake: FakeAws, capsys: pytest.CaptureFixture[str], operation: str) -> None:
     fake.refuse(operation, "AccessDeniedException", "You may not.")
-    assert (
-        failure(capsys)
-        == f"report: {operation} failed with AccessDeniedException (You may not): use credentials that may do it."
+    assert failure(capsys) == (
+        f"root-virtual-mfa: {operation} failed with AccessDeniedException (You may not): "
+        "use credentials that have this permission."
     )
 
 
 def test_expired_credentials(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
     fake.refuse("GetCallerIdentity", "ExpiredToken", "Expired.\nsecret headers")
     said = failure(capsys)
-    assert said.endswith("AWS does not accept the credentials, so sign in anew.")
+    assert said.endswith("AWS does not accept the credentials. Sign in again.")
     assert "secret" not in said
 
 
@@ -596,7 +643,7 @@ def test_interrupted(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
 
     fake.answers["ListRoots"] = interrupt
     assert run() == 130
-    assert capsys.readouterr().err == "report: interrupted.\n"
+    assert capsys.readouterr().err == "\nroot-virtual-mfa: interrupted.\n"
 
 
 @pytest.mark.parametrize("output", ["report.pdf", "report", "nowhere/report.html"])
@@ -662,7 +709,7 @@ def test_no_region(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monke
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    assert failure(capsys).startswith("report: No Region is set")
+    assert failure(capsys).startswith("root-virtual-mfa: No Region is set")
 
 
 @pytest.mark.parametrize(
@@ -718,13 +765,13 @@ def bomb(depth: int, width: int) -> str:
 
 def test_bomb_ends_where_it_begins(reasons: Path) -> None:
     reasons.write_text(bomb(depth=12, width=9), encoding="utf-8")
-    command = [sys.executable, "-m", "organization.report", "--exclusions", str(reasons)]
+    command = [sys.executable, "-m", "organization", "report", "--exclusions", str(reasons)]
     environment = {"PATH": os.environ["PATH"], "HOME": str(reasons.parent)}
     ran = subprocess.run(  # noqa: S603 - our own module
         command, cwd=Path(__file__).parents[2], env=environment, capture_output=True, text=True, check=False, timeout=120
     )
     said = "line 1: the reason of account 111111111111 is a list: it must be text that says why."
-    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", f"report: {reasons}, {said}\n")
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", f"root-virtual-mfa: {reasons}, {said}\n")
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder", "not UTF-8"])
@@ -768,7 +815,7 @@ def test_no_file_of_reasons(reasons: Path) -> None:
 
 
 def test_reasons_of_the_project_can_be_read() -> None:
-    assert isinstance(exclusions.reasons(exclusions.FILE), dict)
+    assert isinstance(exclusions.reasons(exclusions.default_file()), dict)
 
 
 def test_failure_in_one_of_many_accounts_ends_the_report(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:

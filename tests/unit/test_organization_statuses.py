@@ -12,14 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment, deploy_with, is_our_rule
+from organization import commands
+from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment, is_our_rule
 from organization.statuses import (
     FAILURES,
     MEANINGS,
     STALE_AFTER,
     Account,
     Arrival,
-    Facts,
+    Observations,
     Result,
     Row,
     Status,
@@ -73,7 +74,7 @@ def judge(
         **({key: pack} if pack else {}),
     }  # the aggregator lists another account's
     stacks = {key: stack} if stack else {}
-    (row,) = rows(Facts(deployment, NOW, [account], {key: results} if results else {}, packs, stacks, reasons or {}))
+    (row,) = rows(Observations(deployment, NOW, [account], {key: results} if results else {}, packs, stacks, reasons or {}))
     return row
 
 
@@ -101,7 +102,7 @@ def test_stale_result_is_unknown_and_says_what_it_was(compliance: str) -> None:
     assert row.status is Status.UNKNOWN
     assert row.annotation == ""
     assert f"49 h old, and older than 26 h is unknown. It was {compliance}: Annotation" in row.finding
-    assert row.advice[0].commands == DEPLOYMENT.show_failures(MEMBER)
+    assert row.advice[0].commands == commands.show_failures(DEPLOYMENT, MEMBER)
 
 
 def test_rule_without_a_result_is_unknown() -> None:
@@ -232,17 +233,19 @@ def test_compliant_rule_of_a_pack_that_is_not_compliant_is_unknown(pack_complian
     (advice,) = row.advice
     assert f"The rule {PACK_RULE} says COMPLIANT, and AWS Config says {pack_compliance or 'nothing'} of the " in advice.why
     assert advice.commands[0].endswith(f" --conformance-pack-name {PACK}")
-    assert advice.commands[-1] == DEPLOYMENT.show_failures(MEMBER)[0]
+    assert advice.commands[-1] == commands.show_failures(DEPLOYMENT, MEMBER)[0]
     assert judge(result("NON_COMPLIANT"), pack=pack).status is Status.NON_COMPLIANT
 
 
 def test_where_the_aggregator_lists_no_pack_at_all_the_rule_alone_decides_and_a_note_says_so() -> None:
     unlisted = replace(ARRIVED_PACK, compliance="")
     packs = {MEMBER: unlisted, CENTRAL: unlisted}
-    facts = Facts(DEPLOYMENT, NOW, [Account(MEMBER, "Shop", "Root")], {MEMBER: [result()]}, packs, {MEMBER: ARRIVED_STACK})
-    assert [row.status for row in rows(facts)] == [Status.COMPLIANT]
-    assert ["rests on the name of the rule alone" in note for note in notes(facts)] == [True]
-    listed = replace(facts, packs={MEMBER: unlisted, CENTRAL: ARRIVED_PACK})
+    observed = Observations(
+        DEPLOYMENT, NOW, [Account(MEMBER, "Shop", "Root")], {MEMBER: [result()]}, packs, {MEMBER: ARRIVED_STACK}
+    )
+    assert [row.status for row in rows(observed)] == [Status.COMPLIANT]
+    assert ["rests on the name of the rule alone" in note for note in notes(observed)] == [True]
+    listed = replace(observed, packs={MEMBER: unlisted, CENTRAL: ARRIVED_PACK})
     assert [row.status for row in rows(listed)] == [Status.UNKNOWN]
     assert notes(listed) == []
 
@@ -256,18 +259,21 @@ def test_commands_run_nothing_but_themselves_whatever_rules_are_called() -> None
     assert shlex.split(command) == [*expected, visible(name)]
 
 
-def test_command_for_make_runs_nothing_but_itself(tmp_path: Path) -> None:
-    attempts = ["; touch 1", "$(touch 2)", "$(shell touch 3)", "`touch 4`", "\ntouch 5", "$$(touch 6)"]
+def test_own_command_runs_nothing_but_itself(tmp_path: Path) -> None:
+    attempts = ["; touch 1", "$(touch 2)", "`touch 3`", "\ntouch 4", "&& touch 5", "> 6"]
     value = "a'b\"c " + " ".join(attempts)
-    (tmp_path / "Makefile").write_text("deploy:\n\t@printf '%s\\n' $(ARGS)\n", encoding="utf-8")
-    command = ["/bin/sh", "-c", deploy_with(A="1", B=value)]
-    # Not as a part of the make that runs the tests.
-    environment = {name: given for name, given in os.environ.items() if not name.startswith("MAKE")}
+    program = tmp_path / "bin" / "root-virtual-mfa"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n", encoding="utf-8")
+    program.chmod(0o755)
+    command = ["/bin/sh", "-c", commands.deploy("organization", A="1", B=value)]
+    environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"}
     ran = subprocess.run(  # noqa: S603 - our own command
         command, cwd=tmp_path, env=environment, capture_output=True, check=True, text=True
     )
-    assert ran.stdout.splitlines() == ["--parameter-overrides", "A=1", f"B={visible(value)}"]
-    assert [path.name for path in tmp_path.iterdir()] == ["Makefile"]
+    expected = ["deploy", "--scope", "organization", "--parameter", "A=1", "--parameter", f"B={visible(value)}"]
+    assert ran.stdout.splitlines() == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["bin"]
 
 
 @pytest.mark.parametrize(
@@ -316,7 +322,7 @@ def test_everything_arrived_and_no_result() -> None:
     assert row.status is Status.UNKNOWN
     assert "There is no result" in row.finding
     assert "NOT_APPLICABLE" not in row.finding
-    assert row.advice[0].commands == (DEPLOYMENT.show_recorder(), *DEPLOYMENT.show_failures(MEMBER))
+    assert row.advice[0].commands == (commands.show_recorder(DEPLOYMENT), *commands.show_failures(DEPLOYMENT, MEMBER))
     # Each command runs in another account: the recorder's in the member, the log's where the function is.
     assert row.advice[0].action == (
         f"See with credentials of account {MEMBER} that its recorder is on, and with those of account {CENTRAL} why "
@@ -324,13 +330,13 @@ def test_everything_arrived_and_no_result() -> None:
     )
     (advice,) = judge(deployment=replace(DEPLOYMENT, log_group_name="")).advice
     assert advice.action == f"See with credentials of account {MEMBER} that its recorder is on."
-    assert advice.commands == (DEPLOYMENT.show_recorder(),)
+    assert advice.commands == (commands.show_recorder(DEPLOYMENT),)
 
 
 def test_an_old_results_log_is_where_the_function_is() -> None:
     (advice,) = judge(result("COMPLIANT", hours_ago=27)).advice
     assert f"See with credentials of account {CENTRAL} why evaluations fail" in advice.action
-    assert advice.commands == DEPLOYMENT.show_failures(MEMBER)
+    assert advice.commands == commands.show_failures(DEPLOYMENT, MEMBER)
 
 
 def test_no_result_may_be_not_applicable_where_the_parameter_says_so() -> None:
@@ -346,7 +352,7 @@ def test_management_account_that_is_not_watched() -> None:
         "aws cloudformation deploy --region eu-central-1 --stack-name root-virtual-mfa-account "
     )
     assert advice.commands[0].endswith(f"CentralAccountId={CENTRAL}")
-    assert 'ARGS="--parameter-overrides ManagementAccountHasEvaluationRole=true"' in advice.action
+    assert "root-virtual-mfa deploy --parameter ManagementAccountHasEvaluationRole=true" in advice.action
 
 
 def test_management_account_needs_no_stack_of_the_stack_set() -> None:
@@ -398,7 +404,7 @@ def test_pack_is_not_in_the_account() -> None:
 
 def test_pack_that_is_nowhere_is_deployed_anew() -> None:
     row = judge(pack=None, deployment=replace(DEPLOYMENT, pack_parameters=None))
-    assert row.advice[0].commands == ("make deploy CONFIG_ENV=organization",)
+    assert row.advice[0].commands == ("root-virtual-mfa deploy",)
 
 
 def test_pack_failed_without_a_recorder() -> None:
@@ -406,7 +412,7 @@ def test_pack_failed_without_a_recorder() -> None:
     assert row.conformance_pack_status == "CREATE_FAILED"
     assert "CREATE_FAILED, NoAvailableConfigurationRecorder: There is no recorder." in row.finding
     assert "Turn the account's configuration recorder on in eu-central-1" in row.advice[0].action
-    assert row.advice[0].commands == (DEPLOYMENT.put_pack_again(),)
+    assert row.advice[0].commands == (commands.put_pack_again(DEPLOYMENT),)
 
 
 def test_pack_failed_without_permission_lists_every_such_account() -> None:
@@ -415,10 +421,10 @@ def test_pack_failed_without_permission_lists_every_such_account() -> None:
     packs = {"333333333333": refused, "444444444444": ARRIVED_PACK, "555555555555": refused}
     stacks = dict.fromkeys(packs, ARRIVED_STACK)
     deployment = replace(DEPLOYMENT, invoking=frozenset({"999999999999"}))
-    row = rows(Facts(deployment, NOW, accounts, {}, packs, stacks))[0]
+    row = rows(Observations(deployment, NOW, accounts, {}, packs, stacks))[0]
     assert row.advice[0].commands == (
-        deploy_with(InvokingAccounts="333333333333,555555555555,999999999999"),
-        deployment.put_pack_again(),
+        "root-virtual-mfa deploy --parameter InvokingAccounts=333333333333,555555555555,999999999999",
+        commands.put_pack_again(deployment),
     )
 
 
@@ -441,17 +447,27 @@ def test_recent_result_counts_though_the_stack_set_did_not_arrive() -> None:
 def test_one_account_has_neither_pack_nor_stack_set() -> None:
     deployment = replace(DEPLOYMENT, organization_id="", management_account_id="", no_root_credentials="NOT_APPLICABLE")
     account = Account(CENTRAL, "", "")
-    (row,) = rows(Facts(deployment, NOW, [account], {CENTRAL: [result("NOT_APPLICABLE", rule=RULE_NAME)]}))
+    (row,) = rows(Observations(deployment, NOW, [account], {CENTRAL: [result("NOT_APPLICABLE", rule=RULE_NAME)]}))
     assert (row.status, row.advice) == (Status.NOT_APPLICABLE, ())
-    (row,) = rows(Facts(deployment, NOW, [account], {}))
+    (row,) = rows(Observations(deployment, NOW, [account], {}))
     assert row.status is Status.UNKNOWN
     assert "aggregator" not in row.finding
-    (row,) = rows(Facts(deployment, NOW, [account], {CENTRAL: [result()]}))
+    (row,) = rows(Observations(deployment, NOW, [account], {CENTRAL: [result()]}))
     assert row.status is Status.UNKNOWN, "the rule of a pack is somebody's"
     assert "somebody made a rule of this name" in row.finding
 
 
 # --- All accounts ---
+
+
+def test_what_fails_comes_first_and_accounts_keep_their_order() -> None:
+    states = {"1": "COMPLIANT", "2": "NON_COMPLIANT", "3": "", "4": "COMPLIANT", "5": "NON_COMPLIANT"}
+    results = {each: [result(compliance)] for each, compliance in states.items()}
+    accounts = [Account(each, each, "Root") for each in states]
+    packs, stacks = dict.fromkeys(states, replace(ARRIVED_PACK, compliance="")), dict.fromkeys(states, ARRIVED_STACK)
+    excluded = replace(DEPLOYMENT, excluded=frozenset({"4"}))
+    judged = rows(Observations(excluded, NOW, accounts, results, packs, stacks))
+    assert [row.account.account_id for row in judged] == ["2", "5", "3", "1", "4"]
 
 
 def test_totals_have_every_status() -> None:
@@ -463,9 +479,9 @@ def test_totals_have_every_status() -> None:
 
 def test_notes_on_exclusions_that_do_not_fit_and_on_a_failed_stack() -> None:
     deployment = replace(DEPLOYMENT, stack_status="CREATE_FAILED", excluded=frozenset({"999999999999"}))
-    said = notes(Facts(deployment, NOW, [Account(MEMBER, "Shop", "Root")], {}, {}, {}, {MEMBER: "Sandbox."}))
+    said = notes(Observations(deployment, NOW, [Account(MEMBER, "Shop", "Root")], {}, {}, {}, {MEMBER: "Sandbox."}))
     assert [any(word in note for note in said) for word in ("CREATE_FAILED", "999999999999", MEMBER)] == [True] * 3
-    assert notes(Facts(DEPLOYMENT, NOW, [], {}, {}, {})) == []
+    assert notes(Observations(DEPLOYMENT, NOW, [], {}, {}, {})) == []
 
 
 @pytest.mark.parametrize(
@@ -480,7 +496,3 @@ def test_notes_on_exclusions_that_do_not_fit_and_on_a_failed_stack() -> None:
 )
 def test_ages(age: timedelta, said: str) -> None:
     assert hours(age) == said
-
-
-def test_deploying_with_other_parameters() -> None:
-    assert deploy_with(A="1", B="2") == 'make deploy CONFIG_ENV=organization ARGS="--parameter-overrides A=1 B=2"'

@@ -90,5 +90,5 @@ def test_wrapped_line_does_not_begin_where_a_command_does() -> None:
 
 
 def test_what_goes_to_stderr_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    complain("report", "first\n\x1b[2Jsecond\ud800")
-    assert capsys.readouterr().err == "report: first\\n\\x1b[2Jsecond\\ud800\n"
+    complain("first\n\x1b[2Jsecond\ud800")
+    assert capsys.readouterr().err == "root-virtual-mfa: first\\n\\x1b[2Jsecond\\ud800\n"

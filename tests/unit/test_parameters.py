@@ -5,8 +5,10 @@ import re
 import pytest
 from rdklib import InvalidParametersError
 
-from root_virtual_mfa_enabled.decision import Parameters, Verdict
-from root_virtual_mfa_enabled.parameters import RuleParameters, parse
+from periodic_rule.parameters import RuleParameters
+from periodic_rule.verdict import Verdict
+from root_virtual_mfa_enabled.decision import Parameters
+from root_virtual_mfa_enabled.parameters import PARAMETERS
 
 DEVICE_COUNT = "a whole number from 1 to 8"
 NON_VIRTUAL_MFA = "NON_COMPLIANT or COMPLIANT"
@@ -15,7 +17,7 @@ ROLE_NAME = "the name of a role (1 to 64 of A-Z a-z 0-9 + = , . @ _ -), without 
 
 
 def test_defaults() -> None:
-    assert parse({}) == RuleParameters(
+    assert PARAMETERS.parse({}) == RuleParameters(
         Parameters(
             minimum_virtual_mfa_devices=1,
             non_virtual_mfa=Verdict.NON_COMPLIANT,
@@ -26,7 +28,7 @@ def test_defaults() -> None:
 
 
 def test_all_parameters_at_once() -> None:
-    parsed = parse(
+    parsed = PARAMETERS.parse(
         {
             "minimumVirtualMfaDevices": "2",
             "nonVirtualMfa": "COMPLIANT",
@@ -39,23 +41,23 @@ def test_all_parameters_at_once() -> None:
 
 @pytest.mark.parametrize("count", range(1, 9))
 def test_minimum_virtual_mfa_devices(count: int) -> None:
-    parsed = parse({"minimumVirtualMfaDevices": str(count)})
+    parsed = PARAMETERS.parse({"minimumVirtualMfaDevices": str(count)})
     assert parsed == RuleParameters(Parameters(minimum_virtual_mfa_devices=count))
 
 
 @pytest.mark.parametrize("verdict", ["NON_COMPLIANT", "COMPLIANT"])
 def test_non_virtual_mfa(verdict: str) -> None:
-    assert parse({"nonVirtualMfa": verdict}) == RuleParameters(Parameters(non_virtual_mfa=Verdict(verdict)))
+    assert PARAMETERS.parse({"nonVirtualMfa": verdict}) == RuleParameters(Parameters(non_virtual_mfa=Verdict(verdict)))
 
 
 @pytest.mark.parametrize("verdict", ["COMPLIANT", "NOT_APPLICABLE", "NON_COMPLIANT"])
 def test_no_root_credentials(verdict: str) -> None:
-    assert parse({"noRootCredentials": verdict}) == RuleParameters(Parameters(no_root_credentials=Verdict(verdict)))
+    assert PARAMETERS.parse({"noRootCredentials": verdict}) == RuleParameters(Parameters(no_root_credentials=Verdict(verdict)))
 
 
 @pytest.mark.parametrize("name", ["r", "r" * 64, "Root+virtual=mfa,evaluation.role@example_1-a"])
 def test_execution_role_name(name: str) -> None:
-    assert parse({"ExecutionRoleName": name}) == RuleParameters(execution_role_name=name)
+    assert PARAMETERS.parse({"ExecutionRoleName": name}) == RuleParameters(Parameters(), execution_role_name=name)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +125,7 @@ def test_execution_role_name(name: str) -> None:
 def test_scenario_7_value_that_is_not_allowed(name: str, value: str, allowed: str) -> None:
     message = f"Rule parameter {name} is {value!r}: allowed is {allowed}."
     with pytest.raises(InvalidParametersError, match=f"^{re.escape(message)}$"):
-        parse({name: value})
+        PARAMETERS.parse({name: value})
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_scenario_7_unknown_name(name: str) -> None:
         "ExecutionRoleName."
     )
     with pytest.raises(InvalidParametersError, match=f"^{re.escape(message)}$"):
-        parse({"nonVirtualMfa": "COMPLIANT", name: "true"})
+        PARAMETERS.parse({"nonVirtualMfa": "COMPLIANT", name: "true"})
 
 
 @pytest.mark.parametrize(
@@ -158,18 +160,20 @@ def test_scenario_7_unknown_name(name: str) -> None:
 )
 def test_scenario_7_what_is_as_long_as_a_result_token_is_not_shown(given: dict[str, str], message: str) -> None:
     with pytest.raises(InvalidParametersError, match=f"^{re.escape(message)}"):
-        parse(given)
+        PARAMETERS.parse(given)
 
 
 def test_parameters_that_are_in_force_are_what_the_rule_takes() -> None:
     given = {"minimumVirtualMfaDevices": "2", "nonVirtualMfa": "COMPLIANT", "noRootCredentials": "NOT_APPLICABLE"}
-    assert parse(given).texts() == given
-    assert parse(given | {"ExecutionRoleName": "evaluation"}).texts() == given | {"ExecutionRoleName": "evaluation"}
+    assert PARAMETERS.texts(PARAMETERS.parse(given)) == given
+    assert PARAMETERS.texts(PARAMETERS.parse(given | {"ExecutionRoleName": "evaluation"})) == given | {
+        "ExecutionRoleName": "evaluation"
+    }
     defaults = {"minimumVirtualMfaDevices": "1", "nonVirtualMfa": "NON_COMPLIANT", "noRootCredentials": "COMPLIANT"}
-    assert parse({}).texts() == defaults
-    assert parse(defaults) == parse({})
+    assert PARAMETERS.texts(PARAMETERS.parse({})) == defaults
+    assert PARAMETERS.parse(defaults) == PARAMETERS.parse({})
 
 
 def test_scenario_7_a_good_parameter_excuses_no_bad_one() -> None:
     with pytest.raises(InvalidParametersError, match=r"^Rule parameter noRootCredentials is 'maybe'"):
-        parse({"minimumVirtualMfaDevices": "1", "noRootCredentials": "maybe", "ExecutionRoleName": "evaluation"})
+        PARAMETERS.parse({"minimumVirtualMfaDevices": "1", "noRootCredentials": "maybe", "ExecutionRoleName": "evaluation"})

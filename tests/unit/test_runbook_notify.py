@@ -1,4 +1,4 @@
-"""The scripts of RootVirtualMfa-Notify, with real boto3 clients whose answers the tests give."""
+"""The scripts of RootVirtualMfa-Notify, with real boto3 clients and answers from the tests."""
 
 import json
 import re
@@ -9,14 +9,9 @@ from typing import Any
 import pytest
 from botocore.parsers import ResponseParserError
 
-from remediation import open_ops_item as opening
-from remediation import read_result as reading
-from remediation import resolve_ops_items as resolving
-from remediation.open_ops_item import PROCEDURE, SENT_BY, open_ops_item, quoted
-from remediation.open_ops_item import SOURCE as OPENS
-from remediation.read_result import ForeignAccountError, NoResultError, read_result
-from remediation.resolve_ops_items import SOURCE as RESOLVES
-from remediation.resolve_ops_items import resolve_ops_items
+from remediation import config_rule, ops_items
+from remediation.config_rule import ForeignAccountError, NoResultError, read_result
+from remediation.ops_items import PROCEDURE, SENT_BY, SOURCE, open_ops_item, quoted, resolve_ops_items
 from tests.unit.fake_aws import FakeAws, RefusalError, paged
 
 ACCOUNT, OTHER_ACCOUNT, CENTRAL = "123456789012", "210987654321", "222222222222"
@@ -41,6 +36,7 @@ def aws() -> Iterator[FakeAws]:
     fake = FakeAws()
     with fake.in_place():
         yield fake
+    assert fake.actions <= config_rule.PERMISSIONS["read_result"].union(*ops_items.PERMISSIONS.values())
 
 
 # --- ReadResult ---
@@ -62,7 +58,7 @@ def there_are(
     created_by: Mapping[str, str] | None = None,
     evaluated_in: Mapping[str, str] | None = None,
 ) -> None:
-    """Let AWS Config have results, and rules that they are of: who made them, and which account's functions evaluate them."""
+    """Give AWS Config results and their rules, with who made each rule and which account's function evaluates it."""
     names = [
         result["EvaluationResultIdentifier"]["EvaluationResultQualifier"]["ConfigRuleName"] for page in pages for result in page
     ]
@@ -191,7 +187,7 @@ def test_the_annotation_and_the_name_of_the_rule_are_quotations_and_the_rest_is_
 def execution(
     execution_id: str, status: str = "Success", *, ago: timedelta = timedelta(minutes=5), **more: object
 ) -> dict[str, Any]:
-    """Make what Automation says of an execution of Notify that sent the message of ITEM, if nothing else is said."""
+    """Make Automation's record of an execution of Notify. By default it sent the notice of ITEM."""
     outputs = {"OpenOpsItem.OpsItemId": [ITEM], "PublishMessage.MessageId": ["0a1b"]} if status == "Success" else {}
     return {
         "AutomationExecutionId": execution_id,
@@ -205,7 +201,7 @@ def execution(
 
 
 def automation_has(aws: FakeAws, *executions: dict[str, Any], listed: Callable[[dict[str, Any]], bool] | None = None) -> None:
-    """Let Automation have this execution and others, each on a page of its own, after an empty one."""
+    """Give Automation this execution and others, one on each page, after an empty page."""
     by_id = {each["AutomationExecutionId"]: each for each in (execution(NOW, "InProgress", ago=timedelta()), *executions)}
 
     def get(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -239,7 +235,7 @@ def test_a_new_ops_item_says_all_and_its_message_is_sent(aws: FakeAws) -> None:
     opened = open_ops_item(EVENT, None)
     assert (opened["OpsItemId"], opened["SendsMessage"]) == (ITEM, True)
     [item] = aws.called("CreateOpsItem")
-    assert (item["Source"], item["Category"], item["Severity"]) == (OPENS, "Security", "2")
+    assert (item["Source"], item["Category"], item["Severity"]) == (SOURCE, "Security", "2")
     assert "> Root has no MFA.\n" in item["Description"]
     assert item["Description"].endswith(PROCEDURE)
     data = {key: value["Value"] for key, value in item["OperationalData"].items()}
@@ -263,7 +259,7 @@ def test_the_longest_annotation_fits_where_it_is_to_stand(aws: FakeAws, characte
     assert ("x" * 256 in item["Description"]) is (character == "x")
 
 
-# One message a day
+# One notice a day
 
 
 LONG_AGO = timedelta(days=3)
@@ -275,10 +271,10 @@ LONG_AGO = timedelta(days=3)
         (execution(BEFORE), False),
         (execution(BEFORE, ago=timedelta(hours=23, minutes=59)), False),
         (execution(BEFORE, ago=timedelta(hours=24, minutes=1)), True),
-        # However it ended: the message was sent.
+        # The notice was sent, however the execution ended.
         (execution(BEFORE, "Cancelled", Outputs={"PublishMessage.MessageId": ["0a1b"]}), False),
         (execution(BEFORE, ago=-timedelta(minutes=1)), False),
-        # Of those that run at the same time the first one sends, unless it is held up.
+        # If several run at the same time, the first one sends, unless somebody holds it up.
         (execution(BEFORE, "InProgress", ago=timedelta(seconds=1)), False),
         (execution(BEFORE, "Pending", ago=timedelta(seconds=1)), False),
         (execution(BEFORE, "InProgress", ago=timedelta()), False),
@@ -287,15 +283,15 @@ LONG_AGO = timedelta(days=3)
         (execution(BEFORE, "InProgress", ago=timedelta(minutes=61)), True),
         (execution(BEFORE, "InProgress", Mode="Interactive"), True),
         (execution(BEFORE, "Waiting"), True),
-        # It sent none.
+        # It sent no notice.
         (execution(BEFORE, Outputs={"OpenOpsItem.OpsItemId": [ITEM], "PublishMessage.MessageId": [NO_OUTPUT]}), True),
         (execution(BEFORE, Outputs={"ResolveOpsItems.Resolved": [ITEM]}), True),
         (execution(BEFORE, "Failed"), True),
         (execution(BEFORE, "TimedOut"), True),
-        # Another runbook did, though it may be called alike.
+        # Another runbook sent it, with a similar name.
         (execution(BEFORE, DocumentName="RootVirtualMfa-Notify-too"), True),
         (execution(BEFORE, DocumentName=f"arn:aws:ssm:eu-central-1:{OTHER_ACCOUNT}:document/RootVirtualMfa-Notify"), True),
-        # This one, started by its ARN.
+        # This runbook, started by its ARN.
         (execution(BEFORE, DocumentName=f"arn:aws:ssm:eu-central-1:{ACCOUNT}:document/RootVirtualMfa-Notify"), False),
     ],
 )
@@ -327,11 +323,11 @@ def test_where_lists_have_no_outputs_they_are_asked_for(aws: FakeAws) -> None:
     assert open_ops_item(EVENT, None)["SendsMessage"] is False
 
 
-# An OpsItem that is there
+# An existing OpsItem
 
 
 def there_is(aws: FakeAws, *, sent_by: str | None, others: list[dict[str, Any]] | None = None, **item: object) -> None:
-    """Let there be an open OpsItem as this runbook makes it, except for `item`, and executions of it three days ago."""
+    """Make an open OpsItem as this runbook does, changed by `item`, and executions of the runbook three days ago."""
 
     def create(asked: Mapping[str, Any]) -> dict[str, Any]:
         if len(aws.called("CreateOpsItem")) == 1:
@@ -348,7 +344,7 @@ def there_is(aws: FakeAws, *, sent_by: str | None, others: list[dict[str, Any]] 
             "Description": description(),
             "Category": "Security",
             "Severity": "2",
-            "Source": OPENS,
+            "Source": SOURCE,
             "Status": "Open",
             "OperationalData": data | {"/aws/resources": {"Type": "SearchableString", "Value": resources}},
             **item,
@@ -409,12 +405,12 @@ def test_a_message_whose_execution_failed_is_sent_by_the_next(aws: FakeAws, stat
             ),
         ),
         (BEFORE, execution(BEFORE, ago=LONG_AGO, Outputs={"ResolveOpsItems.Resolved": [ITEM]})),
-        # It was stopped before it sent, with StopAutomationExecution's Complete.
+        # Somebody stopped it before it sent, with Complete of StopAutomationExecution.
         (
             BEFORE,
             execution(BEFORE, ago=LONG_AGO, Outputs={"OpenOpsItem.OpsItemId": [ITEM], "PublishMessage.MessageId": [NO_OUTPUT]}),
         ),
-        # It sent another OpsItem's message.
+        # It sent the notice of another OpsItem.
         (
             BEFORE,
             execution(
@@ -452,7 +448,7 @@ def test_an_id_that_automation_does_not_take_is_none_of_a_sender(aws: FakeAws) -
 def test_where_automation_does_not_answer_nothing_is_concluded(aws: FakeAws) -> None:
     there_is(aws, sent_by=BEFORE)
     refuse_to_tell_of(aws, BEFORE, "AccessDeniedException")
-    with pytest.raises(opening.CallError, match="GetAutomationExecution: AccessDeniedException"):
+    with pytest.raises(ops_items.CallError, match="GetAutomationExecution: AccessDeniedException"):
         open_ops_item(EVENT, None)
 
 
@@ -499,7 +495,7 @@ def test_an_ops_item_of_another_source_makes_room_for_ours(aws: FakeAws) -> None
     assert aws.called("UpdateOpsItem") == [{"OpsItemId": ITEM, "Status": "Resolved"}]
     first, second = aws.called("CreateOpsItem")
     assert first == second
-    assert second["Source"] == OPENS
+    assert second["Source"] == SOURCE
 
 
 # --- ResolveOpsItems ---
@@ -515,7 +511,7 @@ def test_what_is_open_or_in_progress_is_resolved_on_every_page(aws: FakeAws) -> 
     aws.answers["UpdateOpsItem"] = {}
     assert resolve_ops_items({}, None) == {"Resolved": [ids[1], ids[3]]}
     assert aws.called("UpdateOpsItem") == [{"OpsItemId": item, "Status": "Resolved"} for item in (ids[1], ids[3])]
-    assert aws.called("DescribeOpsItems")[0]["OpsItemFilters"] == [{"Key": "Source", "Values": [RESOLVES], "Operator": "Equal"}]
+    assert aws.called("DescribeOpsItems")[0]["OpsItemFilters"] == [{"Key": "Source", "Values": [SOURCE], "Operator": "Equal"}]
 
 
 def test_where_nothing_is_open_nothing_is_changed(aws: FakeAws) -> None:
@@ -523,18 +519,14 @@ def test_where_nothing_is_open_nothing_is_changed(aws: FakeAws) -> None:
     assert resolve_ops_items({}, None) == {"Resolved": []}
 
 
-def test_what_one_script_opens_another_resolves() -> None:
-    assert OPENS == RESOLVES
-
-
 # --- Errors ---
 
 
 BROKEN = "Unable to parse response, invalid JSON received: b'SECRET"
 SCRIPTS = [
-    (reading, read_result, READ, "DescribeConfigRules"),
-    (opening, open_ops_item, EVENT, "GetAutomationExecution"),
-    (resolving, resolve_ops_items, {}, "DescribeOpsItems"),
+    (config_rule, read_result, READ, "DescribeConfigRules"),
+    (ops_items, open_ops_item, EVENT, "GetAutomationExecution"),
+    (ops_items, resolve_ops_items, {}, "DescribeOpsItems"),
 ]
 
 

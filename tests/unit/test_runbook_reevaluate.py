@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from botocore.parsers import ResponseParserError
 
-from remediation import start_evaluation
-from remediation.start_evaluation import ATTEMPTS, WAIT, CallError, NoRuleError
+from remediation.config_rule import ATTEMPTS, PERMISSIONS, WAIT, CallError, NoRuleError, start_evaluation
 from tests.unit.fake_aws import FakeAws, RefusalError, paged
 
 CENTRAL, OTHER = "222222222222", "333333333333"
@@ -34,6 +33,7 @@ def aws() -> Iterator[FakeAws]:
     )
     with fake.in_place():
         yield fake
+    assert fake.actions <= PERMISSIONS["start_evaluation"]
 
 
 @pytest.fixture
@@ -54,14 +54,14 @@ def busy(aws: FakeAws, times: int) -> None:
 
 def test_the_rule_is_found_on_the_second_page_and_started(aws: FakeAws, slept: list[float]) -> None:
     busy(aws, 0)
-    assert start_evaluation.start_evaluation(EVENT, None) == {"ConfigRuleNames": [IN_PACK]}
+    assert start_evaluation(EVENT, None) == {"ConfigRuleNames": [IN_PACK]}
     assert aws.called("StartConfigRulesEvaluation") == [{"ConfigRuleNames": [IN_PACK]}]
     assert slept == []
 
 
 def test_while_config_is_busy_it_is_tried_again(aws: FakeAws, slept: list[float]) -> None:
     busy(aws, 2)
-    start_evaluation.start_evaluation(EVENT, None)
+    start_evaluation(EVENT, None)
     assert len(aws.called("StartConfigRulesEvaluation")) == 3
     assert slept == [WAIT, WAIT]
     assert WAIT > 60  # seconds: AWS Config takes a start a minute
@@ -70,14 +70,14 @@ def test_while_config_is_busy_it_is_tried_again(aws: FakeAws, slept: list[float]
 def test_in_the_end_it_fails_with_what_config_said(aws: FakeAws, slept: list[float]) -> None:
     busy(aws, ATTEMPTS)
     with pytest.raises(CallError, match="LimitExceededException"):
-        start_evaluation.start_evaluation(EVENT, None)
+        start_evaluation(EVENT, None)
     assert sum(slept) < 600 - 120  # of the ten minutes that a script may take, with room for the calls
 
 
 def test_another_refusal_is_not_tried_again(aws: FakeAws, slept: list[float]) -> None:
     aws.refuse("StartConfigRulesEvaluation", "AccessDeniedException")
     with pytest.raises(CallError, match="AccessDenied"):
-        start_evaluation.start_evaluation(EVENT, None)
+        start_evaluation(EVENT, None)
     assert slept == []
 
 
@@ -86,7 +86,7 @@ def test_an_account_without_the_rule_is_told(aws: FakeAws) -> None:
         "ConfigRules", [[{"ConfigRuleName": "root-virtual-mfa-enabled-strict", "Source": {}}]]
     )
     with pytest.raises(NoRuleError, match="has no AWS Config rule root-virtual-mfa-enabled"):
-        start_evaluation.start_evaluation(EVENT, None)
+        start_evaluation(EVENT, None)
 
 
 @pytest.mark.parametrize("function_account", [OTHER, CENTRAL])
@@ -101,16 +101,16 @@ def test_in_an_organization_only_its_own_rule_is_started(aws: FakeAws, signs: di
     aws.answers["DescribeConfigRules"] = paged("ConfigRules", [[found]])
     busy(aws, 0)
     if signs and function_account == CENTRAL:
-        assert start_evaluation.start_evaluation(EVENT | {"CentralAccountId": CENTRAL}, None) == {"ConfigRuleNames": [IN_PACK]}
+        assert start_evaluation(EVENT | {"CentralAccountId": CENTRAL}, None) == {"ConfigRuleNames": [IN_PACK]}
     else:
         with pytest.raises(NoRuleError, match="only the organization's rule counts"):
-            start_evaluation.start_evaluation(EVENT | {"CentralAccountId": CENTRAL}, None)
+            start_evaluation(EVENT | {"CentralAccountId": CENTRAL}, None)
 
 
 def test_no_error_shows_more_of_an_answer_than_its_code_and_first_line(aws: FakeAws) -> None:
     aws.refuse("DescribeConfigRules", "InvalidSignatureException", "It does not match.\nx-amz-security-token:SECRET")
     with pytest.raises(CallError) as raised:
-        start_evaluation.start_evaluation(EVENT, None)
+        start_evaluation(EVENT, None)
     assert str(raised.value) == "DescribeConfigRules: InvalidSignatureException: It does not match."
     assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__
@@ -122,6 +122,6 @@ def test_no_error_quotes_an_answer(aws: FakeAws) -> None:
 
     aws.answers["DescribeConfigRules"] = broken
     with pytest.raises(CallError) as raised:
-        start_evaluation.start_evaluation(EVENT, None)
+        start_evaluation(EVENT, None)
     assert str(raised.value) == "An answer of AWS could not be parsed. Start the runbook again."
     assert raised.value.__suppress_context__

@@ -1,7 +1,7 @@
 """The floor: the same calls with bare boto3.
 
-The network settings, the clients that are kept for the function's own account and the log line are those of the package.
-What is missing is what a rule is more than its calls: no event is checked, no error explained, no evaluation handed back seen.
+It has the package's network settings, kept clients for the function's own account, and log line.  It lacks everything else: it
+checks no event, explains no error, and ignores evaluations that AWS Config returns as failed.
 """
 
 import json
@@ -17,7 +17,7 @@ CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", 
 
 logger = logging.getLogger("floor")
 logger.setLevel(logging.INFO)
-session: Any = boto3.Session(region_name=REGION)  # any service has clients, for which the stubs want its name
+session: Any = boto3.Session(region_name=REGION)  # the stubs want the name of a service for its client
 own_clients: dict[str, Any] = {}
 
 
@@ -41,7 +41,7 @@ def lambda_handler(event: dict[str, Any], _: object) -> list[dict[str, str]]:
 
 
 def clients(account_id: str, role_name: str | None) -> tuple[Any, Any]:
-    """Return clients for IAM and AWS Config: kept ones, or with a role fresh ones with its credentials."""
+    """Return clients for IAM and AWS Config: the kept ones, or with a role new ones with the role's credentials."""
     if role_name is None:
         return own_client("iam"), own_client("config")
     role = {"RoleArn": f"arn:aws:iam::{account_id}:role/{role_name}", "RoleSessionName": "floor", "DurationSeconds": 900}
@@ -67,7 +67,7 @@ def own_client(service: str) -> Any:  # noqa: ANN401 - a client of any service
 
 
 def root_has_a_virtual_device(iam: Any, account_id: str) -> bool:  # noqa: ANN401 - a client has no type at run time
-    """Ask IAM, and for the devices only where any MFA is on."""
+    """Ask IAM; ask for the devices only if MFA is on."""
     if not iam.get_account_summary()["SummaryMap"]["AccountMFAEnabled"]:
         return False
     root = f"arn:aws:iam::{account_id}:root"

@@ -1,6 +1,6 @@
-"""The same rule as rdklib's documentation shows how to write one: a ConfigRule, and an Evaluator that handles the event.
+"""The same rule, written as rdklib's documentation shows: a ConfigRule, and an Evaluator that handles the event.
 
-Everything else is rdklib's default: its clients, its reading of old evaluations at every scheduled run, its log (none).
+Everything else is rdklib's default: its clients, its search for old evaluations at every scheduled run, no log.
 Source: https://github.com/awslabs/aws-config-rdklib (README)
 """
 
@@ -20,7 +20,7 @@ class RootVirtualMfa(ConfigRule):  # type: ignore[misc]  # rdklib has no types
         client_factory: ClientFactory,
         valid_rule_parameters: dict[str, str],  # noqa: ARG002 - rdklib's signature
     ) -> list[Evaluation]:
-        """Ask IAM, and for the devices only where any MFA is on."""
+        """Ask IAM; ask for the devices only if MFA is on."""
         iam = client_factory.build_client("iam")
         account_id = event["accountId"]
         compliance_type = ComplianceType.NON_COMPLIANT

@@ -1,9 +1,9 @@
-"""Reports an evaluation to AWS Config, and takes no answer for success that is not."""
+"""Report an evaluation to AWS Config with PutEvaluations, and detect when AWS Config does not accept it."""
 
 from typing import TYPE_CHECKING
 
-from root_virtual_mfa_enabled.errors import ReportError, raising
-from root_virtual_mfa_enabled.event import ScheduledNotification
+from periodic_rule.errors import ReportError, raising
+from periodic_rule.event import ScheduledNotification
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mypy_boto3_config.type_defs import EvaluationTypeDef
 
 PERMISSIONS = frozenset({"config:PutEvaluations"})
-"""What reporting needs in the evaluated account."""
+"""The IAM actions that reporting needs in the evaluated account."""
 
 
 def put_evaluations(
@@ -20,7 +20,7 @@ def put_evaluations(
 ) -> None:
     """Put the evaluations with the result token of their notification.
 
-    Raises ReportError where AWS Config refuses them or hands one back: FailedEvaluations comes in a successful answer.
+    Raises ReportError if AWS Config refuses them, or returns one of them in FailedEvaluations of a successful answer.
     Source: https://docs.aws.amazon.com/config/latest/APIReference/API_PutEvaluations.html
     """
     action, account_id = "config:PutEvaluations", notification.account_id
@@ -33,7 +33,7 @@ def put_evaluations(
         )
     if answer.get("FailedEvaluations"):
         message = (
-            f"AWS Config handed the evaluation of account {account_id} back in FailedEvaluations: the rule goes on showing "
-            "its last result. Lambda repeats the event; if it goes on failing, evaluate the rule anew."
+            f"AWS Config returned the evaluation of account {account_id} in FailedEvaluations: the rule still shows its last "
+            "result. Lambda repeats the event; if it keeps failing, start an evaluation of the rule."
         )
         raise ReportError(message)

@@ -1,4 +1,4 @@
-"""The event with which AWS Config invokes a periodic rule, checked before anything is done with it.
+"""Check the event with which AWS Config invokes a periodic rule, before anything uses it.
 
 Source: https://docs.aws.amazon.com/config/latest/developerguide/evaluate-config_develop-rules_example-events.html
 """
@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from root_virtual_mfa_enabled.errors import InvalidEventError, is_short, shown
+from periodic_rule.errors import InvalidEventError, is_short, shown
 
-_TEST_TOKEN = "TESTMODE"  # noqa: S105 - no secret: rdklib's word for an evaluation that AWS Config checks and does not keep
+_TEST_TOKEN = "TESTMODE"  # noqa: S105 - not a secret: with rdklib's word, AWS Config checks an evaluation and does not keep it
 _CLOCK_SKEW = 15 * 60
-"""Seconds by which AWS Config's clock may be ahead of the function's."""
+"""Seconds that AWS Config's clock may be ahead of the function's."""
 _LONGEST_RULE_NAME = 128
 """Source: API model, config, ConfigRuleName."""
 
@@ -27,14 +27,22 @@ _RULE_ARN = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class ScheduledNotification:
-    """A periodic invocation: whom it is about, and what must come back with the evaluation.
+class Account:
+    """The account that a rule evaluates."""
 
-    `ordering_timestamp` is the notification's creation time as AWS Config wrote it (ISO 8601): a redelivered event
-    carries the same one, so that reporting twice changes nothing.
-    `rule_owner` is "account" for a rule of the account's own, else the principal of the service that made it, as the rule's
-    ARN has it: config-conforms.amazonaws.com for a rule of a conformance pack.
-    `rule_name` is None where the event has none.
+    account_id: str
+    partition: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduledNotification:
+    """A periodic invocation: the account that it is about, and what the evaluation must contain.
+
+    `ordering_timestamp` is the creation time of the notification as AWS Config wrote it (ISO 8601).  A redelivered event
+    has the same one, so that reporting twice changes nothing.
+    `rule_owner` is "account" for a rule that the account itself made.  Otherwise it is the principal of the service that made
+    the rule, from the rule's ARN: config-conforms.amazonaws.com for a rule of a conformance pack.
+    `rule_name` is None if the event has none.
     """
 
     account_id: str
@@ -43,22 +51,27 @@ class ScheduledNotification:
     rule_arn: str
     rule_owner: str
     rule_name: str | None
-    result_token: str = field(repr=False)  # who has it can report for the rule
+    result_token: str = field(repr=False)  # whoever has it can report for the rule
     ordering_timestamp: str
     rule_parameters: Mapping[str, str]
 
     @property
     def is_test(self) -> bool:
-        """Whether the evaluation is one that AWS Config checks and does not keep."""
+        """Whether AWS Config only checks the evaluation and does not keep it."""
         return self.result_token == _TEST_TOKEN
+
+    @property
+    def account(self) -> Account:
+        """The account that the notification is about."""
+        return Account(self.account_id, self.partition)
 
     @classmethod
     def from_event(cls, event: object, now: float) -> "ScheduledNotification":
-        """Check a Lambda event and take from it what the rule needs; `now` is the time as `time.time` tells it.
+        """Check a Lambda event and take what the rule needs from it; `now` is the time from `time.time`.
 
-        A time that is still to come is refused: AWS Config would keep its verdict, whatever is found until then.
-        Raises InvalidEventError, which names the field and says what is allowed.  It shows no value that is as long as a result
-        token, which may have come to the wrong place.
+        It refuses a time in the future: until then, AWS Config would keep that verdict instead of newer ones.
+        Raises InvalidEventError, which names the field and says what is allowed.  The message shows no value as long as a
+        result token, because it may be one in the wrong place.
         """
         fields = _object("The event itself", event, secret=True)
         invoking = _object("invokingEvent", _json("invokingEvent", _text("invokingEvent", fields.get("invokingEvent"))))
@@ -90,7 +103,7 @@ class ScheduledNotification:
 
 
 def _rule_name(value: object) -> str | None:
-    # Nothing is evaluated by it, so an event without one is none to refuse.
+    # No verdict depends on it, so an event without one is fine.
     if value is None:
         return None
     name = _text("configRuleName", value)
@@ -117,7 +130,7 @@ def _timestamp(value: object, now: float) -> str:
     if time.tzinfo is None:
         raise _refused(field, text, "a time in ISO 8601 with its zone")
     if time.timestamp() > now + _CLOCK_SKEW:
-        raise _refused(field, text, f"a time that has come, but for {_CLOCK_SKEW // 60} minutes between two clocks")
+        raise _refused(field, text, f"a time at most {_CLOCK_SKEW // 60} minutes ahead of the function's clock")
     return text
 
 

@@ -1,7 +1,7 @@
-"""RootVirtualMfa-Notify, step OpenOpsItem: one OpsItem for the account, and whether this execution sends its message.
+"""RootVirtualMfa-Notify, steps OpenOpsItem and ResolveOpsItems: one OpsItem for the account, and who sends its notice.
 
-Whoever administers the account can write OpsItems, so nothing rests on what one says. Whether a message was sent is read from
-Automation's record of executions, in which nobody can write: only a changed document could make it lie.
+Administrators of the account can write OpsItems, so this script trusts no OpsItem. It reads from Automation's record of
+executions whether a notice was sent. Nobody can write to that record; only a changed document could make it wrong.
 Sources: API model, ssm; https://docs.aws.amazon.com/systems-manager/latest/userguide/OpsCenter-working-deduplication.html
 """
 
@@ -16,17 +16,28 @@ import boto3
 from botocore.exceptions import ClientError
 from botocore.parsers import ResponseParserError
 
+PERMISSIONS = {
+    "open_ops_item": {
+        "ssm:CreateOpsItem",
+        "ssm:DescribeAutomationExecutions",
+        "ssm:GetAutomationExecution",
+        "ssm:GetOpsItem",
+        "ssm:UpdateOpsItem",
+    },
+    "resolve_ops_items": {"ssm:DescribeOpsItems", "ssm:UpdateOpsItem"},
+}
+"""The actions that each step needs."""
 RUNBOOK = "RootVirtualMfa-Notify"
 SOURCE = "root-virtual-mfa"
 SENT_BY = "messageSentBy"
-"""Operational data: the execution that sends the message, put there before it does."""
+"""Operational data: the execution that sends the notice. It is written before the notice is sent."""
 MESSAGE_ID, OPS_ITEM_ID = "PublishMessage.MessageId", "OpenOpsItem.OpsItemId"
-"""Outputs of the runbook. The first has a value only once the message is sent."""
+"""Outputs of the runbook. The first has a value only after the notice is sent."""
 A_DAY = timedelta(days=1)
 LONGEST_RUN = timedelta(hours=1)
-"""An execution that has not ended by then does not send a message any more: somebody holds it up."""
+"""An execution that runs longer sends no notice any more: somebody holds it up."""
 LONGEST_ANNOTATION, LONGEST_NAME = 500, 250
-"""Characters of a quotation. With PROCEDURE they fit into a description of 2,048."""
+"""Characters of a quotation. The quotations and PROCEDURE fit into a description of 2,048 characters."""
 
 PROCEDURE = """\
 What to do (only the console can do it, signed in as root; no API and no runbook can):
@@ -44,12 +55,12 @@ Within minutes AWS Config evaluates the account again, and this OpsItem resolves
 
 
 class CallError(RuntimeError):
-    """A call failed. AWS's message is cut after the first line: the headers of the call may follow."""
+    """A call failed. The message has only the first line of AWS's message: the headers of the call may follow it."""
 
 
 @contextmanager
 def calls() -> Iterator[None]:
-    """Raise CallError in the place of what shows AWS's whole message, or its whole answer."""
+    """Raise CallError instead of an error that shows AWS's whole message or its whole answer."""
     try:
         yield
     except ClientError as error:
@@ -62,11 +73,11 @@ def calls() -> Iterator[None]:
 
 @calls()
 def open_ops_item(events: dict[str, Any], _: object) -> dict[str, Any]:
-    """Open the OpsItem of the account `AccountId`, or bring the open one up to date with `Annotation` and `RuleName`.
+    """Open the OpsItem of the account `AccountId`, or update the open one with `Annotation` and `RuleName`.
 
-    `ExecutionId` is this execution, `Partition` and `Region` where it is. Returns `OpsItemId`, `SendsMessage` (whether this
-    execution is to send the message), and the message's `Subject` and `Message` (its text). An account sends one message a day
-    at most. A message whose execution failed is sent by the next one. Raises CallError.
+    `ExecutionId` is this execution; `Partition` and `Region` are where it runs. Returns `OpsItemId`, `SendsMessage` (whether
+    this execution has to send the notice), and the notice's `Subject` and `Message` (its text). An account sends one notice a
+    day at most. If an execution fails before it sends its notice, the next execution sends it. Raises CallError.
     """
     ssm: Any = boto3.client("ssm")
     account_id, region = events["AccountId"], events["Region"]
@@ -112,11 +123,27 @@ def open_ops_item(events: dict[str, Any], _: object) -> dict[str, Any]:
     }
 
 
-def quoted(text: str, longest: int) -> str:
-    """Make one line of a text that others write, `longest` characters at most: nothing in it is hidden, and nothing is a link.
+@calls()
+def resolve_ops_items(_: dict[str, Any], __: object) -> dict[str, Any]:
+    """Resolve the OpsItems of this account that are open or in progress. Returns their ids as `Resolved`. Raises CallError."""
+    ssm = boto3.client("ssm")
+    pages = ssm.get_paginator("describe_ops_items")
+    unresolved = [
+        summary["OpsItemId"]
+        for page in pages.paginate(OpsItemFilters=[{"Key": "Source", "Values": [SOURCE], "Operator": "Equal"}])
+        for summary in page["OpsItemSummaries"]
+        if summary["Status"] in {"Open", "InProgress"}
+    ]
+    for ops_item_id in unresolved:
+        ssm.update_ops_item(OpsItemId=ops_item_id, Status="Resolved")
+    return {"Resolved": unresolved}
 
-    Control characters, line breaks, everything beyond ASCII, and what Markdown and HTML are made of show as their numbers. A
-    full stop, colon or @ before other text gets parentheses, so that no mail program sees an address.
+
+def quoted(text: str, longest: int) -> str:
+    """Make one line, `longest` characters at most, of a text that others wrote. It hides nothing and links to nothing.
+
+    Control characters, line breaks, characters beyond ASCII and the markup of Markdown and HTML become their numbers. A full
+    stop, colon or @ before other text gets parentheses, so that no mail program sees an address.
     """
     shown = re.sub(r"[^\w !\"#$%'()*+,\-./:;=?@^~]", lambda found: f"\\u{ord(found[0]):04x}", text, flags=re.ASCII)
     line = re.sub(r"[.:@](?=\S)", r"(\g<0>)", shown)
@@ -128,7 +155,7 @@ def _data(value: object) -> dict[str, str]:
 
 
 def _create_or_find(ssm: Any, item: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:  # noqa: ANN401 - a client of boto3
-    """Create an OpsItem, or find the open one with its deduplication string: give its id, and what it says if it was there."""
+    """Create an OpsItem, or find the open one with its deduplication string. Return its id, and its content if it was there."""
     try:
         return ssm.create_ops_item(**item)["OpsItemId"], None
     except ssm.exceptions.OpsItemAlreadyExistsException as error:
@@ -136,15 +163,15 @@ def _create_or_find(ssm: Any, item: dict[str, Any]) -> tuple[str, dict[str, Any]
     known = ssm.get_ops_item(OpsItemId=ops_item_id)["OpsItem"]
     if known["Source"] == item["Source"]:
         return ops_item_id, known
-    # Somebody else's, in the place of ours. A source cannot be changed, and ResolveOpsItems finds OpsItems by it.
+    # Somebody else made it in the place of ours. Nobody can change its source, by which resolve_ops_items finds OpsItems.
     ssm.update_ops_item(OpsItemId=ops_item_id, Status="Resolved")
     return ssm.create_ops_item(**item)["OpsItemId"], None
 
 
 def _another_sends(ssm: Any, execution_id: str, names: tuple[str, ...]) -> bool:  # noqa: ANN401 - a client of boto3
-    """Tell whether another execution sent a message within a day before this one, or is to send one.
+    """Tell whether another execution sent a notice within a day before this one, or will send one.
 
-    Of those that run at the same time, the one that began first is to.
+    If several executions run at the same time, the one that began first sends it.
     """
     began = ssm.get_automation_execution(AutomationExecutionId=execution_id)["AutomationExecution"]["ExecutionStartTime"]
     since = f"{(began - A_DAY).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
@@ -164,7 +191,7 @@ def _another_sends(ssm: Any, execution_id: str, names: tuple[str, ...]) -> bool:
 
 
 def _was_sent(ssm: Any, sent_by: str, ops_item_id: str, names: tuple[str, ...]) -> bool:  # noqa: ANN401 - a client of boto3
-    """Tell whether `sent_by`, which anybody may write, is an execution of the runbook that sent the OpsItem's message."""
+    """Tell whether `sent_by`, which anybody can write, is an execution of the runbook that sent the OpsItem's notice."""
     if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", sent_by):
         return False
     try:
@@ -178,9 +205,9 @@ def _was_sent(ssm: Any, sent_by: str, ops_item_id: str, names: tuple[str, ...]) 
 
 
 def _output(ssm: Any, execution: dict[str, Any], name: str) -> str:  # noqa: ANN401 - a client of boto3
-    """Give an output of an execution, "" if it has none: then Automation says so in a sentence, and no output has a space."""
+    """Return an output of an execution, "" if it has none. Automation then gives a sentence; our outputs have no spaces."""
     if execution["AutomationExecutionStatus"] == "Success" and not execution.get("Outputs"):
-        # The reference leaves open whether a list of executions has their outputs.
+        # AWS's reference does not tell whether a list of executions has their outputs.
         execution_id = execution["AutomationExecutionId"]
         execution = ssm.get_automation_execution(AutomationExecutionId=execution_id)["AutomationExecution"]
     value = " ".join(execution.get("Outputs", {}).get(name, []))

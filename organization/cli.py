@@ -1,0 +1,233 @@
+"""The command line: its subcommands, their options, and what becomes of an error."""
+
+import io
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+
+from organization import aws, delete, deploy, deployment, preflight, project, report, statuses
+from organization.aws import CommandError
+from organization.commands import PROGRAM
+from organization.screen import complain
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 120, "show_default": True}
+
+
+def _where(function: F) -> F:
+    """Give a command the options that say which deployment it is about."""
+    for option in (
+        click.option(
+            "--stack-name", default=deployment.STACK_NAME, metavar="NAME", help="The CloudFormation stack of the deployment."
+        ),
+        click.option("--profile", metavar="NAME", help="A profile of the AWS configuration.  [default: AWS_PROFILE]"),
+        click.option(
+            "--region", metavar="REGION", help="The home Region of the deployment.  [default: AWS_REGION, or the profile's]"
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+@click.group(
+    context_settings=_SETTINGS,
+    epilog='For completion, in bash: eval "$(_ROOT_VIRTUAL_MFA_COMPLETE=bash_source root-virtual-mfa)"; also zsh and fish.',
+)
+@click.version_option(project.version(), prog_name=PROGRAM)
+def command() -> None:
+    """Virtual MFA of root users, checked by AWS Config: deploy the rule, and report on every account.
+
+    Each command uses your AWS credentials and needs the account and the home Region of the deployment.  Exit code 2 says that
+    the command could not do its work, with one sentence on stderr; 130 that you interrupted it.
+    """
+
+
+@command.command("preflight", short_help="Check what a deployment for the organization needs.")
+@_where
+@click.option(
+    "--role-name",
+    metavar="ROLE",
+    help="A role to assume in every account, to see whether its recorder is on.  [default: believe an aggregator]",
+)
+def _preflight(region: str | None, profile: str | None, stack_name: str, role_name: str | None) -> int:
+    """Check what a deployment for the organization needs.
+
+    Changes nothing. Run it with the credentials and in the Region of the deployment to come: those of a delegated
+    administrator, or of the management account. For what is missing it prints the command that mends it, and in which account
+    to run that. It ends with the command that deploys.
+
+    \b
+    Exit code 0: nothing that could be seen is missing.
+    Exit code 1: something is missing.
+    Exit code 2: the checks could not be made.
+    """  # noqa: D301 - click's sign against wrapping
+    return preflight.run(region, profile, stack_name, role_name)
+
+
+class _Parameter(click.ParamType):
+    """A parameter of the template, as NAME=VALUE."""
+
+    name = "parameter"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:  # noqa: ANN401 - click's
+        """Part it at the first "="."""
+        name, equals, text = str(value).partition("=")
+        if not equals or not name:
+            self.fail(f"{value!r} must be NAME=VALUE.", param, ctx)
+        return name, text
+
+
+@command.command("deploy", short_help="Deploy to this account, or to the organization.")
+@_where
+@click.option(
+    "--scope",
+    type=click.Choice(list(deploy.SCOPES)),
+    help="This account alone, or every account of its organization.  [default: that of the stack; asked if there is none]",
+)
+@click.option(
+    "--parameter",
+    "parameters",
+    type=_Parameter(),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter of template.yaml; may be given several times. Parameters that are not given keep their values.",
+)
+@click.option("--yes", is_flag=True, help="Ask nothing, and execute the change set.")
+@click.option(
+    "--build/--no-build", default=True, help="Build the function first with `sam build`, or deploy what is in .aws-sam/build."
+)
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="FOLDER",
+    help="The checkout with template.yaml.  [default: the current folder, or the one that the command runs from]",
+)
+def _deploy(  # noqa: PLR0913 - the options of the command
+    *,
+    region: str | None,
+    profile: str | None,
+    stack_name: str,
+    scope: str | None,
+    parameters: Sequence[tuple[str, str]],
+    yes: bool,
+    build: bool,
+    directory: Path | None,
+) -> int:
+    """Deploy to this account, or to every account of its organization.
+
+    Reads the organization, its root and its management account, and asks for the rest. The SAM CLI shows the change set and
+    asks before it executes it. Run it again to change parameters or to update: what has not changed stays.
+
+    \b
+    Exit code 0: the stack is deployed, or nothing was to be changed.
+    Exit code 1: the change set was not confirmed, or the deployment failed.
+    Exit code 2: the deployment could not be started.
+    """  # noqa: D301 - click's sign against wrapping
+    options = deploy.Options(scope, dict(parameters), ask=not yes, build=build, directory=directory)
+    return deploy.run(region, profile, stack_name, options)
+
+
+@command.command("report", short_help="Report every account.")
+@_where
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(list(report.FORMATS)),
+    help="What to print; with --output, the format of the files, whatever their names.  [default: table]",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Write a file too, in the format of its name: .html, .csv, .json or .txt. May be given several times.",
+)
+@click.option(
+    "--status",
+    type=click.Choice([str(status) for status in statuses.Status], case_sensitive=False),
+    multiple=True,
+    help="List the accounts of this status only; may be given several times. Totals and exit code count all accounts.",
+)
+@click.option(
+    "--exclusions",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=f"The reasons why accounts are excluded.  [default: {statuses.EXCLUSIONS_FILE} beside template.yaml]",
+)
+def _report(  # noqa: PLR0913 - the options of the command
+    *,
+    region: str | None,
+    profile: str | None,
+    stack_name: str,
+    format_name: str | None,
+    output: Sequence[Path],
+    status: Sequence[str],
+    exclusions: Path | None,
+) -> int:
+    """Report every account: whether its root user has virtual MFA, and how old that knowledge is.
+
+    Changes nothing. Lists what fails first, and what to do about it.
+
+    \b
+    Exit code 0: every account is COMPLIANT, excluded, suspended, or one that the rule does not apply to.
+    Exit code 1: an account is NON_COMPLIANT or UNKNOWN.
+    Exit code 2: no report could be made.
+
+    A result older than 26 hours is UNKNOWN. Its age counts from when AWS Config invoked the rule or from when it recorded the
+    result, whichever is later. AWS does not document whether these times advance while a verdict stays the same.
+    """  # noqa: D301 - click's sign against wrapping
+    return report.run(
+        region,
+        profile,
+        stack_name,
+        format_name=format_name,
+        output=output,
+        only=[statuses.Status(each) for each in status],
+        exclusions_file=exclusions,
+    )
+
+
+@command.command("delete", short_help="Delete the deployment.")
+@_where
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def _delete(region: str | None, profile: str | None, stack_name: str, *, yes: bool) -> int:
+    """Delete the deployment, in one account or in every account of the organization.
+
+    Shows what goes and what stays behind, and asks for the stack's name. CloudFormation deletes the rules before the roles and
+    the function that they need. If a deletion is under way already, it watches that.
+
+    \b
+    Exit code 0: the stack is gone, or was not there.
+    Exit code 1: it was not confirmed, or something could not be deleted.
+    Exit code 2: the deletion could not be started.
+    """  # noqa: D301 - click's sign against wrapping
+    return delete.run(region, profile, stack_name, confirmed=yes)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code.  An error that can be expected becomes one sentence on stderr."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know every letter of a name
+    try:
+        code: int | None = command.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return EXIT_ERROR
+    except CommandError as error:
+        complain(str(error))
+    except (ClientError, BotoCoreError) as error:
+        complain(aws.sentence_of(error))
+    except (KeyboardInterrupt, click.Abort):
+        complain("interrupted.")
+        return EXIT_INTERRUPTED
+    else:
+        return code or 0
+    return EXIT_ERROR

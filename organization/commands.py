@@ -1,0 +1,223 @@
+"""Every command that the operator is told to run, built here and nowhere else: pure, without input or output.
+
+A command quotes whatever AWS gave: copied into a shell, it runs itself and nothing else.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from organization.visible import quoted
+
+if TYPE_CHECKING:
+    from organization.deployment import Deployment
+
+PROGRAM = "root-virtual-mfa"
+"""The name of the command."""
+ACCOUNT_STACK_NAME = "root-virtual-mfa-account"
+"""The stack of account.yaml in the management account, if a delegated administrator has the function."""
+FORWARDER_STACK_NAME = "root-virtual-mfa-region-forwarder"
+"""The stack of region-forwarder.yaml."""
+FORWARDED_REGION = "us-east-1"
+"""AWS records in this Region what root does in IAM. The forwarder sends it to another home Region."""
+PACK_TEMPLATE = "conformance_packs/root-virtual-mfa.yaml"
+
+
+def _aws(service: str, operation: str, *options: str, region: str | None = None) -> str:
+    """Put a command of the AWS CLI together; the options are quoted already."""
+    where = [f"--region {quoted(region)}"] if region is not None else []
+    return " ".join([f"aws {service} {operation}", *where, *options])
+
+
+def _config(operation: str, *options: str, region: str) -> str:
+    return _aws("configservice", operation, *options, region=region)
+
+
+def _cloudformation(operation: str, *options: str, region: str | None = None) -> str:
+    return _aws("cloudformation", operation, *options, region=region)
+
+
+# --- The command's own ---
+
+
+def _own(name: str, *options: str) -> str:
+    return " ".join([PROGRAM, name, *options])
+
+
+def preflight() -> str:
+    """Check what the organization's deployment needs."""
+    return _own("preflight")
+
+
+def deploy(scope: str | None = None, **parameters: str) -> str:
+    """Deploy with parameters of the template; without `scope` it stays. On a stack that is there, other parameters stay."""
+    given = [f"--parameter {quoted(f'{name}={value}')}" for name, value in parameters.items()]
+    return _own("deploy", *([f"--scope {scope}"] if scope else []), *given)
+
+
+def report(*outputs: str) -> str:
+    """Report every account, into files too."""
+    return _own("report", *(f"--output {output}" for output in outputs))
+
+
+def delete(region: str | None = None) -> str:
+    """Delete the deployment; `region` is written as it is."""
+    return _own("delete", *([f"--region {region}"] if region else []))
+
+
+# --- The organization ---
+
+
+def create_organization() -> str:
+    """Create an organization with all features."""
+    return _aws("organizations", "create-organization", "--feature-set ALL")
+
+
+def enable_all_features() -> str:
+    """Give an organization with consolidated billing all features."""
+    return _aws("organizations", "enable-all-features")
+
+
+def enable_service_access(service: str) -> str:
+    """Let a service act in the organization's accounts."""
+    return _aws("organizations", "enable-aws-service-access", f"--service-principal {service}")
+
+
+def activate_stack_sets() -> str:
+    """Let StackSets act in the organization's accounts, and make their service-linked role."""
+    return _cloudformation("activate-organizations-access")
+
+
+def register_delegated_administrator(account_id: str, service: str) -> str:
+    """Make an account a delegated administrator of a service."""
+    account = f"--account-id {quoted(account_id)}"
+    return _aws("organizations", "register-delegated-administrator", account, f"--service-principal {service}")
+
+
+# --- Recorders ---
+
+
+def start_recorder(region: str) -> str:
+    """Start a configuration recorder that is there."""
+    return _config("start-configuration-recorder", "--configuration-recorder-name default", region=region)
+
+
+def make_recorder(region: str, partition: str, account_id: str) -> tuple[str, ...]:
+    """Make a configuration recorder and start it."""
+    service = "config.amazonaws.com"
+    role = f"arn:{partition}:iam::{account_id}:role/aws-service-role/{service}/AWSServiceRoleForConfig"
+    recorder = f"--configuration-recorder {quoted(f'name=default,roleARN={role}')}"
+    return (
+        _aws("iam", "create-service-linked-role", f"--aws-service-name {service}"),
+        _config("put-configuration-recorder", recorder, region=region),
+        _config("put-delivery-channel", "--delivery-channel name=default,s3BucketName=YOUR_BUCKET", region=region),
+        start_recorder(region),
+    )
+
+
+def show_recorder(deployment: "Deployment") -> str:
+    """Show whether an account's recorder is on; for credentials of that account."""
+    return _config("describe-configuration-recorder-status", region=deployment.region)
+
+
+# --- Stacks, StackSets, packs and aggregators ---
+
+
+def delete_pack(region: str, name: str) -> str:
+    """Delete a conformance pack of the organization."""
+    pack = f"--organization-conformance-pack-name {quoted(name)}"
+    return _config("delete-organization-conformance-pack", pack, region=region)
+
+
+def delete_aggregator(region: str, name: str) -> str:
+    """Delete an aggregator."""
+    return _config("delete-configuration-aggregator", f"--configuration-aggregator-name {quoted(name)}", region=region)
+
+
+def delete_stack_set(region: str, name: str) -> str:
+    """Delete a StackSet."""
+    return _cloudformation("delete-stack-set", f"--stack-set-name {quoted(name)}", region=region)
+
+
+def delete_stack(region: str, name: str) -> str:
+    """Delete a stack."""
+    return _cloudformation("delete-stack", f"--stack-name {quoted(name)}", region=region)
+
+
+def end_termination_protection(region: str, name: str) -> str:
+    """Let a stack be deleted."""
+    options = (f"--stack-name {quoted(name)}", "--no-enable-termination-protection")
+    return _cloudformation("update-termination-protection", *options, region=region)
+
+
+def delete_log_group(region: str, name: str) -> str:
+    """Delete a log group."""
+    return _aws("logs", "delete-log-group", f"--log-group-name {quoted(name)}", region=region)
+
+
+def deploy_account(region: str, central_account_id: str) -> str:
+    """Give an account what an evaluation by the function in `central_account_id` needs; for credentials of that account."""
+    return _deploy_template(region, ACCOUNT_STACK_NAME, "account.yaml", f"CentralAccountId={central_account_id}")
+
+
+def deploy_forwarder(home_region: str) -> str:
+    """Let the home Region know what root does; for credentials of the management account, or of the only account."""
+    return _deploy_template(FORWARDED_REGION, FORWARDER_STACK_NAME, "region-forwarder.yaml", f"HomeRegion={home_region}")
+
+
+def _deploy_template(region: str, stack_name: str, template: str, parameter: str) -> str:
+    stack = f"--stack-name {stack_name} --template-file {template}"
+    parameters = f"--capabilities CAPABILITY_NAMED_IAM --parameter-overrides {quoted(parameter)}"
+    return _cloudformation("deploy", stack, parameters, region=region)
+
+
+def stack_instances(deployment: "Deployment", operation: str, account_id: str, *further: str) -> str:
+    """Run an operation (create, update, delete) on the StackSet's stack in an account."""
+    options = [f"--stack-set-name {quoted(deployment.stack_set_name)}"]
+    if not deployment.in_management_account:
+        options.append("--call-as DELEGATED_ADMIN")
+    targets = f"OrganizationalUnitIds={deployment.organization_root_id},Accounts={account_id},AccountFilterType=INTERSECTION"
+    options += [f"--deployment-targets {quoted(targets)}", f"--regions {quoted(deployment.region)}", *further]
+    return _cloudformation(f"{operation}-stack-instances", *options, region=deployment.region)
+
+
+def put_pack_again(deployment: "Deployment") -> str:
+    """Put the conformance pack into every account again, unchanged."""
+    if deployment.pack_parameters is None:
+        return deploy()
+    parameters = (f"ParameterName={name},ParameterValue={value}" for name, value in sorted(deployment.pack_parameters.items()))
+    options = [
+        f"--organization-conformance-pack-name {quoted(deployment.conformance_pack_name)}",
+        f"--template-body file://{PACK_TEMPLATE}",
+        f"--conformance-pack-input-parameters {' '.join(map(quoted, parameters))}",
+    ]
+    if deployment.pack_excluded:
+        options.append(f"--excluded-accounts {' '.join(map(quoted, deployment.pack_excluded))}")
+    return _config("put-organization-conformance-pack", *options, region=deployment.region)
+
+
+# --- Rules and evaluations ---
+
+
+def show_failures(deployment: "Deployment", account_id: str) -> tuple[str, ...]:
+    """Show why evaluations of an account failed; no command if the log group is not known."""
+    if not deployment.log_group_name:
+        return ()
+    pattern = f'{{ ($.message = "evaluation failed") && ($.account = "{account_id}") }}'
+    options = (f"--log-group-name {quoted(deployment.log_group_name)}", f"--filter-pattern {quoted(pattern)}")
+    return (_aws("logs", "filter-log-events", *options, region=deployment.region),)
+
+
+def show_rules(deployment: "Deployment", names: Iterable[str]) -> str:
+    """Describe rules of an account; for credentials of that account."""
+    return _config("describe-config-rules", f"--config-rule-names {' '.join(map(quoted, names))}", region=deployment.region)
+
+
+def show_rules_of_pack(deployment: "Deployment", name: str) -> str:
+    """List the rules of a conformance pack of an account; for credentials of that account."""
+    pack = f"--conformance-pack-name {quoted(name)}"
+    return _config("describe-conformance-pack-compliance", pack, region=deployment.region)
+
+
+def delete_rule(deployment: "Deployment", name: str) -> str:
+    """Delete a rule of an account; for credentials of that account."""
+    return _config("delete-config-rule", f"--config-rule-name {quoted(name)}", region=deployment.region)

@@ -1,0 +1,1 @@
+"""ACCOUNT_ALIAS_EXISTS: the rule that an AWS account has an alias."""
