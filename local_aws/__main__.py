@@ -10,8 +10,7 @@ import yaml
 
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, describe, refuse_taken
 from local_aws.core.faults import ANY_ACCOUNT, KINDS
-from local_aws.organizations import accounts
-from local_aws.organizations import organization as organizations
+from local_aws.organizations import accounts, accounts_file
 
 DEFAULT_PORT = 4566
 _HIGHEST_PORT = 65535
@@ -66,8 +65,8 @@ def _serve(arguments: argparse.Namespace) -> int:
     from local_aws.core.ministack_seams import IncompatibleMiniStackError  # noqa: PLC0415 - MiniStack is needed to serve only
     from local_aws.server.application import LocalAws  # noqa: PLC0415 - MiniStack is needed to serve only
 
-    accounts_by_id = accounts.read(arguments.accounts)
-    organization = organizations.read(arguments.accounts, accounts_by_id)
+    accounts_by_id = accounts_file.read_accounts(arguments.accounts)
+    organization = accounts_file.read_organization(arguments.accounts, accounts_by_id)
     if not RUNTIME_PYTHON.exists():
         message = f"{RUNTIME_PYTHON} is missing: run `make setup` first."
         raise LocalAwsError(message)
@@ -93,7 +92,7 @@ def _port(text: str) -> int:
 
 def _root_user(text: str) -> dict[str, Any]:
     try:
-        return accounts.mapping("It", yaml.safe_load(text))
+        return accounts_file.mapping("It", yaml.safe_load(text))
     except (yaml.YAMLError, accounts.AccountsError) as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

@@ -1,1 +1,1 @@
-"""Who may do what: roles, resources of actions, and service control policies."""
+"""Who may do what. Start with `pipeline`: it says in which order each request is judged."""

@@ -1,10 +1,10 @@
-"""What the resource of an action is, where MiniStack takes another than AWS: IAM policies and SCPs go by it.
+"""The resource of an action, where MiniStack takes another than AWS. IAM policies and service control policies match it.
 
-Source: Service Authorization Reference, of each service.  The ARN of a Config rule has an id that AWS gives it: which one it is
-while the rule is not there yet is not documented, and here it is any.
+Source: Service Authorization Reference, of each service.  AWS gives a Config rule an id, which is in its ARN. No page says what
+the ARN of a rule is before the rule exists; here it is the ARN of any rule.
 
-IAM names are unique whatever their case and path (API reference, CreateRole), so a name stands for the role, user or group that
-has it in any case.  Whether IAM finds one so is not documented: here it is refused or not found, which are both no.
+A name of IAM stands for the role, user or group that has it in any case; see `principals`.  No page says whether IAM finds a
+role by its name in another case. Here IAM refuses or finds nothing, and both mean no.
 """
 
 import json
@@ -12,17 +12,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local_aws.config.remediation_configurations import Remediations
-from local_aws.config.rules import Config
+from local_aws.authorization import root_sessions
+from local_aws.authorization.principals import entity_arn, role_arn
 from local_aws.core import ministack_seams
-from local_aws.iam.root_users import entity
+from local_aws.core.callers import Scope
 
 _Find = Callable[["_Request"], str | None]
 
 
 @dataclass(frozen=True)
 class _Request:
-    """A request: what it asks for ("CreateRole"; of REST services "POST functions"), and the parameters of its body."""
+    """A request: its operation ("CreateRole", or "POST functions" for a REST service) and the parameters of its body."""
 
     operation: str
     params: Mapping[str, Any]
@@ -30,50 +30,67 @@ class _Request:
     region: str
 
     def text(self, *names: str) -> str:
-        """Give the first of some parameters that is there, "" where none is."""
+        """Return the first of some parameters that has a value, or ""."""
         return next((str(self.params[name]) for name in names if self.params.get(name)), "")
 
     def arn(self, service: str, resource: str) -> str:
-        """Make the ARN of a resource of the account in the Region."""
+        """Return the ARN of a resource of the account in the Region."""
         return f"arn:aws:{service}:{self.region}:{self.account_id}:{resource}"
 
 
-def install(config: Config, remediations: Remediations) -> None:
-    """Let policies decide by the resources that are given here."""
-    actions = ministack_seams.module("ministack.core.iam_actions")
-    otherwise = actions.extract_resource_arn
-    services: Mapping[str, _Find] = {
-        "cloudformation": _stack,
-        "config": lambda request: _rule(request, config, remediations),
-        "events": _event_rule,
-        "iam": _iam,
-        "lambda": _new_function,
-        "organizations": lambda request: "*" if request.operation == "LeaveOrganization" else None,
-        "ssm": _systems_manager,
-        "sts": _assumed_role,
-    }
+@dataclass(frozen=True)
+class ConfigArns:
+    """How AWS Config finds its ARNs: that of a rule by the rule's name, and that of the rule's remediation configuration."""
 
-    def extract(service: str, method: str, path: str, headers: dict[str, str], body: bytes, *more: Any) -> str:  # noqa: ANN401 - MiniStack's
+    rule: Callable[[Scope, str], str | None]
+    remediation: Callable[[Scope, str], str | None]
+
+
+Extract = Callable[..., str]
+"""MiniStack's function for this: it takes a request's service, method, path, headers, body, query, Region and account id."""
+
+
+class ActionResources:
+    """The table: for each service, what finds the resource of an action."""
+
+    def __init__(self, config: ConfigArns, otherwise: Extract) -> None:
+        """Ask `config` for the ARNs of its resources, and MiniStack (`otherwise`) for everything that the table lacks."""
+        self._otherwise = otherwise
+        self._find: Mapping[str, _Find] = {
+            "cloudformation": _stack,
+            "config": lambda request: _rule(request, config),
+            "events": _event_rule,
+            "iam": _iam,
+            "lambda": _new_function,
+            "logs": lambda _: None,
+            "organizations": lambda request: "*" if request.operation == "LeaveOrganization" else None,
+            "ssm": _systems_manager,
+            "sts": _assumed_role,
+        }
+
+    def arn(self, service: str, method: str, path: str, headers: dict[str, str], body: bytes, *more: Any) -> str:  # noqa: ANN401 - MiniStack's
+        """Return the ARN of the resource of a request's action, or "*" if it has none. The parameters are MiniStack's."""
         query, region, account_id = more
-        find = services.get(service)
+        find = self._find.get(service)
+        if find is None:
+            return self._otherwise(service, method, path, headers, body, *more)
         operation = headers.get("x-amz-target", "").rpartition(".")[2]
         params = _json(body) if operation or service == "lambda" else _query(query)
         operation = operation or params.get("Action") or f"{method} {path.rstrip('/').rpartition('/')[2]}"
-        found = find(_Request(operation, params, account_id, region)) if find else None
+        found = find(_Request(operation, params, account_id, region))
         if found is not None:
             return found
-        arn = str(otherwise(service, method, path, headers, body, *more))
-        stream = params.get("logStreamName") if service == "logs" and ":log-group:" in arn else None
-        return f"{arn}:log-stream:{stream}" if stream else arn
-
-    ministack_seams.replace("ministack.core.iam_actions", "extract_resource_arn", extract)
+        arn = str(self._otherwise(service, method, path, headers, body, *more))
+        if service == "logs" and ":log-group:" in arn and params.get("logStreamName"):
+            return f"{arn}:log-stream:{params['logStreamName']}"
+        return (root_sessions.own_arn() or arn) if service == "iam" and arn == "*" else arn
 
 
 def _json(body: bytes) -> Mapping[str, Any]:
     try:
         params = json.loads(body)
     except ValueError:
-        return {}  # it will be refused
+        return {}  # the service will refuse it
     return params if isinstance(params, dict) else {}
 
 
@@ -82,21 +99,6 @@ def _query(params: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 # IAM and STS
-
-
-def entity_arn(kind: str, account_id: str, name: str, path: str = "/") -> str:
-    """Return the ARN of a "role", "user" or "group" of an account; if there is none of the name, of a new one at `path`."""
-    known = entity(kind, account_id, name)
-    return str(known["Arn"]) if known else f"arn:aws:iam::{account_id}:{kind}{path}{name}"
-
-
-def role_arn(given: str) -> str:
-    """Return the ARN of the role that a request means by an ARN, whose path and case may be wrong."""
-    parts = given.split(":")
-    if len(parts) != 6 or not parts[5].startswith("role/"):  # noqa: PLR2004 - arn:aws:iam::ACCOUNT:role/NAME
-        return given
-    path, _, name = parts[5].removeprefix("role").rpartition("/")
-    return entity_arn("role", parts[4], name, f"{path}/")
 
 
 def _iam(request: _Request) -> str | None:
@@ -116,6 +118,8 @@ def _iam(request: _Request) -> str | None:
 
 
 def _assumed_role(request: _Request) -> str | None:
+    if request.operation == "AssumeRoot":
+        return root_sessions.target_arn(request.text("TargetPrincipal"))
     given = request.text("RoleArn")
     return role_arn(given) if given else None
 
@@ -140,9 +144,9 @@ def _stack(request: _Request) -> str | None:
 # Config
 
 
-def _rule(request: _Request, config: Config, remediations: Remediations) -> str | None:
+def _rule(request: _Request, config: ConfigArns) -> str | None:
     name = request.text("ConfigRuleName")
-    if request.operation == "StartConfigRulesEvaluation":  # of several rules the first one counts
+    if request.operation == "StartConfigRulesEvaluation":  # the first one counts
         name = next(iter(request.params.get("ConfigRuleNames") or [""]))
     elif isinstance(request.params.get("ConfigRule"), dict):
         name = request.params["ConfigRule"].get("ConfigRuleName", "")
@@ -150,10 +154,9 @@ def _rule(request: _Request, config: Config, remediations: Remediations) -> str 
         name = next((one.get("ConfigRuleName", "") for one in request.params["RemediationConfigurations"]), "")
     scope = request.account_id, request.region
     if "Remediation" in request.operation:
-        return remediations.arn(scope, name)
-    rule = config.rule(scope, name)
+        return config.remediation(scope, name)
     new = request.arn("config", "config-rule/*") if request.operation == "PutConfigRule" else None
-    return rule.arn if rule else new
+    return config.rule(scope, name) or new
 
 
 # EventBridge
@@ -180,7 +183,7 @@ def _event_rule(request: _Request) -> str | None:
     name = request.text(_RULES.get(request.operation, ""))
     if not name:
         return None
-    bus = request.text("EventBusName").rpartition("/")[2]  # which may be an ARN
+    bus = request.text("EventBusName").rpartition("/")[2]  # a name or an ARN
     return request.arn("events", f"rule/{name}" if bus in {"", "default"} else f"rule/{bus}/{name}")
 
 
@@ -188,8 +191,8 @@ def _event_rule(request: _Request) -> str | None:
 
 
 def _new_function(request: _Request) -> str | None:
-    """Name the function that is created, which the path does not; names in paths MiniStack knows."""
-    name = request.text("FunctionName").rpartition(":")[2]  # which may be an ARN
+    """Name the function that a request creates. The path does not name it; MiniStack knows the names in paths."""
+    name = request.text("FunctionName").rpartition(":")[2]  # a name or an ARN
     return request.arn("lambda", f"function:{name}") if request.operation == "POST functions" and name else None
 
 
@@ -227,7 +230,7 @@ def _systems_manager(request: _Request) -> str | None:
         return "*"
     kind, name = "", ""
     if operation in _DOCUMENT:
-        kind, name = "document", request.text("Name").rpartition("/")[2]  # which may be an ARN
+        kind, name = "document", request.text("Name").rpartition("/")[2]  # a name or an ARN
     elif operation in _EXECUTION:
         kind, name = "automation-execution", request.text("AutomationExecutionId")
     elif operation in _OPS_ITEM:

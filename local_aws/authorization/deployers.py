@@ -1,12 +1,13 @@
 """Who deploys a stack: service control policies bind the deployer in what CloudFormation does for it.
 
-For a stack of the account's own that is its caller or the role that the caller passes to CloudFormation, for a stack of a
-StackSet the role that StackSets acts as.  The deployer's own IAM policies are not asked about a stack's resources.
+The deployer of an account's own stack is the caller, or the role that the caller passes to CloudFormation.  The deployer of a
+stack of a StackSet is the role that StackSets acts as.  The local AWS does not ask the deployer's own IAM policies about the
+resources of a stack.
 
-Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-iam-servicerole.html (a role is used for its
-stack from then on, whoever works on it); for aws:CalledVia and aws:ViaAWSService, which are there without such a role only,
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html.  Whether they are there for StackSets
-is not documented; here they are.
+Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-iam-servicerole.html (CloudFormation keeps using a
+role for its stack, whoever works on it).
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html (aws:CalledVia and aws:ViaAWSService
+exist only without such a role).  No page says whether the calls of StackSets have the two keys; here they have.
 """
 
 import uuid
@@ -41,18 +42,18 @@ Handler = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Deployer:
-    """A principal (MiniStack's PrincipalInfo), and the condition keys of what CloudFormation calls for it."""
+    """A principal (MiniStack's PrincipalInfo), and the condition keys of the calls that CloudFormation makes for it."""
 
     principal: Any
     keys: Mapping[str, Any]
 
 
 _deployer: ContextVar[Deployer | None] = ContextVar("deployer", default=None)
-"""Of the operation on a stack that is under way: what it runs in the background inherits it."""
+"""The deployer of the operation on a stack that is under way. What the operation runs in the background inherits it."""
 
 
 class RefusedError(PermissionError):
-    """A policy refuses the deployer something; the message is the reason that CloudFormation gives."""
+    """A policy refuses the deployer something. The message is the reason that CloudFormation gives."""
 
 
 class Deployers:
@@ -66,14 +67,14 @@ class Deployers:
         self._api = ServiceApi("cloudformation")
 
     def watching(self, handler: Handler) -> Handler:
-        """Wrap the handler of CloudFormation: whoever calls it, or the role that is passed, is the deployer."""
+        """Wrap the handler of CloudFormation, so that it knows the deployer: the caller, or the role that the caller passes."""
         extract = ministack_seams.module("ministack.core.router").extract_access_key_id
 
         async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Any:  # noqa: ANN401 - an Answer
             try:
                 operation, params = self._api.parse(headers, body)
             except AwsError:
-                return await handler(method, path, headers, body, query)  # which refuses it
+                return await handler(method, path, headers, body, query)  # it refuses the request
             if operation not in _DEPLOYING:
                 return await handler(method, path, headers, body, query)
             try:
@@ -93,7 +94,7 @@ class Deployers:
 
     @contextmanager
     def acting_as(self, role: str, session_name: str) -> Iterator[None]:
-        """Let a role of the present account, by its name, be the deployer."""
+        """Let a role of the present account be the deployer. `role` is its name."""
         account_id = self._responses.get_account_id()
         arn = f"arn:aws:sts::{account_id}:assumed-role/{role}/{session_name}"
         token = _deployer.set(Deployer(self._evaluator.PrincipalInfo(arn, "AssumedRole", account_id, None), _VIA))
@@ -103,7 +104,7 @@ class Deployers:
             _deployer.reset(token)
 
     def refusal(self, needs: Iterable[Need]) -> str | None:
-        """Return why the deployer may not do what is needed, None where it may."""
+        """Return why the deployer may not do what is needed, or None if it may."""
         deployer = _deployer.get()
         if deployer is None or not self._policies.bind(deployer.principal.account):
             return None
@@ -116,7 +117,7 @@ class Deployers:
         return None
 
     def install(self, resource_handlers: Mapping[str, dict[str, Any]]) -> None:
-        """Let MiniStack's handlers of resource types fail on what the deployer may not do."""
+        """Let MiniStack's handlers of resource types fail if the deployer may not do what they do."""
         for name in resource_permissions.known_types():
             self._check(name, resource_handlers[name])
 
@@ -131,7 +132,7 @@ class Deployers:
                 handlers[kind] = partial(self._call, partial(needed, name), handlers[kind])
 
     def _call(self, needed: Callable[..., list[Need]], handle: Handler, *arguments: Any) -> Any:  # noqa: ANN401 - MiniStack's
-        """Call a handler of MiniStack's with its arguments, if the deployer may do what is needed. Raises RefusedError."""
+        """Call a handler of MiniStack if the deployer may do what is needed. Raises RefusedError."""
         deployer = _deployer.get()
         bound = deployer is not None and self._policies.bind(deployer.principal.account)
         said = self.refusal(needed(*arguments)) if bound else None
@@ -146,7 +147,7 @@ class Deployers:
     # Roles that are passed to CloudFormation
 
     def _deployer_of(self, operation: str, params: Mapping[str, Any], access_key_id: str) -> tuple[Deployer | None, str]:
-        """Return who deploys, and the role that this is, or "". Raises AwsError."""
+        """Return who deploys, and the ARN of the role if it is a passed one, else "". Raises AwsError."""
         role = params.get("RoleARN") or self._role_of(operation, params)
         account_id = self._responses.get_account_id()
         if role:
@@ -167,13 +168,13 @@ class Deployers:
             raise AwsError("ValidationError", message) from error
 
     def _role_of(self, operation: str, params: Mapping[str, Any]) -> str:
-        """Return the role that the change set that is executed, or else the stack, has from an earlier request."""
+        """Return the role that an earlier request gave to the change set that is executed, or else to the stack."""
         change_set, stack = self._records(params)
         records = (change_set, stack) if operation == "ExecuteChangeSet" else (stack,)
         return next((str(record["RoleARN"]) for record in records if record and "RoleARN" in record), "")
 
     def _note(self, operation: str, params: Mapping[str, Any], role: str) -> None:
-        """Let the change set that was created, or else the stack, have a role."""
+        """Give a role to the change set that the request created, or else to the stack."""
         change_set, stack = self._records(params)
         record = change_set if operation == "CreateChangeSet" else stack
         if record is not None:

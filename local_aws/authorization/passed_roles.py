@@ -1,6 +1,6 @@
-"""Who passes a role to a service needs iam:PassRole on it, in every request that passes one.
+"""A caller who passes a role to a service needs iam:PassRole on the role, in every request that passes one.
 
-The requests of the services here; MiniStack asks for it in none.  Automation asks by itself, since the role is a runbook's.
+MiniStack never asks for it.  Automation asks by itself, since its role can be in the runbook.
 Source: Service Authorization Reference, dependent actions; IAM User Guide, id_roles_use_passrole.html (iam:PassedToService).
 """
 
@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-from local_aws.authorization.action_resources import role_arn
-from local_aws.core import ministack_seams
+from local_aws.authorization import dependent_actions
+from local_aws.authorization.principals import role_arn
+from local_aws.core import callers, ministack_seams
 from local_aws.core.models import Answer
 
 Handler = Callable[..., Awaitable[Answer]]
@@ -44,33 +45,29 @@ _PASSED: Mapping[str, tuple[str, Mapping[str, _Roles]]] = {
         {"CreateFunction": _member("Role"), "UpdateFunctionConfiguration": _member("Role")},
     ),
 }
-"""By service: the principal that gets the roles, and what passes some."""
+"""By service: the principal that gets the roles, and the operations that pass roles."""
 
 
 def install(handlers: dict[str, Handler]) -> None:
-    """Let the handlers of services refuse who may not pass the roles of a request."""
+    """Let the handlers of services refuse a caller who may not pass the roles of a request."""
     for service in _PASSED:
         handlers[service] = _checking(service, handlers[service])
 
 
 def _checking(service: str, handler: Handler) -> Handler:
-    evaluator = ministack_seams.module("ministack.core.iam_evaluator")
     actions = ministack_seams.module("ministack.core.iam_actions")
-    responses = ministack_seams.module("ministack.core.responses")
     key_of = ministack_seams.module("ministack.core.router").extract_access_key_id
     principal, operations = _PASSED[service]
+    keys = {"iam:PassedToService": principal}
 
     async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
         action = str(actions.extract_iam_action(service, method, path, headers, body, query))
         find = operations.get(action.partition(":")[2])
         for role in _roles(find, body) if find else ():
-            keys = {"iam:PassedToService": principal}
-            denied = evaluator.enforce(key_of(headers, query), "iam:PassRole", "iam", responses.get_region(), role, keys)
+            denied = dependent_actions.refusal("iam:PassRole", role, callers.region(), keys, key_of(headers, query))
             if denied is not None:
-                explicit = denied.decision == "Deny"
-                message = actions.identity_denial_message("iam:PassRole", denied.principal_arn, role, explicit)
                 refusal: Answer = actions.access_denied_response(
-                    service, "iam:PassRole", denied.principal_arn, "", headers=headers, message=message
+                    service, "iam:PassRole", denied.principal, "", headers=headers, message=denied.message
                 )
                 return refusal
         return await handler(method, path, headers, body, query)
@@ -79,7 +76,7 @@ def _checking(service: str, handler: Handler) -> Handler:
 
 
 def _roles(find: _Roles, body: bytes) -> list[str]:
-    """Return the ARNs of the roles in a request; none where it can't be read, which the service refuses."""
+    """Return the ARNs of the roles in a request, or none if it is not readable: the service refuses it then."""
     text = body.decode(errors="replace")
     try:
         params = json.loads(text) if text.startswith("{") else {name: values[0] for name, values in parse_qs(text).items()}

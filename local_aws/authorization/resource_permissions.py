@@ -1,17 +1,17 @@
-"""What CloudFormation does, with the credentials of who deploys a stack, to a resource: the actions, each on its resource.
+"""The permissions that the deployer of a stack needs for each type of resource: actions, each with its resource.
 
-Each function takes the arguments of the handler that MiniStack has for it, behind the type's name.
+The three functions take the type's name, and then the arguments of MiniStack's handler for the same.
 
 Source: the CloudFormation schema of each type, handlers.*.permissions, and the actions' resources in the Service Authorization
-Reference.  A schema says which actions there are, not when: an action that belongs to a property is there when the template
-has the property, or changes it.  Types that are not here ask for nothing.
+Reference.  A schema says which actions there are, but not when. Here an action that belongs to a property is needed if the
+template has the property, or changes it.  A type that is not in the table needs nothing.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from local_aws.authorization.action_resources import entity_arn, role_arn
+from local_aws.authorization.principals import entity_arn, role_arn
 from local_aws.core import ministack_seams
 
 Properties = Mapping[str, Any]
@@ -28,7 +28,7 @@ class Need:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a resource is: `name` is its own, or its physical id."""
+    """Where a resource is. `name` is its name or its physical id."""
 
     account_id: str
     region: str
@@ -43,18 +43,18 @@ _Arn = Callable[[_Place, Properties], str]
 
 @dataclass(frozen=True)
 class _Part:
-    """What gives the resource a property, or an item of it, and what takes it away; `of` is what it is done to, if another."""
+    """The actions that set a property, or an item of it, and that take it away; `of` finds the ARN if it is another's."""
 
     put: str = ""
     drop: str = ""
     of: Callable[[_Place, str], str] | None = None
     always: bool = False
-    """Whether any update puts all items again."""
+    """Whether each update puts all items again."""
 
 
 @dataclass(frozen=True)
 class _Type:
-    """A type of resource: its ARN, the property with its name, and what is done to it."""
+    """A type of resource: its ARN, the property with its name, and the actions that create, update and delete it."""
 
     arn: _Arn
     create: tuple[str, ...]
@@ -63,15 +63,15 @@ class _Type:
     name: str = ""
     longest_name: int = 64
     changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """What the change of a property calls."""
+    """The actions that the change of a property needs."""
     parts: Mapping[str, _Part] = field(default_factory=dict)
     passed_to: str = ""
-    """The service that the roles of its properties are passed to."""
+    """The principal of the service that gets the roles of its properties."""
     roles: Callable[[Properties], Iterable[object]] = lambda _: ()
 
 
 def needed_to_create(name: str, logical_id: str, properties: Properties, stack_name: str) -> list[Need]:
-    """Return what the creation of a resource of the type `name` needs."""
+    """Return what it needs to create a resource of the type `name`."""
     known = _TYPES.get(name)
     if known is None:
         return []
@@ -86,7 +86,7 @@ def needed_to_create(name: str, logical_id: str, properties: Properties, stack_n
 
 
 def needed_to_update(name: str, physical_id: str, old: Properties, properties: Properties, *_: str) -> list[Need]:
-    """Return what the update of a resource needs, if it is not replaced."""
+    """Return what it needs to update a resource without replacing it."""
     known = _TYPES.get(name)
     if known is None or old == properties:
         return []
@@ -104,7 +104,7 @@ def needed_to_update(name: str, physical_id: str, old: Properties, properties: P
 
 
 def needed_to_delete(name: str, physical_id: str, properties: Properties, *_: str) -> list[Need]:
-    """Return what the deletion of a resource needs."""
+    """Return what it needs to delete a resource."""
     known = _TYPES.get(name)
     if known is None:
         return []
@@ -128,7 +128,7 @@ def _items(value: object) -> list[Any]:
 
 
 def _key(item: object) -> object:
-    """Tell items apart by what they are called: another content under the same name takes nothing away."""
+    """Tell items apart by their names: new content under the same name takes nothing away."""
     if isinstance(item, Mapping):
         return next((item[name] for name in ("PolicyName", "Key", "Id") if name in item), "")
     return item
@@ -153,7 +153,7 @@ def _passed(known: _Type, properties: Properties, old: Properties) -> list[Need]
 
 
 def _named(service: str, prefix: str) -> _Arn:
-    """Make ARNs of an account and Region; a physical id that is an ARN already is taken, of a URL the last part."""
+    """Make ARNs of an account and Region from a name, an ARN, or a URL whose last part is the name."""
 
     def arn(place: _Place, _: Properties) -> str:
         if place.name.startswith("arn:"):
@@ -164,7 +164,7 @@ def _named(service: str, prefix: str) -> _Arn:
 
 
 def _any(service: str, resource: str) -> _Arn:
-    """Make the ARN of any resource of a kind, whose own ones have ids that nobody knows before."""
+    """Make the ARN of any resource of a kind: AWS chooses the ids of such resources."""
     return lambda place, _: place.arn(service, resource)
 
 
@@ -190,7 +190,7 @@ def _event_rule(place: _Place, properties: Properties) -> str:
 
 
 def _function(property_name: str) -> _Arn:
-    """Make the ARN of the function that a property names, with or without an ARN, and a version perhaps."""
+    """Make the ARN of the function that a property names, by its ARN, or by its name with or without a version."""
 
     def arn(place: _Place, properties: Properties) -> str:
         given = str(properties.get(property_name, ""))
@@ -440,7 +440,7 @@ _TYPES: Mapping[str, _Type] = {
 
 
 def actions_of(name: str) -> set[str]:
-    """Return all actions of the type `name`, so that they can be held against its schema."""
+    """Return all actions of the type `name`. A test compares them with the type's schema."""
     known = _TYPES[name]
     parts = {action for part in known.parts.values() for action in (part.put, part.drop) if action}
     changes = {action for actions in known.changes.values() for action in actions}
@@ -448,5 +448,5 @@ def actions_of(name: str) -> set[str]:
 
 
 def known_types() -> list[str]:
-    """Return the types that ask for something."""
+    """Return the names of the types that need something."""
     return list(_TYPES)

@@ -1,24 +1,25 @@
-"""Roles that a service assumes on behalf of an account: Systems Manager for an execution, EventBridge for a target."""
+"""Roles that a service assumes for an account: Systems Manager for an execution, EventBridge for a target."""
 
-import json
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from local_aws.core import ministack_seams
 
 _LIFETIME = 3600
-"""Seconds."""
+"""Seconds of the machine, by which MiniStack lets sessions expire."""
+_REGION = "us-east-1"
 
 
 class NotTrustedError(PermissionError):
-    """The role does not exist, or does not trust the service for this; the message says which role and service."""
+    """The role does not exist, or does not trust the service. The message names both."""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """Those of a session of a role."""
+    """The credentials of a session."""
 
     access_key_id: str
     secret_access_key: str
@@ -26,7 +27,7 @@ class Credentials:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables that give them to an AWS SDK."""
+        """The environment variables by which an AWS SDK finds them."""
         return {
             "AWS_ACCESS_KEY_ID": self.access_key_id,
             "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
@@ -34,31 +35,43 @@ class Credentials:
         }
 
 
-def _trust(role: dict[str, Any]) -> dict[str, Any]:
-    """Make a resource policy of a role's trust policy, which it is but for the resource: that is the role itself."""
-    document = role["AssumeRolePolicyDocument"]
-    statements = (json.loads(document) if isinstance(document, str) else document)["Statement"]
-    return {"Statement": [{**one, "Resource": "*"} for one in (statements if isinstance(statements, list) else [statements])]}
+def install() -> None:
+    """Let a statement of a trust policy name the service that assumes a role. MiniStack knows only other callers.
 
-
-def assume(role_arn: str, service: str, session_name: str, *, source_account: str, source_arn: str) -> Credentials:
-    """Give a service, by its principal, a session of a role whose trust policy lets it.
-
-    Sent are aws:SourceAccount and aws:SourceArn. Raises NotTrustedError.
+    So MiniStack's `evaluate_trust_policy` decides on every role, whoever assumes it.
     """
     evaluator = ministack_seams.module("ministack.core.iam_evaluator")
-    role_account, role_name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
-    role = ministack_seams.module("ministack.services.iam")._roles.get_scoped(role_account, None, role_name)
+    names_otherwise, names_service = evaluator._trust_principal_matches, evaluator._service_principal_matches
+
+    def names(principal: Any, caller: str, federated: bool) -> bool:  # noqa: ANN401, FBT001 - MiniStack's
+        return bool(names_otherwise(principal, caller, federated) or names_service(principal, caller))
+
+    ministack_seams.replace("ministack.core.iam_evaluator", "_trust_principal_matches", names)
+
+
+def trusts(role: Mapping[str, Any], service: str, source_account: str, source_arn: str | None = None) -> bool:
+    """Tell whether the trust policy of a role, MiniStack's record, lets a service (its principal) assume it.
+
+    The service sends aws:SourceAccount and, if it is given, aws:SourceArn.
+    """
+    evaluator = ministack_seams.module("ministack.core.iam_evaluator")
     context = evaluator.EvalContext(
         principal_arn="",
         principal_type="Service",
         principal_account="",
         action="sts:AssumeRole",
-        resource_arn=role_arn,
-        region="us-east-1",
-        service_context={"aws:sourceaccount": source_account, "aws:sourcearn": source_arn},
+        resource_arn=role["Arn"],
+        region=_REGION,
+        service_context={"aws:sourceaccount": source_account, **({"aws:sourcearn": source_arn} if source_arn else {})},
     )
-    if not role or evaluator.evaluate_resource_policy(_trust(role), context, service).decision != "Allow":
+    return bool(evaluator.evaluate_trust_policy(role["AssumeRolePolicyDocument"], service, context))
+
+
+def assume(role_arn: str, service: str, session_name: str, *, source_account: str, source_arn: str) -> Credentials:
+    """Give a service, by its principal, a session of a role that trusts it; see `trusts`. Raises NotTrustedError."""
+    role_account, role_name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
+    role = ministack_seams.module("ministack.services.iam")._roles.get_scoped(role_account, None, role_name)
+    if not role or not trusts(role, service, source_account, source_arn):
         message = f"{service} is not authorized to perform sts:AssumeRole on {role_arn} for {source_arn}."
         raise NotTrustedError(message)
     credentials = Credentials(f"ASIA{secrets.token_hex(8).upper()}", secrets.token_hex(20), secrets.token_hex(64))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
-from local_aws.authorization.deployers import Deployers
+from local_aws.authorization.principals import SERVICE_LINKED, entity
 from local_aws.aws_lambda.functions import LambdaFunctions
 from local_aws.cloudformation.stack_sets import StackSets, Targets
 from local_aws.config.aggregators import Aggregators
@@ -20,7 +20,6 @@ from local_aws.config.remediation_configurations import PROPERTIES, Remediations
 from local_aws.config.rules import Config
 from local_aws.core import ministack_seams
 from local_aws.core.models import AwsError, ServiceApi
-from local_aws.iam.root_users import SERVICE_LINKED, entity
 from local_aws.logs.saved_queries import SavedQueries
 from local_aws.ssm.documents import Documents, content_of
 
@@ -59,7 +58,6 @@ class Services:
     saved_queries: SavedQueries
     stack_sets: StackSets
     documents: Documents
-    deployers: Deployers
 
 
 def install(services: Services) -> None:
@@ -91,7 +89,6 @@ def install(services: Services) -> None:
     _let_nested_stacks_keep_attributes()
     _reserve_concurrency(provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"])
     _refuse_bad_event_rules(provisioners._RESOURCE_HANDLERS["AWS::Events::Rule"])
-    services.deployers.install(provisioners._RESOURCE_HANDLERS)
 
 
 def _let_conditions_know_the_account() -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
+from local_aws.authorization import service_roles
 from local_aws.config import queries
 from local_aws.config.conformance_packs import ConformancePacks, random_suffix
 from local_aws.config.rules import PAGES, Config, Rule, details, worst
@@ -184,17 +185,7 @@ class Aggregators:
         if role is None or role["Arn"] != role_arn:
             message = f"The role {role_arn} does not exist in account {account_id}."
             raise AwsError("InvalidRoleException", message)
-        evaluator = ministack_seams.module("ministack.core.iam_evaluator")
-        context = evaluator.EvalContext(
-            principal_arn="",
-            principal_type="Service",
-            principal_account="",
-            action="sts:AssumeRole",
-            resource_arn=role_arn,
-            region=callers.region(),
-            service_context={"aws:sourceaccount": account_id},
-        )
-        if evaluator.evaluate_resource_policy(role["AssumeRolePolicyDocument"], context, SERVICE).decision != "Allow":
+        if not service_roles.trusts(role, SERVICE, account_id):
             message = f"The trust policy of the role {role_arn} does not let {SERVICE} assume it."
             raise AwsError("InvalidRoleException", message)
 

@@ -19,8 +19,9 @@ from functools import cache
 from threading import RLock
 from typing import Any
 
+from local_aws.authorization import dependent_actions
 from local_aws.config.rules import PAGES, Config, Result, Rule, refuse_others
-from local_aws.core import callers, ministack_seams
+from local_aws.core import callers
 from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError, ServiceApi
@@ -299,22 +300,19 @@ class Remediations:
 
         Not documented, but users report that config:StartRemediationExecution alone starts nothing.
         """
-        evaluator = ministack_seams.module("ministack.core.iam_evaluator")
-        word = ministack_seams.module("ministack.core.iam_actions").identity_denial_message
         (account_id, region), settings = configuration.rule.scope, configuration.settings
         document = f"{settings['TargetId'].rpartition('/')[2]}:{settings.get('TargetVersion', '$DEFAULT')}"
-        needed = [("ssm", "StartAutomationExecution", f"arn:aws:ssm:{region}:{account_id}:automation-definition/{document}")]
+        needed = [("ssm:StartAutomationExecution", f"arn:aws:ssm:{region}:{account_id}:automation-definition/{document}")]
         roles = list(settings.get("Parameters", {}).get(ASSUME_ROLE, {}).get("StaticValue", {"Values": []})["Values"])
         version = self._version(configuration.rule, settings)
         if version is not None and (version.runbook.assume_role or "").startswith("arn:"):
             roles.append(version.runbook.assume_role)
-        needed += [("iam", "PassRole", role) for role in roles]
-        access_key_id = evaluator._verified_key.get() or account_id  # an administrator signs with the account's id
-        for service, action, arn in needed:
-            keys = {"iam:PassedToService": SERVICE} if action == "PassRole" else {}
-            denied = evaluator.enforce(access_key_id, f"{service}:{action}", service, region, arn, keys)
-            if denied is not None:
-                return str(word(f"{service}:{action}", denied.principal_arn, arn, denied.decision == "Deny"))
+        needed += [("iam:PassRole", role) for role in roles]
+        for action, arn in needed:
+            keys = {"iam:PassedToService": SERVICE} if action == "iam:PassRole" else {}
+            refusal = dependent_actions.refusal(action, arn, region, keys)
+            if refusal is not None:
+                return refusal.message
         return None
 
     def describe_remediation_execution_status(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:

@@ -400,6 +400,11 @@ class Config:
             scopes = sorted(scope for scope in self._rules if scope[0] in wanted)
             return [rule for scope in scopes for _, rule in sorted(self._rules[scope].items())]
 
+    def arn(self, scope: Scope, name: str) -> str | None:
+        """Return the ARN of the rule `name` of an account and Region, or None."""
+        rule = self.rule(scope, name)
+        return rule.arn if rule else None
+
     def rule(self, scope: Scope, name: str) -> Rule | None:
         """Return the rule `name` of an account and Region, or None."""
         return self._rules.get(scope, {}).get(name)

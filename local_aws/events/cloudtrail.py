@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-from local_aws.core import ministack_seams
+from local_aws.core import callers, ministack_seams
 from local_aws.core.clock import Clock
 from local_aws.core.models import Answer, AwsError, ServiceApi
 from local_aws.events.event_bus import EventBus
@@ -52,15 +52,7 @@ class CloudTrail:
             self._publish(account_id, _root(account_id), name, None, response, event_source="signin.amazonaws.com")
 
     def watching(self, api: ServiceApi, handle: Handler) -> Handler:
-        """Return a handler of IAM that records its calls, also those that policies refuse before they reach it."""
-        responses = ministack_seams.module("ministack.core.responses")
-        deny = ministack_seams.module("ministack.core.iam_actions").access_denied_response
-
-        def denied(service: str, action: str, principal_arn: str, *more: Any, **named: Any) -> Answer:  # noqa: ANN401 - MiniStack's
-            answer: Answer = deny(service, action, principal_arn, *more, **named)
-            if service == "iam":
-                self._record_call(responses.get_account_id(), action.partition(":")[2], None, answer)
-            return answer
+        """Return a handler of IAM that records its calls. `record_refusal` records those that never reach it."""
 
         async def handled(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
             answer = await handle(method, path, headers, body, query)
@@ -68,11 +60,15 @@ class CloudTrail:
                 operation, params = api.parse(headers, body)
             except AwsError:
                 return answer  # IAM knows no such call
-            self._record_call(responses.get_account_id(), operation, params, answer)
+            self._record_call(callers.account_id(), operation, params, answer)
             return answer
 
-        ministack_seams.replace("ministack.core.iam_actions", "access_denied_response", denied)
         return handled
+
+    def record_refusal(self, service: str, action: str, answer: Answer) -> None:
+        """Record a call of IAM that policies do not allow, which no handler gets."""
+        if service == "iam":
+            self._record_call(callers.account_id(), action.partition(":")[2], None, answer)
 
     def _record_call(self, account_id: str, operation: str, params: Mapping[str, Any] | None, answer: Answer) -> None:
         """Record a call of IAM by the caller of the present request.

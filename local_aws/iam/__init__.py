@@ -1,1 +1,1 @@
-"""IAM: root users, and centralized root access."""
+"""IAM: root users, centralized root access, and roles."""

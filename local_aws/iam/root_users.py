@@ -1,4 +1,4 @@
-"""IAM: root users, who are missing from MiniStack, as reports on an account show them and as their own sessions change them.
+"""IAM: root users, which MiniStack lacks: how an account's summary and lists show them, and what their sessions change.
 
 Source of the answers' shapes: API model, iam, and the entries for root that AWS gives (without UserName and Path).
 """
@@ -7,75 +7,36 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from local_aws.authorization.root_sessions import is_root_session
 from local_aws.core import ministack_seams
+from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
-from local_aws.iam.root_access import is_root_session
 from local_aws.organizations.accounts import Account, AccountsError, RootUser, find
 
 _DEFAULT_PAGE = 100
-_PAGES = Pages("ValidationError", "Invalid Marker.", "Marker")
 """Source: API model, iam, ListVirtualMFADevicesRequest.MaxItems."""
+_PAGES = Pages("ValidationError", "Invalid Marker.", "Marker")
 
 _ACCOUNT_CREATED = datetime(2020, 1, 1, tzinfo=UTC)
-
-SERVICE_LINKED = "/aws-service-role/"
-"""The path of roles that belong to a service, which nobody else makes or changes."""
-_CHANGES_OF_ROLES = (
-    "AttachRolePolicy",
-    "DeleteRole",
-    "DeleteRolePermissionsBoundary",
-    "DeleteRolePolicy",
-    "DetachRolePolicy",
-    "PutRolePermissionsBoundary",
-    "PutRolePolicy",
-    "UpdateAssumeRolePolicy",
-    "UpdateRole",
-)
 
 _RootOperation = Callable[[Account, dict[str, Any]], dict[str, Any] | None]
 
 
-class _AnyCase(dict[tuple[str, str], dict[str, Any]]):
-    """MiniStack's roles, users or groups by account and name, that finds a name in any case without a look at all of them."""
+class RootUsers:
+    """The IAM operations that are about root users.
 
-    def __init__(self, entities: Mapping[tuple[str, str], dict[str, Any]]) -> None:
-        super().__init__(entities)
-        self._keys = {(account_id, name.lower()): (account_id, name) for account_id, name in entities}
-
-    def find(self, account_id: str, name: str) -> dict[str, Any] | None:
-        """Return the one of that name in whatever case."""
-        key = self._keys.get((account_id, name.lower()))
-        return None if key is None else self.get(key)
-
-    def __setitem__(self, key: tuple[str, str], entity: dict[str, Any]) -> None:
-        self._keys[key[0], key[1].lower()] = key
-        super().__setitem__(key, entity)
-
-
-def entity(kind: str, account_id: str, name: str) -> dict[str, Any] | None:
-    """Return MiniStack's record of a "role", "user" or "group" of an account, whose names are unique whatever their case."""
-    store = getattr(ministack_seams.module("ministack.services.iam"), f"_{kind}s")
-    exact: dict[str, Any] | None = store.get_scoped(account_id, None, name)
-    found: dict[str, Any] | None = exact or store._data.find(account_id, name)
-    return found
-
-
-class Iam:
-    """The IAM operations that differ from MiniStack's; `accounts` is the state of the root users.
-
-    Those in which nobody is named are about the root user where a session of AssumeRoot calls them.  Where they give None they
-    are MiniStack's: with any other caller, and about what is not root's.
+    If a session of AssumeRoot calls an operation and names nobody, the operation is about the root user.  An operation returns
+    None if MiniStack is to answer: to any other caller, and about what is not root's.
     """
 
-    def __init__(self, accounts: Mapping[str, Account]) -> None:
-        """Serve the root users of `accounts`, which may change while it runs."""
+    def __init__(self, accounts: Mapping[str, Account], clock: Clock) -> None:
+        """Serve the root users of `accounts`, which may change at any time."""
         self._accounts = accounts
+        self._clock = clock
         self._iam = ministack_seams.module("ministack.services.iam")
-        for store in (self._iam._roles, self._iam._users, self._iam._groups):
-            store._data = _AnyCase(store._data)
         self.longest_page: int | None = None
-        """How many entries a page has at most: AWS may give fewer than MaxItems, and more pages then."""
+        """The most entries of a page: AWS may give fewer than MaxItems, and then gives more pages."""
         of_root: dict[str, _RootOperation] = {
             "CreateLoginProfile": self.create_login_profile,
             "DeactivateMFADevice": self.deactivate_mfa_device,
@@ -94,8 +55,6 @@ class Iam:
             "DeleteVirtualMFADevice": self.delete_virtual_mfa_device,
             "GetAccountSummary": self.get_account_summary,
             "ListVirtualMFADevices": self.list_virtual_mfa_devices,
-            "CreateRole": self.create_role,
-            **dict.fromkeys(_CHANGES_OF_ROLES, self.change_role),
             **{name: self._by_root(operation) for name, operation in of_root.items()},
         }
 
@@ -108,7 +67,7 @@ class Iam:
     # The account
 
     def get_account_summary(self, account_id: str, _: dict[str, Any]) -> dict[str, Any]:
-        """Count what the account has; MFA, password and keys are those of the root user."""
+        """Count what the account has. MFA, password, keys and certificates are those of the root user."""
         root = self._account(account_id).root_user
         iam = self._iam
         in_use = sum(device["User"] is not None for device in iam._mfa_devices.values())
@@ -132,7 +91,7 @@ class Iam:
         }
 
     def list_virtual_mfa_devices(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List the virtual devices of root, then those of IAM users and of nobody, a page at a time."""
+        """List the virtual devices of root, then those of IAM users and of nobody."""
         status = params.get("AssignmentStatus", "Any")
         wanted = (
             device
@@ -163,7 +122,7 @@ class Iam:
             yield entry
 
     def create_virtual_mfa_device(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
-        """Refuse the name of a device of root's, which MiniStack does not know."""
+        """Refuse the name of a device of root: MiniStack does not know it."""
         if params["VirtualMFADeviceName"] in self._account(account_id).root_user.virtual_mfa_device_names:
             message = "MFADevice entity at the same path and name already exists."
             raise AwsError("EntityAlreadyExists", message)
@@ -181,30 +140,6 @@ class Iam:
                 return {}
         return None
 
-    # Roles
-
-    def create_role(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
-        """Refuse a name that a role has in whatever case, and the path of the roles of services.
-
-        Sources: API reference, CreateRole (RoleName); what AWS was seen to say of the path,
-        https://github.com/tilfin/aws-iam-policy-tool/pull/9.
-        """
-        if params.get("Path", "").startswith(SERVICE_LINKED):
-            message = f"Path prefix '{SERVICE_LINKED}' can only be used for AWS Service linked Roles"
-            raise AwsError("InvalidInput", message)
-        name = params["RoleName"]
-        if entity("role", account_id, name):
-            message = f"Role with name {name} already exists."
-            raise AwsError("EntityAlreadyExists", message)
-        return None
-
-    def change_role(self, _: str, params: dict[str, Any]) -> None:
-        """Refuse to change a role of a service."""
-        name = params["RoleName"]
-        if str(self._iam._roles.get(name, {}).get("Path", "")).startswith(SERVICE_LINKED):
-            message = f"Cannot perform the operation on the protected role '{name}' - this role is only modifiable by AWS"
-            raise AwsError("UnmodifiableEntity", message)
-
     # The root user
 
     def get_user(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
@@ -212,18 +147,18 @@ class Iam:
         return {"User": _root(account.account_id)}
 
     def create_login_profile(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
-        """Let the root user have a password again: what AWS calls to allow password recovery.
+        """Give the root user a password again. AWS calls this to allow password recovery.
 
-        That the password counts as present before the owner has recovered it is not documented.
+        No page says whether the password counts as present before the owner has recovered it; here it does.
         """
         if account.root_user.password:
             message = "Login Profile for the root user already exists."
             raise AwsError("EntityAlreadyExists", message)
         account.root_user.password = True
-        return {"LoginProfile": {"CreateDate": datetime.now(UTC)}}
+        return {"LoginProfile": {"CreateDate": self._clock.now()}}
 
     def get_login_profile(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
-        """Tell whether there is a password; since when is not known here."""
+        """Tell whether there is a password. The date is that of the account: nobody notes when the password was set."""
         _require_password(account.root_user)
         return {"LoginProfile": {"CreateDate": _ACCOUNT_CREATED}}
 
@@ -247,7 +182,7 @@ class Iam:
         return {}
 
     def get_access_key_last_used(self, account: Account, params: dict[str, Any]) -> dict[str, Any] | None:
-        """Tell that a key was never used: nobody can use one here."""
+        """Say that a key was never used: nobody can use one here."""
         if params["AccessKeyId"] not in account.root_user.access_keys:
             return None
         return {"AccessKeyLastUsed": {"ServiceName": "N/A", "Region": "N/A"}}

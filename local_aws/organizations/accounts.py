@@ -1,42 +1,36 @@
-"""The accounts of the local AWS and their root users, read from a YAML file and changed as an owner would at the console."""
+"""The accounts of the local AWS and their root users, which their owners change in the console."""
 
 import re
 import secrets
 import string
-from collections import Counter
 from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
-from pathlib import Path
-from typing import Any
-
-import yaml
 
 MAXIMUM_MFA_DEVICES = 8
 """Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa.html"""
 MAXIMUM_KEYS = 2
-"""Access keys, and signing certificates too. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+"""Access keys, and also signing certificates. Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 
-_ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
 _DEVICE_NAME = re.compile(r"[\w+=,.@-]{1,226}", re.ASCII)
 """Source: API model, iam, virtualMFADeviceName."""
 
 
 _NAMED = 5
-"""How many of the accounts that there are a message names."""
+"""How many accounts a message names at most."""
 
 
 class AccountsError(ValueError):
-    """The accounts file, or a change to a root user, asks for what cannot be; the message says what, where and why."""
+    """The accounts file, or a change to a root user, asks for something impossible. The message says what, where and why."""
 
 
 @dataclass
 class RootUser:
-    """The credentials of a root user: when each was created or enabled, by what IAM calls it.
+    """The credentials of a root user, and when each was created or enabled.
 
-    That is the id of an access key or a signing certificate, the serial number of a hardware device, which is a hardware TOTP
-    token, a passkey or a security key, and the name of a virtual device.
+    The keys are the ids of access keys and of signing certificates, the serial numbers of hardware devices (hardware TOTP
+    tokens, passkeys and security keys), and the names of virtual devices.
     """
 
     password: bool = True
@@ -45,7 +39,7 @@ class RootUser:
     hardware_mfa_devices: dict[str, datetime] = field(default_factory=dict)
     virtual_mfa_devices: dict[str, datetime] = field(default_factory=dict)
     unassigned_virtual_mfa_devices: list[str] = field(default_factory=list)
-    """The names of devices that were deactivated, and not deleted yet: they are nobody's."""
+    """The names of devices that are deactivated, but not deleted. They are nobody's."""
 
     @property
     def mfa_devices(self) -> int:
@@ -60,7 +54,7 @@ class RootUser:
 
 @dataclass
 class Account:
-    """An account; without `recorder`, AWS Config is not set up in it."""
+    """An account. Without `recorder`, AWS Config is not set up in it."""
 
     account_id: str
     name: str
@@ -68,45 +62,8 @@ class Account:
     recorder: bool = True
 
 
-def read(path: Path) -> dict[str, Account]:
-    """Read the accounts file: a mapping `accounts` of account ids to `name`, `recorder` and `root_user`.
-
-    Raises AccountsError, or OSError where the file cannot be read.
-    """
-    accounts = load(path).get("accounts")
-    if not accounts:
-        message = f"{path} has no accounts: it must have at least one, in the mapping 'accounts'."
-        raise AccountsError(message)
-    return {
-        str(account_id): parse(f"{path}: account {account_id}", str(account_id), settings)
-        for account_id, settings in accounts.items()
-    }
-
-
-def load(path: Path) -> dict[str, Any]:
-    """Read the file as YAML, whatever keys it has. Raises as `read` does."""
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - it is a SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        message = f"{path} is no YAML: {' '.join(str(error).split())}"
-        raise AccountsError(message) from error
-    return known(f"{path}", content, {"accounts": dict, "organization": dict})
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which no key comes twice: PyYAML would take the last one and say nothing."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's
-        """Make a dictionary of a node."""
-        names = Counter(str(key.value) for key, _ in node.value)
-        twice = next((name for name, times in names.items() if times > 1), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} is there twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 def find(accounts_by_id: Mapping[str, Account], account_id: str) -> Account:
-    """Return an account. Raises AccountsError where there is none of that id; the message names some that there are."""
+    """Return an account. Raises AccountsError if there is none; the message names some that exist."""
     if account_id not in accounts_by_id:
         named = list(accounts_by_id)[:_NAMED]
         more = f" and {len(accounts_by_id) - _NAMED} more" if len(accounts_by_id) > _NAMED else ""
@@ -115,10 +72,10 @@ def find(accounts_by_id: Mapping[str, Account], account_id: str) -> Account:
     return accounts_by_id[account_id]
 
 
-def change(root_user: RootUser, what: str, device: str | None = None) -> None:
-    """Change a root user: `what` is one of CHANGES; the ones about a virtual device name it.
+def change(root_user: RootUser, what: str, device: str | None, now: datetime) -> None:
+    """Change a root user at the time `now`. `what` is one of CHANGES; a change of a virtual device needs the device's name.
 
-    Raises AccountsError where the change is unknown or cannot be made; nothing is changed then.
+    Raises AccountsError, and changes nothing, if the change is unknown or impossible.
     """
     if what not in CHANGES:
         message = f"Unknown change {what!r}: allowed are {', '.join(CHANGES)}."
@@ -127,29 +84,29 @@ def change(root_user: RootUser, what: str, device: str | None = None) -> None:
         if not isinstance(device, str) or not _DEVICE_NAME.fullmatch(device):
             message = f"{what} needs the name of a device (1 to 226 of A-Z a-z 0-9 + = , . @ _ -), but got {device!r}."
             raise AccountsError(message)
-        CHANGES[what](root_user, device)
+        CHANGES[what](root_user, device, now)
     else:
-        CHANGES[what](root_user, "")
+        CHANGES[what](root_user, "", now)
 
 
-def _add_virtual_device(root_user: RootUser, name: str) -> None:
+def _add_virtual_device(root_user: RootUser, name: str, now: datetime) -> None:
     if name in root_user.virtual_mfa_device_names:
         message = f"The root user already has a virtual MFA device named {name}."
         raise AccountsError(message)
     _refuse_ninth(root_user)
-    root_user.virtual_mfa_devices[name] = datetime.now(UTC)
+    root_user.virtual_mfa_devices[name] = now
 
 
-def _remove_virtual_device(root_user: RootUser, name: str) -> None:
+def _remove_virtual_device(root_user: RootUser, name: str, _: datetime) -> None:
     if name not in root_user.virtual_mfa_devices:
         message = f"The root user has no virtual MFA device named {name}."
         raise AccountsError(message)
     del root_user.virtual_mfa_devices[name]
 
 
-def _add_hardware_device(root_user: RootUser, _: str) -> None:
+def _add_hardware_device(root_user: RootUser, _: str, now: datetime) -> None:
     _refuse_ninth(root_user)
-    root_user.hardware_mfa_devices[_new_id("GAHT", 8, string.digits)] = datetime.now(UTC)
+    root_user.hardware_mfa_devices[_new_id("GAHT", 8, string.digits)] = now
 
 
 def _refuse_ninth(root_user: RootUser) -> None:
@@ -158,14 +115,14 @@ def _refuse_ninth(root_user: RootUser) -> None:
         raise AccountsError(message)
 
 
-def _create_access_key(root_user: RootUser, _: str) -> None:
+def _create_access_key(root_user: RootUser, _: str, now: datetime) -> None:
     _refuse_third("access keys", root_user.access_keys)
-    root_user.access_keys[_new_id("AKIA", 16)] = datetime.now(UTC)
+    root_user.access_keys[_new_id("AKIA", 16)] = now
 
 
-def _upload_signing_certificate(root_user: RootUser, _: str) -> None:
+def _upload_signing_certificate(root_user: RootUser, _: str, now: datetime) -> None:
     _refuse_third("signing certificates", root_user.signing_certificates)
-    root_user.signing_certificates[_new_id("", 32)] = datetime.now(UTC)
+    root_user.signing_certificates[_new_id("", 32)] = now
 
 
 def _refuse_third(what: str, keys: Sized) -> None:
@@ -178,74 +135,19 @@ def _new_id(prefix: str, length: int, characters: str = string.ascii_uppercase +
     return prefix + "".join(secrets.choice(characters) for _ in range(length))
 
 
-def _set_password(root_user: RootUser, _: str, *, present: bool) -> None:
+def _set_password(root_user: RootUser, _: str, __: datetime, *, present: bool) -> None:
     root_user.password = present
 
 
-CHANGES: Mapping[str, Callable[[RootUser, str], None]] = {
+CHANGES: Mapping[str, Callable[[RootUser, str, datetime], None]] = {
     "add-virtual-device": _add_virtual_device,
     "remove-virtual-device": _remove_virtual_device,
     "add-hardware-device": _add_hardware_device,
-    "remove-hardware-devices": lambda root_user, _: root_user.hardware_mfa_devices.clear(),
+    "remove-hardware-devices": lambda root_user, *_: root_user.hardware_mfa_devices.clear(),
     "recover-password": partial(_set_password, present=True),
     "delete-password": partial(_set_password, present=False),
     "create-access-key": _create_access_key,
-    "delete-access-keys": lambda root_user, _: root_user.access_keys.clear(),
+    "delete-access-keys": lambda root_user, *_: root_user.access_keys.clear(),
     "upload-signing-certificate": _upload_signing_certificate,
-    "delete-signing-certificates": lambda root_user, _: root_user.signing_certificates.clear(),
+    "delete-signing-certificates": lambda root_user, *_: root_user.signing_certificates.clear(),
 }
-
-
-_NUMBERED = {
-    "access_keys": "create-access-key",
-    "signing_certificates": "upload-signing-certificate",
-    "hardware_mfa_devices": "add-hardware-device",
-}
-"""The settings of a root user that are numbers, and the change that is made so often."""
-
-_KINDS = {bool: "true or false", int: "a number, not a negative one", str: "a text", dict: "a mapping", list: "a list"}
-
-
-def parse(where: str, account_id: str, settings: object) -> Account:
-    """Make an account of its settings in the file, found at `where`. Raises AccountsError."""
-    if not _ACCOUNT_ID.fullmatch(account_id):
-        message = f"{where}: an account id has 12 digits (write it in quotes)."
-        raise AccountsError(message)
-    values = known(where, settings, {"name": str, "recorder": bool, "root_user": dict})
-    root = known(
-        f"{where}: root_user",
-        values.get("root_user", {}),
-        {"password": bool, **dict.fromkeys(_NUMBERED, int), "virtual_mfa_devices": list},
-    )
-    root_user = RootUser(password=root.get("password", True))
-    try:
-        for name, what in _NUMBERED.items():
-            for _ in range(root.get(name, 0)):
-                change(root_user, what)
-        for device in root.get("virtual_mfa_devices", []):
-            change(root_user, "add-virtual-device", device)
-    except AccountsError as error:
-        message = f"{where}: root_user: {error}"
-        raise AccountsError(message) from error
-    return Account(account_id, values.get("name", account_id), root_user, recorder=values.get("recorder", True))
-
-
-def known(where: str, settings: object, kinds: Mapping[str, type]) -> dict[str, Any]:
-    """Return the settings at `where`, each with the type that `kinds` has for its name. Raises AccountsError."""
-    values = mapping(where, settings)
-    for name, value in values.items():
-        if name not in kinds:
-            message = f"{where} has an unknown key {name!r}: allowed are {', '.join(kinds)}."
-            raise AccountsError(message)
-        if type(value) is not kinds[name] or (isinstance(value, int) and value < 0):
-            message = f"{where}: {name} is {value!r}, but must be {_KINDS[kinds[name]]}."
-            raise AccountsError(message)
-    return values
-
-
-def mapping(where: str, value: object) -> dict[str, Any]:
-    """Return the mapping at `where`. Raises AccountsError where it is none."""
-    if not isinstance(value, dict):
-        message = f"{where} must be a mapping, but is {value!r}."
-        raise AccountsError(message)
-    return value

@@ -1,38 +1,19 @@
-"""Organizations: the root, its organizational units and accounts, delegated administrators and trusted access.
+"""The organization of the local AWS: its units, where its accounts are, and what it has switched on."""
 
-Source: API model, organizations, and https://docs.aws.amazon.com/organizations/latest/userguide/
-"""
-
-import hashlib
-import re
-import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
-from local_aws.core.models import AwsError
-from local_aws.core.paging import Pages
-from local_aws.organizations import accounts
-from local_aws.organizations.accounts import Account, AccountsError, RootUser
+from local_aws.organizations.accounts import AccountsError
 
 Listener = Callable[[str], None]
 """Is told an account id."""
 
-Operation = Callable[[str, dict[str, Any]], dict[str, Any]]
-
-_ORGANIZATION_ID = re.compile(r"o-[a-z0-9]{10,32}", re.ASCII)
-_ROOT_ID = re.compile(r"r-[0-9a-z]{4,32}", re.ASCII)
 IAM = "iam.amazonaws.com"
 ROOT_SESSIONS = "RootSessions"
 ROOT_ACCESS_FEATURES = ("RootCredentialsManagement", ROOT_SESSIONS)
 """Source: API model, iam, FeatureType."""
 SERVICE_CONTROL_POLICY = "SERVICE_CONTROL_POLICY"
 """The type of policy. Source: API model, organizations, PolicyType."""
-_LONGEST_PAGE = 20
-_PAGES = Pages("InvalidInputException", "You specified an invalid value for NextToken.")
-"""Source: API model, organizations, MaxResults."""
 
 
 @dataclass
@@ -59,13 +40,13 @@ class Organization:
     root_access_features: set[str] = field(default_factory=set)
     """Those of ROOT_ACCESS_FEATURES that are enabled."""
     all_features: bool = True
-    """Whether all features are enabled, and not consolidated billing only: trusted access needs it."""
+    """Whether the organization has all features, and not consolidated billing only. Trusted access needs all."""
     policy_types: set[str] = field(default_factory=set)
     """The types of policies that are enabled."""
     when_joined: list[Listener] = field(default_factory=list)
     when_left: list[Listener] = field(default_factory=list)
     when_moved: list[Listener] = field(default_factory=list)
-    """Listeners, told in the order of their registration once it has happened."""
+    """Listeners. They are told afterwards, in the order of their registration."""
 
     @property
     def account_ids(self) -> list[str]:
@@ -77,7 +58,7 @@ class Organization:
         return account_id == self.management_account_id or service in self.delegated_administrators.get(account_id, set())
 
     def chain(self, parent_id: str) -> list[Unit]:
-        """Return the units from below the root down to a unit, itself too; for the root none."""
+        """Return the units from below the root down to a unit, with the unit itself; none for the root."""
         units: list[Unit] = []
         while parent_id != self.root_id:
             units.insert(0, self.units[parent_id])
@@ -89,9 +70,9 @@ class Organization:
         return parent_id == self.root_id or parent_id in self.units
 
     def parent_at(self, path: str) -> str:
-        """Return the id of the unit at a path below the root, as "Workloads/Production"; the root's for "".
+        """Return the id of the unit at a path below the root, like "Workloads/Production"; "" is the root's path.
 
-        Raises AccountsError where there is none.
+        Raises AccountsError if there is none.
         """
         if not path:
             return self.root_id
@@ -121,7 +102,10 @@ class Organization:
         _tell(self.when_moved, account_id)
 
     def leave(self, account_id: str) -> None:
-        """Let an account leave. Raises AccountsError where it is the management account, a delegated one, or not in it."""
+        """Let an account leave.
+
+        Raises AccountsError if it is the management account, a delegated administrator, or not in the organization.
+        """
         if account_id not in self.parents:
             message = f"Account {account_id} is not in the organization."
             raise AccountsError(message)
@@ -135,480 +119,3 @@ class Organization:
 def _tell(listeners: list[Listener], account_id: str) -> None:
     for listener in listeners:
         listener(account_id)
-
-
-# The accounts file
-
-
-def read(path: Path, accounts_by_id: dict[str, Account]) -> Organization | None:
-    """Read the key `organization` of the accounts file; None where there is none. See organization.yaml for its format.
-
-    Raises AccountsError, or OSError where the file cannot be read.
-    """
-    content = accounts.load(path)
-    if "organization" not in content:
-        return None
-    where = f"{path}: organization"
-    settings = accounts.known(
-        where,
-        content["organization"],
-        {
-            "id": str,
-            "root_id": str,
-            "management_account": str,
-            "all_features": bool,
-            "trusted_services": list,
-            "delegated_administrators": dict,
-            "root_access_features": list,
-            "units": dict,
-        },
-    )
-    for name, pattern in (("id", _ORGANIZATION_ID), ("root_id", _ROOT_ID)):
-        if not pattern.fullmatch(settings.get(name, "")):
-            message = f"{where}: {name} is {settings.get(name)!r}, but must match {pattern.pattern}."
-            raise AccountsError(message)
-    organization = Organization(
-        settings["id"],
-        settings["root_id"],
-        settings.get("management_account", ""),
-        trusted_services={str(service) for service in settings.get("trusted_services", [])},
-        root_access_features={str(feature) for feature in settings.get("root_access_features", [])},
-        all_features=settings.get("all_features", True),
-        policy_types={SERVICE_CONTROL_POLICY} if settings.get("all_features", True) else set(),
-    )
-    _refuse_unknown(f"{where}: management_account", [organization.management_account_id], accounts_by_id)
-    _add_units(f"{where}: units", organization, settings.get("units", {}), accounts_by_id)
-    organization.parents = dict.fromkeys(accounts_by_id, organization.root_id) | organization.parents
-    _add_delegated(f"{where}: delegated_administrators", organization, settings.get("delegated_administrators", {}))
-    if organization.trusted_services and not organization.all_features:
-        message = f"{where}: trusted_services must be empty where all_features is false: trusted access needs all features."
-        raise AccountsError(message)
-    _check_features(f"{where}: root_access_features", organization)
-    return organization
-
-
-def _check_features(where: str, organization: Organization) -> None:
-    unknown = sorted(organization.root_access_features.difference(ROOT_ACCESS_FEATURES))
-    if unknown:
-        message = f"{where} has {', '.join(unknown)}, but allowed are {', '.join(ROOT_ACCESS_FEATURES)}."
-        raise AccountsError(message)
-    if organization.root_access_features and IAM not in organization.trusted_services:
-        message = f"{where} needs {IAM} in trusted_services."
-        raise AccountsError(message)
-
-
-def _add_units(where: str, organization: Organization, units: dict[str, Any], accounts_by_id: dict[str, Account]) -> None:
-    for path, members in units.items():
-        parent_id = organization.root_id
-        names = str(path).split("/")
-        for depth, name in enumerate(names, 1):
-            unit_id = _unit_id(organization.root_id, names[:depth])
-            organization.units.setdefault(unit_id, Unit(unit_id, name, parent_id))
-            parent_id = unit_id
-        if not isinstance(members, list):
-            message = f"{where}: {path} must be a list of account ids, but is {members!r}."
-            raise AccountsError(message)
-        _refuse_unknown(f"{where}: {path}", members, accounts_by_id)
-        for account_id in members:
-            if account_id in organization.parents:
-                message = f"{where}: {path} has account {account_id}, which is in another unit already."
-                raise AccountsError(message)
-            organization.parents[account_id] = parent_id
-
-
-def _unit_id(root_id: str, names: Sequence[str]) -> str:
-    """Make an id that stays the same from one start to the next."""
-    return f"ou-{root_id.removeprefix('r-')}-{hashlib.sha256('/'.join(names).encode()).hexdigest()[:8]}"
-
-
-def _add_delegated(where: str, organization: Organization, delegated: dict[str, Any]) -> None:
-    for account_id, services in delegated.items():
-        _refuse_unknown(where, [account_id], organization.parents)
-        if account_id == organization.management_account_id:
-            message = f"{where}: the management account {account_id} cannot be a delegated administrator."
-            raise AccountsError(message)
-        untrusted = sorted(set(services) - organization.trusted_services)
-        if untrusted:
-            message = f"{where}: account {account_id} has {', '.join(untrusted)}, but trusted_services has not."
-            raise AccountsError(message)
-        organization.delegated_administrators[account_id] = set(services)
-
-
-def _refuse_unknown(where: str, account_ids: Sequence[object], known: dict[str, Any]) -> None:
-    for account_id in account_ids:
-        if account_id not in known:
-            message = f"{where}: {account_id!r} is none of the accounts of this file (write it in quotes)."
-            raise AccountsError(message)
-
-
-# The service
-
-
-class Organizations:
-    """The operations of AWS Organizations, as each account may call them; None: no account is in an organization."""
-
-    def __init__(
-        self,
-        organization: Organization | None,
-        accounts_by_id: dict[str, Account],
-        policy_reads: Mapping[str, Operation],
-        policy_changes: Mapping[str, Operation],
-    ) -> None:
-        """Serve `organization`; accounts that are created are added to `accounts_by_id`.
-
-        The operations on policies are served elsewhere.  Changes of them are for the management account: a resource policy
-        by which a delegated administrator may make them is not emulated.
-        """
-        self._in_use = organization
-        self._accounts = accounts_by_id
-        self._began = datetime.now(UTC)
-        self._since: dict[tuple[str, ...], datetime] = {}
-        """When accounts joined, services were trusted and accounts delegated; for what was there at the start nothing."""
-        self._emails: dict[str, str] = {}
-        self._creations: dict[str, dict[str, Any]] = {}
-        if organization:
-            organization.when_joined.append(lambda account_id: self._note("joined", account_id))
-        administrators: dict[str, Operation] = {
-            "ListRoots": self.list_roots,
-            "ListOrganizationalUnitsForParent": self.list_organizational_units_for_parent,
-            "ListAccountsForParent": self.list_accounts_for_parent,
-            "ListAccounts": self.list_accounts,
-            "ListParents": self.list_parents,
-            "ListChildren": self.list_children,
-            "DescribeAccount": self.describe_account,
-            "DescribeOrganizationalUnit": self.describe_organizational_unit,
-            "ListDelegatedAdministrators": self.list_delegated_administrators,
-            "ListDelegatedServicesForAccount": self.list_delegated_services_for_account,
-            "ListAWSServiceAccessForOrganization": self.list_aws_service_access_for_organization,
-            "DescribeCreateAccountStatus": self.describe_create_account_status,
-            **policy_reads,
-        }
-        management: dict[str, Operation] = {
-            "RegisterDelegatedAdministrator": self.register_delegated_administrator,
-            "DeregisterDelegatedAdministrator": self.deregister_delegated_administrator,
-            "EnableAWSServiceAccess": self.enable_aws_service_access,
-            "DisableAWSServiceAccess": self.disable_aws_service_access,
-            "CreateAccount": self.create_account,
-            "MoveAccount": self.move_account,
-            "RemoveAccountFromOrganization": self.remove_account_from_organization,
-            **policy_changes,
-        }
-        self.operations: dict[str, Operation] = {
-            "DescribeOrganization": self._guarded(self.describe_organization, lambda _: True),
-            "LeaveOrganization": self._guarded(self.leave_organization, lambda _: True),
-            **{name: self._guarded(operation, self._is_administrator) for name, operation in administrators.items()},
-            **{name: self._guarded(operation, self._is_management) for name, operation in management.items()},
-        }
-
-    @property
-    def _organization(self) -> Organization:
-        if self._in_use is None:
-            raise _not_in_use()
-        return self._in_use
-
-    def _guarded(self, operation: Operation, may_call: Callable[[str], bool]) -> Operation:
-        def call(account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-            if account_id not in self._organization.parents:
-                raise _not_in_use()
-            if not may_call(account_id):
-                message = "You don't have permissions to access this resource."
-                raise AwsError("AccessDeniedException", message)
-            return operation(account_id, params)
-
-        return call
-
-    def _is_management(self, account_id: str) -> bool:
-        return account_id == self._organization.management_account_id
-
-    def _is_administrator(self, account_id: str) -> bool:
-        """Tell whether an account is the management account or a delegated administrator for whatever service."""
-        return self._is_management(account_id) or bool(self._organization.delegated_administrators.get(account_id))
-
-    # Reads
-
-    def describe_organization(self, _: str, __: dict[str, Any]) -> dict[str, Any]:
-        """Describe the organization: members see what the management account sees."""
-        organization = self._organization
-        management = self._account(organization.management_account_id)
-        return {
-            "Organization": {
-                "Id": organization.organization_id,
-                "Arn": self._arn("organization", organization.organization_id),
-                "FeatureSet": "ALL" if organization.all_features else "CONSOLIDATED_BILLING",
-                "MasterAccountArn": management["Arn"],
-                "MasterAccountId": management["Id"],
-                "MasterAccountEmail": management["Email"],
-                "AvailablePolicyTypes": root(organization)["PolicyTypes"],
-            }
-        }
-
-    def list_roots(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List the one root."""
-        return paged("Roots", [root(self._organization)], params)
-
-    def list_organizational_units_for_parent(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List the units right below the root or a unit."""
-        parent_id = self._parent(params["ParentId"])
-        units = [self._unit(unit) for unit in self._organization.units.values() if unit.parent_id == parent_id]
-        return paged("OrganizationalUnits", units, params)
-
-    def list_accounts_for_parent(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List the accounts right below the root or a unit."""
-        return paged("Accounts", [self._account(child) for child in self._children(params["ParentId"])], params)
-
-    def list_accounts(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List all accounts."""
-        return paged("Accounts", [self._account(account_id) for account_id in self._organization.account_ids], params)
-
-    def list_parents(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Give the root or unit that an account or a unit is in."""
-        organization, child = self._organization, params["ChildId"]
-        if child in organization.parents:
-            parent_id = organization.parents[child]
-        elif child in organization.units:
-            parent_id = organization.units[child].parent_id
-        else:
-            message = f"You specified a child that doesn't exist: {child}."
-            raise AwsError("ChildNotFoundException", message)
-        kind = "ROOT" if parent_id == organization.root_id else "ORGANIZATIONAL_UNIT"
-        return paged("Parents", [{"Id": parent_id, "Type": kind}], params)
-
-    def list_children(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List the ids of the accounts or units right below the root or a unit."""
-        kind, parent_id = params["ChildType"], self._parent(params["ParentId"])
-        units = [unit.unit_id for unit in self._organization.units.values() if unit.parent_id == parent_id]
-        children = self._children(parent_id) if kind == "ACCOUNT" else units
-        return paged("Children", [{"Id": child, "Type": kind} for child in children], params)
-
-    def describe_account(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Describe an account."""
-        return {"Account": self._account(self._member(params["AccountId"]))}
-
-    def describe_organizational_unit(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Describe a unit."""
-        unit = self._organization.units.get(params["OrganizationalUnitId"])
-        if unit is None:
-            message = f"You specified an organizational unit that doesn't exist: {params['OrganizationalUnitId']}."
-            raise AwsError("OrganizationalUnitNotFoundException", message)
-        return {"OrganizationalUnit": self._unit(unit)}
-
-    def list_delegated_administrators(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List the delegated administrators: all of them, or a service's."""
-        wanted = params.get("ServicePrincipal")
-        delegated = [
-            {name: value for name, value in self._account(account_id).items() if name != "Paths"}
-            | {"DelegationEnabledDate": min(self._when("delegated", account_id, service) for service in services)}
-            for account_id, services in sorted(self._organization.delegated_administrators.items())
-            if services and (wanted is None or wanted in services)
-        ]
-        return paged("DelegatedAdministrators", delegated, params)
-
-    def list_delegated_services_for_account(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List the services that an account is a delegated administrator for."""
-        account_id = self._member(params["AccountId"])
-        services = sorted(self._organization.delegated_administrators.get(account_id, set()))
-        if not services:
-            raise _not_registered(account_id)
-        listed = [
-            {"ServicePrincipal": service, "DelegationEnabledDate": self._when("delegated", account_id, service)}
-            for service in services
-        ]
-        return paged("DelegatedServices", listed, params)
-
-    def list_aws_service_access_for_organization(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """List the services that have trusted access."""
-        listed = [
-            {"ServicePrincipal": service, "DateEnabled": self._when("trusted", service)}
-            for service in sorted(self._organization.trusted_services)
-        ]
-        return paged("EnabledServicePrincipals", listed, params)
-
-    # Changes
-
-    def register_delegated_administrator(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Make a member account the delegated administrator for a service that has trusted access."""
-        organization, service = self._organization, params["ServicePrincipal"]
-        account_id = self._member(params["AccountId"])
-        if account_id == organization.management_account_id:
-            message = "You cannot register the management account as delegated administrator for your organization."
-            raise AwsError("ConstraintViolationException", message)
-        if service not in organization.trusted_services:
-            message = f"Trusted access for {service} is not enabled: call EnableAWSServiceAccess first."
-            raise AwsError("ConstraintViolationException", message)
-        services = organization.delegated_administrators.setdefault(account_id, set())
-        if service in services:
-            message = f"The account {account_id} is already a delegated administrator for {service}."
-            raise AwsError("AccountAlreadyRegisteredException", message)
-        services.add(service)
-        self._note("delegated", account_id, service)
-        return {}
-
-    def deregister_delegated_administrator(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """End what `register_delegated_administrator` did."""
-        account_id = self._member(params["AccountId"])
-        services = self._organization.delegated_administrators.get(account_id, set())
-        if params["ServicePrincipal"] not in services:
-            raise _not_registered(account_id)
-        services.remove(params["ServicePrincipal"])
-        return {}
-
-    def enable_aws_service_access(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Give a service trusted access, which needs all features."""
-        if not self._organization.all_features:
-            message = "Trusted access needs an organization with all features enabled."
-            raise AwsError("ConstraintViolationException", message)
-        self._organization.trusted_services.add(params["ServicePrincipal"])
-        self._note("trusted", params["ServicePrincipal"])
-        return {}
-
-    def disable_aws_service_access(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Take trusted access from a service."""
-        self._organization.trusted_services.discard(params["ServicePrincipal"])
-        return {}
-
-    def create_account(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Create an account in the root: its root user has no credentials, and AWS Config does not record in it yet."""
-        creation = {
-            "Id": f"car-{secrets.token_hex(16)}",
-            "AccountName": params["AccountName"],
-            "State": "IN_PROGRESS",
-            "RequestedTimestamp": datetime.now(UTC),
-        }
-        outcome = {"State": "SUCCEEDED", "CompletedTimestamp": creation["RequestedTimestamp"]}
-        if params["Email"] in {self._email(account_id) for account_id in self._organization.account_ids}:
-            outcome |= {"State": "FAILED", "FailureReason": "EMAIL_ALREADY_EXISTS"}
-        else:
-            account_id = outcome["AccountId"] = self._new_account_id()
-            self._accounts[account_id] = Account(account_id, params["AccountName"], RootUser(password=False), recorder=False)
-            self._emails[account_id] = params["Email"]
-            self._organization.join(account_id, self._organization.root_id)
-        self._creations[creation["Id"]] = creation | outcome
-        return {"CreateAccountStatus": creation}
-
-    def describe_create_account_status(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Tell what came of a CreateAccount."""
-        creation = self._creations.get(params["CreateAccountRequestId"])
-        if creation is None:
-            message = f"We can't find a create account request with the id {params['CreateAccountRequestId']}."
-            raise AwsError("CreateAccountStatusNotFoundException", message)
-        return {"CreateAccountStatus": creation}
-
-    def move_account(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Move an account to another unit, or to the root."""
-        account_id = self._member(params["AccountId"])
-        source, destination = params["SourceParentId"], params["DestinationParentId"]
-        if self._organization.parents[account_id] != source:
-            message = f"You specified a source parent that account {account_id} is not in: {source}."
-            raise AwsError("SourceParentNotFoundException", message)
-        if not self._organization.has_parent(destination):
-            message = f"You specified a destination parent that doesn't exist: {destination}."
-            raise AwsError("DestinationParentNotFoundException", message)
-        if source == destination:
-            message = f"Account {account_id} is in {destination} already."
-            raise AwsError("DuplicateAccountException", message)
-        self._organization.move(account_id, destination)
-        return {}
-
-    def leave_organization(self, account_id: str, _: dict[str, Any]) -> dict[str, Any]:
-        """Let the calling account leave; here each has what AWS asks of one that goes on by itself, as a means of payment."""
-        self.remove_account_from_organization(account_id, {"AccountId": account_id})
-        return {}
-
-    def remove_account_from_organization(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Remove an account; it goes on without an organization."""
-        account_id = self._member(params["AccountId"])
-        if account_id == self._organization.management_account_id:
-            message = "You can't remove the management account from an organization."
-            raise AwsError("MasterCannotLeaveOrganizationException", message)
-        if self._organization.delegated_administrators.get(account_id):
-            message = f"Account {account_id} is a delegated administrator: call DeregisterDelegatedAdministrator first."
-            raise AwsError("ConstraintViolationException", message)
-        self._organization.leave(account_id)
-        return {}
-
-    # What the answers consist of
-
-    def _account(self, account_id: str) -> dict[str, Any]:
-        return {
-            "Id": account_id,
-            "Arn": self._arn_below("account", account_id),
-            "Email": self._email(account_id),
-            "Name": self._accounts[account_id].name,
-            "Status": "ACTIVE",
-            "State": "ACTIVE",
-            "Paths": [f"{self._path(self._organization.parents[account_id])}{account_id}/"],
-            "JoinedMethod": "CREATED",
-            "JoinedTimestamp": self._when("joined", account_id),
-        }
-
-    def _unit(self, unit: Unit) -> dict[str, Any]:
-        arn = self._arn_below("ou", unit.unit_id)
-        return {"Id": unit.unit_id, "Arn": arn, "Name": unit.name, "Path": self._path(unit.unit_id)}
-
-    def _path(self, parent_id: str) -> str:
-        organization = self._organization
-        ids = [organization.organization_id, organization.root_id, *(unit.unit_id for unit in organization.chain(parent_id))]
-        return "".join(f"{part}/" for part in ids)
-
-    def _arn(self, kind: str, name: str) -> str:
-        return f"arn:aws:organizations::{self._organization.management_account_id}:{kind}/{name}"
-
-    def _arn_below(self, kind: str, name: str) -> str:
-        return self._arn(kind, f"{self._organization.organization_id}/{name}")
-
-    def _email(self, account_id: str) -> str:
-        return self._emails.get(account_id, f"aws+{account_id}@example.com")
-
-    def _note(self, *what: str) -> None:
-        self._since[what] = datetime.now(UTC)
-
-    def _when(self, *what: str) -> datetime:
-        return self._since.get(what, self._began)
-
-    def _new_account_id(self) -> str:
-        while True:
-            account_id = f"{secrets.randbelow(10**12):012}"
-            if account_id not in self._accounts:
-                return account_id
-
-    def _member(self, account_id: str) -> str:
-        if account_id not in self._organization.parents:
-            message = f"You specified an account that doesn't exist: {account_id}."
-            raise AwsError("AccountNotFoundException", message)
-        return account_id
-
-    def _parent(self, parent_id: str) -> str:
-        if not self._organization.has_parent(parent_id):
-            message = f"You specified a parent that doesn't exist: {parent_id}."
-            raise AwsError("ParentNotFoundException", message)
-        return parent_id
-
-    def _children(self, parent_id: str) -> list[str]:
-        self._parent(parent_id)
-        return [child for child in self._organization.account_ids if self._organization.parents[child] == parent_id]
-
-
-def root(organization: Organization) -> dict[str, Any]:
-    """Describe the root of an organization."""
-    arn = f"arn:aws:organizations::{organization.management_account_id}:root"
-    return {
-        "Id": organization.root_id,
-        "Arn": f"{arn}/{organization.organization_id}/{organization.root_id}",
-        "Name": "Root",
-        "PolicyTypes": [{"Type": policy_type, "Status": "ENABLED"} for policy_type in sorted(organization.policy_types)],
-    }
-
-
-def paged(name: str, items: Sequence[Any], params: dict[str, Any]) -> dict[str, Any]:
-    """Answer with a page of `items`, the one that NextToken and MaxResults of a request ask for. Raises AwsError."""
-    found, token = _PAGES.page(items, params, _LONGEST_PAGE)
-    return {name: found, **token}
-
-
-def _not_in_use() -> AwsError:
-    return AwsError("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.")
-
-
-def _not_registered(account_id: str) -> AwsError:
-    message = f"The account {account_id} is not a registered delegated administrator for the service."
-    return AwsError("AccountNotRegisteredException", message)

@@ -16,7 +16,8 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
-from local_aws.authorization import action_resources, passed_roles
+from local_aws.authorization import pipeline
+from local_aws.authorization.action_resources import ConfigArns
 from local_aws.authorization.deployers import Deployers
 from local_aws.authorization.service_control_policies import ServiceControlPolicies
 from local_aws.aws_lambda.functions import LambdaFunctions
@@ -34,12 +35,15 @@ from local_aws.core.clock import Clock
 from local_aws.events.cloudtrail import CloudTrail
 from local_aws.events.event_bus import EventBus
 from local_aws.events.targets import Targets
+from local_aws.iam import roles
 from local_aws.iam.root_access import RootAccess
-from local_aws.iam.root_users import Iam
+from local_aws.iam.root_users import RootUsers
 from local_aws.logs import metric_filters
 from local_aws.logs.saved_queries import SavedQueries
 from local_aws.organizations.accounts import Account
-from local_aws.organizations.organization import Organization, Organizations
+from local_aws.organizations.organization import Organization
+from local_aws.organizations.policies import Policies
+from local_aws.organizations.service import Organizations
 from local_aws.server.commands import COMMAND_PATH, Commands
 from local_aws.server.dispatch import WITH_API, Dispatch, refuse_all
 from local_aws.ssm.automation import Automation
@@ -75,9 +79,10 @@ class LocalAws:
         self._root_access = RootAccess(organization, self._clock)
         self._documents = Documents(self._clock)
         self._automation = Automation(f"http://{HOST}:{port}", runtime_python, self._documents, self._clock)
-        self._iam = Iam(accounts_by_id)
-        policies = ServiceControlPolicies(organization, accounts_by_id)
-        deployers = Deployers(policies)
+        self._root_users = RootUsers(accounts_by_id, self._clock)
+        policies = Policies(organization, accounts_by_id)
+        service_control_policies = ServiceControlPolicies(policies)
+        deployers = Deployers(service_control_policies)
         # First of all that follows accounts as they join and leave.
         self._stack_sets = StackSets(organization, deployers, self._clock)
         self._remediations = Remediations(self._config, self._documents, self._automation, self._clock)
@@ -96,55 +101,50 @@ class LocalAws:
                 saved_queries,
                 self._stack_sets,
                 self._documents,
-                deployers,
             )
         )
-        _correct_condition_keys(organization)
-        action_resources.install(self._config, self._remediations)
-        self._root_access.install()
         self._commands = Commands(
             accounts_by_id,
             organization,
             self._clock,
             self._dispatch,
             self._functions,
-            self._iam,
+            self._root_users,
             self._aggregators,
             self._cloudtrail,
         )
         self._take_over(organization, saved_queries, policies)
-        self._let_policies_decide(policies, deployers)
+        pipeline.install(
+            self._dispatch.handlers,
+            ministack_seams.module("ministack.services.cloudformation.provisioners")._RESOURCE_HANDLERS,
+            organization,
+            service_control_policies,
+            deployers,
+            ConfigArns(self._config.arn, self._remediations.arn),
+            [self._cloudtrail.record_refusal],
+        )
         for account in accounts_by_id.values():
             if account.recorder:
                 recorders.start(account.account_id, REGION)
 
     # In front of MiniStack
 
-    def _take_over(
-        self, organization: Organization | None, saved_queries: SavedQueries, policies: ServiceControlPolicies
-    ) -> None:
+    def _take_over(self, organization: Organization | None, saved_queries: SavedQueries, policies: Policies) -> None:
         """Let this package answer the operations that it emulates, and see every call of every service."""
         handlers, in_front = self._dispatch.handlers, self._dispatch.in_front
-        in_front("iam", {**self._iam.operations, **self._root_access.iam_operations})
+        in_front("iam", {**self._root_users.operations, **roles.OPERATIONS, **self._root_access.iam_operations})
         handlers["iam"] = self._cloudtrail.watching(self._dispatch.apis["iam"], handlers["iam"])
         in_front("sts", self._root_access.sts_operations)
         config = (self._config, self._remediations, self._packs, self._aggregators)
         in_front("config", {name: operation for part in config for name, operation in part.operations.items()})
         in_front("logs", saved_queries.operations)
         handlers["organizations"] = refuse_all("organizations")
-        in_front("organizations", Organizations(organization, self._accounts, policies.reads, policies.changes).operations)
+        in_front("organizations", Organizations(organization, self._accounts, policies, self._clock).operations)
         in_front("cloudformation", self._stack_sets.operations)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
         in_front("ssm", {name: operation for part in ssm for name, operation in part.operations.items()})
         for service in set(handlers) - (WITH_API - {"sns"}):  # this package answers nothing of SNS
             in_front(service, {})
-
-    def _let_policies_decide(self, policies: ServiceControlPolicies, deployers: Deployers) -> None:
-        """Let policies decide every request before a service sees it, and what CloudFormation does for its caller."""
-        handlers = self._dispatch.handlers
-        handlers["cloudformation"] = deployers.watching(handlers["cloudformation"])
-        passed_roles.install(handlers)
-        policies.install()
 
     # Serving
 
@@ -231,35 +231,3 @@ def _configure_ministack(port: int) -> None:
         "LOG_LEVEL": "WARNING",
     }
     logging.getLogger("hypercorn").setLevel(logging.WARNING)
-
-
-def _correct_condition_keys(organization: Organization | None) -> None:
-    """Make aws:PrincipalArn of an assumed role's session the role's ARN, as AWS does; MiniStack takes the session's.
-
-    And make every call one over TLS: this server speaks HTTP where AWS speaks HTTPS, which no policy shall notice.
-    aws:PrincipalOrgID and aws:ResourceOrgID are there for accounts of the organization only. The aws:PrincipalType of a root
-    user is Account.
-
-    Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
-    """
-    evaluator = ministack_seams.module("ministack.core.iam_evaluator")
-    original = evaluator._resolve_condition_key
-
-    def resolve(key: str, context: Any) -> Any:  # noqa: ANN401 - MiniStack's EvalContext has no types here
-        if key.lower() == "aws:securetransport":
-            return "true"
-        if key.lower() in {"aws:principalorgid", "aws:resourceorgid"}:
-            whose = "aws:PrincipalAccount" if "principal" in key.lower() else "aws:ResourceAccount"
-            member = organization is not None and original(whose, context) in organization.parents
-            return organization.organization_id if organization and member else None
-        value = original(key, context)
-        if key.lower() == "aws:principaltype" and context.principal_arn.endswith(":root"):
-            return "Account"
-        if key.lower() == "aws:principalarn" and ":assumed-role/" in value:
-            account_id, role_name = value.split(":")[4], value.split("/")[1]
-            iam = ministack_seams.module("ministack.services.iam")
-            role = iam._roles.get_scoped(account_id, None, role_name)
-            return role["Arn"] if role else value
-        return value
-
-    ministack_seams.replace("ministack.core.iam_evaluator", "_resolve_condition_key", resolve)

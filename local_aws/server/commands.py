@@ -22,8 +22,8 @@ from local_aws.core import faults, ministack_seams
 from local_aws.core.clock import Clock, NotSettledError
 from local_aws.core.faults import Fault
 from local_aws.events.cloudtrail import CloudTrail
-from local_aws.iam.root_users import Iam
-from local_aws.organizations import accounts
+from local_aws.iam.root_users import RootUsers
+from local_aws.organizations import accounts, accounts_file
 from local_aws.organizations.accounts import Account
 from local_aws.organizations.organization import Organization
 from local_aws.server.dispatch import Dispatch
@@ -42,7 +42,7 @@ class Commands:
         clock: Clock,
         dispatch: Dispatch,
         functions: LambdaFunctions,
-        iam: Iam,
+        root_users: RootUsers,
         aggregators: Aggregators,
         cloudtrail: CloudTrail,
     ) -> None:
@@ -52,7 +52,7 @@ class Commands:
         self._clock = clock
         self._dispatch = dispatch
         self._functions = functions
-        self._iam = iam
+        self._root_users = root_users
         self._aggregators = aggregators
         self._cloudtrail = cloudtrail
         self._issued: list[dict[str, str]] = []
@@ -93,7 +93,7 @@ class Commands:
     def _root_user(self, account_id: str, change: str, device: str | None) -> object:
         account = accounts.find(self._accounts, account_id)
         before = deepcopy(account.root_user)
-        accounts.change(account.root_user, change, device)
+        accounts.change(account.root_user, change, device, self._clock.now())
         self._cloudtrail.record_owner(account_id, before, account.root_user)
         has = asdict(account.root_user)
         return {name: list(value) if isinstance(value, dict) else value for name, value in has.items()}
@@ -117,7 +117,7 @@ class Commands:
         if account_id in self._accounts:
             message = f"There is an account {account_id} already."
             raise accounts.AccountsError(message)
-        account = accounts.parse(f"account {account_id}", account_id, {"name": name, "root_user": root_user})
+        account = accounts_file.parse(f"account {account_id}", account_id, {"name": name, "root_user": root_user})
         parent_id = organization.parent_at(unit_path)
         self._accounts[account_id] = account
         recorders.start(account_id, REGION)
@@ -162,7 +162,7 @@ class Commands:
         if entries is not None and entries < 1:
             message = f"A page has at least one entry, and not {entries}."
             raise ValueError(message)
-        self._iam.longest_page = entries
+        self._root_users.longest_page = entries
 
     def _set_empty_pages(self, on: object) -> None:
         self._aggregators.empty_pages = _is_on(on)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
 
+from local_aws.authorization.root_sessions import target_account
 from local_aws.core import faults, ministack_seams
 from local_aws.core.faults import Answer, Faults
 from local_aws.core.models import AwsError, ServiceApi
-from local_aws.iam.root_access import target_account
 
 WITH_API = {"iam", "sts", "sns", "config", "logs", "organizations", "cloudformation", "ssm"}
 """The services whose requests and faults follow their API models."""

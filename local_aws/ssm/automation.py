@@ -22,9 +22,9 @@ import botocore.session
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local_aws.authorization import service_roles
+from local_aws.authorization import dependent_actions, service_roles
 from local_aws.authorization.service_roles import Credentials, NotTrustedError
-from local_aws.core import callers, ministack_seams
+from local_aws.core import callers
 from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
@@ -596,15 +596,9 @@ def _check_pass_role(role: str, region: str) -> None:
 
     Source: automation-variables.html ("an authorization check is performed"), automation-troubleshooting.html.
     """
-    evaluator = ministack_seams.module("ministack.core.iam_evaluator")
-    administrator = callers.account_id()  # an administrator signs with the account's id
-    access_key_id = evaluator._verified_key.get() or administrator
-    passed_to = {"iam:PassedToService": SERVICE}
-    denied = evaluator.enforce(access_key_id, "iam:PassRole", "iam", region, role, passed_to)
-    if denied is not None:
-        word = ministack_seams.module("ministack.core.iam_actions").identity_denial_message
-        message = word("iam:PassRole", denied.principal_arn, role, denied.decision == "Deny")
-        raise AwsError("AccessDeniedException", message)
+    refusal = dependent_actions.refusal_to_pass(role, SERVICE, region)
+    if refusal is not None:
+        raise AwsError("AccessDeniedException", refusal.message)
 
 
 def _is_approver(caller: str, entry: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the tests of service control policies are made of: an organization, its policies, and whom they refuse what."""
+"""Shared by the tests of service control policies: an organization, its policies, and whether they refuse a call."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -87,7 +87,7 @@ class Scene:
         return self.signed_with(assumed)
 
     def signed_with(self, credentials: Mapping[str, str]) -> Clients:
-        """Make clients that sign with credentials of a user or a session; their account id counts for nothing."""
+        """Make clients that sign with credentials of a user or a session. They ignore the account id."""
         keys = {
             "aws_access_key_id": credentials["AccessKeyId"],
             "aws_secret_access_key": credentials["SecretAccessKey"],
@@ -117,7 +117,7 @@ def deny(*actions: str, resource: object = "*", **more: object) -> Statement:
 
 
 def is_refused(call: Callable[..., object], **params: object) -> bool:
-    """Tell whether policies refuse a call; what else refuses it is an error."""
+    """Tell whether policies refuse a call. Any other refusal is an error."""
     try:
         call(**params)
     except ClientError as error:
@@ -128,7 +128,7 @@ def is_refused(call: Callable[..., object], **params: object) -> bool:
 
 
 def policies_refuse(call: Callable[..., object], **params: object) -> bool:
-    """Tell whether it is policies that refuse a call; whatever else comes of it."""
+    """Tell whether policies refuse a call, whatever else its outcome."""
     try:
         call(**params)
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""The accounts file and the changes to a root user: what is good, and one clear sentence for each thing that is not."""
+"""The accounts file and the changes to a root user: what is accepted, and the message for each mistake."""
 
 import re
 from datetime import UTC, datetime
@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from local_aws.client import PROJECT
-from local_aws.organizations import accounts
+from local_aws.organizations import accounts, accounts_file
 from local_aws.organizations.accounts import CHANGES, Account, AccountsError, RootUser
 
+NOW = datetime(2026, 1, 31, tzinfo=UTC)
 GOOD = """
 accounts:
   "000000000001":
@@ -33,7 +34,7 @@ def write(directory: Path, text: str) -> Path:
 
 def test_a_file_says_what_accounts_and_root_users_there_are(tmp_path: Path) -> None:
     began = datetime.now(UTC)
-    everything, _ = accounts.read(write(tmp_path, GOOD)).values()
+    everything, _ = accounts_file.read_accounts(write(tmp_path, GOOD)).values()
     assert (everything.account_id, everything.name, everything.recorder) == ("000000000001", "everything", False)
     root = everything.root_user
     assert root.password is False
@@ -44,12 +45,12 @@ def test_a_file_says_what_accounts_and_root_users_there_are(tmp_path: Path) -> N
 
 
 def test_what_a_file_leaves_out_is_usual(tmp_path: Path) -> None:
-    _, nothing = accounts.read(write(tmp_path, GOOD)).values()
+    _, nothing = accounts_file.read_accounts(write(tmp_path, GOOD)).values()
     assert (nothing.name, nothing.recorder, nothing.root_user) == ("000000000002", True, RootUser(password=True))
 
 
 def test_the_file_of_the_project_is_good() -> None:
-    assert accounts.read(PROJECT / "local_aws/accounts.yaml")
+    assert accounts_file.read_accounts(PROJECT / "local_aws/accounts.yaml")
 
 
 def test_an_account_that_is_not_there_is_told_from_some_that_are() -> None:
@@ -128,7 +129,7 @@ ROOT = f"{ONE}: root_user"
 def test_a_bad_file_is_refused_in_one_line_that_says_where(tmp_path: Path, text: str, message: str) -> None:
     file = write(tmp_path, text)
     with pytest.raises(AccountsError) as refusal:
-        accounts.read(file)
+        accounts_file.read_accounts(file)
     assert str(refusal.value).startswith(str(file))
     assert message in str(refusal.value)
     assert "\n" not in str(refusal.value)
@@ -138,12 +139,12 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "accounts.yaml"
     file.write_bytes(b"accounts: \xff")
     with pytest.raises(AccountsError, match="is no YAML: 'utf-8' codec can't decode"):
-        accounts.read(file)
+        accounts_file.read_accounts(file)
 
 
 def test_a_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        accounts.read(tmp_path / "accounts.yaml")
+        accounts_file.read_accounts(tmp_path / "accounts.yaml")
 
 
 # Changes
@@ -163,7 +164,7 @@ def test_a_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
 def test_a_change_changes_what_it_says(change: str, attribute: str, before: int, after: int) -> None:
     root = RootUser()
     setattr(root, attribute, some(before))
-    accounts.change(root, change)
+    accounts.change(root, change, None, NOW)
     assert len(getattr(root, attribute)) == after
     setattr(root, attribute, {})
     assert root == RootUser()
@@ -176,7 +177,7 @@ def some(number: int) -> dict[str, datetime]:
 @pytest.mark.parametrize(("change", "before", "after"), [("recover-password", False, True), ("delete-password", True, False)])
 def test_a_password_comes_and_goes(change: str, *, before: bool, after: bool) -> None:
     root = RootUser(password=before)
-    accounts.change(root, change)
+    accounts.change(root, change, None, NOW)
     assert root == RootUser(password=after)
 
 
@@ -190,22 +191,20 @@ def test_a_password_comes_and_goes(change: str, *, before: bool, after: bool) ->
 )
 def test_what_is_added_has_a_name_of_its_own_and_a_time(change: str, attribute: str, pattern: str) -> None:
     root = RootUser()
-    began = datetime.now(UTC)
-    accounts.change(root, change)
-    accounts.change(root, change)
+    accounts.change(root, change, None, NOW)
+    accounts.change(root, change, None, NOW)
     added: dict[str, datetime] = getattr(root, attribute)
     assert len(added) == 2
     assert all(re.fullmatch(pattern, name) for name in added)
-    assert all(began <= created <= datetime.now(UTC) for created in added.values())
+    assert set(added.values()) == {NOW}
 
 
 def test_a_virtual_device_is_added_with_its_time_and_removed() -> None:
     root = RootUser()
-    began = datetime.now(UTC)
-    accounts.change(root, "add-virtual-device", "phone")
-    accounts.change(root, "add-virtual-device", "tablet")
-    assert began <= root.virtual_mfa_devices["phone"] <= datetime.now(UTC)
-    accounts.change(root, "remove-virtual-device", "phone")
+    accounts.change(root, "add-virtual-device", "phone", NOW)
+    accounts.change(root, "add-virtual-device", "tablet", NOW)
+    assert root.virtual_mfa_devices["phone"] == NOW
+    accounts.change(root, "remove-virtual-device", "phone", NOW)
     assert list(root.virtual_mfa_devices) == ["tablet"]
 
 
@@ -241,6 +240,6 @@ def test_a_change_that_can_not_be_is_refused_and_changes_nothing(
 ) -> None:
     before = repr(root)
     with pytest.raises(AccountsError) as refusal:
-        accounts.change(root, change, device)
+        accounts.change(root, change, device, NOW)
     assert message in str(refusal.value)
     assert repr(root) == before

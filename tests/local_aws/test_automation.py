@@ -463,7 +463,7 @@ def test_how_a_sleep_ends(
     length = {"Length": {"type": "String", "default": "tomorrow"}}
     runbooks.create({"name": "sleep", "action": "aws:sleep", "inputs": inputs, **step}, parameters=length)
     execution_id = runbooks.start()
-    local_aws.advance_clock(seconds=3600)
+    local_aws.advance_clock(seconds=7200)
     assert statuses(runbooks.wait(execution_id)) == {"sleep": status}
 
 

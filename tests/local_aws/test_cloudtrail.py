@@ -1,4 +1,4 @@
-"""CloudTrail on the local AWS: what the change of a root user looks like as an event, and what only resembles one."""
+"""CloudTrail on the local AWS: the event of a change to a root user, and events that only resemble it."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import pytest
 
 from local_aws.client import LocalAwsClient
 from tests.local_aws.event_scene import OTHER_REGION, Bus, Queue
+from tests.local_aws.role_scene import Acting, assume, make_role, trust_account
 from tests.local_aws.scene import Clients, allow, refusal
-from tests.local_aws.test_sts import Acting, assume, make_role, trust_account
 
 OF_IAM = {"source": ["aws.iam"], "detail-type": ["AWS API Call via CloudTrail"]}
 OF_ROOT = {**OF_IAM, "detail": {"eventSource": ["iam.amazonaws.com"], "userIdentity": {"type": ["Root"]}}}
@@ -175,7 +175,7 @@ def test_a_call_that_policies_do_not_allow_has_its_error_and_no_request(
 def test_a_fault_is_recorded_as_the_call_went(
     local_aws: LocalAwsClient, client: Clients, account_id: str, of_iam: Queue
 ) -> None:
-    """Where only the answer is lost, the call was made, and has no error."""
+    """If only the answer is lost, the call was made, and its record has no error."""
     iam = client("iam", account_id)
     local_aws.add_fault(account_id, "iam:CreateUser", "Throttling", times=1)
     assert refusal(iam.create_user, UserName="alice")[0] == "Throttling"

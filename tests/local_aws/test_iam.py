@@ -1,4 +1,4 @@
-"""IAM on the local AWS: what GetAccountSummary and ListVirtualMFADevices say of root users, IAM users and devices of nobody."""
+"""IAM on the local AWS: GetAccountSummary and ListVirtualMFADevices with root users, IAM users and unassigned devices."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -86,7 +86,7 @@ def give_device_to_user(iam: Client, account_id: str, user: str, device: str) ->
 
 @pytest.fixture
 def three_devices(local_aws: LocalAwsClient, client: Clients, account_id: str) -> str:
-    """Give an account with a device of root, one of a user that is called as root's used to be, and one of nobody."""
+    """Give an account with a device of root, a user's device with root's former device name, and an unassigned device."""
     local_aws.change_root_user(account_id, "add-virtual-device", "phone")
     give_device_to_user(client("iam", account_id), account_id, "alice", "root-account-mfa-device")
     client("iam", account_id).create_virtual_mfa_device(VirtualMFADeviceName="spare")

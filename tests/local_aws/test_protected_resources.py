@@ -1,4 +1,4 @@
-"""What is protected by a service control policy: the resources of actions, passed roles, and what stacks do to resources."""
+"""What a service control policy protects: the resources of actions, passed roles, and resources that stacks change."""
 
 import json
 import uuid
@@ -51,7 +51,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 @pytest.fixture(scope="module")
 def kept(scene: Scene) -> dict[str, str]:
-    """Make what is to be protected in the member, and give the ids that are not known before."""
+    """Make what the policies protect in the member, and give the ids that AWS chooses."""
     client = partial(_client, scene)
     client("iam").create_role(
         RoleName="kept", Path="/team/", AssumeRolePolicyDocument=trust({"Service": "events.amazonaws.com"})
@@ -216,7 +216,7 @@ def test_a_policy_for_a_resource_refuses_what_is_done_to_it_and_nothing_else(
 
 
 _HARMLESS: dict[str, dict[str, Any]] = {
-    # Requests that the service itself refuses, so that what is kept stays.
+    # The service refuses these requests by itself, so that the resources stay.
     "CreatePolicy": {"PolicyDocument": "none"},
     "CreateStack": {"TemplateBody": "none"},
     "DeleteConfigRule": {"ConfigRuleName": "none"},

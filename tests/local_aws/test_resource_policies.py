@@ -1,4 +1,4 @@
-"""Who may invoke a function of the local AWS: its resource policy, when AWS Config puts a rule and at each evaluation."""
+"""Who may invoke a function of the local AWS: its resource policy decides when a rule is put and at each evaluation."""
 
 import json
 import subprocess
@@ -35,7 +35,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 @pytest.fixture
 def withheld(scene: Scene) -> Iterator[None]:
-    """Let AWS Config not say which organization it invokes for."""
+    """Keep AWS Config from sending the organization."""
     scene.process.withhold_source_org_id(on=True)
     yield
     scene.process.withhold_source_org_id(on=False)
@@ -47,7 +47,7 @@ def put_recorder(scene: Scene, account_id: str) -> None:
 
 
 def policy_of(function_arn: str, **condition: object) -> dict[str, Any]:
-    """Make a policy that lets AWS Config invoke where the keys in `condition` are so."""
+    """Make a policy that lets AWS Config invoke if the keys have the values in `condition`."""
     keys = {f"aws:{key}": value for key, value in condition.items()}
     statement = {
         "Effect": "Allow",
@@ -60,7 +60,7 @@ def policy_of(function_arn: str, **condition: object) -> dict[str, Any]:
 
 
 def deploy(scene: Scene, stack: str, function_arn: str, policy: object, account_id: str = DELEGATED) -> str:
-    """Put a resource policy on a function by a stack, and return what became of the stack."""
+    """Put a resource policy on a function by a stack, and return the status of the stack."""
     properties = {"ResourceArn": function_arn, "PolicyDocument": policy}
     resources = {"Policy": {"Type": "AWS::Lambda::ResourcePolicy", "Properties": properties}}
     outputs = {"Reference": {"Value": {"Ref": "Policy"}}}
@@ -71,7 +71,7 @@ def deploy(scene: Scene, stack: str, function_arn: str, policy: object, account_
 
 
 def may_put(scene: Scene, account_id: str, function_arn: str, name: str) -> bool:
-    """Tell whether AWS Config takes a rule of an account, which is deleted again."""
+    """Tell whether AWS Config accepts a rule of an account. Delete the rule again."""
     config = scene.config(account_id)
     try:
         config.put_config_rule(ConfigRule=rule(function_arn, name))
@@ -194,11 +194,11 @@ def test_a_permission_that_is_taken_away_later_stops_the_evaluations(scene: Scen
 
     def start() -> None:
         scene.process.advance_clock(seconds=61)
-        # Not while it is being evaluated.
+        # It cannot start while an evaluation runs.
         assert eventually(lambda: started(config, "taken-away"))
 
     start()
-    # It is not taken to be running for ever: it can be started again, and once it may, it evaluates.
+    # The failed evaluation has ended: another one can start, and evaluates if it may.
     start()
     assert scene.results(MANAGEMENT, "taken-away") == [first]
     let_config_invoke(scene.client, arn, MANAGEMENT)

@@ -1,4 +1,4 @@
-"""Centralized root access on the local AWS: its features, who gets a session of which root user, and what that may do."""
+"""Centralized root access on the local AWS: its features, who gets a session of a root user, and what the session may do."""
 
 import json
 from collections.abc import Iterator
@@ -9,13 +9,12 @@ import pytest
 import yaml
 
 from local_aws.client import LocalAwsProcess
-from local_aws.organizations import accounts
-from local_aws.organizations import organization as organizations
+from local_aws.organizations import accounts_file
 from local_aws.organizations.accounts import AccountsError
 from tests.local_aws.event_scene import Bus
+from tests.local_aws.role_scene import Acting, make_role, trust_account
+from tests.local_aws.role_scene import assume as assume_role
 from tests.local_aws.scene import Client, Clients, Parameter, clients_of, refusal
-from tests.local_aws.test_sts import Acting, make_role, trust_account
-from tests.local_aws.test_sts import assume as assume_role
 
 MANAGEMENT, DELEGATED, MEMBER, OTHER = "111111111111", "222222222222", "333333333333", "444444444444"
 OUTSIDER = "999999999999"
@@ -47,7 +46,7 @@ def organization_file(directory: Path, **changes: Parameter) -> Path:
 
 @pytest.fixture(scope="module")
 def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProcess]:
-    """Run a local AWS with an organization that has root access, in place of the one without that other tests share."""
+    """Run a local AWS whose organization has root access. The one that other tests share has none."""
     directory = tmp_path_factory.mktemp("root-access")
     with LocalAwsProcess(organization_file(directory), directory / "local-aws.log") as process:
         yield process
@@ -181,7 +180,7 @@ def test_root_access_needs_all_features(tmp_path: Path) -> None:
 def test_a_bad_file_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     file = organization_file(tmp_path, **changes)
     with pytest.raises(AccountsError, match=message):
-        organizations.read(file, accounts.read(file))
+        accounts_file.read_organization(file, accounts_file.read_accounts(file))
 
 
 # AssumeRoot
@@ -341,7 +340,7 @@ def test_a_session_may_do_nothing_to_an_iam_user(client: Clients, root: Root, me
 
 
 def test_iam_users_keys_stay_their_administrators_matter(client: Clients, local_aws: LocalAwsProcess, member: str) -> None:
-    """The same operations with a user's name, by whoever is not root, are about that user."""
+    """If the caller is not root, the same operations are about the user whom they name."""
     local_aws.change_root_user(member, "create-access-key")
     iam = client("iam", member)
     iam.create_user(UserName="alice")

@@ -1,4 +1,4 @@
-"""Service control policies: the operations, whom the policies bind and by what, and how a refusal reads."""
+"""Service control policies: the operations, whom a policy binds, by what, and the wording of a refusal."""
 
 import json
 from collections.abc import Iterator
@@ -333,7 +333,7 @@ def test_a_session_of_a_members_root_user_is_bound(scene: Scene) -> None:
 
 
 def test_assuming_a_role_is_an_action_of_who_assumes_it(scene: Scene) -> None:
-    """The policies of the caller's account count when it assumes the role, those of the role's in what it does then."""
+    """The policies of the caller's account decide who may assume the role. Those of the role's account bind the session."""
     role = scene.client("iam", MEMBER).create_role(
         RoleName="guest", AssumeRolePolicyDocument=trust({"AWS": f"arn:aws:iam::{NESTED}:root"})
     )["Role"]["Arn"]
@@ -366,7 +366,7 @@ def test_what_another_accounts_policy_allows_is_refused_by_ones_own(scene: Scene
 
 
 def test_the_roles_of_services_are_free_and_nobody_else_can_have_one(scene: Scene) -> None:
-    """A runbook that acts as a service's role is refused by that role's own policies only, of which it has none."""
+    """Only its own policies can refuse a service-linked role that a runbook acts as. It has none."""
     iam = scene.client("iam", MEMBER)
     service = iam.create_service_linked_role(AWSServiceName="ssm.amazonaws.com")["Role"]
     own = Runbooks(scene.client, MEMBER, "iam:ListUsers")
@@ -529,7 +529,7 @@ def test_tags_of_a_resource_can_protect_it(scene: Scene) -> None:
 def test_every_service_refuses_before_it_looks_at_the_request(
     scene: Scene, service: str, operation: str, params: dict[str, Any]
 ) -> None:
-    """Of what the local AWS does not emulate, too, a refusal by policy comes first."""
+    """A policy refuses first, even if the local AWS does not emulate the operation."""
     with scene.attached(deny("*")):
         code, message = refusal(getattr(scene.client(service, MEMBER), operation), **params)
         assert code.startswith("AccessDenied")

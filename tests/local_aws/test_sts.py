@@ -1,35 +1,13 @@
-"""STS and IAM policies on the local AWS: who may assume a role, and what a session may do then."""
+"""STS and IAM policies on the local AWS: who may assume a role, and what the session may do."""
 
 import json
 from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 
-from local_aws.client import REGION, LocalAwsClient
+from local_aws.client import LocalAwsClient
+from tests.local_aws.role_scene import Acting, assume, make_role, trust_account
 from tests.local_aws.scene import Client, Clients, allow, refusal, trust
-
-Credentials = dict[str, str]
-
-
-class Acting:
-    """Gives clients that act with credentials of a session or an IAM user."""
-
-    def __init__(self, local_aws: LocalAwsClient) -> None:
-        self._endpoint_url = local_aws.endpoint_url
-        self._session = boto3.Session()
-
-    def __call__(self, service: Any, credentials: Credentials) -> Client:  # noqa: ANN401 - a service's name
-        return self._session.client(
-            service,
-            region_name=REGION,
-            endpoint_url=self._endpoint_url,
-            aws_access_key_id=credentials["AccessKeyId"],
-            aws_secret_access_key=credentials["SecretAccessKey"],
-            aws_session_token=credentials.get("SessionToken"),
-            config=Config(retries={"total_max_attempts": 1}),
-        )
 
 
 @pytest.fixture(scope="session")
@@ -37,26 +15,9 @@ def acting(local_aws: LocalAwsClient) -> Acting:
     return Acting(local_aws)
 
 
-def make_role(client: Clients, account_id: str, name: str, trust_policy: str, *actions: str) -> str:
-    iam = client("iam", account_id)
-    arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust_policy)["Role"]["Arn"]
-    if actions:
-        iam.put_role_policy(RoleName=name, PolicyName="actions", PolicyDocument=allow(*actions))
-    return arn
-
-
-def assume(sts: Client, arn: str, **params: Any) -> Credentials:  # noqa: ANN401 - the request's
-    credentials: Credentials = sts.assume_role(RoleArn=arn, RoleSessionName="test", **params)["Credentials"]
-    return credentials
-
-
-def trust_account(account_id: str, condition: dict[str, Any] | None = None) -> str:
-    return trust({"AWS": f"arn:aws:iam::{account_id}:root"}, condition)
-
-
 @pytest.fixture
 def central(client: Clients, acting: Acting, account_id: str) -> Client:
-    """Give STS as a session of role "central" of the test's account uses it: it may assume every role that trusts it."""
+    """Give STS for a session of role "central" of the test's account, which may assume every role that trusts it."""
     arn = make_role(client, account_id, "central", trust_account(account_id), "sts:AssumeRole")
     return acting("sts", assume(client("sts", account_id), arn))
 
@@ -103,7 +64,7 @@ def test_an_attached_policy_and_a_boundary_count(client: Clients, acting: Acting
 def test_a_session_reads_the_account_of_its_role(
     local_aws: LocalAwsClient, client: Clients, acting: Acting, account_id: str, other_account_id: str
 ) -> None:
-    """What is read is not the account that the session was asked for from."""
+    """A session reads the role's account, not the caller's."""
     local_aws.change_root_user(other_account_id, "add-virtual-device", "phone")
     arn = make_role(client, other_account_id, "member", trust_account(account_id), "iam:GetAccountSummary")
     member = acting("iam", assume(client("sts", account_id), arn))
@@ -118,7 +79,7 @@ def principal_arn(account_id: str, role: str) -> dict[str, Any]:
 
 
 def test_a_role_in_a_condition_is_trusted(client: Clients, central: Client, account_id: str, other_account_id: str) -> None:
-    """In aws:PrincipalArn is the role's ARN, not the session's."""
+    """aws:PrincipalArn has the role's ARN, not the session's."""
     trusting = make_role(client, other_account_id, "trusting", trust_account(account_id, principal_arn(account_id, "central")))
     assert assume(central, trusting)["AccessKeyId"].startswith("ASIA")
     distrusting = make_role(
@@ -158,7 +119,7 @@ def test_a_role_that_is_not_there_is_refused_as_one_that_does_not_trust(central:
 
 
 def test_the_caller_needs_the_permission_too(client: Clients, acting: Acting, account_id: str, other_account_id: str) -> None:
-    """That a role of another account trusts the caller's account is not enough."""
+    """It is not enough that the role of another account trusts the caller's account."""
     trusting = make_role(client, other_account_id, "trusting", trust_account(account_id))
     caller = make_role(client, account_id, "caller", trust_account(account_id))
     sts = acting("sts", assume(client("sts", account_id), caller))
@@ -232,7 +193,7 @@ def test_a_call_is_recorded_with_its_principal(
     session = acting("iam", assume(client("sts", account_id), arn))
     local_aws.take_calls()
     session.get_account_summary()
-    refusal(session.list_virtual_mfa_devices)  # What was not allowed is no call.
+    refusal(session.list_virtual_mfa_devices)  # a call that is refused is not recorded
     calls = [call for call in local_aws.take_calls() if call["account_id"] == account_id]
     assert calls == [
         {

@@ -28,8 +28,7 @@ from benchmark.organization_result import (
     rows,
     verdict,
 )
-from local_aws.organizations import accounts
-from local_aws.organizations import organization as organizations
+from local_aws.organizations.accounts_file import read_accounts, read_organization
 from root_virtual_mfa_enabled.decision import AccountSummary, Facts, Parameters, VirtualMfaDevice, decide
 
 # --- What is evaluated ---
@@ -72,14 +71,14 @@ def test_the_accounts_file_is_one_for_the_local_aws(tmp_path: Path) -> None:
     users = root_users(30, seed=1)
     file = tmp_path / "accounts.yaml"
     file.write_text(yaml.safe_dump(accounts_file(users)), encoding="utf-8")
-    found = accounts.read(file)
+    found = read_accounts(file)
     assert set(found) == set(users)
     for account_id, user in users.items():
         root_user = found[account_id].root_user
         assert (root_user.password, len(root_user.access_keys)) == (user["password"], user["access_keys"])
         assert len(root_user.hardware_mfa_devices) == user["hardware_mfa_devices"]
         assert list(root_user.virtual_mfa_devices) == user["virtual_mfa_devices"]
-    organization = organizations.read(file, found)
+    organization = read_organization(file, found)
     assert organization is not None
     assert organization.management_account_id == MANAGEMENT
     assert organization.administers(CENTRAL, "config.amazonaws.com")
