@@ -224,7 +224,8 @@ class _Deployer:
 
         self.screen.say()
         self.screen.say(parameter.description)
-        answer: str = click.prompt(name, default=default, value_proc=check, show_default=bool(default))
+        text = name if default != "" else f"{name} (optional)"
+        answer: str = click.prompt(text, default=default, value_proc=check, show_default=bool(default))
         return answer
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import select
 import subprocess
 import sys
 import time
@@ -21,6 +22,8 @@ VIRTUAL, BARE, EXCLUDED, NOT_RECORDING = "310000000001", "310000000002", "310000
 ORGANIZATION, ROOT = "o-a1b2c3d4e5", "r-a1b2"
 NAME = "<script>alert(1)</script>"
 RESULTS_SECONDS = 60
+PATIENCE = 180
+"""Seconds in which a command must print something."""
 
 ACCOUNTS = f"""
 organization:
@@ -100,6 +103,8 @@ class Terminal:
         return self._process.wait()
 
     def _read(self) -> bool:
+        readable, _, _ = select.select([self._own], [], [], PATIENCE)
+        assert readable, f"the command printed nothing more:\n{self.printed}"
         try:
             read = os.read(self._own, 4096)
         except OSError:  # Linux says so when the last process has closed the terminal
@@ -128,19 +133,18 @@ def one_account(tmp_path_factory: pytest.TempPathFactory) -> OneAccount:
     with LocalAwsProcess(directory / "accounts.yaml", directory / "local-aws.log") as aws:
         terminal = Terminal(aws, BARE, "deploy", "--no-build")
         terminal.answer("(account, organization) [account]: ", "")
-        terminal.answer("NoticeEmail []: ", "nobody")
-        terminal.answer("NoticeEmail []: ", "owner@example.com")
-        terminal.answer("AlarmEmail []: ", "")
+        terminal.answer("NoticeEmail (optional): ", "nobody")
+        terminal.answer("NoticeEmail (optional): ", "owner@example.com")
+        terminal.answer("AlarmEmail (optional): ", "")
         terminal.answer("Deploy this changeset? [y/N]: ", "y")
         code = terminal.end()
         rules = boto3_client(aws, "config", BARE).describe_config_rules()["ConfigRules"]
         again = run(aws, BARE, "deploy", "--no-build", "--yes")
-        changed = run(
-            aws, BARE, "deploy", "--no-build", "--yes", "--parameter", "NoticeEmail=", "--parameter", "NonVirtualMfa=COMPLIANT"
-        )
+        parameters = ("--parameter", "NoticeEmail=", "--parameter", "NonVirtualMfa=COMPLIANT")
+        changed = run(aws, BARE, "deploy", "--no-build", "--yes", *parameters)
         [stack] = boto3_client(aws, "cloudformation", BARE).describe_stacks(StackName="root-virtual-mfa")["Stacks"]
-        parameters = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
-        return OneAccount(code, terminal.printed, [each["ConfigRuleName"] for each in rules], again, changed, parameters)
+        values = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
+        return OneAccount(code, terminal.printed, [each["ConfigRuleName"] for each in rules], again, changed, values)
 
 
 def test_questions_are_asked_on_a_terminal(one_account: OneAccount) -> None:
@@ -172,18 +176,9 @@ def way(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
         preflight = run(aws, CENTRAL, "preflight")
         preflight_of_a_member = run(aws, BARE, "preflight")
         report_before = run(aws, CENTRAL, "report")
-        unanswered = run(aws, CENTRAL, "deploy", "--scope", "organization", "--no-build")
-        deployment = run(
-            aws,
-            CENTRAL,
-            "deploy",
-            "--scope",
-            "organization",
-            "--no-build",
-            "--yes",
-            "--parameter",
-            f"ExcludedAccounts={EXCLUDED}",
-        )
+        deploy = ("deploy", "--scope", "organization", "--no-build")
+        unanswered = run(aws, CENTRAL, *deploy)
+        deployment = run(aws, CENTRAL, *deploy, "--yes", "--parameter", f"ExcludedAccounts={EXCLUDED}")
         deadline = time.monotonic() + RESULTS_SECONDS
         while True:
             options = ("--output", str(page), "--output", str(document), "--exclusions", str(reasons))

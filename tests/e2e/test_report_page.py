@@ -223,10 +223,8 @@ def test_page_of_one_status_offers_no_other(browser: webdriver.Chrome, organizat
     page = Page(browser)
     assert UNREADABLE in page.shown()
     assert set(page.cells("Status")) == {"UNKNOWN"}
-    enabled = [
-        str(each.get_attribute("data-status")) for each in browser.find_elements(By.CSS_SELECTOR, ".totals button:enabled")
-    ]
-    assert enabled == ["UNKNOWN"]
+    enabled = browser.find_elements(By.CSS_SELECTOR, ".totals button:enabled")
+    assert [button.get_attribute("data-status") for button in enabled] == ["UNKNOWN"]
     assert "Only accounts with the status UNKNOWN are listed." in browser.find_element(By.TAG_NAME, "main").text
 
 
