@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from demo.clients import boto3_client
-from demo.people import REEVALUATE, REMOVE, Operations
+from demo.operator import REEVALUATE, REMOVE, Operator
 from demo.sam import ACCOUNT_STACK_NAME, EVALUATION_ROLE_NAME, STACK_NAME, DeploymentError, deploy_account, deploy_organization
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, LocalAwsProcess, describe
 
@@ -80,10 +80,10 @@ class Row:
 class Demo:
     """One run against a local AWS."""
 
-    def __init__(self, client: LocalAwsClient, operations: Operations, console: Console, directory: Path) -> None:
+    def __init__(self, client: LocalAwsClient, operator: Operator, console: Console, directory: Path) -> None:
         """Speak to `client`, and to the reader through `console`; `directory` is for files of the run."""
         self._client = client
-        self._operations = operations
+        self._operator = operator
         self._console = console
         self._directory = directory
         self._names = client.accounts()
@@ -112,7 +112,7 @@ class Demo:
         self._say("sam deploy --config-env organization", f"in {self._name(CENTRAL_ACCOUNT_ID)}, a delegated administrator:")
         parameters = {
             "ManagementAccountHasEvaluationRole": "true",
-            "RemovalApprovers": self._operations.make_approver(),
+            "RemovalApprovers": self._operator.make_approver(),
             "RemovalDeniedAccounts": NEVER_TOUCHED,
         }
         deploy_organization(self._client, CENTRAL_ACCOUNT_ID, parameters)
@@ -152,9 +152,9 @@ class Demo:
         self._say("AWS Config's change of a verdict starts RootVirtualMfa-Notify", "in the account, through EventBridge:")
         self._wait_for_ops_items({account_id: ["Open"] * (account_id in FAILING) for account_id in self._names})
         table = Table("Account", "OpsItem", "Severity", "Message to the topic root-virtual-mfa-notices")
-        messages = {account_id: self._operations.messages(about=account_id) for account_id in FAILING}
+        messages = {account_id: self._operator.messages(about=account_id) for account_id in FAILING}
         for account_id in FAILING:
-            [item] = self._operations.ops_items(account_id)
+            [item] = self._operator.ops_items(account_id)
             if len(messages[account_id]) != 1:
                 message = f"{account_id} sent {len(messages[account_id])} messages, and should send one"
                 raise UnexpectedError(message)
@@ -211,21 +211,21 @@ class Demo:
     def _remove(self) -> None:
         account = NOBODY_NEEDS_ROOT
         self._say(f"Nobody needs root in {self._name(account)}:", f"{REMOVE} in {self._name(CENTRAL_ACCOUNT_ID)}, as a dry run")
-        operations = self._operations
-        dry_run = operations.run(CENTRAL_ACCOUNT_ID, REMOVE, AccountId=account)
+        operator = self._operator
+        dry_run = operator.run(CENTRAL_ACCOUNT_ID, REMOVE, AccountId=account)
         self._console.print(f"  {dry_run['Outputs']['Plan.Text'][0]}", highlight=False)
-        refused = operations.run(CENTRAL_ACCOUNT_ID, REMOVE, AccountId=NEVER_TOUCHED, DryRun="false")
+        refused = operator.run(CENTRAL_ACCOUNT_ID, REMOVE, AccountId=NEVER_TOUCHED, DryRun="false")
         if refused["AutomationExecutionStatus"] != "Failed":
             message = f"{REMOVE} should refuse {NEVER_TOUCHED}, but is {refused['AutomationExecutionStatus']}"
             raise UnexpectedError(message)
         self._console.print(f"  For {self._name(NEVER_TOUCHED)}: {refused['FailureMessage']}", highlight=False)
-        execution_id = operations.start(CENTRAL_ACCOUNT_ID, REMOVE, AccountId=account, DryRun="false")
-        operations.wait_for_approval(execution_id)
+        execution_id = operator.start(CENTRAL_ACCOUNT_ID, REMOVE, AccountId=account, DryRun="false")
+        operator.wait_for_approval(execution_id)
         self._console.print("  With DryRun=false it waits. An approver reads the plan, and approves:")
 
         def approve() -> None:
-            operations.decide(execution_id, "Approve")
-            execution = operations.finished(CENTRAL_ACCOUNT_ID, execution_id)
+            operator.decide(execution_id, "Approve")
+            execution = operator.finished(CENTRAL_ACCOUNT_ID, execution_id)
             if execution["AutomationExecutionStatus"] != "Success":
                 message = f"{REMOVE} ended as {execution['AutomationExecutionStatus']}: {execution.get('FailureMessage')}"
                 raise UnexpectedError(message)
@@ -238,11 +238,11 @@ class Demo:
         before = {account_id: self._result(account_id)}
         change()
         self._console.print(f"  CloudTrail's event starts {REEVALUATE} there, which waits a minute for IAM to be consistent:")
-        self._operations.let_a_minute_pass(account_id)
+        self._operator.let_a_minute_pass(account_id)
         self._wait_for_results([account_id], before)
         self._show_compliant(account_id)
         self._wait_for_ops_items({account_id: ["Resolved"]})
-        [item] = self._operations.ops_items(account_id)
+        [item] = self._operator.ops_items(account_id)
         self._console.print(f"  OpsItem {item['OpsItemId']} is resolved.", highlight=False)
 
     def _join(self) -> None:
@@ -297,7 +297,7 @@ class Demo:
             time.sleep(0.2)
 
     def _statuses(self, account_id: str) -> list[str]:
-        return [str(item["Status"]) for item in self._operations.ops_items(account_id)]
+        return [str(item["Status"]) for item in self._operator.ops_items(account_id)]
 
     def _calls(self, account_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Return the calls that evaluations made since this was last asked, by the account that they were about."""
@@ -343,8 +343,8 @@ def main() -> int:
         try:
             console.print("[bold]The local AWS[/] starts …")
             with LocalAwsProcess(ORGANIZATION, log) as client:
-                with Operations(client, CENTRAL_ACCOUNT_ID) as operations:
-                    Demo(client, operations, console, Path(directory)).run()
+                with Operator(client, CENTRAL_ACCOUNT_ID) as operator:
+                    Demo(client, operator, console, Path(directory)).run()
                 console.print(f"\nEverything was as expected, in {time.monotonic() - began:.0f} s.")
                 console.print(
                     "\n[bold]How to go on[/]\n"

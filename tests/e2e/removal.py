@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from demo.clients import boto3_client
-from demo.people import REMOVE, Operations
+from demo.operator import REMOVE, Operator
 from local_aws.client import PROJECT, LocalAwsProcess
 from tests.e2e.organization import CENTRAL, MANAGEMENT
 from tests.local_aws.scene import allow, trust
@@ -23,9 +23,9 @@ Person = Any
 class Removal:
     """The runbook, its operations, and principals of the central account that may start, decide and pass roles."""
 
-    def __init__(self, aws: LocalAwsProcess, operations: Operations) -> None:
+    def __init__(self, aws: LocalAwsProcess, operator: Operator) -> None:
         self.aws = aws
-        self.operations = operations
+        self.operator = operator
         self._iam = boto3_client(aws, "iam", CENTRAL)
         self._cloudformation = boto3_client(aws, "cloudformation", CENTRAL)
         boto3_client(aws, "s3", CENTRAL).create_bucket(Bucket=BUCKET)
@@ -85,7 +85,7 @@ class Removal:
     def plan(self, person: Person, account_id: str, version: str | None = None) -> str:
         """Start it, and wait until it asks for approval."""
         execution_id = self.start(person, account_id, version)
-        self.operations.wait_for_approval(execution_id)
+        self.operator.wait_for_approval(execution_id)
         return execution_id
 
     @staticmethod
@@ -95,7 +95,7 @@ class Removal:
 
     def finished(self, execution_id: str) -> dict[str, Any]:
         """Wait for the end, while the clock runs fast, and return what Automation says of it."""
-        return self.operations.finished(CENTRAL, execution_id, hurry=True)
+        return self.operator.finished(CENTRAL, execution_id, hurry=True)
 
     def remains(self, account_id: str) -> bool:
         """Tell whether the root user has everything still."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from demo.people import NOTIFY, REEVALUATE, Operations
+from demo.operator import NOTIFY, REEVALUATE, Operator
 from local_aws.client import REGION, LocalAwsProcess
 from remediation.ops_items import PROCEDURE, SENT_BY, SOURCE
 from tests.e2e.application import wait_for
@@ -48,34 +48,34 @@ SAYS_WHAT_IT_IS_TOLD = """
 class Member:
     """A member account whose root user has one virtual device, and Mallory, its administrator with an access key of her own."""
 
-    def __init__(self, organization: Organization, operations: Operations, account_id: str) -> None:
+    def __init__(self, organization: Organization, operator: Operator, account_id: str) -> None:
         self.organization = organization
-        self.operations = operations
+        self.operator = operator
         self.account_id = account_id
         organization.result(account_id)
-        operations.wait_for_executions(account_id, NOTIFY, 1)
+        operator.wait_for_executions(account_id, NOTIFY, 1)
         self.mallory = administrator(organization.aws, account_id).client
 
     def change_root_user(self, change: str) -> dict[str, Any]:
         """Add or remove root's device, and give the verdict that follows from it by itself."""
         before = self.organization.results(self.account_id)
         self.organization.aws.change_root_user(self.account_id, change, "phone")
-        self.operations.let_a_minute_pass(self.account_id)
+        self.operator.let_a_minute_pass(self.account_id)
         return self.organization.changed(self.account_id, before)
 
     def notified(self, of: int) -> list[dict[str, Any]]:
         """Wait until so many executions of Notify have ended, and return them."""
-        return self.operations.wait_for_executions(self.account_id, NOTIFY, of)
+        return self.operator.wait_for_executions(self.account_id, NOTIFY, of)
 
     def is_told(self) -> dict[str, str]:
         """Wait for the first message, and return it."""
         return wait_for(self.messages, f"the message of {self.account_id}")[0]
 
     def messages(self) -> list[dict[str, str]]:
-        return self.operations.messages(self.account_id)
+        return self.operator.messages(self.account_id)
 
     def ops_items(self) -> list[dict[str, Any]]:
-        return self.operations.ops_items(self.account_id)
+        return self.operator.ops_items(self.account_id)
 
     def open_ops_item(self) -> dict[str, Any]:
         """Return the one of the package's OpsItems that is open."""
@@ -84,7 +84,7 @@ class Member:
 
     def run(self) -> dict[str, Any]:
         """Start Notify as Mallory, and give what Automation says of it in the end."""
-        return self.operations.finished(self.account_id, self.start())
+        return self.operator.finished(self.account_id, self.start())
 
     def start(self, **parameters: str) -> str:
         """Start Notify as Mallory."""
@@ -94,7 +94,7 @@ class Member:
 
 
 @pytest.fixture(scope="module")
-def organization(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Organization, Operations]]:
+def organization(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Organization, Operator]]:
     accounts = {
         MANAGEMENT: {"name": "management"},
         CENTRAL: {"name": "security", "root_user": {"virtual_mfa_devices": ["duty-phone"]}},
@@ -102,9 +102,9 @@ def organization(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Org
     }
     directory = tmp_path_factory.mktemp("notice-attacks")
     accounts_file = write_accounts(directory, accounts)
-    with LocalAwsProcess(accounts_file, directory / "local-aws.log") as aws, Operations(aws, CENTRAL) as operations:
+    with LocalAwsProcess(accounts_file, directory / "local-aws.log") as aws, Operator(aws, CENTRAL) as operator:
         deploy_organization(aws, CENTRAL)
-        yield Organization(aws, CENTRAL), operations
+        yield Organization(aws, CENTRAL), operator
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def _unused() -> Iterator[str]:
 
 
 @pytest.fixture
-def member(organization: tuple[Organization, Operations], _unused: Iterator[str]) -> Member:
+def member(organization: tuple[Organization, Operator], _unused: Iterator[str]) -> Member:
     """Give a member that no other test uses."""
     return Member(*organization, next(_unused))
 
@@ -189,7 +189,7 @@ def test_however_often_it_is_started_and_whatever_is_resolved_there_is_one_messa
             with suppress(ValueError):  # there is none that is open at this moment
                 ssm.update_ops_item(OpsItemId=member.open_ops_item()["OpsItemId"], Status="Resolved")
     for execution_id in started:
-        assert member.operations.finished(member.account_id, execution_id)["AutomationExecutionStatus"] == "Success"
+        assert member.operator.finished(member.account_id, execution_id)["AutomationExecutionStatus"] == "Success"
     assert len(member.messages()) == 1
 
     # A day later the OpsItem that got none gets one, and one only, though ten start at the same time.
@@ -199,7 +199,7 @@ def test_however_often_it_is_started_and_whatever_is_resolved_there_is_one_messa
     with ThreadPoolExecutor(10) as pool:
         started = list(pool.map(lambda _: member.start(), range(10)))
     for execution_id in started:
-        assert member.operations.finished(member.account_id, execution_id)["AutomationExecutionStatus"] == "Success"
+        assert member.operator.finished(member.account_id, execution_id)["AutomationExecutionStatus"] == "Success"
     assert len(member.messages()) == 2
     assert len([item for item in member.ops_items() if item["Status"] == "Open"]) == 1
 
@@ -227,7 +227,7 @@ def malformed(_: Member) -> str:
 
 def of_another_runbook(member: Member) -> str:
     started = member.mallory("ssm").start_automation_execution(DocumentName=REEVALUATE)["AutomationExecutionId"]
-    member.operations.finished(member.account_id, started, hurry=True)
+    member.operator.finished(member.account_id, started, hurry=True)
     return str(started)
 
 
@@ -239,7 +239,7 @@ def that_failed(member: Member) -> str:
     iam = member.mallory("iam")
     role = iam.create_role(RoleName="hers", AssumeRolePolicyDocument=trust({"Service": "ssm.amazonaws.com"}))["Role"]
     execution_id = member.start(AutomationAssumeRole=role["Arn"])
-    assert member.operations.finished(member.account_id, execution_id)["AutomationExecutionStatus"] == "Failed"
+    assert member.operator.finished(member.account_id, execution_id)["AutomationExecutionStatus"] == "Failed"
     return execution_id
 
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from demo.clients import boto3_client
-from demo.people import NOTIFY, REMOVE, Operations
+from demo.operator import NOTIFY, REMOVE, Operator
 from demo.sam import DeploymentError
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import start_recorder, wait_for
@@ -35,9 +35,9 @@ DELETIONS = (
 class Scene:
     """The organization, its operations, and members that no other test uses."""
 
-    def __init__(self, organization: Organization, operations: Operations) -> None:
+    def __init__(self, organization: Organization, operator: Operator) -> None:
         self.organization = organization
-        self.operations = operations
+        self.operator = operator
         self._unused = iter(MEMBERS)
 
     def member(self) -> str:
@@ -53,14 +53,14 @@ class Scene:
 
     def plan(self, account_id: str) -> str:
         """Start the removal, and wait until it asks for approval; returns the execution's id."""
-        execution_id = self.operations.start(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
-        self.operations.wait_for_approval(execution_id)
+        execution_id = self.operator.start(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
+        self.operator.wait_for_approval(execution_id)
         return execution_id
 
     def approved(self, account_id: str) -> dict[str, Any]:
         execution_id = self.plan(account_id)
-        self.operations.decide(execution_id, "Approve")
-        return self.operations.finished(CENTRAL, execution_id, hurry=True)
+        self.operator.decide(execution_id, "Approve")
+        return self.operator.finished(CENTRAL, execution_id, hurry=True)
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +73,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     }
     directory = tmp_path_factory.mktemp("organization-remediation")
     accounts_file = write_accounts(directory, accounts)
-    with LocalAwsProcess(accounts_file, directory / "local-aws.log") as aws, Operations(aws, CENTRAL) as operations:
-        removal = {"RemovalApprovers": operations.make_approver(), "RemovalDeniedAccounts": DENIED}
+    with LocalAwsProcess(accounts_file, directory / "local-aws.log") as aws, Operator(aws, CENTRAL) as operator:
+        removal = {"RemovalApprovers": operator.make_approver(), "RemovalDeniedAccounts": DENIED}
         deploy_organization(aws, CENTRAL, removal)
-        yield Scene(Organization(aws, CENTRAL), operations)
+        yield Scene(Organization(aws, CENTRAL), operator)
 
 
 @pytest.fixture(autouse=True)
@@ -90,27 +90,27 @@ def no_faults(scene: Scene) -> Iterator[None]:
 
 
 def test_a_member_tells_the_central_topic_and_keeps_its_own_ops_item(scene: Scene) -> None:
-    organization, operations, account_id = scene.organization, scene.operations, scene.member()
-    assert operations.ops_items(account_id) == []  # it has a virtual device
+    organization, operator, account_id = scene.organization, scene.operator, scene.member()
+    assert operator.ops_items(account_id) == []  # it has a virtual device
     before = organization.results(account_id)
     organization.aws.change_root_user(account_id, "remove-virtual-device", "phone")
-    operations.let_a_minute_pass(account_id)
+    operator.let_a_minute_pass(account_id)
     assert organization.changed(account_id, before)["ComplianceType"] == "NON_COMPLIANT"
-    [message] = wait_for(lambda: operations.messages(account_id), "the message")
-    [item] = operations.ops_items(account_id)
+    [message] = wait_for(lambda: operator.messages(account_id), "the message")
+    [item] = operator.ops_items(account_id)
     assert item["OpsItemId"] in message["Message"]
-    assert operations.ops_items(CENTRAL) == []
+    assert operator.ops_items(CENTRAL) == []
 
     for _ in range(10):
-        assert operations.run(account_id, NOTIFY, AccountId=account_id)["AutomationExecutionStatus"] == "Success"
-    assert len(operations.ops_items(account_id)) == 1
-    assert len(operations.messages(account_id)) == 1
+        assert operator.run(account_id, NOTIFY, AccountId=account_id)["AutomationExecutionStatus"] == "Success"
+    assert len(operator.ops_items(account_id)) == 1
+    assert len(operator.messages(account_id)) == 1
 
     before = organization.results(account_id)
     organization.aws.change_root_user(account_id, "add-virtual-device", "new-phone")
-    operations.let_a_minute_pass(account_id)
+    operator.let_a_minute_pass(account_id)
     assert organization.changed(account_id, before)["ComplianceType"] == "COMPLIANT"
-    wait_for(lambda: operations.ops_items(account_id)[0]["Status"] == "Resolved", "the resolved OpsItem")
+    wait_for(lambda: operator.ops_items(account_id)[0]["Status"] == "Resolved", "the resolved OpsItem")
 
 
 def test_no_other_role_of_a_member_may_send_notices(scene: Scene) -> None:
@@ -146,24 +146,24 @@ def test_configs_own_remediation_comes_with_the_pack_where_it_is_asked_for(tmp_p
 
 def test_a_dry_run_is_the_default_and_changes_nothing(scene: Scene) -> None:
     account_id = scene.member()
-    execution = scene.operations.run(CENTRAL, REMOVE, AccountId=account_id)
+    execution = scene.operator.run(CENTRAL, REMOVE, AccountId=account_id)
     assert execution["AutomationExecutionStatus"] == "Success"
     [text] = execution["Outputs"]["Plan.Text"]
     for shown in ("AKIA", "password", f"{account_id}:mfa/phone", "dry run"):
         assert shown in text
     assert scene.has(account_id) == dict.fromkeys(NOTHING, 1)
-    assert scene.operations.messages(account_id) == []
+    assert scene.operator.messages(account_id) == []
 
 
 def test_an_approved_run_ends_without_root_credentials_and_compliant(scene: Scene) -> None:
     organization, account_id = scene.organization, scene.member()
     before = organization.results(account_id)
     execution_id = scene.plan(account_id)
-    [request] = wait_for(lambda: scene.operations.messages(execution_id), "the request for approval")
+    [request] = wait_for(lambda: scene.operator.messages(execution_id), "the request for approval")
     assert "AKIA" in request["Message"]
     assert scene.has(account_id) == dict.fromkeys(NOTHING, 1)
-    scene.operations.decide(execution_id, "Approve")
-    execution = scene.operations.finished(CENTRAL, execution_id)
+    scene.operator.decide(execution_id, "Approve")
+    execution = scene.operator.finished(CENTRAL, execution_id)
     assert execution["AutomationExecutionStatus"] == "Success", execution
     assert scene.has(account_id) == NOTHING
     lead = f"arn:aws:sts::{CENTRAL}:assumed-role/security-lead/alice"
@@ -174,19 +174,19 @@ def test_an_approved_run_ends_without_root_credentials_and_compliant(scene: Scen
     removed = str(execution["Outputs"]["RemoveCredentials.Removed"])
     assert (removed.count("access key"), removed.count("MFA device")) == (2, 2)
     # Nobody starts anything.
-    scene.operations.let_a_minute_pass(account_id)
+    scene.operator.let_a_minute_pass(account_id)
     result = organization.changed(account_id, before)
     assert result["ComplianceType"] == "COMPLIANT"
     assert "no credentials" in result["Annotation"] or "no password" in result["Annotation"]
     # The second run has nothing to do, and asks nobody.
-    again = scene.operations.run(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
+    again = scene.operator.run(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
     assert "There is nothing to remove." in again["Outputs"]["Plan.Text"][0]
 
 
 def test_no_credential_of_a_root_session_is_in_an_execution(scene: Scene) -> None:
     account_id = scene.member()
     execution = scene.approved(account_id)
-    steps = scene.operations.execution(CENTRAL, execution["AutomationExecutionId"])["StepExecutions"]
+    steps = scene.operator.execution(CENTRAL, execution["AutomationExecutionId"])["StepExecutions"]
     shown = str([{name: value for name, value in step.items() if name != "Inputs"} for step in steps])
     assert "password" in shown
     assert "ASIA" not in str(steps)
@@ -205,9 +205,9 @@ def test_other_approvers_come_with_another_deployment(tmp_path: Path, failed: bo
     }
     with (
         LocalAwsProcess(write_accounts(tmp_path, accounts), tmp_path / "local-aws.log") as aws,
-        Operations(aws, CENTRAL) as operations,
+        Operator(aws, CENTRAL) as operator,
     ):
-        former, new = operations.make_approver(), f"arn:aws:iam::{CENTRAL}:role/new-lead"
+        former, new = operator.make_approver(), f"arn:aws:iam::{CENTRAL}:role/new-lead"
         with pytest.raises(DeploymentError) if failed else nullcontext():
             deploy_organization(aws, CENTRAL, {"RemovalApprovers": former})
         assert Organization(aws, CENTRAL).stack_status() == ("CREATE_FAILED" if failed else "CREATE_COMPLETE")
@@ -219,15 +219,15 @@ def test_other_approvers_come_with_another_deployment(tmp_path: Path, failed: bo
         said = organization.outputs["RemovalApproval"]
         assert said.startswith(f"1 of these have to approve: {new}. ")
         # Whoever is an approver no longer decides neither a new execution nor one of the old version.
-        scene = Scene(organization, operations)
+        scene = Scene(organization, operator)
         execution_id = scene.plan(member)
         with pytest.raises(ClientError, match=r"is no approver"):
-            operations.decide(execution_id, "Approve")
+            operator.decide(execution_id, "Approve")
         asked = {"AccountId": [member], "DryRun": ["false"]}
         started = organization.client("ssm").start_automation_execution(
             DocumentName=REMOVE, DocumentVersion="1", Parameters=asked
         )
-        execution = operations.finished(CENTRAL, started["AutomationExecutionId"])
+        execution = operator.finished(CENTRAL, started["AutomationExecutionId"])
         assert execution["AutomationExecutionStatus"] == "Failed"
         assert "may name former approvers" in execution["FailureMessage"]
         assert scene.has(member) == dict.fromkeys(NOTHING, 1)
@@ -236,8 +236,8 @@ def test_other_approvers_come_with_another_deployment(tmp_path: Path, failed: bo
 def test_a_rejected_run_changes_nothing(scene: Scene) -> None:
     account_id = scene.member()
     execution_id = scene.plan(account_id)
-    scene.operations.decide(execution_id, "Reject")
-    execution = scene.operations.finished(CENTRAL, execution_id)
+    scene.operator.decide(execution_id, "Reject")
+    execution = scene.operator.finished(CENTRAL, execution_id)
     assert execution["AutomationExecutionStatus"] in {"Failed", "Rejected"}
     assert scene.has(account_id) == dict.fromkeys(NOTHING, 1)
 
@@ -246,15 +246,15 @@ def test_whoever_is_no_approver_decides_nothing(scene: Scene) -> None:
     execution_id = scene.plan(scene.member())
     with pytest.raises(ClientError):
         scene.organization.client("ssm").send_automation_signal(AutomationExecutionId=execution_id, SignalType="Approve")
-    assert scene.operations.execution(CENTRAL, execution_id)["AutomationExecutionStatus"] == "Waiting"
-    scene.operations.decide(execution_id, "Reject")
+    assert scene.operator.execution(CENTRAL, execution_id)["AutomationExecutionStatus"] == "Waiting"
+    scene.operator.decide(execution_id, "Reject")
 
 
 def test_a_request_that_nobody_answers_times_out_and_changes_nothing(scene: Scene) -> None:
     account_id = scene.member()
     execution_id = scene.plan(account_id)
     scene.organization.aws.advance_clock(seconds=3 * 24 * 3600 + 1)
-    assert scene.operations.finished(CENTRAL, execution_id)["AutomationExecutionStatus"] == "TimedOut"
+    assert scene.operator.finished(CENTRAL, execution_id)["AutomationExecutionStatus"] == "TimedOut"
     assert scene.has(account_id) == dict.fromkeys(NOTHING, 1)
 
 
@@ -268,7 +268,7 @@ def test_a_request_that_nobody_answers_times_out_and_changes_nothing(scene: Scen
 )
 def test_what_must_not_be_touched_is_refused(scene: Scene, account_id: str, why: str) -> None:
     scene.organization.aws.take_calls()
-    execution = scene.operations.run(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
+    execution = scene.operator.run(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
     assert execution["AutomationExecutionStatus"] == "Failed"
     assert "RefusedError" in execution["FailureMessage"]
     assert why in execution["FailureMessage"]
@@ -279,7 +279,7 @@ def test_an_organization_without_root_sessions_is_told_how_to_switch_them_on(sce
     iam = scene.organization.client("iam", MANAGEMENT)
     iam.disable_organizations_root_sessions()
     try:
-        execution = scene.operations.run(CENTRAL, REMOVE, AccountId=scene.member())
+        execution = scene.operator.run(CENTRAL, REMOVE, AccountId=scene.member())
         assert execution["AutomationExecutionStatus"] == "Failed"
         assert "aws iam enable-organizations-root-sessions" in execution["FailureMessage"]
     finally:
@@ -309,7 +309,7 @@ def test_after_a_fault_the_next_run_ends_in_the_same_state(scene: Scene, operati
 def test_a_fault_before_the_plan_changes_nothing_and_the_next_run_does_it(scene: Scene, action: str) -> None:
     account_id = scene.member()
     scene.organization.aws.add_fault(account_id, action, "AccessDenied")
-    failed = scene.operations.run(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
+    failed = scene.operator.run(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
     assert failed["AutomationExecutionStatus"] == "Failed"
     assert "AccessDenied" in failed["FailureMessage"]
     assert scene.has(account_id) == dict.fromkeys(NOTHING, 1)
@@ -324,7 +324,7 @@ def test_what_cannot_be_verified_fails_and_the_next_run_finds_nothing_left(scene
     assert scene.approved(account_id)["AutomationExecutionStatus"] == "Failed"
     scene.organization.aws.clear_faults()
     assert scene.has(account_id) == NOTHING
-    again = scene.operations.run(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
+    again = scene.operator.run(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
     assert "There is nothing to remove." in again["Outputs"]["Plan.Text"][0]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from demo.clients import boto3_client
-from demo.people import NOTIFY, REEVALUATE, Operations
+from demo.operator import NOTIFY, REEVALUATE, Operator
 from demo.sam import RULE_NAME
 from local_aws.client import PROJECT, LocalAwsProcess
 from remediation.ops_items import PROCEDURE
@@ -39,67 +39,67 @@ def unused(aws: LocalAwsProcess) -> Iterator[str]:  # noqa: ARG001 - they are it
     return iter(ACCOUNTS)
 
 
-Deployed = Callable[..., tuple[Application, Operations]]
+Deployed = Callable[..., tuple[Application, Operator]]
 
 
 @pytest.fixture
 def deployed(aws: LocalAwsProcess, unused: Iterator[str]) -> Iterator[Deployed]:
     """Deploy to an account of its own, whose root user has no MFA; the runbook that its first verdict starts has ended."""
 
-    def deploy_to_new(**parameters: str) -> tuple[Application, Operations]:
+    def deploy_to_new(**parameters: str) -> tuple[Application, Operator]:
         account_id = next(unused)
-        operations = stack.enter_context(Operations(aws, account_id))
+        operator = stack.enter_context(Operator(aws, account_id))
         deploy(aws, account_id, parameters)
         application = Application(aws, account_id)
         application.result(account_id)
-        operations.wait_for_executions(account_id, NOTIFY, 1)
-        return application, operations
+        operator.wait_for_executions(account_id, NOTIFY, 1)
+        return application, operator
 
     with ExitStack() as stack:
         yield deploy_to_new
 
 
 def test_from_the_first_verdict_to_the_resolved_ops_item(deployed: Deployed) -> None:
-    application, operations = deployed()
+    application, operator = deployed()
     account_id = application.account_id
     annotation = application.result(account_id)["Annotation"]
 
-    [item] = operations.ops_items(account_id)
+    [item] = operator.ops_items(account_id)
     assert (item["Status"], item["Severity"], item["Category"]) == ("Open", "2", "Security")
     assert f"\n> {annotation}\n" in item["Description"]
     assert item["Description"].endswith(PROCEDURE)
 
     # However often it runs, ten times in a row and at the same time.
-    first = [operations.run(account_id, NOTIFY, AccountId=account_id) for _ in range(5)]
+    first = [operator.run(account_id, NOTIFY, AccountId=account_id) for _ in range(5)]
     with ThreadPoolExecutor(5) as pool:
-        ids = list(pool.map(lambda _: operations.start(account_id, NOTIFY, AccountId=account_id), range(5)))
-    executions = [*first, *(operations.finished(account_id, execution_id) for execution_id in ids)]
+        ids = list(pool.map(lambda _: operator.start(account_id, NOTIFY, AccountId=account_id), range(5)))
+    executions = [*first, *(operator.finished(account_id, execution_id) for execution_id in ids)]
     assert {execution["AutomationExecutionStatus"] for execution in executions} == {"Success"}
-    assert [again["OpsItemId"] for again in operations.ops_items(account_id)] == [item["OpsItemId"]]
+    assert [again["OpsItemId"] for again in operator.ops_items(account_id)] == [item["OpsItemId"]]
 
     # The owner acts, and nothing else is done.
     before = application.results(account_id)
     application.aws.change_root_user(account_id, "add-virtual-device", "phone")
-    operations.let_a_minute_pass(account_id)
+    operator.let_a_minute_pass(account_id)
     assert application.changed(account_id, before)["ComplianceType"] == "COMPLIANT"
-    wait_for(lambda: operations.ops_items(account_id)[0]["Status"] == "Resolved", "the resolved OpsItem")
+    wait_for(lambda: operator.ops_items(account_id)[0]["Status"] == "Resolved", "the resolved OpsItem")
 
     # It fails again: another OpsItem.
     before = application.results(account_id)
     application.aws.change_root_user(account_id, "remove-virtual-device", "phone")
-    operations.let_a_minute_pass(account_id)
+    operator.let_a_minute_pass(account_id)
     application.changed(account_id, before)
-    wait_for(lambda: len(operations.ops_items(account_id)) == 2, "the second OpsItem")
-    assert [item["Status"] for item in operations.ops_items(account_id)] == ["Resolved", "Open"]
+    wait_for(lambda: len(operator.ops_items(account_id)) == 2, "the second OpsItem")
+    assert [item["Status"] for item in operator.ops_items(account_id)] == ["Resolved", "Open"]
 
 
 def test_the_message_is_sent_once_and_says_what_to_do(deployed: Deployed) -> None:
-    application, operations = deployed()
+    application, operator = deployed()
     account_id = application.account_id
     for _ in range(3):
-        operations.run(account_id, NOTIFY, AccountId=account_id)
-    [message] = operations.messages(account_id)
-    [item] = operations.ops_items(account_id)
+        operator.run(account_id, NOTIFY, AccountId=account_id)
+    [message] = operator.messages(account_id)
+    [item] = operator.ops_items(account_id)
     assert account_id in message["Subject"]
     for said in (application.result(account_id)["Annotation"], PROCEDURE, item["OpsItemId"], "us-east-1"):
         assert said in message["Message"]
@@ -109,39 +109,39 @@ def test_the_message_is_sent_once_and_says_what_to_do(deployed: Deployed) -> Non
 def test_a_fault_fails_the_execution_and_the_next_makes_up_for_it(
     deployed: Deployed, aws: LocalAwsProcess, action: str, step: str
 ) -> None:
-    application, operations = deployed()
+    application, operator = deployed()
     account_id = application.account_id
-    for item in operations.ops_items(account_id):
+    for item in operator.ops_items(account_id):
         application.client("ssm").update_ops_item(OpsItemId=item["OpsItemId"], Status="Resolved")
-    before, sent = len(operations.ops_items(account_id)), len(operations.messages(account_id))
+    before, sent = len(operator.ops_items(account_id)), len(operator.messages(account_id))
     aws.advance_clock(seconds=24 * 3600 + 1)  # so that there may be a message again
 
     aws.add_fault(account_id, action, "AccessDenied")
-    failed = operations.run(account_id, NOTIFY, AccountId=account_id)
+    failed = operator.run(account_id, NOTIFY, AccountId=account_id)
     assert failed["AutomationExecutionStatus"] == "Failed"
     [wrong] = [each["StepName"] for each in failed["StepExecutions"] if each["StepStatus"] == "Failed"]
     assert wrong == step
     assert "AccessDenied" in failed["FailureMessage"] or "AuthorizationError" in failed["FailureMessage"]
 
     aws.clear_faults()
-    assert operations.run(account_id, NOTIFY, AccountId=account_id)["AutomationExecutionStatus"] == "Success"
-    assert len(operations.ops_items(account_id)) == before + 1
-    wait_for(lambda: len(operations.messages(account_id)) == sent + 1, "the one message")
+    assert operator.run(account_id, NOTIFY, AccountId=account_id)["AutomationExecutionStatus"] == "Success"
+    assert len(operator.ops_items(account_id)) == before + 1
+    wait_for(lambda: len(operator.messages(account_id)) == sent + 1, "the one message")
 
 
 def test_another_account_is_nothing_that_notify_tells_of(deployed: Deployed) -> None:
-    application, operations = deployed()
-    failed = operations.run(application.account_id, NOTIFY, AccountId=ACCOUNTS[-1])
+    application, operator = deployed()
+    failed = operator.run(application.account_id, NOTIFY, AccountId=ACCOUNTS[-1])
     assert failed["AutomationExecutionStatus"] == "Failed"
     assert "ForeignAccountError" in failed["FailureMessage"]
 
 
 def test_while_config_is_busy_reevaluate_waits(deployed: Deployed, aws: LocalAwsProcess) -> None:
-    application, operations = deployed()
+    application, operator = deployed()
     account_id = application.account_id
     aws.advance_clock(seconds=61)
-    execution_id = operations.start(account_id, REEVALUATE)
-    operations.wait_for_step(account_id, execution_id, "WaitForIam")
+    execution_id = operator.start(account_id, REEVALUATE)
+    operator.wait_for_step(account_id, execution_id, "WaitForIam")
     aws.advance_clock(seconds=30)
     before = application.results(account_id)
     application.client("config").start_config_rules_evaluation(ConfigRuleNames=[RULE_NAME])  # by somebody else
@@ -155,7 +155,7 @@ def test_while_config_is_busy_reevaluate_waits(deployed: Deployed, aws: LocalAws
 
     wait_for(refused, "the first attempt")
     aws.advance_clock(seconds=70)
-    execution = operations.finished(account_id, execution_id)
+    execution = operator.finished(account_id, execution_id)
     assert execution["AutomationExecutionStatus"] == "Success"
     assert execution["Outputs"]["StartEvaluation.ConfigRuleNames"] == [RULE_NAME]
     application.changed(account_id, before)
@@ -163,13 +163,13 @@ def test_while_config_is_busy_reevaluate_waits(deployed: Deployed, aws: LocalAws
 
 def test_the_roles_may_do_what_their_runbooks_do_and_no_more(deployed: Deployed, aws: LocalAwsProcess) -> None:
     aws.take_calls()
-    application, operations = deployed()
+    application, operator = deployed()
     account_id = application.account_id
-    operations.run(account_id, NOTIFY, AccountId=account_id)  # sees that the message was sent
+    operator.run(account_id, NOTIFY, AccountId=account_id)  # sees that the message was sent
     application.aws.change_root_user(account_id, "add-virtual-device", "phone")
-    operations.let_a_minute_pass(account_id)
-    wait_for(lambda: operations.ops_items(account_id)[0]["Status"] == "Resolved", "the resolved OpsItem")
-    operations.wait_for_executions(account_id, NOTIFY, 3)
+    operator.let_a_minute_pass(account_id)
+    wait_for(lambda: operator.ops_items(account_id)[0]["Status"] == "Resolved", "the resolved OpsItem")
+    operator.wait_for_executions(account_id, NOTIFY, 3)
     calls: dict[str, set[str]] = {}
     for call in aws.take_calls():
         if call["account_id"] == account_id and ":assumed-role/root-virtual-mfa-" in call["principal"]:
@@ -181,7 +181,7 @@ def test_the_roles_may_do_what_their_runbooks_do_and_no_more(deployed: Deployed,
 
 
 def test_a_changed_runbook_becomes_the_default(deployed: Deployed) -> None:
-    application, operations = deployed()
+    application, operator = deployed()
     account_id = application.account_id
     cloudformation, ssm = application.client("cloudformation"), application.client("ssm")
     [nested] = [
@@ -201,7 +201,7 @@ def test_a_changed_runbook_becomes_the_default(deployed: Deployed) -> None:
     document = ssm.describe_document(Name=NOTIFY)["Document"]
     assert (document["DefaultVersion"], document["LatestVersion"]) == ("2", "2")
     assert "the only message" in ssm.get_document(Name=NOTIFY)["Content"]
-    execution = operations.run(account_id, NOTIFY, AccountId=account_id)
+    execution = operator.run(account_id, NOTIFY, AccountId=account_id)
     assert (execution["DocumentVersion"], execution["AutomationExecutionStatus"]) == ("2", "Success")
 
 
@@ -214,7 +214,7 @@ def remediations(application: Application) -> list[dict[str, Any]]:
 
 
 def test_configs_button_starts_notify(deployed: Deployed) -> None:
-    application, operations = deployed()
+    application, operator = deployed()
     account_id, config = application.account_id, application.client("config")
     [remediation] = remediations(application)
     assert (remediation["TargetId"], remediation["Automatic"]) == (NOTIFY, False)
@@ -226,19 +226,19 @@ def test_configs_button_starts_notify(deployed: Deployed) -> None:
         return str(status["State"])
 
     wait_for(lambda: state() == "SUCCEEDED", "the remediation")
-    assert len(operations.wait_for_executions(account_id, NOTIFY, 2)) == 2
-    assert len(operations.ops_items(account_id)) == 1
+    assert len(operator.wait_for_executions(account_id, NOTIFY, 2)) == 2
+    assert len(operator.ops_items(account_id)) == 1
 
 
 def test_off_is_off_and_automatic_starts_by_itself_and_changes_nothing_twice(deployed: Deployed, aws: LocalAwsProcess) -> None:
-    application, operations = deployed(Remediation="Automatic", MaximumAutomaticAttempts="2", RetryAttemptSeconds="120")
+    application, operator = deployed(Remediation="Automatic", MaximumAutomaticAttempts="2", RetryAttemptSeconds="120")
     account_id = application.account_id
     [remediation] = remediations(application)
     found = {name: remediation[name] for name in ("Automatic", "MaximumAutomaticAttempts", "RetryAttemptSeconds")}
     assert found == {"Automatic": True, "MaximumAutomaticAttempts": 2, "RetryAttemptSeconds": 120}
-    operations.wait_for_executions(account_id, NOTIFY, 2)  # EventBridge's, and AWS Config's
-    assert len(operations.ops_items(account_id)) == 1
-    assert len(operations.messages(account_id)) == 1
+    operator.wait_for_executions(account_id, NOTIFY, 2)  # EventBridge's, and AWS Config's
+    assert len(operator.ops_items(account_id)) == 1
+    assert len(operator.messages(account_id)) == 1
     deploy(aws, account_id, {"Remediation": "Off"})
     assert remediations(application) == []
 

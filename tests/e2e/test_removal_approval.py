@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from demo.clients import boto3_client
-from demo.people import REMOVE, Operations
+from demo.operator import REMOVE, Operator
 from local_aws.client import PROJECT, LocalAwsProcess
 from tests.e2e.organization import CENTRAL, MANAGEMENT, write_accounts
 from tests.e2e.removal import EVERYTHING, ROLE, Removal
@@ -26,8 +26,8 @@ def removal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Removal]:
     }
     directory = tmp_path_factory.mktemp("removal")
     file = write_accounts(directory, accounts)
-    with LocalAwsProcess(file, directory / "local-aws.log") as aws, Operations(aws, CENTRAL) as operations:
-        yield Removal(aws, operations)
+    with LocalAwsProcess(file, directory / "local-aws.log") as aws, Operator(aws, CENTRAL) as operator:
+        yield Removal(aws, operator)
 
 
 @pytest.fixture(scope="module")

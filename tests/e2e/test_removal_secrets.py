@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from demo.clients import boto3_client
-from demo.people import Operations
+from demo.operator import Operator
 from local_aws.client import LocalAwsProcess
 from local_aws.core.faults import KINDS
 from tests.e2e.application import wait_for
@@ -82,12 +82,12 @@ class Scene:
 
     def left(self, account_id: str, execution_id: str) -> str:
         """Return all that an execution has left, but for events, as text."""
-        execution = self.removal.operations.execution(CENTRAL, execution_id)
+        execution = self.removal.operator.execution(CENTRAL, execution_id)
         ssm = boto3_client(self.aws, "ssm", CENTRAL)
         steps = ssm.describe_automation_step_executions(AutomationExecutionId=execution_id)["StepExecutions"]
         listed = ssm.describe_automation_executions()["AutomationExecutionMetadataList"]
         items = [boto3_client(self.aws, "ssm", each).describe_ops_items()["OpsItemSummaries"] for each in (CENTRAL, account_id)]
-        messages = self.removal.operations.messages()
+        messages = self.removal.operator.messages()
         log = self._log.read_text(encoding="utf-8", errors="replace")
         return "\n".join([*map(text_of, (execution, steps, listed, items, messages)), log])
 
@@ -116,15 +116,15 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     accounts = {MANAGEMENT: {"name": "management"}, CENTRAL: {"name": "security"}, **members}
     directory = tmp_path_factory.mktemp("removal-secrets")
     file, log = write_accounts(directory, accounts), directory / "local-aws.log"
-    with LocalAwsProcess(file, log) as aws, Operations(aws, CENTRAL) as operations:
-        scene = Scene(Removal(aws, operations), log)
+    with LocalAwsProcess(file, log) as aws, Operator(aws, CENTRAL) as operator:
+        scene = Scene(Removal(aws, operator), log)
         scene.removal.deploy([scene.approver_arn])
         yield scene
 
 
 def test_each_call_of_a_removal_is_tried(scene: Scene) -> None:
     scene.aws.take_calls()
-    execution = scene.removal.operations.execution(CENTRAL, scene.remove(MEMBERS[0]))
+    execution = scene.removal.operator.execution(CENTRAL, scene.remove(MEMBERS[0]))
     assert execution["AutomationExecutionStatus"] == "Success", execution
     by_runbook = (f":assumed-role/{ROLE}/", f":{MEMBERS[0]}:root")
     called = {call["action"] for call in scene.aws.take_calls() if any(each in call["principal"] for each in by_runbook)}

@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from demo.clients import boto3_client
-from demo.people import Operations
+from demo.operator import Operator
 from demo.sam import RULE_NAME
 from local_aws.client import PROJECT, REGION, LocalAwsClient, LocalAwsProcess
 from tests.e2e.application import wait_for
@@ -311,12 +311,12 @@ def test_the_root_user_of_a_member_is_refused_as_well(organization: Organization
 def test_what_is_protected_goes_on_working(organization: Organization) -> None:
     """AWS Config, EventBridge and Automation go their way: the root user's change is seen, and the OpsItem is resolved."""
     before = organization.results(PROTECTED)
-    with Operations(organization.aws, CENTRAL) as operations:
-        wait_for(lambda: operations.ops_items(PROTECTED), "the OpsItem")
+    with Operator(organization.aws, CENTRAL) as operator:
+        wait_for(lambda: operator.ops_items(PROTECTED), "the OpsItem")
         organization.aws.change_root_user(PROTECTED, "add-virtual-device", "phone")
-        operations.let_a_minute_pass(PROTECTED)
+        operator.let_a_minute_pass(PROTECTED)
         assert organization.changed(PROTECTED, before)["ComplianceType"] == "COMPLIANT"
-        wait_for(lambda: operations.ops_items(PROTECTED)[0]["Status"] == "Resolved", "the resolved OpsItem")
+        wait_for(lambda: operator.ops_items(PROTECTED)[0]["Status"] == "Resolved", "the resolved OpsItem")
     organization.aws.change_root_user(PROTECTED, "remove-virtual-device", "phone")
 
 

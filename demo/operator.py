@@ -20,8 +20,8 @@ _PATIENCE = 600.0
 _T = TypeVar("_T")
 
 
-class Operations:
-    """The runbooks and OpsItems of every account, and, within a `with` block, what the topics of the central account send."""
+class Operator:
+    """Runs runbooks and reads OpsItems in every account. Within a `with` block it also gets what the central account's topics send."""
 
     def __init__(self, aws: LocalAwsClient, central_account_id: str) -> None:
         """Speak to `aws`; the topics are in `central_account_id`."""
