@@ -21,7 +21,10 @@ _T = TypeVar("_T")
 
 
 class Operator:
-    """Runs runbooks and reads OpsItems in every account. Within a `with` block it also gets what the central account's topics send."""
+    """Runs runbooks and reads OpsItems in every account.
+
+    Within a `with` block it also gets what the topics of the central account send.
+    """
 
     def __init__(self, aws: LocalAwsClient, central_account_id: str) -> None:
         """Speak to `aws`; the topics are in `central_account_id`."""
