@@ -159,7 +159,6 @@ LISTS = [
     List("ssm", "describe_ops_items", "OpsItemSummaries", 50, "ValidationException"),
     List("organizations", "list_accounts", "Accounts", 20, "InvalidInputException"),
     List("organizations", "list_accounts_for_parent", "Accounts", 20, "InvalidInputException", ROOT),
-    List("organizations", "list_children", "Children", 20, "InvalidInputException", {**ROOT, "ChildType": "ACCOUNT"}),
     List("cloudformation", "list_stack_sets", "Summaries", 100, "ValidationError", account_id=MANAGEMENT),
     List(
         "cloudformation",
