@@ -452,7 +452,7 @@ def test_a_sleep_lasts_by_the_clock_of_the_local_aws(local_aws: LocalAwsClient, 
 @pytest.mark.parametrize(
     ("inputs", "step", "status"),
     [
-        ({"Duration": "PT2H"}, {}, "Success"),
+        ({"Duration": "PT1H"}, {}, "Success"),
         ({"Duration": "{{ Length }}"}, {}, "Failed"),
         ({"Duration": "PT2H"}, {"timeoutSeconds": 3600}, "TimedOut"),
     ],
