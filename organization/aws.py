@@ -72,12 +72,12 @@ _SENTENCES: tuple[tuple[tuple[type[BotoCoreError], ...], str], ...] = (
 
 
 class CommandError(Exception):
-    """The command cannot do what it was asked for; the message is one sentence that says why and what to do."""
+    """The command cannot do its work; the message is one sentence that says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls, and from where: account id, Region and partition of the credentials; `time` is when AWS said so."""
+    """Who calls and from where: account id, Region and partition; `time` is when AWS said so, by its clock."""
 
     account_id: str
     region: str
@@ -144,7 +144,7 @@ def sentence_of(error: ClientError | BotoCoreError) -> str:
 
 def _answer(error: ClientError) -> str:
     code = code_of(error)
-    # Only the first line: an answer about a wrong signature goes on with the signed headers, the token among them.
+    # Only the first line: an answer about a wrong signature continues with the signed headers, and the token is one.
     text = next(iter(error.response.get("Error", {}).get("Message", "").splitlines()), "").rstrip(". ")
     said = f"{error.operation_name} failed with {code}" + (f" ({text})" if text else "")
     if code in _DENIED:

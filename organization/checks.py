@@ -1,4 +1,4 @@
-"""What a deployment for the organization needs, judged from what was seen: pure, without input or output."""
+"""Judges what a deployment for the organization needs: pure, without input or output."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,35 +22,35 @@ SERVICES = {
     CONFIG_MULTI_ACCOUNT_SETUP: "the conformance pack",
     STACK_SETS: "the StackSet",
 }
-"""The services that act for the organization, and what of the deployment needs each.
+"""The services that act for the organization, and which part of the deployment needs each.
 
 Source: AWS Config Developer Guide, setting up an aggregator and registering a delegated administrator; AWS CloudFormation User
 Guide, activating trusted access for StackSets.
 """
 
 CONFIG_ROLE = "AWSServiceRoleForConfigMultiAccountSetup"
-"""The service-linked role of whoever puts an organization conformance pack."""
+"""The service-linked role in the account that puts an organization conformance pack."""
 
 STACK_SETS_ROLE = "AWSServiceRoleForCloudFormationStackSetsOrgAdmin"
-"""The service-linked role of StackSets in the management account."""
+"""The StackSets' service-linked role in the management account."""
 
 _MADE_WITH = {
     CONFIG_ROLE: "AWS Config makes it with the conformance pack",
     STACK_SETS_ROLE: "CloudFormation makes it with trusted access, or with the first StackSet for the organization",
 }
 """Source: API reference, PutOrganizationConformancePack; AWS CloudFormation User Guide, activating trusted access for
-StackSets, whose versions name either moment.
+StackSets. Versions of that page name either moment.
 """
 
 _WITHOUT_RESOURCE_POLICY = frozenset({"aws-cn", "aws-us-gov"})
-"""Partitions without AWS::Lambda::ResourcePolicy, and in which the rule says NOT_APPLICABLE anyway."""
+"""Partitions without AWS::Lambda::ResourcePolicy. The rule says NOT_APPLICABLE there anyway."""
 
 _SHOWN_ACCOUNTS = 20
-"""Longer lists of accounts are cut."""
+"""How many accounts a message names."""
 
 
 class Outcome(StrEnum):
-    """What came of a check."""
+    """The outcome of a check."""
 
     OK = "ok"
     MISSING = "missing"
@@ -59,7 +59,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check: what, how it came out, in a sentence, and the commands that mend it and whose credentials they need."""
+    """A check: its outcome, a sentence about it, the commands that fix it, and whose credentials these need."""
 
     name: str
     outcome: Outcome
@@ -70,14 +70,14 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """In the place of what could not be seen: why not."""
+    """Stands for what AWS did not show; `reason` says why."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """An organization; with consolidated billing only, `all_features` is false."""
+    """An organization; `all_features` is false if it has consolidated billing only."""
 
     organization_id: str
     management_account_id: str
@@ -94,7 +94,7 @@ class Recorder(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What an aggregator says of an account: whether its data arrive, and if not, why."""
+    """Whether an account's data reach an aggregator, and if not, why."""
 
     succeeded: bool
     reason: str = ""
@@ -102,7 +102,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Aggregator:
-    """An organization's aggregator that is there already."""
+    """An existing aggregator of an organization."""
 
     name: str
     sources: Mapping[str, Source]
@@ -110,10 +110,10 @@ class Aggregator:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """All that was seen.  `delegated` are the services that the caller's account is a delegated administrator of.
+    """Everything that was seen.  The caller's account is a delegated administrator of the services in `delegated`.
 
-    `organization` is None where the account is in none.  `accounts` are the active ones, the caller's too.  `recorders` has
-    each account that was looked into.  `taken` says of the names that the stack will use whether something has them.
+    `organization` is None if the account is in none.  `accounts` are the active ones, with the caller's.  `recorders` has each
+    account whose recorder was read.  `taken` says for each name that the stack will use whether something has it.
     """
 
     account_id: str
@@ -145,7 +145,7 @@ class Seen:
 
 
 def names(stack_name: str, region: str) -> dict[str, str]:
-    """Return the names that the stack uses and that something else could have, and the command that frees each."""
+    """Return the names that the stack uses and something else could have, and the command that frees each."""
     elsewhere = commands.delete("...")  # roles are the same in all Regions
     stack_set = stack_set_name(stack_name)
     return {
@@ -157,7 +157,7 @@ def names(stack_name: str, region: str) -> dict[str, str]:
 
 
 def checks(seen: Seen) -> list[Check]:
-    """Judge everything that would make the deployment fail or leave accounts unwatched."""
+    """Check everything that would make the deployment fail or leave accounts unwatched."""
     if seen.organization is None:
         return [_region(seen), _organization(seen)]
     return [
@@ -193,7 +193,7 @@ def parameters(seen: Seen) -> dict[str, tuple[str, str]]:
 def _region(seen: Seen) -> Check:
     name = f"Region {seen.region}"
     if seen.partition in _WITHOUT_RESOURCE_POLICY:
-        detail = f"The partition {seen.partition} has no AWS::Lambda::ResourcePolicy, which the organization's scope needs."
+        detail = f"The partition {seen.partition} has no AWS::Lambda::ResourcePolicy, which an organization needs."
         return Check(name, Outcome.MISSING, detail)
     return Check(name, Outcome.OK, "This becomes the home Region. IAM is global, so deploy in this one Region only.")
 
@@ -287,7 +287,7 @@ def _recorders(seen: Seen) -> Iterator[Check]:
 
 
 def _recorders_by_aggregator(seen: Seen, others: list[str]) -> Iterator[Check]:
-    """Judge accounts that were not looked into by whether their data reach an aggregator."""
+    """Infer an account's recorder from whether its data reach an aggregator, if nobody read it."""
     if not others:
         return
     name = "Configuration recorders"

@@ -60,7 +60,7 @@ def run(region: str | None, profile: str | None, stack_name: str, *, confirmed: 
     failures = _watch(cloudformation, stack_id, screen)
     screen.say()
     if failures:
-        screen.say((f"The stack {found.stack_name} could not be deleted.", "red"), " Mend this, and run this again:")
+        screen.say((f"The stack {found.stack_name} could not be deleted.", "red"), " Fix this, and run this again:")
         for failure in failures:
             screen.say(failure, indent=2)
         return NOT_DELETED
@@ -93,7 +93,7 @@ def _show_plan(found: Deployment, types: Counter[str], screen: Screen) -> None:
         whole=True,
     )
     if found.log_group_name:
-        # DeletionPolicy RetainExceptOnCreate: what that means for a stack whose creation failed is not documented.
+        # DeletionPolicy RetainExceptOnCreate: AWS does not document what it does for a stack whose creation failed.
         stays = "may stay behind" if found.stack_status == "CREATE_FAILED" else "stays behind"
         screen.say((f"The function's log {stays}", "bold"), f": {found.log_group_name}")
 
@@ -106,7 +106,7 @@ def _confirmed(stack_name: str) -> bool:
 
 
 def _watch(cloudformation: "CloudFormationClient", stack_id: str, screen: Screen) -> list[str]:
-    """Print what CloudFormation does until it is done; returns what it could not delete, and why."""
+    """Print what CloudFormation does until it ends; returns what it could not delete, and why."""
     shown: set[str] = set()
     failures: dict[str, str] = {}
     try:
@@ -132,7 +132,7 @@ def _watch(cloudformation: "CloudFormationClient", stack_id: str, screen: Screen
 
 
 def _new_events(cloudformation: "CloudFormationClient", stack_id: str, shown: set[str]) -> "list[StackEventTypeDef]":
-    """Give the events of this deletion that were not given before, the oldest first."""
+    """Return the events of this deletion that were not shown before, the oldest first."""
     new: list[StackEventTypeDef] = []
     pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id)
     for event in (event for page in pages for event in page["StackEvents"]):  # the newest first
@@ -140,13 +140,13 @@ def _new_events(cloudformation: "CloudFormationClient", stack_id: str, shown: se
             break
         new.append(event)
         if event.get("PhysicalResourceId") == stack_id and event.get("ResourceStatus") == "DELETE_IN_PROGRESS":
-            break  # this is where the deletion began
+            break  # the deletion began here
     shown.update(event["EventId"] for event in new)
     return new[::-1]
 
 
 def _leftovers(session: boto3.Session, cloudformation: "CloudFormationClient", found: Deployment) -> Iterator[str]:
-    """Say what the deletion has left, and how to take that away too."""
+    """Say what the deletion left, and how to delete that too."""
     logs: CloudWatchLogsClient = session.client("logs", config=aws.patient())
     name = found.log_group_name
     groups = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"] if name else []
@@ -167,8 +167,8 @@ def _leftovers(session: boto3.Session, cloudformation: "CloudFormationClient", f
             f"{found.management_account_id or found.account_id}. To delete it, with credentials of that account: "
             f"{commands.delete_stack(FORWARDED_REGION, FORWARDER_STACK_NAME)}"
         )
-    yield "The OpsItems of source root-virtual-mfa in OpsCenter, which nothing resolves any more."
+    yield "The OpsItems with the source root-virtual-mfa in OpsCenter. Nothing resolves them any more."
     if aws.find_stack(cloudformation, SAM_STACK_NAME):
-        yield f"The stack {SAM_STACK_NAME} with the bucket of the SAM CLI, which other applications may use as well."
+        yield f"The stack {SAM_STACK_NAME} with the bucket of the SAM CLI, which other applications may use too."
     if found.organization_id:
-        yield "Trusted access, delegated administrators and service-linked roles, which other applications may use as well."
+        yield "Trusted access, delegated administrators and service-linked roles, which other applications may use too."

@@ -1,4 +1,4 @@
-"""Reads why accounts are excluded, from a file that may be anything: it is never expanded, and nothing in it is run."""
+"""Reads why accounts are excluded, from a file that may hold anything: nothing in it expands or runs."""
 
 import os
 import re
@@ -28,7 +28,7 @@ _KINDS = {
     f"{_TAG}value": "a default value",
     _TEXT: "text",
 }
-"""What YAML takes a scalar for, in words. Source: YAML 1.1, tag repository."""
+"""What a scalar is in YAML, in words. Source: YAML 1.1, tag repository."""
 
 
 def default_file() -> Path:
@@ -37,10 +37,10 @@ def default_file() -> Path:
 
 
 def reasons(path: Path) -> dict[str, str]:
-    """Read reasons by account id; none where there is no file.
+    """Read reasons by account id; none if there is no file.
 
-    The file is one mapping of account ids, in quotes, to texts, without anchors, aliases and tags.  Raises CommandError that
-    says in which line there is what else.
+    The file is one mapping of account ids, in quotes, to texts, without anchors, aliases and tags.  For anything else it raises
+    CommandError, which names the line.
     """
     try:
         text = _read(path)
@@ -72,7 +72,7 @@ def reasons(path: Path) -> dict[str, str]:
 
 
 class _RefusedError(Exception):
-    """The file is YAML and not what is wanted; the message says in which line, and what."""
+    """The file is YAML, but not a mapping of reasons; the message names the line and what is there."""
 
 
 def _refuse(line: int, what: str) -> None:
@@ -81,10 +81,10 @@ def _refuse(line: int, what: str) -> None:
 
 
 def _read(path: Path) -> str:
-    """Read a file that is one, and not too long; a pipe would be waited for, and a device may never end."""
+    """Read a regular file that is not too long: a pipe could block, and a device may never end."""
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            message = f"{path} cannot be read: it is no file."
+            message = f"{path} cannot be read: it is not a regular file."
             raise CommandError(message)
         content: bytes = file.read(LARGEST + 1)
     if len(content) > LARGEST:
@@ -94,9 +94,9 @@ def _read(path: Path) -> str:
 
 
 def _entries(text: str) -> Iterator[tuple[int, str, str]]:
-    """Give each entry of the mapping with its line, and refuse whatever else there is as soon as it begins.
+    """Yield each entry of the mapping with its line, and refuse anything else as soon as it begins.
 
-    These are the parser's events: no node is composed and no value constructed, so nothing can grow or recur.
+    It uses the parser's events.  Nothing composes nodes or constructs values, so nothing can grow or recur.
     """
     events: Iterator[yaml.Event] = yaml.parse(text, yaml.SafeLoader)
     next(events)  # the beginning of the stream
@@ -116,16 +116,16 @@ def _entries(text: str) -> Iterator[tuple[int, str, str]]:
         _refuse(_line(root), f"the file is {_what(root)}: it must be a mapping of account ids, in quotes, to reasons")
     next(events)  # the end of the document
     if not isinstance(after := next(events), yaml.StreamEndEvent):
-        _refuse(_line(after), "a second document begins: one is all there may be")
+        _refuse(_line(after), "a second document begins: there may be only one")
 
 
 def _text(event: yaml.Event) -> str | None:
-    """Return the text that a part of the document is; None if it is something else."""
+    """Return the text of a part of the document; None if it is not text."""
     return event.value if isinstance(event, yaml.ScalarEvent) and _what(event) in {"text", "blank"} else None
 
 
 def _what(event: yaml.Event) -> str:
-    """Say what a part of the document is."""
+    """Name the kind of a part of the document."""
     match event:
         case yaml.AliasEvent():
             return "an alias"

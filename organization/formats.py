@@ -22,7 +22,7 @@ from organization.statuses import FAILURES, MEANINGS, STALE_AFTER, Advice, Row, 
 from organization.visible import visible
 
 SCHEMA_VERSION = 1
-"""Of the JSON report; a change that takes a key away or changes what it means raises it."""
+"""The JSON report's version: it rises if a key goes or changes its meaning."""
 
 _COLOURS = {
     Status.NON_COMPLIANT: "red",
@@ -30,14 +30,14 @@ _COLOURS = {
     Status.COMPLIANT: "green",
 }
 
-# Where a spreadsheet may see a formula: it begins with one of four signs, or with what looks like one in another alphabet,
-# after any spaces.  In another locale the separator is another one, so that a cell may begin inside one of this file's.
+# A spreadsheet may see a formula after one of four signs, or after a sign that looks like one in another alphabet, with or
+# without spaces before it.  Another locale has another separator, so a cell may begin inside one of this file's cells.
 # Source: https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = re.compile(r"""((?:^|[,;|])[\s"]*)(?=[-=+@\u2212\uFE62\uFE63\uFE66\uFE6B\uFF0B\uFF0D\uFF1D\uFF20])""")
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
-    autoescape=True,  # names and annotations come from others
+    autoescape=True,  # other people write names and annotations
     finalize=lambda value: visible(value) if isinstance(value, str) else value,
     undefined=StrictUndefined,
     trim_blocks=True,
@@ -72,7 +72,7 @@ class Report:
 def as_csv(report: Report) -> str:
     """Return one line for each account, with the keys of the JSON report as the header.
 
-    An apostrophe stands before whatever a spreadsheet could take for a formula, which makes it text.
+    An apostrophe before whatever a spreadsheet could take for a formula makes it text.
     """
     text = io.StringIO()
     writer = csv.writer(text)
@@ -114,7 +114,7 @@ def as_json(report: Report) -> str:
 
 
 def as_html(report: Report) -> str:
-    """Return one page that needs nothing else: no other file, no network."""
+    """Return one page that needs no other file and no network."""
     return _TEMPLATES.get_template(_PAGE).render(
         report=report,
         script_hash=_script_hash(),
@@ -136,7 +136,7 @@ def as_table(report: Report) -> str:
 
 
 def print_table(report: Report, screen: Screen) -> None:
-    """Print a row for each account, what to do, and the totals."""
+    """Print a row for each account that is listed, what to do, and the totals."""
     table = Table("Account", "OU", "Status", "Age", "Finding")
     for row in report.listed:
         table.add_row(
@@ -165,7 +165,7 @@ def print_table(report: Report, screen: Screen) -> None:
 
 
 def _print_advice(row: Row, advice: Advice, screen: Screen) -> None:
-    # The id comes first: a name is what somebody chose, and could begin like a command.
+    # The id comes first: somebody chose the name, which could begin like a command.
     who = f"{row.account.account_id} {row.account.name}".strip()
     screen.say((who, "bold"), f": {advice.why} {advice.action}", indent=2)
     for command in advice.commands:
@@ -206,7 +206,7 @@ def _cell(value: Any) -> str:  # noqa: ANN401 - any value of the JSON report
 
 
 def _script_hash() -> str:
-    """Name the page's own script for its Content-Security-Policy, which lets no other one run."""
+    """Return the hash of the page's script for its Content-Security-Policy, which lets no other script run."""
     source = (Path(__file__).parent / _PAGE).read_text(encoding="utf-8")
     [script] = re.findall("<script>(.*)</script>", source, re.DOTALL)
     return f"sha256-{b64encode(hashlib.sha256(script.encode()).digest()).decode('ascii')}"

@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 
 class Inspector:
-    """Reads what the checks are about, with calls that change nothing."""
+    """Reads everything that the checks judge, with calls that change nothing."""
 
     def __init__(self, session: boto3.Session, caller: Caller, stack_name: str) -> None:
         config = aws.patient()
@@ -48,7 +48,7 @@ class Inspector:
         self._sts: STSClient = session.client("sts", config=config)
 
     def inspect(self, role_name: str | None) -> Seen:
-        """See everything; with `role_name`, into every account."""
+        """Read everything; with `role_name`, every account's recorder too."""
         organization = _seen(self._organization)
         in_organization = isinstance(organization, Organization)
         managing = isinstance(organization, Organization) and organization.management_account_id == self._caller.account_id
@@ -200,7 +200,7 @@ def _recorder(config: "ConfigServiceClient") -> Recorder:
 
 
 def _seen(look: Callable[[], T]) -> T | Unseen:
-    """Look, and say why where AWS refuses to show it."""
+    """Read something; if AWS refuses, return why."""
     try:
         return look()
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""Reads what the report rests on.  Nothing is kept of AWS's answers but a few words for each account."""
+"""Reads what the report needs.  It keeps only a few words of AWS's answers for each account."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _RESOURCE_TYPE = "AWS::::Account"
 
-# The most that each call gives a page. Source: API models of config and organizations.
+# The largest page of each call. Source: API models of config and organizations.
 _COMPLIANCE_PAGE = 1000
 _DETAILS_PAGE = 100
 _PACK_STATUS_PAGE = 100
@@ -32,16 +32,16 @@ _ORGANIZATIONS_PAGE = 20
 
 
 class Progress(Protocol):
-    """Is told how far the reading is."""
+    """Learns how far the reading is."""
 
     def __call__(self, what: str, done: int, total: int | None = None) -> None:
-        """`done` of `total` (None: not known) of `what` have been read."""
+        """`done` of `total` (None: not known) items of `what` are read."""
 
 
 class Reader:
     """Reads a deployment and the accounts that it watches, with calls that change nothing.
 
-    Raises ClientError and BotoCoreError where AWS does not answer.
+    Raises ClientError and BotoCoreError if AWS refuses or does not answer.
     """
 
     def __init__(self, session: "boto3.Session", now: datetime, progress: Progress) -> None:
@@ -54,7 +54,7 @@ class Reader:
         self._progress = progress
 
     def deployment(self, stack_name: str) -> Deployment | None:
-        """Read what is deployed; None where there is no such stack."""
+        """Read what is deployed; None if there is no such stack."""
         stack = aws.find_stack(self._cloudformation, stack_name)
         if stack is None:
             return None
@@ -68,7 +68,7 @@ class Reader:
         return self._with_pack(found) if found.organization_id else found
 
     def observe(self, found: Deployment, reasons: dict[str, str]) -> Observations:
-        """Read all that the report rests on. Raises CommandError where the aggregator is missing."""
+        """Read what the report needs. Raises CommandError if the aggregator is missing."""
         if not found.organization_id:
             account = Account(found.account_id, name="", ou_path="")
             results = {found.account_id: self._own_results(found)}
@@ -107,7 +107,7 @@ class Reader:
     # --- What has arrived ---
 
     def _with_pack(self, found: Deployment) -> Deployment:
-        """Add what the conformance pack was put with."""
+        """Add the parameters and excluded accounts of the conformance pack."""
         try:
             answer = self._config.describe_organization_conformance_packs(
                 OrganizationConformancePackNames=[found.conformance_pack_name]
@@ -159,7 +159,7 @@ class Reader:
     # --- Results ---
 
     def _results(self, found: Deployment, judged: set[str]) -> dict[str, list[Result]]:
-        """Find the names of the rule in each account first, since details are given for an exact name only."""
+        """Find the rule's names in each account first, since AWS Config gives details for an exact name only."""
         pages = self._config.get_paginator("describe_aggregate_compliance_by_config_rules").paginate(
             ConfigurationAggregatorName=found.aggregator_name,
             Filters={"AwsRegion": found.region},
@@ -197,7 +197,7 @@ class Reader:
         return _latest(rule_name, account_id, (each for page in pages for each in page["AggregateEvaluationResults"]))
 
     def _with_compliance(self, packs: dict[str, Arrival], found: Deployment) -> dict[str, Arrival]:
-        """Add what the aggregator says of the pack in each account, by the pack's name there, which nobody else can give.
+        """Add the pack's compliance in each account, by the pack's name there, which nobody else can give.
 
         Source: API model, config, OrganizationConformancePackDetailedStatus and AggregateComplianceByConformancePack.
         """
@@ -224,7 +224,7 @@ class Reader:
         }
 
     def _at_once(self, what: str, items: Sequence[T], read: Callable[[T], R]) -> Iterator[tuple[T, R]]:
-        """Read something for each item, with several calls at the same time."""
+        """Read each item, with several calls at the same time."""
         with ThreadPoolExecutor(aws.THREADS) as pool:
             try:
                 for done, (item, answer) in enumerate(zip(items, pool.map(read, items), strict=True), start=1):
@@ -235,7 +235,7 @@ class Reader:
                 raise
 
     def _own_results(self, found: Deployment) -> list[Result]:
-        """Read the results of a deployment for one account, where AWS Config itself is asked."""
+        """Read the results of a deployment for one account from AWS Config itself."""
         pages = self._config.get_paginator("get_compliance_details_by_config_rule").paginate(
             ConfigRuleName=deployment.RULE_NAME
         )

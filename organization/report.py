@@ -83,7 +83,7 @@ def _read(region: str | None, profile: str | None, stack_name: str, reasons: dic
 
 @contextmanager
 def _progress() -> Iterator[reading.Progress]:
-    """Show on the terminal, if there is one, how far the reading is."""
+    """Show how far the reading is, if there is a terminal."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bars:
         tasks = {}
@@ -97,12 +97,12 @@ def _progress() -> Iterator[reading.Progress]:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file so that its name never has half of it: what was there stays until all of it is written."""
+    """Write a file whole: the old content stays until the new one is complete."""
     try:
         target = path.resolve()
         mode = _mode(target)
         if mode is not None and not stat.S_ISREG(mode):
-            path.write_text(text, encoding="utf-8", newline="")  # a device or a pipe; a folder refuses it
+            path.write_text(text, encoding="utf-8", newline="")  # a device or a pipe; a folder refuses this
         else:
             _replace(target, text, mode)
     except OSError as error:
@@ -119,7 +119,7 @@ def _mode(path: Path) -> int | None:
 
 
 def _replace(target: Path, text: str, mode: int | None) -> None:
-    """Write beside the file and put that in its place; it keeps its permissions, and a new one has those of any new file."""
+    """Write a file beside it and rename that; the permissions stay, and a new file has those of any new file."""
     beside = target.with_name(f".report-{secrets.token_hex(8)}")
     try:
         with beside.open("x", encoding="utf-8", newline="") as file:

@@ -1,4 +1,4 @@
-"""How the commands speak: every line that they print, and every sentence on stderr, goes through here and is made visible."""
+"""Prints every line and every sentence on stderr, with hidden characters made visible."""
 
 import sys
 from typing import IO
@@ -10,19 +10,19 @@ from organization.commands import PROGRAM
 from organization.visible import visible
 
 WIDTH = 160
-"""Columns of what does not go to a terminal."""
+"""Columns of output that does not go to a terminal."""
 
 Part = str | tuple[str, str]
-"""A text, alone or with the style that it is printed in."""
+"""A text, alone or with its style."""
 
 
 def text(*parts: Part) -> Text:
-    """Make one line of texts, none of which is markup; line breaks in them are written out."""
+    """Make one line of texts.  They are not markup, and their line breaks are written out."""
     return Text.assemble(*(visible(part) if isinstance(part, str) else (visible(part[0]), part[1]) for part in parts))
 
 
 class Screen(Console):
-    """A console for lines that are made of what others may have written."""
+    """A console for lines that may hold what other people wrote."""
 
     def __init__(self, file: IO[str] | None = None) -> None:
         fixed = file is not None or not sys.stdout.isatty()
@@ -31,7 +31,7 @@ class Screen(Console):
     def say(self, *parts: Part, indent: int = 0, whole: bool = False) -> None:
         """Print one line, wrapped at its words and indented.
 
-        `whole`: not wrapped, however long, to be copied as it is.
+        `whole`: do not wrap it, however long it is, so that it can be copied.
         """
         line = text(*parts)
         for each in [line] if whole else line.wrap(self, max(self.width - indent, 1)):
@@ -41,5 +41,5 @@ class Screen(Console):
 
 
 def complain(sentence: str) -> None:
-    """Say something on stderr."""
+    """Print a sentence on stderr."""
     sys.stderr.write(visible(f"{PROGRAM}: {sentence}") + "\n")

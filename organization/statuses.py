@@ -1,10 +1,9 @@
-"""What is to be said of each account, from what was read: pure, without input or output.
+"""Decides the status of each account from what was read: pure, without input or output.
 
-Unknown is never COMPLIANT: an account counts as COMPLIANT only with a result of the deployment's own rule that is not older
-than STALE_AFTER.  Whoever administers an account can make rules of any name in it, and these say what they like.  So in an
-organization a result counts only if the conformance pack has arrived in the account, and if only one rule there has a name that
-a pack gives; and COMPLIANT counts only if AWS Config says it of the pack as well, since nobody in the account can change that
-pack, or make another one of its name.
+Unknown is never COMPLIANT: an account is COMPLIANT only with a result of the deployment's own rule that is not older than
+STALE_AFTER.  An account's administrator can make rules of any name, and these can say anything.  So in an organization a result
+counts only if the conformance pack has arrived in the account, and if one rule alone has a name that a pack gives.  COMPLIANT
+counts only if AWS Config says it of the pack too: nobody in the account can change that pack, or make another with its name.
 """
 
 from collections import Counter
@@ -19,17 +18,17 @@ from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment
 STALE_AFTER = timedelta(hours=26)
 """A day, and two hours for the schedule and the retries.
 
-The age of a result counts from the later of ConfigRuleInvokedTime and ResultRecordedTime.  Whether AWS Config puts these
-forward when a verdict stays the same is not documented.
+The age of a result counts from the later of ConfigRuleInvokedTime and ResultRecordedTime.  AWS does not document whether these
+times advance while a verdict stays the same.
 """
 
 _IN_DAYS = timedelta(days=3)
-"""Ages from here on are said in days."""
+"""Older than this, an age is shown in days."""
 
 EXCLUSIONS_FILE = "excluded-accounts.yaml"
 
 _SHOWN_RULES = 5
-"""Longer lists of rules are cut: an account may have hundreds, of names that somebody chose."""
+"""How many rules a message names: an account may have hundreds, and somebody chose their names."""
 
 _ARRIVED = frozenset({"CREATE_SUCCESSFUL", "UPDATE_SUCCESSFUL"})
 """Source: API model, config, OrganizationResourceDetailedStatus."""
@@ -39,7 +38,7 @@ _NO_LONGER_ACTIVE = frozenset({"SUSPENDED", "PENDING_CLOSURE", "CLOSED"})
 
 
 class Status(StrEnum):
-    """What an account is counted as, what fails first."""
+    """How the report counts an account; what fails comes first."""
 
     NON_COMPLIANT = "NON_COMPLIANT"
     UNKNOWN = "UNKNOWN"
@@ -50,25 +49,25 @@ class Status(StrEnum):
 
 
 MEANINGS = {
-    Status.NON_COMPLIANT: "The root user lacks the virtual MFA devices that are asked for. The finding says what to do.",
+    Status.NON_COMPLIANT: "The root user has too few virtual MFA devices. The finding says what to do.",
     Status.UNKNOWN: (
         "Nobody knows: the deployment's own rule has no result, or the last one is older than 26 hours. It counts as a failure."
     ),
-    Status.COMPLIANT: "The last evaluation, not older than 26 hours, found what is asked for.",
+    Status.COMPLIANT: "The last evaluation, not older than 26 hours, found enough devices, or what the parameters accept.",
     Status.NOT_APPLICABLE: "The rule does not apply to this account.",
-    Status.EXCLUDED: f"Taken out of the evaluation on purpose; the reason is the one in {EXCLUSIONS_FILE}.",
-    Status.SUSPENDED: "Suspended or being closed in AWS Organizations; it is listed and not judged.",
+    Status.EXCLUDED: f"Excluded from the evaluation on purpose. The reason comes from {EXCLUSIONS_FILE}.",
+    Status.SUSPENDED: "AWS Organizations says that the account is suspended or closing. The report does not judge it.",
 }
 
 FAILURES = frozenset({Status.NON_COMPLIANT, Status.UNKNOWN})
 
-# Of several results for one account, the one that comes first here counts.
+# If an account has several results, the one that comes first here counts.
 _WORST_FIRST = (Status.NON_COMPLIANT, Status.UNKNOWN, Status.COMPLIANT, Status.NOT_APPLICABLE)
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account of the organization: `ou_path` such as "Root/Workloads/Production", `state` as AWS Organizations has it."""
+    """An account of the organization: `ou_path` like "Root/Workloads/Production", `state` as AWS Organizations says."""
 
     account_id: str
     name: str
@@ -78,7 +77,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The result of a rule for an account; `time` is None where the rule is there and has no result yet."""
+    """The result of a rule for an account; `time` is None if the rule has no result yet."""
 
     rule_name: str
     compliance: str = ""
@@ -88,9 +87,9 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """How the conformance pack, or the StackSet, did in an account: AWS's own word for it, and its reason for a failure.
+    """How the conformance pack or the StackSet arrived in an account: AWS's status, and its reason for a failure.
 
-    Of a conformance pack also its `name` there, and its `compliance` as an aggregator has it, empty where that has none.
+    A conformance pack also has its `name` in the account, and its `compliance` in the aggregator, empty if there is none.
     """
 
     status: str
@@ -101,9 +100,9 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """All that a report rests on: everything by account id.
+    """What was read for a report; the mappings are by account id.
 
-    `packs` and `stack_instances` are None in a deployment for one account, which has neither.
+    `packs` and `stack_instances` are None for a deployment for one account, which has neither.
     """
 
     deployment: Deployment
@@ -117,7 +116,7 @@ class Observations:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Something that is wrong: why, what to do, and the commands that do it."""
+    """A problem: why it is one, what to do, and the commands that do it."""
 
     why: str
     action: str
@@ -141,12 +140,12 @@ class Row:
 
     @property
     def finding(self) -> str:
-        """What stands beside the status: the rule's own annotation, or why there is none."""
+        """The rule's annotation, or why there is none."""
         return " ".join(filter(None, [self.annotation, self.reason, *(advice.why for advice in self.advice)]))
 
 
 def is_judged(account: Account, deployment: Deployment) -> bool:
-    """Tell whether the results of an account count: it is not suspended and not excluded."""
+    """Tell whether the report judges an account: it is neither suspended nor excluded."""
     return account.state not in _NO_LONGER_ACTIVE and account.account_id not in deployment.excluded
 
 
@@ -157,24 +156,24 @@ def rows(observed: Observations) -> list[Row]:
 
 
 def totals(all_rows: Iterable[Row]) -> dict[Status, int]:
-    """Count the accounts of each status; every status is there."""
+    """Count the accounts of each status, of every status."""
     counts = Counter(row.status for row in all_rows)
     return {status: counts[status] for status in Status}
 
 
 def notes(observed: Observations) -> list[str]:
-    """Say what concerns no single account."""
+    """Return the notes that concern no single account."""
     said = []
     if not observed.deployment.stack_status.endswith("_COMPLETE") or observed.deployment.stack_status.startswith("ROLLBACK"):
         said.append(f"The stack {observed.deployment.stack_name} is {observed.deployment.stack_status}.")
     if any(pack.status in _ARRIVED for pack in (observed.packs or {}).values()) and not _packs_are_listed(observed):
         said.append(
-            "AWS Config gives the compliance of the conformance pack in no account, so COMPLIANT rests on the name of the rule "
-            "alone. An administrator whose own pack has no result could pose as it with a rule of such a name."
+            "AWS Config gives the conformance pack's compliance for no account, so COMPLIANT rests on the name of the rule "
+            "alone. An administrator whose own pack has no result could imitate it with a rule of that name."
         )
     known = {account.account_id for account in observed.accounts}
     said += [
-        f"Account {account_id} is excluded, but it is not in the organization: take it out of ExcludedAccounts."
+        f"Account {account_id} is excluded, but it is not in the organization: remove it from ExcludedAccounts."
         for account_id in sorted(observed.deployment.excluded - known)
     ]
     said += [
@@ -211,7 +210,7 @@ def _row(account: Account, observed: Observations) -> Row:
 
 
 def _part(account: Account, results: Sequence[Result], observed: Observations) -> tuple[list[Result], list[Result]]:
-    """Part the results into those that may be of the deployment's own rule, and those that somebody else's rules put."""
+    """Separate results that may come from the deployment's own rule from results of other people's rules."""
     if observed.packs is None:
         own = [result for result in results if result.rule_name == RULE_NAME]
     elif _status_of(observed.packs, account) in _ARRIVED:
@@ -222,7 +221,7 @@ def _part(account: Account, results: Sequence[Result], observed: Observations) -
 
 
 def _verdict(account: Account, own: Sequence[Result], observed: Observations) -> tuple[Status, Result | None, list[Advice]]:
-    """Judge an account by what may be its own rule; the result that decides it, if one does, and why there is doubt, if so."""
+    """Judge an account by results that may be its own rule's; returns the deciding result, if any, and the doubts."""
     if not own:
         return Status.UNKNOWN, None, []
     status, result = min(
@@ -240,10 +239,10 @@ def _verdict(account: Account, own: Sequence[Result], observed: Observations) ->
 
 
 def _packs_are_listed(observed: Observations) -> bool:
-    """Tell whether the aggregator says anything of the pack, by its name, in any account.
+    """Tell whether the aggregator lists the pack, by its name, in any account.
 
-    If it says nothing in all of them, its names are others, and nothing follows from that for one account.  No member can bring
-    this about: the pack of each other account is listed.
+    If it lists none, it uses other names, and that says nothing about one account.  No member can cause this: the aggregator
+    still lists every other account's pack.
     """
     return any(pack.compliance for pack in (observed.packs or {}).values())
 
@@ -260,11 +259,11 @@ def _age(time: datetime, now: datetime) -> timedelta:
     return max(now - time, timedelta())
 
 
-# --- Rules that somebody else made, or may have made ---
+# --- Rules that other people made, or may have made ---
 
 
 def _somebodys(others: Sequence[Result], account: Account, observed: Observations) -> Iterator[Advice]:
-    """Say of rules that they do not count, though they have this package's name."""
+    """Say which rules do not count, though they have this package's name."""
     deployment = observed.deployment
     there = f"with credentials of account {account.account_id}"
     undecided = [each for each in others if observed.packs is not None and each.rule_name.startswith(PACK_RULE_PREFIX)]
@@ -273,7 +272,7 @@ def _somebodys(others: Sequence[Result], account: Account, observed: Observation
             yield Advice(
                 f"The account has a rule {other.rule_name}, which says {_said(other)}. It does not count: somebody made a rule "
                 "of this name, and this deployment did not.",
-                f"Look {there} who made it (CreatedBy), and delete it.",
+                f"See {there} who made it (CreatedBy), and delete it.",
                 (commands.show_rules(deployment, [other.rule_name]), commands.delete_rule(deployment, other.rule_name)),
             )
     if undecided:
@@ -281,7 +280,7 @@ def _somebodys(others: Sequence[Result], account: Account, observed: Observation
         yield Advice(
             f"The account has a rule of a name that the conformance pack gives ({_names(undecided)}), which says {say}. It "
             "does not count: until the pack has arrived, nobody can tell whether that or somebody made a rule of this name.",
-            f"Let the pack arrive; then look {there} who made the rule (CreatedBy), and delete it if the pack did not.",
+            f"Let the pack arrive. Then see {there} who made the rule (CreatedBy), and delete it if the pack did not.",
             (commands.show_rules(deployment, _shown(undecided)),),
         )
 
@@ -297,7 +296,7 @@ def _several(own: Sequence[Result], account: Account, pack: Arrival, deployment:
 
 
 def _unconfirmed(result: Result, account: Account, pack: Arrival, deployment: Deployment) -> Advice:
-    """Say that a result does not count, since AWS Config does not say the same of the pack that its rule should be of."""
+    """Say that a result does not count, since AWS Config does not confirm it for the pack of its rule."""
     return Advice(
         f"The rule {result.rule_name} says {result.compliance}, and AWS Config says {pack.compliance or 'nothing'} of the "
         f"conformance pack {pack.name}. Either AWS Config is a few minutes behind, or the pack's own rule has no such result "
@@ -336,7 +335,7 @@ def _status_of(arrivals: Mapping[str, Arrival] | None, account: Account) -> str:
 
 
 def _not_arrived(account: Account, observed: Observations) -> tuple[Advice, ...]:
-    """Say what of the deployment is not in the account."""
+    """Say which parts of the deployment are not in the account."""
     deployment = observed.deployment
     if observed.packs is None or observed.stack_instances is None:
         return ()
@@ -370,9 +369,9 @@ def _stack_set(account: Account, instance: Arrival | None, deployment: Deploymen
     if instance.status == "INOPERABLE":
         # Source: API reference, StackInstance, Status.
         retain = commands.stack_instances(deployment, "delete", account.account_id, "--retain-stacks")
-        return Advice(why, "Take the account out of the StackSet, delete its stack by hand, and deploy to it again.", (retain,))
+        return Advice(why, "Remove the account from the StackSet, delete its stack by hand, and deploy to it again.", (retain,))
     update = commands.stack_instances(deployment, "update", account.account_id)
-    return Advice(why, "Mend the cause and deploy to it again.", (update,))
+    return Advice(why, "Fix the cause and deploy to it again.", (update,))
 
 
 def _pack(pack: Arrival | None, observed: Observations) -> Advice | None:
@@ -394,7 +393,7 @@ def _pack(pack: Arrival | None, observed: Observations) -> Advice | None:
         invoking = ",".join(sorted(deployment.invoking.union(listed)))
         permit = "Let AWS Config invoke the function for each account by its id, and put the pack again."
         return Advice(why, permit, (commands.deploy(InvokingAccounts=invoking), put_again))
-    return Advice(why, "Mend the cause and put the pack again.", (put_again,))
+    return Advice(why, "Fix the cause and put the pack again.", (put_again,))
 
 
 def _because(arrival: Arrival) -> str:
@@ -411,7 +410,7 @@ def _is_about_permission(pack: Arrival) -> bool:
 
 
 def _no_result(account: Account, observed: Observations) -> Advice:
-    """Say why an account in which everything has arrived may have no result."""
+    """Say why an account may have no result, though everything has arrived there."""
     deployment = observed.deployment
     why = "There is no result: the recorder is off, evaluations fail, or none was made yet."
     if deployment.no_root_credentials == "NOT_APPLICABLE" and observed.packs is not None:
@@ -434,7 +433,7 @@ def _nothing_recent(result: Result, account: Account, observed: Observations) ->
             f"{': ' + result.annotation if result.annotation else '.'}"
         )
     else:
-        why = f"AWS Config says {result.compliance or 'nothing'}, which is no verdict."
+        why = f"AWS Config says {result.compliance or 'nothing'}, which is not a verdict."
     return Advice(
         why,
         f"See with credentials of account {observed.deployment.account_id} why evaluations fail. If there was none, see that "
@@ -444,7 +443,7 @@ def _nothing_recent(result: Result, account: Account, observed: Observations) ->
 
 
 def hours(age: timedelta) -> str:
-    """Say an age: "40 min", "26 h" or "3 d"."""
+    """Write an age as "40 min", "26 h" or "3 d"."""
     whole_hours = age // timedelta(hours=1)
     if whole_hours == 0:
         return f"{age // timedelta(minutes=1)} min"

@@ -1,4 +1,4 @@
-"""What comes from AWS or from a file, made safe to be shown and to be part of a command: pure, without input or output."""
+"""Makes text from AWS or from a file safe to show and to put into a command: pure, without input or output."""
 
 import shlex
 import unicodedata
@@ -7,7 +7,7 @@ import unicodedata
 # Source: Unicode Standard, table 4-4, General_Category.
 _HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
-# Letters, marks and a symbol that look like nothing or like a space.  The variation selectors of emoji stay (U+FE0E, U+FE0F).
+# Letters, marks and a symbol that look like nothing or like a space.  Emoji keep their variation selectors (U+FE0E, U+FE0F).
 # Source: Unicode Character Database, Default_Ignorable_Code_Point; U+2800 is the Braille pattern without dots.
 _BLANK = frozenset(
     {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0}
@@ -18,7 +18,7 @@ _BLANK = frozenset(
 
 
 class _Shown(dict[int, str]):
-    """How each character is shown, worked out when it is first asked for."""
+    """How to show each character, worked out at its first use."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -33,11 +33,11 @@ _SHOWN = _Shown()
 def visible(text: str) -> str:
     r"""Return the text on one line, without anything that a terminal acts on or a reader cannot see.
 
-    Such characters are written as Python writes them: `\n`, `\x1b`, `\u202e`.  All others stay as they are, a backslash too.
+    It writes such characters as Python does: `\n`, `\x1b`, `\u202e`.  All others stay, a backslash too.
     """
     return text.translate(_SHOWN)
 
 
 def quoted(value: str) -> str:
-    """Return a value as one word of a shell's command, which stands on one line whatever is in the value."""
+    """Quote a value as one word of a shell command, on one line whatever the value holds."""
     return shlex.quote(visible(value))

@@ -1,6 +1,8 @@
 """What the commands say if they cannot reach AWS: one sentence, and never a traceback."""
 
+import io
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, LoginRefreshRequired
 
-from organization import aws, project
+from organization import aws, cli, project
 from tests.unit.fake_aws import FakeAws
 
 PROJECT = Path(__file__).parents[2]
@@ -21,40 +23,55 @@ CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_K
 each_command = pytest.mark.parametrize("command", ["preflight", "deploy", "report", "delete"])
 
 
-def run(command: str, home: Path, *options: str, **environment: str) -> str:
-    """Run a command with these settings only; returns the one sentence that it said on stderr."""
-    ran = subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", "organization", command, *options],
-        cwd=PROJECT,
-        env={"HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true", **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (ran.returncode, ran.stdout) == (2, ""), ran.stderr
-    (line,) = ran.stderr.splitlines()
+class Command:
+    """Runs a command with these settings only; returns the one sentence that it said on stderr."""
+
+    def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.home = home
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def __call__(self, command: str, *options: str, **environment: str) -> str:
+        with self._monkeypatch.context() as patch:
+            for name in [name for name in os.environ if name.startswith("AWS_")]:
+                patch.delenv(name)
+            for name, value in {"HOME": str(self.home), "AWS_EC2_METADATA_DISABLED": "true", **environment}.items():
+                patch.setenv(name, value)
+            patch.setattr(sys, "stdin", io.StringIO())
+            code = cli.main([command, *options])
+        said = self._capsys.readouterr()
+        return sentence(code, said.out, said.err)
+
+
+def sentence(code: int, out: str, err: str) -> str:
+    assert (code, out) == (2, ""), err
+    (line,) = err.splitlines()
     assert line.startswith("root-virtual-mfa: ")
     return line
 
 
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(tmp_path, monkeypatch, capsys)
+
+
 @each_command
-def test_no_credentials(command: str, tmp_path: Path) -> None:
-    said = run(command, tmp_path, AWS_REGION="eu-central-1")
+def test_no_credentials(run: Command, command: str) -> None:
+    said = run(command, AWS_REGION="eu-central-1")
     assert "No AWS credentials were found: sign in, or set AWS_PROFILE" in said
 
 
 @each_command
-def test_no_region(command: str, tmp_path: Path) -> None:
-    said = run(command, tmp_path, **CREDENTIALS | {"AWS_REGION": ""})
+def test_no_region(run: Command, command: str) -> None:
+    said = run(command, **CREDENTIALS | {"AWS_REGION": ""})
     assert "No Region is set: give the home Region of the deployment with --region, or set AWS_REGION." in said
 
 
 @each_command
-def test_profile_that_is_not_there(command: str, tmp_path: Path) -> None:
+def test_profile_that_is_not_there(run: Command, command: str) -> None:
     for said in (
-        run(command, tmp_path, "--profile", "nobody", AWS_REGION="eu-central-1"),
-        run(command, tmp_path, AWS_PROFILE="nobody", AWS_REGION="eu-central-1"),
+        run(command, "--profile", "nobody", AWS_REGION="eu-central-1"),
+        run(command, AWS_PROFILE="nobody", AWS_REGION="eu-central-1"),
     ):
         assert "(nobody)" in said
         assert "give one of `aws configure list-profiles` with --profile, or set AWS_PROFILE to it." in said
@@ -71,27 +88,37 @@ def test_session_of_single_sign_on_that_has_expired(command: str, tmp_path: Path
     token = {"accessToken": "x", "expiresAt": "2020-01-01T00:00:00Z", "region": "eu-central-1"}
     cached = tmp_path / f".aws/sso/cache/{sha1(b'work', usedforsecurity=False).hexdigest()}.json"
     cached.write_text(json.dumps(token), encoding="utf-8")
-    assert "expired" in (said := run(command, tmp_path, "--profile", "work"))
+    ran = subprocess.run(  # noqa: S603 - our own module, in a process of its own, since botocore looks for the home folder once
+        [sys.executable, "-m", "organization", command, "--profile", "work"],
+        cwd=PROJECT,
+        env={"HOME": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = sentence(ran.returncode, ran.stdout, ran.stderr)
+    assert "expired" in said
     assert said.endswith(": sign in with `aws sso login`, with --profile if you use one.")
 
 
 @each_command
-def test_nothing_answers(command: str, tmp_path: Path) -> None:
+def test_nothing_answers(run: Command, command: str) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # and does not listen
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        said = run(command, tmp_path, **CREDENTIALS, AWS_ENDPOINT_URL=url)
+        said = run(command, **CREDENTIALS, AWS_ENDPOINT_URL=url)
     assert url in said
     assert "check the network, the Region and AWS_ENDPOINT_URL" in said
 
 
-def test_endpoint_that_is_no_url(tmp_path: Path) -> None:
-    said = run("report", tmp_path, **CREDENTIALS, AWS_ENDPOINT_URL="nowhere")
+def test_endpoint_that_is_no_url(run: Command) -> None:
+    said = run("report", **CREDENTIALS, AWS_ENDPOINT_URL="nowhere")
     assert "AWS_ENDPOINT_URL must be a URL" in said
 
 
-def test_region_that_is_none(tmp_path: Path) -> None:
-    assert "no region!" in run("report", tmp_path, "--region", "no region!", **CREDENTIALS)
+def test_region_that_is_none(run: Command) -> None:
+    assert "no region!" in run("report", "--region", "no region!", **CREDENTIALS)
 
 
 def test_login_that_has_expired() -> None:

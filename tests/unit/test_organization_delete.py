@@ -129,7 +129,7 @@ def test_deployment_for_one_account(fake: FakeAws, capsys: pytest.CaptureFixture
     stays = printed.partition("What stays behind:\n")[2]
     assert "log group" not in stays, "it is not there"
     assert "aws cloudformation delete-stack --region us-east-1 --stack-name root-virtual-mfa-region-forwarder" in stays
-    assert stays.endswith("The OpsItems of source root-virtual-mfa in OpsCenter, which nothing resolves any more.\n")
+    assert stays.endswith("The OpsItems with the source root-virtual-mfa in OpsCenter. Nothing resolves them any more.\n")
 
 
 @pytest.mark.parametrize("answer", ["", "y", "root-virtual", None])

@@ -162,7 +162,7 @@ def test_beside_the_own_rule_one_of_the_plain_name_counts_for_nothing_and_is_tol
         f"The account has a rule root-virtual-mfa-enabled, which says {compliance}. It does not count: somebody made a rule of "
         "this name, and this deployment did not."
     )
-    assert advice.action == f"Look with credentials of account {MEMBER} who made it (CreatedBy), and delete it."
+    assert advice.action == f"See with credentials of account {MEMBER} who made it (CreatedBy), and delete it."
     assert advice.commands == (
         "aws configservice describe-config-rules --region eu-central-1 --config-rule-names root-virtual-mfa-enabled",
         "aws configservice delete-config-rule --region eu-central-1 --config-rule-name root-virtual-mfa-enabled",
@@ -429,7 +429,7 @@ def test_pack_failed_without_permission_lists_every_such_account() -> None:
 
 
 def test_pack_failed_for_another_reason() -> None:
-    assert judge(pack=Arrival("UPDATE_FAILED", "Internal")).advice[0].action == "Mend the cause and put the pack again."
+    assert judge(pack=Arrival("UPDATE_FAILED", "Internal")).advice[0].action == "Fix the cause and put the pack again."
 
 
 def test_what_is_on_its_way_is_waited_for() -> None:
