@@ -178,7 +178,7 @@ class Demo:
         self._wait_for_results(expected, before)
 
     def _report(self) -> None:
-        self._say("make report", f"in {self._name(CENTRAL_ACCOUNT_ID)}:")
+        self._say("root-virtual-mfa report", f"in {self._name(CENTRAL_ACCOUNT_ID)}:")
         report = self._directory / "report.json"
         command = [sys.executable, "-m", "organization", "report", "--output", str(report), "--output", str(HTML_PAGE)]
         sys.stdout.flush()

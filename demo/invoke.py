@@ -4,6 +4,7 @@ Exit code 0 where the function answered, 1 where the invocation failed.
 """
 
 import argparse
+import base64
 import json
 import sys
 import time
@@ -104,12 +105,14 @@ def _invoke(local_aws: LocalAwsClient, event: object) -> int:
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     patient = Config(read_timeout=LONGEST_INVOCATION, retries={"total_max_attempts": 1})
     function: LambdaClient = boto3_client(local_aws, "lambda", CENTRAL_ACCOUNT_ID, patient)
-    began = int(time.time() * 1000)
     started = time.monotonic()
-    answer = function.invoke(FunctionName=outputs["FunctionArn"], Payload=json.dumps(event))
+    answer = function.invoke(FunctionName=outputs["FunctionArn"], Payload=json.dumps(event), LogType="Tail")
     seconds = time.monotonic() - started
     logs: CloudWatchLogsClient = boto3_client(local_aws, "logs", CENTRAL_ACCOUNT_ID)
-    written = logs.filter_log_events(logGroupName=outputs["LogGroupName"], startTime=began)["events"]
+    *_, report = base64.b64decode(answer["LogResult"]).decode().splitlines()
+    request_id = json.loads(report)["record"]["requestId"]  # each line has it, since the function logs JSON
+    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=outputs["LogGroupName"])
+    written = [event for page in pages for event in page["events"] if request_id in event["message"]]
     failed = "FunctionError" in answer
     print("\nLog:")
     for line in written:

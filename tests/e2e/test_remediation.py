@@ -192,7 +192,7 @@ def test_a_changed_runbook_becomes_the_default(deployed: Deployed) -> None:
     template = (PROJECT / "account.yaml").read_text(encoding="utf-8")
     cloudformation.update_stack(
         StackName=nested,
-        TemplateBody=template.replace("Publishes the message, once", "Publishes the only message, once"),
+        TemplateBody=template.replace("Publishes the notice, once", "Publishes the only notice, once"),
         Parameters=[{"ParameterKey": "CentralAccountId", "UsePreviousValue": True}],
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )
@@ -200,7 +200,7 @@ def test_a_changed_runbook_becomes_the_default(deployed: Deployed) -> None:
     waiter.wait(StackName=nested, WaiterConfig={"Delay": 0.2, "MaxAttempts": 3000})
     document = ssm.describe_document(Name=NOTIFY)["Document"]
     assert (document["DefaultVersion"], document["LatestVersion"]) == ("2", "2")
-    assert "the only message" in ssm.get_document(Name=NOTIFY)["Content"]
+    assert "the only notice" in ssm.get_document(Name=NOTIFY)["Content"]
     execution = operator.run(account_id, NOTIFY, AccountId=account_id)
     assert (execution["DocumentVersion"], execution["AutomationExecutionStatus"]) == ("2", "Success")
 

@@ -451,7 +451,7 @@ def test_the_limit_counts_running_invocations_only(function: Function, place: Pa
     with ThreadPoolExecutor() as threads, ExecutionEnvironments(function(MEETING), limit=1) as environments:
         running = threads.submit(environments.invoke, meeting(place, 2))
         wait_until_somebody_is_at(place)
-        with pytest.raises(ConcurrencyLimitExceeded, match="example runs 1 times"):
+        with pytest.raises(ConcurrencyLimitExceeded, match="example already runs 1 times"):
             environments.invoke(meeting(place, 1))
         (place / "second").touch()
         process_id = answer(running.result())
