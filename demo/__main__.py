@@ -44,7 +44,7 @@ _READ = "iam:GetAccountSummary"
 _LIST = "iam:ListVirtualMFADevices"
 _REPORT = "config:PutEvaluations"
 
-# Of local_aws/organization.yaml: an account of each state that a root user can be in, and the calls that its evaluation takes.
+# Accounts of local_aws/organization.yaml, one for each state of a root user, and the calls that its evaluation makes.
 STATES = {
     "420000000002": ("password, no MFA", (_READ, _REPORT)),
     "310000000001": ("virtual MFA device", (_READ, _LIST, _REPORT)),
@@ -81,7 +81,7 @@ class Demo:
     """One run against a local AWS."""
 
     def __init__(self, client: LocalAwsClient, operator: Operator, console: Console, directory: Path) -> None:
-        """Speak to `client`, and to the reader through `console`; `directory` is for files of the run."""
+        """Speak to `client`, and to the reader through `console`. Files of the run go to `directory`."""
         self._client = client
         self._operator = operator
         self._console = console
@@ -234,7 +234,7 @@ class Demo:
         self._change_and_wait(account, approve)
 
     def _change_and_wait(self, account_id: str, change: Callable[[], object]) -> None:
-        """Make a change to a root user, and show what follows from it without anybody starting anything."""
+        """Change a root user, and show what follows although nobody starts anything."""
         before = {account_id: self._result(account_id)}
         change()
         self._console.print(f"  CloudTrail's event starts {REEVALUATE} there, which waits a minute for IAM to be consistent:")
@@ -270,7 +270,7 @@ class Demo:
     def _wait_for_results(
         self, account_ids: Iterable[str], before: "Mapping[str, EvaluationResultTypeDef | None] | None" = None
     ) -> None:
-        """Wait until each account has a result, and another one than it had `before`."""
+        """Wait until each account has a new result: any result if it had none, else another one than `before`."""
         waiting = list(account_ids)
         columns = (TextColumn("  evaluated"), BarColumn(), MofNCompleteColumn())
         deadline = time.monotonic() + EVALUATION_SECONDS
@@ -288,7 +288,7 @@ class Demo:
                 time.sleep(0.2)
 
     def _wait_for_ops_items(self, expected: Mapping[str, list[str]]) -> None:
-        """Wait until each account has OpsItems of these statuses, and no others."""
+        """Wait until each account has exactly OpsItems of these statuses."""
         deadline = time.monotonic() + EVALUATION_SECONDS
         while wrong := [account_id for account_id in expected if self._statuses(account_id) != expected[account_id]]:
             if time.monotonic() > deadline:
@@ -300,7 +300,7 @@ class Demo:
         return [str(item["Status"]) for item in self._operator.ops_items(account_id)]
 
     def _calls(self, account_ids: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        """Return the calls that evaluations made since this was last asked, by the account that they were about."""
+        """Return the calls that evaluations made since the last look, by the evaluated account."""
         calls: dict[str, list[str]] = {account_id: [] for account_id in account_ids}
         for call in self._client.take_calls():
             evaluates = f":assumed-role/{EVALUATION_ROLE_NAME}/" in call["principal"]

@@ -22,8 +22,8 @@ def boto3_client(  # noqa: PLR0913 - they are those of a client
 ) -> Any:  # noqa: ANN401 - a client of any service
     """Return a boto3 client of an administrator of an account, whatever AWS settings the environment has.
 
-    With `credentials` it signs as whoever they belong to: AccessKeyId, SecretAccessKey and, for a session, SessionToken, as STS
-    and IAM name them.
+    With `credentials` it signs as their owner: AccessKeyId, SecretAccessKey and, for a session, SessionToken, as STS and IAM
+    name them.
     """
     # The local AWS takes any secret of an administrator.
     signs = credentials or {"AccessKeyId": account_id, "SecretAccessKey": "test"}

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 CENTRAL_ACCOUNT_ID = "012345678912"
 LONGEST_INVOCATION = 150
-"""Seconds: the function's time-out and some more."""
+"""Seconds: more than the function's time-out."""
 
 
 def main() -> int:
@@ -63,7 +63,7 @@ def main() -> int:
 def _local_aws(port: int | None) -> Iterator[LocalAwsClient]:
     if port is not None:
         running = LocalAwsClient(port)
-        running.accounts()  # says it best where none is running
+        running.accounts()  # its error is the clearest if none is running
         yield running
         return
     with (

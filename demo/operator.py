@@ -1,4 +1,4 @@
-"""What people do with runbooks on a local AWS, for the demo and the tests: start them, approve, read OpsItems and notices."""
+"""What an operator does with runbooks on a local AWS: starts them, approves, reads OpsItems and notices."""
 
 import json
 import threading
@@ -13,7 +13,7 @@ from local_aws.client import REGION, LocalAwsClient
 NOTIFY, REEVALUATE, REMOVE = (f"RootVirtualMfa-{name}" for name in ("Notify", "Reevaluate", "RemoveRootCredentials"))
 APPROVER = "security-lead"
 TOPICS = ("root-virtual-mfa-notices", "Automation-root-virtual-mfa")
-"""Of notices, and of requests for approval."""
+"""The topics of notices and of requests for approval."""
 
 _RUNNING = {"Pending", "InProgress", "Waiting"}
 _PATIENCE = 600.0
@@ -38,7 +38,7 @@ class Operator:
     # Notices
 
     def __enter__(self) -> Self:
-        """Make a queue, and subscribe it to each topic in the moment that is made, so that it misses no message."""
+        """Make a queue, and subscribe it to each topic as soon as the topic exists, so that it misses no message."""
         send = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": "*"}
         queue = self._client("sqs", self.central).create_queue(QueueName="notices", Attributes={"Policy": _document(send)})
         self._queue_url = queue["QueueUrl"]
@@ -46,7 +46,7 @@ class Operator:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        """Look for topics no longer."""
+        """Stop looking for topics."""
         self._closed.set()
         self._subscribing.join()
 
@@ -60,7 +60,7 @@ class Operator:
                 missing.remove(topic_arn)
 
     def messages(self, about: str = "") -> list[dict[str, str]]:
-        """Return the messages so far whose text has `about`: `TopicArn`, `Subject` and `Message` of each."""
+        """Return the messages so far whose text contains `about`: `TopicArn`, `Subject` and `Message` of each."""
         sqs = self._client("sqs", self.central)
         while received := sqs.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10).get("Messages", []):
             for message in received:
@@ -69,7 +69,7 @@ class Operator:
         return [message for message in self._messages if about in message["Message"]]
 
     def ops_items(self, account_id: str) -> list[dict[str, Any]]:
-        """Return the OpsItems of an account, with all that they say, the oldest first."""
+        """Return the OpsItems of an account in full, the oldest first."""
         ssm = self._client("ssm", account_id)
         filters = [{"Key": "Source", "Values": ["root-virtual-mfa"], "Operator": "Equal"}]
         pages = ssm.get_paginator("describe_ops_items").paginate(OpsItemFilters=filters)
@@ -86,13 +86,13 @@ class Operator:
         return str(started["AutomationExecutionId"])
 
     def execution(self, account_id: str, execution_id: str) -> dict[str, Any]:
-        """Return what Automation says of an execution."""
+        """Return an execution as Automation describes it."""
         answer = self._client("ssm", account_id).get_automation_execution(AutomationExecutionId=execution_id)
         execution: dict[str, Any] = answer["AutomationExecution"]
         return execution
 
     def finished(self, account_id: str, execution_id: str, *, hurry: bool = False) -> dict[str, Any]:
-        """Wait for the end of an execution, and return what Automation says of it; where it waits itself, `hurry` the clock."""
+        """Wait for the end of an execution, and return it. `hurry` puts the clock forward meanwhile."""
 
         def end() -> dict[str, Any] | None:
             if hurry:
@@ -103,11 +103,11 @@ class Operator:
         return _wait_for(end, f"the end of execution {execution_id}")
 
     def run(self, account_id: str, runbook: str, **parameters: str) -> dict[str, Any]:
-        """Start a runbook, wait for its end, and return what Automation says of it."""
+        """Start a runbook, wait for its end, and return the execution."""
         return self.finished(account_id, self.start(account_id, runbook, **parameters))
 
     def wait_for_step(self, account_id: str, execution_id: str, step: str) -> None:
-        """Wait until an execution is at a step, such as one that waits for an approval."""
+        """Wait until an execution is at a step."""
 
         def there() -> bool:
             steps = self.execution(account_id, execution_id)["StepExecutions"]
@@ -122,7 +122,7 @@ class Operator:
         return [each for page in pages.paginate(Filters=filters) for each in page["AutomationExecutionMetadataList"]]
 
     def wait_for_executions(self, account_id: str, runbook: str, at_least: int) -> list[dict[str, Any]]:
-        """Wait until there were so many executions of a runbook in an account, and all have ended."""
+        """Wait until an account has this many executions of a runbook, and all have ended."""
 
         def end() -> list[dict[str, Any]] | None:
             found = self.executions(account_id, runbook)
@@ -132,10 +132,10 @@ class Operator:
         return _wait_for(end, f"{at_least} executions of {runbook} in {account_id}")
 
     def let_a_minute_pass(self, account_id: str) -> None:
-        """Wait until RootVirtualMfa-Reevaluate, which an event has started, waits for IAM; then put the clock forward."""
+        """Wait until the execution of RootVirtualMfa-Reevaluate waits for IAM, then put the clock forward."""
 
         def waiting() -> bool:
-            # Not its status alone: what begins to wait only once the clock is ahead waits for a minute of the machine's.
+            # Its status alone is not enough: a wait that begins after the clock has moved takes another minute.
             return any(each.get("CurrentStepName") == "WaitForIam" for each in self.executions(account_id, REEVALUATE))
 
         _wait_for(waiting, f"an execution of {REEVALUATE} that waits in {account_id}")
@@ -144,7 +144,7 @@ class Operator:
     # Approval
 
     def make_approver(self) -> str:
-        """Make the approver's role in the central account, which its administrators may assume; returns its ARN."""
+        """Make the approver's role in the central account, for its administrators to assume. Returns its ARN."""
         iam = self._client("iam", self.central)
         trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{self.central}:root"}, "Action": "sts:AssumeRole"}
         decide = {"Effect": "Allow", "Action": "ssm:SendAutomationSignal", "Resource": "*"}

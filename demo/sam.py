@@ -1,4 +1,4 @@
-"""Deploys the package to the local AWS as a user deploys it to AWS: with the SAM CLI, and CloudFormation for account.yaml."""
+"""Deploys the package to the local AWS as operators do: template.yaml with the SAM CLI, account.yaml with CloudFormation."""
 
 import json
 import os
@@ -27,9 +27,9 @@ class DeploymentError(RuntimeError):
 
 
 def deploy(client: LocalAwsClient, account_id: str, parameters: Mapping[str, str] | None = None) -> str:
-    """Deploy template.yaml to an account with `sam deploy`; `make build` has been run before.
+    """Deploy template.yaml to an account with `sam deploy`. Needs what `make build` makes.
 
-    Returns what the SAM CLI printed.  Raises DeploymentError where it failed.
+    Returns what the SAM CLI printed.  Raises DeploymentError.
     """
     overrides = [f"{name}={value}" for name, value in (parameters or {}).items()]
     return sam(
@@ -43,7 +43,7 @@ def deploy(client: LocalAwsClient, account_id: str, parameters: Mapping[str, str
 
 
 def deploy_organization(client: LocalAwsClient, account_id: str, parameters: Mapping[str, str] | None = None) -> str:
-    """Deploy template.yaml for the local AWS's organization from `account_id`, like `deploy`, and with its ids."""
+    """Deploy template.yaml for the local AWS's organization from `account_id`, like `deploy`."""
     values = organization_parameters(client) | dict(parameters or {})
     overrides = [f"{name}={value}" for name, value in values.items()]
     environment = ("--config-env", "organization", "--no-confirm-changeset")
@@ -66,13 +66,13 @@ def sam(client: LocalAwsClient, account_id: str, *arguments: str) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= client.environment(account_id) | {
         "SAM_CLI_TELEMETRY": "0",
-        "SAM_CLI_POLL_DELAY": "0.2",  # seconds between looks at the stack: 5 are meant for AWS
+        "SAM_CLI_POLL_DELAY": "0.2",  # seconds between looks at the stack; its default of 5 is for AWS
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
     try:
-        # For its temporary files: it leaves some of them behind.
+        # It leaves some of its temporary files behind.
         with TemporaryDirectory(prefix="sam-") as directory:
             ran = subprocess.run(  # noqa: S603 - the SAM CLI, with arguments of ours
                 [SAM, *arguments],
@@ -107,7 +107,7 @@ def deploy_account(client: LocalAwsClient, account_id: str, central_account_id: 
 
 
 def let_assume_evaluation_roles(client: LocalAwsClient, account_id: str) -> None:
-    """Let the function in `account_id` assume evaluation roles, which it may not where it was deployed for one account."""
+    """Let the function in `account_id` assume evaluation roles. A deployment for one account does not allow that."""
     statement = {"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": f"arn:aws:iam::*:role/{EVALUATION_ROLE_NAME}"}
     iam: IAMClient = boto3_client(client, "iam", account_id)
     iam.put_role_policy(

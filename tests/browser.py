@@ -1,4 +1,4 @@
-"""A headless Chromium for tests, where there is one."""
+"""A headless Chromium for tests, if one is installed."""
 
 import os
 import shutil

@@ -35,7 +35,7 @@ class Application:
     """The application in the account `account_id` of a local AWS, and the accounts that it evaluates."""
 
     def __init__(self, aws: LocalAwsClient, account_id: str, stack_name: str = STACK_NAME) -> None:
-        """Read the outputs of the stack, which is there."""
+        """Read the outputs of the stack."""
         self.aws = aws
         self.account_id = account_id
         self._clients: dict[tuple[str, str], Any] = {}
@@ -48,7 +48,7 @@ class Application:
         return self.outputs["FunctionArn"]
 
     def client(self, service: str, account_id: str | None = None) -> Any:  # noqa: ANN401 - a client of any service
-        """Return a boto3 client of an administrator of an account: the application's own, where none is named."""
+        """Return a boto3 client of an administrator of an account: by default the application's own."""
         account_id = account_id or self.account_id
         if (service, account_id) not in self._clients:
             patient = Config(read_timeout=600, retries={"total_max_attempts": 1})
@@ -119,7 +119,7 @@ class Application:
         return True
 
     def evaluate(self, account_id: str) -> dict[str, Any]:
-        """Evaluate an account anew, and return the new result."""
+        """Evaluate an account again, and return the new result."""
         before = self.results(account_id)
         self.start_evaluation(account_id)
         return self.changed(account_id, before)
@@ -270,7 +270,7 @@ class Application:
     # Without AWS Config
 
     def event(self, account_id: str, **changes: object) -> dict[str, Any]:
-        """Make a scheduled event about an account, which AWS Config checks and does not keep the evaluation of."""
+        """Make a scheduled event about an account. AWS Config checks the evaluation, and does not keep it."""
         return self.scheduled_event(account_id, own=account_id == self.account_id) | changes
 
     @staticmethod
@@ -283,7 +283,7 @@ class Application:
         return event
 
     def invoke(self, event: object) -> Answer:
-        """Invoke the function with an event, and wait for what comes of it."""
+        """Invoke the function with an event, and return its answer."""
         answer = self.client("lambda").invoke(FunctionName=self.function_arn, Payload=json.dumps(event))
         payload = json.loads(answer["Payload"].read())
         return Answer(payload, "FunctionError" in answer)

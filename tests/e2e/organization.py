@@ -52,14 +52,14 @@ class Organization(Application):
         return name
 
     def rules(self, account_id: str) -> list[str]:
-        """Return the names of the package's rules in an account, which packs have put there and nobody in it."""
+        """Return the names of the package's rules in an account that a pack has put there."""
         rules = self.client("config", account_id).describe_config_rules()["ConfigRules"]
         return [
             rule["ConfigRuleName"] for rule in rules if rule["ConfigRuleName"].startswith(RULE_NAME) and "CreatedBy" in rule
         ]
 
     def roles(self, account_id: str) -> set[str]:
-        """Return which of the two roles whose names are part of the contract an account has."""
+        """Return which of the package's two named roles an account has."""
         pages = self.client("iam", account_id).get_paginator("list_roles").paginate()
         return {role["RoleName"] for page in pages for role in page["Roles"]} & {FUNCTION_ROLE_NAME, EVALUATION_ROLE_NAME}
 

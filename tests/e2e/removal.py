@@ -33,7 +33,7 @@ class Removal:
     # Deploying
 
     def deploy(self, approvers: Collection[str], minimum: int = 1) -> None:
-        """Deploy the template, or deploy it anew with other approvers."""
+        """Deploy the template, or change its approvers."""
         body = (PROJECT / "root-credentials.yaml").read_text(encoding="utf-8")
         boto3_client(self.aws, "s3", CENTRAL).put_object(Bucket=BUCKET, Key="template.yaml", Body=body)
         given = {"Approvers": ",".join(approvers), "MinimumApprovals": str(minimum), "ManagementAccountId": MANAGEMENT}
@@ -90,7 +90,7 @@ class Removal:
 
     @staticmethod
     def approve(person: Person, execution_id: str) -> None:
-        """Approve as a person; raises ClientError where that is no approver."""
+        """Approve as a person. Raises ClientError if that person is no approver."""
         person.send_automation_signal(AutomationExecutionId=execution_id, SignalType="Approve")
 
     def finished(self, execution_id: str) -> dict[str, Any]:

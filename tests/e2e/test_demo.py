@@ -17,7 +17,7 @@ SECONDS = 600
 
 
 class Demo:
-    """A run of the demo as a shell starts it: in a process group of its own, which Ctrl-C is sent to."""
+    """A run of the demo as a shell starts it: in a process group of its own, so that Ctrl-C reaches it."""
 
     def __init__(self, project: Path, directory: Path) -> None:
         self._directory = directory
@@ -92,7 +92,7 @@ StartDemo = Callable[..., Demo]
 
 @pytest.fixture
 def start_demo(tmp_path: Path) -> Iterator[StartDemo]:
-    """Start the demo of the project, or of a copy of it; at the end nothing of it is left, neither processes nor files."""
+    """Start the demo of the project, or of a copy of it. At the end no process and no file is left."""
     directory = tmp_path / "temporary"
     directory.mkdir()
     demos = []

@@ -1,4 +1,4 @@
-"""What starts the runbooks: the event patterns as they are deployed, against payloads as AWS has them and near misses."""
+"""What starts the runbooks: the deployed event patterns, against AWS's payloads and near misses."""
 
 import copy
 import json

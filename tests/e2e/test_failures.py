@@ -61,7 +61,7 @@ def test_an_event_that_fails_for_good_is_kept_and_leaves_the_last_result(applica
     assert [line["requestId"] for line in lines] == [record["requestContext"]["requestId"]] * 3
     assert dropped(application) == events + 1
 
-    # AWS Config tells nothing of it; the alarm does.
+    # AWS Config says nothing about it; the alarm does.
     status = application.client("config", account_id).describe_config_rule_evaluation_status()["ConfigRulesEvaluationStatus"]
     assert [key for key in status[0] if key.startswith("Last")] == []
     assert alarm_states(application)["FailedEventsAlarm"] == "ALARM"
@@ -108,7 +108,7 @@ def test_an_event_that_comes_again_changes_nothing(application: Application, acc
 
 
 def without_times(result: dict[str, Any]) -> dict[str, Any]:
-    """Return a result without when it was reported: the ordering timestamp, which says what it is about, stays."""
+    """Return a result without its report time. The ordering timestamp stays: it says which moment the result is about."""
     return {key: value for key, value in result.items() if key != "ResultRecordedTime"}
 
 

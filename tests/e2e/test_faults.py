@@ -22,7 +22,7 @@ from tests.e2e.application import Answer, Application
 FUNCTION = PROJECT / ".aws-sam/build/RootVirtualMfaEnabledFunction"
 RUNTIME_PYTHON = PROJECT / ".venvs/lambda-runtime/bin/python"
 LATE = 6
-"""Seconds after which an answer comes that the function waits 5 seconds for."""
+"""Seconds until an answer comes. The function waits 5 seconds for it."""
 
 ERROR_TYPES = {
     "sts:AssumeRole": "AssumeRoleError",
@@ -59,7 +59,7 @@ class Outcomes:
 
 @pytest.fixture(scope="session")
 def outcomes(application: Application, unused_accounts: Iterator[str]) -> Outcomes:
-    """Evaluate an account for each API and fault, whose root user got a virtual device since its last result."""
+    """Evaluate an account for each API and fault. Its root user has got a virtual device since its last result."""
     lasting = {cell: next(unused_accounts) for cell in LASTING_CELLS}
     passing = {action: next(unused_accounts) for action in ERROR_TYPES}
     late = {action: next(unused_accounts) for action in ERROR_TYPES}
@@ -103,7 +103,7 @@ def outcomes(application: Application, unused_accounts: Iterator[str]) -> Outcom
 
 
 def invoke_refused(application: Application, action: str, account_id: str) -> Answer:
-    """Invoke the built artefact in an account where connections for `action`, and from then on, are refused."""
+    """Invoke the built artefact in an account. From `action` on, connections are refused."""
     service = {"sts": "STS", "iam": "IAM", "config": "CONFIG_SERVICE"}[action.partition(":")[0]]
     event = Application.scheduled_event(account_id, own=action != "sts:AssumeRole")
     with Endpoint(application.aws, requests=int(action == "iam:ListVirtualMFADevices")) as endpoint:

@@ -21,7 +21,7 @@ WITHOUT_AWS = {name: value for name, value in os.environ.items() if not name.sta
 
 
 def invoke(*arguments: str, directory: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command; what it leaves in `directory`, where temporary files go, is for the test to see."""
+    """Run the command with its temporary files in `directory`, so that a test sees what it leaves there."""
     return subprocess.run(  # noqa: S603 - our own module
         [sys.executable, "-m", "demo.invoke", *arguments],
         cwd=PROJECT,

@@ -83,7 +83,7 @@ class Member:
         return item
 
     def run(self) -> dict[str, Any]:
-        """Start Notify as Mallory, and give what Automation says of it in the end."""
+        """Start Notify as Mallory, and return the execution after its end."""
         return self.operator.finished(self.account_id, self.start())
 
     def start(self, **parameters: str) -> str:
@@ -159,7 +159,7 @@ def test_a_members_own_rule_makes_no_notice_however_often_it_flips(member: Membe
 
 
 def test_a_pack_of_the_members_own_makes_no_notice(member: Member) -> None:
-    # AWS Config makes this rule for her: only the account of its function tells it from the organization's.
+    # AWS Config makes this rule for her. Only the account of its function differs from the organization's rule.
     make_function(member)
     settings = rule(f"arn:aws:lambda:{REGION}:{member.account_id}:function:hers", "root-virtual-mfa-enabled")
     parameters = {"compliance": "NON_COMPLIANT", "annotation": PHISHING}
@@ -186,7 +186,7 @@ def test_however_often_it_is_started_and_whatever_is_resolved_there_is_one_messa
     with ThreadPoolExecutor(10) as pool:
         started = list(pool.map(lambda _: member.start(), range(10)))
         for _ in range(10):
-            with suppress(ValueError):  # there is none that is open at this moment
+            with suppress(ValueError):  # none is open at this moment
                 ssm.update_ops_item(OpsItemId=member.open_ops_item()["OpsItemId"], Status="Resolved")
     for execution_id in started:
         assert member.operator.finished(member.account_id, execution_id)["AutomationExecutionStatus"] == "Success"

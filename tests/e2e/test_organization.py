@@ -143,7 +143,7 @@ def without_times(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def test_accounts_in_opposite_states_are_never_mixed_up(organization: Organization) -> None:
-    """Every other account has a device of its own, whose name the annotation tells; then it is the others' turn."""
+    """Every other account has a device of its own, and the annotation names it. Then the other half gets devices."""
     organization.aws.take_calls()
     rounds = 4
     for turn in range(rounds):
@@ -247,7 +247,7 @@ def test_account_that_joins_is_watched_without_anybody_doing_anything(organizati
 
 @pytest.fixture(scope="session")
 def left(organization: Organization) -> str:
-    """Let an account leave the organization, which was evaluated and has what an evaluation needs deployed by hand again."""
+    """Let an evaluated account leave the organization, and deploy by hand there what an evaluation needs."""
     assert organization.result(LEAVES)["ComplianceType"] == "NON_COMPLIANT"
     organization.aws.remove_account(LEAVES)
     wait_for(lambda: not organization.roles(LEAVES), "the end of the role in the account that left")

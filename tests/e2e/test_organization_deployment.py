@@ -1,4 +1,4 @@
-"""Deployments for an organization: from its management account through to deletion, and where AWS Config refuses accounts."""
+"""Deployments for an organization: by the management account, up to deletion, and with accounts that AWS Config refuses."""
 
 import json
 import shlex
@@ -126,7 +126,7 @@ def see(organization: Organization, account_ids: Collection[str]) -> dict[str, T
 
 
 def left(organization: Organization) -> dict[str, list[str]]:
-    """Return what there is in the account of the deployment, by kind."""
+    """Return what the account of the deployment has, by kind."""
     config = organization.client("config")
     stack_sets = organization.client("cloudformation").list_stack_sets(Status="ACTIVE")["Summaries"]
     packs = config.describe_organization_conformance_packs()["OrganizationConformancePacks"]
@@ -217,7 +217,7 @@ def test_rules_are_deleted_before_what_they_need(life: Life) -> None:
 
 @contextmanager
 def local_aws(directory: Path, *account_ids: str, not_recording: Collection[str] = ()) -> Iterator[LocalAwsProcess]:
-    """Run a local AWS with an organization, in which all root users have one device."""
+    """Run a local AWS with an organization. Each root user has one device."""
     accounts = {each: {**HAS_DEVICE, "recorder": each not in not_recording} for each in (MANAGEMENT, CENTRAL, *account_ids)}
     with LocalAwsProcess(write_accounts(directory, accounts), directory / "local-aws.log") as aws:
         yield aws
@@ -237,7 +237,7 @@ def test_where_config_does_not_send_the_organization_a_list_of_accounts_mends_it
         aws.withhold_source_org_id(on=True)
         organization = deploy_though_accounts_fail(aws, ManagementAccountHasEvaluationRole="true")
         assert organization.pack_statuses() == {
-            **dict.fromkeys((CENTRAL, MANAGEMENT), "CREATE_SUCCESSFUL"),  # which are listed by default
+            **dict.fromkeys((CENTRAL, MANAGEMENT), "CREATE_SUCCESSFUL"),  # the default lists them
             **dict.fromkeys((VIRTUAL, OTHER), "CREATE_FAILED InsufficientPermissionsException"),
         }
         for account_id in (CENTRAL, MANAGEMENT):

@@ -291,7 +291,7 @@ def test_after_a_fault_the_next_run_ends_in_the_same_state(scene: Scene, operati
     account_id = scene.member()
     scene.organization.aws.add_fault(account_id, f"iam:{operation}", "AccessDenied")
     failed = scene.approved(account_id)
-    if operation == "DeleteVirtualMFADevice":  # it is deactivated, and so nothing of it remains but an unassigned device
+    if operation == "DeleteVirtualMFADevice":  # it was deactivated before, so only an unassigned device remains
         assert "AccessDenied" in str(failed["Outputs"]) + str(failed.get("FailureMessage"))
     else:
         assert failed["AutomationExecutionStatus"] == "Failed"

@@ -1,4 +1,4 @@
-"""Remediation in one account: its owner is told once, acts, and nobody has to start anything."""
+"""Remediation in one account: one message tells the owner, the owner acts, and nobody starts anything."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +44,7 @@ Deployed = Callable[..., tuple[Application, Operator]]
 
 @pytest.fixture
 def deployed(aws: LocalAwsProcess, unused: Iterator[str]) -> Iterator[Deployed]:
-    """Deploy to an account of its own, whose root user has no MFA; the runbook that its first verdict starts has ended."""
+    """Deploy to a new account whose root user has no MFA, and wait for the end of the runbook that its verdict starts."""
 
     def deploy_to_new(**parameters: str) -> tuple[Application, Operator]:
         account_id = next(unused)
@@ -177,7 +177,7 @@ def test_the_roles_may_do_what_their_runbooks_do_and_no_more(deployed: Deployed,
     for role in ("root-virtual-mfa-remediation", "root-virtual-mfa-reevaluation"):
         assert calls[role] == application.allowed_actions(role, account_id), role
     started = application.allowed_actions("root-virtual-mfa-events", account_id)
-    assert calls["root-virtual-mfa-events"] == started - {"iam:PassRole"}  # which no call is made of
+    assert calls["root-virtual-mfa-events"] == started - {"iam:PassRole"}  # a permission without a call
 
 
 def test_a_changed_runbook_becomes_the_default(deployed: Deployed) -> None:

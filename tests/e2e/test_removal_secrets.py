@@ -1,4 +1,4 @@
-"""The credentials of root's sessions and of the runbook's own are nowhere that a removal leaves something, whatever fails."""
+"""Whatever fails, a removal leaves no credentials anywhere: neither those of root's sessions nor the runbook's own."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -39,9 +39,9 @@ IN_MEMBER = (
     "iam:DeactivateMFADevice",
     "iam:DeleteVirtualMFADevice",
 )
-FAULTS = [kind for kind in KINDS if kind != "FailedEvaluations"]  # which is of PutEvaluations alone
+FAULTS = [kind for kind in KINDS if kind != "FailedEvaluations"]  # only PutEvaluations has it
 BEGINNING = 16
-"""Of a secret that is cut off the beginning would be found, which no other value begins with."""
+"""The test looks for the beginning of each secret, so that it finds a secret that is cut off. No other value begins so."""
 MEMBERS = [f"7400000000{number:02}" for number in range(len(FAULTS))]
 
 
@@ -59,14 +59,14 @@ class Scene:
         self._marks = count()
 
     def remove(self, account_id: str) -> str:
-        """Remove root's credentials, approved if that is asked for; returns the id of the execution, which has ended."""
+        """Remove root's credentials, with an approval if one is requested. Returns the id of the ended execution."""
         mend(self.aws, account_id, f"phone-{next(self._marks)}")
         execution_id = self.removal.start(self.starter, account_id)
         ssm = boto3_client(self.aws, "ssm", CENTRAL)
         asked = [{"Key": "ExecutionId", "Values": [execution_id]}]
 
         def end() -> bool:
-            # Not by GetAutomationExecution, which may be what fails.
+            # Not by GetAutomationExecution: that may be the call that fails.
             [execution] = ssm.describe_automation_executions(Filters=asked)["AutomationExecutionMetadataList"]
             if execution["AutomationExecutionStatus"] == "Waiting":
                 with suppress(ClientError):  # it was approved at the last look
@@ -155,6 +155,6 @@ def test_no_secret_of_a_session_is_anywhere(scene: Scene, kind: str, account_id:
     assert {each["arn"].rpartition("/")[0] or each["arn"] for each in sessions} >= {f"arn:aws:iam::{account_id}:root"}
     events = scene.events(account_id)
     assert "DeleteAccessKey" in events
-    for each in sessions:  # AWS CloudTrail names the id of an access key, and nothing else of it
+    for each in sessions:  # CloudTrail names the id of an access key only
         assert each["secret_access_key"][:BEGINNING] not in events
         assert each["session_token"][:BEGINNING] not in events

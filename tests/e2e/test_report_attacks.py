@@ -1,4 +1,4 @@
-"""The report, where administrators of accounts make rules that say what they like, and write to the operator's screen."""
+"""The report under attack: administrators make rules that say what they like, and write to the operator's screen."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from tests.e2e.packaged import deploy_organization
 from tests.local_aws.scene import create_function, let_config_invoke, rule
 
 PACK_LIKE = f"{RULE_NAME}-conformance-pack-a1b2c3d4e"
-"""A name such as AWS Config gives a rule of a pack."""
+"""A name as AWS Config gives it to a rule of a pack."""
 
 # In these the pack arrived: the root user has no MFA in the accounts of the first line, and a device in those of the second.
 BESIDE_A_FAILURE, LIKE_A_FAILURE, NO_RESULT = "310000000001", "310000000002", "310000000003"
@@ -93,7 +93,7 @@ def make_rule(attacker: Attacker, name: str, compliance: str) -> None:
 
 @dataclass(frozen=True)
 class Reported:
-    """One report in each of its formats, by the suffix of the file; `accounts` is of the JSON, by account id."""
+    """One report in each of its formats, by the suffix of the file. `accounts` comes from the JSON, by account id."""
 
     printed: str
     texts: dict[str, str]

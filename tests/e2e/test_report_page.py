@@ -45,7 +45,7 @@ class Files:
 
 @pytest.fixture(scope="module")
 def files(organization: Organization, tmp_path_factory: pytest.TempPathFactory) -> Files:
-    """Report the organization, in which there is an account of every kind."""
+    """Report an organization that has an account of every kind."""
     directory = tmp_path_factory.mktemp("report")
     page, document = directory / "report.html", directory / "report.json"
     run(organization.aws, CENTRAL, "report", "--output", str(page), "--output", str(document))
@@ -62,7 +62,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 
 @dataclass(frozen=True)
 class Page:
-    """The page, opened anew, as a reader sees and uses it."""
+    """The page as a reader sees and uses it."""
 
     browser: webdriver.Chrome
 
@@ -292,7 +292,7 @@ SEEN = "<img src=x onerror=alert(1)> \"'><script>alert(2)</script> {{ 7 * 7 }} \
 
 
 def hostile_page() -> str:
-    """Write a page in which everything that is not the package's own is hostile."""
+    """Write a page. Whatever is not the package's own text is hostile."""
     deployed = Deployment(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
     advice = Advice(HOSTILE, HOSTILE, (HOSTILE,))
     rows = [

@@ -1,4 +1,4 @@
-"""The service control policies under attack by a member's administrator, and the deployment that has to get through them.
+"""A member's administrator attacks the service control policies, and the deployment still gets through them.
 
 Each attack is made twice: in a member under the policies, where a policy has to refuse it, and in one under none, where no
 policy may: so it is the policy that refuses.
@@ -50,7 +50,7 @@ def attach_policies(aws: LocalAwsClient, target: str) -> None:
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProcess]:
-    """Start an organization of which one unit is under the policies, before anything is deployed."""
+    """Start an organization before anything is deployed. One of its units is under the policies."""
     directory = tmp_path_factory.mktemp("protected")
     accounts: dict[str, Any] = {account_id: {} for account_id in (MANAGEMENT, CENTRAL, PROTECTED, OPEN)}
     units = {"Protected": [CENTRAL, PROTECTED], "Open": [OPEN]}
@@ -78,7 +78,7 @@ def attackers(organization: Organization) -> dict[str, Attacker]:
     return {account_id: administrator(organization.aws, account_id) for account_id in (PROTECTED, OPEN)}
 
 
-# What the attacks are about; where an attack has succeeded, the ones after it go for what is gone
+# What the attacks aim at. After an attack that succeeded, the next ones aim at what is gone
 
 
 def stack_sets_role(attacker: Attacker) -> str:
@@ -281,7 +281,7 @@ ATTACKS: dict[str, Attack] = {
 
 
 def refusal(attack: Attack, attacker: Attacker) -> str:
-    """Return what refused an attack, "" where nothing did."""
+    """Return what refused an attack, or "" if nothing did."""
     try:
         attack(attacker)
     except ClientError as error:
@@ -343,7 +343,7 @@ def test_the_deployment_is_made_changed_and_deleted_through_the_policies(tmp_pat
 
 
 def update_stack_set(organization: Organization) -> None:
-    """Give the StackSet a template in which roles, runbooks and rules are others."""
+    """Give the StackSet a template with other roles, runbooks and rules."""
     changed = (
         (PROJECT / "account.yaml")
         .read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The verdict table, on the deployed artefact: root users as they are, evaluated by AWS Config, read back from there."""
+"""The verdict table on the deployed artefact: AWS Config evaluates root users in each state, and the tests read its results."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -135,7 +135,7 @@ def test_row(  # noqa: PLR0913, PLR0917 - the columns of the table
     assert result["Annotation"].startswith(annotation)
     made = [call for call in application.calls() if not call[1].startswith("logs:")]
     assert made == [ASSUME, *((EVALUATION_ROLE_NAME, action) for action in calls)]
-    # AWS Config leaves what is not applicable out where it sums up.
+    # AWS Config's summaries leave out what is not applicable.
     assert application.rule_compliance(account_id) == ("INSUFFICIENT_DATA" if compliance == "NOT_APPLICABLE" else compliance)
 
 
@@ -215,7 +215,7 @@ def test_every_page_of_devices_is_read(application: Application, new_account: Ne
 
 
 def test_rule_is_evaluated_every_24_hours(tmp_path: Path) -> None:
-    """On a local AWS of its own, since the rules of all accounts come due."""
+    """On a local AWS of its own, because the rules of all accounts come due."""
     account_id = "012345678912"
     accounts_file = tmp_path / "accounts.yaml"
     accounts_file.write_text(f'accounts: {{"{account_id}": {{}}}}\n', encoding="utf-8")
@@ -239,7 +239,7 @@ def test_accounts_in_opposite_states_are_never_mixed_up(application: Application
     for account_id in account_ids:
         assert application.result(account_id)["ComplianceType"] == "NON_COMPLIANT"
 
-    # Every other account has a device of its own, whose name the annotation tells; then it is the others' turn.
+    # Every other account has a device of its own, and the annotation names it. Then the other half gets devices.
     for turn in range(4):
         before = {account_id: application.results(account_id) for account_id in account_ids}
         having = set(account_ids[turn % 2 :: 2])
