@@ -17,7 +17,7 @@ from local_aws.cloudformation.stack_sets import StackSets, Targets
 from local_aws.config.aggregators import Aggregators
 from local_aws.config.conformance_packs import ConformancePacks
 from local_aws.config.remediation_configurations import PROPERTIES, Remediations, from_properties
-from local_aws.config.rules import Config
+from local_aws.config.rules import RULE_PROPERTIES, Config
 from local_aws.core import ministack_seams
 from local_aws.core.models import AwsError, ServiceApi
 from local_aws.logs.saved_queries import SavedQueries
@@ -320,17 +320,6 @@ def _refuse_unknown(properties: Properties, names: Iterable[str]) -> None:
         raise ResourceFailedError(message)
 
 
-_RULE_PROPERTIES = (
-    "ConfigRuleName",
-    "Description",
-    "EvaluationModes",
-    "InputParameters",
-    "MaximumExecutionFrequency",
-    "Scope",
-    "Source",
-)
-
-
 class _NamedType:
     """A resource type of AWS Config with a Put operation and a name that is unique in its account."""
 
@@ -387,7 +376,7 @@ class ConfigRuleType(_NamedType):
     DELETE = "DeleteConfigRule"
 
     def _put(self, name: str, properties: Properties) -> Provisioned:
-        _refuse_unknown(properties, _RULE_PROPERTIES)
+        _refuse_unknown(properties, RULE_PROPERTIES)
         rule = {key: value for key, value in properties.items() if key not in {"ConfigRuleName", "InputParameters"}}
         rule["ConfigRuleName"] = name
         if "InputParameters" in properties:

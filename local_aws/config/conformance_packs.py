@@ -19,7 +19,7 @@ from typing import Any, Self
 import yaml
 
 from local_aws.config.remediation_configurations import ASSUME_ROLE, PROPERTIES, Remediations, from_properties
-from local_aws.config.rules import PAGES, Config, Rule, details
+from local_aws.config.rules import PAGES, RULE_PROPERTIES, Config, Rule, details
 from local_aws.core import callers, ministack_seams
 from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
@@ -47,15 +47,6 @@ _PARAMETER_KEYS = {"Type", "Default", "Description", "AllowedValues", "AllowedPa
 _RESOURCE_KEYS = {"Type", "Properties", "Condition", "DependsOn", "Metadata"}
 _RULE = "AWS::Config::ConfigRule"
 _REMEDIATION = "AWS::Config::RemediationConfiguration"
-_RULE_PROPERTIES = {
-    "ConfigRuleName",
-    "Description",
-    "EvaluationModes",
-    "InputParameters",
-    "MaximumExecutionFrequency",
-    "Scope",
-    "Source",
-}
 _NO_VALUE = object()
 """Ref of AWS::NoValue: the template drops the property."""
 
@@ -228,7 +219,7 @@ def _condition(where: str, name: object, conditions: Mapping[str, bool]) -> bool
 
 def _rule(where: str, properties: Settings) -> Settings:
     """Check a rule as PutConfigRule would."""
-    _known(where, properties, _RULE_PROPERTIES)
+    _known(where, properties, set(RULE_PROPERTIES))
     if "InputParameters" in properties:
         properties = {**properties, "InputParameters": json.dumps(properties["InputParameters"])}
     if not properties.get("ConfigRuleName"):

@@ -21,6 +21,17 @@ from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
 
+RULE_PROPERTIES = (
+    "ConfigRuleName",
+    "Description",
+    "EvaluationModes",
+    "InputParameters",
+    "MaximumExecutionFrequency",
+    "Scope",
+    "Source",
+)
+"""The properties of AWS::Config::ConfigRule, in a stack and in a conformance pack. Source: CloudFormation's type reference."""
+
 FREQUENCIES = {
     "One_Hour": timedelta(hours=1),
     "Three_Hours": timedelta(hours=3),
