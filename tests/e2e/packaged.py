@@ -53,23 +53,22 @@ def _deploy(aws: LocalAwsClient, account_id: str, parameters: Mapping[str, str],
     template = package.template.replace(package.endpoint_url, aws.endpoint_url).replace(_BUCKET, bucket)
     for key, body in {**package.objects, "template.yaml": template.encode()}.items():
         s3.put_object(Bucket=bucket, Key=key, Body=body)
-    exists = any(stack["StackName"] == STACK_NAME for stack in cloudformation.describe_stacks()["Stacks"])
     given: list[ParameterTypeDef] = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
-    if exists:
-        [stack] = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"]
+    there = [stack for stack in cloudformation.describe_stacks()["Stacks"] if stack["StackName"] == STACK_NAME]
+    for stack in there:
         kept = [each["ParameterKey"] for each in stack["Parameters"] if each["ParameterKey"] not in parameters]
         given += [{"ParameterKey": name, "UsePreviousValue": True} for name in kept]
     change_set = {"StackName": STACK_NAME, "ChangeSetName": f"change-{token_hex(8)}"}
     cloudformation.create_change_set(
         **change_set,
-        ChangeSetType="UPDATE" if exists else "CREATE",
+        ChangeSetType="UPDATE" if there else "CREATE",
         TemplateURL=f"{aws.endpoint_url}/{bucket}/template.yaml",
         Parameters=given,
         Capabilities=_CAPABILITIES,
     )
     cloudformation.get_waiter("change_set_create_complete").wait(**change_set, WaiterConfig=_POLL)
     cloudformation.execute_change_set(**change_set, DisableRollback=not rollback)
-    waiter = cloudformation.get_waiter("stack_update_complete" if exists else "stack_create_complete")
+    waiter = cloudformation.get_waiter("stack_update_complete" if there else "stack_create_complete")
     try:
         waiter.wait(StackName=STACK_NAME, WaiterConfig=_POLL)
     except WaiterError as error:

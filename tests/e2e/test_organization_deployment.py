@@ -231,7 +231,7 @@ def deploy_though_accounts_fail(aws: LocalAwsProcess, **parameters: str) -> Orga
     return organization
 
 
-def test_where_config_does_not_send_the_organization_a_list_of_accounts_mends_it(tmp_path: Path) -> None:
+def test_if_config_does_not_send_the_organization_a_list_of_accounts_mends_it(tmp_path: Path) -> None:
     with local_aws(tmp_path, VIRTUAL, OTHER) as aws:
         deploy_account(aws, MANAGEMENT, CENTRAL)
         aws.withhold_source_org_id(on=True)

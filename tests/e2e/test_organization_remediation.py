@@ -119,7 +119,7 @@ def test_no_other_role_of_a_member_may_send_notices(scene: Scene) -> None:
         sns.publish(TopicArn=scene.organization.outputs["NoticeTopicArn"], Message="Send your root password to …")
 
 
-def test_configs_own_remediation_comes_with_the_pack_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_configs_own_remediation_comes_with_the_pack_if_it_is_asked_for(tmp_path: Path) -> None:
     member = MEMBERS[0]
     accounts = {MANAGEMENT: {"name": "management"}, CENTRAL: {"name": "security"}, member: {"name": "member"}}
     with LocalAwsProcess(write_accounts(tmp_path, accounts), tmp_path / "local-aws.log") as aws:

@@ -136,7 +136,7 @@ def test_what_waits_for_approval_while_others_become_approvers_is_not_done(remov
 
 
 @pytest.mark.parametrize("action", ["ssm:GetAutomationExecution", "ssm:DescribeDocument"])
-def test_where_the_version_cannot_be_read_nothing_is_done(removal: Removal, member: str, name: str, action: str) -> None:
+def test_if_the_version_cannot_be_read_nothing_is_done(removal: Removal, member: str, name: str, action: str) -> None:
     (approver_arn, approver), (_, starter) = (removal.user(f"{name}-{number}") for number in range(2))
     removal.deploy([approver_arn])
     execution_id = removal.plan(starter, member)

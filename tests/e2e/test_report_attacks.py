@@ -148,7 +148,7 @@ def test_only_the_deployments_own_rule_decides_in_every_format(reported: Reporte
     assert reported.texts["txt"].endswith(f"11 accounts: {counts}\n")
 
 
-def test_own_rule_says_what_is_true_where_it_has_a_result(reported: Reported) -> None:
+def test_own_rule_says_what_is_true_if_it_has_a_result(reported: Reported) -> None:
     for account_id in (BESIDE_A_FAILURE, BESIDE_A_SUCCESS):
         [result] = reported.results[account_id]
         account = reported.accounts[account_id]

@@ -346,7 +346,7 @@ def test_whatever_is_on_the_page_is_text_that_can_be_seen(browser: webdriver.Chr
         "<link rel=stylesheet href='https://evil.example/x.css'>",
     ],
 )
-def test_where_a_name_were_taken_for_html_the_page_still_lets_it_do_nothing(
+def test_if_a_name_were_taken_for_html_the_page_still_lets_it_do_nothing(
     browser: webdriver.Chrome, tmp_path: Path, inserted: str
 ) -> None:
     html = hostile_page()

@@ -21,7 +21,6 @@ from tests.example_rule.account_alias_exists import rule as example
 from tests.functional.fake_aws import FUNCTION, MEMBER_ACCOUNT, OWN_ACCOUNT, WITHOUT_MFA, FakeAws, change_body, refusal
 from tests.functional.invocation import ROLE, Context, evaluation, handle, scheduled_event
 
-WITH_ALIAS = example.Facts("example")
 NO_ALIAS = "The account has no alias: create one in the IAM console."
 
 

@@ -67,7 +67,7 @@ def test_the_pack_file_is_what_the_template_deploys() -> None:
     assert body() == PACK_FILE.read_text(encoding="utf-8")
 
 
-def test_the_pack_file_with_remediation_is_what_the_template_deploys_where_it_is_asked_for() -> None:
+def test_the_pack_file_with_remediation_is_what_the_template_deploys_if_it_is_asked_for() -> None:
     assert body(remediation="false") == REMEDIATION_PACK_FILE.read_text(encoding="utf-8")
     assert yaml.safe_load(body(remediation="true"))["Resources"]["RootVirtualMfaRemediation"]["Properties"]["Automatic"] is True
 
@@ -124,7 +124,7 @@ def test_the_pack_is_given_each_parameter_and_defaults_to_what_the_rule_does() -
     assert defaults["ExecutionRoleName"] == EVALUATION_ROLE
 
 
-def test_the_pack_comes_when_its_first_evaluations_can_be_made_counted_and_kept_where_they_fail() -> None:
+def test_the_pack_comes_when_its_first_evaluations_can_be_made_counted_and_kept_if_they_fail() -> None:
     needed = [*resources(APPLICATION, "AWS::Logs::MetricFilter"), "FunctionPolicy", "AccountResources"]
     needed += ["RootVirtualMfaEnabledFunctionEventInvokeConfig", "FailedEventsRule", "FailedEventsQueuePolicy"]
     needed += ["NoticeTopicPolicy"]
@@ -167,7 +167,7 @@ def test_the_stack_set_deploys_the_account_template_to_accounts_now_and_to_come(
     assert given("AccountResources")["CentralAccountId"] == {"Ref": "AWS::AccountId"}
 
 
-def test_the_forwarder_goes_to_the_same_accounts_where_it_is_needed() -> None:
+def test_the_forwarder_goes_to_the_same_accounts_if_it_is_needed() -> None:
     assert template(APPLICATION)["Resources"]["RegionForwarders"]["Condition"] == "ForwardsForOrganization"
     forwarders, accounts = properties(APPLICATION, "RegionForwarders"), properties(APPLICATION, "AccountResources")
     assert forwarders["TemplateURL"] == FORWARDER

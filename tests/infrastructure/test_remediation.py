@@ -278,7 +278,7 @@ def test_the_deployment_says_how_removals_are_approved() -> None:
         assert said in text
 
 
-def test_the_remediation_is_that_of_config_where_it_is_not_off() -> None:
+def test_the_remediation_is_that_of_config_if_it_is_not_off() -> None:
     resource = template(APPLICATION)["Resources"]["RemediationConfiguration"]
     assert resource["Condition"] == "RemediatesInAccount"
     assert resource["Properties"]["Parameters"] == {

@@ -122,7 +122,7 @@ def test_the_operators_commands(name: str, *, ours: bool) -> None:
 
 
 @each_name
-def test_the_stored_queries_take_all_of_ours_and_more_only_where_their_language_cannot_tell(name: str, *, ours: bool) -> None:
+def test_the_stored_queries_take_all_of_ours_and_more_only_if_their_language_cannot_tell(name: str, *, ours: bool) -> None:
     # The language allows a wildcard at the end only. Source: https://docs.aws.amazon.com/config/latest/developerguide/query-limitations.html
     for query in resources(APPLICATION, "AWS::Config::StoredQuery").values():
         conditions = re.findall(r"configRuleName (=|LIKE) '([^'%]*)%?'", query["Properties"]["QueryExpression"])

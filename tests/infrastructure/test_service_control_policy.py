@@ -60,7 +60,7 @@ def test_every_member_role_is_protected_in_any_case_and_under_any_path(name: str
 
 
 @pytest.mark.parametrize("name", MEMBER_ROLES)
-def test_no_choice_of_capitals_escapes_where_the_patterns_are_not_open(name: str) -> None:
+def test_no_choice_of_capitals_escapes_if_the_patterns_are_not_open(name: str) -> None:
     fixed = [index for index, letter in enumerate(name) if letter in "vf" or (index and name[:index] == "root-virtual-mfa-")]
     for capitals in product((str.lower, str.upper), repeat=len(fixed)):
         letters = list(name)

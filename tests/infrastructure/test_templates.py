@@ -195,7 +195,7 @@ def test_template_parameters_allow_and_default_to_what_the_rule_does() -> None:
     assert PARAMETERS.parse(defaults) == PARAMETERS.parse({})
 
 
-def test_the_rule_is_made_when_its_first_evaluation_can_be_made_counted_and_kept_where_it_fails() -> None:
+def test_the_rule_is_made_when_its_first_evaluation_can_be_made_counted_and_kept_if_it_fails() -> None:
     [rule] = resources(APPLICATION, "AWS::Config::ConfigRule").values()
     needed = resources(APPLICATION, "AWS::Logs::MetricFilter") | resources(APPLICATION, "AWS::Lambda::Permission")
     kept = {"RootVirtualMfaEnabledFunctionEventInvokeConfig", "FailedEventsRule", "FailedEventsQueuePolicy"}

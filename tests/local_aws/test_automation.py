@@ -552,7 +552,7 @@ def test_who_may_approve(approvals: Approvals, kind: str) -> None:
     approvals.runbooks.wait(execution_id, "Success")
 
 
-def test_another_session_of_the_role_is_no_approver_where_one_is_named(approvals: Approvals) -> None:
+def test_another_session_of_the_role_is_no_approver_if_one_is_named(approvals: Approvals) -> None:
     alice, _ = approvals.session("approvers", "alice")
     _, bob = approvals.session("approvers", "bob")
     execution_id = approvals.wait(alice)

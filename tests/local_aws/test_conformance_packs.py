@@ -691,7 +691,7 @@ def test_a_stack_makes_changes_and_deletes_a_pack(scene: Scene, judge: str) -> N
     assert not exists(scene, "stacked")
 
 
-def test_a_stack_fails_where_one_account_fails_and_takes_the_pack_back(scene: Scene, judge: str) -> None:
+def test_a_stack_fails_if_one_account_fails_and_takes_the_pack_back(scene: Scene, judge: str) -> None:
     stack = scene.deploy(DELEGATED, "taken-back", pack_resource("taken-back", judge, []))
     assert stack["StackStatus"] == "ROLLBACK_COMPLETE"
     reasons = scene.reasons(DELEGATED, "taken-back")

@@ -1,5 +1,6 @@
 """IAM on the local AWS: GetAccountSummary and ListVirtualMFADevices with root users, IAM users and unassigned devices."""
 
+from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -111,7 +112,7 @@ def test_entries_have_what_aws_gives(client: Clients, three_devices: str) -> Non
     now = parsedate_to_datetime(client("iam", three_devices).list_users()["ResponseMetadata"]["HTTPHeaders"]["date"])
     root, user, nobody = devices(client, three_devices)
     assert set(root) == {"SerialNumber", "User", "EnableDate"}
-    assert root["EnableDate"] <= now
+    assert timedelta() <= now - root["EnableDate"] < timedelta(hours=1)
     created = root["User"].pop("CreateDate")
     assert created < root["EnableDate"]
     assert root["User"] == {"UserId": three_devices, "Arn": f"arn:aws:iam::{three_devices}:root"}

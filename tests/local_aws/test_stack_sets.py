@@ -541,7 +541,7 @@ def test_without_automatic_deployment_nothing_follows_the_accounts(fresh: LocalA
     assert list(with_role(fresh)) == MEMBERS
 
 
-def test_stacks_are_kept_where_that_is_asked_for(fresh: LocalAwsClient) -> None:
+def test_stacks_are_kept_if_that_is_asked_for(fresh: LocalAwsClient) -> None:
     admin = Administrator(fresh)
     admin.create(AutoDeployment={"Enabled": True, "RetainStacksOnAccountRemoval": True})
     admin.deploy()

@@ -207,7 +207,7 @@ def test_the_log_tells_who_was_evaluated_how_long_it_took_and_how_much_memory() 
     assert found.accounts_per_second == pytest.approx(2 / 3.5)
 
 
-def test_where_nothing_happened_there_is_nothing_to_divide_by() -> None:
+def test_if_nothing_happened_there_is_nothing_to_divide_by() -> None:
     found = judged(bare=[], virtual=[], calls=[])
     assert (found.seconds, found.accounts_per_second, found.peak_memory_mib) == (0, 0, None)
 

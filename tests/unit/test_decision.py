@@ -284,7 +284,7 @@ def test_scenario_5_only_another_kind_of_mfa_is_non_compliant_by_default(minimum
         pytest.param(True, "; root also has access keys, which bypass the MFA of the console.", id="access keys"),
     ],
 )
-def test_scenario_5_is_compliant_where_non_virtual_mfa_is(access_keys: Presence, end: str) -> None:
+def test_scenario_5_is_compliant_if_non_virtual_mfa_is(access_keys: Presence, end: str) -> None:
     summary = replace(MFA_ON, access_keys_present=access_keys)
     decision = decide(facts(summary), Parameters(non_virtual_mfa=Verdict.COMPLIANT))
     assert decision == Decision(
@@ -326,7 +326,7 @@ def test_scenario_6_no_mfa_is_non_compliant(
     assert decision == Decision(Verdict.NON_COMPLIANT, expected)
 
 
-def test_scenario_6_devices_do_not_count_where_mfa_is_off() -> None:
+def test_scenario_6_devices_do_not_count_if_mfa_is_off() -> None:
     assert decide(facts(MFA_OFF, *root_devices(8)), Parameters()).verdict is Verdict.NON_COMPLIANT
 
 

@@ -237,7 +237,7 @@ def test_compliant_rule_of_a_pack_that_is_not_compliant_is_unknown(pack_complian
     assert judge(result("NON_COMPLIANT"), pack=pack).status is Status.NON_COMPLIANT
 
 
-def test_where_the_aggregator_lists_no_pack_at_all_the_rule_alone_decides_and_a_note_says_so() -> None:
+def test_if_the_aggregator_lists_no_pack_at_all_the_rule_alone_decides_and_a_note_says_so() -> None:
     unlisted = replace(ARRIVED_PACK, compliance="")
     packs = {MEMBER: unlisted, CENTRAL: unlisted}
     observed = Observations(
@@ -339,7 +339,7 @@ def test_an_old_results_log_is_where_the_function_is() -> None:
     assert advice.commands == commands.show_failures(DEPLOYMENT, MEMBER)
 
 
-def test_no_result_may_be_not_applicable_where_the_parameter_says_so() -> None:
+def test_no_result_may_be_not_applicable_if_the_parameter_says_so() -> None:
     assert "never reaches the aggregator" in judge(deployment=replace(DEPLOYMENT, no_root_credentials="NOT_APPLICABLE")).finding
 
 

@@ -305,7 +305,7 @@ def test_a_new_ops_item_has_a_message_unless_another_execution_sent_one_in_the_d
     assert (SENT_BY in item["OperationalData"]) is sends
 
 
-def test_where_lists_have_no_outputs_they_are_asked_for(aws: FakeAws) -> None:
+def test_if_lists_have_no_outputs_they_are_asked_for(aws: FakeAws) -> None:
     aws.answers["CreateOpsItem"] = {"OpsItemId": ITEM}
     automation_has(aws, execution(BEFORE))
     describe = aws.answers["DescribeAutomationExecutions"]
@@ -364,7 +364,7 @@ def description() -> str:
 MARK = {SENT_BY: {"Type": "SearchableString", "Value": NOW}}
 
 
-def test_where_the_message_was_sent_the_next_run_changes_nothing_and_sends_nothing(aws: FakeAws) -> None:
+def test_if_the_message_was_sent_the_next_run_changes_nothing_and_sends_nothing(aws: FakeAws) -> None:
     there_is(aws, sent_by=BEFORE)
     opened = open_ops_item(EVENT, None)
     assert (opened["OpsItemId"], opened["SendsMessage"]) == (ITEM, False)
@@ -445,7 +445,7 @@ def test_an_id_that_automation_does_not_take_is_none_of_a_sender(aws: FakeAws) -
     assert open_ops_item(EVENT, None)["SendsMessage"] is True
 
 
-def test_where_automation_does_not_answer_nothing_is_concluded(aws: FakeAws) -> None:
+def test_if_automation_does_not_answer_nothing_is_concluded(aws: FakeAws) -> None:
     there_is(aws, sent_by=BEFORE)
     refuse_to_tell_of(aws, BEFORE, "AccessDeniedException")
     with pytest.raises(ops_items.CallError, match="GetAutomationExecution: AccessDeniedException"):
@@ -514,7 +514,7 @@ def test_what_is_open_or_in_progress_is_resolved_on_every_page(aws: FakeAws) -> 
     assert aws.called("DescribeOpsItems")[0]["OpsItemFilters"] == [{"Key": "Source", "Values": [SOURCE], "Operator": "Equal"}]
 
 
-def test_where_nothing_is_open_nothing_is_changed(aws: FakeAws) -> None:
+def test_if_nothing_is_open_nothing_is_changed(aws: FakeAws) -> None:
     aws.answers["DescribeOpsItems"] = paged("OpsItemSummaries", [[]])
     assert resolve_ops_items({}, None) == {"Resolved": []}
 

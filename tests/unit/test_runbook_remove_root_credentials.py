@@ -622,7 +622,7 @@ def test_decisions_that_automation_does_not_tell_are_its_own_matter_and_the_run_
     )
 
 
-def test_what_is_told_of_the_decisions_is_checked_where_the_rest_is_not(root: Root) -> None:
+def test_what_is_told_of_the_decisions_is_checked_if_the_rest_is_not(root: Root) -> None:
     root.decided("unreadable", approve(STARTER))
     assert "started this and approved it" in unapproved(root)
 
@@ -635,7 +635,7 @@ def test_a_starter_that_automation_does_not_tell_is_said_not_to_be_checked(root:
     assert said.endswith("that none of these did.")
 
 
-def test_where_automation_does_not_list_its_steps_it_counts_alone(root: Root) -> None:
+def test_if_automation_does_not_list_its_steps_it_counts_alone(root: Root) -> None:
     root.approve, root.execution["StepExecutionsTruncated"] = {}, True
     assert approval(root).startswith(f"Approved by somebody, started by {STARTER}. Not checked, ")
 
