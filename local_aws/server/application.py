@@ -54,6 +54,10 @@ _RETRY_PACKS = timedelta(seconds=1)
 """How often a conformance pack looks for a recorder that it waits for."""
 
 
+_LONGEST_PAUSE = 24 * 3600
+"""Seconds that a client may leave its connection idle."""
+
+
 class LocalAws:
     """All services and their state."""
 
@@ -174,6 +178,9 @@ class LocalAws:
         settings.bind = [f"{HOST}:{os.environ['GATEWAY_PORT']}"]
         settings.loglevel = "WARNING"
         settings.include_date_header = False  # `_dated` tells the clock's time
+        # An SDK sends its next request on a connection that it has kept. If the server closes that at the same moment, the
+        # request fails, and with Hypercorn's 5 seconds that happens on a busy machine.
+        settings.keep_alive_timeout = _LONGEST_PAUSE
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
