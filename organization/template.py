@@ -11,7 +11,7 @@ import yaml
 from organization.aws import CommandError
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the faster one, if PyYAML was built with it
     """Reads CloudFormation's short tags, such as !Ref, as nothing: parameters have none."""
 
 

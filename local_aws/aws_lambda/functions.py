@@ -30,7 +30,7 @@ from local_aws.aws_lambda.runtime import ExecutionEnvironments, FunctionSettings
 from local_aws.aws_lambda.runtime_clock import SECONDS
 from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock, iso_time
-from local_aws.core.models import AwsError
+from local_aws.core.models import LOADER, AwsError
 from local_aws.organizations.organization import Organization
 
 PARALLEL_EVENTS = 8
@@ -83,6 +83,7 @@ class LambdaFunctions:
         self._versions: dict[str, _Version] = {}
         self._log_streams: set[str] = set()
         self._session = botocore.session.Session()
+        self._session.register_component("data_loader", LOADER)
         self._lock = RLock()
         self._clock = clock
         self._clock_file = Path(self._code.name, "clock")

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
+import yaml
+
 from local_aws.authorization.principals import SERVICE_LINKED, entity
 from local_aws.aws_lambda.functions import LambdaFunctions
 from local_aws.cloudformation.stack_sets import StackSets, Targets
@@ -81,6 +83,7 @@ def install(services: Services) -> None:
             "delete": resource_type.delete,
         }
         provisioners._REPLACING_PROPERTIES[name] = replaced_by
+    _read_templates_with_libyaml()
     _let_conditions_know_the_account()
     _let_packs_and_stack_sets_fail()
     _let_failed_stacks_keep_their_parameters()
@@ -89,6 +92,16 @@ def install(services: Services) -> None:
     _let_nested_stacks_keep_attributes()
     _reserve_concurrency(provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"])
     _refuse_bad_event_rules(provisioners._RESOURCE_HANDLERS["AWS::Events::Rule"])
+
+
+def _read_templates_with_libyaml() -> None:
+    """Let MiniStack parse templates with libyaml: pure Python took a fifth of the time of a deployment."""
+    name = "ministack.services.cloudformation.engine"
+
+    class Loader(yaml.CSafeLoader):
+        yaml_constructors = ministack_seams.module(name).CfnLoader.yaml_constructors
+
+    ministack_seams.replace(name, "CfnLoader", Loader)
 
 
 def _let_conditions_know_the_account() -> None:

@@ -65,7 +65,7 @@ class ParametersError(ValueError):
     """The input parameters do not fit the template. The message says which."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML with the short forms of CloudFormation's intrinsic functions."""
 
 

@@ -50,7 +50,12 @@ _SEAMS = {
         "_account_from_sts_session",
     ),
     "ministack.services.cloudformation": ("_stacks", "_stack_events"),
-    "ministack.services.cloudformation.engine": ("_evaluate_conditions", "_parse_template", "_resolve_parameters"),
+    "ministack.services.cloudformation.engine": (
+        "CfnLoader",
+        "_evaluate_conditions",
+        "_parse_template",
+        "_resolve_parameters",
+    ),
     "ministack.services.cloudformation.handlers": (
         "_create_stack",
         "_update_stack",

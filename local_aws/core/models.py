@@ -54,14 +54,24 @@ class AwsError(Exception):
         self.members = members or {}
 
 
+LOADER = Loader()
+"""Reads botocore's models. It keeps what it has read, so one serves all: a Loader of its own looks at 8,000 files first."""
+
+
+@cache
+def service_model(service_name: str) -> ServiceModel:
+    """Return the API model of a service, by botocore's name for it, and the values that botocore does not list."""
+    model = LOADER.load_service_model(service_name, "service-2")
+    for shape_name, values in _UNLISTED.get(service_name, {}).items():
+        model["shapes"][shape_name]["enum"] += values
+    return ServiceModel(model, service_name)
+
+
 class ServiceApi:
     """The API of a service, by botocore's name for it. ValueError: it speaks neither of the two protocols."""
 
     def __init__(self, service_name: str) -> None:
-        model = Loader().load_service_model(service_name, "service-2")
-        for shape_name, values in _UNLISTED.get(service_name, {}).items():
-            model["shapes"][shape_name]["enum"] += values
-        self._model = ServiceModel(model, service_name)
+        self._model = service_model(service_name)
         protocols: dict[str, type[_Json | _Query]] = {"json": _Json, "query": _Query}
         if self._model.resolved_protocol not in protocols:
             message = (

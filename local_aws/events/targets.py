@@ -23,7 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local_aws.authorization import service_roles
 from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock
-from local_aws.core.models import Answer
+from local_aws.core.models import LOADER, Answer
 
 _PRINCIPAL = "events.amazonaws.com"
 _EVENTBRIDGE = "ministack.services.eventbridge"
@@ -90,6 +90,7 @@ class Targets:
         self._validate_otherwise = self._eventbridge._validate_target_arn
         self._responses = ministack_seams.module("ministack.core.responses")
         self._session = botocore.session.Session()
+        self._session.register_component("data_loader", LOADER)
         self._lock = Lock()
         self._deliveries = ThreadPoolExecutor(_DELIVERIES, "event-targets")
 

@@ -46,7 +46,7 @@ def _load(path: Path) -> dict[str, Any]:
     return _known(f"{path}", content, {"accounts": dict, "organization": dict})
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML in which no key comes twice: PyYAML would take the last one and say nothing."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's

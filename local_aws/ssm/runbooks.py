@@ -13,14 +13,14 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any, NoReturn
 
 import yaml
 from botocore import xform_name
 from botocore.exceptions import UnknownServiceError
-from botocore.loaders import Loader
-from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
+from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
+
+from local_aws.core.models import service_model
 
 SCHEMA_VERSION = "0.3"
 SCRIPT_TIMEOUT = timedelta(seconds=600)
@@ -261,7 +261,7 @@ def sleep_until(inputs: Mapping[str, Any], now: datetime) -> datetime:
 def api_operation(service: str, api: str) -> OperationModel:
     """Find the operation that an aws:executeAwsApi step names, by its own or boto3's name. Raises ValueError."""
     try:
-        model = _service_model(service)
+        model = service_model(service)
     except UnknownServiceError as error:
         message = f"boto3 has no service {service}."
         raise ValueError(message) from error
@@ -270,11 +270,6 @@ def api_operation(service: str, api: str) -> OperationModel:
         message = f"{service} has no API {api}."
         raise ValueError(message)
     return model.operation_model(names[0])
-
-
-@cache
-def _service_model(service: str) -> ServiceModel:
-    return ServiceModel(Loader().load_service_model(service, "service-2"), service)
 
 
 @dataclass(frozen=True)
@@ -347,12 +342,12 @@ def parse(content: str, document_format: str) -> Runbook:
     return _runbook(_Node("The document", read), document_format)
 
 
-class _YamlLoader(yaml.SafeLoader):
+class _YamlLoader(yaml.CSafeLoader):
     """YAML with JSON's types: a date is text. A key that comes twice is an error."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - yaml declares it so
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - yaml's
