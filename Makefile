@@ -132,10 +132,10 @@ render: $(DEV) ## Write the scripts of remediation/ and the version into the tem
 # The slow parts come last. One test: .venvs/dev/bin/python -m pytest -k "part of its name"
 test: setup lint build ## Run all checks and all tests
 	$(PYTEST) tests/unit tests/functional --cov
-	$(PYTEST) tests/infrastructure tests/local_aws tests/e2e
+	$(PYTEST) tests/organization tests/infrastructure tests/local_aws tests/e2e
 
-test-fast: setup build ## Run the tests that deploy nothing: unit, functional and infrastructure
-	$(PYTEST) tests/unit tests/functional tests/infrastructure
+test-fast: setup build ## Run the tests that deploy nothing: unit, functional, organization, infrastructure
+	$(PYTEST) tests/unit tests/functional tests/organization tests/infrastructure
 
 bench: $(DEV) $(LAMBDA_RUNTIME) $(ARTEFACT) ## Measure what the rule costs beside bare boto3 and rdklib's sample (ARGS="--help")
 	@$(BIN)/python -m benchmark $(ARGS)

@@ -1,1 +1,1 @@
-"""The tests: unit, functional, infrastructure, end to end, from the fast to the slow."""
+"""The tests: unit, functional, organization, infrastructure, local AWS, end to end; from the fast to the slow."""

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from organization.deployment import is_our_rule
-from tests.unit.fake_aws import FakeAws, paged
+from tests.fake_aws import FakeAws, paged
 
 from .templates import (
     ACCOUNT,

@@ -1,4 +1,4 @@
-"""What the unit tests share: real event payloads, and the settings of hypothesis."""
+"""What the unit tests share: real event payloads."""
 
 import json
 from collections.abc import Callable
@@ -6,11 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
-
-# No deadline: a busy machine may interrupt an example that is not slow.
-settings.register_profile("unit", deadline=None, max_examples=150)
-settings.load_profile("unit")
 
 EVENTS = Path(__file__).parents[2] / "events"
 

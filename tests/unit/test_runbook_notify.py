@@ -12,7 +12,7 @@ from botocore.parsers import ResponseParserError
 from remediation import config_rule, ops_items
 from remediation.config_rule import ForeignAccountError, NoResultError, read_result
 from remediation.ops_items import PROCEDURE, SENT_BY, SOURCE, open_ops_item, quoted, resolve_ops_items
-from tests.unit.fake_aws import FakeAws, RefusalError, paged
+from tests.fake_aws import FakeAws, RefusalError, paged
 
 ACCOUNT, OTHER_ACCOUNT, CENTRAL = "123456789012", "210987654321", "222222222222"
 ITEM, OTHER_ITEM = "oi-0123456789ab", "oi-ba9876543210"

@@ -7,7 +7,7 @@ import pytest
 from botocore.parsers import ResponseParserError
 
 from remediation.config_rule import ATTEMPTS, PERMISSIONS, WAIT, CallError, NoRuleError, start_evaluation
-from tests.unit.fake_aws import FakeAws, RefusalError, paged
+from tests.fake_aws import FakeAws, RefusalError, paged
 
 CENTRAL, OTHER = "222222222222", "333333333333"
 SERVICE_ARN = (

@@ -23,7 +23,7 @@ from remediation.remove_root_credentials import (
     plan,
     remove,
 )
-from tests.unit.fake_aws import CENTRAL, FakeAws, RefusalError
+from tests.fake_aws import CENTRAL, FakeAws, RefusalError
 
 ACCOUNT, MANAGEMENT, BACKUPS = "123456789012", "999999999999", "888888888888"
 VIRTUAL, KEY = f"arn:aws:iam::{ACCOUNT}:mfa/phone", f"arn:aws:iam::{ACCOUNT}:u2f/root-account/key-1"

@@ -13,8 +13,8 @@ import pytest
 from organization import cli, commands, template
 from organization.checks import SERVICES
 from organization.visible import visible
-from tests.unit.fake_aws import CENTRAL, REGION, FakeAws, RefusalError
-from tests.unit.fake_organization import HOSTILE, MANAGEMENT, MEMBER, ORGANIZATION, OTHER, ROOT, account, stack
+from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError
+from tests.organization.fake_organization import HOSTILE, MANAGEMENT, MEMBER, ORGANIZATION, OTHER, ROOT, account, stack
 
 PROJECT = Path(__file__).parents[2]
 NAMES = {"OrganizationId": ORGANIZATION, "OrganizationRootId": ROOT, "ManagementAccountId": MANAGEMENT}

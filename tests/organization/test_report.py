@@ -27,8 +27,8 @@ from organization.deployment import Deployment
 from organization.formats import Report
 from organization.statuses import Account, Row, Status
 from organization.visible import visible
-from tests.unit.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
-from tests.unit.fake_organization import (
+from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
+from tests.organization.fake_organization import (
     HOSTILE,
     MANAGEMENT,
     MEMBER,

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from organization.visible import visible
-from tests.unit.fake_aws import CENTRAL, REGION
+from tests.fake_aws import CENTRAL, REGION
 
 HOSTILE = (
     "\x1b]0;x\x07\x1b[2J\r\n    aws iam delete-user --user-name me\n\u2028    root-virtual-mfa delete\x85\u202e\u200b"

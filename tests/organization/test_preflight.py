@@ -9,8 +9,18 @@ import pytest
 
 from organization import cli
 from organization.checks import CONFIG, CONFIG_MULTI_ACCOUNT_SETUP, SERVICES, STACK_SETS
-from tests.unit.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
-from tests.unit.fake_organization import HOSTILE, MANAGEMENT, MEMBER, ORGANIZATION, OTHER, ROOT, account, check_shown, stack
+from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
+from tests.organization.fake_organization import (
+    HOSTILE,
+    MANAGEMENT,
+    MEMBER,
+    ORGANIZATION,
+    OTHER,
+    ROOT,
+    account,
+    check_shown,
+    stack,
+)
 
 ON = {"ConfigurationRecordersStatus": [{"name": "default", "recording": True}]}
 OFF = {"ConfigurationRecordersStatus": [{"name": "default", "recording": False}]}

@@ -9,8 +9,8 @@ import pytest
 
 from organization import cli, delete
 from organization.visible import visible
-from tests.unit.fake_aws import CENTRAL, REGION, FakeAws, RefusalError
-from tests.unit.fake_organization import HOSTILE, MANAGEMENT, check_shown, stack
+from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError
+from tests.organization.fake_organization import HOSTILE, MANAGEMENT, check_shown, stack
 
 STACK_ID = stack()["StackId"]
 

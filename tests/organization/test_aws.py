@@ -15,7 +15,7 @@ import pytest
 from botocore.exceptions import ClientError, LoginRefreshRequired
 
 from organization import aws, cli, project
-from tests.unit.fake_aws import FakeAws
+from tests.fake_aws import FakeAws
 
 PROJECT = Path(__file__).parents[2]
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "eu-central-1"}

@@ -1,0 +1,1 @@
+"""Tests of the command that operators run, against a fake AWS."""
