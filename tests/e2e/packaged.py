@@ -11,7 +11,7 @@ from secrets import token_hex
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import WaiterError
+from botocore.exceptions import ClientError, WaiterError
 
 from demo.clients import boto3_client
 from demo.sam import STACK_NAME, DeploymentError, organization_parameters, sam
@@ -59,13 +59,16 @@ def _deploy(aws: LocalAwsClient, account_id: str, parameters: Mapping[str, str],
         kept = [each["ParameterKey"] for each in stack["Parameters"] if each["ParameterKey"] not in parameters]
         given += [{"ParameterKey": name, "UsePreviousValue": True} for name in kept]
     change_set = {"StackName": STACK_NAME, "ChangeSetName": f"change-{token_hex(8)}"}
-    cloudformation.create_change_set(
-        **change_set,
-        ChangeSetType="UPDATE" if there else "CREATE",
-        TemplateURL=f"{aws.endpoint_url}/{bucket}/template.yaml",
-        Parameters=given,
-        Capabilities=_CAPABILITIES,
-    )
+    try:
+        cloudformation.create_change_set(
+            **change_set,
+            ChangeSetType="UPDATE" if there else "CREATE",
+            TemplateURL=f"{aws.endpoint_url}/{bucket}/template.yaml",
+            Parameters=given,
+            Capabilities=_CAPABILITIES,
+        )
+    except ClientError as error:
+        raise DeploymentError(str(error)) from error
     cloudformation.get_waiter("change_set_create_complete").wait(**change_set, WaiterConfig=_POLL)
     cloudformation.execute_change_set(**change_set, DisableRollback=not rollback)
     waiter = cloudformation.get_waiter("stack_update_complete" if there else "stack_create_complete")

@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from demo.clients import boto3_client
-from demo.sam import RULE_NAME, STACK_NAME, DeploymentError, deploy, sam
+from demo.sam import RULE_NAME, STACK_NAME, DeploymentError, sam
+from demo.sam import deploy as sam_deploy
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import Application, start_recorder
 from tests.e2e.conftest import NOT_RECORDING, NewAccount
+from tests.e2e.packaged import deploy
 
 WITHOUT_STACKS: dict[str, list[str]] = {
     "roles and policies": [],
@@ -68,7 +70,7 @@ def test_parameters_reach_the_rule_and_an_update_changes_them(aws: LocalAwsProce
     account_id = new_account()
     aws.change_root_user(account_id, "add-hardware-device")
     parameters = {"NonVirtualMfa": "COMPLIANT", "NoRootCredentials": "NOT_APPLICABLE", "MinimumVirtualMfaDevices": "2"}
-    deploy(aws, account_id, {**parameters, "EvaluationFrequency": "Six_Hours", "LogRetentionInDays": "90"})
+    sam_deploy(aws, account_id, {**parameters, "EvaluationFrequency": "Six_Hours", "LogRetentionInDays": "90"})
     application = Application(aws, account_id)
     assert application.result(account_id)["ComplianceType"] == "COMPLIANT"
     [rule] = application.client("config").describe_config_rules(ConfigRuleNames=[RULE_NAME])["ConfigRules"]
@@ -85,7 +87,7 @@ def test_parameters_reach_the_rule_and_an_update_changes_them(aws: LocalAwsProce
     before = application.evaluate(account_id)
     assert before["ComplianceType"] == "NON_COMPLIANT"
     assert "minimumVirtualMfaDevices is 2" in before["Annotation"]
-    deploy(aws, account_id, {"MinimumVirtualMfaDevices": "1"})
+    sam_deploy(aws, account_id, {"MinimumVirtualMfaDevices": "1"})
     assert application.changed(account_id, [before])["ComplianceType"] == "COMPLIANT"
     [updated] = application.client("config").describe_config_rules(ConfigRuleNames=[RULE_NAME])["ConfigRules"]
     assert updated["ConfigRuleId"] == rule["ConfigRuleId"]
@@ -131,7 +133,7 @@ def test_bad_parameter_is_refused_before_anything_is_made(
 def test_deployment_without_a_recorder_leaves_nothing_and_works_once_it_records(aws: LocalAwsProcess) -> None:
     account_id = NOT_RECORDING
     with pytest.raises(DeploymentError, match="ROLLBACK_COMPLETE"):
-        deploy(aws, account_id)
+        sam_deploy(aws, account_id)
     reasons = failure_reasons(aws, account_id, STACK_NAME)
     assert "NoAvailableConfigurationRecorderException" in reasons["ConfigRule"]
     assert resources(aws, account_id) == WITHOUT_STACKS
@@ -144,13 +146,13 @@ def test_deployment_without_a_recorder_leaves_nothing_and_works_once_it_records(
 
 def test_stack_is_there_once_and_goes_without_a_trace_but_its_log(aws: LocalAwsProcess, new_account: NewAccount) -> None:
     account_id = new_account()
-    deploy(aws, account_id)
+    sam_deploy(aws, account_id)
     application = Application(aws, account_id)
     first = application.result(account_id)
     made = resources(aws, account_id)
     assert all(made.values())
 
-    assert "No changes to deploy" in deploy(aws, account_id)
+    assert "No changes to deploy" in sam_deploy(aws, account_id)
     assert application.results(account_id) == [first]
 
     with pytest.raises(DeploymentError, match="ROLLBACK_COMPLETE"):

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from demo.clients import boto3_client
-from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, STACK_NAME, DeploymentError, deploy_account, deploy_organization
+from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, STACK_NAME, DeploymentError, deploy_account
+from demo.sam import deploy_organization as sam_deploy_organization
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import start_recorder
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, run, run_aws, write_accounts
+from tests.e2e.packaged import deploy_organization
 from tests.local_aws.scene import trust
 
 VIRTUAL, HARDWARE, OTHER, SILENT, EXCLUDED, EXCLUDED_LATER = (f"31000000000{number}" for number in range(1, 7))
@@ -61,14 +63,14 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
     with LocalAwsProcess(write_accounts(directory, accounts), directory / "local-aws.log") as aws:
         make_aggregator(aws)
         parameters = {"NonVirtualMfa": "COMPLIANT", "NoRootCredentials": "NOT_APPLICABLE", "EvaluationFrequency": "Six_Hours"}
-        deploy_organization(aws, MANAGEMENT, {**parameters, "AggregatorName": AGGREGATOR, "ExcludedAccounts": EXCLUDED})
+        sam_deploy_organization(aws, MANAGEMENT, {**parameters, "AggregatorName": AGGREGATOR, "ExcludedAccounts": EXCLUDED})
         organization = Organization(aws, MANAGEMENT)
         before = {account_id: [organization.result(account_id)] for account_id in WATCHED}
         deployed, outputs, report = see(organization, accounts), organization.outputs, organization.report()
         aggregators = left(organization)["aggregators"]
 
         excluded = f"{EXCLUDED},{EXCLUDED_LATER}"
-        deploy_organization(aws, MANAGEMENT, {"MinimumVirtualMfaDevices": "2", "ExcludedAccounts": excluded})
+        sam_deploy_organization(aws, MANAGEMENT, {"MinimumVirtualMfaDevices": "2", "ExcludedAccounts": excluded})
         annotations = {each: organization.changed(each, before[each])["Annotation"] for each in WATCHED}
         updated = see(organization, accounts)
 
