@@ -18,9 +18,9 @@ RUNTIME_PYTHON = PROJECT / ".venvs/lambda-runtime/bin/python"
 """The interpreter of the environment with the packages of Lambda's runtime (`make setup` makes it)."""
 
 
-def main() -> int:
-    """Run a command, and return the exit code."""
-    arguments = _parser().parse_args()
+def main(words: list[str] | None = None) -> int:
+    """Run a command, by default the one that the process was started with, and return the exit code."""
+    arguments = _parser().parse_args(words)
     try:
         if arguments.command == "serve":
             return _serve(arguments)

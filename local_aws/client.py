@@ -6,10 +6,10 @@ import json
 import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any, Protocol, Self
 
 HOST = "127.0.0.1"
 REGION = "us-east-1"
@@ -156,6 +156,42 @@ class LocalAwsClient:
         return answer
 
 
+class Process(Protocol):
+    """What runs a local AWS; `subprocess.Popen` says what the methods do."""
+
+    pid: int
+    stdin: IO[bytes] | None
+
+    def poll(self) -> int | None: ...  # noqa: D102 - as of Popen
+    def wait(self, timeout: float | None = None) -> int: ...  # noqa: D102 - as of Popen
+    def terminate(self) -> None: ...  # noqa: D102 - as of Popen
+    def kill(self) -> None: ...  # noqa: D102 - as of Popen
+
+
+def start_process(arguments: list[str], log: Path | None) -> Process:
+    """Start the command line with arguments and a file for its messages. Raises LocalAwsError."""
+    output: IO[bytes] | int = log.open("wb") if log else subprocess.DEVNULL
+    try:
+        return subprocess.Popen(  # noqa: S603 - our own module
+            [PYTHON, "-m", "local_aws", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=PROJECT,
+            start_new_session=True,  # Ctrl-C goes to this process, which then stops it.
+        )
+    except FileNotFoundError as error:
+        message = f"{PYTHON} is missing: run `make setup` first."
+        raise LocalAwsError(message) from error
+    finally:
+        if not isinstance(output, int):
+            output.close()
+
+
+start: Callable[[list[str], Path | None], Process] = start_process
+"""How LocalAwsProcess starts its process."""
+
+
 class LocalAwsProcess(LocalAwsClient):
     """A local AWS that runs during the `with` block. It ends with this process, however that ends."""
 
@@ -164,28 +200,13 @@ class LocalAwsProcess(LocalAwsClient):
         super().__init__(port if port is not None else free_port())
         self._accounts_file = accounts_file
         self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     def __enter__(self) -> Self:
         """Start it and wait until it answers. Raises LocalAwsError with its last messages if it does not."""
         refuse_taken(self.port)  # Another server there would pass for this one.
-        output: IO[bytes] | int = self._log.open("wb") if self._log else subprocess.DEVNULL
         arguments = ["serve", "--port", str(self.port), "--accounts", str(self._accounts_file), "--until-stdin-ends"]
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own module
-                [PYTHON, "-m", "local_aws", *arguments],
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=PROJECT,
-                start_new_session=True,  # Ctrl-C goes to this process, which then stops it.
-            )
-        except FileNotFoundError as error:
-            message = f"{PYTHON} is missing: run `make setup` first."
-            raise LocalAwsError(message) from error
-        finally:
-            if not isinstance(output, int):
-                output.close()
+        self._process = start(arguments, self._log)
         try:
             self._wait_until_ready()
         except BaseException:

@@ -1,7 +1,23 @@
-"""The settings of hypothesis for all tests."""
+"""What all tests share: the settings of hypothesis, and quick starts of the local AWS."""
 
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
+
+from local_aws import client
+from tests.forks import Forks
 
 # No deadline: a busy machine may interrupt an example that is not slow.
 settings.register_profile("project", deadline=None, max_examples=150)
 settings.load_profile("project")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forks() -> Iterator[None]:
+    """Fork the local AWSs of the tests."""
+    forks = Forks()
+    client.start = forks.start
+    yield
+    client.start = client.start_process
+    forks.close()

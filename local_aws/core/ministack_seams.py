@@ -49,6 +49,7 @@ _SEAMS = {
         "request_scope",
         "_account_from_sts_session",
     ),
+    "ministack.services.cloudformation.custom_resource": ("_PORT",),
     "ministack.services.cloudformation": ("_stacks", "_stack_events"),
     "ministack.services.cloudformation.engine": (
         "CfnLoader",
@@ -108,11 +109,13 @@ _SEAMS = {
     "ministack.services.lambda_svc": (
         "_functions",
         "_execute_function",
+        "_GATEWAY_PORT",
         "_execute_function_warm",
         "_emit_lambda_logs",
         "_emit_lambda_metrics",
         "invoke_async_with_retry",
     ),
+    "ministack.services.sns": ("_PORT",),
     "ministack.services.sqs": ("queue_policy_allows",),
     "ministack.services.sts": ("_sessions", "register_session"),
     "ministack.services.tagging": ("resource_tags",),

@@ -65,7 +65,7 @@ class LocalAws:
         self, port: int, accounts_by_id: dict[str, Account], organization: Organization | None, runtime_python: Path
     ) -> None:
         """Serve `accounts_by_id` on `port`; functions run with `runtime_python`. Raises IncompatibleMiniStackError."""
-        _configure_ministack(port)
+        configure_ministack(port)
         ministack_seams.check()
         self._accounts = accounts_by_id
         self._app = ministack_seams.module("ministack.app")
@@ -223,7 +223,7 @@ def _when_stdin_ends(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> No
     loop.call_soon_threadsafe(stop.set)
 
 
-def _configure_ministack(port: int) -> None:
+def configure_ministack(port: int) -> None:
     """Set the environment that MiniStack reads on import: enforce policies, listen on loopback only, be quiet."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]  # MiniStack would take the caller's credentials for root's.

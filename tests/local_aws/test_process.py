@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from demo.clients import boto3_client
+from local_aws import client
 from local_aws.client import PROJECT, PYTHON, LocalAwsClient, LocalAwsError, LocalAwsProcess, credentials, free_port
 from tests.local_aws.process_scene import process_id, runs
 from tests.local_aws.scene import WRITE_LOG, create_function, eventually
@@ -32,6 +33,12 @@ def accounts_file(tmp_path: Path) -> Path:
     file = tmp_path / "accounts.yaml"
     file.write_text(f'accounts: {{"{ACCOUNT}": {{name: one}}}}', encoding="utf-8")
     return file
+
+
+@pytest.fixture(autouse=True)
+def _processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start processes as users do, and fork none."""
+    monkeypatch.setattr(client, "start", client.start_process)
 
 
 @pytest.fixture(autouse=True)
@@ -66,9 +73,9 @@ def run(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     return process.returncode, said, complained
 
 
-def is_serving(client: LocalAwsClient) -> bool:
+def is_serving(local_aws: LocalAwsClient) -> bool:
     try:
-        return bool(client.accounts())
+        return bool(local_aws.accounts())
     except LocalAwsError:
         return False
 
@@ -76,10 +83,10 @@ def is_serving(client: LocalAwsClient) -> bool:
 def invoke_sleeper(local_aws: LocalAwsProcess, note: Path, seconds: float) -> int:
     """Let a function sleep in an asynchronous invocation, and return the id of its process."""
 
-    def client(service: str, account_id: str) -> object:
+    def client_of(service: str, account_id: str) -> object:
         return boto3_client(local_aws, service, account_id)
 
-    arn = create_function(client, ACCOUNT, "sleeper", SLEEPS, *WRITE_LOG, Timeout=900)
+    arn = create_function(client_of, ACCOUNT, "sleeper", SLEEPS, *WRITE_LOG, Timeout=900)
     payload = f'{{"note": "{note}", "seconds": {seconds}}}'
     boto3_client(local_aws, "lambda", ACCOUNT).invoke(FunctionName=arn, InvocationType="Event", Payload=payload)
     return int(eventually(lambda: note.exists() and note.read_text(encoding="ascii")) or 0)
@@ -162,7 +169,7 @@ def test_nothing_is_left_of_it(process: LocalAwsProcess, tmp_path: Path) -> None
     assert process._process is not None  # noqa: SLF001 - no user needs it, and nothing else tells how it ended
     ending = process._process  # noqa: SLF001 - as above
     process.__exit__(None, None, None)
-    assert ending.returncode == 0  # by itself: it was not killed because it took too long
+    assert ending.poll() == 0  # by itself: it was not killed because it took too long
     assert not runs(server)
     assert eventually(lambda: not runs(function))
     assert not is_serving(process)
