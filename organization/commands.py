@@ -48,10 +48,10 @@ def preflight() -> str:
     return _own("preflight")
 
 
-def deploy(scope: str | None = None, **parameters: str) -> str:
+def deploy(scope: str | None = None, *, rollback: bool = False, **parameters: str) -> str:
     """Deploy with parameters of the template; without `scope` it stays. On a stack that is there, other parameters stay."""
     given = [f"--parameter {quoted(f'{name}={value}')}" for name, value in parameters.items()]
-    return _own("deploy", *([f"--scope {scope}"] if scope else []), *given)
+    return _own("deploy", *([f"--scope {scope}"] if scope else []), *(["--rollback"] if rollback else []), *given)
 
 
 def report(*outputs: str) -> str:
@@ -119,6 +119,12 @@ def show_recorder(deployment: "Deployment") -> str:
     return _config("describe-configuration-recorder-status", region=deployment.region)
 
 
+def show_recorded_types(region: str) -> str:
+    """Show which resource types an account's recorder records; for credentials of that account."""
+    query = quoted("ConfigurationRecorders[].recordingGroup")
+    return _config("describe-configuration-recorders", f"--query {query}", region=region)
+
+
 # --- Stacks, StackSets, packs and aggregators ---
 
 
@@ -141,6 +147,11 @@ def delete_stack_set(region: str, name: str) -> str:
 def delete_stack(region: str, name: str) -> str:
     """Delete a stack."""
     return _cloudformation("delete-stack", f"--stack-name {quoted(name)}", region=region)
+
+
+def roll_back(region: str, name: str) -> str:
+    """Return a stack to its last complete state."""
+    return _cloudformation("rollback-stack", f"--stack-name {quoted(name)}", region=region)
 
 
 def end_termination_protection(region: str, name: str) -> str:

@@ -91,16 +91,6 @@ def _directory(given: Path | None) -> Path:
     return found.absolute()
 
 
-def _find_sam() -> Path:
-    """Find the SAM CLI beside this interpreter, as `make setup` installs it, or on the PATH."""
-    beside = Path(sys.executable).parent / "sam"
-    found = beside if beside.is_file() else shutil.which("sam")
-    if found is None:
-        message = f"The SAM CLI is missing: install it ({_INSTALL_SAM}), or run `make setup` and `make deploy`."
-        raise CommandError(message)
-    return Path(found)
-
-
 def _find(cloudformation: "CloudFormationClient", stack_name: str) -> "StackTypeDef | None":
     """Describe the stack; None if there is none, or only one whose first change set nobody has executed."""
     stack = aws.find_stack(cloudformation, stack_name)
@@ -240,55 +230,6 @@ def _show_plan(
     )
     for name, value in parameters.items():
         screen.say(f"{name}={value}", indent=2)
-
-
-# --- The SAM CLI ---
-
-
-@dataclass(frozen=True, slots=True)
-class _Sam:
-    """The SAM CLI, run as a process in the checkout."""
-
-    program: Path
-    directory: Path
-
-    def build(self) -> None:
-        """Build the artefact. Raises CommandError with what the SAM CLI said if it fails."""
-        with Console(stderr=True).status("Building the artefact ..."):
-            # rules/Makefile needs an interpreter with pip, which this one has unless uv installed it.
-            python = {"PYTHON": sys.executable} if importlib.util.find_spec("pip") else {}
-            ran = self._run("build", environment={"MAKEFLAGS": "", **python}, capture=True)
-        if ran.returncode != 0:
-            message = f"sam build failed: {ran.stdout.strip()}"
-            raise CommandError(message)
-
-    def deploy(self, environment: str, where: list[str], parameters: Mapping[str, str], *, confirm: bool) -> int:
-        """Deploy what is built; the SAM CLI speaks to the operator itself. Returns its exit code."""
-        overrides = [f"{name}={_quoted(value)}" for name, value in parameters.items()]
-        options = ["--config-env", environment, *where, "--confirm-changeset" if confirm else "--no-confirm-changeset"]
-        sys.stdout.flush()
-        return self._run("deploy", *options, *(["--parameter-overrides", *overrides] if overrides else [])).returncode
-
-    def _run(
-        self, *arguments: str, environment: Mapping[str, str] | None = None, capture: bool = False
-    ) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(  # noqa: S603 - the SAM CLI, with arguments that are no shell's
-            [self.program, *arguments],
-            cwd=self.directory,
-            env={**os.environ, "SAM_CLI_TELEMETRY": "0", **(environment or {})},
-            stdout=subprocess.PIPE if capture else None,
-            stderr=subprocess.STDOUT if capture else None,
-            text=True,
-            check=False,
-        )
-
-
-def _quoted(value: str) -> str:
-    """Quote a value for the SAM CLI, which takes no empty value and no space without quotes."""
-    if value and not any(character.isspace() or character in "\"'\\" for character in value):
-        return value
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 # --- The end ---

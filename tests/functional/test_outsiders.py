@@ -1,4 +1,4 @@
-"""A function that may be invoked for any account: what is not of its organization is refused, and every failure stays one."""
+"""Scenario 11 of the rule's header: an outsider's event is refused, and every other failure stays one."""
 
 import json
 import logging
@@ -65,7 +65,9 @@ def the_line(caplog: pytest.LogCaptureFixture) -> logging.LogRecord:
 
 
 @each_rule
-def test_an_outsider_is_refused_whatever_its_rule_is_like(aws: FakeAws, caplog: pytest.LogCaptureFixture, name: str) -> None:
+def test_scenario_11_an_outsider_is_refused_whatever_its_rule_is_like(
+    aws: FakeAws, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
     make, _, calls = RULES[name]
     assert handle(make(OUTSIDER)) == []
     assert aws.signed == [(action, FUNCTION) for action in [*calls, DESCRIBE, DESCRIBE]]
