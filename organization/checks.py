@@ -211,11 +211,11 @@ def _policy_type(seen: Seen, permission: str) -> Check:
         detail = f"CloudFormation does not have it in this Region: {invoke_permission.PERMISSION} lets AWS Config in instead."
         return Check(name, Outcome.OK, detail)
     detail = (
-        "CloudFormation does not have it in this Region, and no other type can name an organization. Take another home Region, or "
-        "let AWS Config invoke the function for any account. Then the function itself refuses accounts of other organizations; "
-        "docs/threat-model.md says what that costs."
+        "CloudFormation does not have it in this Region, and no other type can name an organization. Take another home Region. "
+        "Or let AWS Config invoke the function for any account: then the function itself refuses accounts of other "
+        "organizations, and docs/threat-model.md says what that costs."
     )
-    mend = commands.deploy("organization", **{invoke_permission.PARAMETER: invoke_permission.ANY})
+    mend = commands.deploy("organization", InvokePermission=invoke_permission.ANY)
     return Check(name, Outcome.MISSING, detail, (mend,), f"account {seen.account_id}")
 
 
@@ -230,7 +230,7 @@ def listed_accounts(seen: Seen) -> Iterator[Check]:
         return
     lacking = invoke_permission.to_list(seen.accounts, permitted=deployed.permitted, excluded=deployed.excluded)
     if lacking:
-        detail = f"The function's policy does not list {_accounts(lacking)}, so they are not evaluated."
+        detail = f"The function's policy does not list {shown(lacking)}: AWS Config evaluates nothing there."
         yield Check(name, Outcome.MISSING, detail, (commands.deploy(),), f"account {seen.account_id}")
     else:
         yield Check(name, Outcome.OK, "The function's policy lists all.")
@@ -305,13 +305,13 @@ def _recorders(seen: Seen) -> Iterator[Check]:
     name = "Configuration recorders"
     on = [account_id for account_id, recorder in seen.recorders.items() if recorder is Recorder.ON]
     if on:
-        yield Check(name, Outcome.OK, f"On in {_accounts(on)}.")
+        yield Check(name, Outcome.OK, f"On in {shown(on)}.")
     without = [each for each, recorder in seen.recorders.items() if recorder is Recorder.WITHOUT_COMPLIANCE]
     if without:
         detail = (
-            f"On in {_accounts(without)}, but without AWS::Config::ResourceCompliance. The rule and the report work; AWS Config's "
-            "advanced queries, so also the stored one, do not find these accounts. Add the type to the recorder's resource types, or "
-            "take it off the excluded ones. This shows what is recorded:"
+            f"On in {shown(without)}, but without AWS::Config::ResourceCompliance. The rule and the report work. AWS Config's "
+            "advanced queries, also the stored one, do not find these accounts. Add the type to the recorder's resource types, "
+            "or take it off those that it excludes. This shows what it records:"
         )
         yield Check(name, Outcome.LIMITED, detail, (commands.show_recorded_types(seen.region),), "each of these accounts")
     for state, detail in ((Recorder.OFF, "Off in"), (Recorder.NONE, "There is none in")):
@@ -321,11 +321,11 @@ def _recorders(seen: Seen) -> Iterator[Check]:
             if state is Recorder.NONE:
                 account_id = lacking[0] if len(lacking) == 1 else "ACCOUNT_ID"
                 mend = commands.make_recorder(seen.region, seen.partition, account_id)
-            yield Check(name, Outcome.MISSING, f"{detail} {_accounts(lacking)}.", mend, "each of these accounts")
+            yield Check(name, Outcome.MISSING, f"{detail} {shown(lacking)}.", mend, "each of these accounts")
     unseen = {account_id: recorder.reason for account_id, recorder in seen.recorders.items() if isinstance(recorder, Unseen)}
     if unseen:
         reason = next(iter(unseen.values()))
-        yield Check(name, Outcome.UNSEEN, f"Not seen in {_accounts(list(unseen))}. {reason}")
+        yield Check(name, Outcome.UNSEEN, f"Not seen in {shown(list(unseen))}. {reason}")
     if isinstance(seen.accounts, Unseen):
         yield Check(name, Outcome.UNSEEN, f"Nor can the accounts of the organization: {seen.accounts.reason}")
     else:
@@ -340,28 +340,29 @@ def _recorders_by_aggregator(seen: Seen, others: list[str]) -> Iterator[Check]:
     look = "To look into them, give --role-name with a role that you may assume in each."
     match seen.aggregator:
         case None:
-            detail = f"Not seen in {_accounts(others)}: the account has no aggregator of the organization. {look}"
+            detail = f"Not seen in {shown(others)}: the account has no aggregator of the organization. {look}"
             yield Check(name, Outcome.UNSEEN, detail)
         case Unseen(reason):
-            yield Check(name, Outcome.UNSEEN, f"Not seen in {_accounts(others)}: {reason} {look}")
+            yield Check(name, Outcome.UNSEEN, f"Not seen in {shown(others)}: {reason} {look}")
         case Aggregator(aggregator_name, sources):
             arriving = [each for each in others if each in sources and sources[each].succeeded]
             if arriving:
-                detail = f"Inferred for {_accounts(arriving)}: their data reach the aggregator {aggregator_name}. {look}"
+                detail = f"Inferred for {shown(arriving)}: their data reach the aggregator {aggregator_name}. {look}"
                 yield Check(name, Outcome.OK, detail)
             silent = [each for each in others if each not in arriving]
             if silent:
                 reasons = sorted({sources[each].reason for each in silent if each in sources and sources[each].reason})
                 because = f" ({'; '.join(reasons)})" if reasons else ""
-                detail = f"Not seen in {_accounts(silent)}: their data do not reach the aggregator {aggregator_name}{because}."
+                detail = f"Not seen in {shown(silent)}: their data do not reach the aggregator {aggregator_name}{because}."
                 yield Check(name, Outcome.UNSEEN, f"{detail} {look}")
 
 
-def _accounts(account_ids: list[str]) -> str:
-    shown = ", ".join(account_ids[:_SHOWN_ACCOUNTS])
+def shown(account_ids: list[str]) -> str:
+    """Name accounts in a sentence: their number, if there are several, and the first of them."""
+    first = ", ".join(account_ids[:_SHOWN_ACCOUNTS])
     more = len(account_ids) - _SHOWN_ACCOUNTS
     plural = "account" if len(account_ids) == 1 else f"{len(account_ids)} accounts:"
-    return f"{plural} {shown}" + (f" and {more} more" if more > 0 else "")
+    return f"{plural} {first}" + (f" and {more} more" if more > 0 else "")
 
 
 # --- The management account, and what is there already ---

@@ -48,10 +48,15 @@ def preflight() -> str:
     return _own("preflight")
 
 
-def deploy(scope: str | None = None, *, rollback: bool = False, **parameters: str) -> str:
+def deploy(scope: str | None = None, **parameters: str) -> str:
     """Deploy with parameters of the template; without `scope` it stays. On a stack that is there, other parameters stay."""
     given = [f"--parameter {quoted(f'{name}={value}')}" for name, value in parameters.items()]
-    return _own("deploy", *([f"--scope {scope}"] if scope else []), *(["--rollback"] if rollback else []), *given)
+    return _own("deploy", *([f"--scope {scope}"] if scope else []), *given)
+
+
+def deploy_with_rollback() -> str:
+    """Deploy again, and let CloudFormation roll back if that fails."""
+    return _own("deploy", "--rollback")
 
 
 def report(*outputs: str) -> str:

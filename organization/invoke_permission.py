@@ -1,14 +1,15 @@
 """For which accounts AWS Config may invoke the function of an organization: pure, without input or output.
 
-AWS documents that AWS Config names the account when it invokes a function (aws:SourceAccount).  Nobody outside AWS knows whether
-it names the organization (aws:SourceOrgID).  The conformance pack's deployment tells, since AWS Config checks its permission when
-it puts a rule.  If it does not name the organization, the function's policy has to list the accounts.
+AWS documents that AWS Config names the account when it invokes (aws:SourceAccount).  Nobody outside AWS knows whether it names
+the organization too (aws:SourceOrgID).  The conformance pack's deployment tells, since AWS Config checks its permission when it
+puts a rule.  If AWS Config does not name the organization, the function's policy has to list the accounts.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from organization import commands
+from organization.aws import CommandError
 
 if TYPE_CHECKING:
     from organization.deployment import Deployment
@@ -29,9 +30,9 @@ _ACCOUNTS_IN_A_LIST = (LONGEST_VALUE + 1) // len("111122223333,")
 MOST_LISTED = _ACCOUNTS_IN_A_LIST * len(LISTS)
 """Accounts in all lists. The policy also has the function's own and the management account. Lambda takes 20,480 characters."""
 
-POLICY_TYPE_PARAMETER = "FunctionPolicyType"
+POLICY_TYPE = "FunctionPolicyType"
 RESOURCE_POLICY, PERMISSION = "AWS::Lambda::ResourcePolicy", "AWS::Lambda::Permission"
-"""The values of that parameter: the resource types that give the permission. Some Regions do not have the first."""
+"""The name and the values of the parameter for the resource type that gives the permission. Some Regions lack the first."""
 
 
 def to_list(account_ids: Iterable[str], *, permitted: Collection[str], excluded: Collection[str]) -> list[str]:
@@ -39,23 +40,17 @@ def to_list(account_ids: Iterable[str], *, permitted: Collection[str], excluded:
     return sorted(set(account_ids) - set(permitted) - set(excluded))
 
 
-def lists(account_ids: list[str]) -> dict[str, str]:
-    """Return the parameters that list these accounts, at most MOST_LISTED, and empty the others."""
+def lists(account_ids: Sequence[str]) -> dict[str, str]:
+    """Return the parameters that list these accounts; those that are not needed are empty. Raises CommandError for too many."""
+    if len(account_ids) > MOST_LISTED:
+        message = (
+            f"The function's policy would have to list {len(account_ids)} accounts, and the parameters hold {MOST_LISTED}. Let "
+            f"AWS Config invoke the function for any account: `{commands.deploy(InvokePermission=ANY)}`. Then the function "
+            "itself refuses accounts of other organizations; docs/threat-model.md says what that costs."
+        )
+        raise CommandError(message)
     starts = range(0, MOST_LISTED, _ACCOUNTS_IN_A_LIST)
-    return {
-        name: ",".join(account_ids[start : start + _ACCOUNTS_IN_A_LIST]) for name, start in zip(LISTS, starts, strict=True)
-    }
-
-
-def too_many(account_ids: list[str]) -> str:
-    """Say why these accounts cannot all be listed, and what to do; empty if they can."""
-    if len(account_ids) <= MOST_LISTED:
-        return ""
-    return (
-        f"The function's policy would have to list {len(account_ids)} accounts, and the parameters hold {MOST_LISTED}. Let AWS "
-        f"Config invoke the function for any account: `{commands.deploy(**{PARAMETER: ANY})}`. The function refuses accounts of "
-        "other organizations; docs/threat-model.md says what that costs."
-    )
+    return {name: ",".join(account_ids[start : start + _ACCOUNTS_IN_A_LIST]) for name, start in zip(LISTS, starts, strict=True)}
 
 
 def refused(found: "Deployment", packs: Mapping[str, "Arrival"]) -> list[str]:

@@ -18,7 +18,10 @@ _INSTALL = "https://docs.aws.amazon.com/serverless-application-model/latest/deve
 
 @dataclass(frozen=True, slots=True)
 class Sam:
-    """The SAM CLI at `program`, run in `directory` with `environment` of samconfig.toml; `where` says which stack, as options."""
+    """The SAM CLI at `program`, run in `directory` with an `environment` of samconfig.toml.
+
+    `where` has the options that name the stack.
+    """
 
     program: Path
     directory: Path

@@ -389,29 +389,37 @@ def _stack_set(account: Account, instance: Arrival | None, deployment: Deploymen
 
 def _pack(account: Account, pack: Arrival | None, deployment: Deployment) -> Advice | None:
     name = f"The conformance pack {deployment.conformance_pack_name}"
-    put_again = commands.put_pack_again(deployment)
     if pack is not None and pack.arrived:
         return None
-    unlisted = deployment.invoke_permission == invoke_permission.ACCOUNTS and account.account_id not in deployment.permitted
-    if unlisted and (pack is None or pack.lacks_permission):
-        return Advice(
-            f"AWS Config may not invoke the function for the account: it joined after the last deployment, and {deployment.stack_name} "
-            "lists the accounts (InvokePermission is Accounts).",
-            "Deploy again: that lists it too, and puts the conformance pack there.",
-            (commands.deploy(),),
-        )
-    if pack is None:
-        return Advice(f"{name} is not in the account.", "Put it again.", (put_again,))
-    if pack.status.endswith("_IN_PROGRESS"):
+    if pack is not None and pack.status.endswith("_IN_PROGRESS"):
         return Advice(f"{name} is on its way to the account ({pack.status}).", "Wait.")
-    why = f"{name} did not reach the account: {pack.status}{_because(pack)}"
-    if _is_about_recorder(pack):
-        recorder = f"Turn the account's configuration recorder on in {deployment.region}, and put the pack again."
-        return Advice(why, recorder, (put_again,))
-    if pack.lacks_permission and deployment.invoke_permission == invoke_permission.ORGANIZATION:
-        listing = commands.deploy(**{invoke_permission.PARAMETER: invoke_permission.ACCOUNTS})
-        return Advice(why, "Let AWS Config invoke the function for each account by its id.", (listing,))
-    return Advice(why, "Fix the cause and put the pack again.", (put_again,))
+    why = f"{name} is not in the account."
+    if pack is not None:
+        why = f"{name} did not reach the account: {pack.status}{_because(pack)}"
+    if pack is None or pack.lacks_permission:
+        permit = _permit(account, deployment, refused=pack is not None)
+        if permit:
+            return Advice(why, *permit)
+    cause = "Put it again." if pack is None else "Fix the cause and put the pack again."
+    if pack is not None and _is_about_recorder(pack):
+        cause = f"Turn the account's configuration recorder on in {deployment.region}, and put the pack again."
+    return Advice(why, cause, (commands.put_pack_again(deployment),))
+
+
+def _permit(account: Account, deployment: Deployment, *, refused: bool) -> tuple[str, tuple[str, ...]] | None:
+    """Say how to let AWS Config invoke the function for an account, and the command; None if it may.
+
+    `refused`: AWS Config says that it may not.
+    """
+    if account.account_id in deployment.permitted:
+        return None
+    if deployment.invoke_permission == invoke_permission.ACCOUNTS:
+        joined = "The function's policy does not list the account, which joined after the last deployment: deploy again."
+        return joined, (commands.deploy(),)
+    if refused and deployment.invoke_permission == invoke_permission.ORGANIZATION:
+        listing = commands.deploy(InvokePermission=invoke_permission.ACCOUNTS)
+        return "Let AWS Config invoke the function for each account by its id.", (listing,)
+    return None
 
 
 def _because(arrival: Arrival) -> str:
