@@ -1,6 +1,7 @@
-"""The lists of what the local AWS emulates agree with what it answers, and a list that is none is refused."""
+"""What the local AWS emulates: its lists, the page of its switches, and what is no list."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 
 from local_aws.client import PROJECT, PYTHON
 from local_aws.core import coverage
+from local_aws.core.switches import SWITCHES
+
+PAGE = PROJECT / "local_aws/README.md"
 
 NOTE_OPERATIONS = """
 import json, os, sys
@@ -95,3 +99,9 @@ def test_an_operation_that_the_api_model_lacks_is_refused(tmp_path: Path) -> Non
     coverage.check_names(listed, ["ListQueues", "CreateQueue", "DeleteQueue", "SendMessage"])
     with pytest.raises(coverage.CoverageError, match=r"coverage/sqs\.yaml: sqs has no operation CreateQueue, DeleteQueue\."):
         coverage.check_names(listed, ["ListQueues"])
+
+
+def test_the_page_has_every_switch_and_what_it_does() -> None:
+    _, _, section = PAGE.read_text(encoding="utf-8").partition("\n### Switches\n")
+    rows = re.findall(r"^\| `([\w-]+)` \| (.+) \|$", section.partition("\n## ")[0], re.MULTILINE)
+    assert rows == list(SWITCHES.items())
