@@ -32,6 +32,7 @@ from local_aws.config.remediation_configurations import Remediations
 from local_aws.config.rules import Config
 from local_aws.core import ministack_seams, web_pages
 from local_aws.core.clock import Clock
+from local_aws.core.switches import Switches
 from local_aws.events.cloudtrail import CloudTrail
 from local_aws.events.event_bus import EventBus
 from local_aws.events.rules import EventRules
@@ -72,8 +73,9 @@ class LocalAws:
         self._app = ministack_seams.module("ministack.app")
         self._clock = Clock()
         self._dispatch = Dispatch()
+        switches = Switches()
         saved_queries = SavedQueries(self._clock)
-        self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock)
+        self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock, switches)
         self._config = Config(self._functions, self._clock)
         self._events = EventBus(self._clock)
         self._events.install()
@@ -94,7 +96,7 @@ class LocalAws:
         self._remediations = Remediations(self._config, self._documents, self._automation, self._clock)
         self._packs = ConformancePacks(self._config, self._remediations, organization, self._clock)
         self._retries = ThreadPoolExecutor(1, "conformance-packs")
-        self._aggregators = Aggregators(self._config, self._packs, organization, self._clock)
+        self._aggregators = Aggregators(self._config, self._packs, organization, self._clock, switches)
         self._functions.install()
         metric_filters.install()
         resource_types.install(
@@ -115,10 +117,9 @@ class LocalAws:
             organization,
             self._clock,
             self._dispatch,
-            self._functions,
             self._root_users,
-            self._aggregators,
             self._cloudtrail,
+            switches,
         )
         self._take_over(organization, saved_queries, policies)
         pipeline.install(
