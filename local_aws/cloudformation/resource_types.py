@@ -437,10 +437,6 @@ class OrganizationConformancePackType(_NamedType):
 
     def _put(self, name: str, properties: Properties) -> Provisioned:
         params = {key: value for key, value in properties.items() if key != _FAILED}
-        params["ConformancePackInputParameters"] = [
-            {"ParameterName": given["ParameterName"], "ParameterValue": str(given["ParameterValue"])}
-            for given in properties.get("ConformancePackInputParameters", [])
-        ]
         provisioned = (name, self._call("PutOrganizationConformancePack", params))
         failures = self._packs.failures(self._responses.get_account_id(), name)
         if failures:
@@ -468,11 +464,7 @@ class AggregatorType(_NamedType):
     DELETE = "DeleteConfigurationAggregator"
 
     def _put(self, name: str, properties: Properties) -> Provisioned:
-        params: dict[str, Any] = {**properties, "ConfigurationAggregatorName": name}
-        source = properties.get("OrganizationAggregationSource")
-        if source is not None and "AllAwsRegions" in source:
-            all_regions = str(source["AllAwsRegions"]).lower() == "true"
-            params["OrganizationAggregationSource"] = {**source, "AllAwsRegions": all_regions}
+        params = {**properties, "ConfigurationAggregatorName": name}
         put = self._call("PutConfigurationAggregator", params)["ConfigurationAggregator"]
         return name, {"ConfigurationAggregatorArn": put["ConfigurationAggregatorArn"]}
 
@@ -754,16 +746,8 @@ class StackSetType:
 
 
 def _stack_set(properties: Properties) -> dict[str, Any]:
-    """Make the parameters of CreateStackSet, with the API's types."""
-    params = {key: value for key, value in properties.items() if key not in {"StackInstancesGroup", "OperationPreferences"}}
-    for key in ("AutoDeployment", "ManagedExecution"):
-        if key in params:
-            params[key] = {name: str(value).lower() == "true" for name, value in params[key].items()}
-    params["Parameters"] = [
-        {"ParameterKey": given["ParameterKey"], "ParameterValue": str(given["ParameterValue"])}
-        for given in properties.get("Parameters", [])
-    ]
-    return params
+    """Make the parameters of CreateStackSet."""
+    return {key: value for key, value in properties.items() if key not in {"StackInstancesGroup", "OperationPreferences"}}
 
 
 def _instances(properties: Properties) -> Iterable[dict[str, Any]]:
