@@ -89,7 +89,6 @@ _SEAMS = {
         "_apply_input_transformer",
         "_dispatch_event",
         "_ensure_default_bus",
-        "_event_bus_policies",
         "_event_buses",
         "_event_from_test_payload",
         "_event_pattern_error",

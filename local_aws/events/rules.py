@@ -103,7 +103,6 @@ class EventRules:
         bus = self._eventbridge._event_buses.pop(name, None)
         if bus:
             self._eventbridge._tags.pop(bus["Arn"], None)
-            self._eventbridge._event_bus_policies.pop(name, None)
         return {}
 
     # Rules
@@ -292,11 +291,11 @@ class EventRules:
             raise AwsError("ResourceNotFoundException", f"Event bus {name} does not exist.")
         return buses[name]
 
-    def _described(self, bus: Record) -> Request:
-        policy = self._eventbridge._event_bus_policies.get(bus["Name"])
+    @staticmethod
+    def _described(bus: Record) -> Request:
         shown = {key: bus[key] for key in ("Name", "Arn", "Description") if bus.get(key)}
         times = {key: datetime.fromtimestamp(bus[key], UTC) for key in ("CreationTime", "LastModifiedTime")}
-        return {**shown, **({"Policy": json.dumps(policy)} if policy else {}), **times}
+        return {**shown, **times}
 
     def _rules_of(self, bus: str) -> Iterator[Record]:
         return (rule for _, rule in self._eventbridge._rules.items() if rule["EventBusName"] == bus)
