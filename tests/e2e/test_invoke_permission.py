@@ -36,7 +36,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProcess]:
     with LocalAwsProcess(
         write_accounts(directory, accounts, {"Workloads": [VIRTUAL, OTHER]}), directory / "local-aws.log"
     ) as aws:
-        aws.withhold_source_org_id(on=True)
+        aws.switch("withhold-source-org-id", on=True)
         deploy_account(aws, MANAGEMENT, CENTRAL)
         yield aws
 
