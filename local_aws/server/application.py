@@ -22,7 +22,8 @@ from local_aws.authorization.deployers import Deployers
 from local_aws.authorization.service_control_policies import ServiceControlPolicies
 from local_aws.aws_lambda.functions import LambdaFunctions
 from local_aws.client import HOST, REGION
-from local_aws.cloudformation import resource_types
+from local_aws.cloudformation import resource_types, rollback
+from local_aws.cloudformation.registry import Registry
 from local_aws.cloudformation.stack_sets import StackSets
 from local_aws.config import recorders
 from local_aws.config.aggregators import Aggregators
@@ -113,6 +114,9 @@ class LocalAws:
                 self._event_rules,
             )
         )
+        rollback.install()
+        self._registry = Registry(switches)
+        self._registry.install()
         self._commands = Commands(
             accounts_by_id,
             organization,
@@ -153,7 +157,7 @@ class LocalAws:
         in_front("events", self._event_rules.operations)
         handlers["organizations"] = refuse_all("organizations")
         in_front("organizations", Organizations(organization, self._accounts, policies, self._clock).operations)
-        in_front("cloudformation", self._stack_sets.operations)
+        in_front("cloudformation", {**self._stack_sets.operations, **self._registry.operations, **rollback.OPERATIONS})
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
         in_front("ssm", {name: operation for part in ssm for name, operation in part.operations.items()})
         for service in set(handlers) - (WITH_API - {"sns"}):  # this package answers nothing of SNS

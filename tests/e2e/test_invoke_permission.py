@@ -16,7 +16,6 @@ from local_aws.client import LocalAwsClient, LocalAwsProcess
 from tests.e2e.application import start_recorder, wait_for
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, Ran, run, write_accounts
 from tests.e2e.packaged import deploy_organization
-from tests.e2e.test_failures import METRICS
 
 VIRTUAL, OTHER, JOINS, JOINS_LATER = (f"31000000000{number}" for number in range(1, 5))
 OUTSIDER = "999999999999"
@@ -24,6 +23,7 @@ OUTSIDER = "999999999999"
 HAS_DEVICE: dict[str, Any] = {"root_user": {"virtual_mfa_devices": ["phone"]}}
 ONE_DEVICE = "The root user has 1 virtual MFA device (phone)."
 REFUSED = "CREATE_FAILED InsufficientPermissionsException"
+METRICS = ("Evaluations", "Compliant", "NonCompliant", "NotApplicable", "Failures")
 OWN_RULE = {"ExecutionRoleName": EVALUATION_ROLE_NAME}
 """The parameters of a rule that looks like the deployment's."""
 
@@ -138,7 +138,7 @@ class OpenToAny:
 
 @pytest.fixture(scope="module")
 def open_to_any(listed: Listed) -> OpenToAny:
-    """Let AWS Config invoke the function for any account. An outsider has a rule, a role and parameters like the deployment's."""
+    """Let AWS Config invoke the function for any account. An outsider's rule, role and parameters are like the deployment's."""
     organization = listed.organization
     deploy_account(organization.aws, OUTSIDER, CENTRAL)
     start_recorder(organization.aws, OUTSIDER)
