@@ -38,6 +38,7 @@ from local_aws.events.event_bus import EventBus
 from local_aws.events.rules import EventRules
 from local_aws.events.targets import Targets
 from local_aws.iam import roles
+from local_aws.iam.account_reports import AccountReports
 from local_aws.iam.root_access import RootAccess
 from local_aws.iam.root_users import RootUsers
 from local_aws.logs import metric_filters
@@ -141,7 +142,10 @@ class LocalAws:
     def _take_over(self, organization: Organization | None, saved_queries: SavedQueries, policies: Policies) -> None:
         """Let this package answer the operations that it emulates, and see every call of every service."""
         handlers, in_front = self._dispatch.handlers, self._dispatch.in_front
-        in_front("iam", {**self._root_users.operations, **roles.OPERATIONS, **self._root_access.iam_operations})
+        reports = AccountReports(self._root_users.account, self._clock)
+        in_front(
+            "iam", {**self._root_users.operations, **reports.operations, **roles.OPERATIONS, **self._root_access.iam_operations}
+        )
         handlers["iam"] = self._cloudtrail.watching(self._dispatch.apis["iam"], handlers["iam"])
         in_front("sts", self._root_access.sts_operations)
         config = (self._config.recorders, self._config, self._remediations, self._packs, self._aggregators)
