@@ -15,8 +15,7 @@ from tests.local_aws.scene import Client, Clients, eventually, noted_events, ref
 TYPES = ["AWS::SQS::Queue", "AWS::S3::Bucket"]
 NOT_THERE = (
     "NoSuchConfigurationRecorderException",
-    "The name of the configuration recorder you entered cannot be found. "
-    "Verify the configuration recorder name, and try again.",
+    "The name of the configuration recorder you entered cannot be found. Verify the configuration recorder name, and try",
 )
 BAD_GROUP = ("InvalidRecordingGroupException", "The recording group provided is not valid.")
 BAD_ROLE = ("InvalidRoleException", "The role arn passed is not valid.")
