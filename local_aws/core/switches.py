@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 SWITCHES: Mapping[str, str] = {
     "empty-pages": "Every list of an aggregator begins with an empty page.",
+    "one-rule-as-object": "In a query's result, `configRuleList` of a resource with one rule is an object, not an array.",
     "withhold-resource-policy-type": "CloudFormation does not have the type `AWS::Lambda::ResourcePolicy`, as in some Regions.",
     "withhold-source-org-id": "AWS Config invokes functions without `aws:SourceOrgID`.",
 }
