@@ -708,7 +708,9 @@ def _stack_set(properties: Properties) -> dict[str, Any]:
     params = {key: value for key, value in properties.items() if key not in {"StackInstancesGroup", "OperationPreferences"}}
     for key in ("AutoDeployment", "ManagedExecution"):
         if key in params:
-            params[key] = {name: str(value).lower() == "true" for name, value in params[key].items()}
+            params[key] = {
+                name: value if isinstance(value, list) else str(value).lower() == "true" for name, value in params[key].items()
+            }
     params["Parameters"] = [
         {"ParameterKey": given["ParameterKey"], "ParameterValue": str(given["ParameterValue"])}
         for given in properties.get("Parameters", [])

@@ -143,6 +143,7 @@ LISTS = [
         {"ConformancePackName": "pack-one"},
     ),
     List("config", "describe_organization_conformance_packs", "OrganizationConformancePacks", 100, TOKEN),
+    List("config", "describe_organization_conformance_pack_statuses", "OrganizationConformancePackStatuses", 100, TOKEN),
     List(
         "config",
         "get_organization_conformance_pack_detailed_status",
