@@ -75,7 +75,8 @@ class Directory:
 
     def created(self, account_id: str) -> datetime | None:
         """Return when Organizations created an account, or None if the account was there before."""
-        return self._joined.get(account_id) if self._accounts[account_id].joined_method == "CREATED" else None
+        account = self._accounts[account_id]
+        return account.created if account.joined_method == "CREATED" else None
 
     # How answers show it
 

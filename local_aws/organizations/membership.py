@@ -166,9 +166,14 @@ class Membership:
 
     def _add(self, params: dict[str, Any]) -> str:
         organization, account_id = self._directory.organization, self._new_account_id()
-        root_user = RootUser(password=False)
         self._accounts[account_id] = Account(
-            account_id, params["AccountName"], root_user, recorder=False, email=params["Email"], joined_method="CREATED"
+            account_id,
+            params["AccountName"],
+            RootUser(password=False),
+            recorder=False,
+            created=self._clock.now(),
+            email=params["Email"],
+            joined_method="CREATED",
         )
         self._tags.put(account_id, params.get("Tags", []))
         trusted = {"AWS": f"arn:aws:iam::{organization.management_account_id}:root"}

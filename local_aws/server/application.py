@@ -32,10 +32,13 @@ from local_aws.config.remediation_configurations import Remediations
 from local_aws.config.rules import Config
 from local_aws.core import ministack_seams, web_pages
 from local_aws.core.clock import Clock
+from local_aws.core.switches import Switches
 from local_aws.events.cloudtrail import CloudTrail
 from local_aws.events.event_bus import EventBus
+from local_aws.events.rules import EventRules
 from local_aws.events.targets import Targets
 from local_aws.iam import roles
+from local_aws.iam.account_reports import AccountReports
 from local_aws.iam.root_access import RootAccess
 from local_aws.iam.root_users import RootUsers
 from local_aws.logs import metric_filters
@@ -69,13 +72,15 @@ class LocalAws:
         self._app = ministack_seams.module("ministack.app")
         self._clock = Clock()
         self._dispatch = Dispatch()
+        switches = Switches()
         saved_queries = SavedQueries(self._clock)
-        self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock)
+        self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock, switches)
         self._config = Config(self._functions, organization, self._clock)
         self._events = EventBus(self._clock)
         self._events.install()
         self._targets = Targets(f"http://{HOST}:{port}", self._clock)
         self._targets.install()
+        self._event_rules = EventRules(self._clock)
         self._config.when_recorded.append(ComplianceEvents(self._events, self._clock).publish)
         self._cloudtrail = CloudTrail(self._events, self._clock)
         self._root_access = RootAccess(organization, self._clock)
@@ -90,7 +95,7 @@ class LocalAws:
         self._remediations = Remediations(self._config, self._documents, self._automation, self._clock)
         self._packs = ConformancePacks(self._config, self._remediations, organization, self._clock)
         self._retries = ThreadPoolExecutor(1, "conformance-packs")
-        self._aggregators = Aggregators(self._config, self._packs, organization, self._clock)
+        self._aggregators = Aggregators(self._config, self._packs, organization, self._clock, switches)
         self._functions.install()
         metric_filters.install()
         resource_types.install(
@@ -103,6 +108,7 @@ class LocalAws:
                 saved_queries,
                 self._stack_sets,
                 self._documents,
+                self._event_rules,
             )
         )
         self._commands = Commands(
@@ -110,10 +116,9 @@ class LocalAws:
             organization,
             self._clock,
             self._dispatch,
-            self._functions,
             self._root_users,
-            self._aggregators,
             self._cloudtrail,
+            switches,
         )
         self._take_over(saved_queries)
         pipeline.install(
@@ -134,12 +139,16 @@ class LocalAws:
     def _take_over(self, saved_queries: SavedQueries) -> None:
         """Let this package answer the operations that it emulates, and see every call of every service."""
         handlers, in_front = self._dispatch.handlers, self._dispatch.in_front
-        in_front("iam", {**self._root_users.operations, **roles.OPERATIONS, **self._root_access.iam_operations})
+        reports = AccountReports(self._root_users.account, self._clock)
+        in_front(
+            "iam", {**self._root_users.operations, **reports.operations, **roles.OPERATIONS, **self._root_access.iam_operations}
+        )
         handlers["iam"] = self._cloudtrail.watching(self._dispatch.apis["iam"], handlers["iam"])
         in_front("sts", self._root_access.sts_operations)
         config = (self._config, self._remediations, self._packs, self._aggregators)
         in_front("config", {name: operation for part in config for name, operation in part.operations.items()})
         in_front("logs", saved_queries.operations)
+        in_front("events", self._event_rules.operations)
         handlers["organizations"] = refuse_all("organizations")
         in_front("organizations", self._organizations.operations)
         in_front("cloudformation", self._stack_sets.operations)
