@@ -187,18 +187,20 @@ def test_stored_query_lists_candidates_and_their_rules_tell_who_fails(organizati
             ],
             "the result of the second rule",
         )
-        candidates = {row["accountId"]: row for row in select(organization, "root-virtual-mfa-non-compliant-candidates")}
-        assert candidates.keys() == failing | {VIRTUAL}
-        assert {each for each, row in candidates.items() if own_compliance(row) == "NON_COMPLIANT"} == failing
-        assert own_compliance(candidates[VIRTUAL]) == "COMPLIANT"
+        for as_object in (True, False):  # in the place of a list of one: users have seen either
+            organization.aws.switch("one-rule-as-object", on=as_object)
+            candidates = {row["accountId"]: row for row in select(organization, "root-virtual-mfa-non-compliant-candidates")}
+            assert candidates.keys() == failing | {VIRTUAL}
+            assert {each for each, row in candidates.items() if own_compliance(row) == "NON_COMPLIANT"} == failing
+            assert own_compliance(candidates[VIRTUAL]) == "COMPLIANT"
     finally:
+        organization.aws.switch("one-rule-as-object", on=False)
         config.delete_config_rule(ConfigRuleName="eight-virtual-mfa-devices")
 
 
 def own_compliance(row: Mapping[str, Any]) -> str:
     """Return what the query's description tells to look at."""
     rules = row["configuration"]["configRuleList"]
-    # Users have seen one object in the place of a list.
     [own] = [
         rule
         for rule in (rules if isinstance(rules, list) else [rules])
