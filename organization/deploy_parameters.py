@@ -173,7 +173,10 @@ class Finder:
             )
             raise CommandError(message)
         permitted = {self.caller.account_id, management_account_id}
-        return invoke_permission.lists(invoke_permission.to_list(self.account_ids, permitted=permitted, excluded=excluded))
+        to_list = invoke_permission.to_list(self.account_ids, permitted=permitted, excluded=excluded)
+        if too_many := invoke_permission.too_many(to_list):
+            raise CommandError(too_many)
+        return invoke_permission.lists(to_list)
 
     def listing(self, after: "StackTypeDef") -> dict[str, str]:
         """Find out whether AWS Config names the organization when it invokes; if not, return parameters that list the accounts.

@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from organization import commands
-from organization.aws import CommandError
 
 if TYPE_CHECKING:
     from organization.deployment import Deployment
@@ -40,15 +39,19 @@ def to_list(account_ids: Iterable[str], *, permitted: Collection[str], excluded:
     return sorted(set(account_ids) - set(permitted) - set(excluded))
 
 
+def too_many(account_ids: Sequence[str]) -> str:
+    """Say why so many accounts cannot be listed, and what to do; empty if they can."""
+    if len(account_ids) <= MOST_LISTED:
+        return ""
+    return (
+        f"The function's policy would have to list {len(account_ids)} accounts, and the parameters hold {MOST_LISTED}. Let AWS "
+        f"Config invoke the function for any account: `{commands.deploy(InvokePermission=ANY)}`. Then the function itself "
+        "refuses accounts of other organizations; docs/threat-model.md says what that costs."
+    )
+
+
 def lists(account_ids: Sequence[str]) -> dict[str, str]:
-    """Return the parameters that list these accounts; those that are not needed are empty. Raises CommandError for too many."""
-    if len(account_ids) > MOST_LISTED:
-        message = (
-            f"The function's policy would have to list {len(account_ids)} accounts, and the parameters hold {MOST_LISTED}. Let "
-            f"AWS Config invoke the function for any account: `{commands.deploy(InvokePermission=ANY)}`. Then the function "
-            "itself refuses accounts of other organizations; docs/threat-model.md says what that costs."
-        )
-        raise CommandError(message)
+    """Return the parameters that list these accounts, at most MOST_LISTED; those that are not needed are empty."""
     starts = range(0, MOST_LISTED, _ACCOUNTS_IN_A_LIST)
     return {name: ",".join(account_ids[start : start + _ACCOUNTS_IN_A_LIST]) for name, start in zip(LISTS, starts, strict=True)}
 
