@@ -9,7 +9,8 @@ stacksets-orgs-manage-auto-deployment); this page does not say whether an accoun
 that join later; here it does.
 
 A suspended account is skipped (API model, StackInstanceComprehensiveStatus). Guess: the operation counts that as no failure,
-and forgets a stack that it was to delete.
+and forgets a stack that it was to delete. A user saw updates fail there in 2022, and a switch lets them do so:
+https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/981.
 """
 
 import asyncio
@@ -34,6 +35,7 @@ from local_aws.core import ministack_seams, roles
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
+from local_aws.core.switches import Switches
 from local_aws.organizations.organization import Organization
 
 SERVICE_PRINCIPAL = "member.org.stacksets.cloudformation.amazonaws.com"
@@ -178,8 +180,9 @@ class StackSet:
 class StackSets:
     """The StackSets of the organization, if there is one."""
 
-    def __init__(self, organization: Organization | None, deployers: Deployers, clock: Clock) -> None:
+    def __init__(self, organization: Organization | None, deployers: Deployers, clock: Clock, switches: Switches) -> None:
         """Begin without StackSets, and follow the accounts of `organization` as they join, move and leave."""
+        self._switches = switches
         self._in_use = organization
         self._deployers = deployers
         self._clock = clock
@@ -649,12 +652,16 @@ class StackSets:
         if instance is None:  # an operation before this one has deleted it
             outcome.status = "SUCCEEDED"
             return True
-        if self._organization.is_shut(place[0]):
+        fails = self._switches.is_on("fail-in-suspended-accounts")
+        if self._organization.is_shut(place[0]) and not (fails and place[0] in self._organization.parents):
             return _skip(stack_set, operation, place)
         outcome.status = instance.detailed_status = "RUNNING"
         role = execution_role(self._organization, place[0])
+        reason: str | None
         with self._responses.request_scope(*place), self._deployers.acting_as(role, operation.operation_id):
-            if operation.action == "DELETE":
+            if self._organization.is_shut(place[0]):
+                reason = f"Account {place[0]} is suspended: nobody can assume its role {role}."
+            elif operation.action == "DELETE":
                 reason = None if operation.retain_stacks else await self._stacks.delete(instance.stack_id)
             elif place[0] in self._organization.parents:
                 instance.stack_id, reason = await self._stacks.put(stack_set, instance.stack_id)

@@ -91,9 +91,9 @@ class LocalAws:
         service_control_policies = ServiceControlPolicies(self._organizations.policies)
         deployers = Deployers(service_control_policies)
         # First of all that follows accounts as they join and leave.
-        self._stack_sets = StackSets(organization, deployers, self._clock)
+        self._stack_sets = StackSets(organization, deployers, self._clock, switches)
         self._remediations = Remediations(self._config, self._documents, self._automation, self._clock)
-        self._packs = ConformancePacks(self._config, self._remediations, organization, self._clock)
+        self._packs = ConformancePacks(self._config, self._remediations, organization, self._clock, switches)
         self._retries = ThreadPoolExecutor(1, "conformance-packs")
         self._aggregators = Aggregators(self._config, self._packs, organization, self._clock, switches)
         self._functions.install()
