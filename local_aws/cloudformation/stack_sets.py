@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from threading import Event
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
@@ -33,7 +33,7 @@ from local_aws.authorization.deployers import Deployers
 from local_aws.authorization.resource_permissions import Need
 from local_aws.core import ministack_seams, roles
 from local_aws.core.clock import Clock
-from local_aws.core.models import AwsError
+from local_aws.core.models import LOADER, AwsError
 from local_aws.core.paging import Pages
 from local_aws.core.switches import Switches
 from local_aws.organizations.organization import Organization
@@ -501,12 +501,16 @@ class StackSets:
             _refuse("The local AWS does not emulate AccountsUrl.")
         if not targets.unit_ids:
             _refuse("OrganizationalUnitIds are required in DeploymentTargets.")
+        if not targets.regions:
+            _refuse("At least one Region is required in Regions.")
+        if unknown := sorted(set(targets.regions) - _known_regions()):
+            _refuse(f"Regions has what is no Region of AWS: {', '.join(unknown)}")
         if targets.accounts and targets.filter_type == "NONE":
             _refuse("AccountFilterType must not be NONE if Accounts are specified.")
-        unknown = [unit_id for unit_id in targets.unit_ids if not self._organization.has_parent(unit_id)]
-        strangers = sorted(targets.accounts - self._organization.parents.keys()) if targets.filter_type == "UNION" else []
-        if unknown or strangers:
-            _refuse(f"Not in the organization: {', '.join([*unknown, *strangers])}")
+        strangers = [unit_id for unit_id in targets.unit_ids if not self._organization.has_parent(unit_id)]
+        strangers += sorted(targets.accounts - self._organization.parents.keys()) if targets.filter_type == "UNION" else []
+        if strangers:
+            _refuse(f"Not in the organization: {', '.join(strangers)}")
         return targets
 
     def _read_template(self, params: dict[str, Any]) -> str | None:
@@ -537,6 +541,8 @@ class StackSets:
         except Exception as error:  # whatever MiniStack or its YAML reader has against the template
             message = f"Template format error: {error}"
             raise _invalid(message) from error
+        if not parsed.get("Resources"):
+            _refuse("Template format error: At least one Resources member must be defined.")
         if handlers._uses_macro(parsed):
             _refuse("Stack sets with service-managed permissions do not support macros or transforms in templates.")
         missing = handlers._missing_capabilities(
@@ -820,6 +826,13 @@ def _cancel(stack_set: StackSet, operation: Operation, places: Collection[Place]
         if place in stack_set.instances:
             instance = stack_set.instances[place]
             instance.detailed_status, instance.reason = "CANCELLED", _CANCELLED
+
+
+@cache
+def _known_regions() -> frozenset[str]:
+    """Return AWS's Regions, those of the partition aws that botocore has."""
+    partitions = LOADER.load_data("partitions")["partitions"]
+    return frozenset(next(partition["regions"] for partition in partitions if partition["id"] == "aws"))
 
 
 def _check_settings(params: dict[str, Any]) -> None:

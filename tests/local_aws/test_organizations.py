@@ -142,6 +142,11 @@ def test_a_file_without_an_organization_has_none(read: Callable[[str], Organizat
         ((f'Sandbox: ["{OTHER}"]', "Sandbox: none"), "Sandbox must be a list"),
         ((f"[{SERVICE}, {STACK_SETS}]", "[]"), "but trusted_services has not"),
         ((f'    "{DELEGATED}": [', f'    "{MANAGEMENT}": ['), "cannot be a delegated administrator"),
+        (
+            (f"[{SERVICE}, {STACK_SETS}]", f"[{SERVICE}, s3]"),
+            "trusted_services has s3, but the local AWS knows no such service",
+        ),
+        ((f'"{DELEGATED}": [{SERVICE}]', f'"{DELEGATED}": [ram.amazonaws.com]'), f"account {DELEGATED} has ram.amazonaws.com"),
         (("units:", "ous:"), "unknown key 'ous'"),
         (("  units:", "  all_features: false\n  units:"), "trusted access needs all features"),
     ],
