@@ -35,6 +35,7 @@ from local_aws.core.clock import Clock
 from local_aws.core.switches import Switches
 from local_aws.events.cloudtrail import CloudTrail
 from local_aws.events.event_bus import EventBus
+from local_aws.events.rules import EventRules
 from local_aws.events.targets import Targets
 from local_aws.iam import roles
 from local_aws.iam.root_access import RootAccess
@@ -80,6 +81,7 @@ class LocalAws:
         self._events.install()
         self._targets = Targets(f"http://{HOST}:{port}", self._clock)
         self._targets.install()
+        self._event_rules = EventRules(self._clock)
         self._config.when_recorded.append(ComplianceEvents(self._events, self._clock).publish)
         self._cloudtrail = CloudTrail(self._events, self._clock)
         self._root_access = RootAccess(organization, self._clock)
@@ -107,6 +109,7 @@ class LocalAws:
                 saved_queries,
                 self._stack_sets,
                 self._documents,
+                self._event_rules,
             )
         )
         self._commands = Commands(
@@ -143,6 +146,7 @@ class LocalAws:
         config = (self._config, self._remediations, self._packs, self._aggregators)
         in_front("config", {name: operation for part in config for name, operation in part.operations.items()})
         in_front("logs", saved_queries.operations)
+        in_front("events", self._event_rules.operations)
         handlers["organizations"] = refuse_all("organizations")
         in_front("organizations", Organizations(organization, self._accounts, policies, self._clock).operations)
         in_front("cloudformation", self._stack_sets.operations)
