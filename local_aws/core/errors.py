@@ -59,7 +59,7 @@ def write(protocol: str, status: int, code: str, message: str, *, content_type: 
     """Write an error in a protocol, by botocore's name of it, or `S3`. In AWS JSON, `content_type` is the request's."""
     match protocol:
         case "json" | "rest-json":
-            return json_error(status, code, message, content_type=content_type or "application/json")
+            return json_error(status, code, message, content_type=content_type if protocol == "json" else "application/json")
         case "query" | "rest-xml":
             return query_error(status, code, message)
         case "ec2":

@@ -25,18 +25,34 @@ from local_aws.core.coverage import Coverage
 from local_aws.core.errors import S3
 from local_aws.core.models import LOADER, service_model
 
-_CREDENTIAL = re.compile(r"^AWS4-HMAC-SHA256 (?:.*[ ,])?Credential=([^/, ]+)/[^/, ]+/[^/, ]+/([^/, ]+)/aws4_request")
+_CREDENTIAL = re.compile(
+    r"^AWS4-(?:HMAC-SHA256|ECDSA-P256-SHA256) (?:.*[ ,])?"
+    r"Credential=(?P<key>[^/, ]+)/\d{8}/(?:[^/, ]+/)?(?P<service>[^/, ]+)/aws4_request(?:[ ,]|$)"
+)
+"""The signature for several Regions, ECDSA-P256-SHA256, names none in its scope."""
 _PREFIXES = {"monitoring": "cloudwatch", "tagging": "tag"}
 """What stands before the colon of a service's actions, if it is another name than that in signatures."""
 _SHARED = {"s3express": "s3", "s3-object-lambda": "s3"}
 """Further names in signatures of a service, which its model does not have: the rules for its endpoints do."""
+_FORM = "x-www-form-urlencoded"
 _QUEUE = re.compile(r"/\d{12}/[\w-]+(\.fifo)?/?")
 """The path of a queue's URL, to which older SDKs send queries."""
 _RPC = re.compile(r"/service/(\w+)/operation/(\w+)")
 CBOR = "smithy-rpc-v2-cbor"
-_REST_XML = {"cloudfront", "route53", "s3express", "s3-object-lambda", "s3-outposts", S3}
+_REST_XML = {
+    **dict.fromkeys(("cloudfront", "route53"), "rest-xml"),
+    **dict.fromkeys((S3, "s3express", "s3-object-lambda", "s3-outposts"), S3),
+}
 _LONGEST_HEAD = 8192
 """Bytes of a model in which its metadata stand: documentation of one service precedes them, shapes always follow."""
+
+
+@dataclass(frozen=True)
+class Credential:
+    """The scope of a signature: who signed, and for which service."""
+
+    access_key_id: str
+    signing_name: str
 
 
 @dataclass(frozen=True)
@@ -50,15 +66,15 @@ class Request:
     body: bytes
 
     @cached_property
-    def credential(self) -> tuple[str, str] | None:
-        """Return access key id and the service's name in signatures; None: the Authorization header has no such scope."""
+    def credential(self) -> Credential | None:
+        """Return the scope of the signature in the header Authorization, None if it has none."""
         found = _CREDENTIAL.match(self.headers.get("authorization", ""))
-        return (found[1], found[2]) if found else None
+        return Credential(found["key"], found["service"]) if found else None
 
     @cached_property
     def parameters(self) -> Mapping[str, Sequence[str]]:
         """Return the parameters of the query protocol, in the body or the URL; none if the body is no form."""
-        if "x-www-form-urlencoded" not in self.headers.get("content-type", ""):
+        if _FORM not in self.headers.get("content-type", ""):
             return self.query
         body = self.body
         if self.headers.get("content-encoding") == "gzip":
@@ -71,18 +87,16 @@ class Request:
     @cached_property
     def protocol(self) -> str:
         """Return the protocol, as far as the request shows it by itself: its name in botocore, or `errors.S3`."""
-        signing_name = self.credential[1] if self.credential else ""
+        signing_name = self.credential.signing_name if self.credential else S3
         if self.headers.get("smithy-protocol") == "rpc-v2-cbor":
             return CBOR
         if "x-amz-target" in self.headers:
             return "json"
-        if "Action" in self.parameters:
+        if "Action" in self.parameters or _FORM in self.headers.get("content-type", ""):
             return "ec2" if signing_name == "ec2" else "query"
         if "json" in self.headers.get("content-type", ""):
             return "rest-json"
-        if not signing_name or signing_name.startswith("s3"):
-            return S3
-        return "rest-xml" if signing_name in _REST_XML else "rest-json"
+        return _REST_XML.get(signing_name, "rest-json")
 
 
 @dataclass(frozen=True)
@@ -118,16 +132,17 @@ class Operations:
         """Know which services are listed, by MiniStack's names of them."""
         self._listed = {api.signing_name: (each, api) for each in lists.values() for api in [_api(each.api)]}
 
-    def called(self, request: Request, signing_name: str) -> Called:
-        """Return what a request calls that is signed for the service `signing_name`."""
+    def called(self, request: Request) -> Called:
+        """Return what a request calls."""
+        signing_name = request.credential.signing_name if request.credential else ""
         prefix, uri = _PREFIXES.get(signing_name, signing_name), f"{request.method} {request.path}"
         listed, api = self._listed.get(signing_name, (None, None))
         if listed and api and (found := api.operation(request)):
             return Called(listed.service, prefix, *found, uri, api.query_compatible)
         operation, protocol = _named(request) or _routed(request, signing_name) or ("", request.protocol)
-        if listed and protocol == CBOR:
+        if listed and api and protocol == CBOR and request.path.startswith(f"/service/{api.target_prefix}/"):
             return Called(listed.service, prefix, operation, protocol, uri)
-        if listed and operation in listed.names:  # at another path than the operation's
+        if listed and operation in listed.names:  # at another path, or another service's
             operation = ""
         return Called("", prefix, operation, protocol, uri)
 
@@ -138,7 +153,7 @@ def _named(request: Request) -> tuple[str, str] | None:
         case "json":
             return request.headers["x-amz-target"].rpartition(".")[2], "json"
         case "query" | "ec2" as protocol:
-            return request.parameters["Action"][0], protocol
+            return request.parameters.get("Action", [""])[0], protocol
         case protocol if protocol == CBOR:
             found = _RPC.fullmatch(request.path)
             return (found[2], protocol) if found else None
@@ -203,6 +218,7 @@ class _Api:
         self._model = service_model(name)
         metadata = self._model.metadata
         self.signing_name: str = metadata.get("signingName", metadata["endpointPrefix"])
+        self.target_prefix: str = metadata.get("targetPrefix", "")
         self.query_compatible = "awsQueryCompatible" in metadata
         self._protocols = {*metadata.get("protocols", [metadata["protocol"]])} | ({"query"} if self.query_compatible else set())
 
@@ -216,7 +232,7 @@ class _Api:
         if target and action:
             return None
         if target:
-            is_json = "json" in self._protocols and prefix == self._model.metadata["targetPrefix"]
+            is_json = "json" in self._protocols and prefix == self.target_prefix
             return (target, "json") if is_json and request.path == "/" and not request.query else None
         if action:
             is_query = "query" in self._protocols and (request.path == "/" or _QUEUE.fullmatch(request.path))
