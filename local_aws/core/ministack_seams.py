@@ -115,11 +115,17 @@ _SEAMS = {
     ),
     "ministack.services.iam": (
         "attach_managed_policy",
+        "_access_keys",
+        "_account_password_policy",
         "_create_role",
         "_groups",
+        "_instance_profiles",
+        "_login_profiles",
         "_mfa_devices",
+        "_oidc_providers",
         "_policies",
         "_roles",
+        "_saml_providers",
         "_users",
     ),
     "ministack.services.lambda_svc": (

@@ -43,6 +43,7 @@ accounts with it. No page says that the service accepts it.
 class AwsError(Exception):
     """A service's refusal of a request; `status` is the HTTP status, None for the usual one.
 
+    An empty `message` is none: AWS's answer has no message for some errors (query protocol only).
     `members` are further members of the error's model (JSON protocol only).
     """
 
@@ -225,7 +226,8 @@ class _Query:
         sender = status < HTTPStatus.INTERNAL_SERVER_ERROR
         SubElement(details, "Type").text = "Sender" if sender else "Receiver"
         SubElement(details, "Code").text = error.code
-        SubElement(details, "Message").text = error.message
+        if error.message:
+            SubElement(details, "Message").text = error.message
         return self._answer(status, root, root)
 
     def _answer(self, status: int, root: Element, metadata: Element) -> Answer:

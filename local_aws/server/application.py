@@ -38,6 +38,7 @@ from local_aws.events.event_bus import EventBus
 from local_aws.events.rules import EventRules
 from local_aws.events.targets import Targets
 from local_aws.iam import roles
+from local_aws.iam.account_reports import AccountReports
 from local_aws.iam.root_access import RootAccess
 from local_aws.iam.root_users import RootUsers
 from local_aws.logs import metric_filters
@@ -141,10 +142,16 @@ class LocalAws:
 
     def _take_over(self, organization: Organization | None, saved_queries: SavedQueries, policies: Policies) -> None:
         """Let this package answer the operations that it emulates, and see every call of every listed service."""
+        reports = AccountReports(self._root_users.account, self._clock)
         config = (self._config, self._remediations, self._packs, self._aggregators)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
         operations: dict[str, Operations] = {
-            "iam": {**self._root_users.operations, **roles.OPERATIONS, **self._root_access.iam_operations},
+            "iam": {
+                **self._root_users.operations,
+                **reports.operations,
+                **roles.OPERATIONS,
+                **self._root_access.iam_operations,
+            },
             "sts": self._root_access.sts_operations,
             "config": {name: operation for part in config for name, operation in part.operations.items()},
             "logs": saved_queries.operations,
