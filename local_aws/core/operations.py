@@ -34,6 +34,7 @@ _PREFIXES = {"monitoring": "cloudwatch", "tagging": "tag"}
 """What stands before the colon of a service's actions, if it is another name than that in signatures."""
 _SHARED = {"s3express": "s3", "s3-object-lambda": "s3"}
 """Further names in signatures of a service, which its model does not have: the rules for its endpoints do."""
+_EC2_VERSION = "2016-11-15"
 _FORM = "x-www-form-urlencoded"
 _QUEUE = re.compile(r"/\d{12}/[\w-]+(\.fifo)?/?")
 """The path of a queue's URL, to which older SDKs send queries."""
@@ -93,7 +94,8 @@ class Request:
         if "x-amz-target" in self.headers:
             return "json"
         if "Action" in self.parameters or _FORM in self.headers.get("content-type", ""):
-            return "ec2" if signing_name == "ec2" else "query"
+            is_ec2 = signing_name == "ec2" or self.parameters.get("Version") == [_EC2_VERSION]
+            return "ec2" if is_ec2 else "query"
         if "json" in self.headers.get("content-type", ""):
             return "rest-json"
         return _REST_XML.get(signing_name, "rest-json")
