@@ -168,8 +168,8 @@ _INTRODUCTION = """\
 # What the local AWS emulates
 
 The local AWS answers the operations on this page. Every other one it refuses, after policies have allowed it, in the form of
-the service's protocol: "The local AWS does not emulate SERVICE:Operation." `make render` writes this page from the files of this
-folder, which the server reads too.
+the service's protocol: "The local AWS does not emulate SERVICE:Operation." `make render` writes this page from the files of
+this folder, which the server reads too.
 
 Each row has the operations, who answers them, what they leave out, and the evidence for their behaviour:
 
