@@ -45,7 +45,6 @@ from local_aws.logs import metric_filters
 from local_aws.logs.saved_queries import SavedQueries
 from local_aws.organizations.accounts import Account
 from local_aws.organizations.organization import Organization
-from local_aws.organizations.policies import Policies
 from local_aws.organizations.service import Organizations
 from local_aws.server.commands import COMMAND_PATH, Commands
 from local_aws.server.dispatch import Dispatch, Operations
@@ -71,15 +70,15 @@ class LocalAws:
         """Serve `accounts_by_id` on `port`; functions run with `runtime_python`. Raises IncompatibleMiniStackError."""
         configure_ministack(port)
         ministack_seams.check()
-        self._accounts = accounts_by_id
         self._lists = coverage.read()
-        self._gate = Gate(ministack_seams.module("ministack.app").app, self._lists, accounts_by_id)
+        self._accounts, self._organization = accounts_by_id, organization
+        self._gate = Gate(ministack_seams.module("ministack.app").app, self._lists, self._serves)
         self._clock = Clock()
         self._dispatch = Dispatch(self._lists)
         switches = Switches()
         saved_queries = SavedQueries(self._clock)
         self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock, switches)
-        self._config = Config(self._functions, Recorders(self._clock), self._clock)
+        self._config = Config(self._functions, Recorders(self._clock), organization, self._clock)
         self._events = EventBus(self._clock)
         self._events.install()
         self._targets = Targets(f"http://{HOST}:{port}", self._clock)
@@ -91,8 +90,8 @@ class LocalAws:
         self._documents = Documents(self._clock)
         self._automation = Automation(f"http://{HOST}:{port}", runtime_python, self._documents, self._clock)
         self._root_users = RootUsers(accounts_by_id, self._clock)
-        policies = Policies(organization, accounts_by_id)
-        service_control_policies = ServiceControlPolicies(policies)
+        self._organizations = Organizations(organization, accounts_by_id, self._clock)
+        service_control_policies = ServiceControlPolicies(self._organizations.policies)
         deployers = Deployers(service_control_policies)
         # First of all that follows accounts as they join and leave.
         self._stack_sets = StackSets(organization, deployers, self._clock)
@@ -125,7 +124,7 @@ class LocalAws:
             self._cloudtrail,
             switches,
         )
-        self._take_over(organization, saved_queries, policies)
+        self._take_over(saved_queries)
         pipeline.install(
             self._dispatch.handlers,
             ministack_seams.module("ministack.services.cloudformation.provisioners")._RESOURCE_HANDLERS,
@@ -141,7 +140,11 @@ class LocalAws:
 
     # In front of MiniStack
 
-    def _take_over(self, organization: Organization | None, saved_queries: SavedQueries, policies: Policies) -> None:
+    def _serves(self, account_id: str) -> bool:
+        """Tell whether credentials of an account are good: it is there, and not suspended."""
+        return account_id in self._accounts and not (self._organization and self._organization.is_shut(account_id))
+
+    def _take_over(self, saved_queries: SavedQueries) -> None:
         """Let this package answer the operations that it emulates, and see every call of every listed service."""
         reports = AccountReports(self._root_users.account, self._clock)
         config = (self._config.recorders, self._config, self._remediations, self._packs, self._aggregators)
@@ -157,7 +160,7 @@ class LocalAws:
             "config": {name: operation for part in config for name, operation in part.operations.items()},
             "logs": saved_queries.operations,
             "events": self._event_rules.operations,
-            "organizations": Organizations(organization, self._accounts, policies, self._clock).operations,
+            "organizations": self._organizations.operations,
             "cloudformation": self._stack_sets.operations,
             "ssm": {name: operation for part in ssm for name, operation in part.operations.items()},
         }
@@ -210,6 +213,7 @@ class LocalAws:
         finally:
             self._clock.stop()
             self._retries.shutdown(cancel_futures=True)
+            self._organizations.close()
             self._stack_sets.close()
             self._functions.close()
 

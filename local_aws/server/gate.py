@@ -3,7 +3,7 @@
 Whatever comes in thus calls a service by its API: MiniStack's own paths, and those of whole services, are shut.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from local_aws.authorization import principals
@@ -19,11 +19,11 @@ _ENTRANCES = ("_handle_pre_body_request", "_handle_post_body_shortcuts", "_handl
 class Gate:
     """An ASGI application in front of MiniStack's."""
 
-    def __init__(self, app: asgi.App, lists: Mapping[str, Coverage], accounts: Container[str]) -> None:
-        """Let requests of `accounts` in to `app` if `lists` have their service, by MiniStack's names."""
+    def __init__(self, app: asgi.App, lists: Mapping[str, Coverage], serves: Callable[[str], bool]) -> None:
+        """Let requests in to `app` if `serves` has their account, and `lists` their service, by MiniStack's names."""
         self._app = app
         self._operations = Operations(lists)
-        self._accounts = accounts
+        self._serves = serves
         _shut_entrances()
 
     async def __call__(self, scope: Mapping[str, Any], receive: asgi.Receive, send: asgi.Send) -> None:
@@ -46,7 +46,8 @@ class Gate:
         content_type = request.headers.get("content-type", "")
         if request.credential is None:
             return errors.refuse(errors.INCOMPLETE_SIGNATURE, request.protocol, content_type=content_type)
-        if principals.account_of(request.credential.access_key_id) not in self._accounts:
+        account_id = principals.account_of(request.credential.access_key_id)
+        if account_id is None or not self._serves(account_id):
             return _unknown_credentials(called, content_type)
         if not called.service or called.protocol == operations.CBOR:
             return not_emulated(called, content_type)
