@@ -153,6 +153,7 @@ def read_organization(path: Path, accounts_by_id: dict[str, Account]) -> Organiz
             "delegated_administrators": dict,
             "root_access_features": list,
             "units": dict,
+            "outside": list,
         },
     )
     for name, pattern in (("id", _ORGANIZATION_ID), ("root_id", _ROOT_ID)):
@@ -170,7 +171,14 @@ def read_organization(path: Path, accounts_by_id: dict[str, Account]) -> Organiz
     )
     _refuse_unknown(f"{where}: management_account", [organization.management_account_id], accounts_by_id)
     _add_units(f"{where}: units", organization, settings.get("units", {}), accounts_by_id)
-    organization.parents = dict.fromkeys(accounts_by_id, organization.root_id) | organization.parents
+    outside = settings.get("outside", [])
+    _refuse_unknown(f"{where}: outside", outside, accounts_by_id)
+    placed = sorted({organization.management_account_id, *organization.parents}.intersection(outside))
+    if placed:
+        message = f"{where}: outside has {', '.join(placed)}, which the organization has."
+        raise AccountsError(message)
+    inside = [account_id for account_id in accounts_by_id if account_id not in outside]
+    organization.parents = dict.fromkeys(inside, organization.root_id) | organization.parents
     _add_delegated(f"{where}: delegated_administrators", organization, settings.get("delegated_administrators", {}))
     _refuse_unknown_services(f"{where}: trusted_services", organization.trusted_services, delegated=False)
     if organization.trusted_services and not organization.all_features:

@@ -31,11 +31,12 @@ ORGANIZATION = {
         "id": "o-a1b2c3d4e5",
         "root_id": ROOT,
         "management_account": MANAGEMENT,
+        "outside": [STRANGER],
         "trusted_services": [SERVICE],
         "delegated_administrators": {DELEGATED: [SERVICE]},
         "units": {"Workloads/Production": [FIRST, SECOND], "Workloads": [THIRD], "Sandbox": [SANDBOX]},
     },
-    "accounts": {account_id: {"name": account_id} for account_id in [MANAGEMENT, *MEMBERS]},
+    "accounts": {account_id: {"name": account_id} for account_id in [MANAGEMENT, *MEMBERS, STRANGER]},
 }
 TRUST = {
     "Version": "2012-10-17",
@@ -217,7 +218,7 @@ def refusal(call: Callable[..., object], **params: object) -> tuple[str, str]:
 def with_role(aws: LocalAwsClient) -> dict[str, str]:
     """Return the accounts that have the role, and what is in its description."""
     found = {}
-    for account_id in [MANAGEMENT, *MEMBERS, NEW]:
+    for account_id in aws.accounts():
         for role in of(aws, "iam", account_id).list_roles()["Roles"]:
             if role["RoleName"] == NAME:
                 found[account_id] = role.get("Description", "")
