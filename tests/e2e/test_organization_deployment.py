@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from demo.clients import boto3_client
-from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, STACK_NAME, DeploymentError
+from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, STACK_NAME, DeploymentError, deploy_account
 from demo.sam import deploy_organization as sam_deploy_organization
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import start_recorder
-from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, run_aws, write_accounts
+from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, run, run_aws, write_accounts
 from tests.e2e.packaged import deploy_organization
 from tests.local_aws.scene import trust
 
