@@ -14,12 +14,10 @@ from botocore.exceptions import ClientError
 from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME, deploy_account
 from local_aws.client import LocalAwsClient, LocalAwsProcess
 from tests.e2e.application import start_recorder, wait_for
-from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, Ran, run, write_accounts
+from tests.e2e.organization import CENTRAL, MANAGEMENT, OUTSIDER, Organization, Ran, run, write_accounts
 from tests.e2e.packaged import deploy_organization
 
 VIRTUAL, OTHER, JOINS, JOINS_LATER = (f"31000000000{number}" for number in range(1, 5))
-OUTSIDER = "999999999999"
-"""An account of no organization."""
 HAS_DEVICE: dict[str, Any] = {"root_user": {"virtual_mfa_devices": ["phone"]}}
 ONE_DEVICE = "The root user has 1 virtual MFA device (phone)."
 REFUSED = "CREATE_FAILED InsufficientPermissionsException"
@@ -34,7 +32,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProcess]:
     directory = tmp_path_factory.mktemp("withheld")
     accounts = dict.fromkeys((MANAGEMENT, CENTRAL, VIRTUAL, OTHER), HAS_DEVICE)
     with LocalAwsProcess(
-        write_accounts(directory, accounts, {"Workloads": [VIRTUAL, OTHER]}), directory / "local-aws.log"
+        write_accounts(directory, accounts, {"Workloads": [VIRTUAL, OTHER]}, outside=[OUTSIDER]), directory / "local-aws.log"
     ) as aws:
         aws.switch("withhold-source-org-id", on=True)
         deploy_account(aws, MANAGEMENT, CENTRAL)
