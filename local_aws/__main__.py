@@ -57,6 +57,8 @@ def _steer(client: LocalAwsClient, arguments: argparse.Namespace) -> None:
             client.set_empty_pages(on=arguments.switch == "on")
         case "withhold-source-org-id":
             client.withhold_source_org_id(on=arguments.switch == "on")
+        case "booleans-are-texts":
+            client.set_booleans_are_texts(on=arguments.switch == "on")
         case "advance-clock":
             client.advance_clock(seconds=arguments.hours * 3600)
 
@@ -144,6 +146,9 @@ def _parser() -> argparse.ArgumentParser:
         "withhold-source-org-id", help="let AWS Config invoke functions without aws:SourceOrgID, or with it"
     )
     withhold.add_argument("switch", choices=("on", "off"))
+
+    booleans = commands.add_parser("booleans-are-texts", help="let queries of logs take booleans as texts, or as 1 and 0")
+    booleans.add_argument("switch", choices=("on", "off"))
 
     clock = commands.add_parser("advance-clock", help="move the clock of all services forward")
     clock.add_argument("hours", type=float)

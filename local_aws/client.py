@@ -109,6 +109,10 @@ class LocalAwsClient:
         """Let AWS Config invoke functions without aws:SourceOrgID: no document says that it sends the key."""
         self._command("withhold-source-org-id", on=on)
 
+    def set_booleans_are_texts(self, *, on: bool) -> None:
+        """Let queries of Logs Insights take a boolean of JSON as a text, not as 1 or 0: no document says which it is."""
+        self._command("booleans-are-texts", on=on)
+
     def advance_clock(self, *, seconds: float) -> None:
         """Move the clock of all services forward: what comes due starts, and events grow old.
 

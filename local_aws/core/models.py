@@ -237,12 +237,13 @@ def _from_json(shape: Shape, value: Any) -> Any:  # noqa: ANN401 - JSON
             return [_from_json(shape.member, item) for item in value]
         case MapShape(), dict():
             return {key: _from_json(shape.value, item) for key, item in value.items()}
+    fits = isinstance(value, bool) == (shape.type_name == "boolean")  # a bool is an int too
     match shape.type_name, value:
-        case ("string", str()) | ("boolean", bool()):
+        case ("string", str()) | ("boolean", bool()) | (("integer" | "long"), int()) if fits:
             return value
-        case (("integer" | "long"), int()) if not isinstance(value, bool):
-            return value
-        case "timestamp", int() | float() if not isinstance(value, bool):
+        case "double", int() | float() if fits:
+            return float(value)
+        case "timestamp", int() | float() if fits:
             return datetime.fromtimestamp(value, UTC)
     code = "SerializationException"
     raise AwsError(code, f"{json.dumps(value)} can not be converted to a {shape.type_name} ({shape.name})")
@@ -251,6 +252,7 @@ def _from_json(shape: Shape, value: Any) -> Any:  # noqa: ANN401 - JSON
 _QUERY_SCALARS: Mapping[str, Callable[[str], Any]] = {
     "string": str,
     "boolean": {"true": True, "false": False}.__getitem__,
+    "double": float,
     "integer": int,
     "long": int,
     "timestamp": datetime.fromisoformat,
@@ -367,6 +369,7 @@ def _shown(shape: Shape, value: Any) -> str:  # noqa: ANN401 - as botocore takes
 _TYPES: Mapping[str, type] = {
     "blob": bytes,
     "boolean": bool,
+    "double": float,
     "integer": int,
     "list": list,
     "long": int,

@@ -39,6 +39,8 @@ from local_aws.iam import roles
 from local_aws.iam.root_access import RootAccess
 from local_aws.iam.root_users import RootUsers
 from local_aws.logs import metric_filters
+from local_aws.logs.log_events import LogEvents
+from local_aws.logs.queries import Queries
 from local_aws.logs.saved_queries import SavedQueries
 from local_aws.organizations.accounts import Account
 from local_aws.organizations.organization import Organization
@@ -72,6 +74,10 @@ class LocalAws:
         self._clock = Clock()
         self._dispatch = Dispatch()
         saved_queries = SavedQueries(self._clock)
+        self._log_events = LogEvents(self._clock)
+        self._log_events.when_put.append(metric_filters.count)
+        self._query_pool = ThreadPoolExecutor(2, "queries")
+        self._queries = Queries(self._clock, self._query_pool)
         self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock)
         self._config = Config(self._functions, self._clock)
         self._events = EventBus(self._clock)
@@ -116,6 +122,7 @@ class LocalAws:
             self._root_users,
             self._aggregators,
             self._cloudtrail,
+            self._queries,
         )
         self._take_over(organization, saved_queries, policies)
         pipeline.install(
@@ -141,7 +148,8 @@ class LocalAws:
         in_front("sts", self._root_access.sts_operations)
         config = (self._config, self._remediations, self._packs, self._aggregators)
         in_front("config", {name: operation for part in config for name, operation in part.operations.items()})
-        in_front("logs", saved_queries.operations)
+        logs = (saved_queries, self._log_events, self._queries)
+        in_front("logs", {name: operation for part in logs for name, operation in part.operations.items()})
         handlers["organizations"] = refuse_all("organizations")
         in_front("organizations", Organizations(organization, self._accounts, policies, self._clock).operations)
         in_front("cloudformation", self._stack_sets.operations)
@@ -194,6 +202,7 @@ class LocalAws:
         finally:
             self._clock.stop()
             self._retries.shutdown(cancel_futures=True)
+            self._query_pool.shutdown(cancel_futures=True)
             self._stack_sets.close()
             self._functions.close()
 

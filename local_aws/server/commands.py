@@ -23,6 +23,7 @@ from local_aws.core.clock import Clock, NotSettledError
 from local_aws.core.faults import Fault
 from local_aws.events.cloudtrail import CloudTrail
 from local_aws.iam.root_users import RootUsers
+from local_aws.logs.queries import Queries
 from local_aws.organizations import accounts, accounts_file
 from local_aws.organizations.accounts import Account
 from local_aws.organizations.organization import Organization
@@ -45,6 +46,7 @@ class Commands:
         root_users: RootUsers,
         aggregators: Aggregators,
         cloudtrail: CloudTrail,
+        queries: Queries,
     ) -> None:
         """Steer these services, and note the credentials that STS issues from now on."""
         self._accounts = accounts_by_id
@@ -55,6 +57,7 @@ class Commands:
         self._root_users = root_users
         self._aggregators = aggregators
         self._cloudtrail = cloudtrail
+        self._queries = queries
         self._issued: list[dict[str, str]] = []
         self._note_issued_credentials()
         self._waiting = ThreadPoolExecutor(1, "commands")
@@ -170,6 +173,9 @@ class Commands:
     def _withhold_source_org_id(self, on: object) -> None:
         self._functions.sends_source_org_id = not _is_on(on)
 
+    def _set_booleans_are_texts(self, on: object) -> None:
+        self._queries.booleans_are_texts = _is_on(on)
+
     @property
     def _commands(self) -> Mapping[str, Callable[..., object]]:
         """The commands by name; each raises ValueError if it does not understand its arguments."""
@@ -184,6 +190,7 @@ class Commands:
             "longest-page": self._set_longest_page,
             "empty-pages": self._set_empty_pages,
             "withhold-source-org-id": self._withhold_source_org_id,
+            "booleans-are-texts": self._set_booleans_are_texts,
             "advance-clock": self._advance_clock,
             "settle": self._settle,
             "calls": self._take_calls,
