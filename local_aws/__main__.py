@@ -10,6 +10,7 @@ import yaml
 
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, describe, refuse_taken
 from local_aws.core.faults import ANY_ACCOUNT, KINDS
+from local_aws.core.switches import SWITCHES
 from local_aws.organizations import accounts, accounts_file
 
 DEFAULT_PORT = 4566
@@ -53,12 +54,8 @@ def _steer(client: LocalAwsClient, arguments: argparse.Namespace) -> None:
             )
         case "clear-faults":
             client.clear_faults()
-        case "empty-pages":
-            client.set_empty_pages(on=arguments.switch == "on")
-        case "withhold-source-org-id":
-            client.withhold_source_org_id(on=arguments.switch == "on")
-        case "booleans-are-texts":
-            client.set_booleans_are_texts(on=arguments.switch == "on")
+        case "switch":
+            client.switch(arguments.name, on=arguments.position == "on")
         case "advance-clock":
             client.advance_clock(seconds=arguments.hours * 3600)
 
@@ -139,16 +136,14 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("clear-faults", help="switch all faults off")
 
-    pages = commands.add_parser("empty-pages", help="start every list of an aggregator with an empty page, or not")
-    pages.add_argument("switch", choices=("on", "off"))
-
-    withhold = commands.add_parser(
-        "withhold-source-org-id", help="let AWS Config invoke functions without aws:SourceOrgID, or with it"
+    switch = commands.add_parser(
+        "switch",
+        help="let AWS do the other thing where its documentation leaves open what it does",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join(["switches, all off at the start:", *(f"  {name}: {meaning}" for name, meaning in SWITCHES.items())]),
     )
-    withhold.add_argument("switch", choices=("on", "off"))
-
-    booleans = commands.add_parser("booleans-are-texts", help="let queries of logs take booleans as texts, or as 1 and 0")
-    booleans.add_argument("switch", choices=("on", "off"))
+    switch.add_argument("name", choices=list(SWITCHES), metavar="name", help="one of the switches below")
+    switch.add_argument("position", choices=("on", "off"))
 
     clock = commands.add_parser("advance-clock", help="move the clock of all services forward")
     clock.add_argument("hours", type=float)

@@ -101,17 +101,9 @@ class LocalAwsClient:
         """Let IAM give at most `entries` devices or keys a page, even if a caller asks for more; None: no such limit."""
         self._command("longest-page", entries=entries)
 
-    def set_empty_pages(self, *, on: bool) -> None:
-        """Let every list of an aggregator begin with an empty page, as AWS Config may."""
-        self._command("empty-pages", on=on)
-
-    def withhold_source_org_id(self, *, on: bool) -> None:
-        """Let AWS Config invoke functions without aws:SourceOrgID: no document says that it sends the key."""
-        self._command("withhold-source-org-id", on=on)
-
-    def set_booleans_are_texts(self, *, on: bool) -> None:
-        """Let queries of Logs Insights take a boolean of JSON as a text, not as 1 or 0: no document says which it is."""
-        self._command("booleans-are-texts", on=on)
+    def switch(self, name: str, *, on: bool) -> None:
+        """Turn a switch on or off: core/switches.py lists them."""
+        self._command("switch", name=name, on=on)
 
     def advance_clock(self, *, seconds: float) -> None:
         """Move the clock of all services forward: what comes due starts, and events grow old.

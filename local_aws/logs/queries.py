@@ -20,6 +20,7 @@ from local_aws.core import callers
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
+from local_aws.core.switches import Switches
 from local_aws.logs import log_groups
 from local_aws.logs.log_groups import LogEvent, LogGroup, milliseconds
 from local_aws.logs.query_evaluation import Found, Query
@@ -62,14 +63,11 @@ class _Run:
 
 
 class Queries:
-    """The operations on queries.
+    """The operations on queries."""
 
-    `booleans_are_texts` is how queries take the booleans of JSON, since no page says it: as "true" and "false", or as 1 and 0.
-    """
-
-    def __init__(self, clock: Clock, pool: Executor) -> None:
-        """Run queries on `pool`."""
-        self.booleans_are_texts = False
+    def __init__(self, clock: Clock, pool: Executor, switches: Switches) -> None:
+        """Run queries on `pool`. A switch says how they take the booleans of JSON."""
+        self._switches = switches
         self._clock = clock
         self._pool = pool
         self._lock = Lock()
@@ -120,7 +118,7 @@ class Queries:
 
     def _prepare(self, text: str) -> Query:
         try:
-            return Query(parse(text), booleans_are_texts=self.booleans_are_texts)
+            return Query(parse(text), booleans_are_texts=self._switches.is_on("booleans-as-texts"))
         except MalformedQueryError as error:
             location = {"startCharOffset": error.start, "endCharOffset": error.end}
             members = {"queryCompileError": {"location": location, "message": str(error)}}

@@ -6,14 +6,15 @@ A file without the key `organization` has accounts in no organization.
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from local_aws.organizations.accounts import Account, AccountsError, RootUser, change
+from local_aws.organizations import service_principals
+from local_aws.organizations.accounts import FIRST_DAY, Account, AccountsError, RootUser, change
 from local_aws.organizations.organization import IAM, ROOT_ACCESS_FEATURES, SERVICE_CONTROL_POLICY, Organization, Unit
 
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
@@ -65,6 +66,9 @@ _NUMBERED = {
 }
 """The settings of a root user that are numbers. Each says how often to make its change."""
 
+_USED = {"password_used_days_ago": "sign-in", "access_keys_used_days_ago": "use-access-keys"}
+"""The settings of a root user that say how many days ago a change was made."""
+
 _KINDS = {bool: "true or false", int: "a number, not a negative one", str: "a text", dict: "a mapping", list: "a list"}
 
 
@@ -77,20 +81,31 @@ def parse(where: str, account_id: str, settings: object) -> Account:
     root = _known(
         f"{where}: root_user",
         values.get("root_user", {}),
-        {"password": bool, **dict.fromkeys(_NUMBERED, int), "virtual_mfa_devices": list},
+        {"password": bool, **dict.fromkeys(_NUMBERED, int), "virtual_mfa_devices": list, **dict.fromkeys(_USED, int)},
     )
     root_user = RootUser(password=root.get("password", True))
     now = datetime.now(UTC)
+    used = {name: _days_before(f"{where}: root_user: {name}", now, root[name]) for name in _USED if name in root}
     try:
         for name, what in _NUMBERED.items():
             for _ in range(root.get(name, 0)):
-                change(root_user, what, None, now)
+                change(root_user, what, None, used.get(f"{name}_used_days_ago", now))
         for device in root.get("virtual_mfa_devices", []):
             change(root_user, "add-virtual-device", device, now)
+        for name, moment in used.items():
+            change(root_user, _USED[name], None, moment)
     except AccountsError as error:
         message = f"{where}: root_user: {error}"
         raise AccountsError(message) from error
     return Account(account_id, values.get("name", account_id), root_user, recorder=values.get("recorder", True))
+
+
+def _days_before(where: str, now: datetime, days: int) -> datetime:
+    age = (now - FIRST_DAY).days
+    if days > age:
+        message = f"{where} is {days}, but the account is only {age} days old."
+        raise AccountsError(message)
+    return now - timedelta(days=days)
 
 
 def _known(where: str, settings: object, kinds: Mapping[str, type]) -> dict[str, Any]:
@@ -138,6 +153,7 @@ def read_organization(path: Path, accounts_by_id: dict[str, Account]) -> Organiz
             "delegated_administrators": dict,
             "root_access_features": list,
             "units": dict,
+            "outside": list,
         },
     )
     for name, pattern in (("id", _ORGANIZATION_ID), ("root_id", _ROOT_ID)):
@@ -155,8 +171,16 @@ def read_organization(path: Path, accounts_by_id: dict[str, Account]) -> Organiz
     )
     _refuse_unknown(f"{where}: management_account", [organization.management_account_id], accounts_by_id)
     _add_units(f"{where}: units", organization, settings.get("units", {}), accounts_by_id)
-    organization.parents = dict.fromkeys(accounts_by_id, organization.root_id) | organization.parents
+    outside = settings.get("outside", [])
+    _refuse_unknown(f"{where}: outside", outside, accounts_by_id)
+    placed = sorted({organization.management_account_id, *organization.parents}.intersection(outside))
+    if placed:
+        message = f"{where}: outside has {', '.join(placed)}, which the organization has."
+        raise AccountsError(message)
+    inside = [account_id for account_id in accounts_by_id if account_id not in outside]
+    organization.parents = dict.fromkeys(inside, organization.root_id) | organization.parents
     _add_delegated(f"{where}: delegated_administrators", organization, settings.get("delegated_administrators", {}))
+    _refuse_unknown_services(f"{where}: trusted_services", organization.trusted_services, delegated=False)
     if organization.trusted_services and not organization.all_features:
         message = f"{where}: trusted_services must be empty if all_features is false: trusted access needs all features."
         raise AccountsError(message)
@@ -204,11 +228,21 @@ def _add_delegated(where: str, organization: Organization, delegated: dict[str, 
         if account_id == organization.management_account_id:
             message = f"{where}: the management account {account_id} cannot be a delegated administrator."
             raise AccountsError(message)
+        _refuse_unknown_services(f"{where}: account {account_id}", services, delegated=True)
         untrusted = sorted(set(services) - organization.trusted_services)
         if untrusted:
             message = f"{where}: account {account_id} has {', '.join(untrusted)}, but trusted_services has not."
             raise AccountsError(message)
         organization.delegated_administrators[account_id] = set(services)
+
+
+def _refuse_unknown_services(where: str, services: Iterable[object], *, delegated: bool) -> None:
+    if unknown := service_principals.unknown(services, delegated=delegated):
+        what = "that member accounts administer" if delegated else "that an organization can trust"
+        message = (
+            f"{where} has {', '.join(unknown)}, but the local AWS knows no such service {what}: see service_principals.py."
+        )
+        raise AccountsError(message)
 
 
 def _refuse_unknown(where: str, account_ids: Sequence[object], known: dict[str, Any]) -> None:

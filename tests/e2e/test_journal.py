@@ -243,10 +243,10 @@ def test_nobody_but_the_rule_sends_to_the_queue(application: Application) -> Non
 def _either_answer(application: Application, organization: Organization, request: pytest.FixtureRequest) -> Iterator[None]:
     """Let queries take the booleans of JSON as either of what AWS may do: no page says which."""
     for aws in (application.aws, organization.aws):
-        aws.set_booleans_are_texts(on=request.param)
+        aws.switch("booleans-as-texts", on=request.param)
     yield
     for aws in (application.aws, organization.aws):
-        aws.set_booleans_are_texts(on=False)
+        aws.switch("booleans-as-texts", on=False)
 
 
 def saved_query(application: Application) -> dict[str, dict[str, str]]:

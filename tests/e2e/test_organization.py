@@ -28,11 +28,9 @@ from tests.e2e.conftest import (
     USED,
     VIRTUAL,
 )
-from tests.e2e.organization import CENTRAL, MANAGEMENT, ROOT, Organization, run_aws, run_aws_deploy
+from tests.e2e.organization import CENTRAL, MANAGEMENT, OUTSIDER, ROOT, Organization, run_aws, run_aws_deploy
 from tests.local_aws.scene import allow, package, trust
 
-OUTSIDER = "999999999999"
-"""An account that is not in the organization."""
 JOINS = "360000000001"
 READ = "iam:GetAccountSummary"
 PUT = "config:PutEvaluations"
@@ -197,11 +195,11 @@ def select(organization: Organization, query: str) -> list[dict[str, Any]]:
 
 def test_report_reads_on_after_an_empty_page(organization: Organization) -> None:
     before = organization.report()
-    organization.aws.set_empty_pages(on=True)
+    organization.aws.switch("empty-pages", on=True)
     try:
         after = organization.report()
     finally:
-        organization.aws.set_empty_pages(on=False)
+        organization.aws.switch("empty-pages", on=False)
     assert {each: account["status"] for each, account in after.items()} == {
         each: account["status"] for each, account in before.items()
     }

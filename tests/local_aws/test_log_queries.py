@@ -12,6 +12,7 @@ import pytest
 from local_aws.core import callers
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
+from local_aws.core.switches import Switches
 from local_aws.logs import log_groups
 from local_aws.logs.log_groups import LogEvent, LogGroup
 from local_aws.logs.queries import Queries
@@ -373,7 +374,7 @@ class Scene:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.pool = Waiting()
-        self.queries = Queries(clock, self.pool)
+        self.queries = Queries(clock, self.pool, Switches())
         events = [event({"n": 1})]
         record = {"arn": "arn:group:*", "creationTime": 0, "streams": {"stream": {"events": events}}}
         self.group = LogGroup(GROUP, record, clock.now())

@@ -36,9 +36,12 @@ def organization_file(directory: Path, **changes: Parameter) -> Path:
         "trusted_services": [IAM, "config.amazonaws.com"],
         "delegated_administrators": {DELEGATED: [IAM], OTHER: ["config.amazonaws.com"]},
         "root_access_features": BOTH,
+        "outside": [OUTSIDER],
         **changes,
     }
-    known: dict[str, dict[str, Any]] = {account_id: {} for account_id in [MANAGEMENT, DELEGATED, MEMBER, OTHER, *MEMBERS]}
+    known: dict[str, dict[str, Any]] = {
+        account_id: {} for account_id in [MANAGEMENT, DELEGATED, MEMBER, OTHER, OUTSIDER, *MEMBERS]
+    }
     file = directory / "organization.yaml"
     file.write_text(yaml.safe_dump({"organization": settings, "accounts": known}), encoding="utf-8")
     return file
@@ -149,9 +152,12 @@ def test_a_feature_is_switched_off_and_on(client: Clients, member: str) -> None:
 
 @pytest.fixture
 def untrusted(client: Clients) -> Iterator[None]:
-    client("organizations", MANAGEMENT).disable_aws_service_access(ServicePrincipal=IAM)
+    organizations, delegation = client("organizations", MANAGEMENT), {"AccountId": DELEGATED, "ServicePrincipal": IAM}
+    organizations.deregister_delegated_administrator(**delegation)
+    organizations.disable_aws_service_access(ServicePrincipal=IAM)
     yield
-    client("organizations", MANAGEMENT).enable_aws_service_access(ServicePrincipal=IAM)
+    organizations.enable_aws_service_access(ServicePrincipal=IAM)
+    organizations.register_delegated_administrator(**delegation)
 
 
 @pytest.mark.usefixtures("untrusted")
