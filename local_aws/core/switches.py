@@ -6,11 +6,11 @@ All are off at the start.
 from collections.abc import Mapping
 
 SWITCHES: Mapping[str, str] = {
-    "booleans-as-texts": "Queries of Logs Insights take a boolean of JSON as the text `true` or `false`, not as 1 or 0.",
     "empty-pages": "Every list of an aggregator begins with an empty page.",
     "one-rule-as-object": "In a query's result, `configRuleList` of a resource with one rule is an object, not an array.",
     "fail-in-suspended-accounts": "StackSets and conformance packs fail in suspended accounts, instead of leaving them alone.",
     "withhold-source-org-id": "AWS Config invokes functions without `aws:SourceOrgID`.",
+    "booleans-as-texts": "Queries of Logs Insights take a boolean of JSON as the text `true` or `false`, not as 1 or 0.",
 }
 """The name of each switch, and what the local AWS does while it is on. The command line and README.md have the same."""
 
