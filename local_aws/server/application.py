@@ -146,7 +146,6 @@ class LocalAws:
         in_front(
             "iam", {**self._root_users.operations, **reports.operations, **roles.OPERATIONS, **self._root_access.iam_operations}
         )
-        handlers["iam"] = self._cloudtrail.watching(self._dispatch.apis["iam"], handlers["iam"])
         in_front("sts", self._root_access.sts_operations)
         config = (self._config.recorders, self._config, self._remediations, self._packs, self._aggregators)
         in_front("config", {name: operation for part in config for name, operation in part.operations.items()})
@@ -157,8 +156,11 @@ class LocalAws:
         in_front("cloudformation", self._stack_sets.operations)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
         in_front("ssm", {name: operation for part in ssm for name, operation in part.operations.items()})
+        in_front("cloudtrail", self._cloudtrail.history.operations)
         for service in set(handlers) - (WITH_API - {"sns"}):  # this package answers nothing of SNS
             in_front(service, {})
+        for service, api in self._dispatch.apis.items():
+            handlers[service] = self._cloudtrail.watching(service, api, handlers[service])
 
     # Serving
 
