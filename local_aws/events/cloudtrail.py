@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
+from local_aws.authorization import principals
 from local_aws.core import callers, ministack_seams
 from local_aws.core.clock import Clock
 from local_aws.core.models import Answer, AwsError, ServiceApi
@@ -158,7 +159,7 @@ class CloudTrail:
 def caller_identity(account_id: str) -> dict[str, Any]:
     """Describe the caller of the present request. An account's id as the key means its administrator, a session of a role."""
     evaluator = ministack_seams.module("ministack.core.iam_evaluator")
-    access_key_id = evaluator._verified_key.get()
+    access_key_id = principals.access_key_id()
     session = ministack_seams.module("ministack.services.sts")._sessions.get(access_key_id, {})
     arn = evaluator.caller_arn()
     since = datetime.fromtimestamp(session.get("IssuedAt", 0), UTC)
