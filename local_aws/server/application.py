@@ -45,7 +45,6 @@ from local_aws.logs import metric_filters
 from local_aws.logs.saved_queries import SavedQueries
 from local_aws.organizations.accounts import Account
 from local_aws.organizations.organization import Organization
-from local_aws.organizations.policies import Policies
 from local_aws.organizations.service import Organizations
 from local_aws.server.commands import COMMAND_PATH, Commands
 from local_aws.server.dispatch import WITH_API, Dispatch, refuse_all
@@ -70,14 +69,13 @@ class LocalAws:
         """Serve `accounts_by_id` on `port`; functions run with `runtime_python`. Raises IncompatibleMiniStackError."""
         configure_ministack(port)
         ministack_seams.check()
-        self._accounts = accounts_by_id
         self._app = ministack_seams.module("ministack.app")
         self._clock = Clock()
         self._dispatch = Dispatch()
         switches = Switches()
         saved_queries = SavedQueries(self._clock)
         self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock, switches)
-        self._config = Config(self._functions, Recorders(self._clock), self._clock)
+        self._config = Config(self._functions, Recorders(self._clock), organization, self._clock)
         self._events = EventBus(self._clock)
         self._events.install()
         self._targets = Targets(f"http://{HOST}:{port}", self._clock)
@@ -89,8 +87,8 @@ class LocalAws:
         self._documents = Documents(self._clock)
         self._automation = Automation(f"http://{HOST}:{port}", runtime_python, self._documents, self._clock)
         self._root_users = RootUsers(accounts_by_id, self._clock)
-        policies = Policies(organization, accounts_by_id)
-        service_control_policies = ServiceControlPolicies(policies)
+        self._organizations = Organizations(organization, accounts_by_id, self._clock)
+        service_control_policies = ServiceControlPolicies(self._organizations.policies)
         deployers = Deployers(service_control_policies)
         # First of all that follows accounts as they join and leave.
         self._stack_sets = StackSets(organization, deployers, self._clock)
@@ -123,7 +121,7 @@ class LocalAws:
             self._cloudtrail,
             switches,
         )
-        self._take_over(organization, saved_queries, policies)
+        self._take_over(saved_queries)
         pipeline.install(
             self._dispatch.handlers,
             ministack_seams.module("ministack.services.cloudformation.provisioners")._RESOURCE_HANDLERS,
@@ -139,7 +137,7 @@ class LocalAws:
 
     # In front of MiniStack
 
-    def _take_over(self, organization: Organization | None, saved_queries: SavedQueries, policies: Policies) -> None:
+    def _take_over(self, saved_queries: SavedQueries) -> None:
         """Let this package answer the operations that it emulates, and see every call of every service."""
         handlers, in_front = self._dispatch.handlers, self._dispatch.in_front
         reports = AccountReports(self._root_users.account, self._clock)
@@ -152,7 +150,7 @@ class LocalAws:
         in_front("logs", saved_queries.operations)
         in_front("events", self._event_rules.operations)
         handlers["organizations"] = refuse_all("organizations")
-        in_front("organizations", Organizations(organization, self._accounts, policies, self._clock).operations)
+        in_front("organizations", self._organizations.operations)
         in_front("cloudformation", self._stack_sets.operations)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
         in_front("ssm", {name: operation for part in ssm for name, operation in part.operations.items()})
@@ -206,6 +204,7 @@ class LocalAws:
         finally:
             self._clock.stop()
             self._retries.shutdown(cancel_futures=True)
+            self._organizations.close()
             self._stack_sets.close()
             self._functions.close()
 
