@@ -14,6 +14,7 @@ import json
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -22,6 +23,7 @@ from local_aws.authorization import principals
 from local_aws.core import callers, ministack_seams
 from local_aws.core.clock import Clock
 from local_aws.core.models import Answer, AwsError, ServiceApi
+from local_aws.core.operations import current
 from local_aws.events.event_bus import EventBus
 from local_aws.events.event_history import EventHistory
 from local_aws.organizations.accounts import RootUser
@@ -46,15 +48,18 @@ _READS = (
 """How the names of calls begin that only read. Live, radkawar/stackd, docs/cloudtrail.md: AssumeRole is one of them."""
 _WITH_PARAMETERS = {"iam", "sts"}
 _DATA = {
-    "monitoring": ("GetMetricData", "GetMetricStatistics", "PutMetricData"),
     "events": ("PutEvents",),
     "lambda": ("Invoke",),
     "logs": ("FilterLogEvents", "GetLogEvents", "PutLogEvents"),
-    "s3": ("DeleteObject", "GetObject", "ListBucket", "PutObject"),
+    "monitoring": ("GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData"),
+    "s3": ("Abort", "Complete", "Copy", "CreateMultipart", "DeleteObject", "GetObject", "HeadObject", "List", "Put", "Upload"),
     "sns": ("Publish",),
     "sqs": ("ChangeMessageVisibility", "DeleteMessage", "ReceiveMessage", "SendMessage"),
 }
-"""How the names of calls begin that are data events or none: no history has them. Source: CloudTrail user guide."""
+"""How the names of calls begin that are data events or none: no history has them. Source: CloudTrail user guide.
+
+The history lacks S3's lists of buckets and changes of their settings, which are management events on AWS.
+"""
 _NEVER_RECORDED = {"Password", "OldPassword", "NewPassword", "AuthenticationCode1", "AuthenticationCode2", "TokenCode"}
 
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Answer]]
@@ -83,38 +88,38 @@ class CloudTrail:
             response = {name: "Success"}
             self._record(account_id, _root(account_id), name, None, response, event_source="signin.amazonaws.com")
 
-    def watching(self, service: str, api: ServiceApi, handle: Handler) -> Handler:
+    def watching(self, service: str, api: ServiceApi | None, handle: Handler) -> Handler:
         """Return a handler of a service that records its calls. `record_refusal` records those that never reach it."""
 
         async def handled(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
             answer = await handle(method, path, headers, body, query)
-            try:
-                operation, params = api.parse(headers, body)
-            except AwsError:
-                return answer  # the service knows no such call
-            error = _refusal(answer)
-            named = (api.error_name(operation, error[0]), error[1]) if error else None
-            self._record_call(service, operation, params if service in _WITH_PARAMETERS else None, named)
+            called, error = current.get(), _refusal(answer)
+            if called and api and error:
+                error = api.error_name(called.operation, error[0]), error[1]
+            params = None
+            if api and service in _WITH_PARAMETERS:
+                with suppress(AwsError):  # the service could not read it
+                    _, params = api.parse(headers, body)
+            self._record_call(service, params, error)
             return answer
 
         return handled
 
-    def record_refusal(self, service: str, action: str, answer: Answer) -> None:
+    def record_refusal(self, service: str, _: str, answer: Answer) -> None:
         """Record a call that policies do not allow, which no handler gets."""
-        self._record_call(service, action.partition(":")[2], None, _refusal(answer))
+        self._record_call(service, None, _refusal(answer))
 
-    def _record_call(
-        self, service: str, operation: str, params: Mapping[str, Any] | None, error: tuple[str, str] | None
-    ) -> None:
-        """Record a call by the caller of the present request.
+    def _record_call(self, service: str, params: Mapping[str, Any] | None, error: tuple[str, str] | None) -> None:
+        """Record the present request, by its caller.
 
         CloudTrail does not have the parameters of a call that policies refuse.
         """
-        if not operation.startswith(_DATA.get(service, ())):
+        called = current.get()
+        if called and called.operation and not called.operation.startswith(_DATA.get(service, ())):
             account_id, source = callers.account_id(), f"{service}.amazonaws.com"
             request = _camel(params) if params else None
             identity = caller_identity(account_id)
-            self._record(account_id, identity, operation, request, None, error=error, event_source=source)
+            self._record(account_id, identity, called.operation, request, None, error=error, event_source=source)
 
     def _record(  # noqa: PLR0913 - what a record has
         self,
