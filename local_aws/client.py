@@ -109,6 +109,14 @@ class LocalAwsClient:
         """Let AWS Config invoke functions without aws:SourceOrgID: no document says that it sends the key."""
         self._command("withhold-source-org-id", on=on)
 
+    def switch(self, name: str, *, on: bool) -> None:
+        """Choose the answer to a question about AWS that nobody outside AWS can answer: see switches.Switches."""
+        self._command("switch", name=name, on=on)
+
+    def set_sts_lag(self, *, seconds: float) -> None:
+        """Let STS hear later than IAM who administers IAM, and whether IAM has trusted access; by the clock, from now on."""
+        self._command("sts-lag", seconds=seconds)
+
     def advance_clock(self, *, seconds: float) -> None:
         """Move the clock of all services forward: what comes due starts, and events grow old.
 

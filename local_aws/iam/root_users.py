@@ -39,7 +39,6 @@ class RootUsers:
         """The most entries of a page: AWS may give fewer than MaxItems, and then gives more pages."""
         of_root: dict[str, _RootOperation] = {
             "CreateLoginProfile": self.create_login_profile,
-            "DeactivateMFADevice": self.deactivate_mfa_device,
             "DeleteAccessKey": self.delete_access_key,
             "DeleteLoginProfile": self.delete_login_profile,
             "DeleteSigningCertificate": self.delete_signing_certificate,
@@ -56,6 +55,7 @@ class RootUsers:
             "GetAccountSummary": self.get_account_summary,
             "ListVirtualMFADevices": self.list_virtual_mfa_devices,
             **{name: self._by_root(operation) for name, operation in of_root.items()},
+            "DeactivateMFADevice": self.deactivate_mfa_device,
         }
 
     def _by_root(self, operation: _RootOperation) -> Callable[[str, dict[str, Any]], dict[str, Any] | None]:
@@ -122,20 +122,22 @@ class RootUsers:
             yield entry
 
     def create_virtual_mfa_device(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
-        """Refuse the name of a device of root: MiniStack does not know it."""
-        if params["VirtualMFADeviceName"] in self._account(account_id).root_user.virtual_mfa_device_names:
-            message = "MFADevice entity at the same path and name already exists."
+        """Refuse the path and name of a device that is there, root's too: MiniStack does not know that."""
+        serial_number = _serial_number(account_id, f"{params.get('Path', '/')}{params['VirtualMFADeviceName']}"[1:])
+        if serial_number in {device["SerialNumber"] for device in self._virtual_mfa_devices(account_id)}:
+            message = "MFA device already exists."
             raise AwsError("EntityAlreadyExists", message)
         return None
 
     def delete_virtual_mfa_device(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
-        """Delete a device that was root's and is deactivated."""
+        """Delete a device that was root's and is deactivated. Refuse one that is still assigned, whoever it is assigned to."""
         root, serial_number = self._account(account_id).root_user, params["SerialNumber"]
-        for name in root.virtual_mfa_device_names:
+        for device in self._virtual_mfa_devices(account_id):
+            if device["SerialNumber"] == serial_number and "EnableDate" in device:
+                message = "MFA VirtualDevice in use. Must deactivate first."
+                raise AwsError("DeleteConflict", message)
+        for name in root.unassigned_virtual_mfa_devices:
             if serial_number == _serial_number(account_id, name):
-                if name in root.virtual_mfa_devices:
-                    message = "MFA VirtualDevice in use. Must deactivate first."
-                    raise AwsError("DeleteConflict", message)
                 root.unassigned_virtual_mfa_devices.remove(name)
                 return {}
         return None
@@ -147,20 +149,20 @@ class RootUsers:
         return {"User": _root(account.account_id)}
 
     def create_login_profile(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
-        """Give the root user a password again. AWS calls this to allow password recovery.
+        """Give the root user a login profile again. AWS calls this to allow password recovery.
 
-        No page says whether the password counts as present before the owner has recovered it; here it does.
+        The password counts as present before the owner has recovered it (public captures of GetAccountSummary, 2026-09-12).
         """
         if account.root_user.password:
-            message = "Login Profile for the root user already exists."
+            message = f"Login Profile for account {account.account_id} already exists."
             raise AwsError("EntityAlreadyExists", message)
         account.root_user.password = True
-        return {"LoginProfile": {"CreateDate": self._clock.now()}}
+        return {"LoginProfile": {"CreateDate": self._clock.now(), "PasswordResetRequired": False}}
 
     def get_login_profile(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
         """Tell whether there is a password. The date is that of the account: nobody notes when the password was set."""
         _require_password(account.root_user)
-        return {"LoginProfile": {"CreateDate": _ACCOUNT_CREATED}}
+        return {"LoginProfile": {"CreateDate": _ACCOUNT_CREATED, "PasswordResetRequired": False}}
 
     def delete_login_profile(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
         """Delete the password."""
@@ -210,15 +212,21 @@ class RootUsers:
         )
         return self._page("MFADevices", devices, params)
 
-    def deactivate_mfa_device(self, account: Account, params: dict[str, Any]) -> dict[str, Any]:
-        """Take a device from the root user; a virtual one stays, unassigned, until it is deleted."""
-        root, serial_number = account.root_user, params["SerialNumber"]
+    def deactivate_mfa_device(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
+        """Take a device from the root user or an IAM user; a virtual one stays, unassigned, until it is deleted."""
+        root, serial_number, user_name = self._account(account_id).root_user, params["SerialNumber"], params.get("UserName")
+        if not is_root_session():
+            device = self._iam._mfa_devices.get(serial_number)
+            if user_name in self._iam._users and (device is None or device["User"] != user_name):
+                raise _not_of_user()
+            return None
         for name in root.virtual_mfa_devices:
-            if serial_number == _serial_number(account.account_id, name):
+            if serial_number == _serial_number(account_id, name):
                 del root.virtual_mfa_devices[name]
                 root.unassigned_virtual_mfa_devices.append(name)
                 return {}
-        _take("MFA Device", root.hardware_mfa_devices, serial_number)
+        if root.hardware_mfa_devices.pop(serial_number, None) is None:
+            raise _not_of_user()
         return {}
 
     # What the answers consist of
@@ -244,8 +252,12 @@ def _serial_number(account_id: str, device: str) -> str:
 
 def _require_password(root: RootUser) -> None:
     if not root.password:
-        message = "Login Profile for the root user cannot be found."
+        message = "Login Profile for User null cannot be found."
         raise AwsError("NoSuchEntity", message)
+
+
+def _not_of_user() -> AwsError:
+    return AwsError("NoSuchEntity", "MFA Device invalid for user.")
 
 
 def _take(what: str, entries: dict[str, datetime], name: str) -> None:

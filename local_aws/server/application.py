@@ -32,6 +32,7 @@ from local_aws.config.remediation_configurations import Remediations
 from local_aws.config.rules import Config
 from local_aws.core import ministack_seams, web_pages
 from local_aws.core.clock import Clock
+from local_aws.core.switches import Switches
 from local_aws.events.cloudtrail import CloudTrail
 from local_aws.events.event_bus import EventBus
 from local_aws.events.targets import Targets
@@ -70,6 +71,7 @@ class LocalAws:
         self._accounts = accounts_by_id
         self._app = ministack_seams.module("ministack.app")
         self._clock = Clock()
+        switches = Switches()
         self._dispatch = Dispatch()
         saved_queries = SavedQueries(self._clock)
         self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock)
@@ -116,6 +118,8 @@ class LocalAws:
             self._root_users,
             self._aggregators,
             self._cloudtrail,
+            self._root_access,
+            switches,
         )
         self._take_over(organization, saved_queries, policies)
         pipeline.install(
@@ -125,6 +129,7 @@ class LocalAws:
             service_control_policies,
             deployers,
             ConfigArns(self._config.arn, self._remediations.arn),
+            switches,
             [self._cloudtrail.record_refusal],
         )
         for account in accounts_by_id.values():
@@ -143,7 +148,8 @@ class LocalAws:
         in_front("config", {name: operation for part in config for name, operation in part.operations.items()})
         in_front("logs", saved_queries.operations)
         handlers["organizations"] = refuse_all("organizations")
-        in_front("organizations", Organizations(organization, self._accounts, policies, self._clock).operations)
+        organizations = Organizations(organization, self._accounts, policies, self._clock)
+        in_front("organizations", self._root_access.watching(organizations.operations))
         in_front("cloudformation", self._stack_sets.operations)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
         in_front("ssm", {name: operation for part in ssm for name, operation in part.operations.items()})

@@ -21,7 +21,9 @@ from local_aws.config.aggregators import Aggregators
 from local_aws.core import faults, ministack_seams
 from local_aws.core.clock import Clock, NotSettledError
 from local_aws.core.faults import Fault
+from local_aws.core.switches import Switches
 from local_aws.events.cloudtrail import CloudTrail
+from local_aws.iam.root_access import RootAccess
 from local_aws.iam.root_users import RootUsers
 from local_aws.organizations import accounts, accounts_file
 from local_aws.organizations.accounts import Account
@@ -45,6 +47,8 @@ class Commands:
         root_users: RootUsers,
         aggregators: Aggregators,
         cloudtrail: CloudTrail,
+        root_access: RootAccess,
+        switches: Switches,
     ) -> None:
         """Steer these services, and note the credentials that STS issues from now on."""
         self._accounts = accounts_by_id
@@ -55,6 +59,8 @@ class Commands:
         self._root_users = root_users
         self._aggregators = aggregators
         self._cloudtrail = cloudtrail
+        self._root_access = root_access
+        self._switches = switches
         self._issued: list[dict[str, str]] = []
         self._note_issued_credentials()
         self._waiting = ThreadPoolExecutor(1, "commands")
@@ -170,6 +176,12 @@ class Commands:
     def _withhold_source_org_id(self, on: object) -> None:
         self._functions.sends_source_org_id = not _is_on(on)
 
+    def _set_sts_lag(self, seconds: float) -> None:
+        if not 0 <= seconds < _CENTURY:
+            message = f"STS lags IAM by 0 seconds or more, and less than a century, and not by {seconds}."
+            raise ValueError(message)
+        self._root_access.sts_lag = timedelta(seconds=seconds)
+
     @property
     def _commands(self) -> Mapping[str, Callable[..., object]]:
         """The commands by name; each raises ValueError if it does not understand its arguments."""
@@ -184,6 +196,8 @@ class Commands:
             "longest-page": self._set_longest_page,
             "empty-pages": self._set_empty_pages,
             "withhold-source-org-id": self._withhold_source_org_id,
+            "switch": lambda name, on: self._switches.set(name, on=_is_on(on)),
+            "sts-lag": self._set_sts_lag,
             "advance-clock": self._advance_clock,
             "settle": self._settle,
             "calls": self._take_calls,
