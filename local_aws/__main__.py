@@ -10,7 +10,7 @@ import yaml
 
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, describe, refuse_taken
 from local_aws.core.faults import ANY_ACCOUNT, KINDS
-from local_aws.core.switches import Switches
+from local_aws.core.switches import SWITCHES
 from local_aws.organizations import accounts, accounts_file
 
 DEFAULT_PORT = 4566
@@ -54,20 +54,8 @@ def _steer(client: LocalAwsClient, arguments: argparse.Namespace) -> None:
             )
         case "clear-faults":
             client.clear_faults()
-        case _:
-            _set(client, arguments)
-
-
-def _set(client: LocalAwsClient, arguments: argparse.Namespace) -> None:
-    match arguments.command:
-        case "empty-pages":
-            client.set_empty_pages(on=arguments.switch == "on")
-        case "withhold-source-org-id":
-            client.withhold_source_org_id(on=arguments.switch == "on")
         case "switch":
-            client.switch(arguments.name, on=arguments.switch == "on")
-        case "sts-lag":
-            client.set_sts_lag(seconds=arguments.seconds)
+            client.switch(arguments.name, on=arguments.position == "on")
         case "advance-clock":
             client.advance_clock(seconds=arguments.hours * 3600)
 
@@ -148,20 +136,14 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("clear-faults", help="switch all faults off")
 
-    pages = commands.add_parser("empty-pages", help="start every list of an aggregator with an empty page, or not")
-    pages.add_argument("switch", choices=("on", "off"))
-
-    withhold = commands.add_parser(
-        "withhold-source-org-id", help="let AWS Config invoke functions without aws:SourceOrgID, or with it"
+    switch = commands.add_parser(
+        "switch",
+        help="let AWS do the other thing where its documentation leaves open what it does",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="\n".join(["switches, all off at the start:", *(f"  {name}: {meaning}" for name, meaning in SWITCHES.items())]),
     )
-    withhold.add_argument("switch", choices=("on", "off"))
-
-    switch = commands.add_parser("switch", help="answer a question about AWS that nobody outside AWS can answer")
-    switch.add_argument("name", choices=list(vars(Switches())))
-    switch.add_argument("switch", choices=("on", "off"))
-
-    lag = commands.add_parser("sts-lag", help="let STS hear later than IAM who administers IAM for the organization")
-    lag.add_argument("seconds", type=float)
+    switch.add_argument("name", choices=list(SWITCHES), metavar="name", help="one of the switches below")
+    switch.add_argument("position", choices=("on", "off"))
 
     clock = commands.add_parser("advance-clock", help="move the clock of all services forward")
     clock.add_argument("hours", type=float)

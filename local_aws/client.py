@@ -101,21 +101,9 @@ class LocalAwsClient:
         """Let IAM give at most `entries` devices or keys a page, even if a caller asks for more; None: no such limit."""
         self._command("longest-page", entries=entries)
 
-    def set_empty_pages(self, *, on: bool) -> None:
-        """Let every list of an aggregator begin with an empty page, as AWS Config may."""
-        self._command("empty-pages", on=on)
-
-    def withhold_source_org_id(self, *, on: bool) -> None:
-        """Let AWS Config invoke functions without aws:SourceOrgID: no document says that it sends the key."""
-        self._command("withhold-source-org-id", on=on)
-
     def switch(self, name: str, *, on: bool) -> None:
-        """Choose the answer to a question about AWS that nobody outside AWS can answer: see switches.Switches."""
+        """Turn a switch on or off: core/switches.py lists them."""
         self._command("switch", name=name, on=on)
-
-    def set_sts_lag(self, *, seconds: float) -> None:
-        """Let STS hear later than IAM who administers IAM, and whether IAM has trusted access; by the clock, from now on."""
-        self._command("sts-lag", seconds=seconds)
 
     def advance_clock(self, *, seconds: float) -> None:
         """Move the clock of all services forward: what comes due starts, and events grow old.

@@ -141,7 +141,7 @@ def _device_or_caller(request: _Request, path: str, switches: Switches) -> str |
     if request.operation in {"CreateVirtualMFADevice", "DeleteVirtualMFADevice"}:
         device = request.text("SerialNumber") or f"mfa{path}{request.text('VirtualMFADeviceName')}"
         return device if device.startswith("arn:") else f"arn:aws:iam::{request.account_id}:{device}"
-    if request.operation == "DeactivateMFADevice" and switches.deactivates_on_any_resource:
+    if request.operation == "DeactivateMFADevice" and switches.is_on("deactivate-on-any-resource"):
         return "*"
     return root_sessions.own_arn() if request.operation in _OF_THE_CALLER else None
 

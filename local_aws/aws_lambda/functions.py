@@ -31,6 +31,7 @@ from local_aws.aws_lambda.runtime_clock import SECONDS
 from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock, iso_time
 from local_aws.core.models import LOADER, AwsError
+from local_aws.core.switches import Switches
 from local_aws.organizations.organization import Organization
 
 PARALLEL_EVENTS = 8
@@ -68,13 +69,19 @@ class _Event(local):
 class LambdaFunctions:
     """Runs the functions of all accounts."""
 
-    def __init__(self, endpoint_url: str, runtime_python: Path, organization: Organization | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        endpoint_url: str,
+        runtime_python: Path,
+        organization: Organization | None,
+        clock: Clock,
+        switches: Switches,
+    ) -> None:
         """Run functions with `runtime_python`, an interpreter with the packages of Lambda's runtime."""
         self._endpoint_url = endpoint_url
         self._runtime_python = runtime_python
         self._organization = organization
-        self.sends_source_org_id = True
-        """Whether services send aws:SourceOrgID when they invoke. No page says whether AWS Config does."""
+        self._switches = switches
         self._event = _Event()
         self._events = ThreadPoolExecutor(PARALLEL_EVENTS, thread_name_prefix="asynchronous-event")
         self._lambda = ministack_seams.module("ministack.services.lambda_svc")
@@ -122,15 +129,16 @@ class LambdaFunctions:
     def check_permission(self, function_arn: str, source_account: str) -> None:
         """Make sure that AWS Config may invoke the function on behalf of `source_account`.
 
-        AWS Config sends aws:SourceAccount and, for an account of the organization, aws:SourceOrgID.  It does not send
-        aws:SourceArn: a new rule has no ARN yet.  Raises AwsError, as PutConfigRule does, if the function does not exist or
-        its policy does not allow it.
+        AWS Config sends aws:SourceAccount and, for an account of the organization, aws:SourceOrgID. No page says that it
+        sends the latter, and a switch withholds it.  It does not send aws:SourceArn: a new rule has no ARN yet.  Raises
+        AwsError, as PutConfigRule does, if the function does not exist or its policy does not allow it.
         """
         evaluator = ministack_seams.module("ministack.core.iam_evaluator")
         function = self._find(function_arn)
         keys = {"aws:sourceaccount": source_account}
         organization = self._organization
-        if self.sends_source_org_id and organization is not None and source_account in organization.parents:
+        sends_organization = not self._switches.is_on("withhold-source-org-id")
+        if sends_organization and organization is not None and source_account in organization.parents:
             keys["aws:sourceorgid"] = organization.organization_id
         if function is not None:
             context = evaluator.EvalContext(

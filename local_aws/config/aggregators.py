@@ -18,6 +18,7 @@ from local_aws.core import callers, ministack_seams
 from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
+from local_aws.core.switches import Switches
 from local_aws.organizations.organization import Organization
 
 SERVICE = "config.amazonaws.com"
@@ -66,18 +67,25 @@ class Aggregator:
 class Aggregators:
     """The aggregators and stored queries of all accounts. They read `config` and `packs`.
 
-    If `empty_pages` is set, each list begins with an empty page. AWS says that this happens when it reads many accounts.
+    A switch begins each list with an empty page. AWS says that this happens when it reads many accounts.
     """
 
-    def __init__(self, config: Config, packs: ConformancePacks, organization: Organization | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        config: Config,
+        packs: ConformancePacks,
+        organization: Organization | None,
+        clock: Clock,
+        switches: Switches,
+    ) -> None:
         """Start without aggregators and queries."""
         self._config = config
         self._packs = packs
         self._organization = organization
         self._clock = clock
+        self._switches = switches
         self._aggregators: dict[Scope, dict[str, Aggregator]] = defaultdict(dict)
         self._queries: dict[Scope, dict[str, dict[str, Any]]] = defaultdict(dict)
-        self.empty_pages = False
         self.operations: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
             "PutConfigurationAggregator": self.put_configuration_aggregator,
             "DescribeConfigurationAggregators": self.describe_configuration_aggregators,
@@ -272,7 +280,7 @@ class Aggregators:
                 yield rule
 
     def _page(self, entries: Sequence[_T], params: dict[str, Any], default: int) -> tuple[Sequence[_T], dict[str, str]]:
-        if self.empty_pages and "NextToken" not in params:
+        if self._switches.is_on("empty-pages") and "NextToken" not in params:
             return [], {"NextToken": "0"}
         return PAGES.page(entries, params, default)
 

@@ -1,21 +1,39 @@
-"""Questions about AWS that nobody outside AWS can answer. Each is a switch, so that tests see both answers."""
+"""Switches: where AWS's documentation leaves open what AWS does, a switch makes the local AWS do the other thing.
 
-from dataclasses import dataclass
+All are off at the start.
+"""
+
+from collections.abc import Mapping
+
+SWITCHES: Mapping[str, str] = {
+    "empty-pages": "Every list of an aggregator begins with an empty page.",
+    "deactivate-on-any-resource": "IAM authorizes root's `DeactivateMFADevice` on `*`, which the task policies deny.",
+    "sts-lags-iam": (
+        "STS hears 30 s later than IAM of delegated administrators of IAM, and 100 s later of its trusted access."
+    ),
+    "withhold-source-org-id": "AWS Config invokes functions without `aws:SourceOrgID`.",
+}
+"""The name of each switch, and what the local AWS does while it is on. The command line and README.md have the same."""
 
 
-@dataclass
 class Switches:
-    """The answers of this local AWS. A command changes each."""
+    """Which switches are on."""
 
-    deactivates_on_any_resource: bool = False
-    """IAM authorizes root's DeactivateMFADevice on "*", and not on the root user.
+    def __init__(self) -> None:
+        """Begin with all switches off."""
+        self._on: set[str] = set()
 
-    A message of 2023 about a root user's own call had "*". Then the task policies of root sessions deny the call.
-    """
-
-    def set(self, name: str, *, on: bool) -> None:
-        """Set a switch. Raises ValueError if there is none of that name."""
-        if name not in vars(self):
-            message = f"There is no switch {name!r}: it is one of {', '.join(vars(self))}."
+    def turn(self, name: str, *, on: object) -> None:
+        """Turn a switch on or off. Raises ValueError if there is no such switch, or if `on` is no boolean."""
+        if name not in SWITCHES:
+            message = f"There is no switch {name!r}: there are {', '.join(SWITCHES)}."
             raise ValueError(message)
-        setattr(self, name, on)
+        if not isinstance(on, bool):
+            message = f"A switch is true or false, not {on!r}."
+            raise ValueError(message)  # noqa: TRY004 - what a command raises if it does not understand its arguments
+        (self._on.add if on else self._on.discard)(name)
+
+    def is_on(self, name: str) -> bool:
+        """Tell whether a switch is on. Raises KeyError if there is no such switch."""
+        SWITCHES[name]
+        return name in self._on

@@ -15,6 +15,7 @@ from local_aws.authorization.root_tasks import Task, task_of
 from local_aws.core import callers
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
+from local_aws.core.switches import Switches
 from local_aws.organizations.organization import (
     IAM,
     ROOT_ACCESS_FEATURES,
@@ -27,13 +28,17 @@ _LONGEST_SESSION = 900
 """Seconds; also the default. Source: API model, sts, AssumeRootRequest.DurationSeconds."""
 _FEATURE_NAMES = {ROOT_CREDENTIALS_MANAGEMENT: "Root credentials management", ROOT_SESSIONS: "Root sessions"}
 """What AssumeRoot calls each feature."""
-_CHANGE_ADMINISTRATION = (
-    "RegisterDelegatedAdministrator",
-    "DeregisterDelegatedAdministrator",
-    "EnableAWSServiceAccess",
-    "DisableAWSServiceAccess",
-)
-"""The operations of AWS Organizations of which STS hears later than IAM."""
+_STS_LAG = {
+    "RegisterDelegatedAdministrator": timedelta(seconds=30),
+    "DeregisterDelegatedAdministrator": timedelta(seconds=30),
+    "EnableAWSServiceAccess": timedelta(seconds=100),
+    "DisableAWSServiceAccess": timedelta(seconds=100),
+}
+"""How much later than IAM, while a switch is on, STS hears of each operation of AWS Organizations.
+
+Real STS was seen to hear of the end of a delegation after 15 s to a minute, and of the end of trusted access after one to
+three minutes.
+"""
 
 Operation = Callable[[str, dict[str, Any]], dict[str, Any]]
 
@@ -49,16 +54,11 @@ class _Administration:
 class RootAccess:
     """Root access in an organization, or in none if no account is in one."""
 
-    def __init__(self, organization: Organization | None, clock: Clock) -> None:
+    def __init__(self, organization: Organization | None, clock: Clock, switches: Switches) -> None:
         """Give access to the root users of `organization`'s member accounts."""
         self._organization = organization
         self._clock = clock
-        self.sts_lag = timedelta()
-        """How much later than IAM the STS hears who administers IAM, and whether it has trusted access.
-
-        Real STS was seen to hear of the end of trusted access after one to three minutes, and of the end of a delegation after
-        15 s to a minute.
-        """
+        self._switches = switches
         self._known_to_sts = self._administration()
         self.iam_operations: dict[str, Operation] = {
             "ListOrganizationsFeatures": self.list_organizations_features,
@@ -75,19 +75,19 @@ class RootAccess:
     def watching(self, operations: Mapping[str, Operation]) -> dict[str, Operation]:
         """Return the operations of AWS Organizations, and let STS hear of what they change."""
 
-        def watched(operation: Operation) -> Operation:
+        def watched(operation: Operation, lag: timedelta) -> Operation:
             def call(account_id: str, params: dict[str, Any]) -> dict[str, Any]:
                 answer = operation(account_id, params)
                 known = self._administration()
-                if self.sts_lag:
-                    self._clock.at(self._clock.now() + self.sts_lag, lambda: self._tell_sts(known))
+                if self._switches.is_on("sts-lags-iam"):
+                    self._clock.at(self._clock.now() + lag, lambda: self._tell_sts(known))
                 else:
                     self._tell_sts(known)
                 return answer
 
             return call
 
-        return {**operations, **{name: watched(operations[name]) for name in _CHANGE_ADMINISTRATION}}
+        return {**operations, **{name: watched(operations[name], lag) for name, lag in _STS_LAG.items()}}
 
     def _tell_sts(self, administration: _Administration) -> None:
         self._known_to_sts = administration

@@ -71,10 +71,10 @@ class LocalAws:
         self._accounts = accounts_by_id
         self._app = ministack_seams.module("ministack.app")
         self._clock = Clock()
-        switches = Switches()
         self._dispatch = Dispatch()
+        switches = Switches()
         saved_queries = SavedQueries(self._clock)
-        self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock)
+        self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock, switches)
         self._config = Config(self._functions, self._clock)
         self._events = EventBus(self._clock)
         self._events.install()
@@ -82,7 +82,7 @@ class LocalAws:
         self._targets.install()
         self._config.when_recorded.append(ComplianceEvents(self._events, self._clock).publish)
         self._cloudtrail = CloudTrail(self._events, self._clock)
-        self._root_access = RootAccess(organization, self._clock)
+        self._root_access = RootAccess(organization, self._clock, switches)
         self._documents = Documents(self._clock)
         self._automation = Automation(f"http://{HOST}:{port}", runtime_python, self._documents, self._clock)
         self._root_users = RootUsers(accounts_by_id, self._clock)
@@ -94,7 +94,7 @@ class LocalAws:
         self._remediations = Remediations(self._config, self._documents, self._automation, self._clock)
         self._packs = ConformancePacks(self._config, self._remediations, organization, self._clock)
         self._retries = ThreadPoolExecutor(1, "conformance-packs")
-        self._aggregators = Aggregators(self._config, self._packs, organization, self._clock)
+        self._aggregators = Aggregators(self._config, self._packs, organization, self._clock, switches)
         self._functions.install()
         metric_filters.install()
         resource_types.install(
@@ -114,11 +114,8 @@ class LocalAws:
             organization,
             self._clock,
             self._dispatch,
-            self._functions,
             self._root_users,
-            self._aggregators,
             self._cloudtrail,
-            self._root_access,
             switches,
         )
         self._take_over(organization, saved_queries, policies)

@@ -14,16 +14,13 @@ from functools import partial
 from inspect import isawaitable
 from typing import Any
 
-from local_aws.aws_lambda.functions import LambdaFunctions
 from local_aws.client import REGION
 from local_aws.config import recorders
-from local_aws.config.aggregators import Aggregators
 from local_aws.core import faults, ministack_seams
 from local_aws.core.clock import Clock, NotSettledError
 from local_aws.core.faults import Fault
 from local_aws.core.switches import Switches
 from local_aws.events.cloudtrail import CloudTrail
-from local_aws.iam.root_access import RootAccess
 from local_aws.iam.root_users import RootUsers
 from local_aws.organizations import accounts, accounts_file
 from local_aws.organizations.accounts import Account
@@ -43,11 +40,8 @@ class Commands:
         organization: Organization | None,
         clock: Clock,
         dispatch: Dispatch,
-        functions: LambdaFunctions,
         root_users: RootUsers,
-        aggregators: Aggregators,
         cloudtrail: CloudTrail,
-        root_access: RootAccess,
         switches: Switches,
     ) -> None:
         """Steer these services, and note the credentials that STS issues from now on."""
@@ -55,11 +49,8 @@ class Commands:
         self._organization = organization
         self._clock = clock
         self._dispatch = dispatch
-        self._functions = functions
         self._root_users = root_users
-        self._aggregators = aggregators
         self._cloudtrail = cloudtrail
-        self._root_access = root_access
         self._switches = switches
         self._issued: list[dict[str, str]] = []
         self._note_issued_credentials()
@@ -170,18 +161,6 @@ class Commands:
             raise ValueError(message)
         self._root_users.longest_page = entries
 
-    def _set_empty_pages(self, on: object) -> None:
-        self._aggregators.empty_pages = _is_on(on)
-
-    def _withhold_source_org_id(self, on: object) -> None:
-        self._functions.sends_source_org_id = not _is_on(on)
-
-    def _set_sts_lag(self, seconds: float) -> None:
-        if not 0 <= seconds < _CENTURY:
-            message = f"STS lags IAM by 0 seconds or more, and less than a century, and not by {seconds}."
-            raise ValueError(message)
-        self._root_access.sts_lag = timedelta(seconds=seconds)
-
     @property
     def _commands(self) -> Mapping[str, Callable[..., object]]:
         """The commands by name; each raises ValueError if it does not understand its arguments."""
@@ -194,19 +173,9 @@ class Commands:
             "fault": lambda **fault: self._add_fault(Fault(**fault)),
             "clear-faults": self._dispatch.clear_faults,
             "longest-page": self._set_longest_page,
-            "empty-pages": self._set_empty_pages,
-            "withhold-source-org-id": self._withhold_source_org_id,
-            "switch": lambda name, on: self._switches.set(name, on=_is_on(on)),
-            "sts-lag": self._set_sts_lag,
+            "switch": self._switches.turn,
             "advance-clock": self._advance_clock,
             "settle": self._settle,
             "calls": self._take_calls,
             "issued-credentials": self._take_issued_credentials,
         }
-
-
-def _is_on(switch: object) -> bool:
-    if not isinstance(switch, bool):
-        message = f"A switch is true or false, not {switch!r}."
-        raise ValueError(message)  # noqa: TRY004 - what a command raises if it does not understand its arguments
-    return switch

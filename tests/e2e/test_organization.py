@@ -197,11 +197,11 @@ def select(organization: Organization, query: str) -> list[dict[str, Any]]:
 
 def test_report_reads_on_after_an_empty_page(organization: Organization) -> None:
     before = organization.report()
-    organization.aws.set_empty_pages(on=True)
+    organization.aws.switch("empty-pages", on=True)
     try:
         after = organization.report()
     finally:
-        organization.aws.set_empty_pages(on=False)
+        organization.aws.switch("empty-pages", on=False)
     assert {each: account["status"] for each, account in after.items()} == {
         each: account["status"] for each, account in before.items()
     }

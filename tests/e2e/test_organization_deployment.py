@@ -236,7 +236,7 @@ def deploy_though_accounts_fail(aws: LocalAwsProcess, **parameters: str) -> Orga
 def test_if_config_does_not_send_the_organization_a_list_of_accounts_mends_it(tmp_path: Path) -> None:
     with local_aws(tmp_path, VIRTUAL, OTHER) as aws:
         deploy_account(aws, MANAGEMENT, CENTRAL)
-        aws.withhold_source_org_id(on=True)
+        aws.switch("withhold-source-org-id", on=True)
         organization = deploy_though_accounts_fail(aws, ManagementAccountHasEvaluationRole="true")
         assert organization.pack_statuses() == {
             **dict.fromkeys((CENTRAL, MANAGEMENT), "CREATE_SUCCESSFUL"),  # the default lists them

@@ -224,7 +224,7 @@ def test_pages_can_be_empty_and_go_on(scene: Scene) -> None:
     config = scene.config(DELEGATED)
     [rule] = scene.rules(OTHER, "judged")
     of_rule = {"ConfigRuleName": rule["ConfigRuleName"], "AccountId": OTHER, "AwsRegion": REGION}
-    scene.process.set_empty_pages(on=True)
+    scene.process.switch("empty-pages", on=True)
     try:
         for operation, params, entries in (
             ("describe_aggregate_compliance_by_config_rules", {}, "AggregateComplianceByConfigRules"),
@@ -238,7 +238,7 @@ def test_pages_can_be_empty_and_go_on(scene: Scene) -> None:
             assert second[entries]
             assert "NextToken" not in second
     finally:
-        scene.process.set_empty_pages(on=False)
+        scene.process.switch("empty-pages", on=False)
     assert compliance(scene) == AGGREGATED
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, free_port
 from local_aws.core.faults import KINDS
+from local_aws.core.switches import SWITCHES
 from local_aws.organizations.accounts import CHANGES
 from tests.local_aws.scene import Clients, refusal
 
@@ -49,6 +50,12 @@ def test_a_fault_is_switched_on_and_off(local_aws: LocalAwsClient, client: Clien
     assert steer(local_aws, "fault", "*", "iam:GetAccountSummary", "Throttling", *always) == ""
     assert refusal(iam.get_account_summary)[0] == "Throttling"
     assert steer(local_aws, "clear-faults") == ""
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_a_switch_is_turned_on_and_off(local_aws: LocalAwsClient, name: str) -> None:
+    for position in ("on", "off"):
+        assert steer(local_aws, "switch", name, position) == ""
 
 
 def test_the_clock_is_put_forward(local_aws: LocalAwsClient) -> None:
@@ -109,6 +116,8 @@ def test_nothing_that_runs_is_said_with_the_command_that_helps() -> None:
         ([], "the following arguments are required: command"),
         (["start"], "argument command: invalid choice: 'start'"),
         (["root-user", "1", "add-device"], "argument change: invalid choice: 'add-device'"),
+        (["switch", "empty-page", "on"], "argument name: invalid choice: 'empty-page'"),
+        (["switch", "empty-pages", "maybe"], "argument position: invalid choice: 'maybe'"),
         (["fault", "1", "iam:GetUser", "Outage"], "argument kind: invalid choice: 'Outage'"),
         (["fault", "1", "iam:GetUser", "Latency", "--times", "often"], "argument --times: invalid int value: 'often'"),
         (["advance-clock", "tomorrow"], "argument hours: invalid float value: 'tomorrow'"),
@@ -130,6 +139,7 @@ def test_help_says_what_there_is() -> None:
         ("serve",): ["--accounts", "--until-stdin-ends", "default: 4566"],
         ("root-user",): list(CHANGES),
         ("fault",): list(KINDS),
+        ("switch",): [f"{name}: {meaning}" for name, meaning in SWITCHES.items()],
     }.items():
         ran = command(*arguments, "--help")
         assert (ran.returncode, ran.stderr) == (0, "")
@@ -149,6 +159,8 @@ def test_the_port_may_stand_before_the_command(local_aws: LocalAwsClient) -> Non
     [
         ("fault", {"account_id": "1", "action": "iam:GetUser", "kind": "Outage", "times": None, "seconds": 0}, "Unknown fault"),
         ("root-user", {"account_id": "1"}, "missing 2 required positional arguments"),
+        ("switch", {"name": "empty-page", "on": True}, "There is no switch 'empty-page': there are empty-pages, "),
+        ("switch", {"name": "empty-pages", "on": "maybe"}, "A switch is true or false, not 'maybe'"),
         ("reboot", {}, "reboot"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The page of the local AWS lists the operations that it answers, no more and no fewer."""
+"""The page of the local AWS lists the operations that it answers and its switches, no more and no fewer."""
 
 import json
 import re
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from local_aws.client import PROJECT, PYTHON
+from local_aws.core.switches import SWITCHES
 
 PAGE = PROJECT / "local_aws/README.md"
 
@@ -60,3 +61,9 @@ def test_each_service_that_answers_has_a_table(answered: Mapping[str, list[str]]
 def test_a_table_has_each_operation_once(answered: Mapping[str, list[str]], listed: Mapping[str, list[str]]) -> None:
     for service, names in answered.items():
         assert Counter(listed[service]) == Counter(names), service
+
+
+def test_the_page_has_every_switch_and_what_it_does() -> None:
+    _, _, section = PAGE.read_text(encoding="utf-8").partition("\n### Switches\n")
+    rows = re.findall(r"^\| `([\w-]+)` \| (.+) \|$", section.partition("\n## ")[0], re.MULTILINE)
+    assert rows == list(SWITCHES.items())

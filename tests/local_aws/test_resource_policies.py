@@ -1,13 +1,11 @@
 """Who may invoke a function of the local AWS: its resource policy decides when a rule is put and at each evaluation."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from local_aws.client import PROJECT, PYTHON, LocalAwsError
 from tests.local_aws.organization_scene import (
     DELEGATED,
     MANAGEMENT,
@@ -36,9 +34,9 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 @pytest.fixture
 def withheld(scene: Scene) -> Iterator[None]:
     """Keep AWS Config from sending the organization."""
-    scene.process.withhold_source_org_id(on=True)
+    scene.process.switch("withhold-source-org-id", on=True)
     yield
-    scene.process.withhold_source_org_id(on=False)
+    scene.process.switch("withhold-source-org-id", on=False)
 
 
 def put_recorder(scene: Scene, account_id: str) -> None:
@@ -221,22 +219,3 @@ def test_a_rule_whose_permission_is_gone_stays_unevaluated_and_the_others_go_on(
     assert scene.results(OTHER, "gone") == before["gone"]
     for name in ("gone", "staying"):
         config.delete_config_rule(ConfigRuleName=name)
-
-
-@pytest.mark.parametrize("command", ["withhold_source_org_id", "set_empty_pages"])
-def test_a_switch_takes_on_and_off_only(scene: Scene, command: str) -> None:
-    with pytest.raises(LocalAwsError, match="'maybe'"):
-        getattr(scene.process, command)(on="maybe")
-
-
-@pytest.mark.parametrize("command", ["withhold-source-org-id", "empty-pages"])
-def test_the_switches_are_on_the_command_line(scene: Scene, command: str) -> None:
-    for switch in ("on", "off"):
-        ran = subprocess.run(  # noqa: S603 - our own module
-            [PYTHON, "-m", "local_aws", "--port", str(scene.process.port), command, switch],
-            cwd=PROJECT,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert (ran.returncode, ran.stderr) == (0, "")

@@ -216,7 +216,7 @@ ROOT_SESSIONS = [  # S root_sessions.json, 2026-09-12
 def given_back(client: Clients, local_aws: LocalAwsProcess) -> Iterator[None]:
     """Give root access back to the organization after a test."""
     yield
-    local_aws.set_sts_lag(seconds=0)
+    local_aws.switch("sts-lags-iam", on=False)
     organizations, iam = client("organizations", MANAGEMENT), client("iam", MANAGEMENT)
     organizations.enable_aws_service_access(ServicePrincipal=IAM)
     with suppress(organizations.exceptions.AccountAlreadyRegisteredException):
@@ -243,7 +243,6 @@ class Ended:
 
     calls: list[str]
     caller: str
-    lag: int
     given_after: int
     message: str
 
@@ -252,12 +251,11 @@ class Ended:
     "ended",
     [
         # S root_sessions.json, delegate_session_after_15s, _60s, _180s. STS also refused at 0 s, which is not emulated.
-        Ended(["deregister_delegated_administrator"], DELEGATED, 30, 15, not_authorized(DELEGATED)),
+        Ended(["deregister_delegated_administrator"], DELEGATED, 15, not_authorized(DELEGATED)),
         # S root_sessions.json, untrusted_session_after_0s, _15s, _60s, _180s.
         Ended(
             ["deregister_delegated_administrator", "disable_aws_service_access"],
             MANAGEMENT,
-            100,
             60,
             "Service not enabled for AWS Organizations.",
         ),
@@ -270,7 +268,7 @@ def test_sts_may_lag_iam_and_issued_sessions_outlive_all(
 ) -> None:
     sts = client("sts", ended.caller)
     issued = acting("iam", assume(sts, MEMBER, AUDIT))
-    local_aws.set_sts_lag(seconds=ended.lag)
+    local_aws.switch("sts-lags-iam", on=True)
     for call in ended.calls:
         administration(call).take(client)
     assert refusal(client("iam", ended.caller).list_organizations_features)[0] in {NO_DELEGATE, UNTRUSTED[0]}
@@ -285,12 +283,12 @@ def test_sts_may_lag_iam_and_issued_sessions_outlive_all(
 @pytest.mark.usefixtures("given_back")
 def test_sts_may_hear_later_of_a_new_delegate(client: Clients, local_aws: LocalAwsProcess) -> None:
     administration("deregister_delegated_administrator").take(client)
-    local_aws.set_sts_lag(seconds=60)
+    local_aws.switch("sts-lags-iam", on=True)
     administration("register_delegated_administrator").take(client)
     assert client("iam", DELEGATED).list_organizations_features()["EnabledFeatures"] == BOTH
     code, message = refusal(assume, sts=client("sts", DELEGATED), target=MEMBER)
     assert (code, message) == ("AccessDenied", not_authorized(DELEGATED))
-    local_aws.advance_clock(seconds=61)
+    local_aws.advance_clock(seconds=31)
     assert assume(client("sts", DELEGATED), MEMBER)
 
 
@@ -699,11 +697,11 @@ def test_a_deactivation_may_be_about_any_resource(local_aws: LocalAwsProcess, ro
     """In a message of 2023 the resource of root's own DeactivateMFADevice was "*", which the task policy denies."""
     [token] = local_aws.change_root_user(member, "add-hardware-device")["hardware_mfa_devices"]
     iam = root.iam()
-    local_aws.switch("deactivates_on_any_resource", on=True)
+    local_aws.switch("deactivate-on-any-resource", on=True)
     try:
         code, message = refusal(iam.deactivate_mfa_device, SerialNumber=token)
     finally:
-        local_aws.switch("deactivates_on_any_resource", on=False)
+        local_aws.switch("deactivate-on-any-resource", on=False)
     assert (code, "iam:DeactivateMFADevice on resource: * with an explicit deny" in message) == ("AccessDenied", True)
     iam.deactivate_mfa_device(SerialNumber=token)
 
