@@ -126,7 +126,7 @@ lint: $(DEV) ## Check style, types and templates
 	$(BIN)/sam validate --region us-east-1 --template template.yaml
 	$(BIN)/python -m render --check
 
-render: $(DEV) ## Write the scripts of remediation/ and the version into the templates
+render: $(DEV) ## Write the scripts of remediation/ and the version into the templates, and the local AWS's page of coverage
 	@$(BIN)/python -m render
 
 # The slow parts come last. One test: .venvs/dev/bin/python -m pytest -k "part of its name"

@@ -1,8 +1,9 @@
-"""Write into the templates what stands in other files: `python -m render`, or `make render`.
+"""Write what stands in other files into the templates and a page: `python -m render`, or `make render`.
 
 A script of a runbook stands below a line `KEY: | # remediation/NAME.py`, word for word. The version of pyproject.toml stands
-in each line `KEY: "VERSION" # version of pyproject.toml`. Exit codes: 0; 1 if a script is missing or Automation would not take
-it, if there is no version, or if `--check` finds that a template is out of date.
+in each line `KEY: "VERSION" # version of pyproject.toml`. The page local_aws/coverage/README.md shows the lists beside it. Exit
+codes: 0; 1 if a script is missing or Automation would not take it, if there is no version, if a list is not as it has to be, or
+if `--check` finds that a template or the page is out of date.
 """
 
 import argparse
@@ -12,8 +13,12 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+from local_aws.core import coverage
+from local_aws.core.models import service_model
+
 PROJECT = Path(__file__).parent
 TEMPLATES = ("template.yaml", "account.yaml", "root-credentials.yaml")
+COVERAGE_PAGE = "local_aws/coverage/README.md"
 
 _SCRIPT = re.compile(
     r"^(?P<indent> *)(?P<key>\w+): \| # (?P<script>remediation/\w+\.py)\n(?:(?P=indent) +\S.*\n|\n(?=\n*(?P=indent) ))*",
@@ -46,21 +51,33 @@ def render(template: str, read: Callable[[str], str]) -> str:
     return _VERSION.sub(version, _SCRIPT.sub(script, template))
 
 
+def coverage_page() -> str:
+    """Return the page of what the local AWS emulates. Raises CoverageError: a list is not as it has to be."""
+    lists = coverage.read().values()
+    for each in lists:
+        coverage.check_names(each, service_model(each.api).operation_names)
+    return coverage.page(lists)
+
+
 def main() -> int:
-    """Render the templates, or check them. Returns the exit code."""
+    """Render the templates and the page, or check them. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m render", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="change nothing, and fail if a template is out of date")
+    parser.add_argument("--check", action="store_true", help="change nothing, and fail if a file is out of date")
     check = parser.parse_args().check
     outdated = []
-    for name in TEMPLATES:
+    for name in (*TEMPLATES, COVERAGE_PAGE):
         path = PROJECT / name
-        template = path.read_text(encoding="utf-8")
         try:
-            rendered = render(template, lambda file: (PROJECT / file).read_text(encoding="utf-8"))
-        except (ScriptError, OSError, KeyError) as error:
+            found = path.read_text(encoding="utf-8")
+            rendered = (
+                coverage_page()
+                if name == COVERAGE_PAGE
+                else render(found, lambda file: (PROJECT / file).read_text(encoding="utf-8"))
+            )
+        except (ScriptError, coverage.CoverageError, OSError, KeyError) as error:
             print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - a command line speaks through print
             return 1
-        if rendered != template:
+        if rendered != found:
             outdated.append(name)
             if not check:
                 path.write_text(rendered, encoding="utf-8")

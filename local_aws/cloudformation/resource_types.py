@@ -22,6 +22,7 @@ from local_aws.config.remediation_configurations import PROPERTIES, Remediations
 from local_aws.config.rules import RULE_PROPERTIES, Config
 from local_aws.core import ministack_seams
 from local_aws.core.models import AwsError, ServiceApi
+from local_aws.events.rules import EventRules
 from local_aws.logs.saved_queries import SavedQueries
 from local_aws.ssm.documents import Documents, content_of
 
@@ -60,6 +61,7 @@ class Services:
     saved_queries: SavedQueries
     stack_sets: StackSets
     documents: Documents
+    event_rules: EventRules
 
 
 def install(services: Services) -> None:
@@ -71,6 +73,7 @@ def install(services: Services) -> None:
         _ORGANIZATION_PACK: (OrganizationConformancePackType(services.packs), ("OrganizationConformancePackName",)),
         "AWS::Config::ConfigurationAggregator": (AggregatorType(services.aggregators), ("ConfigurationAggregatorName",)),
         "AWS::Config::StoredQuery": (StoredQueryType(services.aggregators), ("QueryName",)),
+        "AWS::Events::Rule": (EventRuleType(services.event_rules), ("Name",)),
         "AWS::Lambda::ResourcePolicy": (ResourcePolicyType(services.functions), ("ResourceArn",)),
         "AWS::Logs::QueryDefinition": (QueryDefinitionType(services.saved_queries), ()),
         "AWS::SSM::Document": (DocumentType(services.documents), ("Name", "DocumentType")),
@@ -91,7 +94,6 @@ def install(services: Services) -> None:
     _roll_nested_stacks_back(provisioners._RESOURCE_HANDLERS["AWS::CloudFormation::Stack"])
     _let_nested_stacks_keep_attributes()
     _reserve_concurrency(provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"])
-    _refuse_bad_event_rules(provisioners._RESOURCE_HANDLERS["AWS::Events::Rule"])
 
 
 def _read_templates_with_libyaml() -> None:
@@ -240,28 +242,6 @@ def _reserve_concurrency(handlers: dict[str, Callable[..., Provisioned]]) -> Non
     handlers |= {"create": create_and_reserve, "update": update_and_reserve}
 
 
-def _refuse_bad_event_rules(handlers: dict[str, Callable[..., Provisioned]]) -> None:
-    """Let a new rule fail if EventBridge refuses its pattern or targets: MiniStack checks them only in an update."""
-    create = handlers["create"]
-    eventbridge = ministack_seams.module("ministack.services.eventbridge")
-
-    def create_checked(logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
-        pattern = properties.get("EventPattern", "")
-        problem = eventbridge._event_pattern_error(json.dumps(pattern) if isinstance(pattern, Mapping) else pattern)
-        if problem:
-            message = f"Event pattern is not valid: {problem} (Service: EventBridge, Error Code: InvalidEventPatternException)"
-            raise ResourceFailedError(message)
-        for target in properties.get("Targets", []):
-            refusal = eventbridge._validate_target_arn(target)
-            if refusal is not None:
-                said = json.loads(refusal[2])
-                message = f"{said['message']} (Service: EventBridge, Error Code: {said['__type']})"
-                raise ResourceFailedError(message)
-        return create(logical_id, properties, stack_name)
-
-    handlers["create"] = create_checked
-
-
 class ResourceFailedError(ValueError):
     """A resource could not be made, changed or deleted. MiniStack fails it with the message, and rolls back."""
 
@@ -311,7 +291,7 @@ class _Service:
     def __init__(
         self,
         name: str,
-        service: Config | Remediations | ConformancePacks | Aggregators | SavedQueries | StackSets | Documents,
+        service: Config | Remediations | ConformancePacks | Aggregators | SavedQueries | StackSets | Documents | EventRules,
     ) -> None:
         self._api = ServiceApi(name)
         self._service = service
@@ -319,6 +299,7 @@ class _Service:
 
     def __call__(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         try:
+            params = self._api.from_template(operation, params)
             self._api.validate(operation, params)
             return self._service.operations[operation](self._responses.get_account_id(), params) or {}
         except AwsError as error:
@@ -456,10 +437,6 @@ class OrganizationConformancePackType(_NamedType):
 
     def _put(self, name: str, properties: Properties) -> Provisioned:
         params = {key: value for key, value in properties.items() if key != _FAILED}
-        params["ConformancePackInputParameters"] = [
-            {"ParameterName": given["ParameterName"], "ParameterValue": str(given["ParameterValue"])}
-            for given in properties.get("ConformancePackInputParameters", [])
-        ]
         provisioned = (name, self._call("PutOrganizationConformancePack", params))
         failures = self._packs.failures(self._responses.get_account_id(), name)
         if failures:
@@ -487,11 +464,7 @@ class AggregatorType(_NamedType):
     DELETE = "DeleteConfigurationAggregator"
 
     def _put(self, name: str, properties: Properties) -> Provisioned:
-        params: dict[str, Any] = {**properties, "ConfigurationAggregatorName": name}
-        source = properties.get("OrganizationAggregationSource")
-        if source is not None and "AllAwsRegions" in source:
-            all_regions = str(source["AllAwsRegions"]).lower() == "true"
-            params["OrganizationAggregationSource"] = {**source, "AllAwsRegions": all_regions}
+        params = {**properties, "ConfigurationAggregatorName": name}
         put = self._call("PutConfigurationAggregator", params)["ConfigurationAggregator"]
         return name, {"ConfigurationAggregatorArn": put["ConfigurationAggregatorArn"]}
 
@@ -510,6 +483,75 @@ class StoredQueryType(_NamedType):
         self._call("PutStoredQuery", {"StoredQuery": {names[key]: properties[key] for key in names if key in properties}})
         stored = self._call("GetStoredQuery", {"QueryName": name})["StoredQuery"]
         return stored["QueryName"], {"QueryArn": stored["QueryArn"], "QueryId": stored["QueryId"]}
+
+
+class EventRuleType:
+    """AWS::Events::Rule. Its id is its name."""
+
+    _OF_RULE = ("Description", "EventBusName", "EventPattern", "RoleArn", "ScheduleExpression", "State", "Tags")
+
+    def __init__(self, event_rules: EventRules) -> None:
+        """Keep rules in `event_rules`."""
+        self._call = _Service("events", event_rules)
+
+    def create(self, logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+        """Put a rule and its targets, unless there is one of that name."""
+        generated = ministack_seams.module("ministack.services.cloudformation.provisioners")._physical_name
+        name = str(properties.get("Name") or generated(stack_name, logical_id, max_len=64))
+        if self._exists(name, properties):
+            message = f"Resource of type 'AWS::Events::Rule' with identifier '{name}' already exists."
+            raise ResourceFailedError(message)
+        try:
+            return self._put(name, properties)
+        except ResourceFailedError:
+            self.delete(name, properties)
+            raise
+
+    def update(self, physical_id: str, old: Properties, properties: Properties, _: str) -> Provisioned:
+        """Put it with its new properties. A rule whose bus changes is made anew there."""
+        if old.get("EventBusName") != properties.get("EventBusName"):
+            self.delete(physical_id, old)
+        provisioned = self._put(physical_id, properties)
+        kept = {target["Id"] for target in properties.get("Targets", [])}
+        gone = [target["Id"] for target in old.get("Targets", []) if target["Id"] not in kept]
+        if gone and old.get("EventBusName") == properties.get("EventBusName"):
+            self._call("RemoveTargets", {"Rule": physical_id, "Ids": gone, **_bus(properties)})
+        arn = provisioned[1]["Arn"]
+        for tags, operation, member in ((old, "UntagResource", "TagKeys"), (properties, "TagResource", "Tags")):
+            given = tags.get("Tags", [])
+            if given:
+                listed = [tag["Key"] for tag in given] if member == "TagKeys" else given
+                self._call(operation, {"ResourceARN": arn, member: listed})
+        return provisioned
+
+    def delete(self, physical_id: str, properties: Properties) -> None:
+        """Delete it and all its targets, if it is still there."""
+        if self._exists(physical_id, properties):
+            which = {"Rule": physical_id, **_bus(properties)}
+            targets = self._call("ListTargetsByRule", which)["Targets"]
+            if targets:
+                self._call("RemoveTargets", {**which, "Ids": [target["Id"] for target in targets]})
+            self._call("DeleteRule", {"Name": physical_id, **_bus(properties)})
+
+    def _exists(self, name: str, properties: Properties) -> bool:
+        buses = [bus["Name"] for bus in self._call("ListEventBuses", {})["EventBuses"]]
+        bus = _bus(properties).get("EventBusName", "default").rpartition("/")[2]
+        rules = self._call("ListRules", {"NamePrefix": name, **_bus(properties)})["Rules"] if bus in buses else []
+        return any(rule["Name"] == name for rule in rules)
+
+    def _put(self, name: str, properties: Properties) -> Provisioned:
+        _refuse_unknown(properties, (*self._OF_RULE, "Name", "Targets"))
+        params = {key: properties[key] for key in self._OF_RULE if key in properties}
+        if isinstance(params.get("EventPattern"), Mapping):
+            params["EventPattern"] = json.dumps(params["EventPattern"])
+        arn = self._call("PutRule", {"Name": name, **params})["RuleArn"]
+        if properties.get("Targets"):
+            self._call("PutTargets", {"Rule": name, "Targets": properties["Targets"], **_bus(properties)})
+        return name, {"Arn": arn}
+
+
+def _bus(properties: Properties) -> dict[str, str]:
+    return {"EventBusName": properties["EventBusName"]} if "EventBusName" in properties else {}
 
 
 class ResourcePolicyType:
@@ -704,16 +746,8 @@ class StackSetType:
 
 
 def _stack_set(properties: Properties) -> dict[str, Any]:
-    """Make the parameters of CreateStackSet, with the API's types."""
-    params = {key: value for key, value in properties.items() if key not in {"StackInstancesGroup", "OperationPreferences"}}
-    for key in ("AutoDeployment", "ManagedExecution"):
-        if key in params:
-            params[key] = {name: str(value).lower() == "true" for name, value in params[key].items()}
-    params["Parameters"] = [
-        {"ParameterKey": given["ParameterKey"], "ParameterValue": str(given["ParameterValue"])}
-        for given in properties.get("Parameters", [])
-    ]
-    return params
+    """Make the parameters of CreateStackSet."""
+    return {key: value for key, value in properties.items() if key not in {"StackInstancesGroup", "OperationPreferences"}}
 
 
 def _instances(properties: Properties) -> Iterable[dict[str, Any]]:

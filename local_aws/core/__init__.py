@@ -1,1 +1,1 @@
-"""What every service builds on: API models, the clock, faults, and the seams to MiniStack."""
+"""What every service builds on: API models, coverage, the clock, faults, and the seams to MiniStack."""

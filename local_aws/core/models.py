@@ -43,6 +43,7 @@ accounts with it. No page says that the service accepts it.
 class AwsError(Exception):
     """A service's refusal of a request; `status` is the HTTP status, None for the usual one.
 
+    An empty `message` is none: AWS's answer has no message for some errors (query protocol only).
     `members` are further members of the error's model (JSON protocol only).
     """
 
@@ -104,6 +105,15 @@ class ServiceApi:
         if broken:
             message = f"{len(broken)} validation error{'s' * (len(broken) > 1)} detected: {'; '.join(broken)}"
             raise AwsError(self._protocol.validation_code, message)
+
+    def from_template(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return parameters that come from a template, where a number, a Boolean or a text may stand for the others.
+
+        AwsError: a member is unknown, or a value has another type than the model's.
+        """
+        shape = self._model.operation_model(operation).input_shape
+        params = _from_template(shape, params, "#") if shape else {}
+        return _from_json(shape, params) if shape else {}
 
     def response(self, operation: str, result: Mapping[str, Any]) -> Answer:
         """Write an answer from the result that botocore would read from it.
@@ -216,7 +226,8 @@ class _Query:
         sender = status < HTTPStatus.INTERNAL_SERVER_ERROR
         SubElement(details, "Type").text = "Sender" if sender else "Receiver"
         SubElement(details, "Code").text = error.code
-        SubElement(details, "Message").text = error.message
+        if error.message:
+            SubElement(details, "Message").text = error.message
         return self._answer(status, root, root)
 
     def _answer(self, status: int, root: Element, metadata: Element) -> Answer:
@@ -246,6 +257,30 @@ def _from_json(shape: Shape, value: Any) -> Any:  # noqa: ANN401 - JSON
             return datetime.fromtimestamp(value, UTC)
     code = "SerializationException"
     raise AwsError(code, f"{json.dumps(value)} can not be converted to a {shape.type_name} ({shape.name})")
+
+
+def _from_template(shape: Shape, value: Any, place: str) -> Any:  # noqa: ANN401 - a template's value
+    match shape, value:
+        case StructureShape(), dict():
+            unknown = [name for name in value if name not in shape.members]
+            if unknown:
+                code = "ValidationException"
+                raise AwsError(code, f"{place}: extraneous key [{unknown[0]}] is not permitted")
+            return {name: _from_template(shape.members[name], member, f"{place}/{name}") for name, member in value.items()}
+        case ListShape(), list():
+            return [_from_template(shape.member, item, f"{place}/{number}") for number, item in enumerate(value)]
+        case MapShape(), dict():
+            return {key: _from_template(shape.value, item, f"{place}/{key}") for key, item in value.items()}
+    return _template_scalar(shape.type_name, value)
+
+
+def _template_scalar(type_name: str, value: Any) -> Any:  # noqa: ANN401 - a template's value
+    if type_name == "string" and isinstance(value, bool | int | float):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    if type_name == "boolean" and str(value).lower() in {"true", "false"}:
+        return str(value).lower() == "true"
+    whole = type_name in {"integer", "long"} and re.fullmatch(r"-?\d+", str(value), re.ASCII)
+    return int(value) if whole else value
 
 
 _QUERY_SCALARS: Mapping[str, Callable[[str], Any]] = {

@@ -35,8 +35,10 @@ from local_aws.core.clock import Clock
 from local_aws.core.switches import Switches
 from local_aws.events.cloudtrail import CloudTrail
 from local_aws.events.event_bus import EventBus
+from local_aws.events.rules import EventRules
 from local_aws.events.targets import Targets
 from local_aws.iam import roles
+from local_aws.iam.account_reports import AccountReports
 from local_aws.iam.root_access import RootAccess
 from local_aws.iam.root_users import RootUsers
 from local_aws.logs import metric_filters
@@ -80,6 +82,7 @@ class LocalAws:
         self._events.install()
         self._targets = Targets(f"http://{HOST}:{port}", self._clock)
         self._targets.install()
+        self._event_rules = EventRules(self._clock)
         self._config.when_recorded.append(ComplianceEvents(self._events, self._clock).publish)
         self._cloudtrail = CloudTrail(self._events, self._clock)
         self._root_access = RootAccess(organization, self._clock, switches)
@@ -107,6 +110,7 @@ class LocalAws:
                 saved_queries,
                 self._stack_sets,
                 self._documents,
+                self._event_rules,
             )
         )
         self._commands = Commands(
@@ -138,12 +142,16 @@ class LocalAws:
     def _take_over(self, organization: Organization | None, saved_queries: SavedQueries, policies: Policies) -> None:
         """Let this package answer the operations that it emulates, and see every call of every service."""
         handlers, in_front = self._dispatch.handlers, self._dispatch.in_front
-        in_front("iam", {**self._root_users.operations, **roles.OPERATIONS, **self._root_access.iam_operations})
+        reports = AccountReports(self._root_users.account, self._clock)
+        in_front(
+            "iam", {**self._root_users.operations, **reports.operations, **roles.OPERATIONS, **self._root_access.iam_operations}
+        )
         handlers["iam"] = self._cloudtrail.watching(self._dispatch.apis["iam"], handlers["iam"])
         in_front("sts", self._root_access.sts_operations)
         config = (self._config, self._remediations, self._packs, self._aggregators)
         in_front("config", {name: operation for part in config for name, operation in part.operations.items()})
         in_front("logs", saved_queries.operations)
+        in_front("events", self._event_rules.operations)
         handlers["organizations"] = refuse_all("organizations")
         organizations = Organizations(organization, self._accounts, policies, self._clock)
         in_front("organizations", self._root_access.watching(organizations.operations))

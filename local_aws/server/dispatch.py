@@ -12,7 +12,7 @@ from local_aws.core import faults, ministack_seams
 from local_aws.core.faults import Answer, Faults
 from local_aws.core.models import AwsError, ServiceApi
 
-WITH_API = {"iam", "sts", "sns", "config", "logs", "organizations", "cloudformation", "ssm"}
+WITH_API = {"iam", "sts", "sns", "config", "logs", "organizations", "cloudformation", "ssm", "events"}
 """The services whose requests and faults follow their API models."""
 
 Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]

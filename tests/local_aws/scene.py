@@ -164,10 +164,10 @@ def eventually(look: Callable[[], _T]) -> _T:
 
 
 def refusal(call: Callable[..., object], **params: Parameter) -> tuple[str, str]:
-    """Return the code and the message of a call's error."""
+    """Return the code and the message of a call's error, "" if it has none."""
     try:
         call(**params)
     except ClientError as error:
-        return error.response["Error"]["Code"], error.response["Error"]["Message"]
+        return error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     message = f"{params} was not refused."
     raise AssertionError(message)

@@ -1,14 +1,14 @@
-"""The page of the local AWS lists the operations that it answers and its switches, no more and no fewer."""
+"""What the local AWS emulates: its lists, the page of its switches, and what is no list."""
 
 import json
 import re
 import subprocess
-from collections import Counter
-from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
 from local_aws.client import PROJECT, PYTHON
+from local_aws.core import coverage
 from local_aws.core.switches import SWITCHES
 
 PAGE = PROJECT / "local_aws/README.md"
@@ -31,36 +31,74 @@ print(json.dumps(answered), flush=True)
 os._exit(0)  # nothing is served: its threads need not end
 """
 
+LIST = """\
+title: A service
+operations:
+  - names: [ListQueues, CreateQueue]
+    answered_by: package
+    left_out: Nothing
+    rests_on: "Model: all | of it"
+  - names: [DeleteQueue]
+    answered_by: MiniStack
+    left_out: Not examined
+    rests_on: MiniStack
+"""
+BEHAVIOURS = """\
+behaviours:
+  - what: Messages come back.
+    left_out: Nothing
+    rests_on: Page
+"""
 
-@pytest.fixture(scope="module")
-def answered() -> Mapping[str, list[str]]:
-    """Return the operations that the local AWS answers instead of MiniStack, of each service."""
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "sqs.yaml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_the_package_answers_in_front_of_ministack_what_the_lists_say() -> None:
     command = [str(PYTHON), "-c", NOTE_OPERATIONS]
     run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT)  # noqa: S603 - our own program
-    operations: dict[str, list[str]] = json.loads(run.stdout.splitlines()[-1])
-    return {service: names for service, names in operations.items() if names}
+    answered = {service: names for service, names in json.loads(run.stdout.splitlines()[-1]).items() if names}
+    listed = {service: sorted(each.answered_by_package) for service, each in coverage.read().items()}
+    assert {service: names for service, names in listed.items() if names} == answered
 
 
-@pytest.fixture(scope="module")
-def listed() -> Mapping[str, list[str]]:
-    """Return the operations in the first column of each service's table, by the service in the table's heading."""
-    found: dict[str, list[str]] = {}
-    for section in re.split(r"^#+ ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE):
-        heading, _, text = section.partition("\n")
-        service = re.search(r"\(`(\w+)`\)$", heading)
-        if service:
-            cells = re.findall(r"^\| ([^|]*) \|", text, re.MULTILINE)
-            found[service[1]] = [name for cell in cells for name in re.findall(r"`([A-Z]\w+)`", cell)]
-    return found
+def test_the_page_shows_operations_and_behaviours(tmp_path: Path) -> None:
+    page = coverage.page(coverage.read(write(tmp_path, LIST + BEHAVIOURS)).values())
+    assert "## A service (`sqs`)" in page
+    assert "| `ListQueues`, `CreateQueue` | the package | Nothing | Model: all \\| of it |" in page
+    assert "| `DeleteQueue` | MiniStack | Not examined | MiniStack |" in page
+    assert "| Messages come back. | Nothing | Page |" in page
 
 
-def test_each_service_that_answers_has_a_table(answered: Mapping[str, list[str]], listed: Mapping[str, list[str]]) -> None:
-    assert sorted(listed) == sorted(answered)
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (LIST, "title: [", "coverage/sqs.yaml is no YAML"),
+        (LIST, "", "coverage/sqs.yaml has the keys title, operations"),
+        ("title: A service", "title:", "coverage/sqs.yaml: title is a text, not None"),
+        ("title:", "titel: x\ntitle:", "coverage/sqs.yaml has the keys title, operations, and may have"),
+        ("[DeleteQueue]", "[]", "operations, item 2: names is a list of at least one operation"),
+        ("[DeleteQueue]", "DeleteQueue", "operations, item 2: names is a list, not 'DeleteQueue'"),
+        ("[DeleteQueue]", "[DeleteQueue, ListQueues]", "coverage/sqs.yaml has ListQueues more than once"),
+        ("answered_by: package", "answered_by: nobody", "item 1: answered_by is package or MiniStack, not 'nobody'"),
+        ("    left_out: Not examined\n", "", "operations, item 2 has the keys names, answered_by, left_out, rests_on"),
+        ("rests_on: Page", "rests_on: 1", "behaviours, item 1: rests_on is a text, not 1"),
+    ],
+)
+def test_a_list_that_is_none_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    text = (LIST + BEHAVIOURS).replace(old, new) if old != LIST else new
+    with pytest.raises(coverage.CoverageError) as caught:
+        coverage.read(write(tmp_path, text))
+    assert said in str(caught.value)
 
 
-def test_a_table_has_each_operation_once(answered: Mapping[str, list[str]], listed: Mapping[str, list[str]]) -> None:
-    for service, names in answered.items():
-        assert Counter(listed[service]) == Counter(names), service
+def test_an_operation_that_the_api_model_lacks_is_refused(tmp_path: Path) -> None:
+    listed = coverage.read(write(tmp_path, LIST))["sqs"]
+    coverage.check_names(listed, ["ListQueues", "CreateQueue", "DeleteQueue", "SendMessage"])
+    with pytest.raises(coverage.CoverageError, match=r"coverage/sqs\.yaml: sqs has no operation CreateQueue, DeleteQueue\."):
+        coverage.check_names(listed, ["ListQueues"])
 
 
 def test_the_page_has_every_switch_and_what_it_does() -> None:

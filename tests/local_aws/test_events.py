@@ -345,7 +345,7 @@ def test_a_role_that_may_not_start_it_starts_nothing(client: Clients, bus: Bus, 
     assert "ssm:StartAutomationExecution" in error["ERROR_MESSAGE"]
 
 
-@pytest.mark.parametrize("text", ["no JSON", "[]", '{"AccountId": "1"}', '{"AccountId": [1]}'])
+@pytest.mark.parametrize("text", ["17", "[]", '{"AccountId": "1"}', '{"AccountId": [1]}'])
 def test_an_input_that_is_no_object_of_lists_starts_nothing(
     client: Clients, bus: Bus, account_id: str, dead_letters: Queue, text: str
 ) -> None:

@@ -14,7 +14,7 @@ from botocore.model import OperationModel, Shape
 
 from local_aws.core.models import Answer, AwsError, ServiceApi, _pattern
 
-SERVICES = ("cloudformation", "config", "iam", "organizations", "sts")
+SERVICES = ("cloudformation", "config", "events", "iam", "organizations", "sts")
 TIME = datetime(2016, 7, 13, 21, 50, tzinfo=UTC)
 ACCOUNT = "111122223333"
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/root-virtual-mfa-evaluation"
@@ -612,7 +612,7 @@ def _items(shape: Shape) -> list[Shape]:
 
 
 def _wrapped(operation: OperationModel, service: str) -> bool:
-    speaks_query = service not in {"config", "organizations"}
+    speaks_query = service not in {"config", "events", "organizations"}
     return operation.output_shape is None or ("resultWrapper" in operation.output_shape.serialization) == speaks_query
 
 
@@ -629,3 +629,37 @@ def _wrapped(operation: OperationModel, service: str) -> bool:
 def test_patterns_are_read_as_java_does(pattern: str, matching: str, other: str) -> None:
     assert _pattern(pattern).fullmatch(matching)
     assert not _pattern(pattern).fullmatch(other)
+
+
+RULE_OF_TEMPLATE = {"Name": "example", "Tags": [{"Key": "size", "Value": 1}], "Description": True}
+
+
+def test_a_template_may_write_numbers_booleans_and_texts_as_each_other() -> None:
+    events, config = ServiceApi("events"), ServiceApi("config")
+    assert events.from_template("PutRule", RULE_OF_TEMPLATE) == {
+        "Name": "example",
+        "Tags": [{"Key": "size", "Value": "1"}],
+        "Description": "true",
+    }
+    [target] = events.from_template("PutTargets", {"Rule": "a", "Targets": [{"RetryPolicy": {"MaximumRetryAttempts": "2"}}]})[
+        "Targets"
+    ]
+    assert target == {"RetryPolicy": {"MaximumRetryAttempts": 2}}
+    source = {"OrganizationAggregationSource": {"RoleArn": ROLE_ARN, "AllAwsRegions": "True"}}
+    typed = config.from_template("PutConfigurationAggregator", source)["OrganizationAggregationSource"]
+    assert typed["AllAwsRegions"] is True
+
+
+@pytest.mark.parametrize(
+    ("params", "code", "message"),
+    [
+        ({"Colour": "red"}, "ValidationException", "#: extraneous key [Colour] is not permitted"),
+        ({"Tags": [{"Size": 1}]}, "ValidationException", "#/Tags/0: extraneous key [Size] is not permitted"),
+        ({"Tags": "none"}, "SerializationException", '"none" can not be converted to a list'),
+        ({"Description": ["a"]}, "SerializationException", '["a"] can not be converted to a string'),
+    ],
+)
+def test_what_a_template_may_not_have(params: dict[str, Any], code: str, message: str) -> None:
+    with pytest.raises(AwsError) as refused:
+        ServiceApi("events").from_template("PutRule", params)
+    assert (refused.value.code, refused.value.message[: len(message)]) == (code, message)
