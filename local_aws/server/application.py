@@ -87,7 +87,7 @@ class LocalAws:
         self._cloudtrail = CloudTrail(self._events, self._clock)
         self._root_access = RootAccess(organization, self._clock, switches)
         self._documents = Documents(self._clock)
-        self._automation = Automation(f"http://{HOST}:{port}", runtime_python, self._documents, self._clock)
+        self._automation = Automation(f"http://{HOST}:{port}", runtime_python, self._documents, self._clock, switches)
         self._root_users = RootUsers(accounts_by_id, self._clock)
         policies = Policies(organization, accounts_by_id)
         service_control_policies = ServiceControlPolicies(policies)

@@ -36,7 +36,7 @@ def write_accounts(directory: Path, accounts: Mapping[str, Any], units: Mapping[
         "management_account": MANAGEMENT,
         "trusted_services": SERVICES,
         "delegated_administrators": {CENTRAL: SERVICES},
-        "root_access_features": ["RootCredentialsManagement", "RootSessions"],
+        "root_access_features": ["RootCredentialsManagement"],
         "units": {path: list(account_ids) for path, account_ids in (units or {}).items()},
     }
     file = directory / "accounts.yaml"
