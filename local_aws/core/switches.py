@@ -6,10 +6,11 @@ All are off at the start.
 from collections.abc import Mapping
 
 SWITCHES: Mapping[str, str] = {
-    "empty-pages": "Every list of an aggregator begins with an empty page.",
     "approvers-without-path": "Automation knows no role in `Approvers` by an ARN with a path.",
     "boto3-without-assume-root": "Scripts of runbooks have a boto3 from before `sts:AssumeRoot`.",
     "deactivate-on-any-resource": "IAM authorizes root's `DeactivateMFADevice` on `*`, which the task policies deny.",
+    "empty-pages": "Every list of an aggregator begins with an empty page.",
+    "one-rule-as-object": "In a query's result, `configRuleList` of a resource with one rule is an object, not an array.",
     "parse-json-in-payloads": "Automation hands a text that is a JSON object or list to a script as that.",
     "sts-lags-iam": (
         "STS hears 30 s later than IAM of delegated administrators of IAM, and 100 s later of its trusted access."
