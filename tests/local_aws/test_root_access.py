@@ -171,6 +171,7 @@ NOT_MANAGEMENT = (
     f"Caller account {DELEGATED} is not management account of the organization and cannot enable IAM features.",
 )
 NO_CREDENTIALS_MANAGEMENT = "Root credentials management feature is not enabled for your AWS Organization."
+HAS_DELEGATE = "You have delegated administrator/s for this service."
 NO_SESSIONS = "Root sessions feature is not enabled for your AWS Organization."
 
 ROOT_SESSIONS = [  # S root_sessions.json, 2026-09-12
@@ -203,6 +204,13 @@ ROOT_SESSIONS = [  # S root_sessions.json, 2026-09-12
     task("new_session_after_disable", AUDIT, NO_CREDENTIALS_MANAGEMENT),
     features("followup_enable_sessions", MANAGEMENT, ENABLE.format(SESSIONS), "RootSessions"),
     features("followup_enable_credentials", MANAGEMENT, ENABLE.format(CREDENTIALS), *BOTH),
+    Step(
+        "trust_disable_with_delegate",
+        MANAGEMENT,
+        "organizations.disable_aws_service_access",
+        {"ServicePrincipal": IAM},
+        error=("ConstraintViolationException", f"{HAS_DELEGATE} De-register them in order to disable service access."),
+    ),
     administration("deregister_delegated_administrator"),
     administration("disable_aws_service_access"),
     no_features("features_without_trust", MANAGEMENT, LIST, *UNTRUSTED),
@@ -634,10 +642,8 @@ def test_a_password_is_deleted_and_allowed_again(root: Root, member: str) -> Non
     for call in (deleting.delete_login_profile, creating.get_login_profile):
         assert refusal(call) == none
     assert root.credentials() == []
-    for call in (creating.create_login_profile, creating.get_login_profile):
-        profile = call()["LoginProfile"]
-        assert profile.keys() == {"CreateDate", "PasswordResetRequired"}
-        assert profile["PasswordResetRequired"] is False
+    created, got = creating.create_login_profile()["LoginProfile"], creating.get_login_profile()["LoginProfile"]
+    assert created == got == {"CreateDate": created["CreateDate"], "PasswordResetRequired": False}
     assert root.credentials() == ["AccountPasswordPresent"]
     assert refusal(creating.create_login_profile) == twice
 
