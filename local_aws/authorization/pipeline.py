@@ -2,8 +2,8 @@
 
 Each request passes these questions, in this order:
 
-1. Does AWS serve the caller's account? It does not if Organizations has suspended it (`suspended_accounts`). Neither does
-   anybody assume a role or the root user there.
+1. Is the caller's account there? `server/gate.py` has asked, and refused accounts that nobody has or that Organizations has
+   suspended. Neither does anybody assume a role or the root user in a suspended account (`suspended_accounts`).
 2. Who calls? MiniStack verifies the signature, and finds the user, the session of a role, or the root user (`principals`).
    MiniStack's STS begins the session of a role for a caller that the role trusts, `service_roles` does so for a service, and
    `root_sessions` begins that of a member's root user.

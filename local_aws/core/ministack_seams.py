@@ -11,7 +11,14 @@ from types import ModuleType
 MINISTACK_VERSION = "1.5.33"
 
 _SEAMS = {
-    "ministack.app": ("app", "SERVICE_HANDLERS"),
+    "ministack.app": (
+        "app",
+        "detect_service",
+        "SERVICE_HANDLERS",
+        "_handle_pre_body_request",
+        "_handle_post_body_shortcuts",
+        "_handle_special_data_plane_request",
+    ),
     "ministack.core.iam_actions": (
         "access_denied_response",
         "extract_iam_action",
@@ -20,6 +27,7 @@ _SEAMS = {
         "request_tag_context",
     ),
     "ministack.core.iam_evaluator": (
+        "AmbiguousAccessKeyError",
         "AuthError",
         "EvalContext",
         "EvalResult",
@@ -28,6 +36,7 @@ _SEAMS = {
         "enforce",
         "evaluate_resource_policy",
         "evaluate_trust_policy",
+        "find_iam_access_key_account",
         "fnmatch_iam_cs",
         "parse_policy_document",
         "resolve_principal",

@@ -20,6 +20,8 @@ from tests.e2e.application import Application
 
 ORGANIZATION, ROOT = "o-a1b2c3d4e5", "r-a1b2"
 MANAGEMENT, CENTRAL = "111111111111", "222222222222"
+OUTSIDER = "999999999999"
+"""An account that is in no organization."""
 SERVICES = [
     "config.amazonaws.com",
     "config-multiaccountsetup.amazonaws.com",
@@ -28,8 +30,16 @@ SERVICES = [
 ]
 
 
-def write_accounts(directory: Path, accounts: Mapping[str, Any], units: Mapping[str, Collection[str]] | None = None) -> Path:
-    """Write an accounts file whose accounts are an organization, with CENTRAL as a delegated administrator."""
+def write_accounts(
+    directory: Path,
+    accounts: Mapping[str, Any],
+    units: Mapping[str, Collection[str]] | None = None,
+    outside: Collection[str] = (),
+) -> Path:
+    """Write an accounts file whose accounts are an organization, with CENTRAL as a delegated administrator.
+
+    Accounts `outside` are in no organization.
+    """
     organization = {
         "id": ORGANIZATION,
         "root_id": ROOT,
@@ -38,9 +48,13 @@ def write_accounts(directory: Path, accounts: Mapping[str, Any], units: Mapping[
         "delegated_administrators": {CENTRAL: SERVICES},
         "root_access_features": ["RootCredentialsManagement"],
         "units": {path: list(account_ids) for path, account_ids in (units or {}).items()},
+        "outside": list(outside),
     }
     file = directory / "accounts.yaml"
-    file.write_text(yaml.safe_dump({"organization": organization, "accounts": dict(accounts)}), encoding="utf-8")
+    file.write_text(
+        yaml.safe_dump({"organization": organization, "accounts": {**accounts, **{account_id: {} for account_id in outside}}}),
+        encoding="utf-8",
+    )
     return file
 
 

@@ -45,9 +45,12 @@ def organization_file(directory: Path, **changes: Parameter) -> Path:
         "trusted_services": [IAM, "config.amazonaws.com"],
         "delegated_administrators": {DELEGATED: [IAM], OTHER: ["config.amazonaws.com"]},
         "root_access_features": BOTH,
+        "outside": [OUTSIDER],
         **changes,
     }
-    known: dict[str, dict[str, Any]] = {account_id: {} for account_id in [MANAGEMENT, DELEGATED, MEMBER, OTHER, *MEMBERS]}
+    known: dict[str, dict[str, Any]] = {
+        account_id: {} for account_id in [MANAGEMENT, DELEGATED, MEMBER, OTHER, OUTSIDER, *MEMBERS]
+    }
     file = directory / "organization.yaml"
     file.write_text(yaml.safe_dump({"organization": settings, "accounts": known}), encoding="utf-8")
     return file
