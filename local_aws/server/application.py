@@ -149,15 +149,6 @@ class LocalAws:
         """Let this package answer the operations that it emulates, and see every call of every listed service."""
         reports = AccountReports(self._root_users.account, self._clock)
         config = (self._config.recorders, self._config, self._remediations, self._packs, self._aggregators)
-<<<<<<< HEAD
-        in_front("config", {name: operation for part in config for name, operation in part.operations.items()})
-        in_front("logs", saved_queries.operations)
-        in_front("events", self._event_rules.operations)
-        handlers["organizations"] = refuse_all("organizations")
-        in_front("organizations", self._root_access.watching(self._organizations.operations))
-        in_front("cloudformation", self._stack_sets.operations)
-=======
->>>>>>> main
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
         operations: dict[str, Operations] = {
             "iam": {
@@ -170,7 +161,7 @@ class LocalAws:
             "config": {name: operation for part in config for name, operation in part.operations.items()},
             "logs": saved_queries.operations,
             "events": self._event_rules.operations,
-            "organizations": self._organizations.operations,
+            "organizations": self._root_access.watching(self._organizations.operations),
             "cloudformation": self._stack_sets.operations,
             "ssm": {name: operation for part in ssm for name, operation in part.operations.items()},
         }
