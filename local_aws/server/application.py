@@ -86,9 +86,9 @@ class LocalAws:
         self._event_rules = EventRules(self._clock)
         self._config.when_recorded.append(ComplianceEvents(self._events, self._clock).publish)
         self._cloudtrail = CloudTrail(self._events, self._clock)
-        self._root_access = RootAccess(organization, self._clock)
+        self._root_access = RootAccess(organization, self._clock, switches)
         self._documents = Documents(self._clock)
-        self._automation = Automation(f"http://{HOST}:{port}", runtime_python, self._documents, self._clock)
+        self._automation = Automation(f"http://{HOST}:{port}", runtime_python, self._documents, self._clock, switches)
         self._root_users = RootUsers(accounts_by_id, self._clock)
         self._organizations = Organizations(organization, accounts_by_id, self._clock)
         service_control_policies = ServiceControlPolicies(self._organizations.policies)
@@ -132,6 +132,7 @@ class LocalAws:
             service_control_policies,
             deployers,
             ConfigArns(self._config.arn, self._remediations.arn),
+            switches,
             [self._cloudtrail.record_refusal],
         )
         for account in accounts_by_id.values():
@@ -160,7 +161,7 @@ class LocalAws:
             "config": {name: operation for part in config for name, operation in part.operations.items()},
             "logs": saved_queries.operations,
             "events": self._event_rules.operations,
-            "organizations": self._organizations.operations,
+            "organizations": self._root_access.watching(self._organizations.operations),
             "cloudformation": self._stack_sets.operations,
             "ssm": {name: operation for part in ssm for name, operation in part.operations.items()},
             "cloudtrail": self._cloudtrail.history.operations,
