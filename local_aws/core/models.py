@@ -135,6 +135,11 @@ class ServiceApi:
             raise ValueError(message)
         return self._protocol.response(model, result)
 
+    def error_name(self, operation: str, code: str) -> str:
+        """Return the name of the exception that an operation's error code stands for, or the code itself."""
+        shapes = self._model.operation_model(operation).error_shapes
+        return next((shape.name for shape in shapes if shape.metadata.get("error", {}).get("code") == code), code)
+
     def error(self, error: AwsError, operation: str | None = None) -> Answer:
         """Write a refusal; without `operation` if even that is unknown.
 

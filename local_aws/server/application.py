@@ -92,9 +92,9 @@ class LocalAws:
         self._event_rules = EventRules(self._clock)
         self._config.when_recorded.append(ComplianceEvents(self._events, self._clock).publish)
         self._cloudtrail = CloudTrail(self._events, self._clock)
-        self._root_access = RootAccess(organization, self._clock)
+        self._root_access = RootAccess(organization, self._clock, switches)
         self._documents = Documents(self._clock)
-        self._automation = Automation(f"http://{HOST}:{port}", runtime_python, self._documents, self._clock)
+        self._automation = Automation(f"http://{HOST}:{port}", runtime_python, self._documents, self._clock, switches)
         self._root_users = RootUsers(accounts_by_id, self._clock)
         self._organizations = Organizations(organization, accounts_by_id, self._clock)
         service_control_policies = ServiceControlPolicies(self._organizations.policies)
@@ -138,6 +138,7 @@ class LocalAws:
             service_control_policies,
             deployers,
             ConfigArns(self._config.arn, self._remediations.arn),
+            switches,
             [self._cloudtrail.record_refusal],
         )
         for account in accounts_by_id.values():
@@ -167,14 +168,16 @@ class LocalAws:
             "config": {name: operation for part in config for name, operation in part.operations.items()},
             "logs": {name: operation for part in logs for name, operation in part.operations.items()},
             "events": self._event_rules.operations,
-            "organizations": self._organizations.operations,
+            "organizations": self._root_access.watching(self._organizations.operations),
             "cloudformation": self._stack_sets.operations,
             "ssm": {name: operation for part in ssm for name, operation in part.operations.items()},
+            "cloudtrail": self._cloudtrail.history.operations,
         }
         for service in self._lists:
             self._dispatch.in_front(service, operations.get(service, {}))
         handlers = self._dispatch.handlers
-        handlers["iam"] = self._cloudtrail.watching(self._dispatch.apis["iam"], handlers["iam"])
+        for service in self._lists:
+            handlers[service] = self._cloudtrail.watching(service, self._dispatch.apis.get(service), handlers[service])
 
     # Serving
 

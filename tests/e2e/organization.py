@@ -46,7 +46,7 @@ def write_accounts(
         "management_account": MANAGEMENT,
         "trusted_services": SERVICES,
         "delegated_administrators": {CENTRAL: SERVICES},
-        "root_access_features": ["RootCredentialsManagement", "RootSessions"],
+        "root_access_features": ["RootCredentialsManagement"],
         "units": {path: list(account_ids) for path, account_ids in (units or {}).items()},
         "outside": list(outside),
     }
