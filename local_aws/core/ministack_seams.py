@@ -24,6 +24,7 @@ _SEAMS = {
         "extract_iam_action",
         "extract_resource_arn",
         "identity_denial_message",
+        "logs_service_context",
         "request_tag_context",
     ),
     "ministack.core.iam_evaluator": (
@@ -95,7 +96,7 @@ _SEAMS = {
         "_update_resource",
     ),
     "ministack.services.cloudwatch": ("record_metric",),
-    "ministack.services.cloudwatch_logs": ("_metric_filters", "_put_log_events", "_put_metric_filter"),
+    "ministack.services.cloudwatch_logs": ("_append_log_events", "_log_groups", "_metric_filters", "_put_metric_filter"),
     "ministack.services.eventbridge": (
         "_apply_input_transformer",
         "_dispatch_event",
