@@ -12,6 +12,7 @@ MINISTACK_VERSION = "1.5.33"
 
 _SEAMS = {
     "ministack.app": (
+        "_get_module",
         "app",
         "detect_service",
         "SERVICE_HANDLERS",
@@ -142,7 +143,7 @@ _SEAMS = {
     ),
     "ministack.services.sns": ("_PORT",),
     "ministack.services.sqs": ("queue_policy_allows",),
-    "ministack.services.sts": ("_sessions", "register_session"),
+    "ministack.services.sts": ("_sessions", "register_session", "time"),
     "ministack.services.tagging": ("resource_tags",),
 }
 

@@ -31,7 +31,7 @@ from local_aws.config.conformance_packs import ConformancePacks
 from local_aws.config.recorders import Recorders
 from local_aws.config.remediation_configurations import Remediations
 from local_aws.config.rules import Config
-from local_aws.core import coverage, ministack_seams, web_pages
+from local_aws.core import coverage, ministack_seams, ministack_time, web_pages
 from local_aws.core.clock import Clock
 from local_aws.core.switches import Switches
 from local_aws.events.cloudtrail import CloudTrail
@@ -77,6 +77,7 @@ class LocalAws:
         self._accounts, self._organization = accounts_by_id, organization
         self._gate = Gate(ministack_seams.module("ministack.app").app, self._lists, self._serves)
         self._clock = Clock()
+        ministack_time.install(self._clock)
         self._dispatch = Dispatch(self._lists)
         switches = Switches()
         saved_queries = SavedQueries(self._clock)
@@ -119,7 +120,8 @@ class LocalAws:
                 self._stack_sets,
                 self._documents,
                 self._event_rules,
-            )
+            ),
+            self._clock,
         )
         rollback.install()
         self._registry = Registry(switches)
