@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from organization.invoke_permission import LISTS, ORGANIZATION, PARAMETER, POLICY_TYPE, RESOURCE_POLICY
+from organization.removal import APPROVERS
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
@@ -68,6 +69,7 @@ class Deployment:
     invoke_permission: str = ORGANIZATION
     function_policy_type: str = RESOURCE_POLICY
     listed: frozenset[str] = frozenset()
+    removes_root_credentials: bool = False
     no_root_credentials: str = "COMPLIANT"
     pack_parameters: Mapping[str, str] | None = None
     pack_excluded: tuple[str, ...] = ()
@@ -116,6 +118,7 @@ def from_stack(stack: "StackTypeDef", physical_ids: Mapping[str, str]) -> Deploy
         invoke_permission=parameters.get(PARAMETER, ORGANIZATION),
         function_policy_type=parameters.get(POLICY_TYPE, RESOURCE_POLICY),
         listed=accounts(",".join(parameters.get(name, "") for name in LISTS)),
+        removes_root_credentials=bool(parameters.get(APPROVERS)),
         no_root_credentials=parameters.get("NoRootCredentials", "COMPLIANT"),
         emails=tuple(dict.fromkeys(filter(None, (parameters.get("NoticeEmail"), parameters.get("AlarmEmail"))))),
     )
