@@ -74,7 +74,7 @@ class Reader:
             results = {found.account_id: self._own_results(found)}
             return Observations(found, self._now, [account], results, reasons=reasons)
         accounts = list(self._accounts())
-        packs = self._packs(found)
+        packs = self.packs(found)
         stack_instances = self._stack_instances(found)
         results = self._results(found, {each.account_id for each in accounts if statuses.is_judged(each, found)})
         packs = self._with_compliance(packs, found)
@@ -124,7 +124,8 @@ class Reader:
             pack_excluded=tuple(pack.get("ExcludedAccounts", [])),
         )
 
-    def _packs(self, found: Deployment) -> dict[str, Arrival]:
+    def packs(self, found: Deployment) -> dict[str, Arrival]:
+        """Read how the conformance pack arrived in each account, by account id; nothing if there is no pack."""
         pages = self._config.get_paginator("get_organization_conformance_pack_detailed_status").paginate(
             OrganizationConformancePackName=found.conformance_pack_name, PaginationConfig={"PageSize": _PACK_STATUS_PAGE}
         )

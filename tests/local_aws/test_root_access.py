@@ -805,7 +805,7 @@ def test_calls_of_a_session_are_recorded_as_roots(local_aws: LocalAwsProcess, ro
     events = [event["detail"] for event in queue.bodies(3)]
     assert [(event["eventName"], event.get("errorCode")) for event in events] == [
         ("DeleteLoginProfile", None),
-        ("DeleteLoginProfile", "NoSuchEntity"),
+        ("DeleteLoginProfile", "NoSuchEntityException"),
         ("CreateLoginProfile", "AccessDenied"),
     ]
     identity = events[0]["userIdentity"]
