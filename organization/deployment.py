@@ -1,7 +1,7 @@
 """What is deployed, as CloudFormation describes its stack: pure, without input or output."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,6 +26,13 @@ RULE_NAME = "root-virtual-mfa-enabled"
 PACK_RULE_PREFIX = f"{RULE_NAME}-conformance-pack-"
 """The rule of the conformance pack: AWS Config appends a suffix, which differs in each account."""
 
+_RULE_PARAMETERS = {
+    "minimumVirtualMfaDevices": "MinimumVirtualMfaDevices",
+    "nonVirtualMfa": "NonVirtualMfa",
+    "noRootCredentials": "NoRootCredentials",
+}
+"""The rule's parameters, and the stack's that give their values."""
+
 
 def is_our_rule(rule_name: str) -> bool:
     """Tell whether a rule has the name of this package's rule, alone or in a conformance pack.
@@ -44,8 +51,9 @@ def stack_set_name(stack_name: str) -> str:
 class Deployment:
     """A deployed stack of template.yaml.  Account ids are strings of 12 digits; `organization_id` is empty for one account.
 
-    `log_group_name` is empty if it is not known.  `pack_parameters` and `pack_excluded` are what the conformance pack was put
-    with; `pack_parameters` is None if there is no pack.  `emails` are the addresses that get notices or alarms.
+    `log_group_name` is empty if it is not known.  `rule_parameters` has those of the rule, by the names in its log lines, that
+    the stack gives.  `pack_parameters` and `pack_excluded` are what the conformance pack was put with; `pack_parameters` is
+    None if there is no pack.  `emails` are the addresses that get notices or alarms.
     """
 
     stack_name: str
@@ -63,7 +71,7 @@ class Deployment:
     log_group_name: str = ""
     excluded: frozenset[str] = frozenset()
     invoking: frozenset[str] = frozenset()
-    no_root_credentials: str = "COMPLIANT"
+    rule_parameters: Mapping[str, str] = field(default_factory=dict)
     pack_parameters: Mapping[str, str] | None = None
     pack_excluded: tuple[str, ...] = ()
     emails: tuple[str, ...] = ()
@@ -104,7 +112,7 @@ def from_stack(stack: "StackTypeDef", physical_ids: Mapping[str, str]) -> Deploy
         log_group_name=outputs.get("LogGroupName") or physical_ids.get("FunctionLogGroup", ""),
         excluded=_accounts(parameters.get("ExcludedAccounts", "")),
         invoking=_accounts(parameters.get("InvokingAccounts", "")),
-        no_root_credentials=parameters.get("NoRootCredentials", "COMPLIANT"),
+        rule_parameters={name: parameters[given] for name, given in _RULE_PARAMETERS.items() if given in parameters},
         emails=tuple(dict.fromkeys(filter(None, (parameters.get("NoticeEmail"), parameters.get("AlarmEmail"))))),
     )
 
