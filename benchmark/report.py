@@ -1,7 +1,7 @@
 """Measure what a report on a whole organization takes: calls to AWS, time and memory.
 
-First the function evaluates every account on the local AWS. The peer asks AWS Config's aggregator for the details of the rule in
-each account: without the journal, nothing else has annotations and ages. Both read the same organization in the same run.
+First the function evaluates every account on the local AWS. The peer asks AWS Config's aggregator for the rule's details in each
+account: without the journal, nothing else has annotations and ages. Both read the same organization in the same run.
 
 Exit code 0: every report was right.
 Exit code 1: a report said something else of an account than its root user demands.
@@ -126,7 +126,7 @@ def _measure(accounts: int, say: Callable[[str], None]) -> Row:
 def _run_report(aws: LocalAwsClient, file: Path) -> tuple[float, float]:
     """Run the command as an operator does, with the report in `file`; return its seconds, and its peak memory in MiB."""
     began = time.perf_counter()
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - our own module
         [sys.executable, "-m", "organization", "report", "--output", str(file)],
         cwd=PROJECT,
         env={**os.environ, **aws.environment(CENTRAL)},
@@ -180,8 +180,8 @@ def _show(rows: Sequence[Row], console: Console) -> None:
         )
     console.print(table)
     console.print(
-        "The peer reads one rule of one account a call, and AWS Config only. The report also reads the organization (20 accounts "
-        "a call), the journal, and how pack and StackSet arrived. Its time includes the start of the command.",
+        "The peer reads one rule of one account a call, and AWS Config only. The report also reads the organization (20 "
+        "accounts a call), the journal, and how pack and StackSet arrived. Its time includes the start of the command.",
         soft_wrap=True,
     )
 
