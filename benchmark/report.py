@@ -1,6 +1,6 @@
 """Measure what a report on a whole organization takes: calls to AWS, time and memory.
 
-First the function evaluates every account on the local AWS. The peer asks AWS Config's aggregator for the rule's details in each
+First the function evaluates every account on the local AWS. The peer asks the aggregator for the rule's details in each
 account: without the journal, nothing else has annotations and ages. Both read the same organization in the same run.
 
 Exit code 0: every report was right.
