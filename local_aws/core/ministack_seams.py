@@ -75,7 +75,7 @@ _SEAMS = {
         "_runs_on_worker_thread",
         "_sends_back_failed_update",
     ),
-    "ministack.services.s3": ("_get_object_data",),
+    "ministack.services.s3": ("_buckets", "_get_object_data"),
     "ministack.services.cloudformation.provisioners": (
         "_RESOURCE_HANDLERS",
         "_REPLACING_PROPERTIES",
@@ -84,7 +84,6 @@ _SEAMS = {
     ),
     "ministack.services.cloudwatch": ("record_metric",),
     "ministack.services.cloudwatch_logs": ("_metric_filters", "_put_log_events", "_put_metric_filter"),
-    "ministack.services.config": ("handle_request", "_recorders"),
     "ministack.services.eventbridge": (
         "_apply_input_transformer",
         "_dispatch_event",

@@ -32,11 +32,14 @@ _UNDECLARED: Mapping[tuple[str, str | None], Mapping[str, int]] = {
 }
 """The HTTP status of errors, by operation, that the API reference has (parameter Capabilities) and the model lacks."""
 
-_UNLISTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {"config": {"ResourceType": ("AWS::::Account",)}}
+_UNLISTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "config": {"ResourceType": ("AWS::::Account",), "RecorderStatus": ("PENDING", "SUCCESS")}
+}
 """Values that an enumeration of a service's model lacks.
 
 ResourceType in a ResourceKey (StartRemediationExecution, DescribeRemediationExecutionStatus): guides to AWS Config remediate
-accounts with it. No page says that the service accepts it.
+accounts with it. No page says that the service accepts it.  RecorderStatus: real AWS answered SUCCESS, where the model has
+Success (radkawar/stackd, testdata/aws/configservice/lifecycle.json).
 """
 
 

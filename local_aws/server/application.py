@@ -24,10 +24,10 @@ from local_aws.aws_lambda.functions import LambdaFunctions
 from local_aws.client import HOST, REGION
 from local_aws.cloudformation import resource_types
 from local_aws.cloudformation.stack_sets import StackSets
-from local_aws.config import recorders
 from local_aws.config.aggregators import Aggregators
 from local_aws.config.compliance_events import ComplianceEvents
 from local_aws.config.conformance_packs import ConformancePacks
+from local_aws.config.recorders import Recorders
 from local_aws.config.remediation_configurations import Remediations
 from local_aws.config.rules import Config
 from local_aws.core import ministack_seams, web_pages
@@ -77,7 +77,7 @@ class LocalAws:
         switches = Switches()
         saved_queries = SavedQueries(self._clock)
         self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock, switches)
-        self._config = Config(self._functions, self._clock)
+        self._config = Config(self._functions, Recorders(self._clock), self._clock)
         self._events = EventBus(self._clock)
         self._events.install()
         self._targets = Targets(f"http://{HOST}:{port}", self._clock)
@@ -119,6 +119,7 @@ class LocalAws:
             self._clock,
             self._dispatch,
             self._root_users,
+            self._config.recorders,
             self._cloudtrail,
             switches,
         )
@@ -134,7 +135,7 @@ class LocalAws:
         )
         for account in accounts_by_id.values():
             if account.recorder:
-                recorders.start(account.account_id, REGION)
+                self._config.recorders.start(account.account_id, REGION)
 
     # In front of MiniStack
 
@@ -147,7 +148,7 @@ class LocalAws:
         )
         handlers["iam"] = self._cloudtrail.watching(self._dispatch.apis["iam"], handlers["iam"])
         in_front("sts", self._root_access.sts_operations)
-        config = (self._config, self._remediations, self._packs, self._aggregators)
+        config = (self._config.recorders, self._config, self._remediations, self._packs, self._aggregators)
         in_front("config", {name: operation for part in config for name, operation in part.operations.items()})
         in_front("logs", saved_queries.operations)
         in_front("events", self._event_rules.operations)
