@@ -281,7 +281,7 @@ class Aggregators:
 
     def _page(self, entries: Sequence[_T], params: dict[str, Any], default: int) -> tuple[Sequence[_T], dict[str, str]]:
         if self._switches.is_on("empty-pages") and "NextToken" not in params:
-            return [], {"NextToken": "0"}
+            return [], {"NextToken": PAGES.token_at(0)}
         return PAGES.page(entries, params, default)
 
     # Queries

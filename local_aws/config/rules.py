@@ -20,6 +20,7 @@ from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
+from local_aws.organizations.organization import Organization
 
 RULE_PROPERTIES = (
     "ConfigRuleName",
@@ -143,10 +144,13 @@ class Config:
     before a rule is deleted, and raise AwsError if the rule has to stay.
     """
 
-    def __init__(self, functions: LambdaFunctions, recorders: Recorders, clock: Clock) -> None:
-        """Start without rules."""
+    def __init__(
+        self, functions: LambdaFunctions, recorders: Recorders, organization: Organization | None, clock: Clock
+    ) -> None:
+        """Start without rules. Those of an account that `organization` has suspended are not evaluated."""
         self._functions = functions
         self.recorders = recorders
+        self._organization = organization
         self._clock = clock
         self.when_recorded: list[Listener] = []
         self.before_deletion: list[Callable[[Rule], None]] = []
@@ -179,10 +183,13 @@ class Config:
         """Invoke the rule's function asynchronously with a scheduled notification, as AWS Config does.
 
         If the function's policy no longer allows this, or the function is gone, nothing happens, and nobody learns of it.
+        Guess: nothing happens in an account that is suspended.
         """
         now = self._clock.now()
         rule.last_run, rule.next_run = now, now + rule.period
         self._clock.at(rule.next_run, self.run_due_rules)
+        if self._organization is not None and self._organization.is_shut(rule.scope[0]):
+            return
         try:
             self._functions.check_permission(rule.function_arn, rule.scope[0])
         except AwsError as error:

@@ -61,13 +61,23 @@ class RootUser:
 
 @dataclass
 class Account:
-    """An account. Without `recorder`, AWS Config is not set up in it."""
+    """An account. Without `recorder`, AWS Config is not set up in it.
+
+    `email` is the address of its root user, by default one made of its id. `joined_method` says how it came into the
+    organization, an AccountJoinedMethod of the API model.
+    """
 
     account_id: str
     name: str
     root_user: RootUser
     recorder: bool = True
     created: datetime = FIRST_DAY
+    email: str = ""
+    joined_method: str = "INVITED"
+
+    def __post_init__(self) -> None:
+        """Give it an address."""
+        self.email = self.email or f"aws+{self.account_id}@example.com"
 
 
 def find(accounts_by_id: Mapping[str, Account], account_id: str) -> Account:

@@ -29,6 +29,7 @@ from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
+from local_aws.core.switches import Switches
 from local_aws.ssm.documents import Documents, Version
 from local_aws.ssm.runbooks import (
     API_TIMEOUT,
@@ -74,6 +75,9 @@ _NOT_EMULATED = (
     "Targets",
 )
 _log = logging.getLogger(__name__)
+
+_WITH_ASSUME_ROOT = {"sts": ["AssumeRoot"], "iam": ["ListOrganizationsFeatures"]}
+"""What came to boto3 with sts:AssumeRoot, in 1.35.60: operations by service."""
 
 Operation = Callable[[str, dict[str, Any]], dict[str, Any]]
 
@@ -149,8 +153,9 @@ class Execution:
 class Automation:
     """Automation in every account and Region. It executes `documents` by `clock`, and calls the services at `endpoint_url`."""
 
-    def __init__(self, endpoint_url: str, runtime_python: Path, documents: Documents, clock: Clock) -> None:
+    def __init__(self, endpoint_url: str, runtime_python: Path, documents: Documents, clock: Clock, switches: Switches) -> None:
         """Start without executions. Scripts run with `runtime_python`."""
+        self._switches = switches
         self._endpoint_url = endpoint_url
         self._documents = documents
         self._clock = clock
@@ -372,7 +377,11 @@ class Automation:
         region, inputs = execution.scope[1], current.inputs
         variables = _credentials(execution).environment | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
         timeout = current.step.timeout or SCRIPT_TIMEOUT
-        script = Script(inputs["Script"], inputs["Handler"], inputs.get("InputPayload", {}), variables, timeout)
+        payload = inputs.get("InputPayload", {})
+        if self._switches.is_on("parse-json-in-payloads"):
+            payload = {name: _parsed(value) for name, value in payload.items()}
+        old = self._switches.is_on("boto3-without-assume-root")
+        script = Script(inputs["Script"], inputs["Handler"], payload, variables, timeout, _WITH_ASSUME_ROOT if old else {})
         results: list[ScriptResult] = []
 
         def done(result: ScriptResult) -> None:
@@ -391,8 +400,8 @@ class Automation:
             raise _StepFailedError(message, "TimedOut")
         if result.error is not None:
             raise _StepFailedError(result.error)
-        payload = {"Payload": result.payload}
-        current.outputs = {**payload, "OutputPayload": payload, **_outputs(current.step, payload)}
+        returned = {"Payload": result.payload}
+        current.outputs = {**returned, "OutputPayload": returned, **_outputs(current.step, returned)}
 
     def _execute_aws_api(self, execution: Execution, current: StepExecution) -> Waiting:
         service, operation = current.inputs["Service"], api_operation(current.inputs["Service"], current.inputs["Api"]).name
@@ -524,7 +533,9 @@ class Automation:
                 message = f"Execution {execution.execution_id} does not wait for an approval."
                 raise AwsError(code, message)
             caller = callers.principal()
-            approver = next((entry for entry in current.inputs["Approvers"] if _is_approver(caller, entry)), None)
+            with_path = not self._switches.is_on("approvers-without-path")
+            entries = current.inputs["Approvers"]
+            approver = next((entry for entry in entries if _is_approver(caller, entry, with_path=with_path)), None)
             if approver is None or approver in current.decisions:
                 message = f"{caller} is no approver of step {current.step.name}, or has decided already."
                 raise AwsError(code, message)
@@ -601,15 +612,30 @@ def _check_pass_role(role: str, region: str) -> None:
         raise AwsError("AccessDeniedException", refusal.message)
 
 
-def _is_approver(caller: str, entry: str) -> bool:
-    """Return whether the caller is an entry of Approvers: the name or ARN of a user, or the ARN of a role or its session."""
+def _parsed(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return the object or list that a text is in JSON, and any other value as it is."""
+    try:
+        parsed = json.loads(value) if isinstance(value, str) else None
+    except ValueError:
+        return value
+    return parsed if isinstance(parsed, dict | list) else value
+
+
+def _is_approver(caller: str, entry: str, *, with_path: bool) -> bool:
+    """Return whether the caller is an entry of Approvers: the name or ARN of a user, or the ARN of a role or its session.
+
+    No page says whether the ARN of a role with a path is one: `with_path` says it.
+    """
     if caller == entry:
         return True
     account_id, resource = caller.split(":", 5)[4:]
     kind, *path = resource.split("/")
     if kind == "user":
         return path[-1] == entry
-    return kind == "assumed-role" and entry.startswith(f"arn:aws:iam::{account_id}:role/") and entry.endswith(f"/{path[0]}")
+    if kind != "assumed-role":
+        return False
+    role = f"arn:aws:iam::{account_id}:role/"
+    return entry == f"{role}{path[0]}" or (with_path and entry.startswith(role) and entry.endswith(f"/{path[0]}"))
 
 
 def _approval_request(execution: Execution, step: Step, approval: Approval) -> dict[str, str]:

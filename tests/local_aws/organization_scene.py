@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,13 @@ from typing import Any
 import yaml
 from botocore.exceptions import ClientError
 
-from local_aws.client import LocalAwsProcess
+from local_aws.client import LocalAwsClient, LocalAwsProcess
 from tests.local_aws.scene import Parameter, clients_of, create_function, eventually, let_config_invoke
 
 MANAGEMENT, DELEGATED, MEMBER, OTHER = "111111111111", "222222222222", "333333333333", "444444444444"
 NO_RECORDER = "555555555555"
 OUTSIDER = "999999999999"
-"""An account outside the organization. The local AWS takes any."""
+"""An account outside the organization."""
 ALL = [MANAGEMENT, DELEGATED, MEMBER, OTHER, NO_RECORDER]
 RECORDING = [MANAGEMENT, DELEGATED, MEMBER, OTHER]
 SERVICES = ["config.amazonaws.com", "config-multiaccountsetup.amazonaws.com"]
@@ -152,11 +152,12 @@ class Scene:
 def organization(directory: Path, *, all_features: bool = True, trusted: bool = True) -> Iterator[Scene]:
     """Run a local AWS with an organization of five accounts. One has no recorder."""
     content = {
-        "accounts": {account_id: {"recorder": account_id != NO_RECORDER} for account_id in ALL},
+        "accounts": {account_id: {"recorder": account_id != NO_RECORDER} for account_id in [*ALL, OUTSIDER]},
         "organization": {
             "id": ORGANIZATION_ID,
             "root_id": "r-a1b2",
             "management_account": MANAGEMENT,
+            "outside": [OUTSIDER],
             "all_features": all_features,
             "trusted_services": SERVICES if trusted else [],
             "delegated_administrators": {DELEGATED: SERVICES} if trusted else {},
@@ -166,6 +167,22 @@ def organization(directory: Path, *, all_features: bool = True, trusted: bool = 
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
     with LocalAwsProcess(file, directory / "local-aws.log") as process:
         yield Scene(process)
+
+
+def reason(call: Callable[..., object], **params: Parameter) -> str:
+    """Return the reason that Organizations gives for refusing a call."""
+    try:
+        call(**params)
+    except ClientError as error:
+        return str(error.response.get("Reason", ""))
+    message = f"{params} was not refused."
+    raise AssertionError(message)
+
+
+def create_asked_for(process: LocalAwsClient) -> None:
+    """Let Organizations create the accounts that CreateAccount was asked for, and wait for the end."""
+    process.advance_clock(seconds=10)
+    process.settle()
 
 
 def rule_resource(function_arn: object, name: str, **parameters: object) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local_aws.client import REGION, LocalAwsProcess
+from local_aws.client import REGION, LocalAwsClient
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 CENTRAL = "999900000000"
 """The account of the function that notes events."""
 WITHOUT_RECORDER = "999900000001"
+NOBODYS = "000000000000"
+"""The account that MiniStack takes a request for that names none."""
 
 PATIENCE = 600.0
 """Seconds for what comes by itself; a test that waits for so long has failed."""
@@ -46,7 +48,7 @@ def _session() -> boto3.Session:
     return boto3.Session()
 
 
-def clients_of(process: LocalAwsProcess, **credentials: str | None) -> Clients:
+def clients_of(process: LocalAwsClient, **credentials: str | None) -> Clients:
     """Make clients that neither check requests nor retry, so that a test sees what the local AWS answers.
 
     They sign as the administrator of an account, or with `credentials`, named as boto3 names them.
