@@ -54,6 +54,11 @@ def deploy(scope: str | None = None, **parameters: str) -> str:
     return _own("deploy", *([f"--scope {scope}"] if scope else []), *given)
 
 
+def deploy_with_rollback() -> str:
+    """Deploy again, and let CloudFormation roll back if that fails."""
+    return _own("deploy", "--rollback")
+
+
 def report(*outputs: str) -> str:
     """Report every account, into files too."""
     return _own("report", *(f"--output {output}" for output in outputs))
@@ -119,6 +124,12 @@ def show_recorder(deployment: "Deployment") -> str:
     return _config("describe-configuration-recorder-status", region=deployment.region)
 
 
+def show_recorded_types(region: str) -> str:
+    """Show which resource types an account's recorder records; for credentials of that account."""
+    query = quoted("ConfigurationRecorders[].recordingGroup")
+    return _config("describe-configuration-recorders", f"--query {query}", region=region)
+
+
 # --- Stacks, StackSets, packs and aggregators ---
 
 
@@ -141,6 +152,11 @@ def delete_stack_set(region: str, name: str) -> str:
 def delete_stack(region: str, name: str) -> str:
     """Delete a stack."""
     return _cloudformation("delete-stack", f"--stack-name {quoted(name)}", region=region)
+
+
+def roll_back(region: str, name: str) -> str:
+    """Return a stack to its last complete state."""
+    return _cloudformation("rollback-stack", f"--stack-name {quoted(name)}", region=region)
 
 
 def end_termination_protection(region: str, name: str) -> str:

@@ -22,10 +22,12 @@ from organization.checks import (
     Unseen,
     names,
 )
+from organization.invoke_permission import RESOURCE_POLICY
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_config import ConfigServiceClient
+    from mypy_boto3_config.type_defs import RecordingGroupOutputTypeDef
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_organizations import OrganizationsClient
     from mypy_boto3_sts import STSClient
@@ -65,6 +67,7 @@ class Inspector:
             accounts=accounts,
             trusted=_seen(self._trusted) if in_organization else nothing,
             delegated=_seen(self._delegated) if in_organization else nothing,
+            has_resource_policy=_seen(self._has_resource_policy),
             recorders=self._recorders(accounts, role_name),
             aggregator=_seen(self._aggregator),
             service_linked_roles=self._service_linked_roles([CONFIG_ROLE, *([STACK_SETS_ROLE] if managing else [])]),
@@ -103,6 +106,14 @@ class Inspector:
             for each in page["DelegatedAdministrators"]
             if each["Id"] == self._caller.account_id
         )
+
+    def _has_resource_policy(self) -> bool:
+        """Look for the resource type in the Region. Source: API reference, DescribeType."""
+        try:
+            self._cloudformation.describe_type(Type="RESOURCE", TypeName=RESOURCE_POLICY)
+        except self._cloudformation.exceptions.TypeNotFoundException:
+            return False
+        return True
 
     # --- Recorders ---
 
@@ -192,11 +203,28 @@ _NOT_THERE = frozenset(
 )
 
 
+_RESOURCE_COMPLIANCE = "AWS::Config::ResourceCompliance"
+
+
 def _recorder(config: "ConfigServiceClient") -> Recorder:
     statuses = config.describe_configuration_recorder_status()["ConfigurationRecordersStatus"]
     if not statuses:
         return Recorder.NONE
-    return Recorder.ON if any(each.get("recording") for each in statuses) else Recorder.OFF
+    if not any(each.get("recording") for each in statuses):
+        return Recorder.OFF
+    recorders = config.describe_configuration_recorders()["ConfigurationRecorders"]
+    records = any(_records_compliance(each.get("recordingGroup", {})) for each in recorders)
+    return Recorder.ON if records else Recorder.WITHOUT_COMPLIANCE
+
+
+def _records_compliance(group: "RecordingGroupOutputTypeDef") -> bool:
+    """Tell whether a recording group has the compliance of resources. Source: API model, config, RecordingGroup."""
+    strategy = group.get("recordingStrategy", {}).get("useOnly")
+    if strategy == "EXCLUSION_BY_RESOURCE_TYPES":
+        return _RESOURCE_COMPLIANCE not in group.get("exclusionByResourceTypes", {}).get("resourceTypes", [])
+    if strategy == "INCLUSION_BY_RESOURCE_TYPES" or not group.get("allSupported", True):
+        return _RESOURCE_COMPLIANCE in group.get("resourceTypes", [])
+    return True
 
 
 def _seen(look: Callable[[], T]) -> T | Unseen:

@@ -162,12 +162,11 @@ class Reader:
         Returns packs, stacks, and of which accounts they say everything; None: of all.
         """
         if len(doubtful) > total / _PACK_STATUS_PAGE:
-            packs = self._with_compliance(self._packs(found, [{}]), found)
-            return packs, self._stack_instances(found, [{}]), None
+            return self._with_compliance(self.packs(found), found), self._stack_instances(found, [{}]), None
         which = sorted(doubtful)
         asked: list[OrganizationResourceDetailedStatusFiltersTypeDef] = [{"Status": each} for each in _PACK_FAILURES]
         asked += [{"AccountId": each} for each in which]
-        packs = self._packs(found, asked)
+        packs = self.packs(found, asked)
         stack_instances = self._stack_instances(
             found,
             [
@@ -177,9 +176,10 @@ class Reader:
         )
         return self._with_compliance(packs, found, doubtful), stack_instances, frozenset(doubtful)
 
-    def _packs(
-        self, found: Deployment, filters: "Sequence[OrganizationResourceDetailedStatusFiltersTypeDef]"
+    def packs(
+        self, found: Deployment, filters: "Sequence[OrganizationResourceDetailedStatusFiltersTypeDef]" = ({},)
     ) -> dict[str, Arrival]:
+        """Read how the conformance pack arrived in each account, by account id; nothing if there is no pack."""
         paginator = self._config.get_paginator("get_organization_conformance_pack_detailed_status")
         arrivals: dict[str, Arrival] = {}
         try:

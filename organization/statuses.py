@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from organization import commands
+from organization import commands, invoke_permission
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment
 from organization.journal import Entry, Journal
 
@@ -104,6 +104,19 @@ class Arrival:
     name: str = ""
     compliance: str = ""
 
+    @property
+    def arrived(self) -> bool:
+        """Whether the conformance pack is in the account."""
+        return self.status in _ARRIVED
+
+    @property
+    def lacks_permission(self) -> bool:
+        """Whether the conformance pack failed because AWS Config may not invoke the rule's function.
+
+        Source: API model, config, InsufficientPermissionsException.
+        """
+        return self.status.endswith("_FAILED") and "permission" in self.reason.lower()
+
 
 @dataclass(frozen=True, slots=True)
 class Observations:
@@ -190,7 +203,7 @@ def notes(observed: Observations) -> list[str]:
     said = []
     if not observed.deployment.stack_status.endswith("_COMPLETE") or observed.deployment.stack_status.startswith("ROLLBACK"):
         said.append(f"The stack {observed.deployment.stack_name} is {observed.deployment.stack_status}.")
-    if not _packs_are_listed(observed) and any(pack.status in _ARRIVED for pack in (observed.packs or {}).values()):
+    if not _packs_are_listed(observed) and any(pack.arrived for pack in (observed.packs or {}).values()):
         said.append(
             "AWS Config gives the conformance pack's compliance for no account, so COMPLIANT rests on the name of the rule "
             "alone. An administrator whose own pack has no result could imitate it with a rule of that name."
@@ -253,7 +266,7 @@ def _part(account: Account, results: Sequence[Result], observed: Observations) -
     """Separate results that may come from the deployment's own rule from results of other people's rules."""
     if observed.packs is None:
         own = [result for result in results if result.rule_name == RULE_NAME]
-    elif _status_of(observed.packs, account) in _ARRIVED:
+    elif account.account_id in observed.packs and observed.packs[account.account_id].arrived:
         own = [result for result in results if result.rule_name.startswith(PACK_RULE_PREFIX)]
     else:
         own = []
@@ -426,7 +439,7 @@ def _not_arrived(account: Account, observed: Observations) -> tuple[Advice, ...]
     elif instance or is_known:
         advice.append(_stack_set(account, instance, deployment))
     if pack or is_known:
-        advice.append(_pack(pack, observed))
+        advice.append(_pack(account, pack, deployment))
     return tuple(each for each in advice if each)
 
 
@@ -448,26 +461,39 @@ def _stack_set(account: Account, instance: Arrival | None, deployment: Deploymen
     return Advice(why, "Fix the cause and deploy to it again.", (update,))
 
 
-def _pack(pack: Arrival | None, observed: Observations) -> Advice | None:
-    deployment = observed.deployment
+def _pack(account: Account, pack: Arrival | None, deployment: Deployment) -> Advice | None:
     name = f"The conformance pack {deployment.conformance_pack_name}"
-    put_again = commands.put_pack_again(deployment)
-    if pack is None:
-        return Advice(f"{name} is not in the account.", "Put it again.", (put_again,))
-    if pack.status in _ARRIVED:
+    if pack is not None and pack.arrived:
         return None
-    if pack.status.endswith("_IN_PROGRESS"):
+    if pack is not None and pack.status.endswith("_IN_PROGRESS"):
         return Advice(f"{name} is on its way to the account ({pack.status}).", "Wait.")
-    why = f"{name} did not reach the account: {pack.status}{_because(pack)}"
-    if _is_about_recorder(pack):
-        recorder = f"Turn the account's configuration recorder on in {deployment.region}, and put the pack again."
-        return Advice(why, recorder, (put_again,))
-    if _is_about_permission(pack):
-        listed = sorted({each for each, arrival in (observed.packs or {}).items() if _is_about_permission(arrival)})
-        invoking = ",".join(sorted(deployment.invoking.union(listed)))
-        permit = "Let AWS Config invoke the function for each account by its id, and put the pack again."
-        return Advice(why, permit, (commands.deploy(InvokingAccounts=invoking), put_again))
-    return Advice(why, "Fix the cause and put the pack again.", (put_again,))
+    why = f"{name} is not in the account."
+    if pack is not None:
+        why = f"{name} did not reach the account: {pack.status}{_because(pack)}"
+    if pack is None or pack.lacks_permission:
+        permit = _permit(account, deployment, refused=pack is not None)
+        if permit:
+            return Advice(why, *permit)
+    cause = "Put it again." if pack is None else "Fix the cause and put the pack again."
+    if pack is not None and _is_about_recorder(pack):
+        cause = f"Turn the account's configuration recorder on in {deployment.region}, and put the pack again."
+    return Advice(why, cause, (commands.put_pack_again(deployment),))
+
+
+def _permit(account: Account, deployment: Deployment, *, refused: bool) -> tuple[str, tuple[str, ...]] | None:
+    """Say how to let AWS Config invoke the function for an account, and the command; None if it may.
+
+    `refused`: AWS Config says that it may not.
+    """
+    if account.account_id in deployment.permitted:
+        return None
+    if deployment.invoke_permission == invoke_permission.ACCOUNTS:
+        joined = "The function's policy does not list the account, which joined after the last deployment: deploy again."
+        return joined, (commands.deploy(),)
+    if refused and deployment.invoke_permission == invoke_permission.ORGANIZATION:
+        listing = commands.deploy(InvokePermission=invoke_permission.ACCOUNTS)
+        return "Let AWS Config invoke the function for each account by its id.", (listing,)
+    return None
 
 
 def _because(arrival: Arrival) -> str:
@@ -476,11 +502,6 @@ def _because(arrival: Arrival) -> str:
 
 def _is_about_recorder(pack: Arrival) -> bool:
     return "recorder" in pack.reason.lower()
-
-
-def _is_about_permission(pack: Arrival) -> bool:
-    # AWS Config refuses a rule whose function it may not invoke. Source: API model, config, InsufficientPermissionsException.
-    return pack.status.endswith("_FAILED") and "permission" in pack.reason.lower()
 
 
 def _no_result(account: Account, observed: Observations) -> Advice:

@@ -77,13 +77,16 @@ _SEAMS = {
         "_required_iam_capabilities",
         "_missing_capabilities",
         "_insufficient_capabilities_message",
+        "_deploy_stack_async",
         "_evaluate_conditions",
     ),
     "ministack.services.cloudformation.changesets": ("_evaluate_conditions", "_deploy_stack_async", "_find_change_set"),
     "ministack.services.cloudformation.stacks": (
         "_evaluate_conditions",
+        "_replacing_change",
         "_runs_on_worker_thread",
         "_sends_back_failed_update",
+        "_update_keeping_seed",
     ),
     "ministack.services.s3": ("_buckets", "_get_object_data"),
     "ministack.services.cloudformation.provisioners": (

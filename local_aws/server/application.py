@@ -22,7 +22,8 @@ from local_aws.authorization.deployers import Deployers
 from local_aws.authorization.service_control_policies import ServiceControlPolicies
 from local_aws.aws_lambda.functions import LambdaFunctions
 from local_aws.client import HOST, REGION
-from local_aws.cloudformation import resource_types
+from local_aws.cloudformation import resource_types, rollback
+from local_aws.cloudformation.registry import Registry
 from local_aws.cloudformation.stack_sets import StackSets
 from local_aws.config.aggregators import Aggregators
 from local_aws.config.compliance_events import ComplianceEvents
@@ -120,6 +121,9 @@ class LocalAws:
                 self._event_rules,
             )
         )
+        rollback.install()
+        self._registry = Registry(switches)
+        self._registry.install()
         self._commands = Commands(
             accounts_by_id,
             organization,
@@ -169,7 +173,7 @@ class LocalAws:
             "logs": {name: operation for part in logs for name, operation in part.operations.items()},
             "events": self._event_rules.operations,
             "organizations": self._root_access.watching(self._organizations.operations),
-            "cloudformation": self._stack_sets.operations,
+            "cloudformation": {**self._stack_sets.operations, **self._registry.operations, **rollback.OPERATIONS},
             "ssm": {name: operation for part in ssm for name, operation in part.operations.items()},
             "cloudtrail": self._cloudtrail.history.operations,
         }

@@ -29,6 +29,10 @@ SERVICE_LINKED = {"AWSServiceRoleForConfigMultiAccountSetup", "AWSServiceRoleFor
 DEPLOY = "root-virtual-mfa deploy --scope organization"
 
 
+def recorder(**recording_group: Any) -> dict[str, Any]:  # noqa: ANN401 - members of a recording group
+    return {"ConfigurationRecorders": [{"name": "default", "recordingGroup": recording_group}]}
+
+
 def aggregators(name: str = "all") -> dict[str, Any]:
     source = {"RoleArn": "arn:aws:iam::111111111111:role/x", "AllAwsRegions": True}
     aggregator = {"ConfigurationAggregatorName": name, "OrganizationAggregationSource": source}
@@ -65,6 +69,8 @@ def fake() -> Iterator[FakeAws]:
             ),
             "ListDelegatedAdministrators": paged("DelegatedAdministrators", [[{"Id": OTHER}], [{"Id": CENTRAL}]]),
             "DescribeConfigurationRecorderStatus": ON,
+            "DescribeConfigurationRecorders": recorder(allSupported=True),
+            "DescribeType": {"TypeName": "AWS::Lambda::ResourcePolicy"},
             "DescribeConfigurationAggregators": find_aggregators,
             "DescribeConfigurationAggregatorSourcesStatus": paged(
                 "AggregatedSourceStatusList",
@@ -107,7 +113,7 @@ class Preflight:
 
 def test_delegated_administrator_may_deploy(fake: FakeAws, preflight_of: Preflight) -> None:
     printed = preflight_of(0)
-    assert " 0 missing, 1 could not be seen." in printed, "the role in the management account"
+    assert " 0 missing, 0 limited, 1 could not be seen." in printed, "the role in the management account"
     assert "No StackSet reaches it, and its role cannot be seen from here." in printed
     assert f"--parameter-overrides CentralAccountId={CENTRAL}" in printed
     assert f"Deploy with {DEPLOY}" in printed
@@ -120,7 +126,7 @@ def test_management_account_may_deploy_and_sees_all(fake: FakeAws, preflight_of:
     fake.answers["DescribeConfigurationAggregatorSourcesStatus"] = {
         "AggregatedSourceStatusList": [source(CENTRAL), source(MEMBER), source(OTHER)]
     }
-    assert " 0 missing, 0 could not be seen." in preflight_of(0)
+    assert " 0 missing, 0 limited, 0 could not be seen." in preflight_of(0)
     assert "Delegated administrator" not in preflight_of.printed
     assert fake.called("DescribeStackSet")[0]["CallAs"] == "SELF"
 
@@ -133,7 +139,7 @@ def test_no_organization(fake: FakeAws, preflight_of: Preflight) -> None:
     printed = preflight_of(1)
     assert "is in no organization" in printed
     assert "aws organizations create-organization --feature-set ALL" in printed
-    assert "2 checks: 1 missing, 0 could not be seen." in printed, "nothing else can be looked at"
+    assert "2 checks: 1 missing, 0 limited, 0 could not be seen." in printed, "nothing else can be looked at"
     assert DEPLOY not in printed
 
 
@@ -193,10 +199,31 @@ def test_organization_that_may_not_be_seen(fake: FakeAws, preflight_of: Prefligh
     assert " ".join([DEPLOY, *(f"--parameter {each}" for each in placeholders)]) in printed
 
 
-@pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov"])
-def test_partition_without_the_resource_policy(fake: FakeAws, preflight_of: Preflight, partition: str) -> None:
-    fake.answers["GetCallerIdentity"] = {"Account": CENTRAL, "Arn": f"arn:{partition}:iam::{CENTRAL}:user/x"}
-    assert f"The partition {partition} has no AWS::Lambda::ResourcePolicy" in preflight_of(1)
+def test_region_without_the_resource_policy(fake: FakeAws, preflight_of: Preflight) -> None:
+    assert "ok Resource type AWS::Lambda::ResourcePolicy: CloudFormation has it in this Region." in preflight_of(0)
+    assert fake.called("DescribeType") == [{"Type": "RESOURCE", "TypeName": "AWS::Lambda::ResourcePolicy"}]
+    fake.refuse("DescribeType", "TypeNotFoundException")
+    assert "missing Resource type AWS::Lambda::ResourcePolicy: CloudFormation does not have it in this Region" in preflight_of(
+        1
+    )
+    assert f"{DEPLOY} --parameter InvokePermission=Any" in preflight_of.printed
+    fake.answers["DescribeStacks"] = {"Stacks": [stack(InvokePermission="Any")]}
+    assert "ok Resource type AWS::Lambda::ResourcePolicy: " in preflight_of(0)
+    fake.refuse("DescribeType", "AccessDenied")
+    assert "could not be seen Resource type AWS::Lambda::ResourcePolicy: DescribeType failed" in preflight_of(0)
+
+
+def test_accounts_that_the_functions_policy_does_not_list(fake: FakeAws, preflight_of: Preflight) -> None:
+    """The central and the management account are always permitted, and nobody evaluates an excluded one."""
+    lists = {"InvokePermission": "Accounts", "ExcludedAccounts": OTHER}
+    fake.answers["DescribeStacks"] = {"Stacks": [stack(outputs=True, **lists)]}
+    printed = preflight_of(1)
+    assert f"The function's policy does not list account {MEMBER}: AWS Config evaluates nothing there." in printed
+    assert f"Run in account {CENTRAL}: root-virtual-mfa deploy " in printed
+    fake.answers["DescribeStacks"] = {"Stacks": [stack(outputs=True, **lists, InvokingAccounts2=MEMBER)]}
+    assert "ok Accounts for which AWS Config may invoke the function: The function's policy lists all." in preflight_of(0)
+    fake.refuse("ListAccounts", "AccessDeniedException")
+    assert "could not be seen Accounts for which AWS Config may invoke the function: ListAccounts failed" in preflight_of(0)
 
 
 # --- Recorders ---
@@ -215,6 +242,46 @@ def test_own_recorder_that_is_not_there(fake: FakeAws, preflight_of: Preflight) 
     assert f"There is none in account {CENTRAL}." in printed
     role = f"arn:aws:iam::{CENTRAL}:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
     assert f"put-configuration-recorder --region {REGION} --configuration-recorder name=default,roleARN={role}" in printed
+
+
+COMPLIANCE = "AWS::Config::ResourceCompliance"
+
+
+@pytest.mark.parametrize(
+    ("recording_group", "records"),
+    [
+        ({}, True),
+        ({"allSupported": True}, True),
+        ({"allSupported": True, "recordingStrategy": {"useOnly": "ALL_SUPPORTED_RESOURCE_TYPES"}}, True),
+        ({"allSupported": False, "resourceTypes": ["AWS::IAM::User", COMPLIANCE]}, True),
+        ({"allSupported": False, "resourceTypes": ["AWS::IAM::User"]}, False),
+        ({"recordingStrategy": {"useOnly": "INCLUSION_BY_RESOURCE_TYPES"}, "resourceTypes": ["AWS::IAM::User"]}, False),
+        (
+            {
+                "allSupported": False,
+                "exclusionByResourceTypes": {"resourceTypes": ["AWS::IAM::User"]},
+                "recordingStrategy": {"useOnly": "EXCLUSION_BY_RESOURCE_TYPES"},
+            },
+            True,
+        ),
+        (
+            {
+                "exclusionByResourceTypes": {"resourceTypes": [COMPLIANCE]},
+                "recordingStrategy": {"useOnly": "EXCLUSION_BY_RESOURCE_TYPES"},
+            },
+            False,
+        ),
+    ],
+)
+def test_recorder_that_does_not_record_compliance(
+    fake: FakeAws, preflight_of: Preflight, recording_group: dict[str, Any], *, records: bool
+) -> None:
+    fake.answers["DescribeConfigurationRecorders"] = recorder(**recording_group)
+    printed = preflight_of(0)
+    limited = f"limited Configuration recorders: On in account {CENTRAL}, but without {COMPLIANCE}."
+    assert (limited in printed) is not records
+    assert (f"aws configservice describe-configuration-recorders --region {REGION} --query " in printed) is not records
+    assert f" 0 missing, {0 if records else 1} limited, " in printed
 
 
 def test_without_a_role_the_aggregator_is_believed_and_said_to_be(fake: FakeAws, preflight_of: Preflight) -> None:

@@ -572,17 +572,27 @@ def test_pack_failed_without_a_recorder() -> None:
     assert row.advice[0].commands == (commands.put_pack_again(DEPLOYMENT),)
 
 
-def test_pack_failed_without_permission_lists_every_such_account() -> None:
-    refused = Arrival("CREATE_FAILED", "InsufficientPermissions: The Lambda function lacks the permission.")
-    accounts = [Account(each, each, "Root") for each in ("333333333333", "444444444444", "555555555555")]
-    packs = {"333333333333": refused, "444444444444": ARRIVED_PACK, "555555555555": refused}
-    stacks = dict.fromkeys(packs, ARRIVED_STACK)
-    deployment = replace(DEPLOYMENT, invoking=frozenset({"999999999999"}))
-    row = rows(Observations(deployment, NOW, accounts, {}, packs, stacks))[0]
-    assert row.advice[0].commands == (
-        "root-virtual-mfa deploy --parameter InvokingAccounts=333333333333,555555555555,999999999999",
-        commands.put_pack_again(deployment),
-    )
+REFUSED = Arrival("CREATE_FAILED", "InsufficientPermissionsException: The Lambda function lacks the permission.")
+LIST_ALL = "root-virtual-mfa deploy --parameter InvokePermission=Accounts"
+
+
+@pytest.mark.parametrize(
+    ("permission", "listed", "pack", "command"),
+    [
+        pytest.param("Organization", False, REFUSED, LIST_ALL, id="AWS Config does not name the organization"),
+        pytest.param("Organization", False, None, "", id="the pack is missing"),
+        pytest.param("Organization", True, REFUSED, "", id="listed, so it is something else"),
+        pytest.param("Accounts", False, REFUSED, "root-virtual-mfa deploy", id="joined after the deployment"),
+        pytest.param("Accounts", False, None, "root-virtual-mfa deploy", id="has just joined"),
+        pytest.param("Accounts", True, None, "", id="listed, and the pack is missing"),
+        pytest.param("Any", False, REFUSED, "", id="any account may, so it is something else"),
+    ],
+)
+def test_pack_that_lacks_the_permission_to_invoke(permission: str, listed: bool, pack: Arrival | None, command: str) -> None:  # noqa: FBT001 - a parameter of the test
+    deployment = replace(DEPLOYMENT, invoke_permission=permission, listed=frozenset({MEMBER} if listed else ()))
+    row = judge(pack=pack, deployment=deployment)
+    assert row.status is Status.UNKNOWN
+    assert row.advice[0].commands == (command or commands.put_pack_again(deployment),)
 
 
 def test_pack_failed_for_another_reason() -> None:
