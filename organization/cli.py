@@ -195,8 +195,8 @@ def _report(  # noqa: PLR0913 - the options of the command
     Exit code 1: an account is NON_COMPLIANT or UNKNOWN.
     Exit code 2: no report could be made.
 
-    A result older than 26 hours is UNKNOWN. Its age counts from when AWS Config invoked the rule or from when it recorded the
-    result, whichever is later. AWS does not document whether these times advance while a verdict stays the same.
+    There are two sources: AWS Config, and the journal, which is the function's log. If they differ, the report says so, and the
+    worse verdict counts. A verdict older than 26 hours is UNKNOWN. Its age counts from the later of both sources.
     """  # noqa: D301 - click's sign against wrapping
     return report.run(
         region,
