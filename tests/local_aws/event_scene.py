@@ -60,7 +60,7 @@ class Queue:
     def _received(self, number: int) -> list[dict[str, Any]]:
         def enough() -> bool:
             answer = self._sqs.receive_message(
-                QueueUrl=self._url, MaxNumberOfMessages=10, VisibilityTimeout=3600, MessageAttributeNames=["All"]
+                QueueUrl=self._url, MaxNumberOfMessages=10, VisibilityTimeout=12 * 3600, MessageAttributeNames=["All"]
             )
             self._messages += answer.get("Messages", [])
             return len(self._messages) >= number
