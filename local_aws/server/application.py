@@ -37,8 +37,10 @@ from local_aws.events.cloudtrail import CloudTrail
 from local_aws.events.event_bus import EventBus
 from local_aws.events.rules import EventRules
 from local_aws.events.targets import Targets
-from local_aws.iam import roles
+from local_aws.iam import sessions, templates
 from local_aws.iam.account_reports import AccountReports
+from local_aws.iam.checks import Checks
+from local_aws.iam.entities import Entities
 from local_aws.iam.root_access import RootAccess
 from local_aws.iam.root_users import RootUsers
 from local_aws.logs import metric_filters
@@ -124,7 +126,10 @@ class LocalAws:
             self._cloudtrail,
             switches,
         )
+        checks = Checks(self._accounts.__contains__)
+        self._entities = Entities(checks, self._root_users.operations)
         self._take_over(saved_queries)
+        templates.install(ministack_seams.module("ministack.services.cloudformation.provisioners")._RESOURCE_HANDLERS, checks)
         pipeline.install(
             self._dispatch.handlers,
             ministack_seams.module("ministack.services.cloudformation.provisioners")._RESOURCE_HANDLERS,
@@ -151,13 +156,8 @@ class LocalAws:
         config = (self._config.recorders, self._config, self._remediations, self._packs, self._aggregators)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
         operations: dict[str, Operations] = {
-            "iam": {
-                **self._root_users.operations,
-                **reports.operations,
-                **roles.OPERATIONS,
-                **self._root_access.iam_operations,
-            },
-            "sts": self._root_access.sts_operations,
+            "iam": {**self._entities.operations, **reports.operations, **self._root_access.iam_operations},
+            "sts": {**sessions.OPERATIONS, **self._root_access.sts_operations},
             "config": {name: operation for part in config for name, operation in part.operations.items()},
             "logs": saved_queries.operations,
             "events": self._event_rules.operations,
