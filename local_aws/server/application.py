@@ -37,7 +37,7 @@ from local_aws.events.cloudtrail import CloudTrail
 from local_aws.events.event_bus import EventBus
 from local_aws.events.rules import EventRules
 from local_aws.events.targets import Targets
-from local_aws.iam import sessions, templates
+from local_aws.iam import aws_policies, sessions, templates
 from local_aws.iam.account_reports import AccountReports
 from local_aws.iam.checks import Checks
 from local_aws.iam.entities import Entities
@@ -129,6 +129,7 @@ class LocalAws:
         checks = Checks(self._accounts.__contains__)
         self._entities = Entities(checks, self._root_users.operations)
         self._take_over(saved_queries)
+        aws_policies.install()
         templates.install(ministack_seams.module("ministack.services.cloudformation.provisioners")._RESOURCE_HANDLERS, checks)
         pipeline.install(
             self._dispatch.handlers,

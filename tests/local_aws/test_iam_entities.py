@@ -193,6 +193,16 @@ def test_a_policy_of_aws_that_the_local_aws_lacks_is_said_to_be_that(iam: Client
     )
 
 
+def test_a_policy_of_aws_config_is_there(iam: Client) -> None:
+    arn = "arn:aws:iam::aws:policy/service-role/AWSConfigRoleForOrganizations"
+    make_one_of_each(iam)
+    iam.attach_role_policy(RoleName="there", PolicyArn=arn)
+    [attached] = iam.list_policies(Scope="AWS", OnlyAttached=True)["Policies"]
+    assert (attached["Arn"], attached["Path"], attached["AttachmentCount"]) == (arn, "/service-role/", 1)
+    document = iam.get_policy_version(PolicyArn=arn, VersionId=attached["DefaultVersionId"])["PolicyVersion"]["Document"]
+    assert "organizations:ListAccounts" in document["Statement"][0]["Action"]
+
+
 def test_a_name_is_taken_in_any_case(iam: Client) -> None:
     make_one_of_each(iam)
     taken = "EntityAlreadyExists"
