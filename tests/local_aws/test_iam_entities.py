@@ -499,3 +499,13 @@ def test_a_role_that_can_not_be_assumed_is_refused(
     found, said = refusal(client("sts", account_id).assume_role, **good | params)
     message = message.replace("{}", account_id)
     assert (found, said[: len(message)]) == (code, message)
+
+
+def test_a_session_of_a_user_is_the_user(acting: Acting, iam: Client) -> None:
+    arn = iam.create_user(UserName="alice", Path="/people/")["User"]["Arn"]
+    alice = acting("sts", iam.create_access_key(UserName="alice")["AccessKey"])
+    session = alice.get_session_token(DurationSeconds=900)["Credentials"]
+    again = acting("sts", session)
+    assert alice.get_caller_identity()["Arn"] == again.get_caller_identity()["Arn"] == arn
+    assert refusal(again.get_session_token) == ("AccessDenied", "Cannot call GetSessionToken with session credentials")
+    assert refusal(alice.get_session_token, DurationSeconds=129_601)[0] == "ValidationError"
