@@ -63,7 +63,7 @@ class ActionResources:
             "events": _event_rule,
             "iam": lambda request: _iam(request, switches),
             "lambda": _new_function,
-            "logs": lambda _: None,
+            "logs": _log_stream,
             "organizations": lambda request: "*" if request.operation == "LeaveOrganization" else None,
             "ssm": _systems_manager,
             "sts": _assumed_role,
@@ -81,10 +81,7 @@ class ActionResources:
         found = find(_Request(operation, params, account_id, region))
         if found is not None:
             return found
-        arn = str(self._otherwise(service, method, path, headers, body, *more))
-        if service == "logs" and ":log-group:" in arn and params.get("logStreamName"):
-            return f"{arn}:log-stream:{params['logStreamName']}"
-        return arn
+        return str(self._otherwise(service, method, path, headers, body, *more))
 
 
 def _json(body: bytes) -> Mapping[str, Any]:
@@ -223,6 +220,26 @@ def _new_function(request: _Request) -> str | None:
     """Name the function that a request creates. The path does not name it; MiniStack knows the names in paths."""
     name = request.text("FunctionName").rpartition(":")[2]  # a name or an ARN
     return request.arn("lambda", f"function:{name}") if request.operation == "POST functions" and name else None
+
+
+# CloudWatch Logs
+
+
+def _log_stream(request: _Request) -> str | None:
+    """Name the log stream that a request is about; any of the group if it is about the group.
+
+    So a policy has to name a group with `:*` behind it, except for tags.  Source: API model, logs, LogGroup.arn.
+    """
+    if request.operation in _TAGS:
+        return None
+    several = next(
+        (request.params[name] for name in ("logGroupNames", "logGroupIdentifiers") if request.params.get(name)), [""]
+    )
+    group = request.text("logGroupName", "logGroupIdentifier") or (several[0] if isinstance(several, list) else "")
+    if not group:
+        return None
+    arn = str(group).removesuffix(":*") if str(group).startswith("arn:") else request.arn("logs", f"log-group:{group}")
+    return f"{arn}:log-stream:{request.text('logStreamName')}"
 
 
 # Systems Manager

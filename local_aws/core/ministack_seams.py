@@ -24,6 +24,7 @@ _SEAMS = {
         "extract_iam_action",
         "extract_resource_arn",
         "identity_denial_message",
+        "logs_service_context",
         "request_tag_context",
     ),
     "ministack.core.iam_evaluator": (
@@ -76,13 +77,16 @@ _SEAMS = {
         "_required_iam_capabilities",
         "_missing_capabilities",
         "_insufficient_capabilities_message",
+        "_deploy_stack_async",
         "_evaluate_conditions",
     ),
     "ministack.services.cloudformation.changesets": ("_evaluate_conditions", "_deploy_stack_async", "_find_change_set"),
     "ministack.services.cloudformation.stacks": (
         "_evaluate_conditions",
+        "_replacing_change",
         "_runs_on_worker_thread",
         "_sends_back_failed_update",
+        "_update_keeping_seed",
     ),
     "ministack.services.s3": ("_buckets", "_get_object_data"),
     "ministack.services.cloudformation.provisioners": (
@@ -92,7 +96,7 @@ _SEAMS = {
         "_update_resource",
     ),
     "ministack.services.cloudwatch": ("record_metric",),
-    "ministack.services.cloudwatch_logs": ("_metric_filters", "_put_log_events", "_put_metric_filter"),
+    "ministack.services.cloudwatch_logs": ("_append_log_events", "_log_groups", "_metric_filters", "_put_metric_filter"),
     "ministack.services.eventbridge": (
         "_apply_input_transformer",
         "_dispatch_event",

@@ -16,7 +16,9 @@ SWITCHES: Mapping[str, str] = {
     "sts-lags-iam": (
         "STS hears 30 s later than IAM of delegated administrators of IAM, and 100 s later of its trusted access."
     ),
+    "withhold-resource-policy-type": "CloudFormation does not have the type `AWS::Lambda::ResourcePolicy`, as in some Regions.",
     "withhold-source-org-id": "AWS Config invokes functions without `aws:SourceOrgID`.",
+    "booleans-as-texts": "Queries of Logs Insights take a boolean of JSON as the text `true` or `false`, not as 1 or 0.",
 }
 """The name of each switch, and what the local AWS does while it is on. The command line and README.md have the same."""
 

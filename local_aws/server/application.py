@@ -22,7 +22,8 @@ from local_aws.authorization.deployers import Deployers
 from local_aws.authorization.service_control_policies import ServiceControlPolicies
 from local_aws.aws_lambda.functions import LambdaFunctions
 from local_aws.client import HOST, REGION
-from local_aws.cloudformation import resource_types
+from local_aws.cloudformation import resource_types, rollback
+from local_aws.cloudformation.registry import Registry
 from local_aws.cloudformation.stack_sets import StackSets
 from local_aws.config.aggregators import Aggregators
 from local_aws.config.compliance_events import ComplianceEvents
@@ -44,6 +45,8 @@ from local_aws.iam.entities import Entities
 from local_aws.iam.root_access import RootAccess
 from local_aws.iam.root_users import RootUsers
 from local_aws.logs import metric_filters
+from local_aws.logs.log_events import LogEvents
+from local_aws.logs.queries import Queries
 from local_aws.logs.saved_queries import SavedQueries
 from local_aws.organizations.accounts import Account
 from local_aws.organizations.organization import Organization
@@ -79,6 +82,10 @@ class LocalAws:
         self._dispatch = Dispatch(self._lists)
         switches = Switches()
         saved_queries = SavedQueries(self._clock)
+        self._log_events = LogEvents(self._clock)
+        self._log_events.when_put.append(metric_filters.count)
+        self._query_pool = ThreadPoolExecutor(2, "queries")
+        self._queries = Queries(self._clock, self._query_pool, switches)
         self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock, switches)
         self._config = Config(self._functions, Recorders(self._clock), organization, self._clock)
         self._events = EventBus(self._clock)
@@ -116,6 +123,9 @@ class LocalAws:
                 self._event_rules,
             )
         )
+        rollback.install()
+        self._registry = Registry(switches)
+        self._registry.install()
         self._commands = Commands(
             accounts_by_id,
             organization,
@@ -155,21 +165,24 @@ class LocalAws:
         """Let this package answer the operations that it emulates, and see every call of every listed service."""
         reports = AccountReports(self._root_users.account, self._clock)
         config = (self._config.recorders, self._config, self._remediations, self._packs, self._aggregators)
+        logs = (saved_queries, self._log_events, self._queries)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
         operations: dict[str, Operations] = {
             "iam": {**self._entities.operations, **reports.operations, **self._root_access.iam_operations},
             "sts": {**sessions.OPERATIONS, **self._root_access.sts_operations},
             "config": {name: operation for part in config for name, operation in part.operations.items()},
-            "logs": saved_queries.operations,
+            "logs": {name: operation for part in logs for name, operation in part.operations.items()},
             "events": self._event_rules.operations,
             "organizations": self._root_access.watching(self._organizations.operations),
-            "cloudformation": self._stack_sets.operations,
+            "cloudformation": {**self._stack_sets.operations, **self._registry.operations, **rollback.OPERATIONS},
             "ssm": {name: operation for part in ssm for name, operation in part.operations.items()},
+            "cloudtrail": self._cloudtrail.history.operations,
         }
         for service in self._lists:
             self._dispatch.in_front(service, operations.get(service, {}))
         handlers = self._dispatch.handlers
-        handlers["iam"] = self._cloudtrail.watching(self._dispatch.apis["iam"], handlers["iam"])
+        for service in self._lists:
+            handlers[service] = self._cloudtrail.watching(service, self._dispatch.apis.get(service), handlers[service])
 
     # Serving
 
@@ -215,6 +228,7 @@ class LocalAws:
         finally:
             self._clock.stop()
             self._retries.shutdown(cancel_futures=True)
+            self._query_pool.shutdown(cancel_futures=True)
             self._organizations.close()
             self._stack_sets.close()
             self._functions.close()

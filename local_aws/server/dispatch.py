@@ -15,7 +15,7 @@ from local_aws.core.models import AwsError, ServiceApi
 from local_aws.core.operations import current
 from local_aws.server.gate import not_emulated
 
-WITH_API = {"iam", "sts", "sns", "config", "logs", "organizations", "cloudformation", "ssm", "events"}
+WITH_API = {"iam", "sts", "sns", "config", "logs", "organizations", "cloudformation", "ssm", "events", "cloudtrail"}
 """The services whose requests and faults follow their API models."""
 
 Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]

@@ -136,8 +136,8 @@ def run(aws: LocalAwsClient, account_id: str, command: str, *arguments: str) -> 
 # --- What the package tells to run, without the AWS CLI ---
 
 
-def run_aws(aws: LocalAwsClient, account_id: str, command: str) -> None:
-    """Run a command of the AWS CLI that calls one API operation, with credentials of an account."""
+def run_aws(aws: LocalAwsClient, account_id: str, command: str) -> dict[str, Any]:
+    """Run a command of the AWS CLI that calls one API operation, with credentials of an account, and return the answer."""
     (program, service, operation), options = _parse(command)
     assert program == "aws"
     client = boto3_client(aws, {"configservice": "config"}.get(service, service), account_id)
@@ -145,7 +145,9 @@ def run_aws(aws: LocalAwsClient, account_id: str, command: str) -> None:
     method = operation.replace("-", "_")
     shapes = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method]).input_shape.members
     members = {xform_name(member, "-"): member for member in shapes}
-    getattr(client, method)(**{members[option]: _value(shapes[members[option]], values) for option, values in options.items()})
+    params = {members[option]: _value(shapes[members[option]], values) for option, values in options.items()}
+    answer: dict[str, Any] = getattr(client, method)(**params)
+    return answer
 
 
 def run_aws_deploy(aws: LocalAwsClient, account_id: str, command: str) -> None:
