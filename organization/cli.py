@@ -57,7 +57,10 @@ def command() -> None:
     metavar="ROLE",
     help="A role to assume in every account, to see whether its recorder is on.  [default: believe an aggregator]",
 )
-def _preflight(region: str | None, profile: str | None, stack_name: str, role_name: str | None) -> int:
+@click.option(
+    "--removal", is_flag=True, help="Check what the removal of root credentials needs, too.  [default: if the stack has it]"
+)
+def _preflight(region: str | None, profile: str | None, stack_name: str, role_name: str | None, *, removal: bool) -> int:
     """Check what a deployment for the organization needs.
 
     Changes nothing. Run it with the credentials and in the Region of the deployment to come: those of a delegated
@@ -69,7 +72,7 @@ def _preflight(region: str | None, profile: str | None, stack_name: str, role_na
     Exit code 1: something is missing.
     Exit code 2: the checks could not be made.
     """  # noqa: D301 - click's sign against wrapping
-    return preflight.run(region, profile, stack_name, role_name)
+    return preflight.run(region, profile, stack_name, role_name, removal=removal)
 
 
 class _Parameter(click.ParamType):
@@ -192,8 +195,8 @@ def _report(  # noqa: PLR0913 - the options of the command
     Exit code 1: an account is NON_COMPLIANT or UNKNOWN.
     Exit code 2: no report could be made.
 
-    A result older than 26 hours is UNKNOWN. Its age counts from when AWS Config invoked the rule or from when it recorded the
-    result, whichever is later. AWS does not document whether these times advance while a verdict stays the same.
+    There are two sources: AWS Config, and the journal, which is the function's log. If they differ, the report says so, and the
+    worse verdict counts. A verdict older than 26 hours is UNKNOWN. Its age counts from the later of both sources.
     """  # noqa: D301 - click's sign against wrapping
     return report.run(
         region,

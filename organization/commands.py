@@ -98,6 +98,11 @@ def register_delegated_administrator(account_id: str, service: str) -> str:
     return _aws("organizations", "register-delegated-administrator", account, f"--service-principal {service}")
 
 
+def enable_root_credentials_management() -> str:
+    """Let the organization manage the root credentials of its members."""
+    return _aws("iam", "enable-organizations-root-credentials-management")
+
+
 # --- Recorders ---
 
 
@@ -216,9 +221,17 @@ def put_pack_again(deployment: "Deployment") -> str:
 
 def show_failures(deployment: "Deployment", account_id: str) -> tuple[str, ...]:
     """Show why evaluations of an account failed; no command if the log group is not known."""
+    return _filter_log(deployment, f'{{ ($.message = "evaluation failed") && ($.account = "{account_id}") }}')
+
+
+def show_journal(deployment: "Deployment", account_id: str) -> tuple[str, ...]:
+    """Show every line of the journal about an account; no command if the log group is not known."""
+    return _filter_log(deployment, f'{{ $.account = "{account_id}" }}')
+
+
+def _filter_log(deployment: "Deployment", pattern: str) -> tuple[str, ...]:
     if not deployment.log_group_name:
         return ()
-    pattern = f'{{ ($.message = "evaluation failed") && ($.account = "{account_id}") }}'
     options = (f"--log-group-name {quoted(deployment.log_group_name)}", f"--filter-pattern {quoted(pattern)}")
     return (_aws("logs", "filter-log-events", *options, region=deployment.region),)
 

@@ -1,10 +1,11 @@
 """What is deployed, as CloudFormation describes its stack: pure, without input or output."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from organization.invoke_permission import LISTS, ORGANIZATION, PARAMETER, POLICY_TYPE, RESOURCE_POLICY
+from organization.removal import APPROVERS
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
@@ -28,6 +29,13 @@ RULE_NAME = "root-virtual-mfa-enabled"
 PACK_RULE_PREFIX = f"{RULE_NAME}-conformance-pack-"
 """The rule of the conformance pack: AWS Config appends a suffix, which differs in each account."""
 
+_RULE_PARAMETERS = {
+    "minimumVirtualMfaDevices": "MinimumVirtualMfaDevices",
+    "nonVirtualMfa": "NonVirtualMfa",
+    "noRootCredentials": "NoRootCredentials",
+}
+"""The rule's parameters, and the stack's that give their values."""
+
 
 def is_our_rule(rule_name: str) -> bool:
     """Tell whether a rule has the name of this package's rule, alone or in a conformance pack.
@@ -47,8 +55,9 @@ class Deployment:
     """A deployed stack of template.yaml.  Account ids are strings of 12 digits; `organization_id` is empty for one account.
 
     `log_group_name` is empty if it is not known.  `listed` are the accounts of InvokingAccounts and its further parts.
-    `pack_parameters` and `pack_excluded` are what the conformance pack was put with; `pack_parameters` is None if there is no
-    pack.  `emails` are the addresses that get notices or alarms.
+    `rule_parameters` has those of the rule, by the names in its log lines, that the stack gives.  `pack_parameters` and
+    `pack_excluded` are what the conformance pack was put with; `pack_parameters` is None if there is no pack.  `emails` are the
+    addresses that get notices or alarms.
     """
 
     stack_name: str
@@ -68,7 +77,8 @@ class Deployment:
     invoke_permission: str = ORGANIZATION
     function_policy_type: str = RESOURCE_POLICY
     listed: frozenset[str] = frozenset()
-    no_root_credentials: str = "COMPLIANT"
+    removes_root_credentials: bool = False
+    rule_parameters: Mapping[str, str] = field(default_factory=dict)
     pack_parameters: Mapping[str, str] | None = None
     pack_excluded: tuple[str, ...] = ()
     emails: tuple[str, ...] = ()
@@ -116,7 +126,8 @@ def from_stack(stack: "StackTypeDef", physical_ids: Mapping[str, str]) -> Deploy
         invoke_permission=parameters.get(PARAMETER, ORGANIZATION),
         function_policy_type=parameters.get(POLICY_TYPE, RESOURCE_POLICY),
         listed=accounts(",".join(parameters.get(name, "") for name in LISTS)),
-        no_root_credentials=parameters.get("NoRootCredentials", "COMPLIANT"),
+        removes_root_credentials=bool(parameters.get(APPROVERS)),
+        rule_parameters={name: parameters[given] for name, given in _RULE_PARAMETERS.items() if given in parameters},
         emails=tuple(dict.fromkeys(filter(None, (parameters.get("NoticeEmail"), parameters.get("AlarmEmail"))))),
     )
 

@@ -9,6 +9,7 @@ import pytest
 
 from demo.sam import RULE_NAME
 from local_aws.logs import filter_patterns
+from organization import deployment, journal
 from periodic_rule import clients, outsiders
 from periodic_rule.evaluations import PERMISSIONS as REPORT_PERMISSIONS
 from periodic_rule.verdict import Verdict
@@ -351,6 +352,28 @@ def test_the_saved_query_asks_for_the_same_rule_as_the_metric_filters(*, organiz
             assert f'{path} = "{value}"' in text
     assert '(test = 0 or test = "false")' in text
     assert ("not ispresent(parameters.ExecutionRoleName)" in text) != organization
+
+
+@SCOPES
+def test_the_report_asks_the_journal_for_the_same_rule(*, organization: bool) -> None:
+    [saved] = resources(APPLICATION, "AWS::Logs::QueryDefinition").values()
+    text = rendered(saved["Properties"]["QueryString"], organization=organization)
+    conditions = re.split(r"\s+and\s+|\s*\|\s*filter\s+", text.partition("| sort")[0])[1:]
+    parameters = dict(re.findall(r'parameters\.(\w+) = "([^"]*)"', text))
+    parameters.pop("ExecutionRoleName", None)
+    asked = journal.query(
+        deployment.Deployment(
+            "root-virtual-mfa",
+            "CREATE_COMPLETE",
+            re.findall(r'account = "([^"]*)"', text)[0] if not organization else "111111111111",
+            "us-east-1",
+            "aws",
+            organization_id="o-a1b2c3d4e5" if organization else "",
+            rule_parameters=parameters,
+        )
+    )
+    assert len(conditions) == (8 if organization else 9)
+    assert [condition for condition in conditions if condition not in asked] == []
 
 
 # --- Events that fail for good ---
