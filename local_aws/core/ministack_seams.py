@@ -140,6 +140,7 @@ _SEAMS = {
     "ministack.services.lambda_svc": (
         "_functions",
         "_execute_function",
+        "_fetch_code_from_s3",
         "_GATEWAY_PORT",
         "_execute_function_warm",
         "_emit_lambda_logs",

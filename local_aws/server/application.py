@@ -112,7 +112,6 @@ class LocalAws:
         metric_filters.install()
         resource_types.install(
             resource_types.Services(
-                self._functions,
                 self._config,
                 self._remediations,
                 self._packs,
@@ -177,6 +176,7 @@ class LocalAws:
             "cloudformation": {**self._stack_sets.operations, **self._registry.operations, **rollback.OPERATIONS},
             "ssm": {name: operation for part in ssm for name, operation in part.operations.items()},
             "cloudtrail": self._cloudtrail.history.operations,
+            "lambda": self._functions.operations,
         }
         for service in self._lists:
             self._dispatch.in_front(service, operations.get(service, {}))
