@@ -148,7 +148,7 @@ _SEAMS = {
         "_emit_lambda_metrics",
         "invoke_async_with_retry",
     ),
-    "ministack.services.sns": ("_PORT",),
+    "ministack.services.sns": ("_PORT", "_topic_by_arn_any_scope", "publish_internal", "topic_policy_allows"),
     "ministack.services.sqs": ("queue_policy_allows",),
     "ministack.services.sts": ("_sessions", "register_session", "time"),
     "ministack.services.tagging": ("resource_tags",),

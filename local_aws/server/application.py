@@ -25,6 +25,7 @@ from local_aws.client import HOST, REGION
 from local_aws.cloudformation import resource_types, rollback
 from local_aws.cloudformation.registry import Registry
 from local_aws.cloudformation.stack_sets import StackSets
+from local_aws.cloudwatch.service import CloudWatch
 from local_aws.config.aggregators import Aggregators
 from local_aws.config.compliance_events import ComplianceEvents
 from local_aws.config.conformance_packs import ConformancePacks
@@ -90,9 +91,8 @@ class LocalAws:
         self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock, switches)
         self._config = Config(self._functions, Recorders(self._clock), organization, self._clock)
         self._events = EventBus(self._clock)
-        self._events.install()
+        self._cloudwatch = CloudWatch(self._events, self._clock, switches)
         self._targets = Targets(f"http://{HOST}:{port}", self._clock)
-        self._targets.install()
         self._event_rules = EventRules(self._clock)
         self._config.when_recorded.append(ComplianceEvents(self._events, self._clock).publish)
         self._cloudtrail = CloudTrail(self._events, self._clock)
@@ -109,7 +109,8 @@ class LocalAws:
         self._packs = ConformancePacks(self._config, self._remediations, organization, self._clock, switches)
         self._retries = ThreadPoolExecutor(1, "conformance-packs")
         self._aggregators = Aggregators(self._config, self._packs, organization, self._clock, switches)
-        self._functions.install()
+        for part in (self._events, self._cloudwatch, self._targets, self._functions):
+            part.install()
         metric_filters.install()
         resource_types.install(
             resource_types.Services(
@@ -121,6 +122,7 @@ class LocalAws:
                 self._stack_sets,
                 self._documents,
                 self._event_rules,
+                self._cloudwatch,
             ),
             self._clock,
         )
@@ -177,6 +179,7 @@ class LocalAws:
             "config": {name: operation for part in config for name, operation in part.operations.items()},
             "logs": {name: operation for part in logs for name, operation in part.operations.items()},
             "events": self._event_rules.operations,
+            "monitoring": self._cloudwatch.operations,
             "organizations": self._root_access.watching(self._organizations.operations),
             "cloudformation": {**self._stack_sets.operations, **self._registry.operations, **rollback.OPERATIONS},
             "ssm": {name: operation for part in ssm for name, operation in part.operations.items()},
@@ -234,6 +237,7 @@ class LocalAws:
             self._clock.stop()
             self._retries.shutdown(cancel_futures=True)
             self._query_pool.shutdown(cancel_futures=True)
+            self._cloudwatch.close()
             self._organizations.close()
             self._stack_sets.close()
             self._functions.close()

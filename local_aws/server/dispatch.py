@@ -15,7 +15,20 @@ from local_aws.core.models import AwsError, Routed, ServiceApi
 from local_aws.core.operations import current
 from local_aws.server.gate import not_emulated
 
-WITH_API = {"iam", "sts", "sns", "config", "logs", "organizations", "cloudformation", "ssm", "events", "cloudtrail", "lambda"}
+WITH_API = {
+    "iam",
+    "sts",
+    "sns",
+    "config",
+    "logs",
+    "organizations",
+    "cloudformation",
+    "ssm",
+    "events",
+    "cloudtrail",
+    "lambda",
+    "monitoring",
+}
 """The services whose requests and faults follow their API models."""
 
 Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]
@@ -69,43 +82,44 @@ class Dispatch:
         The API model also checks the requests of STS that MiniStack answers, because AssumeRole has to refuse what AWS refuses.
         """
         ministack: Handler = self.handlers[service]
-        api = ServiceApi(service) if service in WITH_API else None
+        api = ServiceApi(self._lists[service].api) if service in WITH_API else None
         evaluator = ministack_seams.module("ministack.core.iam_evaluator")
         extract_action = ministack_seams.module("ministack.core.iam_actions").extract_iam_action
 
         async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
-            account_id = self._responses.get_account_id()
+            account_id, called = self._responses.get_account_id(), current.get()
+            spoken = api.speaking(called.protocol) if api and called else api
             action = extract_action(service, method, path, headers, body, query) or f"{service}:Unknown"
             fault = self.faults.take(action, [account_id, *_accounts_of_role(action, body)])
             self._calls.append(Call(account_id, evaluator.caller_arn(), action, fault.kind if fault else ""))
-            if fault is None or api is None:
-                return await answer(method, path, headers, body, query)
+            if fault is None or spoken is None:
+                return await answer(spoken, method, path, headers, body, query)
             await self._hold_back(fault.seconds)
-            error = faults.refusal(fault, api.protocol)
+            error = faults.refusal(fault, spoken.protocol)
             if error is not None:
-                return api.error(error)
+                return spoken.error(error)
             if fault.kind == "FailedEvaluations":
-                operation, params = api.parse(headers, body)
-                return api.response(operation, {"FailedEvaluations": params["Evaluations"]})
-            normal = await answer(method, path, headers, body, query)
+                operation, params = spoken.parse(headers, body)
+                return spoken.response(operation, {"FailedEvaluations": params["Evaluations"]})
+            normal = await answer(spoken, method, path, headers, body, query)
             return faults.cut_in_half(normal) if fault.kind == "BrokenBody" else normal
 
-        async def answer(*request: Any) -> Answer:  # noqa: ANN401 - a Handler's arguments
+        async def answer(spoken: ServiceApi | None, *request: Any) -> Answer:  # noqa: ANN401 - a Handler's arguments
             called = current.get()
             ours = called is not None and called.operation in operations
-            if api is None or not (ours or service == "sts"):
+            if spoken is None or not (ours or service == "sts"):
                 return await ministack(*request)
             operation = None
             try:
                 _, path, headers, body, query = request
-                operation, params = api.parse(headers, body, Routed(called.operation, path, query) if called else None)
-                api.validate(operation, params)
+                operation, params = spoken.parse(headers, body, Routed(called.operation, path, query) if called else None)
+                spoken.validate(operation, params)
                 if not ours:
                     return await ministack(*request)
                 result = operations[operation](self._responses.get_account_id(), params)
-                return await ministack(*request) if result is None else api.response(operation, result)
+                return await ministack(*request) if result is None else spoken.response(operation, result)
             except AwsError as error:
-                return api.error(error, operation)
+                return spoken.error(error, operation)
 
         if api is not None:
             self.apis[service] = api
