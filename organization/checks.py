@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from organization import commands, invoke_permission
+from organization import commands, invoke_permission, removal
 from organization.deployment import (
     AGGREGATOR_NAME,
     CONFORMANCE_PACK_NAME,
@@ -27,6 +27,8 @@ SERVICES = {
 Source: AWS Config Developer Guide, setting up an aggregator and registering a delegated administrator; AWS CloudFormation User
 Guide, activating trusted access for StackSets.
 """
+
+_REMOVAL = "the removal of root credentials"
 
 CONFIG_ROLE = "AWSServiceRoleForConfigMultiAccountSetup"
 """The service-linked role in the account that puts an organization conformance pack."""
@@ -113,7 +115,8 @@ class Seen:
 
     `organization` is None if the account is in none.  `accounts` are the active ones, with the caller's.  `recorders` has each
     account whose recorder was read.  `taken` says for each name that the stack will use whether something has it.
-    `has_resource_policy` says whether the Region has the resource type AWS::Lambda::ResourcePolicy.
+    `has_resource_policy` says whether the Region has the resource type AWS::Lambda::ResourcePolicy.  `root_features` are the
+    enabled features of centralized root access, or None if root credentials are not going to be removed.
     """
 
     account_id: str
@@ -131,6 +134,12 @@ class Seen:
     service_linked_roles: Mapping[str, bool | Unseen]
     deployed: Deployment | None
     taken: Mapping[str, bool | Unseen]
+    root_features: frozenset[str] | Unseen | None
+
+    @property
+    def services(self) -> Mapping[str, str]:
+        """The services that act for the organization, and which part of the deployment needs each."""
+        return SERVICES if self.root_features is None else {**SERVICES, removal.IAM: _REMOVAL}
 
     @property
     def in_management_account(self) -> bool:
@@ -170,6 +179,7 @@ def checks(seen: Seen, permission: str) -> list[Check]:
         _policy_type(seen, permission),
         *_trusted_access(seen),
         *_administration(seen),
+        *_root_credentials_management(seen),
         *_service_linked_roles(seen),
         *_recorders(seen),
         _management_account(seen),
@@ -255,7 +265,7 @@ def _organization(seen: Seen) -> Check:
 
 
 def _trusted_access(seen: Seen) -> Iterator[Check]:
-    for service, user in SERVICES.items():
+    for service, user in seen.services.items():
         name = f"Trusted access for {service}"
         enable = commands.activate_stack_sets() if service == STACK_SETS else commands.enable_service_access(service)
         if isinstance(seen.trusted, Unseen):
@@ -272,7 +282,7 @@ def _administration(seen: Seen) -> Iterator[Check]:
             "Account", Outcome.OK, f"{seen.account_id} is the management account, which may deploy for the organization."
         )
         return
-    for service, user in SERVICES.items():
+    for service, user in seen.services.items():
         name = f"Delegated administrator for {service}"
         register = (commands.register_delegated_administrator(seen.account_id, service),)
         if isinstance(seen.delegated, Unseen):
@@ -283,6 +293,19 @@ def _administration(seen: Seen) -> Iterator[Check]:
         else:
             detail = f"Account {seen.account_id} is not registered, and {user} needs it."
             yield Check(name, Outcome.MISSING, detail, register, seen.management_account)
+
+
+def _root_credentials_management(seen: Seen) -> Iterator[Check]:
+    name, enable = "Root credentials management", (commands.enable_root_credentials_management(),)
+    match seen.root_features:
+        case None:
+            return
+        case Unseen(reason):
+            yield Check(name, Outcome.UNSEEN, f"{reason} If it is off:", enable, seen.management_account)
+        case enabled if removal.FEATURE in enabled:
+            yield Check(name, Outcome.OK, f"It is on, for {_REMOVAL}.")
+        case _:
+            yield Check(name, Outcome.MISSING, f"It is off, and {_REMOVAL} needs it.", enable, seen.management_account)
 
 
 def _service_linked_roles(seen: Seen) -> Iterator[Check]:

@@ -57,7 +57,10 @@ def command() -> None:
     metavar="ROLE",
     help="A role to assume in every account, to see whether its recorder is on.  [default: believe an aggregator]",
 )
-def _preflight(region: str | None, profile: str | None, stack_name: str, role_name: str | None) -> int:
+@click.option(
+    "--removal", is_flag=True, help="Check what the removal of root credentials needs, too.  [default: if the stack has it]"
+)
+def _preflight(region: str | None, profile: str | None, stack_name: str, role_name: str | None, *, removal: bool) -> int:
     """Check what a deployment for the organization needs.
 
     Changes nothing. Run it with the credentials and in the Region of the deployment to come: those of a delegated
@@ -69,7 +72,7 @@ def _preflight(region: str | None, profile: str | None, stack_name: str, role_na
     Exit code 1: something is missing.
     Exit code 2: the checks could not be made.
     """  # noqa: D301 - click's sign against wrapping
-    return preflight.run(region, profile, stack_name, role_name)
+    return preflight.run(region, profile, stack_name, role_name, removal=removal)
 
 
 class _Parameter(click.ParamType):

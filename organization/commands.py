@@ -98,6 +98,11 @@ def register_delegated_administrator(account_id: str, service: str) -> str:
     return _aws("organizations", "register-delegated-administrator", account, f"--service-principal {service}")
 
 
+def enable_root_credentials_management() -> str:
+    """Let the organization manage the root credentials of its members."""
+    return _aws("iam", "enable-organizations-root-credentials-management")
+
+
 # --- Recorders ---
 
 

@@ -11,7 +11,7 @@ import click
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from organization import aws, checks, commands, deployment, invoke_permission, preflight
+from organization import aws, checks, commands, deployment, invoke_permission, preflight, removal
 from organization.aws import Caller, CommandError
 from organization.checks import Outcome, Seen, Unseen
 from organization.deployment import Deployment
@@ -85,6 +85,10 @@ class Finder:
 
     def parameters(self, scope: str) -> dict[str, str]:
         """Return the parameters to deploy with; others keep their values. Raises CommandError if one is missing."""
+        before = self.before.get("Parameters", []) if self.before else []
+        kept = {str(each.get("ParameterKey")): each.get("ParameterValue", "") for each in before}
+        if too_few := removal.too_few_approvers({**kept, **self.options.parameters}):
+            raise CommandError(too_few)
         return self._for_organization() if scope == ORGANIZATION else self._for_account()
 
     def _for_account(self) -> dict[str, str]:
@@ -99,7 +103,9 @@ class Finder:
 
     def _for_organization(self) -> dict[str, str]:
         with Console(stderr=True).status("Looking ..."):
-            seen = Inspector(self.session, self.caller, self.stack_name).inspect(role_name=None)
+            seen = Inspector(self.session, self.caller, self.stack_name).inspect(
+                role_name=None, removal=bool(self.options.parameters.get(removal.APPROVERS))
+            )
         if self.before is None:
             seen = replace(seen, deployed=None)
         self.account_ids = seen.accounts

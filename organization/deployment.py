@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from organization.invoke_permission import LISTS, ORGANIZATION, PARAMETER, POLICY_TYPE, RESOURCE_POLICY
+from organization.removal import APPROVERS
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
@@ -76,6 +77,7 @@ class Deployment:
     invoke_permission: str = ORGANIZATION
     function_policy_type: str = RESOURCE_POLICY
     listed: frozenset[str] = frozenset()
+    removes_root_credentials: bool = False
     rule_parameters: Mapping[str, str] = field(default_factory=dict)
     pack_parameters: Mapping[str, str] | None = None
     pack_excluded: tuple[str, ...] = ()
@@ -124,6 +126,7 @@ def from_stack(stack: "StackTypeDef", physical_ids: Mapping[str, str]) -> Deploy
         invoke_permission=parameters.get(PARAMETER, ORGANIZATION),
         function_policy_type=parameters.get(POLICY_TYPE, RESOURCE_POLICY),
         listed=accounts(",".join(parameters.get(name, "") for name in LISTS)),
+        removes_root_credentials=bool(parameters.get(APPROVERS)),
         rule_parameters={name: parameters[given] for name, given in _RULE_PARAMETERS.items() if given in parameters},
         emails=tuple(dict.fromkeys(filter(None, (parameters.get("NoticeEmail"), parameters.get("AlarmEmail"))))),
     )

@@ -13,15 +13,16 @@ _COLOURS = {Outcome.OK: "green", Outcome.LIMITED: "yellow", Outcome.MISSING: "re
 _WIDEST = max(len(outcome) for outcome in Outcome)
 
 
-def run(region: str | None, profile: str | None, stack_name: str, role_name: str | None) -> int:
+def run(region: str | None, profile: str | None, stack_name: str, role_name: str | None, *, removal: bool) -> int:
     """Print each check and the command that mends what is missing; returns the exit code.
 
-    With `role_name`, the role to assume in every account, it sees every account's configuration recorder.
+    With `role_name`, the role to assume in every account, it sees every account's configuration recorder.  With `removal`, or
+    if the stack has it, it checks what the removal of root credentials needs.
     """
     session, caller = aws.session(region, profile)
     screen = Screen()
     with Console(stderr=True).status("Looking ..."):
-        seen = Inspector(session, caller, stack_name).inspect(role_name)
+        seen = Inspector(session, caller, stack_name).inspect(role_name, removal=removal or None)
     permission = seen.deployed.invoke_permission if seen.deployed else invoke_permission.ORGANIZATION
     found = [*checks(seen, permission), *listed_accounts(seen)]
     for check in found:

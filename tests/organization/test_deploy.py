@@ -330,6 +330,49 @@ def test_what_the_organization_lacks_is_said_with_its_command(scene: Scene, caps
     assert scene.sam_calls() == []
 
 
+LEAD, DEPUTY = (f"arn:aws:iam::{CENTRAL}:role/{name}" for name in ("security-lead", "security/deputy"))
+
+
+@pytest.mark.parametrize(
+    ("before", "given", "named"),
+    [
+        (None, {"RemovalApprovers": LEAD, "RemovalMinimumApprovals": "2"}, 1),
+        ({"RemovalApprovers": f"{LEAD},{DEPUTY}"}, {"RemovalMinimumApprovals": "3"}, 2),
+        ({"RemovalApprovers": f"{LEAD},{DEPUTY}", "RemovalMinimumApprovals": "2"}, {"RemovalApprovers": LEAD}, 1),
+        (
+            None,
+            {
+                "RemovalApprovers": ",".join(f"arn:aws:sts::{CENTRAL}:assumed-role/deputy/{name}" for name in ("alice", "bob"))
+                + f", {DEPUTY}",
+                "RemovalMinimumApprovals": "2",
+            },
+            1,
+        ),
+    ],
+    ids=["both given", "approvers kept", "minimum kept", "sessions of one role"],
+)
+def test_more_approvals_than_approvers(
+    scene: Scene, capsys: pytest.CaptureFixture[str], before: dict[str, Any] | None, given: dict[str, str], named: int
+) -> None:
+    if before:
+        scene.stays(stack(**before))
+    assert run("--scope", "organization", "--yes", *(f"--parameter={name}={value}" for name, value in given.items())) == 2
+    said = f", but RemovalApprovers names {named} different users and roles: name more, or ask for fewer approvals."
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert scene.sam_calls() == []
+
+
+def test_removal_is_deployed_if_the_organization_has_what_it_needs(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    services = [{"ServicePrincipal": service} for service in (*SERVICES, "iam.amazonaws.com")]
+    scene.aws.answers["ListAWSServiceAccessForOrganization"] = {"EnabledServicePrincipals": services}
+    scene.aws.answers["ListOrganizationsFeatures"] = {"EnabledFeatures": []}
+    given = ("--parameter", f"RemovalApprovers={LEAD},{DEPUTY}", "--parameter", "RemovalMinimumApprovals=2")
+    assert run("--scope", "organization", "--yes", "--no-build", *given) == 2
+    assert "aws iam enable-organizations-root-credentials-management" in capsys.readouterr().out
+    scene.aws.answers["ListOrganizationsFeatures"] = {"EnabledFeatures": ["RootCredentialsManagement"]}
+    assert f"RemovalApprovers={LEAD},{DEPUTY}" in scene.deploys("--scope", "organization", "--yes", "--no-build", *given)
+
+
 def test_artefact_that_was_not_built(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     Path(".aws-sam/build/template.yaml").unlink()
     assert "leave --no-build out." in failure(capsys, "--scope", "account", "--yes")

@@ -26,6 +26,7 @@ ON = {"ConfigurationRecordersStatus": [{"name": "default", "recording": True}]}
 OFF = {"ConfigurationRecordersStatus": [{"name": "default", "recording": False}]}
 NONE: dict[str, Any] = {"ConfigurationRecordersStatus": []}
 SERVICE_LINKED = {"AWSServiceRoleForConfigMultiAccountSetup", "AWSServiceRoleForCloudFormationStackSetsOrgAdmin"}
+IAM = "iam.amazonaws.com"
 DEPLOY = "root-virtual-mfa deploy --scope organization"
 
 
@@ -179,6 +180,62 @@ def test_account_that_is_no_delegated_administrator(fake: FakeAws, preflight_of:
     command = f"register-delegated-administrator --account-id {CENTRAL} --service-principal {service}"
     assert f"Run in the management account {MANAGEMENT}: aws organizations {command} " in printed
     assert " 1 missing, " in printed
+
+
+# --- The removal of root credentials ---
+
+APPROVER = f"arn:aws:iam::{CENTRAL}:role/security-lead"
+
+
+def removal_in_place(fake: FakeAws, *features: str) -> None:
+    """Let IAM have trusted access and the delegated administrator, and the organization these features."""
+    trusted = [{"ServicePrincipal": service} for service in (*SERVICES, IAM)]
+    fake.answers["ListAWSServiceAccessForOrganization"] = {"EnabledServicePrincipals": trusted}
+    fake.answers["ListOrganizationsFeatures"] = {"OrganizationId": ORGANIZATION, "EnabledFeatures": list(features)}
+
+
+def test_without_a_removal_nothing_of_iam_is_looked_at(fake: FakeAws, preflight_of: Preflight) -> None:
+    assert IAM not in preflight_of(0)
+    assert not fake.called("ListOrganizationsFeatures")
+
+
+@pytest.mark.parametrize("deployed", [False, True], ids=["asked for", "deployed"])
+def test_removal_that_has_what_it_needs(fake: FakeAws, preflight_of: Preflight, deployed: bool) -> None:  # noqa: FBT001 - pytest gives it
+    removal_in_place(fake, "RootCredentialsManagement")  # and no RootSessions
+    fake.answers["DescribeStacks"] = (
+        {"Stacks": [stack(RemovalApprovers=APPROVER)]} if deployed else fake.answers["DescribeStacks"]
+    )
+    printed = preflight_of(0, *([] if deployed else ["--removal"]))
+    for found in (
+        f"ok Trusted access for {IAM}: It is on, for the removal of root credentials.",
+        f"ok Delegated administrator for {IAM}: Account {CENTRAL} is registered",
+        "ok Root credentials management: It is on, for the removal of root credentials.",
+    ):
+        assert found in printed
+
+
+def test_removal_that_lacks_everything(fake: FakeAws, preflight_of: Preflight) -> None:
+    fake.answers["ListDelegatedAdministrators"] = lambda asked: {
+        "DelegatedAdministrators": [] if asked["ServicePrincipal"] == IAM else [{"Id": CENTRAL}]
+    }
+    fake.refuse("ListOrganizationsFeatures", "ServiceAccessNotEnabledException", "Trusted Access for IAM not enabled.")
+    printed = preflight_of(1, "--removal")
+    assert " 2 missing, 0 limited, 2 could not be seen." in printed
+    for command in (
+        f"aws organizations enable-aws-service-access --service-principal {IAM}",
+        f"aws organizations register-delegated-administrator --account-id {CENTRAL} --service-principal {IAM}",
+        "aws iam enable-organizations-root-credentials-management",
+    ):
+        assert f"Run in the management account {MANAGEMENT}: {command} " in printed
+    assert "could not be seen Root credentials management: " in printed
+    assert "enable-organizations-root-sessions" not in printed
+
+
+def test_removal_without_the_feature(fake: FakeAws, preflight_of: Preflight) -> None:
+    removal_in_place(fake, "RootSessions")
+    printed = preflight_of(1, "--removal")
+    assert " 1 missing, " in printed
+    assert "missing Root credentials management: It is off, and the removal of root credentials needs it. Run in the" in printed
 
 
 def test_member_that_may_see_nothing_of_the_organization(fake: FakeAws, preflight_of: Preflight) -> None:
