@@ -57,7 +57,7 @@ def _check_queries(_: str, params: dict[str, Any]) -> None:
             raise AwsError(
                 "ValidationError", f"The value {query['Id']} for parameter {where}.Id is not matching the expected pattern"
             )
-        if "Expression" in query:
+        if "MetricStat" not in query:
             raise AwsError("ValidationError", "The local AWS does not emulate expressions over metrics.")
         _check_period(query["MetricStat"]["Period"])
 

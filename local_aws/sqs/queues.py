@@ -56,7 +56,7 @@ class Queues:
         }
 
     def _check_creation(self, account_id: str, params: dict[str, Any]) -> None:
-        name, attributes = params["QueueName"], params.get("Attributes", {})
+        name, attributes = params.get("QueueName", ""), params.get("Attributes", {})
         self._check_attributes(account_id, params)
         stem = name.removesuffix(".fifo") if attributes.get("FifoQueue") == "true" else name
         if not re.fullmatch(r"[A-Za-z0-9_-]+", stem) or len(name) > _LONGEST_NAME:
@@ -84,7 +84,7 @@ class Queues:
         return {**({"QueueUrls": [*page]} if page else {}), **(token if "MaxResults" in params else {})}
 
     def _check_purge(self, _: str, params: dict[str, Any]) -> None:
-        url, now = params["QueueUrl"], self._clock.now()
+        url, now = params.get("QueueUrl", ""), self._clock.now()
         if now - self._purged.get(url, datetime.min.replace(tzinfo=now.tzinfo)) < _BETWEEN_PURGES:
             name = url.rpartition("/")[2]
             message = f"Only one PurgeQueue operation on {name} is allowed every 60 seconds."
