@@ -36,7 +36,7 @@ def _check_statistics(_: str, params: dict[str, Any]) -> None:
     period, seconds = params["Period"], (params["EndTime"] - params["StartTime"]).total_seconds()
     if seconds <= 0:
         raise AwsError(_VALUE, "The parameter StartTime must be less than the parameter EndTime.")
-    _check_period(period)
+    _check_period(period, _VALUE)
     if not params.get("Statistics") and not params.get("ExtendedStatistics"):
         raise AwsError(_COMBINATION, "At least one of the parameters Statistics and ExtendedStatistics must be specified.")
     points = math.ceil(seconds / period)
@@ -59,12 +59,12 @@ def _check_queries(_: str, params: dict[str, Any]) -> None:
             )
         if "MetricStat" not in query:
             raise AwsError("ValidationError", "The local AWS does not emulate expressions over metrics.")
-        _check_period(query["MetricStat"]["Period"])
+        _check_period(query["MetricStat"]["Period"], "ValidationError")
 
 
-def _check_period(period: int) -> None:
+def _check_period(period: int, code: str) -> None:
     if period % _MINUTE and period not in _SHORT_PERIODS:
-        raise AwsError(_VALUE, f"The parameter Period must be 1, 5, 10, 20, 30 or a multiple of {_MINUTE}.")
+        raise AwsError(code, f"The parameter Period must be 1, 5, 10, 20, 30 or a multiple of {_MINUTE}.")
 
 
 OPERATIONS: Mapping[str, Operation] = {

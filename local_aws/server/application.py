@@ -39,8 +39,10 @@ from local_aws.events.cloudtrail import CloudTrail
 from local_aws.events.event_bus import EventBus
 from local_aws.events.rules import EventRules
 from local_aws.events.targets import Targets
-from local_aws.iam import roles
+from local_aws.iam import aws_policies, sessions, templates
 from local_aws.iam.account_reports import AccountReports
+from local_aws.iam.checks import Checks
+from local_aws.iam.entities import Entities
 from local_aws.iam.root_access import RootAccess
 from local_aws.iam.root_users import RootUsers
 from local_aws.logs import metric_filters
@@ -112,12 +114,9 @@ class LocalAws:
         self._retries = ThreadPoolExecutor(1, "conformance-packs")
         self._aggregators = Aggregators(self._config, self._packs, organization, self._clock, switches)
         self._functions.install()
-        self._topics = Topics()
-        self._topics.install()
         metric_filters.install()
         resource_types.install(
             resource_types.Services(
-                self._functions,
                 self._config,
                 self._remediations,
                 self._packs,
@@ -141,7 +140,11 @@ class LocalAws:
             self._cloudtrail,
             switches,
         )
+        checks = Checks(self._accounts.__contains__)
+        self._entities = Entities(checks, self._root_users.operations)
         self._take_over(saved_queries)
+        aws_policies.install()
+        templates.install(ministack_seams.module("ministack.services.cloudformation.provisioners")._RESOURCE_HANDLERS, checks)
         pipeline.install(
             self._dispatch.handlers,
             ministack_seams.module("ministack.services.cloudformation.provisioners")._RESOURCE_HANDLERS,
@@ -168,15 +171,12 @@ class LocalAws:
         config = (self._config.recorders, self._config, self._remediations, self._packs, self._aggregators)
         logs = (saved_queries, self._log_events, self._queries)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
+        topics = Topics()
+        topics.install()
         operations: dict[str, Operations] = {
-            "iam": {
-                **self._root_users.operations,
-                **reports.operations,
-                **roles.OPERATIONS,
-                **self._root_access.iam_operations,
-            },
-            "sts": self._root_access.sts_operations,
-            "sns": self._topics.operations,
+            "iam": {**self._entities.operations, **reports.operations, **self._root_access.iam_operations},
+            "sts": {**sessions.OPERATIONS, **self._root_access.sts_operations},
+            "sns": topics.operations,
             "sqs": Queues(self._clock).operations,
             "monitoring": metrics.OPERATIONS,
             "tagging": TaggedResources().operations,
@@ -187,6 +187,7 @@ class LocalAws:
             "cloudformation": {**self._stack_sets.operations, **self._registry.operations, **rollback.OPERATIONS},
             "ssm": {name: operation for part in ssm for name, operation in part.operations.items()},
             "cloudtrail": self._cloudtrail.history.operations,
+            "lambda": self._functions.operations,
         }
         for service in self._lists:
             self._dispatch.in_front(service, operations.get(service, {}))
