@@ -42,6 +42,7 @@ _SEAMS = {
         "fnmatch_iam_cs",
         "parse_policy_document",
         "resolve_principal",
+        "validate_policy_document",
         "_ALWAYS_ALLOWED_ACTIONS",
         "_CONDITION_OPS",
         "_first_match",
@@ -148,10 +149,10 @@ _SEAMS = {
         "_emit_lambda_metrics",
         "invoke_async_with_retry",
     ),
-    "ministack.services.sns": ("_PORT",),
-    "ministack.services.sqs": ("queue_policy_allows",),
+    "ministack.services.sns": ("_PORT", "_refresh_subscription_counts", "_subscribe", "_topics"),
+    "ministack.services.sqs": ("queue_policy_allows", "_queues"),
     "ministack.services.sts": ("_sessions", "register_session", "time"),
-    "ministack.services.tagging": ("resource_tags",),
+    "ministack.services.tagging": ("resource_tags", "_COLLECTORS"),
 }
 
 

@@ -25,6 +25,7 @@ from local_aws.client import HOST, REGION
 from local_aws.cloudformation import resource_types, rollback
 from local_aws.cloudformation.registry import Registry
 from local_aws.cloudformation.stack_sets import StackSets
+from local_aws.cloudwatch import metrics
 from local_aws.config.aggregators import Aggregators
 from local_aws.config.compliance_events import ComplianceEvents
 from local_aws.config.conformance_packs import ConformancePacks
@@ -51,12 +52,16 @@ from local_aws.logs.saved_queries import SavedQueries
 from local_aws.organizations.accounts import Account
 from local_aws.organizations.organization import Organization
 from local_aws.organizations.service import Organizations
+from local_aws.s3 import bucket_policies
 from local_aws.server.commands import COMMAND_PATH, Commands
 from local_aws.server.dispatch import Dispatch, Operations
 from local_aws.server.gate import Gate
+from local_aws.sns.topics import Topics
+from local_aws.sqs.queues import Queues
 from local_aws.ssm.automation import Automation
 from local_aws.ssm.documents import Documents
 from local_aws.ssm.ops_center import OpsCenter
+from local_aws.tagging.resources import TaggedResources
 
 _RETRY_PACKS = timedelta(seconds=1)
 """How often a conformance pack looks for a recorder that it waits for."""
@@ -171,9 +176,15 @@ class LocalAws:
         config = (self._config.recorders, self._config, self._remediations, self._packs, self._aggregators)
         logs = (saved_queries, self._log_events, self._queries)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
+        topics = Topics()
+        topics.install()
         operations: dict[str, Operations] = {
             "iam": {**self._entities.operations, **reports.operations, **self._root_access.iam_operations},
             "sts": {**sessions.OPERATIONS, **self._root_access.sts_operations},
+            "sns": topics.operations,
+            "sqs": Queues(self._clock).operations,
+            "monitoring": metrics.OPERATIONS,
+            "tagging": TaggedResources().operations,
             "config": {name: operation for part in config for name, operation in part.operations.items()},
             "logs": {name: operation for part in logs for name, operation in part.operations.items()},
             "events": self._event_rules.operations,
@@ -186,6 +197,7 @@ class LocalAws:
         for service in self._lists:
             self._dispatch.in_front(service, operations.get(service, {}))
         handlers = self._dispatch.handlers
+        handlers["s3"] = bucket_policies.checking(handlers["s3"])
         for service in self._lists:
             handlers[service] = self._cloudtrail.watching(service, self._dispatch.apis.get(service), handlers[service])
 
