@@ -1,9 +1,10 @@
 """Write what stands in other files into the templates and a page: `python -m render`, or `make render`.
 
-A script of a runbook stands below a line `KEY: | # remediation/NAME.py`, word for word. The version of pyproject.toml stands
-in each line `KEY: "VERSION" # version of pyproject.toml`. The page local_aws/coverage/README.md shows the lists beside it. Exit
-codes: 0; 1 if a script is missing or Automation would not take it, if there is no version, if a list is not as it has to be, or
-if `--check` finds that a template or the page is out of date.
+A script of a runbook stands below a line `KEY: | # remediation/NAME.py`, word for word, but without imports of another script:
+the template joins the two. The version of pyproject.toml stands in each line `KEY: "VERSION" # version of pyproject.toml`. The
+page local_aws/coverage/README.md shows the lists beside it. Exit codes: 0; 1 if a script is missing or Automation would not
+take it, if there is no version, if a list is not as it has to be, or if `--check` finds that a template or the page is out of
+date.
 """
 
 import argparse
@@ -24,6 +25,7 @@ _SCRIPT = re.compile(
     r"^(?P<indent> *)(?P<key>\w+): \| # (?P<script>remediation/\w+\.py)\n(?:(?P=indent) +\S.*\n|\n(?=\n*(?P=indent) ))*",
     re.MULTILINE,
 )
+_IMPORT = re.compile(r"^from remediation\.\w+ import [\w, ]+\n", re.MULTILINE)
 _VERSION = re.compile(r'^(?P<key> *\w+): "[^"\n]*" # version of pyproject\.toml$', re.MULTILINE)
 
 
@@ -34,11 +36,14 @@ class ScriptError(ValueError):
 def render(template: str, read: Callable[[str], str]) -> str:
     """Return a template's text with each script and version as its file has it. `read` returns a file of the project.
 
-    Raises ScriptError if a script has two opening braces in a row: Automation would take them for a reference.
+    Raises ScriptError if a script has two opening braces in a row, which Automation would take for a reference, or imports
+    another script otherwise than with `from remediation.NAME import …` on one line.
     """
 
     def script(match: re.Match[str]) -> str:
-        source = read(match["script"])
+        source = _IMPORT.sub("", read(match["script"]))
+        if re.search(r"^\s*(from|import) remediation", source, re.MULTILINE):
+            raise ScriptError(f"{match['script']} imports another script in a way that cannot be left out of a runbook.")
         if "{{" in source:
             raise ScriptError(f"{match['script']} has {{{{, which begins a reference in a runbook. Write it in another way.")
         lines = [f"{match['indent']}  {line}" if line else "" for line in source.splitlines()]

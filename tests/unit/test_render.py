@@ -45,6 +45,20 @@ def test_what_automation_would_take_for_a_reference_is_refused() -> None:
         render(OUTDATED, (FILES | {"remediation/one.py": 'print(f"{{not a reference}}")\n'}).__getitem__)
 
 
+def test_an_import_of_another_script_is_left_out() -> None:
+    imports = "import json\n\nfrom remediation.two import CallError, calls\n"
+    rendered = render(OUTDATED, (FILES | {"remediation/one.py": f"{imports}\n{SCRIPT}"}).__getitem__)
+    assert yaml.safe_load(rendered)["Scripts"]["One"]["Python"] == f"import json\n\n\n{SCRIPT}"
+
+
+@pytest.mark.parametrize(
+    "line", ["from remediation.two import (", "    from remediation.two import calls", "import remediation.two"]
+)
+def test_an_import_that_cannot_be_left_out_is_refused(line: str) -> None:
+    with pytest.raises(ScriptError, match=r"remediation/one\.py imports another script in a way"):
+        render(OUTDATED, (FILES | {"remediation/one.py": f"{line}\n"}).__getitem__)
+
+
 def test_every_script_is_in_a_template() -> None:
     rendered = {
         name
