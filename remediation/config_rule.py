@@ -82,14 +82,14 @@ def told(error: ClientError) -> str:
     return f"{error.operation_name}: {said.get('Code')}: {first_line}"
 
 
-def our_rules(config: Any, events: dict[str, Any]) -> dict[str, str]:  # noqa: ANN401 - a client of boto3
+def our_rules(config: Any, events: dict[str, Any]) -> dict[str, str]:
     """Return the ARNs of our rules in this account by their names."""
     pages = config.get_paginator("describe_config_rules").paginate()
     rules = [rule for page in pages for rule in page["ConfigRules"] if is_ours(rule, events)]
     return {rule["ConfigRuleName"]: rule.get("ConfigRuleArn", "") for rule in rules}
 
 
-def is_ours(rule: Any, events: dict[str, Any]) -> bool:  # noqa: ANN401 - as DescribeConfigRules gives it
+def is_ours(rule: Any, events: dict[str, Any]) -> bool:
     """Tell whether a rule has our name and, in an organization, is the organization's rule.
 
     Our name is `RuleName`, or begins with `PackRulePrefix`. A member of an organization can make a rule of that name, itself or
@@ -133,7 +133,7 @@ def _is_newer(event: Result, known: Result) -> bool:
     return known.recorded < event.recorded and (known.recorded != LONG_AGO or known.compliance == event.compliance)
 
 
-def _results(config: Any, account_id: str, rules: dict[str, str]) -> tuple[dict[str, Result], list[str]]:  # noqa: ANN401 - boto3's
+def _results(config: Any, account_id: str, rules: dict[str, str]) -> tuple[dict[str, Result], list[str]]:
     """Return the result of each rule that AWS Config gives one of, and what it said where it refused."""
     results: dict[str, Result] = {}
     refusals = []
@@ -150,11 +150,11 @@ def _results(config: Any, account_id: str, rules: dict[str, str]) -> tuple[dict[
     return results, refusals
 
 
-def _by_resource(paginator: Any, account_id: str, names: list[str]) -> dict[str, Said]:  # noqa: ANN401 - boto3's
+def _by_resource(paginator: Any, account_id: str, names: list[str]) -> dict[str, Said]:
     return _details(paginator.paginate(ResourceType="AWS::::Account", ResourceId=account_id), account_id, names)
 
 
-def _by_rule(paginator: Any, account_id: str, names: list[str]) -> dict[str, Said]:  # noqa: ANN401 - boto3's
+def _by_rule(paginator: Any, account_id: str, names: list[str]) -> dict[str, Said]:
     return _details((page for name in names for page in paginator.paginate(ConfigRuleName=name)), account_id, names)
 
 
@@ -168,7 +168,7 @@ def _details(pages: Iterable[Any], account_id: str, names: list[str]) -> dict[st
     return found
 
 
-def _verdicts(paginator: Any, _: str, names: list[str]) -> dict[str, Said]:  # noqa: ANN401 - boto3's
+def _verdicts(paginator: Any, _: str, names: list[str]) -> dict[str, Said]:
     """Return the verdicts of rules, which evaluate nothing but the account, without annotation and time."""
     rules = [rule for page in paginator.paginate(ConfigRuleNames=names) for rule in page["ComplianceByConfigRules"]]
     verdicts = {rule["ConfigRuleName"]: rule.get("Compliance", {}).get("ComplianceType") for rule in rules}

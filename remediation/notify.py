@@ -83,7 +83,7 @@ def notify(events: dict[str, Any], _: object) -> dict[str, Any]:
     return {**outputs, "OpsItemId": ops_item_id, "Text": text}
 
 
-def told_by_event(events: dict[str, Any], execution: Any) -> tuple[str, Result] | None:  # noqa: ANN401 - as Automation gives it
+def told_by_event(events: dict[str, Any], execution: Any) -> tuple[str, Result] | None:
     """Return the ARN of the rule and the result that AWS Config's event told; None if no event started the execution.
 
     `Event` is verdict, time and annotation, with a space between them. Anybody who may start the runbook can set it. Only
@@ -101,8 +101,8 @@ def told_by_event(events: dict[str, Any], execution: Any) -> tuple[str, Result] 
 
 
 def open_ops_item(
-    ssm: Any,  # noqa: ANN401 - a client of boto3
-    execution: Any,  # noqa: ANN401 - as Automation gives it
+    ssm: Any,
+    execution: Any,
     rule_name: str,
     result: Result,
     events: dict[str, Any],
@@ -156,7 +156,7 @@ def open_ops_item(
     }
 
 
-def resolve_ops_items(ssm: Any) -> list[str]:  # noqa: ANN401 - a client of boto3
+def resolve_ops_items(ssm: Any) -> list[str]:
     """Resolve the OpsItems of this account that are open or in progress, and return their ids."""
     pages = ssm.get_paginator("describe_ops_items")
     unresolved = [
@@ -185,7 +185,7 @@ def _data(value: object) -> dict[str, str]:
     return {"Type": "SearchableString", "Value": json.dumps(value)}
 
 
-def _create_or_find(ssm: Any, item: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:  # noqa: ANN401 - a client of boto3
+def _create_or_find(ssm: Any, item: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
     """Create an OpsItem, or find the open one with its deduplication string. Return its id, and its content if it was there."""
     try:
         return ssm.create_ops_item(**item)["OpsItemId"], None
@@ -199,7 +199,7 @@ def _create_or_find(ssm: Any, item: dict[str, Any]) -> tuple[str, dict[str, Any]
     return ssm.create_ops_item(**item)["OpsItemId"], None
 
 
-def _another_sends(ssm: Any, execution: Any, names: tuple[str, ...]) -> bool:  # noqa: ANN401 - boto3's
+def _another_sends(ssm: Any, execution: Any, names: tuple[str, ...]) -> bool:
     """Tell whether another execution sent a notice within a day before this one, or will send one.
 
     If several executions run at the same time, the one that began first sends it.
@@ -221,7 +221,7 @@ def _another_sends(ssm: Any, execution: Any, names: tuple[str, ...]) -> bool:  #
     return False
 
 
-def _was_sent(ssm: Any, sent_by: str, ops_item_id: str, names: tuple[str, ...]) -> bool:  # noqa: ANN401 - a client of boto3
+def _was_sent(ssm: Any, sent_by: str, ops_item_id: str, names: tuple[str, ...]) -> bool:
     """Tell whether `sent_by`, which anybody can write, is an execution of the runbook that sent the OpsItem's notice."""
     if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", sent_by):
         return False
@@ -235,7 +235,7 @@ def _was_sent(ssm: Any, sent_by: str, ops_item_id: str, names: tuple[str, ...]) 
     return is_ours and bool(_output(ssm, execution, MESSAGE_ID))
 
 
-def _output(ssm: Any, execution: dict[str, Any], name: str) -> str:  # noqa: ANN401 - a client of boto3
+def _output(ssm: Any, execution: dict[str, Any], name: str) -> str:
     """Return an output of an execution, "" if it has none. Automation then gives a sentence; our outputs have no spaces."""
     if execution["AutomationExecutionStatus"] == "Success" and not execution.get("Outputs"):
         # AWS's reference does not tell whether a list of executions has their outputs.
