@@ -36,6 +36,7 @@ from local_aws.core.switches import Switches
 from local_aws.events.cloudtrail import CloudTrail
 from local_aws.events.event_bus import EventBus
 from local_aws.events.rules import EventRules
+from local_aws.events.schedules import Schedules
 from local_aws.events.targets import Targets
 from local_aws.iam import roles
 from local_aws.iam.root_access import RootAccess
@@ -81,6 +82,7 @@ class LocalAws:
         self._events.install()
         self._targets = Targets(f"http://{HOST}:{port}", self._clock)
         self._targets.install()
+        Schedules(self._events, self._clock).install()
         self._event_rules = EventRules(self._clock)
         self._config.when_recorded.append(ComplianceEvents(self._events, self._clock).publish)
         self._cloudtrail = CloudTrail(self._events, self._clock)
