@@ -2,16 +2,18 @@
 
 Each request passes these questions, in this order:
 
-1. Who calls? MiniStack verifies the signature, and finds the user, the session of a role, or the root user (`principals`).
+1. Does AWS serve the caller's account? It does not if Organizations has suspended it (`suspended_accounts`). Neither does
+   anybody assume a role or the root user there.
+2. Who calls? MiniStack verifies the signature, and finds the user, the session of a role, or the root user (`principals`).
    MiniStack's STS begins the session of a role for a caller that the role trusts, `service_roles` does so for a service, and
    `root_sessions` begins that of a member's root user.
-2. What is the resource of the action? (`action_resources`)
-3. What are the condition keys of the request? (`condition_keys`)
-4. Do IAM policies allow it? MiniStack evaluates the policies of the principal, its permissions boundary, its session policy,
+3. What is the resource of the action? (`action_resources`)
+4. What are the condition keys of the request? (`condition_keys`)
+5. Do IAM policies allow it? MiniStack evaluates the policies of the principal, its permissions boundary, its session policy,
    and the policy of the resource. The session policy of a root session is its task policy.
-5. Do service control policies let it pass? (`service_control_policies`)
-6. May the caller pass the roles that the request passes? Questions 4 and 5 again, for iam:PassRole. (`passed_roles`)
-7. May the deployer of a stack do what CloudFormation does for it? Question 5 again. (`deployers`, with the table in
+6. Do service control policies let it pass? (`service_control_policies`)
+7. May the caller pass the roles that the request passes? Questions 5 and 6 again, for iam:PassRole. (`passed_roles`)
+8. May the deployer of a stack do what CloudFormation does for it? Question 6 again. (`deployers`, with the table in
    `resource_permissions`)
 
 `refusals` words the answer if one says no.
@@ -20,7 +22,15 @@ Each request passes these questions, in this order:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from local_aws.authorization import condition_keys, passed_roles, principals, refusals, root_sessions, service_roles
+from local_aws.authorization import (
+    condition_keys,
+    passed_roles,
+    principals,
+    refusals,
+    root_sessions,
+    service_roles,
+    suspended_accounts,
+)
 from local_aws.authorization.action_resources import ActionResources, ConfigArns
 from local_aws.authorization.deployers import Deployers
 from local_aws.authorization.passed_roles import Handler
@@ -52,7 +62,8 @@ def install(  # noqa: PLR0913, PLR0917 - what has a say
     resources = ActionResources(config, actions.extract_resource_arn)
     ministack_seams.replace("ministack.core.iam_actions", "extract_resource_arn", resources.arn)
     condition_keys.install(organization)
-    ministack_seams.replace("ministack.core.iam_evaluator", "enforce", _enforcing(policies, evaluator.enforce))
+    enforce = suspended_accounts.refusing(organization, _enforcing(policies, evaluator.enforce))
+    ministack_seams.replace("ministack.core.iam_evaluator", "enforce", enforce)
     refusals.install(when_refused)
 
     handlers["cloudformation"] = deployers.watching(handlers["cloudformation"])

@@ -7,11 +7,13 @@ Source: API model, cloudformation, and
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/what-is-cfnstacksets.html (stacksets-concepts,
 stacksets-orgs-manage-auto-deployment); this page does not say whether an account filter holds for accounts
 that join later; here it does.
+
+A suspended account is skipped (API model, StackInstanceComprehensiveStatus). Guess: the operation counts that as no failure,
+and forgets a stack that it was to delete.
 """
 
 import asyncio
 import hashlib
-import json
 import logging
 import re
 import uuid
@@ -28,7 +30,7 @@ from xml.etree import ElementTree as ET
 
 from local_aws.authorization.deployers import Deployers
 from local_aws.authorization.resource_permissions import Need
-from local_aws.core import ministack_seams
+from local_aws.core import ministack_seams, roles
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
@@ -48,6 +50,11 @@ _NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}", re.ASCII)
 _VIRTUAL_HOST = re.compile(r"(?P<bucket>.+)\.s3[.-][a-z0-9.-]*amazonaws\.com(\.cn)?", re.ASCII)
 _STACK_NAME_LENGTH = 128
 _CANCELLED = "Cancelled since failure tolerance has exceeded"
+_SKIPPED = "SKIPPED_SUSPENDED_ACCOUNT"
+_NOT_FOUND = "StackSetNotFoundException"
+_SELF_MANAGED = ("AdministrationRoleARN", "ExecutionRoleName")
+_MOST_UNITS = 50
+"""Units that an update may name. Source: API model, UpdateStackSet."""
 
 _log = logging.getLogger(__name__)
 _template: ContextVar[str | None] = ContextVar("template", default=None)
@@ -68,12 +75,13 @@ class Targets:
 
     @classmethod
     def of(cls, params: dict[str, Any]) -> "Targets":
-        """Read them from the parameters of CreateStackInstances or DeleteStackInstances."""
+        """Read them from the parameters of an operation. Accounts without a filter come in addition to the units."""
         targets = params.get("DeploymentTargets", {})
+        accounts = frozenset(targets.get("Accounts", []))
         return cls(
             tuple(targets.get("OrganizationalUnitIds", [])),
-            frozenset(targets.get("Accounts", [])),
-            targets.get("AccountFilterType", "NONE"),
+            accounts,
+            targets.get("AccountFilterType", "UNION" if accounts else "NONE"),
             tuple(params["Regions"]),
         )
 
@@ -153,8 +161,12 @@ class StackSet:
     instances: dict[Place, Instance] = field(default_factory=dict)
     operations: dict[str, Operation] = field(default_factory=dict)
 
+    def arn(self, management_account_id: str) -> str:
+        """Return its ARN."""
+        return f"arn:aws:cloudformation:{self.region}:{management_account_id}:stackset/{self.stack_set_id}"
+
     @property
-    def auto_deployment(self) -> dict[str, bool]:
+    def auto_deployment(self) -> dict[str, Any]:
         """`Enabled` and `RetainStacksOnAccountRemoval`."""
         return {"Enabled": False, "RetainStacksOnAccountRemoval": False, **self.settings.get("AutoDeployment", {})}
 
@@ -207,6 +219,11 @@ class StackSets:
         name = params["StackSetName"]
         if params.get("PermissionModel", "SELF_MANAGED") != "SERVICE_MANAGED":
             _refuse("The local AWS emulates StackSets whose PermissionModel is SERVICE_MANAGED only.")
+        _check_settings(params)
+        if "AutoDeployment" not in params:
+            _refuse("AutoDeployment is required for StackSets with SERVICE_MANAGED permission model.")
+        if "StackId" in params:
+            _refuse("The local AWS does not emulate the import of a stack into a StackSet.")
         if SERVICE_PRINCIPAL not in self._organization.trusted_services:
             _refuse("You must enable organizations access to operate a service managed stack set")
         if not _NAME.fullmatch(name):
@@ -240,26 +257,54 @@ class StackSets:
             ]
         }
         self._check_template(template, params)
-        accounts = params.get("Accounts") or params.get("DeploymentTargets", {}).get("Accounts")
-        regions = params.get("Regions")
-        places = {
-            place: instance.unit_id
-            for place, instance in stack_set.instances.items()
-            if (not accounts or place[0] in accounts) and (not regions or place[1] in regions)
-        }
+        _check_settings(params)
+        places = self._places_to_update(stack_set, params)
         operation = self._operation(stack_set, "UPDATE", places, params)
-        stack_set.template = template
-        stack_set.settings = {
-            name: stack_set.settings[name] for name in ("AutoDeployment", "ManagedExecution") if name in stack_set.settings
-        } | _settings(params)
-        for instance in stack_set.instances.values():
-            instance.status = "OUTDATED"
+        kept = {
+            name: stack_set.settings[name]
+            for name in ("AutoDeployment", "ManagedExecution", "Tags")
+            if name in stack_set.settings
+        }
+        settings = kept | _settings(params)
+        changed = template != stack_set.template or settings.get("Parameters") != stack_set.settings.get("Parameters")
+        stack_set.template, stack_set.settings = template, settings
+        for place, instance in stack_set.instances.items():
+            if changed or place in places:
+                instance.status = "OUTDATED"
         return {"OperationId": self._start(stack_set, operation)}
 
+    def _places_to_update(self, stack_set: StackSet, params: dict[str, Any]) -> dict[Place, str]:
+        """Return where an update changes stacks, and the unit of each place: everywhere, or at its targets. Raises AwsError."""
+        present = {place: instance.unit_id for place, instance in stack_set.instances.items()}
+        if "DeploymentTargets" not in params and "Regions" not in params:
+            return present
+        if "DeploymentTargets" not in params or not params.get("Regions"):
+            _refuse("DeploymentTargets and Regions must be specified together.")
+        if "AutoDeployment" in params:
+            _refuse("AutoDeployment can not be specified together with DeploymentTargets and Regions.")
+        targets = self._targets(params)
+        if len(targets.unit_ids) > _MOST_UNITS:
+            _refuse(f"The number of OrganizationalUnitIds may not exceed {_MOST_UNITS}.")
+        wanted = targets.places(self._organization)
+        places = {place: unit_id for place, unit_id in present.items() if place in wanted}
+        if not places:
+            raise AwsError(
+                "StackInstanceNotFoundException", f"StackSet {stack_set.name} has no stack instance at these targets"
+            )
+        return places
+
     def delete_stack_set(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Delete a StackSet that has no stacks any more."""
-        stack_set = self._find(account_id, params)
-        _refuse_parallel(stack_set)
+        """Delete a StackSet that has no stacks any more.
+
+        Guess: nothing happens if there is no such StackSet. The API model has no error for that.
+        """
+        try:
+            stack_set = self._find(account_id, params)
+        except AwsError as error:
+            if error.code == _NOT_FOUND:
+                return {}
+            raise
+        self._refuse_parallel(stack_set)
         if stack_set.instances:
             raise AwsError("StackSetNotEmptyException", "StackSet is not empty")
         stack_set.status = "DELETED"
@@ -271,6 +316,10 @@ class StackSets:
         if params.get("ParameterOverrides"):
             _refuse("The local AWS does not emulate ParameterOverrides.")
         targets = self._targets(params)
+        if targets.accounts and "AccountFilterType" not in params["DeploymentTargets"]:
+            _refuse("AccountFilterType must be specified with Accounts.")
+        if targets.filter_type == "UNION":
+            _refuse("AccountFilterType UNION is not supported for CreateStackInstances.")
         places = {
             place: unit_id
             for place, unit_id in targets.places(self._organization).items()
@@ -336,11 +385,8 @@ class StackSets:
                 "Parameters": stack_set.settings.get("Parameters", []),
                 "Capabilities": stack_set.settings.get("Capabilities", []),
                 "Tags": stack_set.settings.get("Tags", []),
-                "StackSetARN": (
-                    f"arn:aws:cloudformation:{stack_set.region}:{self._organization.management_account_id}:"
-                    f"stackset/{stack_set.stack_set_id}"
-                ),
-                "OrganizationalUnitIds": sorted({instance.unit_id for _, instance in instances}),
+                "StackSetARN": stack_set.arn(self._organization.management_account_id),
+                "OrganizationalUnitIds": sorted({unit_id for targets in stack_set.targets for unit_id in targets.unit_ids}),
                 "Regions": sorted({region for (_, region), _ in instances}),
             }
         }
@@ -443,16 +489,17 @@ class StackSets:
             for stack_set in self._active():
                 if name in {stack_set.name, stack_set.stack_set_id}:
                     return stack_set
-        raise AwsError("StackSetNotFoundException", f"StackSet {name} not found")
+        raise AwsError(_NOT_FOUND, f"StackSet {name} not found")
 
     def _targets(self, params: dict[str, Any]) -> Targets:
         targets = Targets.of(params)
-        if params.get("Accounts"):
-            _refuse("StackSets with SERVICE_MANAGED permission model can only have DeploymentTargets, not Accounts.")
+        _refuse_self_managed(params)
+        if "AccountsUrl" in params.get("DeploymentTargets", {}):
+            _refuse("The local AWS does not emulate AccountsUrl.")
         if not targets.unit_ids:
             _refuse("OrganizationalUnitIds are required in DeploymentTargets.")
         if targets.accounts and targets.filter_type == "NONE":
-            _refuse("AccountFilterType must be specified with Accounts, and must not be NONE.")
+            _refuse("AccountFilterType must not be NONE if Accounts are specified.")
         unknown = [unit_id for unit_id in targets.unit_ids if not self._organization.has_parent(unit_id)]
         strangers = sorted(targets.accounts - self._organization.parents.keys()) if targets.filter_type == "UNION" else []
         if unknown or strangers:
@@ -496,13 +543,14 @@ class StackSets:
             raise AwsError("InsufficientCapabilitiesException", handlers._insufficient_capabilities_message(missing))
 
     def _summary(self, stack_set: StackSet) -> dict[str, Any]:
-        shown = {key: stack_set.settings[key] for key in ("Description", "ManagedExecution") if key in stack_set.settings}
-        return shown | {
+        described = {"Description": stack_set.settings["Description"]} if "Description" in stack_set.settings else {}
+        return described | {
             "StackSetName": stack_set.name,
             "StackSetId": stack_set.stack_set_id,
             "Status": stack_set.status,
             "PermissionModel": "SERVICE_MANAGED",
             "AutoDeployment": stack_set.auto_deployment,
+            "ManagedExecution": {"Active": False, **stack_set.settings.get("ManagedExecution", {})},
         }
 
     # Operations
@@ -514,6 +562,8 @@ class StackSets:
                 continue
             wanted = {place: unit for place, unit in stack_set.wanted(self._organization).items() if place[0] == account_id}
             present = {place: known.unit_id for place, known in stack_set.instances.items() if place[0] == account_id}
+            for place in wanted.keys() & present.keys():
+                stack_set.instances[place].unit_id = wanted[place]
             retain = {"RetainStacks": stack_set.auto_deployment["RetainStacksOnAccountRemoval"]}
             for action, places in (
                 ("DELETE", {place: unit for place, unit in present.items() if place not in wanted}),
@@ -531,13 +581,23 @@ class StackSets:
             if {f"{what}Count", f"{what}Percentage"} <= preferences.keys():
                 _refuse(f"Only one of {what}Count and {what}Percentage may be specified.")
         if not automatic:
-            _refuse_parallel(stack_set)
+            self._refuse_parallel(stack_set)
         operation_id = params.get("OperationId") or str(uuid.uuid4())
         if operation_id in stack_set.operations:
             raise AwsError("OperationIdAlreadyExistsException", f"Operation {operation_id} already exists")
         outcomes = {place: Outcome(unit_id) for place, unit_id in places.items()}
         retain = bool(params.get("RetainStacks", False))
         return Operation(operation_id, action, preferences, outcomes, retain, self._clock.now())
+
+    def _refuse_parallel(self, stack_set: StackSet) -> None:
+        """Refuse a second operation. With managed execution AWS lets it wait instead.
+
+        Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ManagedExecution.html
+        """
+        running = [operation.operation_id for operation in stack_set.operations.values() if not operation.done.is_set()]
+        if running and not stack_set.settings.get("ManagedExecution", {}).get("Active"):
+            arn = stack_set.arn(self._organization.management_account_id)
+            raise AwsError("OperationInProgressException", f"Another Operation on StackSet {arn} is in progress: {running[0]}")
 
     def _start(self, stack_set: StackSet, operation: Operation) -> str:
         stack_set.operations[operation.operation_id] = operation
@@ -589,6 +649,8 @@ class StackSets:
         if instance is None:  # an operation before this one has deleted it
             outcome.status = "SUCCEEDED"
             return True
+        if self._organization.is_shut(place[0]):
+            return _skip(stack_set, operation, place)
         outcome.status = instance.detailed_status = "RUNNING"
         role = execution_role(self._organization, place[0])
         with self._responses.request_scope(*place), self._deployers.acting_as(role, operation.operation_id):
@@ -617,17 +679,9 @@ def execution_role(organization: Organization, account_id: str) -> str:
     CloudFormationStackSetsOrgAdminServiceRolePolicy (assumes them); the asterisk stands for what looks like a hash.
     """
     name = f"stacksets-exec-{hashlib.sha256(f'{organization.organization_id}{account_id}'.encode()).hexdigest()[:32]}"
-    iam = ministack_seams.module("ministack.services.iam")
-    if iam._roles.get_scoped(account_id, None, name) is None:
-        admin = "role/aws-service-role/stacksets.cloudformation.amazonaws.com/AWSServiceRoleForCloudFormationStackSetsOrgAdmin"
-        trusted = {"AWS": f"arn:aws:iam::{organization.management_account_id}:{admin}"}
-        trust = {
-            "Version": "2012-10-17",
-            "Statement": [{"Effect": "Allow", "Principal": trusted, "Action": "sts:AssumeRole"}],
-        }
-        with ministack_seams.module("ministack.core.responses").request_scope(account_id, "us-east-1"):
-            iam._create_role({"RoleName": [name], "AssumeRolePolicyDocument": [json.dumps(trust)]})
-            iam.attach_managed_policy(iam._roles[name], "arn:aws:iam::aws:policy/AdministratorAccess")
+    admin = "role/aws-service-role/stacksets.cloudformation.amazonaws.com/AWSServiceRoleForCloudFormationStackSetsOrgAdmin"
+    trusted = {"AWS": f"arn:aws:iam::{organization.management_account_id}:{admin}"}
+    roles.make(account_id, name, trusted, "arn:aws:iam::aws:policy/AdministratorAccess")
     return name
 
 
@@ -741,6 +795,17 @@ def _limits(preferences: dict[str, Any], accounts: int) -> tuple[int, int, bool]
     )
 
 
+def _skip(stack_set: StackSet, operation: Operation, place: Place) -> bool:
+    """Do nothing in a suspended account, and call that a success."""
+    outcome, instance = operation.outcomes[place], stack_set.instances[place]
+    outcome.status, outcome.reason = "SUCCEEDED", f"Account {place[0]} is suspended, and was skipped."
+    if operation.action == "DELETE":
+        del stack_set.instances[place]
+    else:
+        instance.status, instance.detailed_status, instance.reason = "OUTDATED", _SKIPPED, outcome.reason
+    return True
+
+
 def _cancel(stack_set: StackSet, operation: Operation, places: Collection[Place]) -> None:
     for place in places:
         outcome = operation.outcomes[place]
@@ -750,15 +815,19 @@ def _cancel(stack_set: StackSet, operation: Operation, places: Collection[Place]
             instance.detailed_status, instance.reason = "CANCELLED", _CANCELLED
 
 
-def _refuse_parallel(stack_set: StackSet) -> None:
-    """Refuse a second operation. With managed execution AWS lets it wait instead.
+def _check_settings(params: dict[str, Any]) -> None:
+    """Refuse the settings of self-managed StackSets, and those that the local AWS does not emulate. Raises AwsError."""
+    _refuse_self_managed(params)
+    if "DependsOn" in params.get("AutoDeployment", {}):
+        _refuse("The local AWS does not emulate DependsOn of AutoDeployment.")
 
-    Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ManagedExecution.html
-    """
-    running = [operation.operation_id for operation in stack_set.operations.values() if not operation.done.is_set()]
-    if running and not stack_set.settings.get("ManagedExecution", {}).get("Active"):
-        message = f"Another Operation on StackSet {stack_set.stack_set_id} is in progress: {running[0]}"
-        raise AwsError("OperationInProgressException", message)
+
+def _refuse_self_managed(params: dict[str, Any]) -> None:
+    if params.get("Accounts"):
+        _refuse("StackSets with SERVICE_MANAGED permission model can only have DeploymentTargets, not Accounts.")
+    for name in _SELF_MANAGED:
+        if params.get(name):
+            _refuse(f"StackSets with SERVICE_MANAGED permission model can not have {name}.")
 
 
 def _settings(params: dict[str, Any]) -> dict[str, Any]:

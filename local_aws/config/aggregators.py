@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from local_aws.authorization import service_roles
 from local_aws.config import queries
 from local_aws.config.conformance_packs import ConformancePacks, random_suffix
-from local_aws.config.rules import PAGES, Config, Rule, details, worst
+from local_aws.config.rules import MOST_RESOURCES, PAGES, Config, Rule, contributors, details, worst
 from local_aws.core import callers, ministack_seams
 from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
@@ -218,7 +218,7 @@ class Aggregators:
         entries = [
             {
                 "ConfigRuleName": rule.name,
-                "Compliance": _compliance(rule),
+                "Compliance": contributors(rule.types, MOST_RESOURCES),
                 "AccountId": rule.scope[0],
                 "AwsRegion": rule.scope[1],
             }
@@ -281,20 +281,29 @@ class Aggregators:
 
     def _page(self, entries: Sequence[_T], params: dict[str, Any], default: int) -> tuple[Sequence[_T], dict[str, str]]:
         if self._switches.is_on("empty-pages") and "NextToken" not in params:
-            return [], {"NextToken": "0"}
+            return [], {"NextToken": PAGES.token_at(0)}
         return PAGES.page(entries, params, default)
 
     # Queries
 
     def select_aggregate_resource_config(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Run an advanced query over the compliance of resources."""
+        """Run an advanced query over the compliance of resources, of accounts whose recorder records that type.
+
+        Source: https://docs.aws.amazon.com/config/latest/developerguide/querying-AWS-resources.html: a query sees recorded
+        resources, and AWS::Config::ResourceCompliance is one of the types that a recording group may leave out.
+        """
         try:
             query = queries.parse(params["Expression"])
         except queries.QueryError as error:
             raise AwsError("InvalidExpressionException", str(error)) from error
-        results = query.run(_items(self._rules(account_id, params)))
+        rules = [rule for rule in self._rules(account_id, params) if self._records_compliance(rule.scope)]
+        results = query.run(_items(rules, one_as_object=self._switches.is_on("one-rule-as-object")))
         page, token = PAGES.page(results, params, _DEFAULT_COUNTS if query.counts else _DEFAULT_ITEMS)
         return {"Results": page, "QueryInfo": {"SelectFields": [{"Name": name} for name in query.fields]}, **token}
+
+    def _records_compliance(self, scope: Scope) -> bool:
+        recorder = self._config.recorders.find(scope)
+        return recorder is not None and recorder.records(queries.RESOURCE_TYPE)
 
     def put_stored_query(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Create or change a stored query."""
@@ -343,19 +352,11 @@ def _check_supported(compliance_type: str | None) -> None:
         raise AwsError("ValidationException", message)
 
 
-def _compliance(rule: Rule) -> dict[str, Any]:
-    """Return a rule's compliance and the number of resources that decide it."""
-    contributors = [result for result in rule.results.values() if result.compliance_type == rule.compliance]
-    count = {"ComplianceContributorCount": _count(len(contributors))} if contributors else {}
-    return {"ComplianceType": rule.compliance, **count}
+def _items(rules: Iterable[Rule], *, one_as_object: bool) -> list[queries.Item]:
+    """Make an AWS::Config::ResourceCompliance for each resource, from all rules that evaluated it.
 
-
-def _count(number: int) -> dict[str, Any]:
-    return {"CappedCount": number, "CapExceeded": False}
-
-
-def _items(rules: Iterable[Rule]) -> list[queries.Item]:
-    """Make an AWS::Config::ResourceCompliance for each resource, from all rules that evaluated it."""
+    Users of AWS Config report that configRuleList is an array or an object. With `one_as_object`, one rule is an object.
+    """
     found: dict[tuple[Scope, tuple[str, str]], list[tuple[Rule, str]]] = defaultdict(list)
     for rule in rules:
         for resource, result in rule.results.items():
@@ -371,16 +372,20 @@ def _items(rules: Iterable[Rule]) -> list[queries.Item]:
                 "complianceType": worst(compliance_type for _, compliance_type in judged),
                 "targetResourceId": identifier,
                 "targetResourceType": kind,
-                "configRuleList": [
-                    {
-                        "configRuleName": rule.name,
-                        "configRuleId": rule.rule_id,
-                        "configRuleArn": rule.arn,
-                        "complianceType": compliance_type,
-                    }
-                    for rule, compliance_type in judged
-                ],
+                "configRuleList": _entries(judged)[0] if one_as_object and len(judged) == 1 else _entries(judged),
             },
         }
         for ((account_id, region), (kind, identifier)), judged in sorted(found.items(), key=lambda entry: entry[0])
+    ]
+
+
+def _entries(judged: Iterable[tuple[Rule, str]]) -> list[dict[str, str]]:
+    return [
+        {
+            "configRuleName": rule.name,
+            "configRuleId": rule.rule_id,
+            "configRuleArn": rule.arn,
+            "complianceType": compliance_type,
+        }
+        for rule, compliance_type in judged
     ]

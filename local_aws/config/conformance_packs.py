@@ -32,8 +32,13 @@ RULE_CREATOR = "config-conforms.amazonaws.com"
 """The service that creates the rules of packs. Source: CreatedBy of such rules."""
 
 _TEMPLATE_BYTES = 51_200
-_RULES = 130
-"""The most rules in a pack. Source: https://docs.aws.amazon.com/config/latest/developerguide/configlimits.html"""
+_RULES, _MOST_PACKS = 130, 50
+"""The most rules in a pack; the most packs that an account has, and the most that it puts to the organization.
+
+Source: https://docs.aws.amazon.com/config/latest/developerguide/configlimits.html
+"""
+_BUCKET_PREFIX = "awsconfigconforms"
+"""Of the bucket of an organization's pack. Source: API model, PutOrganizationConformancePack."""
 _RETRIED_FOR = timedelta(hours=7)
 """How long Config tries to deploy to a new account that has no recorder.
 
@@ -337,7 +342,8 @@ class Pack:
 class OrganizationPack:
     """A conformance pack of an organization. The account of `scope` put it, and `members` has each account's pack.
 
-    `verbs` is the last operation in each account, CREATE or UPDATE.
+    `verbs` is the last operation in each account, CREATE or UPDATE; `verb` that of the pack as a whole, which an account that
+    joins or leaves updates.
     """
 
     scope: Scope
@@ -348,6 +354,7 @@ class OrganizationPack:
     suffix: str = field(default_factory=lambda: random_suffix(8))
     members: dict[str, Pack] = field(default_factory=dict)
     verbs: dict[str, str] = field(default_factory=dict)
+    verb: str = "CREATE"
 
     @property
     def arn(self) -> str:
@@ -395,6 +402,7 @@ class ConformancePacks:
             "PutOrganizationConformancePack": self.put_organization_conformance_pack,
             "DeleteOrganizationConformancePack": self.delete_organization_conformance_pack,
             "DescribeOrganizationConformancePacks": self.describe_organization_conformance_packs,
+            "DescribeOrganizationConformancePackStatuses": self.describe_organization_conformance_pack_statuses,
             "GetOrganizationConformancePackDetailedStatus": self.get_organization_conformance_pack_detailed_status,
         }
 
@@ -418,10 +426,16 @@ class ConformancePacks:
         if "TemplateBody" not in params:
             message = "The local AWS takes the template of a conformance pack in TemplateBody only."
             raise AwsError("InvalidParameterValueException", message)
+        if params.get("Tags"):
+            raise AwsError("InvalidParameterValueException", "The local AWS does not emulate the tags of conformance packs.")
         with self._lock:
-            existing = self._packs.get(scope, {}).get(name)
+            packs = self._packs.get(scope, {})
+            existing = packs.get(name)
             if existing is not None:
                 _refuse_member(existing)
+            elif len(packs) >= _MOST_PACKS:
+                message = f"You have reached the limit of {_MOST_PACKS} conformance packs in an account."
+                raise AwsError("MaxNumberOfConformancePacksExceededException", message)
             content = _content(params, "ConformancePackTemplateValidationException", "InvalidParameterValueException")
             return {"ConformancePackArn": self._put(scope, name, params, content, None).arn}
 
@@ -577,6 +591,10 @@ class ConformancePacks:
         if "TemplateBody" not in params:
             message = "The local AWS takes the template of an organization conformance pack in TemplateBody only."
             raise AwsError("ValidationException", message)
+        if params.get("Tags"):
+            raise AwsError("ValidationException", "The local AWS does not emulate the tags of conformance packs.")
+        if not params.get("DeliveryS3Bucket", _BUCKET_PREFIX).startswith(_BUCKET_PREFIX):
+            raise AwsError("ValidationException", f"The name of DeliveryS3Bucket must begin with {_BUCKET_PREFIX}.")
         content = _content(params, "OrganizationConformancePackTemplateValidationException", "ValidationException")
         # AWS Config enables this itself when the management account puts a pack.
         organization.trusted_services.add(SERVICE)
@@ -585,12 +603,17 @@ class ConformancePacks:
             packs = self._organization_packs.setdefault(scope, {})
             pack = packs.get(name)
             if pack is None:
+                if len(packs) >= _MOST_PACKS:
+                    message = f"You have reached the limit of {_MOST_PACKS} organization conformance packs in an account."
+                    raise AwsError("MaxNumberOfOrganizationConformancePacksExceededException", message)
                 pack = packs[name] = OrganizationPack(scope, name, params, content, self._clock.now())
+            else:
+                pack.verb = "UPDATE"
             pack.settings, pack.content, pack.updated = params, content, self._clock.now()
             for member in list(pack.members):
                 if member in params.get("ExcludedAccounts", []):
                     self._withdraw(pack, member)
-            pack.verbs |= dict.fromkeys(pack.members, "UPDATE")
+            pack.verbs |= {member: "UPDATE" for member in pack.members if not organization.is_shut(member)}
             for member in organization.account_ids:
                 self._extend(pack, member)
             return {"OrganizationConformancePackArn": pack.arn}
@@ -618,6 +641,26 @@ class ConformancePacks:
                     **_delivery(pack.settings),
                     "ExcludedAccounts": pack.settings.get("ExcludedAccounts", []),
                     "LastUpdateTime": pack.updated,
+                }
+                for pack in page
+            ],
+            **token,
+        }
+
+    def describe_organization_conformance_pack_statuses(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Return whether the packs that this account put were deployed in all accounts that are not excluded.
+
+        Guess: the error is that of one account, here of the first one.
+        """
+        names = params.get("OrganizationConformancePackNames")
+        packs = self._named_of_organization(account_id, names)
+        page, token = (packs, {}) if names else PAGES.page(packs, params, _PAGE)
+        return {
+            "OrganizationConformancePackStatuses": [
+                {
+                    "OrganizationConformancePackName": pack.name,
+                    **_status(pack.verb, next(iter(pack.failed.values()), None)),
+                    "LastUpdateTime": max([pack.updated, *(member.updated for member in pack.members.values())]),
                 }
                 for pack in page
             ],
@@ -667,11 +710,16 @@ class ConformancePacks:
         return organization
 
     def _extend(self, pack: OrganizationPack, member: str) -> None:
-        """Put a pack in an account unless it is excluded. The account's id replaces the management account's in roles."""
-        if member not in pack.settings.get("ExcludedAccounts", []):
+        """Put a pack in an account unless it is excluded. The account's id replaces the management account's in roles.
+
+        Guess: an account that is suspended keeps what it has, and does not count.
+        """
+        organization = self._organization
+        shut = organization is not None and organization.is_shut(member)
+        if member not in pack.settings.get("ExcludedAccounts", []) and not shut:
             pack.verbs.setdefault(member, "CREATE")
             scope = (member, pack.scope[1])
-            management = self._organization.management_account_id if self._organization else member
+            management = organization.management_account_id if organization else member
             remediations = [_with_role_of(member, management, each) for each in pack.content.remediations]
             content = replace(pack.content, remediations=remediations)
             pack.members[member] = self._put(scope, pack.member_name, pack.settings, content, SERVICE)
@@ -695,6 +743,7 @@ class ConformancePacks:
         with self._lock:
             self._new[account_id] = self._clock.now()
             for pack in self._all_of_organization():
+                pack.verb = "UPDATE"
                 self._extend(pack, account_id)
 
     def _left(self, account_id: str) -> None:
@@ -702,6 +751,7 @@ class ConformancePacks:
             self._new.pop(account_id, None)
             for pack in self._all_of_organization():
                 if account_id in pack.members:
+                    pack.verb = "UPDATE"
                     self._withdraw(pack, account_id)
 
     def _all_of_organization(self) -> Iterator[OrganizationPack]:

@@ -1,6 +1,5 @@
 """AWS Config: custom Lambda rules, their evaluation, and compliance.
 
-MiniStack keeps the recorders. It evaluates no rule, so this module keeps the rules.
 Source: API model, config, and https://docs.aws.amazon.com/config/latest/developerguide/evaluate-config_develop-rules.html
 """
 
@@ -15,11 +14,13 @@ from threading import RLock
 from typing import Any
 
 from local_aws.aws_lambda.functions import LambdaFunctions
-from local_aws.core import callers, ministack_seams
+from local_aws.config.recorders import Recorders
+from local_aws.core import callers
 from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
+from local_aws.organizations.organization import Organization
 
 RULE_PROPERTIES = (
     "ConfigRuleName",
@@ -40,7 +41,6 @@ FREQUENCIES = {
     "TwentyFour_Hours": timedelta(hours=24),
 }
 
-_SERVICE_ROLE = "arn:aws:iam::{account}:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
 _SHORTEST_INTERVAL = timedelta(minutes=1)
 """The shortest time between two runs of a rule. Source: API StartConfigRulesEvaluation, LimitExceededException."""
 
@@ -51,6 +51,8 @@ _DEFAULT_RESULTS = 10
 
 Source: API model, GetComplianceDetailsByConfigRuleRequest.Limit and DescribeComplianceByResourceRequest.Limit.
 """
+MOST_RESOURCES, _MOST_RULES = 100, 25
+"""How far AWS Config counts resources and rules that decide compliance. Source: API model, ComplianceSummary."""
 _log = logging.getLogger(__name__)
 
 PAGES = Pages("InvalidNextTokenException")
@@ -110,7 +112,12 @@ class Rule:
     @property
     def compliance(self) -> str:
         """The compliance type of the rule as a whole."""
-        return worst(result.compliance_type for result in self.results.values())
+        return worst(self.types)
+
+    @property
+    def types(self) -> list[str]:
+        """The compliance type of each result."""
+        return [result.compliance_type for result in self.results.values()]
 
     @property
     def period(self) -> timedelta:
@@ -137,9 +144,13 @@ class Config:
     before a rule is deleted, and raise AwsError if the rule has to stay.
     """
 
-    def __init__(self, functions: LambdaFunctions, clock: Clock) -> None:
-        """Start without rules."""
+    def __init__(
+        self, functions: LambdaFunctions, recorders: Recorders, organization: Organization | None, clock: Clock
+    ) -> None:
+        """Start without rules. Those of an account that `organization` has suspended are not evaluated."""
         self._functions = functions
+        self.recorders = recorders
+        self._organization = organization
         self._clock = clock
         self.when_recorded: list[Listener] = []
         self.before_deletion: list[Callable[[Rule], None]] = []
@@ -172,10 +183,13 @@ class Config:
         """Invoke the rule's function asynchronously with a scheduled notification, as AWS Config does.
 
         If the function's policy no longer allows this, or the function is gone, nothing happens, and nobody learns of it.
+        Guess: nothing happens in an account that is suspended.
         """
         now = self._clock.now()
         rule.last_run, rule.next_run = now, now + rule.period
         self._clock.at(rule.next_run, self.run_due_rules)
+        if self._organization is not None and self._organization.is_shut(rule.scope[0]):
+            return
         try:
             self._functions.check_permission(rule.function_arn, rule.scope[0])
         except AwsError as error:
@@ -206,7 +220,7 @@ class Config:
             "invokingEvent": json.dumps(notification),
             "resultToken": token,
             "eventLeftScope": False,
-            "executionRoleArn": _SERVICE_ROLE.format(account=account_id),
+            "executionRoleArn": self.recorders.role(rule.scope),
             "configRuleArn": rule.arn,
             "configRuleName": rule.name,
             "configRuleId": rule.rule_id,
@@ -232,9 +246,7 @@ class Config:
             message = f"The local AWS emulates periodic rules only: SourceDetails must have a MessageType {_PERIODIC}."
             raise AwsError("InvalidParameterValueException", message)
         _check_input_parameters(settings.get("InputParameters"))
-        recorders = ministack_seams.module("ministack.services.config")._recorders
-        # Look for the usual name first: values() makes MiniStack search the recorders of all accounts.
-        if "default" not in recorders and not recorders.values():
+        if self.recorders.find(scope) is None:
             message = "Configuration recorder is not available to put config rules."
             raise AwsError("NoAvailableConfigurationRecorderException", message)
         self._functions.check_permission(settings["Source"]["SourceIdentifier"], account_id)
@@ -353,7 +365,7 @@ class Config:
         page, token = PAGES.page(rules, params, _PAGE)
         return {
             "ComplianceByConfigRules": [
-                {"ConfigRuleName": rule.name, "Compliance": {"ComplianceType": rule.compliance}} for rule in page
+                {"ConfigRuleName": rule.name, "Compliance": contributors(rule.types, MOST_RESOURCES)} for rule in page
             ],
             **token,
         }
@@ -372,7 +384,7 @@ class Config:
                     found.setdefault((resource_type, resource_id), []).append(result.compliance_type)
         wanted = params.get("ComplianceTypes")
         compliances = [
-            {"ResourceType": kind, "ResourceId": identifier, "Compliance": {"ComplianceType": worst(types)}}
+            {"ResourceType": kind, "ResourceId": identifier, "Compliance": contributors(types, _MOST_RULES)}
             for (kind, identifier), types in sorted(found.items())
             if not wanted or worst(types) in wanted
         ]
@@ -388,7 +400,7 @@ class Config:
     def get_compliance_details_by_resource(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Return the results for a resource, one from each rule that evaluated it."""
         if not (params.get("ResourceType") and params.get("ResourceId")):
-            message = "ResourceType and ResourceId are required."
+            message = "ResourceType and ResourceId are required. The local AWS knows no ResourceEvaluationId."
             raise AwsError("InvalidParameterValueException", message)
         resource = (params["ResourceType"], params["ResourceId"])
         results = [details(rule, resource) for rule in self._named(account_id, None) if resource in rule.results]
@@ -453,6 +465,14 @@ def worst(compliance_types: Iterable[str]) -> str:
     """Return the worst compliance type. NOT_APPLICABLE does not count, and without others it is INSUFFICIENT_DATA."""
     types = set(compliance_types)
     return next((kind for kind in ("NON_COMPLIANT", "COMPLIANT") if kind in types), "INSUFFICIENT_DATA")
+
+
+def contributors(compliance_types: Sequence[str], most: int) -> dict[str, Any]:
+    """Return a Compliance of the API: the worst type, and how many have it. AWS Config counts up to `most`."""
+    decides = worst(compliance_types)
+    number = compliance_types.count(decides)
+    count = {"CappedCount": min(number, most), "CapExceeded": number > most}
+    return {"ComplianceType": decides, **({"ComplianceContributorCount": count} if number else {})}
 
 
 def details(rule: Rule, resource: tuple[str, str]) -> dict[str, Any]:

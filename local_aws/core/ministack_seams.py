@@ -75,7 +75,7 @@ _SEAMS = {
         "_runs_on_worker_thread",
         "_sends_back_failed_update",
     ),
-    "ministack.services.s3": ("_get_object_data",),
+    "ministack.services.s3": ("_buckets", "_get_object_data"),
     "ministack.services.cloudformation.provisioners": (
         "_RESOURCE_HANDLERS",
         "_REPLACING_PROPERTIES",
@@ -84,7 +84,6 @@ _SEAMS = {
     ),
     "ministack.services.cloudwatch": ("record_metric",),
     "ministack.services.cloudwatch_logs": ("_metric_filters", "_put_log_events", "_put_metric_filter"),
-    "ministack.services.config": ("handle_request", "_recorders"),
     "ministack.services.eventbridge": (
         "_apply_input_transformer",
         "_dispatch_event",
@@ -107,11 +106,17 @@ _SEAMS = {
     ),
     "ministack.services.iam": (
         "attach_managed_policy",
+        "_access_keys",
+        "_account_password_policy",
         "_create_role",
         "_groups",
+        "_instance_profiles",
+        "_login_profiles",
         "_mfa_devices",
+        "_oidc_providers",
         "_policies",
         "_roles",
+        "_saml_providers",
         "_users",
     ),
     "ministack.services.lambda_svc": (

@@ -12,6 +12,7 @@ import json
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from http import HTTPStatus
@@ -32,17 +33,21 @@ _UNDECLARED: Mapping[tuple[str, str | None], Mapping[str, int]] = {
 }
 """The HTTP status of errors, by operation, that the API reference has (parameter Capabilities) and the model lacks."""
 
-_UNLISTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {"config": {"ResourceType": ("AWS::::Account",)}}
+_UNLISTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "config": {"ResourceType": ("AWS::::Account",), "RecorderStatus": ("PENDING", "SUCCESS")}
+}
 """Values that an enumeration of a service's model lacks.
 
 ResourceType in a ResourceKey (StartRemediationExecution, DescribeRemediationExecutionStatus): guides to AWS Config remediate
-accounts with it. No page says that the service accepts it.
+accounts with it. No page says that the service accepts it.  RecorderStatus: real AWS answered SUCCESS, where the model has
+Success (radkawar/stackd, testdata/aws/configservice/lifecycle.json).
 """
 
 
 class AwsError(Exception):
     """A service's refusal of a request; `status` is the HTTP status, None for the usual one.
 
+    An empty `message` is none: AWS's answer has no message for some errors (query protocol only).
     `members` are further members of the error's model (JSON protocol only).
     """
 
@@ -101,8 +106,11 @@ class ServiceApi:
         """Raise AwsError if parameters break constraints of the model."""
         shape = self._model.operation_model(operation).input_shape
         broken = list(_broken(shape, params, "")) if shape else []
+        if broken and self._model.service_name == "organizations":
+            raise _invalid_input(broken[0])
         if broken:
-            message = f"{len(broken)} validation error{'s' * (len(broken) > 1)} detected: {'; '.join(broken)}"
+            clauses = "; ".join(violation.clause for violation in broken)
+            message = f"{len(broken)} validation error{'s' * (len(broken) > 1)} detected: {clauses}"
             raise AwsError(self._protocol.validation_code, message)
 
     def from_template(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,13 +141,17 @@ class ServiceApi:
         ValueError: neither the operation nor all operations have an error with this code.
         """
         statuses = {**self._protocol.common_errors, **_UNDECLARED.get((self._model.service_name, operation), {})}
+        member = "message"
         for shape in self._model.operation_model(operation).error_shapes if operation else []:
             trait = shape.metadata.get("error", {})
-            statuses[trait.get("code", shape.name)] = trait.get("httpStatusCode", HTTPStatus.BAD_REQUEST)
+            code = trait.get("code", shape.name)
+            statuses[code] = trait.get("httpStatusCode", HTTPStatus.BAD_REQUEST)
+            if code == error.code and isinstance(shape, StructureShape) and "Message" in shape.members:
+                member = "Message"
         if error.code not in statuses:
             message = f"{operation or self._model.service_name} has no error {error.code}."
             raise ValueError(message)
-        return self._protocol.error(error, error.status or statuses[error.code])
+        return self._protocol.error(error, error.status or statuses[error.code], member)
 
 
 class _Json:
@@ -171,8 +183,9 @@ class _Json:
     def response(self, model: OperationModel, result: Mapping[str, Any]) -> Answer:
         return self._answer(HTTPStatus.OK, json.dumps(result, default=_json_scalar) if model.output_shape else "")
 
-    def error(self, error: AwsError, status: int) -> Answer:
-        body = json.dumps({"__type": error.code, "message": error.message, **error.members})
+    def error(self, error: AwsError, status: int, member: str) -> Answer:
+        """Write a refusal. `member` is the model's name of the message."""
+        body = json.dumps({"__type": error.code, member: error.message, **error.members})
         return self._answer(status, body, {"x-amzn-ErrorType": error.code})
 
     def _answer(self, status: int, body: str, headers: Mapping[str, str] | None = None) -> Answer:
@@ -219,13 +232,14 @@ class _Query:
             _add_xml(SubElement(root, model.output_shape.serialization["resultWrapper"]), model.output_shape, result)
         return self._answer(HTTPStatus.OK, root, SubElement(root, "ResponseMetadata"))
 
-    def error(self, error: AwsError, status: int) -> Answer:
+    def error(self, error: AwsError, status: int, _: str) -> Answer:
         root = Element("ErrorResponse", xmlns=self._namespace)
         details = SubElement(root, "Error")
         sender = status < HTTPStatus.INTERNAL_SERVER_ERROR
         SubElement(details, "Type").text = "Sender" if sender else "Receiver"
         SubElement(details, "Code").text = error.code
-        SubElement(details, "Message").text = error.message
+        if error.message:
+            SubElement(details, "Message").text = error.message
         return self._answer(status, root, root)
 
     def _answer(self, status: int, root: Element, metadata: Element) -> Answer:
@@ -312,30 +326,46 @@ def _from_query(shape: Shape, node: Mapping[str | None, Any], name: str) -> Any:
 # Constraints
 
 
-def _broken(shape: Shape, value: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - as botocore takes it
+@dataclass(frozen=True)
+class _Violation:
+    """A constraint of the model that a request breaks.
+
+    `kind` is a key of _REASONS, `path` is AWS's (evaluations.1.member.annotation), `shape` is the model's name of what is
+    wrong, and `clause` says it as most services do.
+    """
+
+    kind: str
+    path: str
+    shape: str
+    clause: str
+
+
+def _broken(shape: Shape, value: Any, path: str) -> Iterator[_Violation]:  # noqa: ANN401 - as botocore takes it
     """Name each constraint that `value`, or a value below it, breaks; `path` is AWS's: evaluations.1.member.annotation."""
-    for constraint, holds in _constraints(shape):
+    for kind, constraint, holds in _constraints(shape):
         if not holds(value):
-            yield _clause(shape, value, path, constraint)
+            yield _Violation(kind, path, shape.name, _clause(shape, value, path, constraint))
     if isinstance(shape, StructureShape):
         for name, member in shape.members.items():
             inner = f"{path}.{name[0].lower()}{name[1:]}".removeprefix(".")
             if value.get(name) is not None:
                 yield from _broken(member, value[name], inner)
             elif name in shape.required_members:
-                yield f"Value null at '{inner}' failed to satisfy constraint: Member must not be null"
+                clause = f"Value null at '{inner}' failed to satisfy constraint: Member must not be null"
+                yield _Violation("required", inner, member.name, clause)
     yield from _broken_items(shape, value, path)
 
 
-def _broken_items(shape: Shape, value: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - as botocore takes it
+def _broken_items(shape: Shape, value: Any, path: str) -> Iterator[_Violation]:  # noqa: ANN401 - as botocore takes it
     for subject, item_shape, items in _collections(shape, value):
         if isinstance(item_shape, StructureShape | ListShape | MapShape):
             for place, item in items.items():
                 yield from _broken(item_shape, item, f"{path}.{place}.member")
         elif any(any(_broken(item_shape, item, path)) for item in items.values()):
             # For scalars AWS names the collection instead of the item, and all constraints of an item.
-            constraints = ", ".join(constraint for constraint, _ in _constraints(item_shape))
-            yield _clause(shape, value, path, f"{subject} must satisfy constraint: [{constraints}]")
+            constraints = ", ".join(constraint for _, constraint, _ in _constraints(item_shape))
+            clause = _clause(shape, value, path, f"{subject} must satisfy constraint: [{constraints}]")
+            yield _Violation("list member", path, item_shape.name, clause)
 
 
 def _collections(shape: Shape, value: Any) -> list[tuple[str, Shape, dict[Any, Any]]]:  # noqa: ANN401 - as botocore takes it
@@ -347,26 +377,62 @@ def _collections(shape: Shape, value: Any) -> list[tuple[str, Shape, dict[Any, A
     return []
 
 
-def _constraints(shape: Shape) -> list[tuple[str, Callable[[Any], bool]]]:
+def _constraints(shape: Shape) -> list[tuple[str, str, Callable[[Any], bool]]]:
+    """Return the constraints of a shape: the kind of each, its wording, and what tells whether a value keeps it."""
     limits = shape.metadata
     numeric = shape.type_name in {"integer", "long"}
     measure: Callable[[Any], int] = int if numeric else len
     what = "value" if numeric else "length"
-    found: list[tuple[str, Callable[[Any], bool]]] = []
+    found: list[tuple[str, str, Callable[[Any], bool]]] = []
     if "max" in limits:
         text = f"Member must have {what} less than or equal to {limits['max']}"
-        found.append((text, lambda value: measure(value) <= limits["max"]))
+        found.append((f"max {what}", text, lambda value: measure(value) <= limits["max"]))
     if "min" in limits:
         text = f"Member must have {what} greater than or equal to {limits['min']}"
-        found.append((text, lambda value: measure(value) >= limits["min"]))
+        found.append((f"min {what}", text, lambda value: measure(value) >= limits["min"]))
     if "pattern" in limits:
         pattern = _pattern(limits["pattern"])
         text = f"Member must satisfy regular expression pattern: {limits['pattern']}"
-        found.append((text, lambda value: pattern.fullmatch(value) is not None))
+        found.append(("pattern", text, lambda value: pattern.fullmatch(value) is not None))
     if "enum" in limits:
         text = f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]"
-        found.append((text, lambda value: value in limits["enum"]))
+        found.append(("enum", text, lambda value: value in limits["enum"]))
     return found
+
+
+_REASONS: Mapping[str, tuple[str, str]] = {
+    "required": ("INPUT_REQUIRED", "You must provide a value for the parameter."),
+    "pattern": ("INVALID_PATTERN", "You provided a value that does not match the required pattern."),
+    "enum": ("INVALID_ENUM", "You specified an invalid value."),
+    "max length": ("MAX_LENGTH_EXCEEDED", "You provided a string that exceeds that maximum length."),
+    "min length": ("MIN_LENGTH_EXCEEDED", "You provided a string parameter that is shorter than allowed."),
+    "max value": ("MAX_VALUE_EXCEEDED", "You provided a numeric parameter that has a larger value than allowed."),
+    "min value": ("MIN_VALUE_EXCEEDED", "You provided a numeric parameter that has a smaller value than allowed."),
+    "list member": ("INVALID_LIST_MEMBER", "You provided a list to a parameter that contains at least one invalid value."),
+}
+"""The reason of an InvalidInputException of Organizations, and its message.
+
+Real answers have all reasons but the last one, and the messages of the first four:
+https://github.com/radkawar/stackd, testdata/aws/iam, organizations_inputs.json and organizations_handshakes.json. The other
+messages are those of the model's documentation.
+"""
+
+_REASONS_OF_SHAPES: Mapping[tuple[str, str], tuple[str, str]] = {
+    ("PolicyTargetId", "pattern"): (
+        "INVALID_PATTERN_TARGET_ID",
+        "You specified a policy target ID that doesn't match the required pattern.",
+    ),
+    ("PolicyType", "enum"): ("INVALID_ENUM_POLICY_TYPE", "You specified an invalid policy type."),
+}
+"""Reasons that name no member. Real answers have the second; the first rests on the model."""
+
+
+def _invalid_input(violation: _Violation) -> AwsError:
+    """Make the refusal of Organizations. Its reason names the constraint and the member: MAX_LENGTH_EXCEEDED:NAME."""
+    reason, message = _REASONS[violation.kind]
+    member = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", violation.path).replace(".", "_").upper()
+    reason, message = _REASONS_OF_SHAPES.get((violation.shape, violation.kind), (f"{reason}:{member}", message))
+    return AwsError("InvalidInputException", message, members={"Reason": reason})
 
 
 @cache

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 SWITCHES: Mapping[str, str] = {
     "empty-pages": "Every list of an aggregator begins with an empty page.",
+    "one-rule-as-object": "In a query's result, `configRuleList` of a resource with one rule is an object, not an array.",
     "withhold-source-org-id": "AWS Config invokes functions without `aws:SourceOrgID`.",
 }
 """The name of each switch, and what the local AWS does while it is on. The command line and README.md have the same."""

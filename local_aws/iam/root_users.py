@@ -4,30 +4,33 @@ Source of the answers' shapes: API model, iam, and the entries for root that AWS
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from local_aws.authorization.root_sessions import is_root_session
+from local_aws.authorization.root_sessions import is_root_session, own_arn, root_arn
 from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
-from local_aws.organizations.accounts import Account, AccountsError, RootUser, find
+from local_aws.organizations.accounts import Account, AccountsError, RootUser, change, find
 
 _DEFAULT_PAGE = 100
 """Source: API model, iam, ListVirtualMFADevicesRequest.MaxItems."""
 _PAGES = Pages("ValidationError", "Invalid Marker.", "Marker")
 
-_ACCOUNT_CREATED = datetime(2020, 1, 1, tzinfo=UTC)
+_NEVER_USED = {"ServiceName": "N/A", "Region": "N/A"}
 
+_Operation = Callable[[str, dict[str, Any]], dict[str, Any] | None]
 _RootOperation = Callable[[Account, dict[str, Any]], dict[str, Any] | None]
 
 
 class RootUsers:
     """The IAM operations that are about root users.
 
-    If a session of AssumeRoot calls an operation and names nobody, the operation is about the root user.  An operation returns
-    None if MiniStack is to answer: to any other caller, and about what is not root's.
+    If a root user calls an operation and names nobody, the operation is about that root user: an account's id as the access key
+    id is its root user, and so is a session of AssumeRoot.  The password needs such a session (API reference, for example
+    DeleteLoginProfile, UserName).  An operation returns None if MiniStack is to answer: to any other caller, and about what is
+    not root's.
     """
 
     def __init__(self, accounts: Mapping[str, Account], clock: Clock) -> None:
@@ -37,58 +40,42 @@ class RootUsers:
         self._iam = ministack_seams.module("ministack.services.iam")
         self.longest_page: int | None = None
         """The most entries of a page: AWS may give fewer than MaxItems, and then gives more pages."""
-        of_root: dict[str, _RootOperation] = {
+        in_sessions: dict[str, _RootOperation] = {
             "CreateLoginProfile": self.create_login_profile,
             "DeactivateMFADevice": self.deactivate_mfa_device,
-            "DeleteAccessKey": self.delete_access_key,
             "DeleteLoginProfile": self.delete_login_profile,
+            "GetLoginProfile": self.get_login_profile,
+        }
+        of_root: dict[str, _RootOperation] = {
+            "DeleteAccessKey": self.delete_access_key,
             "DeleteSigningCertificate": self.delete_signing_certificate,
             "GetAccessKeyLastUsed": self.get_access_key_last_used,
-            "GetLoginProfile": self.get_login_profile,
             "GetUser": self.get_user,
             "ListAccessKeys": self.list_access_keys,
             "ListMFADevices": self.list_mfa_devices,
             "ListSigningCertificates": self.list_signing_certificates,
         }
-        self.operations: dict[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]] = {
+        self.operations: dict[str, _Operation] = {
             "CreateVirtualMFADevice": self.create_virtual_mfa_device,
             "DeleteVirtualMFADevice": self.delete_virtual_mfa_device,
-            "GetAccountSummary": self.get_account_summary,
             "ListVirtualMFADevices": self.list_virtual_mfa_devices,
             **{name: self._by_root(operation) for name, operation in of_root.items()},
+            **{name: self._by_root(operation, in_session=True) for name, operation in in_sessions.items()},
         }
 
-    def _by_root(self, operation: _RootOperation) -> Callable[[str, dict[str, Any]], dict[str, Any] | None]:
+    def _by_root(self, operation: _RootOperation, *, in_session: bool = False) -> _Operation:
         def call(account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
-            return operation(self._account(account_id), params) if is_root_session() else None
+            if own_arn() is None or "UserName" in params:
+                return None
+            if in_session and not is_root_session():
+                # No source has AWS's words to a root user outside of such a session.
+                message = "Must specify userName when calling with non-User credentials"
+                raise AwsError("ValidationError", message)
+            return operation(self.account(account_id), params)
 
         return call
 
-    # The account
-
-    def get_account_summary(self, account_id: str, _: dict[str, Any]) -> dict[str, Any]:
-        """Count what the account has. MFA, password, keys and certificates are those of the root user."""
-        root = self._account(account_id).root_user
-        iam = self._iam
-        in_use = sum(device["User"] is not None for device in iam._mfa_devices.values())
-        return {
-            "SummaryMap": {
-                "Users": len(iam._users),
-                "UsersQuota": 5000,
-                "Groups": len(iam._groups),
-                "GroupsQuota": 300,
-                "Roles": len(iam._roles),
-                "RolesQuota": 1000,
-                "Policies": len(iam._policies),
-                "PoliciesQuota": 1500,
-                "MFADevices": len(iam._mfa_devices) + len(root.virtual_mfa_device_names),
-                "MFADevicesInUse": in_use + root.mfa_devices,
-                "AccountMFAEnabled": int(root.mfa_devices > 0),
-                "AccountPasswordPresent": int(root.password),
-                "AccountAccessKeysPresent": int(bool(root.access_keys)),
-                "AccountSigningCertificatesPresent": int(bool(root.signing_certificates)),
-            }
-        }
+    # The devices
 
     def list_virtual_mfa_devices(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """List the virtual devices of root, then those of IAM users and of nobody."""
@@ -101,11 +88,11 @@ class RootUsers:
         return self._page("VirtualMFADevices", wanted, params)
 
     def _virtual_mfa_devices(self, account_id: str) -> Iterator[dict[str, Any]]:
-        root = self._account(account_id).root_user
+        root = self.account(account_id).root_user
         for name, enabled in root.virtual_mfa_devices.items():
             yield {
                 "SerialNumber": _serial_number(account_id, name),
-                "User": _root(account_id),
+                "User": _root(self.account(account_id)),
                 "EnableDate": enabled,
             }
         for name in root.unassigned_virtual_mfa_devices:
@@ -123,14 +110,14 @@ class RootUsers:
 
     def create_virtual_mfa_device(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
         """Refuse the name of a device of root: MiniStack does not know it."""
-        if params["VirtualMFADeviceName"] in self._account(account_id).root_user.virtual_mfa_device_names:
+        if params["VirtualMFADeviceName"] in self.account(account_id).root_user.virtual_mfa_device_names:
             message = "MFADevice entity at the same path and name already exists."
             raise AwsError("EntityAlreadyExists", message)
         return None
 
     def delete_virtual_mfa_device(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
         """Delete a device that was root's and is deactivated."""
-        root, serial_number = self._account(account_id).root_user, params["SerialNumber"]
+        root, serial_number = self.account(account_id).root_user, params["SerialNumber"]
         for name in root.virtual_mfa_device_names:
             if serial_number == _serial_number(account_id, name):
                 if name in root.virtual_mfa_devices:
@@ -144,7 +131,7 @@ class RootUsers:
 
     def get_user(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
         """Describe the root user."""
-        return {"User": _root(account.account_id)}
+        return {"User": _root(account)}
 
     def create_login_profile(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
         """Give the root user a password again. AWS calls this to allow password recovery.
@@ -154,18 +141,18 @@ class RootUsers:
         if account.root_user.password:
             message = "Login Profile for the root user already exists."
             raise AwsError("EntityAlreadyExists", message)
-        account.root_user.password = True
+        change(account.root_user, "recover-password", None, self._clock.now())
         return {"LoginProfile": {"CreateDate": self._clock.now()}}
 
     def get_login_profile(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
-        """Tell whether there is a password. The date is that of the account: nobody notes when the password was set."""
+        """Tell whether there is a password, and since when."""
         _require_password(account.root_user)
-        return {"LoginProfile": {"CreateDate": _ACCOUNT_CREATED}}
+        return {"LoginProfile": {"CreateDate": account.root_user.password_created}}
 
     def delete_login_profile(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
         """Delete the password."""
         _require_password(account.root_user)
-        account.root_user.password = False
+        change(account.root_user, "delete-password", None, self._clock.now())
         return {}
 
     def list_access_keys(self, account: Account, params: dict[str, Any]) -> dict[str, Any]:
@@ -179,13 +166,16 @@ class RootUsers:
     def delete_access_key(self, account: Account, params: dict[str, Any]) -> dict[str, Any]:
         """Delete an access key."""
         _take("Access Key", account.root_user.access_keys, params["AccessKeyId"])
+        account.root_user.access_keys_last_used.pop(params["AccessKeyId"], None)
         return {}
 
     def get_access_key_last_used(self, account: Account, params: dict[str, Any]) -> dict[str, Any] | None:
-        """Say that a key was never used: nobody can use one here."""
+        """Tell when a key was last used. Region and service are those of a call of IAM: nothing notes others."""
         if params["AccessKeyId"] not in account.root_user.access_keys:
             return None
-        return {"AccessKeyLastUsed": {"ServiceName": "N/A", "Region": "N/A"}}
+        moment = account.root_user.access_keys_last_used.get(params["AccessKeyId"])
+        used = {"LastUsedDate": moment, "ServiceName": "iam", "Region": "us-east-1"} if moment else _NEVER_USED
+        return {"AccessKeyLastUsed": used}
 
     def list_signing_certificates(self, account: Account, params: dict[str, Any]) -> dict[str, Any]:
         """List the signing certificates; they have no CertificateBody here."""
@@ -227,15 +217,18 @@ class RootUsers:
         page, marker = _PAGES.page(list(entries), params, _DEFAULT_PAGE, self.longest_page)
         return {member: page, "IsTruncated": bool(marker), **marker}
 
-    def _account(self, account_id: str) -> Account:
+    def account(self, account_id: str) -> Account:
+        """Return an account. Raises AwsError if there is none."""
         try:
             return find(self._accounts, account_id)
         except AccountsError as error:
             raise AwsError("InvalidClientTokenId", str(error), status=403) from error
 
 
-def _root(account_id: str) -> dict[str, Any]:
-    return {"UserId": account_id, "Arn": f"arn:aws:iam::{account_id}:root", "CreateDate": _ACCOUNT_CREATED}
+def _root(account: Account) -> dict[str, Any]:
+    root = account.root_user
+    used = {"PasswordLastUsed": root.password_last_used} if root.password_last_used else {}
+    return {"UserId": account.account_id, "Arn": root_arn(account.account_id), "CreateDate": account.created, **used}
 
 
 def _serial_number(account_id: str, device: str) -> str:

@@ -5,8 +5,7 @@ import secrets
 import string
 from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import partial
+from datetime import UTC, datetime
 
 MAXIMUM_MFA_DEVICES = 8
 """Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_mfa.html"""
@@ -19,6 +18,8 @@ _DEVICE_NAME = re.compile(r"[\w+=,.@-]{1,226}", re.ASCII)
 
 _NAMED = 5
 """How many accounts a message names at most."""
+FIRST_DAY = datetime(2020, 1, 1, tzinfo=UTC)
+"""When the accounts of an accounts file were created, and the passwords of their root users."""
 
 
 class AccountsError(ValueError):
@@ -27,7 +28,7 @@ class AccountsError(ValueError):
 
 @dataclass
 class RootUser:
-    """The credentials of a root user, and when each was created or enabled.
+    """The credentials of a root user, when each was created or enabled, and when they were last used.
 
     The keys are the ids of access keys and of signing certificates, the serial numbers of hardware devices (hardware TOTP
     tokens, passkeys and security keys), and the names of virtual devices.
@@ -40,6 +41,12 @@ class RootUser:
     virtual_mfa_devices: dict[str, datetime] = field(default_factory=dict)
     unassigned_virtual_mfa_devices: list[str] = field(default_factory=list)
     """The names of devices that are deactivated, but not deleted. They are nobody's."""
+    password_created: datetime = FIRST_DAY
+    """When the present password was created, or the last one if there is none."""
+    password_last_used: datetime | None = None
+    """When the owner last signed in; None: never with the present password."""
+    access_keys_last_used: dict[str, datetime] = field(default_factory=dict)
+    """Of the access keys that were ever used."""
 
     @property
     def mfa_devices(self) -> int:
@@ -54,12 +61,23 @@ class RootUser:
 
 @dataclass
 class Account:
-    """An account. Without `recorder`, AWS Config is not set up in it."""
+    """An account. Without `recorder`, AWS Config is not set up in it.
+
+    `email` is the address of its root user, by default one made of its id. `joined_method` says how it came into the
+    organization, an AccountJoinedMethod of the API model.
+    """
 
     account_id: str
     name: str
     root_user: RootUser
     recorder: bool = True
+    created: datetime = FIRST_DAY
+    email: str = ""
+    joined_method: str = "INVITED"
+
+    def __post_init__(self) -> None:
+        """Give it an address."""
+        self.email = self.email or f"aws+{self.account_id}@example.com"
 
 
 def find(accounts_by_id: Mapping[str, Account], account_id: str) -> Account:
@@ -135,8 +153,31 @@ def _new_id(prefix: str, length: int, characters: str = string.ascii_uppercase +
     return prefix + "".join(secrets.choice(characters) for _ in range(length))
 
 
-def _set_password(root_user: RootUser, _: str, __: datetime, *, present: bool) -> None:
-    root_user.password = present
+def _recover_password(root_user: RootUser, _: str, now: datetime) -> None:
+    root_user.password, root_user.password_created, root_user.password_last_used = True, now, None
+
+
+def _delete_password(root_user: RootUser, *_: object) -> None:
+    root_user.password, root_user.password_last_used = False, None
+
+
+def _sign_in(root_user: RootUser, _: str, now: datetime) -> None:
+    if not root_user.password:
+        message = "The root user has no password, so nobody can sign in."
+        raise AccountsError(message)
+    root_user.password_last_used = now
+
+
+def _use_access_keys(root_user: RootUser, _: str, now: datetime) -> None:
+    if not root_user.access_keys:
+        message = "The root user has no access keys, so nobody can use one."
+        raise AccountsError(message)
+    root_user.access_keys_last_used = dict.fromkeys(root_user.access_keys, now)
+
+
+def _delete_access_keys(root_user: RootUser, *_: object) -> None:
+    root_user.access_keys.clear()
+    root_user.access_keys_last_used.clear()
 
 
 CHANGES: Mapping[str, Callable[[RootUser, str, datetime], None]] = {
@@ -144,10 +185,12 @@ CHANGES: Mapping[str, Callable[[RootUser, str, datetime], None]] = {
     "remove-virtual-device": _remove_virtual_device,
     "add-hardware-device": _add_hardware_device,
     "remove-hardware-devices": lambda root_user, *_: root_user.hardware_mfa_devices.clear(),
-    "recover-password": partial(_set_password, present=True),
-    "delete-password": partial(_set_password, present=False),
+    "recover-password": _recover_password,
+    "delete-password": _delete_password,
+    "sign-in": _sign_in,
     "create-access-key": _create_access_key,
-    "delete-access-keys": lambda root_user, *_: root_user.access_keys.clear(),
+    "use-access-keys": _use_access_keys,
+    "delete-access-keys": _delete_access_keys,
     "upload-signing-certificate": _upload_signing_certificate,
     "delete-signing-certificates": lambda root_user, *_: root_user.signing_certificates.clear(),
 }

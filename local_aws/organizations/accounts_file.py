@@ -7,13 +7,13 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from local_aws.organizations.accounts import Account, AccountsError, RootUser, change
+from local_aws.organizations.accounts import FIRST_DAY, Account, AccountsError, RootUser, change
 from local_aws.organizations.organization import IAM, ROOT_ACCESS_FEATURES, SERVICE_CONTROL_POLICY, Organization, Unit
 
 _ACCOUNT_ID = re.compile(r"\d{12}", re.ASCII)
@@ -65,6 +65,9 @@ _NUMBERED = {
 }
 """The settings of a root user that are numbers. Each says how often to make its change."""
 
+_USED = {"password_used_days_ago": "sign-in", "access_keys_used_days_ago": "use-access-keys"}
+"""The settings of a root user that say how many days ago a change was made."""
+
 _KINDS = {bool: "true or false", int: "a number, not a negative one", str: "a text", dict: "a mapping", list: "a list"}
 
 
@@ -77,20 +80,31 @@ def parse(where: str, account_id: str, settings: object) -> Account:
     root = _known(
         f"{where}: root_user",
         values.get("root_user", {}),
-        {"password": bool, **dict.fromkeys(_NUMBERED, int), "virtual_mfa_devices": list},
+        {"password": bool, **dict.fromkeys(_NUMBERED, int), "virtual_mfa_devices": list, **dict.fromkeys(_USED, int)},
     )
     root_user = RootUser(password=root.get("password", True))
     now = datetime.now(UTC)
+    used = {name: _days_before(f"{where}: root_user: {name}", now, root[name]) for name in _USED if name in root}
     try:
         for name, what in _NUMBERED.items():
             for _ in range(root.get(name, 0)):
-                change(root_user, what, None, now)
+                change(root_user, what, None, used.get(f"{name}_used_days_ago", now))
         for device in root.get("virtual_mfa_devices", []):
             change(root_user, "add-virtual-device", device, now)
+        for name, moment in used.items():
+            change(root_user, _USED[name], None, moment)
     except AccountsError as error:
         message = f"{where}: root_user: {error}"
         raise AccountsError(message) from error
     return Account(account_id, values.get("name", account_id), root_user, recorder=values.get("recorder", True))
+
+
+def _days_before(where: str, now: datetime, days: int) -> datetime:
+    age = (now - FIRST_DAY).days
+    if days > age:
+        message = f"{where} is {days}, but the account is only {age} days old."
+        raise AccountsError(message)
+    return now - timedelta(days=days)
 
 
 def _known(where: str, settings: object, kinds: Mapping[str, type]) -> dict[str, Any]:

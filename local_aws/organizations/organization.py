@@ -1,12 +1,13 @@
 """The organization of the local AWS: its units, where its accounts are, and what it has switched on."""
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from local_aws.organizations.accounts import AccountsError
 
 Listener = Callable[[str], None]
-"""Is told an account id."""
+"""Is told an account's id, or a unit's."""
 
 IAM = "iam.amazonaws.com"
 ROOT_SESSIONS = "RootSessions"
@@ -14,11 +15,13 @@ ROOT_ACCESS_FEATURES = ("RootCredentialsManagement", ROOT_SESSIONS)
 """Source: API model, iam, FeatureType."""
 SERVICE_CONTROL_POLICY = "SERVICE_CONTROL_POLICY"
 """The type of policy. Source: API model, organizations, PolicyType."""
+ACTIVE, PENDING_CLOSURE, SUSPENDED, CLOSED = "ACTIVE", "PENDING_CLOSURE", "SUSPENDED", "CLOSED"
+"""States of accounts. Source: API model, organizations, AccountState."""
 
 
 @dataclass
 class Unit:
-    """An organizational unit; `parent_id` is the root's or another unit's."""
+    """An organizational unit; `parent_id` is the id of the root or of another unit."""
 
     unit_id: str
     name: str
@@ -43,15 +46,27 @@ class Organization:
     """Whether the organization has all features, and not consolidated billing only. Trusted access needs all."""
     policy_types: set[str] = field(default_factory=set)
     """The types of policies that are enabled."""
+    states: dict[str, str] = field(default_factory=dict)
+    """The state of each account that is not ACTIVE. An account that is CLOSED has left the organization for good."""
     when_joined: list[Listener] = field(default_factory=list)
     when_left: list[Listener] = field(default_factory=list)
     when_moved: list[Listener] = field(default_factory=list)
     """Listeners. They are told afterwards, in the order of their registration."""
+    when_unit_deleted: list[Listener] = field(default_factory=list)
+    """Listeners that are told the id of a unit."""
 
     @property
     def account_ids(self) -> list[str]:
         """All accounts, the management account's too."""
         return sorted(self.parents)
+
+    def state_of(self, account_id: str) -> str:
+        """Return the state of an account."""
+        return self.states.get(account_id, ACTIVE)
+
+    def is_shut(self, account_id: str) -> bool:
+        """Tell whether an account is suspended or closed, so that AWS no longer serves it."""
+        return self.state_of(account_id) in {SUSPENDED, CLOSED}
 
     def administers(self, account_id: str, service: str) -> bool:
         """Tell whether an account may act for the organization in a service: the management account or a delegated one."""
@@ -68,6 +83,25 @@ class Organization:
     def has_parent(self, parent_id: str) -> bool:
         """Tell whether this is the root or a unit."""
         return parent_id == self.root_id or parent_id in self.units
+
+    def units_below(self, parent_id: str) -> list[Unit]:
+        """Return the units right below the root or a unit."""
+        return [unit for unit in self.units.values() if unit.parent_id == parent_id]
+
+    def accounts_in(self, parent_id: str) -> list[str]:
+        """Return the accounts right below the root or a unit."""
+        return [account_id for account_id in self.account_ids if self.parents[account_id] == parent_id]
+
+    def add_unit(self, name: str, parent_id: str) -> Unit:
+        """Make a unit without accounts."""
+        unit = Unit(f"ou-{self.root_id.removeprefix('r-')}-{secrets.token_hex(4)}", name, parent_id)
+        self.units[unit.unit_id] = unit
+        return unit
+
+    def delete_unit(self, unit_id: str) -> None:
+        """Delete a unit, which must have neither accounts nor units."""
+        del self.units[unit_id]
+        _tell(self.when_unit_deleted, unit_id)
 
     def parent_at(self, path: str) -> str:
         """Return the id of the unit at a path below the root, like "Workloads/Production"; "" is the root's path.
@@ -101,8 +135,8 @@ class Organization:
         self.parents[account_id] = parent_id
         _tell(self.when_moved, account_id)
 
-    def leave(self, account_id: str) -> None:
-        """Let an account leave.
+    def leave(self, account_id: str, *, closed: bool = False) -> None:
+        """Let an account leave. `closed` says that it is closed for good.
 
         Raises AccountsError if it is the management account, a delegated administrator, or not in the organization.
         """
@@ -113,9 +147,12 @@ class Organization:
             message = f"Account {account_id} cannot leave: it is the management account or a delegated administrator."
             raise AccountsError(message)
         del self.parents[account_id]
+        self.states.pop(account_id, None)
+        if closed:
+            self.states[account_id] = CLOSED
         _tell(self.when_left, account_id)
 
 
-def _tell(listeners: list[Listener], account_id: str) -> None:
+def _tell(listeners: list[Listener], identifier: str) -> None:
     for listener in listeners:
-        listener(account_id)
+        listener(identifier)

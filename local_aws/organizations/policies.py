@@ -6,21 +6,26 @@ Sources: API model, organizations (CreatePolicy and the operations around it);
 https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps.html
 
 An organization with all features begins with the policy type enabled. Without all features, it can't be enabled.
+
+Real answers: the content of FullAWSAccess; an update shows the name and the description only if the request has them, and an
+empty description changes nothing (https://github.com/radkawar/stackd, testdata/aws/iam, organizations_inputs.json and
+organizations_delegation_authority.json).
 """
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from local_aws.core.models import AwsError
-from local_aws.organizations import policy_documents
-from local_aws.organizations.accounts import Account
-from local_aws.organizations.answers import Operation, paged, root
+from local_aws.organizations import policy_documents, refusals
+from local_aws.organizations.directory import Directory, Operation, paged
 from local_aws.organizations.organization import SERVICE_CONTROL_POLICY, Organization
+from local_aws.organizations.tags import Tags
 
 FULL_ACCESS = "p-FullAWSAccess"
+Listener = Callable[[], None]
 
 _MOST_ATTACHED, _MOST_POLICIES = 10, 10_000
 """Policies of a target, policies of an organization.
@@ -65,30 +70,32 @@ class Policies:
     `when_changed` has listeners. They are told when the policies that bind an account may have changed.
     """
 
-    def __init__(self, organization: Organization | None, accounts_by_id: Mapping[str, Account]) -> None:
-        """Begin with FullAWSAccess everywhere."""
+    def __init__(self, organization: Organization | None, directory: Directory, tags: Tags) -> None:
+        """Begin with FullAWSAccess everywhere. Give new policies their tags in `tags`."""
         self._in_use = organization
-        self._accounts = accounts_by_id
+        self._directory = directory
+        self._tags = tags
         allow_all = {"Version": policy_documents.VERSION, "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
         managed_arn = f"arn:aws:organizations::aws:policy/service_control_policy/{FULL_ACCESS}"
         full_access = Policy(
-            FULL_ACCESS, managed_arn, "FullAWSAccess", "Allows access to every operation", json.dumps(allow_all)
+            FULL_ACCESS, managed_arn, "FullAWSAccess", "Allows access to every operation", json.dumps(allow_all, indent=2)
         )
         self._policies = {FULL_ACCESS: full_access}
         self._attached: dict[str, list[str]] = {}
         """The ids of the policies of each root, unit and account that has anything but FullAWSAccess alone."""
-        self.when_changed: list[Callable[[], None]] = []
+        self.when_changed: list[Listener] = []
         if organization:
             organization.when_joined.append(self._forget)
             organization.when_moved.append(lambda _: self._changed())
             organization.when_left.append(self._forget)
-        self.reads: Mapping[str, Operation] = {
+            organization.when_unit_deleted.append(self._forget)
+        self.reads: dict[str, Operation] = {
             "DescribePolicy": self.describe_policy,
             "ListPolicies": self.list_policies,
             "ListPoliciesForTarget": self.list_policies_for_target,
             "ListTargetsForPolicy": self.list_targets_for_policy,
         }
-        self.changes: Mapping[str, Operation] = {
+        self.changes: dict[str, Operation] = {
             "CreatePolicy": self.create_policy,
             "UpdatePolicy": self.update_policy,
             "DeletePolicy": self.delete_policy,
@@ -119,15 +126,15 @@ class Policies:
 
     @property
     def _organization(self) -> Organization:
-        """The organization. Only its accounts reach the operations."""
-        if self._in_use is None:
-            message = "No account is in an organization."
-            raise LookupError(message)
-        return self._in_use
+        return self._directory.organization
 
-    def _forget(self, account_id: str) -> None:
-        """Leave FullAWSAccess only to an account that has left or come back."""
-        self._attached.pop(account_id, None)
+    def has(self, policy_id: str) -> bool:
+        """Tell whether there is a policy with an id."""
+        return policy_id in self._policies
+
+    def _forget(self, target: str) -> None:
+        """Leave only FullAWSAccess to an account that has left or come back, and to a unit that is gone."""
+        self._attached.pop(target, None)
         self._changed()
 
     # Reads
@@ -149,7 +156,8 @@ class Policies:
 
     def list_targets_for_policy(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """List the roots, units and accounts that a policy is attached to."""
-        return paged("Targets", [self._target_summary(target) for target in self._targets_of(self._policy(params))], params)
+        targets = self._targets_of(self._policy(params))
+        return paged("Targets", [self._directory.described_target(target) for target in targets], params)
 
     # Changes
 
@@ -157,17 +165,19 @@ class Policies:
         """Create a policy, attached to nothing."""
         if params["Type"] != SERVICE_CONTROL_POLICY or not self._organization.all_features:
             self._refuse_type(params["Type"])
+        tags = params.get("Tags", [])
+        self._tags.check(tags)
         self._check_name(params["Name"])
         policy_documents.check(params["Content"])
         if len(self._policies) > _MOST_POLICIES:
-            _refuse("POLICY_NUMBER_LIMIT_EXCEEDED", "You have exceeded the number of policies that an organization can have.")
-        organization, policy_id = self._organization, f"p-{secrets.token_hex(4)}"
-        arn = (
-            f"arn:aws:organizations::{organization.management_account_id}:policy/{organization.organization_id}/"
-            f"service_control_policy/{policy_id}"
-        )
+            raise refusals.constraint(
+                "POLICY_NUMBER_LIMIT_EXCEEDED", "You have exceeded the number of policies that an organization can have."
+            )
+        policy_id = f"p-{secrets.token_hex(4)}"
+        arn = self._directory.arn("policy", f"service_control_policy/{policy_id}")
         policy = Policy(policy_id, arn, params["Name"], params["Description"], params["Content"])
         self._policies[policy_id] = policy
+        self._tags.put(policy_id, tags)
         return {"Policy": {"PolicySummary": policy.summary, "Content": policy.content}}
 
     def update_policy(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -178,25 +188,22 @@ class Policies:
             self._check_name(params["Name"])
         if "Content" in params:
             policy_documents.check(params["Content"])
-        changed = Policy(
-            policy.policy_id,
-            policy.arn,
-            params.get("Name", policy.name),
-            params.get("Description", policy.description),
-            params.get("Content", policy.content),
-        )
+        given = {name: params[name] for name in ("Name", "Description", "Content") if name in params}
+        changed = replace(policy, **{name.lower(): value for name, value in given.items() if value})
         self._policies[policy.policy_id] = changed
         self._changed()
-        return {"Policy": {"PolicySummary": changed.summary, "Content": changed.content}}
+        shown = {name: given[name] for name in ("Name", "Description") if name in given}
+        summary = {name: value for name, value in changed.summary.items() if name not in {"Name", "Description"}}
+        return {"Policy": {"PolicySummary": summary | shown, "Content": changed.content}}
 
     def delete_policy(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """Delete a policy that is attached to nothing."""
         policy = self._policy(params)
         _refuse_managed(policy)
         if self._targets_of(policy):
-            message = "The policy is attached to one or more entities. Detach it from all roots, OUs and accounts first."
-            raise AwsError("PolicyInUseException", message)
+            raise AwsError("PolicyInUseException", "The specified policy is in use and cannot be deleted.")
         del self._policies[policy.policy_id]
+        self._tags.forget(policy.policy_id)
         return {}
 
     def attach_policy(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -209,7 +216,7 @@ class Policies:
             raise AwsError("DuplicatePolicyAttachmentException", message)
         if len(attached) >= _MOST_ATTACHED:
             message = f"You have attached the maximum number of policies to the target {target}: {_MOST_ATTACHED}."
-            _refuse("MAX_POLICY_TYPE_ATTACHMENT_LIMIT_EXCEEDED", message)
+            raise refusals.constraint("MAX_POLICY_TYPE_ATTACHMENT_LIMIT_EXCEEDED", message)
         self._attach(target, [*attached, policy.policy_id])
         return {}
 
@@ -222,7 +229,7 @@ class Policies:
             raise AwsError("PolicyNotAttachedException", message)
         if len(attached) == 1:
             message = f"You can't detach the last service control policy of the target {target}."
-            _refuse("MIN_POLICY_TYPE_ATTACHMENT_LIMIT_EXCEEDED", message)
+            raise refusals.constraint("MIN_POLICY_TYPE_ATTACHMENT_LIMIT_EXCEEDED", message)
         self._attach(target, [policy_id for policy_id in attached if policy_id != policy.policy_id])
         return {}
 
@@ -232,10 +239,9 @@ class Policies:
         if params["PolicyType"] != SERVICE_CONTROL_POLICY or not self._organization.all_features:
             self._refuse_type(params["PolicyType"])
         if SERVICE_CONTROL_POLICY in self._organization.policy_types:
-            message = "The specified policy type is already enabled in the specified root."
-            raise AwsError("PolicyTypeAlreadyEnabledException", message)
+            raise AwsError("PolicyTypeAlreadyEnabledException", "The specified policy type is already enabled.")
         self._organization.policy_types.add(SERVICE_CONTROL_POLICY)
-        return {"Root": root(self._organization)}
+        return {"Root": self._directory.described_root()}
 
     def disable_policy_type(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """Disable service control policies. This detaches them all; enabling the type again does not bring them back."""
@@ -246,22 +252,20 @@ class Policies:
         self._organization.policy_types.remove(SERVICE_CONTROL_POLICY)
         self._attached.clear()
         self._changed()
-        return {"Root": root(self._organization)}
+        return {"Root": self._directory.described_root()}
 
     # What there is
 
     def _policy(self, params: dict[str, Any]) -> Policy:
         policy = self._policies.get(params["PolicyId"])
         if policy is None:
-            message = f"We can't find a policy with the id {params['PolicyId']}."
-            raise AwsError("PolicyNotFoundException", message)
+            raise refusals.missing("PolicyNotFoundException")
         return policy
 
     def _target(self, params: dict[str, Any]) -> str:
         target: str = params["TargetId"]
-        if not self._organization.has_parent(target) and target not in self._organization.parents:
-            message = f"We can't find a root, OU or account with the id {target}."
-            raise AwsError("TargetNotFoundException", message)
+        if not self._directory.has(target):
+            raise refusals.missing("TargetNotFoundException")
         return target
 
     def _attached_to(self, target: str) -> list[str]:
@@ -284,32 +288,13 @@ class Policies:
         targets = [organization.root_id, *organization.units, *organization.account_ids]
         return [target for target in targets if policy.policy_id in self._attached_to(target)]
 
-    def _target_summary(self, target: str) -> dict[str, Any]:
-        organization = self._organization
-        kind, name, type_ = "account", "", "ACCOUNT"
-        if target == organization.root_id:
-            kind, name, type_ = "root", "Root", "ROOT"
-        elif target in organization.units:
-            kind, name, type_ = "ou", organization.units[target].name, "ORGANIZATIONAL_UNIT"
-        else:
-            name = self._accounts[target].name
-        owner = f"arn:aws:organizations::{organization.management_account_id}"
-        return {
-            "TargetId": target,
-            "Arn": f"{owner}:{kind}/{organization.organization_id}/{target}",
-            "Name": name,
-            "Type": type_,
-        }
-
     def _check_name(self, name: str) -> None:
         if any(policy.name == name for policy in self._policies.values()):
-            message = f"A policy with the name {name} and this type exists already."
-            raise AwsError("DuplicatePolicyException", message)
+            raise AwsError("DuplicatePolicyException", "A policy with the same name already exists.")
 
     def _check_root(self, params: dict[str, Any]) -> None:
         if params["RootId"] != self._organization.root_id:
-            message = f"We can't find a root with the id {params['RootId']}."
-            raise AwsError("RootNotFoundException", message)
+            raise refusals.missing("RootNotFoundException")
 
     def _require_enabled(self) -> None:
         if SERVICE_CONTROL_POLICY not in self._organization.policy_types:
@@ -326,16 +311,11 @@ class Policies:
 # Refusals
 
 
-def _refuse(reason: str, message: str) -> NoReturn:
-    raise AwsError("ConstraintViolationException", message, members={"Reason": reason})
-
-
 def _refuse_managed(policy: Policy) -> None:
     if policy.is_aws_managed:
         message = f"You can't change or delete {policy.name}: it is managed by AWS."
-        raise AwsError("InvalidInputException", message, members={"Reason": "IMMUTABLE_POLICY"})
+        raise refusals.invalid("IMMUTABLE_POLICY", message)
 
 
 def _not_enabled() -> AwsError:
-    message = "The specified policy type isn't currently enabled in this root: call EnablePolicyType first."
-    return AwsError("PolicyTypeNotEnabledException", message)
+    return AwsError("PolicyTypeNotEnabledException", "This operation can be performed only for enabled policy types.")

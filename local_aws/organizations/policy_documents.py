@@ -3,6 +3,8 @@
 Sources: https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps_syntax.html.  Since September 2025
 service control policies take the whole policy language of IAM:
 https://aws.amazon.com/blogs/security/unlock-new-possibilities-aws-organizations-service-control-policy-now-supports-full-iam-language
+AWS was seen to take a document without Version: https://github.com/radkawar/stackd, testdata/aws/iam/
+organizations_delegation_writes.json.
 """
 
 import json
@@ -44,7 +46,7 @@ def _problems(content: str) -> Iterable[str]:
         yield "it is no JSON object."
         return
     yield from (f"it has an unknown element {name}." for name in sorted(document.keys() - {"Id", "Version", "Statement"}))
-    if document.get("Version") != VERSION:
+    if document.get("Version", VERSION) != VERSION:
         yield f"its Version must be {VERSION}."
     statements = document.get("Statement")
     if isinstance(statements, dict):

@@ -24,10 +24,10 @@ from local_aws.aws_lambda.functions import LambdaFunctions
 from local_aws.client import HOST, REGION
 from local_aws.cloudformation import resource_types
 from local_aws.cloudformation.stack_sets import StackSets
-from local_aws.config import recorders
 from local_aws.config.aggregators import Aggregators
 from local_aws.config.compliance_events import ComplianceEvents
 from local_aws.config.conformance_packs import ConformancePacks
+from local_aws.config.recorders import Recorders
 from local_aws.config.remediation_configurations import Remediations
 from local_aws.config.rules import Config
 from local_aws.core import ministack_seams, web_pages
@@ -39,13 +39,13 @@ from local_aws.events.rules import EventRules
 from local_aws.events.schedules import Schedules
 from local_aws.events.targets import Targets
 from local_aws.iam import roles
+from local_aws.iam.account_reports import AccountReports
 from local_aws.iam.root_access import RootAccess
 from local_aws.iam.root_users import RootUsers
 from local_aws.logs import metric_filters
 from local_aws.logs.saved_queries import SavedQueries
 from local_aws.organizations.accounts import Account
 from local_aws.organizations.organization import Organization
-from local_aws.organizations.policies import Policies
 from local_aws.organizations.service import Organizations
 from local_aws.server.commands import COMMAND_PATH, Commands
 from local_aws.server.dispatch import WITH_API, Dispatch, refuse_all
@@ -70,14 +70,13 @@ class LocalAws:
         """Serve `accounts_by_id` on `port`; functions run with `runtime_python`. Raises IncompatibleMiniStackError."""
         configure_ministack(port)
         ministack_seams.check()
-        self._accounts = accounts_by_id
         self._app = ministack_seams.module("ministack.app")
         self._clock = Clock()
         self._dispatch = Dispatch()
         switches = Switches()
         saved_queries = SavedQueries(self._clock)
         self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock, switches)
-        self._config = Config(self._functions, self._clock)
+        self._config = Config(self._functions, Recorders(self._clock), organization, self._clock)
         self._events = EventBus(self._clock)
         self._events.install()
         self._targets = Targets(f"http://{HOST}:{port}", self._clock)
@@ -90,8 +89,8 @@ class LocalAws:
         self._documents = Documents(self._clock)
         self._automation = Automation(f"http://{HOST}:{port}", runtime_python, self._documents, self._clock)
         self._root_users = RootUsers(accounts_by_id, self._clock)
-        policies = Policies(organization, accounts_by_id)
-        service_control_policies = ServiceControlPolicies(policies)
+        self._organizations = Organizations(organization, accounts_by_id, self._clock)
+        service_control_policies = ServiceControlPolicies(self._organizations.policies)
         deployers = Deployers(service_control_policies)
         # First of all that follows accounts as they join and leave.
         self._stack_sets = StackSets(organization, deployers, self._clock)
@@ -120,10 +119,11 @@ class LocalAws:
             self._clock,
             self._dispatch,
             self._root_users,
+            self._config.recorders,
             self._cloudtrail,
             switches,
         )
-        self._take_over(organization, saved_queries, policies)
+        self._take_over(saved_queries)
         pipeline.install(
             self._dispatch.handlers,
             ministack_seams.module("ministack.services.cloudformation.provisioners")._RESOURCE_HANDLERS,
@@ -135,22 +135,25 @@ class LocalAws:
         )
         for account in accounts_by_id.values():
             if account.recorder:
-                recorders.start(account.account_id, REGION)
+                self._config.recorders.start(account.account_id, REGION)
 
     # In front of MiniStack
 
-    def _take_over(self, organization: Organization | None, saved_queries: SavedQueries, policies: Policies) -> None:
+    def _take_over(self, saved_queries: SavedQueries) -> None:
         """Let this package answer the operations that it emulates, and see every call of every service."""
         handlers, in_front = self._dispatch.handlers, self._dispatch.in_front
-        in_front("iam", {**self._root_users.operations, **roles.OPERATIONS, **self._root_access.iam_operations})
+        reports = AccountReports(self._root_users.account, self._clock)
+        in_front(
+            "iam", {**self._root_users.operations, **reports.operations, **roles.OPERATIONS, **self._root_access.iam_operations}
+        )
         handlers["iam"] = self._cloudtrail.watching(self._dispatch.apis["iam"], handlers["iam"])
         in_front("sts", self._root_access.sts_operations)
-        config = (self._config, self._remediations, self._packs, self._aggregators)
+        config = (self._config.recorders, self._config, self._remediations, self._packs, self._aggregators)
         in_front("config", {name: operation for part in config for name, operation in part.operations.items()})
         in_front("logs", saved_queries.operations)
         in_front("events", self._event_rules.operations)
         handlers["organizations"] = refuse_all("organizations")
-        in_front("organizations", Organizations(organization, self._accounts, policies, self._clock).operations)
+        in_front("organizations", self._organizations.operations)
         in_front("cloudformation", self._stack_sets.operations)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
         in_front("ssm", {name: operation for part in ssm for name, operation in part.operations.items()})
@@ -201,6 +204,7 @@ class LocalAws:
         finally:
             self._clock.stop()
             self._retries.shutdown(cancel_futures=True)
+            self._organizations.close()
             self._stack_sets.close()
             self._functions.close()
 

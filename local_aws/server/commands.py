@@ -15,7 +15,7 @@ from inspect import isawaitable
 from typing import Any
 
 from local_aws.client import REGION
-from local_aws.config import recorders
+from local_aws.config.recorders import Recorders
 from local_aws.core import faults, ministack_seams
 from local_aws.core.clock import Clock, NotSettledError
 from local_aws.core.faults import Fault
@@ -41,6 +41,7 @@ class Commands:
         clock: Clock,
         dispatch: Dispatch,
         root_users: RootUsers,
+        recorders: Recorders,
         cloudtrail: CloudTrail,
         switches: Switches,
     ) -> None:
@@ -50,6 +51,7 @@ class Commands:
         self._clock = clock
         self._dispatch = dispatch
         self._root_users = root_users
+        self._recorders = recorders
         self._cloudtrail = cloudtrail
         self._switches = switches
         self._issued: list[dict[str, str]] = []
@@ -117,7 +119,7 @@ class Commands:
         account = accounts_file.parse(f"account {account_id}", account_id, {"name": name, "root_user": root_user})
         parent_id = organization.parent_at(unit_path)
         self._accounts[account_id] = account
-        recorders.start(account_id, REGION)
+        self._recorders.start(account_id, REGION)
         organization.join(account_id, parent_id)
 
     def _remove_account(self, account_id: str) -> None:

@@ -291,10 +291,11 @@ class Application:
 
 def start_recorder(aws: LocalAwsClient, account_id: str) -> None:
     """Let AWS Config record in an account, as its administrator does."""
-    config = boto3_client(aws, "config", account_id)
+    config, bucket = boto3_client(aws, "config", account_id), f"config-bucket-{account_id}"
+    boto3_client(aws, "s3", account_id).create_bucket(Bucket=bucket)
     role = f"arn:aws:iam::{account_id}:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
     config.put_configuration_recorder(ConfigurationRecorder={"name": "default", "roleARN": role})
-    config.put_delivery_channel(DeliveryChannel={"name": "default", "s3BucketName": "example-config-bucket"})
+    config.put_delivery_channel(DeliveryChannel={"name": "default", "s3BucketName": bucket})
     config.start_configuration_recorder(ConfigurationRecorderName="default")
 
 

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from botocore.exceptions import ClientError
 
-from local_aws.client import LocalAwsProcess
+from local_aws.client import LocalAwsClient, LocalAwsProcess
 from tests.local_aws.scene import Parameter, clients_of, create_function, eventually, let_config_invoke
 
 MANAGEMENT, DELEGATED, MEMBER, OTHER = "111111111111", "222222222222", "333333333333", "444444444444"
@@ -166,6 +166,22 @@ def organization(directory: Path, *, all_features: bool = True, trusted: bool = 
     file.write_text(yaml.safe_dump(content), encoding="utf-8")
     with LocalAwsProcess(file, directory / "local-aws.log") as process:
         yield Scene(process)
+
+
+def reason(call: Callable[..., object], **params: Parameter) -> str:
+    """Return the reason that Organizations gives for refusing a call."""
+    try:
+        call(**params)
+    except ClientError as error:
+        return str(error.response.get("Reason", ""))
+    message = f"{params} was not refused."
+    raise AssertionError(message)
+
+
+def create_asked_for(process: LocalAwsClient) -> None:
+    """Let Organizations create the accounts that CreateAccount was asked for, and wait for the end."""
+    process.advance_clock(seconds=10)
+    process.settle()
 
 
 def rule_resource(function_arn: object, name: str, **parameters: object) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from local_aws.client import REGION, LocalAwsProcess
+from local_aws.client import REGION, LocalAwsClient
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -46,7 +46,7 @@ def _session() -> boto3.Session:
     return boto3.Session()
 
 
-def clients_of(process: LocalAwsProcess, **credentials: str | None) -> Clients:
+def clients_of(process: LocalAwsClient, **credentials: str | None) -> Clients:
     """Make clients that neither check requests nor retry, so that a test sees what the local AWS answers.
 
     They sign as the administrator of an account, or with `credentials`, named as boto3 names them.
@@ -164,10 +164,10 @@ def eventually(look: Callable[[], _T]) -> _T:
 
 
 def refusal(call: Callable[..., object], **params: Parameter) -> tuple[str, str]:
-    """Return the code and the message of a call's error."""
+    """Return the code and the message of a call's error, "" if it has none."""
     try:
         call(**params)
     except ClientError as error:
-        return error.response["Error"]["Code"], error.response["Error"]["Message"]
+        return error.response["Error"]["Code"], error.response["Error"].get("Message", "")
     message = f"{params} was not refused."
     raise AssertionError(message)

@@ -1,7 +1,7 @@
 """The accounts file and the changes to a root user: what is accepted, and the message for each mistake."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -42,6 +42,20 @@ def test_a_file_says_what_accounts_and_root_users_there_are(tmp_path: Path) -> N
     assert list(root.virtual_mfa_devices) == ["phone-in-the-safe", "a.b+c=d,e@f_g"]
     assert all(enabled >= began for enabled in root.virtual_mfa_devices.values())
     assert root.mfa_devices == 5
+
+
+def test_a_file_says_how_long_ago_root_was_used(tmp_path: Path) -> None:
+    """A key is not older than its use, and what was never used has no time."""
+    settings = "{password_used_days_ago: 30, access_keys: 2, access_keys_used_days_ago: 1, signing_certificates: 1}"
+    began = datetime.now(UTC)
+    [account] = accounts_file.read_accounts(write(tmp_path, root_user(settings))).values()
+    root, ended = account.root_user, datetime.now(UTC)
+    assert root.password_last_used is not None
+    assert began <= root.password_last_used + timedelta(days=30) <= ended
+    assert root.access_keys == root.access_keys_last_used
+    assert all(began <= used + timedelta(days=1) <= ended for used in root.access_keys.values())
+    assert all(uploaded >= began for uploaded in root.signing_certificates.values())
+    assert (RootUser().password_last_used, RootUser().access_keys_last_used) == (None, {})
 
 
 def test_what_a_file_leaves_out_is_usual(tmp_path: Path) -> None:
@@ -124,6 +138,9 @@ ROOT = f"{ONE}: root_user"
         (root_user("{virtual_mfa_devices: [a b]}"), "needs the name of a device (1 to 226 of A-Z a-z 0-9 + = , . @ _ -)"),
         (root_user("{virtual_mfa_devices: [null]}"), "needs the name of a device"),
         (root_user(f"{{virtual_mfa_devices: [{'x' * 227}]}}"), "needs the name of a device"),
+        (root_user("{password: false, password_used_days_ago: 1}"), f": {ROOT}: The root user has no password, so nobody can"),
+        (root_user("{access_keys_used_days_ago: 1}"), f": {ROOT}: The root user has no access keys, so nobody can use one."),
+        (root_user("{password_used_days_ago: 99999}"), f": {ROOT}: password_used_days_ago is 99999, but the account is only"),
     ],
 )
 def test_a_bad_file_is_refused_in_one_line_that_says_where(tmp_path: Path, text: str, message: str) -> None:
@@ -178,7 +195,7 @@ def some(number: int) -> dict[str, datetime]:
 def test_a_password_comes_and_goes(change: str, *, before: bool, after: bool) -> None:
     root = RootUser(password=before)
     accounts.change(root, change, None, NOW)
-    assert root == RootUser(password=after)
+    assert (root.password, root.password_last_used) == (after, None)
 
 
 @pytest.mark.parametrize(
@@ -232,6 +249,8 @@ def test_a_virtual_device_is_added_with_its_time_and_removed() -> None:
             "already has 8 MFA devices, and may have no more",
         ),
         (RootUser(access_keys=some(2)), "create-access-key", None, "already has 2 access keys, and may have no more"),
+        (RootUser(password=False), "sign-in", None, "has no password"),
+        (RootUser(), "use-access-keys", None, "has no access keys"),
         (RootUser(signing_certificates=some(2)), "upload-signing-certificate", None, "already has 2 signing certificates"),
     ],
 )

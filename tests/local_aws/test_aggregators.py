@@ -305,6 +305,43 @@ def test_the_accounts_that_fail_are_selected(scene: Scene) -> None:
     ]
 
 
+@pytest.fixture
+def one_rule_as_object(scene: Scene) -> Iterator[None]:
+    """Show one rule in configRuleList as an object."""
+    scene.process.switch("one-rule-as-object", on=True)
+    yield
+    scene.process.switch("one-rule-as-object", on=False)
+
+
+@pytest.mark.usefixtures("one_rule_as_object")
+def test_a_list_of_one_rule_may_be_an_object(scene: Scene) -> None:
+    """Users of real AWS report both."""
+    [result] = select(scene, FAILING)["Results"]
+    rule = result["configuration"]["configRuleList"]
+    assert (rule["configRuleName"].partition("-conformance-pack-")[0], rule["complianceType"]) == ("judged", "NON_COMPLIANT")
+    [named] = select(scene, f"{ALL_RESOURCES} AND {NAMES} LIKE 'judged%' AND accountId = '{DELEGATED}'")["Results"]
+    assert named == {"accountId": DELEGATED}
+    assert len(select(scene, COUNTS)["Results"]) == 2
+
+
+def test_compliance_is_queried_if_the_recorder_records_it(scene: Scene) -> None:
+    config = scene.config(DELEGATED)
+    [recorder] = config.describe_configuration_recorders()["ConfigurationRecorders"]
+    settings = {"roleARN": recorder["roleARN"]}
+    compliance_type = ["AWS::Config::ResourceCompliance"]
+    groups = {
+        "these": {"resourceTypes": ["AWS::IAM::Role"]},
+        "these with it": {"resourceTypes": compliance_type},
+        "others": {"exclusionByResourceTypes": {"resourceTypes": compliance_type}},
+        "all": {"allSupported": True},
+    }
+    seen = {}
+    for name, group in groups.items():
+        config.put_configuration_recorder(ConfigurationRecorder={**settings, "recordingGroup": group})
+        seen[name] = len(select(scene, FAILING)["Results"])
+    assert seen == {"these": 0, "these with it": 1, "others": 0, "all": 1}
+
+
 def test_accounts_are_counted_by_state(scene: Scene) -> None:
     assert select(scene, COUNTS)["Results"] == [
         {"COUNT(*)": 2, "configuration": {"complianceType": "COMPLIANT"}},

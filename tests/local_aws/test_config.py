@@ -504,6 +504,31 @@ def test_rules_are_found_by_compliance(config: Client, types: list[str], expecte
     assert [found["ConfigRuleName"] for found in answer["ComplianceByConfigRules"]] == expected
 
 
+def counted(number: int, *, more: bool = False) -> dict[str, Any]:
+    return {"CappedCount": number, "CapExceeded": more}
+
+
+def test_compliance_says_how_many_resources_or_rules_decide_it(config: Client, twelve_results: str) -> None:
+    """AWS Config counts resources up to 100."""
+    rules = config.describe_compliance_by_config_rule()["ComplianceByConfigRules"]
+    of_rules = {found["ConfigRuleName"]: found["Compliance"] for found in rules}
+    assert of_rules["example"] == {"ComplianceType": "COMPLIANT", "ComplianceContributorCount": counted(12)}
+    assert of_rules["silent"] == {"ComplianceType": "INSUFFICIENT_DATA"}
+    [of_resource] = config.describe_compliance_by_resource(ResourceType="AWS::::Account", ResourceId=twelve_results)[
+        "ComplianceByResources"
+    ]
+    assert of_resource["Compliance"] == {"ComplianceType": "NON_COMPLIANT", "ComplianceContributorCount": counted(1)}
+
+
+def test_contributors_are_counted_up_to_a_hundred(config: Client, put_rule: Rule) -> None:
+    token = put_rule()
+    for start in (0, 60):
+        evaluations = [evaluation(f"{number:03}", "NON_COMPLIANT") for number in range(start, start + 60)]
+        config.put_evaluations(ResultToken=token, Evaluations=evaluations)
+    [found] = config.describe_compliance_by_config_rule(ConfigRuleNames=["example"])["ComplianceByConfigRules"]
+    assert found["Compliance"]["ComplianceContributorCount"] == counted(100, more=True)
+
+
 def resources(config: Client, **params: Parameter) -> list[tuple[str, str]]:
     found = config.get_paginator("describe_compliance_by_resource").paginate(**params)
     return [
@@ -576,6 +601,7 @@ def test_details_of_a_resource_come_from_every_rule(config: Client, twelve_resul
         ),
         ("get_compliance_details_by_config_rule", {}, "ValidationException"),
         ("get_compliance_details_by_resource", {"ResourceType": "AWS::::Account"}, "InvalidParameterValueException"),
+        ("get_compliance_details_by_resource", {"ResourceEvaluationId": "a"}, "InvalidParameterValueException"),
     ],
 )
 def test_a_bad_question_is_refused(config: Client, put_rule: Rule, operation: str, params: dict[str, Any], code: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.local_aws.organization_scene import (
+    ALL,
     DELEGATED,
     MANAGEMENT,
     MEMBER,
@@ -19,6 +20,7 @@ from tests.local_aws.organization_scene import (
     RECORDING,
     SERVICES,
     Scene,
+    create_asked_for,
     organization,
     rule_resource,
     template_of,
@@ -109,6 +111,71 @@ def test_an_update_changes_the_rules_and_follows_the_exclusions(scene: Scene, ju
         assert described["ExcludedAccounts"] == [OTHER, NO_RECORDER]
 
 
+def test_the_status_of_a_pack_as_a_whole_is_successful_only_if_it_arrived_everywhere(scene: Scene, judge: str) -> None:
+    config, body = scene.config(DELEGATED), json.dumps(template_of(judge, "whole-rule"))
+
+    def status(name: str = "whole") -> dict[str, Any]:
+        listed = config.describe_organization_conformance_pack_statuses(OrganizationConformancePackNames=[name])
+        [found] = listed["OrganizationConformancePackStatuses"]
+        return dict(found)
+
+    with scene.pack("whole", template_of(judge, "whole-rule")):
+        created = status()
+        assert (created["OrganizationConformancePackName"], created["Status"]) == ("whole", "CREATE_SUCCESSFUL")
+        assert created["LastUpdateTime"] == max(each["LastUpdateTime"] for each in scene.statuses("whole").values())
+        put = {"OrganizationConformancePackName": "whole", "TemplateBody": body}
+        config.put_organization_conformance_pack(**put)  # to the account without a recorder too
+        failed, of_account = status(), scene.statuses("whole")[NO_RECORDER]
+        assert (failed["Status"], of_account["Status"]) == ("UPDATE_FAILED", "CREATE_FAILED")
+        assert failed["ErrorCode"] == of_account["ErrorCode"] == "NoAvailableConfigurationRecorderException"
+        assert failed["ErrorMessage"] == of_account["ErrorMessage"]
+        config.put_organization_conformance_pack(**put, ExcludedAccounts=[NO_RECORDER])
+        assert status()["Status"] == "UPDATE_SUCCESSFUL"
+    with scene.pack("joined", template_of(judge, "joined-rule")):
+        scene.process.create_account("700000000009", "joining", "", {})
+        assert status("joined")["Status"] == "UPDATE_SUCCESSFUL"
+        scene.process.remove_account("700000000009")
+    code, _ = refusal(config.describe_organization_conformance_pack_statuses, OrganizationConformancePackNames=["whole"])
+    assert code == "NoSuchOrganizationConformancePackException"
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"DeliveryS3Bucket": "bucket"}, "must begin with awsconfigconforms"),
+        ({"Tags": [{"Key": "a", "Value": "b"}]}, "does not emulate the tags"),
+        ({"ExcludedAccounts": ["1"]}, "failed to satisfy constraint"),
+        ({"ExcludedAccounts": [f"{number:012}" for number in range(1001)]}, "less than or equal to 1000"),
+    ],
+)
+def test_what_an_organizations_pack_refuses(scene: Scene, settings: dict[str, Any], says: str) -> None:
+    body = json.dumps(template_of("arn:aws:lambda:us-east-1:222222222222:function:none", "refused"))
+    put = scene.config(DELEGATED).put_organization_conformance_pack
+    code, message = refusal(put, OrganizationConformancePackName="refused", TemplateBody=body, **settings)
+    assert (code, says in message) == ("ValidationException", True)
+
+
+def test_an_account_puts_fifty_packs_to_the_organization_and_has_fifty_of_its_own(tmp_path: Path) -> None:
+    body = json.dumps(template_of("arn:aws:lambda:us-east-1:222222222222:function:none", "rule"))
+    with organization(tmp_path) as scene:
+        config = scene.config(MANAGEMENT)
+        for number in range(50):
+            config.put_organization_conformance_pack(
+                OrganizationConformancePackName=f"pack-{number}", TemplateBody=body, ExcludedAccounts=ALL
+            )
+            config.put_conformance_pack(ConformancePackName=f"pack-{number}", TemplateBody=body)
+        settings = {"OrganizationConformancePackName": "one-more", "TemplateBody": body, "ExcludedAccounts": ALL}
+        code = refusal(config.put_organization_conformance_pack, **settings)[0]
+        assert code == "MaxNumberOfOrganizationConformancePacksExceededException"
+        code = refusal(config.put_conformance_pack, ConformancePackName="one-more", TemplateBody=body)[0]
+        assert code == "MaxNumberOfConformancePacksExceededException"
+        # Those that are there can be changed.
+        config.put_organization_conformance_pack(
+            OrganizationConformancePackName="pack-0", TemplateBody=body, ExcludedAccounts=ALL
+        )
+        config.put_conformance_pack(ConformancePackName="pack-0", TemplateBody=body)
+
+
 def test_a_deleted_pack_is_gone_everywhere(scene: Scene, judge: str) -> None:
     with scene.pack("deleted", template_of(judge, "deleted-rule")):
         assert all(scene.rules(account_id, "deleted-rule") for account_id in RECORDING)
@@ -145,6 +212,7 @@ def test_a_new_account_has_seven_hours_for_its_recorder(tmp_path: Path) -> None:
             organizations.create_account(AccountName=name, Email=f"{name}@example.com")["CreateAccountStatus"]["Id"]
             for name in ("early", "late")
         ]
+        create_asked_for(scene.process)
         early, late = (
             organizations.describe_create_account_status(CreateAccountRequestId=request)["CreateAccountStatus"]["AccountId"]
             for request in created
@@ -196,17 +264,19 @@ def test_only_administrators_of_the_organization_may_put_packs(scene: Scene, jud
     for operation, params in (
         (config.put_organization_conformance_pack, {name: "refused", "TemplateBody": body}),
         (config.describe_organization_conformance_packs, {}),
+        (config.describe_organization_conformance_pack_statuses, {}),
         (config.get_organization_conformance_pack_detailed_status, {name: "refused"}),
         (config.delete_organization_conformance_pack, {name: "refused"}),
     ):
         assert refusal(operation, **params)[0] == "OrganizationAccessDeniedException"
 
 
-def test_a_delegated_administrator_needs_trusted_access_which_the_management_account_brings(tmp_path: Path) -> None:
+def test_the_management_account_brings_trusted_access_for_its_packs(tmp_path: Path) -> None:
     with organization(tmp_path) as scene:
         body = json.dumps(template_of(scene.open_judge(), "trusted-rule"))
         put = {"OrganizationConformancePackName": "trusted", "TemplateBody": body, "ExcludedAccounts": [NO_RECORDER]}
         organizations = scene.client("organizations", MANAGEMENT)
+        organizations.deregister_delegated_administrator(AccountId=DELEGATED, ServicePrincipal=SERVICES[1])
         organizations.disable_aws_service_access(ServicePrincipal=SERVICES[1])
         code, message = refusal(scene.config(DELEGATED).put_organization_conformance_pack, **put)
         assert code == "OrganizationAccessDeniedException"
@@ -214,6 +284,7 @@ def test_a_delegated_administrator_needs_trusted_access_which_the_management_acc
         scene.config(MANAGEMENT).put_organization_conformance_pack(**put)
         enabled = organizations.list_aws_service_access_for_organization()["EnabledServicePrincipals"]
         assert SERVICES[1] in [service["ServicePrincipal"] for service in enabled]
+        organizations.register_delegated_administrator(AccountId=DELEGATED, ServicePrincipal=SERVICES[1])
         # Each account sees the packs that it put.
         packs = scene.config(MANAGEMENT).describe_organization_conformance_packs()["OrganizationConformancePacks"]
         assert [pack["OrganizationConformancePackName"] for pack in packs] == ["trusted"]

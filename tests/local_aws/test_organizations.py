@@ -284,20 +284,6 @@ def test_pages_are_short_and_lead_on(unchanged: LocalAwsClient) -> None:
         [MEMBER, NESTED],
         [OTHER],
     ]
-    assert refusal(client.list_accounts, NextToken="nonsense") == "InvalidInputException"
-    assert refusal(client.list_accounts, MaxResults=21) == "ValidationException"
-
-
-def test_what_is_not_there_has_its_own_error(unchanged: LocalAwsClient) -> None:
-    client = of(unchanged, MANAGEMENT)
-    nowhere = "ou-a1b2-00000000"
-    assert refusal(client.describe_account, AccountId=STRANGER) == "AccountNotFoundException"
-    assert refusal(client.list_accounts_for_parent, ParentId=nowhere) == "ParentNotFoundException"
-    assert refusal(client.list_organizational_units_for_parent, ParentId=nowhere) == "ParentNotFoundException"
-    assert (
-        refusal(client.describe_create_account_status, CreateAccountRequestId="car-00000000")
-        == "CreateAccountStatusNotFoundException"
-    )
 
 
 def test_what_is_not_emulated_is_refused(unchanged: LocalAwsClient) -> None:
@@ -327,13 +313,6 @@ def test_a_registered_account_may_list_until_it_is_deregistered(aws: LocalAwsCli
     management.deregister_delegated_administrator(**registration)
     assert refusal(member.list_accounts) == "AccessDeniedException"
     assert refusal(management.deregister_delegated_administrator, **registration) == "AccountNotRegisteredException"
-
-
-def test_who_cannot_be_a_delegated_administrator(unchanged: LocalAwsClient) -> None:
-    register = of(unchanged, MANAGEMENT).register_delegated_administrator
-    assert refusal(register, AccountId=MANAGEMENT, ServicePrincipal=SERVICE) == "ConstraintViolationException"
-    assert refusal(register, AccountId=MEMBER, ServicePrincipal="ssm.amazonaws.com") == "ConstraintViolationException"
-    assert refusal(register, AccountId=STRANGER, ServicePrincipal=SERVICE) == "AccountNotFoundException"
 
 
 def test_trusted_access_is_switched_on_and_off(aws: LocalAwsClient) -> None:
@@ -371,38 +350,6 @@ def test_with_consolidated_billing_there_is_no_trusted_access(tmp_path: Path) ->
 
 
 # Joining, moving and leaving
-
-
-def test_a_created_account_is_there_and_its_root_user_has_no_credentials(aws: LocalAwsClient) -> None:
-    management = of(aws, MANAGEMENT)
-    request = management.create_account(Email="new@example.com", AccountName="new")["CreateAccountStatus"]
-    assert request["State"] == "IN_PROGRESS"
-    status = management.describe_create_account_status(CreateAccountRequestId=request["Id"])["CreateAccountStatus"]
-    assert status["State"] == "SUCCEEDED"
-    account = management.describe_account(AccountId=status["AccountId"])["Account"]
-    assert (account["Name"], account["Email"]) == ("new", "new@example.com")
-    assert status["AccountId"] in accounts_in(management, ROOT)
-    summary = boto3_client(aws, "iam", status["AccountId"]).get_account_summary()["SummaryMap"]
-    assert (summary["AccountPasswordPresent"], summary["AccountMFAEnabled"]) == (0, 0)
-
-    again = management.create_account(Email="new@example.com", AccountName="again")["CreateAccountStatus"]
-    failed = management.describe_create_account_status(CreateAccountRequestId=again["Id"])["CreateAccountStatus"]
-    assert (failed["State"], failed["FailureReason"]) == ("FAILED", "EMAIL_ALREADY_EXISTS")
-
-
-def test_an_account_moves(aws: LocalAwsClient) -> None:
-    management = of(aws, MANAGEMENT)
-    sandbox = unit_id(aws, "Sandbox")
-    move = {"AccountId": MEMBER, "SourceParentId": ROOT, "DestinationParentId": sandbox}
-    assert refusal(management.move_account, **move | {"DestinationParentId": ROOT}) == "DuplicateAccountException"
-    assert (
-        refusal(management.move_account, **move | {"DestinationParentId": "ou-a1b2-00000000"})
-        == "DestinationParentNotFoundException"
-    )
-    management.move_account(**move)
-    accounts_there = management.list_accounts_for_parent(ParentId=sandbox)["Accounts"]
-    assert [account["Id"] for account in accounts_there] == [MEMBER, OTHER]
-    assert refusal(management.move_account, **move) == "SourceParentNotFoundException"
 
 
 def test_an_account_that_is_removed_is_in_no_organization(aws: LocalAwsClient) -> None:

@@ -23,33 +23,54 @@ from tests.local_aws.scene import create_function, eventually, let_config_invoke
 # The page of a list
 
 
+PAGES = Pages("InvalidNextToken")
+
+
 @pytest.mark.parametrize(
-    ("params", "longest", "found"),
+    ("params", "longest", "items", "next_item"),
     [
-        ({}, None, ([1, 2, 3], {"NextToken": "3"})),
-        ({"Limit": 0}, None, ([1, 2, 3], {"NextToken": "3"})),
-        ({"Limit": 2}, None, ([1, 2], {"NextToken": "2"})),
-        ({"MaxResults": 2, "NextToken": "2"}, None, ([3, 4], {"NextToken": "4"})),
-        ({"MaxItems": 2, "NextToken": "4"}, None, ([5], {})),
-        ({"MaxItems": 5}, None, ([1, 2, 3, 4, 5], {})),
-        ({"MaxItems": 100}, None, ([1, 2, 3, 4, 5], {})),
-        ({}, 2, ([1, 2], {"NextToken": "2"})),
-        ({"MaxItems": 4}, 2, ([1, 2], {"NextToken": "2"})),
-        ({"NextToken": ""}, None, ([1, 2, 3], {"NextToken": "3"})),
-        ({"NextToken": "5"}, None, ([], {})),
+        ({}, None, [1, 2, 3], 3),
+        ({"Limit": 0}, None, [1, 2, 3], 3),
+        ({"Limit": 2}, None, [1, 2], 2),
+        ({"MaxResults": 2, "NextToken": PAGES.token_at(2)}, None, [3, 4], 4),
+        ({"MaxItems": 2, "NextToken": PAGES.token_at(4)}, None, [5], None),
+        ({"MaxItems": 5}, None, [1, 2, 3, 4, 5], None),
+        ({"MaxItems": 100}, None, [1, 2, 3, 4, 5], None),
+        ({}, 2, [1, 2], 2),
+        ({"MaxItems": 4}, 2, [1, 2], 2),
+        ({"NextToken": ""}, None, [1, 2, 3], 3),
+        ({"NextToken": PAGES.token_at(5)}, None, [], None),
     ],
 )
 def test_a_page_of_five_entries_of_which_three_are_usual(
-    params: dict[str, Any], longest: int | None, found: tuple[list[int], dict[str, str]]
+    params: dict[str, Any], longest: int | None, items: list[int], next_item: int | None
 ) -> None:
-    assert Pages("InvalidNextToken").page([1, 2, 3, 4, 5], params, 3, longest) == found
+    token = {} if next_item is None else {"NextToken": PAGES.token_at(next_item)}
+    assert PAGES.page([1, 2, 3, 4, 5], params, 3, longest) == (items, token)
 
 
-@pytest.mark.parametrize("token", ["x", "-1", "1.5", "²", "1 ", "1\n"])
-def test_a_token_that_is_none_is_refused(token: str) -> None:
+@pytest.mark.parametrize(
+    "token",
+    [
+        *("x", "-1", "1", "1.5", "²", "1 ", "1-", "²-é"),
+        # Tokens differ from run to run, and so would the names of the tests.
+        pytest.param("9" * 5000, id="endless"),
+        pytest.param(PAGES.token_at(1)[:-1], id="cut off"),
+        pytest.param(PAGES.token_at(1).replace("1-", "2-"), id="of another page"),
+        pytest.param(PAGES.token_at(1), id="of a service with another error"),
+        pytest.param(Pages("ValidationError").token_at(1, "others"), id="of another list"),
+    ],
+)
+def test_a_token_that_the_list_never_gave_is_refused(token: str) -> None:
     with pytest.raises(AwsError, match="No such page") as refused:
-        Pages("ValidationError", "No such page.", "Marker").page([1], {"Marker": token}, 3)
+        Pages("ValidationError", "No such page.", "Marker").page([1], {"Marker": token}, 3, of="these")
     assert refused.value.code == "ValidationError"
+
+
+def test_an_empty_token_is_refused_by_a_service_that_does_not_take_it() -> None:
+    with pytest.raises(AwsError) as refused:
+        Pages("InvalidInputException", reason="INVALID_NEXT_TOKEN", takes_empty=False).page([1], {"NextToken": ""}, 3)
+    assert refused.value.members == {"Reason": "INVALID_NEXT_TOKEN"}
 
 
 # Each operation
@@ -85,6 +106,8 @@ class List:
     @property
     def too_long(self) -> str:
         """The error for a page that is too long."""
+        if self.service == "organizations":
+            return "InvalidInputException"
         return "ValidationError" if self.service in {"iam", "cloudformation"} else "ValidationException"
 
 
@@ -123,6 +146,7 @@ LISTS = [
         {"ConformancePackName": "pack-one"},
     ),
     List("config", "describe_organization_conformance_packs", "OrganizationConformancePacks", 100, TOKEN),
+    List("config", "describe_organization_conformance_pack_statuses", "OrganizationConformancePackStatuses", 100, TOKEN),
     List(
         "config",
         "get_organization_conformance_pack_detailed_status",

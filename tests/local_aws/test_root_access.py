@@ -149,9 +149,12 @@ def test_a_feature_is_switched_off_and_on(client: Clients, member: str) -> None:
 
 @pytest.fixture
 def untrusted(client: Clients) -> Iterator[None]:
-    client("organizations", MANAGEMENT).disable_aws_service_access(ServicePrincipal=IAM)
+    organizations, delegation = client("organizations", MANAGEMENT), {"AccountId": DELEGATED, "ServicePrincipal": IAM}
+    organizations.deregister_delegated_administrator(**delegation)
+    organizations.disable_aws_service_access(ServicePrincipal=IAM)
     yield
-    client("organizations", MANAGEMENT).enable_aws_service_access(ServicePrincipal=IAM)
+    organizations.enable_aws_service_access(ServicePrincipal=IAM)
+    organizations.register_delegated_administrator(**delegation)
 
 
 @pytest.mark.usefixtures("untrusted")

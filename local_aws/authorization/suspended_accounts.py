@@ -1,0 +1,45 @@
+"""Accounts that are suspended or closed: AWS refuses their credentials, and nobody assumes a role there.
+
+Source: https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_accounts_close.html (nobody reaches AWS services
+or resources with a closed account). Guess: the code, which is that of credentials that nobody has, and what AssumeRole and
+AssumeRoot answer.
+"""
+
+from typing import Any
+
+from local_aws.authorization.refusals import Refused
+from local_aws.core import callers, ministack_seams
+from local_aws.organizations.organization import Organization
+
+_ASSUMING = {"sts:AssumeRole", "sts:AssumeRoot"}
+
+
+def refusing(organization: Organization | None, enforce: Any) -> Any:  # noqa: ANN401 - MiniStack's function, and one like it
+    """Return what refuses for the accounts of `organization`, and then asks `enforce`."""
+    if organization is None:
+        return enforce
+    evaluator = ministack_seams.module("ministack.core.iam_evaluator")
+    responses = ministack_seams.module("ministack.core.responses")
+
+    def enforce_in_active_accounts(  # noqa: PLR0913, PLR0917 - MiniStack's parameters
+        access_key_id: str,
+        action: str,
+        service: str,
+        region: str,
+        resource_arn: str = "*",
+        service_context: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401 - MiniStack's EvalResult or AuthError, or None if the call is allowed
+        account_id = responses._account_from_sts_session(access_key_id) or callers.account_id()
+        if organization.is_shut(account_id):
+            return evaluator.AuthError("InvalidClientTokenId", "The security token included in the request is invalid.")
+        if action in _ASSUMING and organization.is_shut(_account_of(resource_arn)):
+            said = f"User: {callers.principal()} is not authorized to perform: {action} on resource: {resource_arn}"
+            return evaluator.EvalResult("Deny", principal_arn=Refused(callers.principal(), said))
+        return enforce(access_key_id, action, service, region, resource_arn, service_context)
+
+    return enforce_in_active_accounts
+
+
+def _account_of(arn: str) -> str:
+    parts = arn.split(":")
+    return parts[4] if len(parts) > 4 else ""  # noqa: PLR2004 - arn:aws:iam::ACCOUNT:role/NAME
