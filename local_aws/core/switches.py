@@ -6,8 +6,16 @@ All are off at the start.
 from collections.abc import Mapping
 
 SWITCHES: Mapping[str, str] = {
+    "branch-end-reversed": (
+        "If no choice of an `aws:branch` holds and it has no `Default`, `isEnd` lets the next step run, and without it the "
+        "execution ends."
+    ),
     "empty-pages": "Every list of an aggregator begins with an empty page.",
+    "no-event-of-first-verdict": "AWS Config sends no event for a resource's first result.",
+    "no-pack-results-by-resource": "AWS Config gives no results of a conformance pack's rules by resource.",
+    "no-start-of-pack-rules": "AWS Config lets no account start a rule of its conformance packs: AccessDeniedException.",
     "one-rule-as-object": "In a query's result, `configRuleList` of a resource with one rule is an object, not an array.",
+    "outputs-as-objects": ("Automation hands an output of type String on as an object or list if it is the JSON of one."),
     "withhold-source-org-id": "AWS Config invokes functions without `aws:SourceOrgID`.",
 }
 """The name of each switch, and what the local AWS does while it is on. The command line and README.md have the same."""

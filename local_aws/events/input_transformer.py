@@ -42,15 +42,15 @@ def transform(transformer: Mapping[str, Any], event: Mapping[str, Any], rule: Ma
         return _json(value) if is_json else _json(value).replace('"', "")
 
     def part(found: re.Match[str]) -> str:
-        token: str = found[0]
+        token = str(found[0])
         if token.startswith('"') or not is_json:
             return _PLACEHOLDER.sub(within_text, token)
-        value = values.get(token[1:-1], token)
-        if value is token:
+        name = token[1:-1]
+        if name not in values:
             return token
-        if value is _MISSING:
+        if values[name] is _MISSING:
             return '""' if template[: found.start()].rstrip().endswith(":") else ""
-        return _json(value)
+        return _json(values[name])
 
     text = _STRING_OR_PLACEHOLDER.sub(part, template)
     if not (_is_json(text) or all(map(_is_json, text.splitlines()))):

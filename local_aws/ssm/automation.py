@@ -29,6 +29,7 @@ from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
+from local_aws.core.switches import Switches
 from local_aws.ssm.documents import Documents, Version
 from local_aws.ssm.runbooks import (
     API_TIMEOUT,
@@ -149,9 +150,10 @@ class Execution:
 class Automation:
     """Automation in every account and Region. It executes `documents` by `clock`, and calls the services at `endpoint_url`."""
 
-    def __init__(self, endpoint_url: str, runtime_python: Path, documents: Documents, clock: Clock) -> None:
+    def __init__(self, endpoint_url: str, runtime_python: Path, documents: Documents, clock: Clock, switches: Switches) -> None:
         """Start without executions. Scripts run with `runtime_python`."""
         self._endpoint_url = endpoint_url
+        self._switches = switches
         self._documents = documents
         self._clock = clock
         self._scripts = Scripts(endpoint_url, runtime_python, clock)
@@ -293,7 +295,7 @@ class Automation:
             yield from self._run_step(execution, current)
             step = current.step
             if current.status == "Success":
-                following = current.outputs.get("NextStep", step.next_step) if step.action == "aws:branch" else step.next_step
+                following = self._after_branch(current) if step.action == "aws:branch" else step.next_step
             else:
                 following = step.after_failure
                 if step.is_critical or step.on_failure == "Abort":
@@ -302,6 +304,13 @@ class Automation:
         if execution.stop == "Cancel":
             status, message = "Cancelled", None
         self._end(execution, status, message)
+
+    def _after_branch(self, current: StepExecution) -> str | None:
+        """Return the step after an aws:branch. A switch reverses what isEnd means if no choice holds."""
+        reverses = self._switches.is_on("branch-end-reversed")
+        otherwise = current.step.next_step_reversed if reverses else current.step.next_step
+        chosen: str | None = current.outputs.get("NextStep", otherwise)
+        return chosen
 
     def _end(self, execution: Execution, status: str, message: str | None) -> None:
         with self._lock:
@@ -355,8 +364,11 @@ class Automation:
             "global:REGION": region,
             "automation:EXECUTION_ID": execution.execution_id,
         }
+        as_objects = self._switches.is_on("outputs-as-objects")
         outputs = {
-            f"{name}.{output}": value for name, each in execution.steps.items() for output, value in each.outputs.items()
+            f"{name}.{output}": _parsed(value) if as_objects and isinstance(value, str) else value
+            for name, each in execution.steps.items()
+            for output, value in each.outputs.items()
         }
         return (variables | outputs).__getitem__
 
@@ -647,6 +659,15 @@ def _outputs(step: Step, result: Mapping[str, Any]) -> dict[str, Any]:
             raise _StepFailedError(message)
         outputs[output.name] = value
     return outputs
+
+
+def _parsed(value: str) -> Any:  # noqa: ANN401 - JSON
+    """Return the object or list that a text is the JSON of, or the text."""
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        return value
+    return parsed if isinstance(parsed, dict | list) else value
 
 
 def _plain(value: object) -> object:

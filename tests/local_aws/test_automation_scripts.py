@@ -107,6 +107,22 @@ def test_a_script_fails_its_step(runbooks: Runbooks, code: str, failure: str) ->
     assert "Payload" not in step_of(execution)["Outputs"]
 
 
+@pytest.mark.parametrize(("on", "given"), [(False, '{"a": [1]}'), (True, {"a": [1]})])
+def test_a_switch_hands_json_text_on_as_what_it_is_the_text_of(
+    local_aws: LocalAwsClient, runbooks: Runbooks, *, on: bool, given: object
+) -> None:
+    texts = {"Json": '{"a": [1]}', "Text": "a: 1", "Number": "1"}
+    first = returning(repr(texts), name="first", outputs=[output(name, f"$.Payload.{name}") for name in texts])
+    payload = {name: f"{{{{ first.{name} }}}}" for name in texts}
+    local_aws.switch("outputs-as-objects", on=on)
+    try:
+        execution = runbooks.run(first, returning("events", payload, "second"), outputs=["first.Json"])
+    finally:
+        local_aws.switch("outputs-as-objects", on=False)
+    assert payload_of(execution, "second") == {**texts, "Json": given}
+    assert execution["Outputs"]["first.Json"] == ['{"a": [1]}']
+
+
 def test_a_handler_that_is_not_there_fails_its_step(runbooks: Runbooks) -> None:
     execution = runbooks.run(script("def another(events, context):\n    return {}\n"))
     assert step_of(execution)["FailureMessage"] == "The script has no function handler."

@@ -174,6 +174,21 @@ def test_a_compliance_change_is_an_event(client: Clients, bus: Bus, account_id: 
     assert second["detail"]["oldEvaluationResult"]["annotation"] == "Still no device."
 
 
+def test_a_switch_keeps_the_event_of_a_first_verdict_back(
+    local_aws: LocalAwsClient, client: Clients, bus: Bus, account_id: str, notes: str
+) -> None:
+    queue = bus.collect({"source": ["aws.config"]})
+    client("config", account_id).put_config_rule(ConfigRule=rule(notes, "example"))
+    local_aws.switch("no-event-of-first-verdict", on=True)
+    try:
+        put_evaluation(client, account_id, "NON_COMPLIANT")
+        put_evaluation(client, account_id, "COMPLIANT")
+    finally:
+        local_aws.switch("no-event-of-first-verdict", on=False)
+    [event] = queue.bodies(1)
+    assert event["detail"]["oldEvaluationResult"]["complianceType"] == "NON_COMPLIANT"
+
+
 # Runbooks
 
 
