@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from demo.operator import NOTIFY, REEVALUATE, Operator
 from local_aws.client import REGION, LocalAwsProcess
-from remediation.ops_items import PROCEDURE, SENT_BY, SOURCE
+from remediation.notify import PROCEDURE, SENT_BY, SOURCE
 from tests.e2e.application import wait_for
 from tests.e2e.attacker import administrator
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts
