@@ -124,6 +124,65 @@ def test_a_fault_fails_the_daily_execution_and_the_next_makes_up_for_it(
     wait_for(lambda: len(operator.messages(account_id)) == sent + 1, "the one message")
 
 
+def test_without_an_event_the_owner_is_told_within_a_day_and_whatever_is_closed_opens_again(
+    aws: LocalAwsProcess, unused: Iterator[str]
+) -> None:
+    account_id = next(unused)
+    aws.switch("no-event-of-first-verdict", on=True)
+    with Operator(aws, account_id) as operator:
+        deploy(aws, account_id)
+        application = Application(aws, account_id)
+        application.result(account_id)
+        aws.settle()
+        aws.switch("no-event-of-first-verdict", on=False)
+        assert operator.executions(account_id, NOTIFY) == []
+        aws.advance_clock(seconds=A_DAY)
+        aws.settle()
+        [execution] = operator.executions(account_id, NOTIFY)
+        assert ":assumed-role/root-virtual-mfa-events/" in execution["ExecutedBy"]
+        [item] = operator.ops_items(account_id)
+        assert len(operator.messages(account_id)) == 1
+
+        # Somebody closes the OpsItem.
+        application.client("ssm").update_ops_item(OpsItemId=item["OpsItemId"], Status="Resolved")
+        aws.advance_clock(seconds=A_DAY)
+        aws.settle()
+        assert [each["Status"] for each in operator.ops_items(account_id)] == ["Resolved", "Open"]
+        assert len(operator.messages(account_id)) == 2  # one for each OpsItem, a day apart
+
+        # The event that the account is COMPLIANT is lost.
+        application.client("events").disable_rule(Name="root-virtual-mfa-compliance-change")
+        before = application.results(account_id)
+        aws.change_root_user(account_id, "add-virtual-device", "phone")
+        operator.let_a_minute_pass(account_id)
+        assert application.changed(account_id, before)["ComplianceType"] == "COMPLIANT"
+        aws.settle()
+        assert [each["Status"] for each in operator.ops_items(account_id)] == ["Resolved", "Open"]
+        aws.advance_clock(seconds=A_DAY)
+        aws.settle()
+        assert [each["Status"] for each in operator.ops_items(account_id)] == ["Resolved", "Resolved"]
+        assert len(operator.messages(account_id)) == 2
+
+
+def test_an_event_brings_its_result_along(deployed: Deployed, aws: LocalAwsProcess) -> None:
+    application, operator = deployed()
+    account_id = application.account_id
+    for operation in ("GetComplianceDetailsByResource", "GetComplianceDetailsByConfigRule", "DescribeComplianceByConfigRule"):
+        aws.add_fault(account_id, f"config:{operation}", "AccessDenied")
+    # With its own words alone an execution knows nothing, and says so.
+    failed = operator.run(account_id, NOTIFY, AccountId=account_id)
+    assert (failed["AutomationExecutionStatus"], "NoResultError" in failed["FailureMessage"]) == ("Failed", True)
+    assert [item["Status"] for item in operator.ops_items(account_id)] == ["Open"]
+    aws.change_root_user(account_id, "add-virtual-device", "phone")
+    operator.let_a_minute_pass(account_id)
+    aws.settle()
+    executions = operator.executions(account_id, NOTIFY)
+    aws.clear_faults()
+    told = executions[0]["Outputs"]
+    assert (told["Notify.Source"], told["Notify.Compliance"]) == (["event"], ["COMPLIANT"])
+    assert [item["Status"] for item in operator.ops_items(account_id)] == ["Resolved"]
+
+
 def test_another_account_is_nothing_that_notify_tells_of(deployed: Deployed) -> None:
     application, operator = deployed()
     failed = operator.run(application.account_id, NOTIFY, AccountId=ACCOUNTS[-1])
@@ -153,6 +212,7 @@ def test_while_config_is_busy_reevaluate_waits(deployed: Deployed, aws: LocalAws
     execution = operator.finished(account_id, execution_id)
     assert execution["AutomationExecutionStatus"] == "Success"
     assert execution["Outputs"]["StartEvaluation.ConfigRuleNames"] == [RULE_NAME]
+    assert execution["Outputs"]["StartEvaluation.Text"] == [f"Started the evaluation of {RULE_NAME}."]
     application.changed(account_id, before)
 
 
