@@ -35,7 +35,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo local-aws root-user invoke build release preflight deploy report delete lint render test test-fast bench bench-organization lock clean
+.PHONY: help setup demo local-aws root-user invoke build release preflight deploy report delete lint render test test-fast test-clients bench bench-organization lock clean
 
 help: ## List what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,8 @@ lock: $(DEV) ## Lock the requirements anew (UPGRADE=--upgrade: to the newest rel
 	$(call lock,requirements/dev.in,requirements/dev.txt)
 	$(call lock,requirements/local-aws.in,requirements/local-aws.txt)
 	$(call lock,requirements/lambda-runtime.in,requirements/lambda-runtime.txt)
+	$(call lock,requirements/prowler.in,requirements/prowler.txt,--overrides requirements/prowler.overrides)
+	$(call lock,requirements/cloud-custodian.in,requirements/cloud-custodian.txt)
 	$(call lock,requirements/artefact.in,rules/requirements.txt,--no-deps)
 
 # One lock for every platform and for Python 3.11 and later. A lock that stays as it was keeps its time stamp, so that no
@@ -136,6 +138,9 @@ test: setup lint build ## Run all checks and all tests
 
 test-fast: setup build ## Run the tests that deploy nothing: unit, functional, organization, infrastructure
 	$(PYTEST) tests/unit tests/functional tests/organization tests/infrastructure
+
+test-clients: setup $(ARTEFACT) .venvs/prowler/.ready .venvs/cloud-custodian/.ready ## Run Prowler and Cloud Custodian on the local AWS, beside the rule
+	@$(BIN)/python -m tests.clients
 
 bench: $(DEV) $(LAMBDA_RUNTIME) $(ARTEFACT) ## Measure what the rule costs beside bare boto3 and rdklib's sample (ARGS="--help")
 	@$(BIN)/python -m benchmark $(ARGS)

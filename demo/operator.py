@@ -96,7 +96,7 @@ class Operator:
 
         def end() -> dict[str, Any] | None:
             if hurry:
-                self.aws.advance_clock(seconds=1)
+                self.aws.advance_clock(seconds=10)
             found = self.execution(account_id, execution_id)
             return None if found["AutomationExecutionStatus"] in _RUNNING else found
 

@@ -2,7 +2,8 @@
 
 Each step opens its own root sessions (sts:AssumeRoot). They stay inside the step: it never returns or prints their credentials,
 and no error quotes an answer of AWS (see `_call`). Sources: API models, sts (AssumeRoot), iam, organizations and ssm;
-https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user-privileged-task.html
+https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user-privileged-task.html; public captures of real root sessions, of
+September 2026, for the texts of AssumeRoot's refusals and the time that STS lags IAM.
 """
 
 import json
@@ -10,10 +11,15 @@ import os
 import re
 import time
 from typing import Any
+from urllib.parse import urlencode
+from xml.etree import ElementTree as ET
 
 import boto3
 from botocore import xform_name
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.httpsession import URLLib3Session
 
 _ALWAYS = {
     "iam:ListOrganizationsFeatures",
@@ -27,17 +33,27 @@ PERMISSIONS = {"plan": _ALWAYS, "remove": _ALWAYS}
 """The actions that each step needs. What it does as the root user is bounded by the task policy of its session."""
 AUDIT = "IAMAuditRootUserCredentials"
 DELETE = "IAMDeleteRootUserCredentials"
-FEATURES = {
-    "RootCredentialsManagement": "aws iam enable-organizations-root-credentials-management",
-    "RootSessions": "aws iam enable-organizations-root-sessions",
-}
+FEATURE = "RootCredentialsManagement"
+"""The feature of an organization that the two tasks need; RootSessions is for tasks of S3 and SQS."""
+ENABLE_FEATURE = "In the management account: aws iam enable-organizations-root-credentials-management"
+TRUST = "In the management account: aws organizations enable-aws-service-access --service-principal iam.amazonaws.com"
 NOT_FOR_IAM = {
-    "ServiceAccessNotEnabledException": "IAM has no trusted access to the organization. In the management account: aws "
-    "organizations enable-aws-service-access --service-principal iam.amazonaws.com",
+    "ServiceAccessNotEnabledException": f"IAM has no trusted access to the organization. {TRUST}",
     "AccountNotManagementOrDelegatedAdministratorException": "This runbook works in the management account or in IAM's "
     "delegated administrator. In the management account: aws organizations register-delegated-administrator "
     "--service-principal iam.amazonaws.com --account-id {}",
 }
+NO_SESSION = {
+    "credentials management feature is not enabled": f"{FEATURE} is off in this organization. {ENABLE_FEATURE}",
+    "Service not enabled": f"For STS, IAM has no trusted access to the organization. {TRUST}. STS hears of it minutes later.",
+    "is not authorized to perform": "Either a policy keeps the runbook's role from sts:AssumeRoot: its own, a permissions "
+    "boundary, or a service control policy of this account. Or STS does not know this account as IAM's delegated "
+    "administrator: it hears of a delegation up to minutes later.",
+}
+"""What to do about each text with which AssumeRoot denies access. The runbook refuses the management account itself."""
+STS_READS = 7
+STS_WAIT = 30
+"""Seconds between two calls of AssumeRoot that deny access. STS was seen to lag IAM by one to three minutes."""
 READS = 6
 WAIT = 10
 """Seconds between two reads of what remains: IAM is eventually consistent."""
@@ -48,10 +64,10 @@ KINDS = {
     "MfaDevices": "MFA device",
 }
 DELETIONS = {  # in this order: MFA protects the password until the password is gone
-    "AccessKeys": {"DeleteAccessKey": "AccessKeyId"},
-    "SigningCertificates": {"DeleteSigningCertificate": "CertificateId"},
-    "LoginProfile": {"DeleteLoginProfile": ""},
-    "MfaDevices": {"DeactivateMFADevice": "SerialNumber", "DeleteVirtualMFADevice": "SerialNumber"},
+    "AccessKeys": ("DeleteAccessKey", "AccessKeyId"),
+    "SigningCertificates": ("DeleteSigningCertificate", "CertificateId"),
+    "LoginProfile": ("DeleteLoginProfile", ""),
+    "MfaDevices": ("DeactivateMFADevice", "SerialNumber"),
 }
 SUMMARY = {
     "AccountPasswordPresent": "LoginProfile",
@@ -88,17 +104,8 @@ def plan(events: dict[str, Any], _: object) -> dict[str, Any]:
     """
     _, version = _execution(events)
     _refuse(events)
-    dry_run = str(events["DryRun"]).lower() != "false"  # anything but a clear false
-    try:
-        found = _read(events["AccountId"], _root_session(events, AUDIT))
-    except CallError as error:
-        if not error.code.startswith("AccessDenied"):
-            raise
-        raise RefusedError(
-            f"AWS refuses the root session in account {events['AccountId']}, or what it reads: {error} A service control "
-            "policy that denies the root user, such as AWS Control Tower's, has to exempt sessions of sts:AssumeRoot."
-        ) from None
-    empty = not any(found.values())
+    found = _read(events["AccountId"], _root_session(events, AUDIT))
+    empty, dry_run = not any(found.values()), _is_dry_run(events)
     text = f"Root user of account {events['AccountId']}: {_text(found)}."
     if empty:
         text += " There is nothing to remove."
@@ -112,45 +119,85 @@ def plan(events: dict[str, Any], _: object) -> dict[str, Any]:
 def remove(events: dict[str, Any], _: object) -> dict[str, Any]:
     """Remove what people approved as `Found`. Keys, certificates and password go first, so that none is left without MFA.
 
-    `Version` is the version that step `plan` returned, `MinimumApprovals` how many people have to approve. Then read what
-    remains, of each kind and in IAM's summary. Returns `Approval` (who approved and who started), `Removed` (a list of texts),
-    `Remaining` and `Text` (all of it for people). Raises RefusedError, also if the root user has credentials that nobody
+    `Found` and `Version` are what step `plan` returned; Automation may have read the JSON of `Found`. `MinimumApprovals` is how
+    many people have to approve. Then read what remains, of each kind and in IAM's summary. A virtual MFA device counts as
+    removed when it is deactivated: IAM may refuse to delete it. Returns texts: `Approval` (who approved and who started),
+    `Removed`, `Remaining` and `Text` (all of it). Raises RefusedError, also if the root user has credentials that nobody
     approved to remove; CredentialsRemainError; and CallError. Once something may be removed, each error says what was.
     """
+    if _is_dry_run(events):
+        raise RefusedError(f"This execution is a dry run. {_ANEW}")
     execution, version = _execution(events)
-    if version != events["Version"]:
+    if version != str(events["Version"]):
         raise RefusedError(f"The runbook's default version was {events['Version']} and now is {version}. {_ANEW}")
     approval = _approval(events, execution)
     _refuse(events)
+    account_id, approved = events["AccountId"], events["Found"]
+    approved = json.loads(approved) if isinstance(approved, str) else approved
     iam = _root_session(events, DELETE)
-    found, approved = _read(events["AccountId"], iam), json.loads(events["Found"])
+    found = _read(account_id, iam)
     new = {kind: [name for name in names if name not in approved[kind]] for kind, names in found.items()}
     if any(new.values()):
         raise RefusedError(f"The root user now has more than was approved: {_text(new)}. {_ANEW}")
-    removed, failure = _delete(events["AccountId"], iam, found)
-    outcome = f"{approval} Removed: {', '.join(removed) or 'nothing'}.{failure}"
+    deleted, failure = _delete(account_id, iam, found)
+    done = f"{approval} Removed: {_text(deleted, 'nothing')}.{f' {failure}' if failure else ''}"
     remaining, unread = _remaining(events)
     if unread is not None:
-        raise CallError(f"{outcome} What remains could not be read: {unread}", unread.code)
+        raise CallError(f"{done} What remains could not be read: {unread}", unread.code)
+    credentials_remain = any(names for kind, names in remaining.items() if kind != "MfaDevices")
+    if any(remaining.values()) and (credentials_remain or not _denied(failure)):
+        raise CredentialsRemainError(f"{done} Remaining: {_text(remaining)}. Start the runbook again: it goes on from here.")
+    removed = {kind: [name for name in names if name not in remaining[kind]] for kind, names in found.items()}
+    text = [approval, f"Removed: {_text(removed, 'nothing')}.", *_delete_devices(account_id, iam, removed["MfaDevices"])]
     if any(remaining.values()):
-        raise CredentialsRemainError(f"{outcome} Remaining: {_text(remaining)}. Start the runbook again: it goes on from here.")
-    return {"Approval": approval, "Removed": removed, "Remaining": _text(remaining), "Text": f"{outcome} Nothing remains."}
+        text.append(f"Remaining, harmless, since no credentials are left: {_text(remaining)}. {failure}")
+    else:
+        text.append("Nothing remains.")
+    return {
+        "Approval": approval,
+        "Removed": _text(removed, "nothing"),
+        "Remaining": _text(remaining),
+        "Text": " ".join(text),
+    }
 
 
-def _delete(account_id: str, iam: Any, found: dict[str, list[str]]) -> tuple[list[str], str]:  # noqa: ANN401 - a client of boto3
-    """Delete what was found, up to the first failure. Return a text for each removed credential, and one for the failure."""
-    removed: list[str] = []
-    for kind, operations in DELETIONS.items():
+def _delete(account_id: str, iam: Any, found: dict[str, list[str]]) -> tuple[dict[str, list[str]], CallError | None]:  # noqa: ANN401 - a client of boto3
+    """Delete what was found, and deactivate MFA devices. Return what was removed, and the first failure.
+
+    A failure ends it, unless it is about an MFA device: then there are no credentials left to protect.
+    """
+    removed: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    failure = None
+    for kind, (operation, parameter) in DELETIONS.items():
         for name in found[kind]:
             try:
-                for operation, parameter in operations.items():
-                    if operation != "DeleteVirtualMFADevice" or ":mfa/" in name:  # else it would stay behind, unassigned
-                        asked = {parameter: name} if parameter else {}
-                        _call(account_id, iam, operation, "", "NoSuchEntity", **asked)
+                _call(account_id, iam, operation, "", "NoSuchEntity", **({parameter: name} if parameter else {}))
             except CallError as error:
-                return removed, f" {error}"
-            removed.append(_text({kind: [name]}))
-    return removed, ""
+                failure = failure or error
+                if kind != "MfaDevices":
+                    return removed, failure
+            else:
+                removed[kind].append(name)
+    return removed, failure
+
+
+def _delete_devices(account_id: str, iam: Any, serial_numbers: list[str]) -> list[str]:  # noqa: ANN401 - a client of boto3
+    """Delete virtual MFA devices that are deactivated. Return a sentence about those that IAM does not delete, or none.
+
+    IAM authorizes this on the device, where the task policy of the session denies it.
+    """
+    left = []
+    for serial_number in serial_numbers:
+        if ":mfa/" in serial_number:  # a hardware device is gone once it is deactivated
+            try:
+                _call(account_id, iam, "DeleteVirtualMFADevice", "", "NoSuchEntity", SerialNumber=serial_number)
+            except CallError as error:
+                left.append(f"{serial_number} (iam:DeleteVirtualMFADevice: {error.code})")
+    return [f"Left unassigned, harmless: {', '.join(left)}."] if left else []
+
+
+def _denied(failure: CallError | None) -> bool:
+    return failure is not None and failure.code.startswith("AccessDenied")
 
 
 def _remaining(events: dict[str, Any]) -> tuple[dict[str, list[str]], CallError | None]:
@@ -203,10 +250,19 @@ def _call(account_id: str, client: Any, operation: str, member: str = "", absent
     if code == absent:
         return None
     todo = "Start the runbook again. If it fails again, look the code up in the service's documentation."
-    if code.startswith("AccessDenied"):
-        todo = "Check the policies of the runbook's role and the service control policies."
+    if operation == "AssumeRoot" and code.startswith("AccessDenied"):
+        todo = " ".join([what for text, what in NO_SESSION.items() if text in said] or NO_SESSION.values())
+    elif code.startswith("AccessDenied"):
+        todo = (
+            "Check the policies of the runbook's role and the service control policies. One that denies the root user, such as "
+            "AWS Control Tower's, has to exempt sessions of sts:AssumeRoot."
+        )
     action = f"{client.meta.service_model.service_name}:{operation}"
     raise CallError(f"{action} failed in account {account_id}: {code}{said}. {todo}", code)
+
+
+def _is_dry_run(events: dict[str, Any]) -> bool:
+    return str(events["DryRun"]).lower() != "false"  # anything but a clear false
 
 
 def _execution(events: dict[str, Any]) -> tuple[dict[str, Any], str]:
@@ -302,8 +358,6 @@ def _refuse(events: dict[str, Any]) -> None:
     if account_id in events["DeniedAccounts"]:
         raise RefusedError(f"Account {account_id} is on the deny list of this runbook, which its deployment sets.")
     organizations, iam = boto3.client("organizations"), boto3.client("iam")
-    if not hasattr(iam, "list_organizations_features"):  # which came with sts:AssumeRoot
-        raise RefusedError(f"The boto3 {boto3.__version__} of this runtime has no sts:AssumeRoot: 1.35.60 or later is needed.")
     if account_id == _call(central, organizations, "DescribeOrganization", "Organization")["MasterAccountId"]:
         raise RefusedError(
             f"Account {account_id} is the management account: this runbook never removes its root user's credentials."
@@ -315,35 +369,75 @@ def _refuse(events: dict[str, Any]) -> None:
     state = account.get("State") or account.get("Status")
     if state not in {"ACTIVE", None}:  # None: unknown, and AWS itself refuses a root session that cannot be
         raise RefusedError(f"Account {account_id} is {state}, not ACTIVE.")
+    if not hasattr(iam, "list_organizations_features"):  # an older boto3; AssumeRoot's refusals say the same
+        return
     try:
         enabled = _call(central, iam, "ListOrganizationsFeatures", "EnabledFeatures")
     except CallError as error:
         if error.code in NOT_FOR_IAM:
             raise RefusedError(NOT_FOR_IAM[error.code].format(central)) from None
         raise
-    for feature, command in FEATURES.items():
-        if feature not in enabled:
-            raise RefusedError(f"{feature} is off in this organization. In the management account: {command}")
+    if FEATURE not in enabled:
+        raise RefusedError(f"{FEATURE} is off in this organization. {ENABLE_FEATURE}")
 
 
 def _root_session(events: dict[str, Any], task_policy: str) -> Any:  # noqa: ANN401 - a client of boto3
-    """Return an IAM client with a root session of the account. The session may do what the task policy allows."""
+    """Return an IAM client with a root session of the account. The session may do what the task policy allows.
+
+    While STS denies access, ask again: it may not have heard yet what IAM says. Raises CallError.
+    """
     os.environ["AWS_STS_REGIONAL_ENDPOINTS"] = "regional"  # the global endpoint has no AssumeRoot
-    session = _call(
-        events["AccountId"],
-        boto3.client("sts", region_name=events["Region"]),
-        "AssumeRoot",
-        "Credentials",
-        TargetPrincipal=events["AccountId"],
-        TaskPolicyArn={"arn": f"arn:{events['Partition']}:iam::aws:policy/root-task/{task_policy}"},
-        DurationSeconds=900,
-    )
+    sts: Any = boto3.client("sts", region_name=events["Region"])
+    if not hasattr(sts, "assume_root"):
+        sts = _SignedSts(sts)
+    denials = 0
+    while True:
+        try:
+            session = _call(
+                events["AccountId"],
+                sts,
+                "AssumeRoot",
+                "Credentials",
+                TargetPrincipal=events["AccountId"],
+                TaskPolicyArn={"arn": f"arn:{events['Partition']}:iam::aws:policy/root-task/{task_policy}"},
+                DurationSeconds=900,
+            )
+            break
+        except CallError as error:
+            denials += 1
+            if denials == STS_READS or not _denied(error):
+                raise
+        time.sleep(STS_WAIT)
     return boto3.client(
         "iam",
         aws_access_key_id=session["AccessKeyId"],
         aws_secret_access_key=session["SecretAccessKey"],
         aws_session_token=session["SessionToken"],
     )
+
+
+class _SignedSts:
+    """Calls sts:AssumeRoot for a client of STS whose boto3 is older than 1.35.60 and has no such operation."""
+
+    def __init__(self, client: Any) -> None:  # noqa: ANN401 - a client of boto3
+        self.meta = client.meta
+
+    def can_paginate(self, _: str) -> bool:
+        return False
+
+    def assume_root(self, **asked: Any) -> dict[str, Any]:  # noqa: ANN401 - as boto3's
+        form = {"Action": "AssumeRoot", "Version": self.meta.service_model.api_version, **asked}
+        form["TaskPolicyArn.arn"] = form.pop("TaskPolicyArn")["arn"]
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        request = AWSRequest("POST", self.meta.endpoint_url, data=urlencode(form), headers=kind)
+        credentials: Any = boto3.Session().get_credentials()
+        SigV4Auth(credentials, "sts", self.meta.region_name).add_auth(request)
+        response = URLLib3Session().send(request.prepare())
+        answer = ET.fromstring(response.content)  # noqa: S314 - AWS's answer, over TLS
+        members: dict[str, Any] = {element.tag.rpartition("}")[2]: element.text for element in answer.iter()}
+        if response.status_code != 200:  # noqa: PLR2004 - OK
+            raise ClientError({"Error": {"Code": members["Code"], "Message": members["Message"]}}, "AssumeRoot")
+        return {"Credentials": {name: members[name] for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")}}
 
 
 def _read(account_id: str, iam: Any) -> dict[str, list[str]]:  # noqa: ANN401 - a client of boto3
@@ -360,6 +454,6 @@ def _read(account_id: str, iam: Any) -> dict[str, list[str]]:  # noqa: ANN401 - 
     }
 
 
-def _text(found: dict[str, list[str]]) -> str:
+def _text(found: dict[str, list[str]], none: str = "no credentials") -> str:
     """Name credentials for people. `found` is as `_read` returns it."""
-    return ", ".join(f"{KINDS[kind]} {name}".strip() for kind, names in found.items() for name in names) or "no credentials"
+    return ", ".join(f"{KINDS[kind]} {name}".strip() for kind, names in found.items() for name in names) or none

@@ -16,6 +16,7 @@ from local_aws.authorization import root_sessions
 from local_aws.authorization.principals import entity_arn, role_arn
 from local_aws.core import ministack_seams
 from local_aws.core.callers import Scope
+from local_aws.core.switches import Switches
 
 _Find = Callable[["_Request"], str | None]
 
@@ -53,16 +54,16 @@ Extract = Callable[..., str]
 class ActionResources:
     """The table: for each service, what finds the resource of an action."""
 
-    def __init__(self, config: ConfigArns, otherwise: Extract) -> None:
+    def __init__(self, config: ConfigArns, switches: Switches, otherwise: Extract) -> None:
         """Ask `config` for the ARNs of its resources, and MiniStack (`otherwise`) for everything that the table lacks."""
         self._otherwise = otherwise
         self._find: Mapping[str, _Find] = {
             "cloudformation": _stack,
             "config": lambda request: _rule(request, config),
             "events": _event_rule,
-            "iam": _iam,
+            "iam": lambda request: _iam(request, switches),
             "lambda": _new_function,
-            "logs": lambda _: None,
+            "logs": _log_stream,
             "organizations": lambda request: "*" if request.operation == "LeaveOrganization" else None,
             "ssm": _systems_manager,
             "sts": _assumed_role,
@@ -80,10 +81,7 @@ class ActionResources:
         found = find(_Request(operation, params, account_id, region))
         if found is not None:
             return found
-        arn = str(self._otherwise(service, method, path, headers, body, *more))
-        if service == "logs" and ":log-group:" in arn and params.get("logStreamName"):
-            return f"{arn}:log-stream:{params['logStreamName']}"
-        return (root_sessions.own_arn() or arn) if service == "iam" and arn == "*" else arn
+        return str(self._otherwise(service, method, path, headers, body, *more))
 
 
 def _json(body: bytes) -> Mapping[str, Any]:
@@ -100,8 +98,27 @@ def _query(params: Mapping[str, Any]) -> Mapping[str, Any]:
 
 # IAM and STS
 
+_OF_THE_CALLER = {
+    "CreateAccessKey",
+    "CreateLoginProfile",
+    "DeactivateMFADevice",
+    "DeleteAccessKey",
+    "DeleteLoginProfile",
+    "DeleteSigningCertificate",
+    "GetAccessKeyLastUsed",
+    "GetLoginProfile",
+    "GetUser",
+    "ListAccessKeys",
+    "ListMFADevices",
+    "ListSigningCertificates",
+    "UpdateAccessKey",
+    "UpdateSigningCertificate",
+    "UploadSigningCertificate",
+}
+"""The actions on a user that are about the caller if they name no user."""
 
-def _iam(request: _Request) -> str | None:
+
+def _iam(request: _Request, switches: Switches) -> str | None:
     path = request.text("Path") or "/"
     if request.operation == "CreatePolicy":
         return f"arn:aws:iam::{request.account_id}:policy{path}{request.text('PolicyName')}"
@@ -114,7 +131,16 @@ def _iam(request: _Request) -> str | None:
             return f"arn:aws:iam::{request.account_id}:{kind.lower()}{path}{name}"
         if name:
             return entity_arn(kind.lower(), request.account_id, name, path)
-    return None
+    return _device_or_caller(request, path, switches)
+
+
+def _device_or_caller(request: _Request, path: str, switches: Switches) -> str | None:
+    if request.operation in {"CreateVirtualMFADevice", "DeleteVirtualMFADevice"}:
+        device = request.text("SerialNumber") or f"mfa{path}{request.text('VirtualMFADeviceName')}"
+        return device if device.startswith("arn:") else f"arn:aws:iam::{request.account_id}:{device}"
+    if request.operation == "DeactivateMFADevice" and switches.is_on("deactivate-on-any-resource"):
+        return "*"
+    return root_sessions.own_arn() if request.operation in _OF_THE_CALLER else None
 
 
 def _assumed_role(request: _Request) -> str | None:
@@ -194,6 +220,26 @@ def _new_function(request: _Request) -> str | None:
     """Name the function that a request creates. The path does not name it; MiniStack knows the names in paths."""
     name = request.text("FunctionName").rpartition(":")[2]  # a name or an ARN
     return request.arn("lambda", f"function:{name}") if request.operation == "POST functions" and name else None
+
+
+# CloudWatch Logs
+
+
+def _log_stream(request: _Request) -> str | None:
+    """Name the log stream that a request is about; any of the group if it is about the group.
+
+    So a policy has to name a group with `:*` behind it, except for tags.  Source: API model, logs, LogGroup.arn.
+    """
+    if request.operation in _TAGS:
+        return None
+    several = next(
+        (request.params[name] for name in ("logGroupNames", "logGroupIdentifiers") if request.params.get(name)), [""]
+    )
+    group = request.text("logGroupName", "logGroupIdentifier") or (several[0] if isinstance(several, list) else "")
+    if not group:
+        return None
+    arn = str(group).removesuffix(":*") if str(group).startswith("arn:") else request.arn("logs", f"log-group:{group}")
+    return f"{arn}:log-stream:{request.text('logStreamName')}"
 
 
 # Systems Manager

@@ -22,6 +22,8 @@ def install(organization: Organization | None) -> None:
     ministack_seams.replace("ministack.core.iam_evaluator", "_resolve_condition_key", resolve)
     context = _with_task_policy(actions.request_tag_context)
     ministack_seams.replace("ministack.core.iam_actions", "request_tag_context", context)
+    tags = _of_log_group(actions.logs_service_context)
+    ministack_seams.replace("ministack.core.iam_actions", "logs_service_context", tags)
     for negation, operator in (("", _is_like), ("Not", lambda actual, expected: not _is_like(actual, expected))):
         for kind in ("Equals", "Like"):
             evaluator._CONDITION_OPS[f"Arn{negation}{kind}".lower()] = operator
@@ -62,6 +64,15 @@ def _with_task_policy(otherwise: Callable[..., dict[str, Any]]) -> Callable[...,
         keys = otherwise(service, action, body, params)
         asked = parse_qs(body.decode(errors="replace")).get("TaskPolicyArn.arn") if action == "sts:AssumeRoot" else None
         return {**keys, "sts:TaskPolicyArn": asked[0]} if asked else keys
+
+    return context
+
+
+def _of_log_group(otherwise: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Return what gives the tags of a log group, also if a stream is the resource of the action."""
+
+    def context(action: str, body: bytes, arn: str, region: str, account_id: str) -> dict[str, Any]:
+        return otherwise(action, body, arn.partition(":log-stream:")[0], region, account_id)
 
     return context
 

@@ -2,8 +2,8 @@
 
 Each request passes these questions, in this order:
 
-1. Does AWS serve the caller's account? It does not if Organizations has suspended it (`suspended_accounts`). Neither does
-   anybody assume a role or the root user there.
+1. Is the caller's account there? `server/gate.py` has asked, and refused accounts that nobody has or that Organizations has
+   suspended. Neither does anybody assume a role or the root user in a suspended account (`suspended_accounts`).
 2. Who calls? MiniStack verifies the signature, and finds the user, the session of a role, or the root user (`principals`).
    MiniStack's STS begins the session of a role for a caller that the role trusts, `service_roles` does so for a service, and
    `root_sessions` begins that of a member's root user.
@@ -37,6 +37,7 @@ from local_aws.authorization.passed_roles import Handler
 from local_aws.authorization.refusals import Listener, Refused
 from local_aws.authorization.service_control_policies import ServiceControlPolicies
 from local_aws.core import callers, ministack_seams
+from local_aws.core.switches import Switches
 from local_aws.organizations.organization import Organization
 
 
@@ -47,6 +48,7 @@ def install(  # noqa: PLR0913, PLR0917 - what has a say
     policies: ServiceControlPolicies,
     deployers: Deployers,
     config: ConfigArns,
+    switches: Switches,
     when_refused: Sequence[Listener],
 ) -> None:
     """Let everything here decide.
@@ -59,7 +61,7 @@ def install(  # noqa: PLR0913, PLR0917 - what has a say
 
     principals.find_names_in_any_case()
     service_roles.install()
-    resources = ActionResources(config, actions.extract_resource_arn)
+    resources = ActionResources(config, switches, actions.extract_resource_arn)
     ministack_seams.replace("ministack.core.iam_actions", "extract_resource_arn", resources.arn)
     condition_keys.install(organization)
     enforce = suspended_accounts.refusing(organization, _enforcing(policies, evaluator.enforce))
@@ -72,7 +74,10 @@ def install(  # noqa: PLR0913, PLR0917 - what has a say
 
 
 def _enforcing(policies: ServiceControlPolicies, iam_policies: Any) -> Any:  # noqa: ANN401 - MiniStack's function, and one like it
-    """Return what asks IAM policies, which MiniStack evaluates, and then service control policies."""
+    """Return what asks IAM policies, which MiniStack evaluates, and then service control policies.
+
+    A refusal by IAM or of AssumeRoot gets AWS's message: MiniStack's names no resource and takes a session policy for another.
+    """
     evaluator = ministack_seams.module("ministack.core.iam_evaluator")
     responses = ministack_seams.module("ministack.core.responses")
 
@@ -86,13 +91,18 @@ def _enforcing(policies: ServiceControlPolicies, iam_policies: Any) -> Any:  # n
     ) -> Any:  # noqa: ANN401 - MiniStack's EvalResult or AuthError, or None if the call is allowed
         denied = iam_policies(access_key_id, action, service, region, resource_arn, service_context)
         account_id = responses._account_from_sts_session(access_key_id) or callers.account_id()
+        as_root = root_sessions.is_root_session(access_key_id)
+        if isinstance(denied, evaluator.EvalResult) and (service == "iam" or action == "sts:AssumeRoot"):
+            arn, explicit = denied.principal_arn, denied.decision == "Deny"
+            said = refusals.message(action, arn, resource_arn, explicit=explicit, by_session_policy=as_root)
+            denied.principal_arn = Refused(arn, said)
         free = not access_key_id or action in evaluator._ALWAYS_ALLOWED_ACTIONS
         if free or not policies.bind(account_id) or isinstance(denied, evaluator.AuthError):
             return denied
         principal = evaluator.resolve_principal(access_key_id, account_id)
-        keys = {"aws:assumedroot": "true"} if root_sessions.is_root_session(access_key_id) else {}
+        keys = {"aws:assumedroot": "true"} if as_root else {}
         keys |= {name.lower(): value for name, value in (service_context or {}).items()}
-        said = policies.refusal(principal, action, resource_arn, region, keys)
-        return denied if said is None else evaluator.EvalResult("Deny", principal_arn=Refused(principal.arn, said))
+        refused = policies.refusal(principal, action, resource_arn, region, keys)
+        return denied if refused is None else evaluator.EvalResult("Deny", principal_arn=Refused(principal.arn, refused))
 
     return enforce

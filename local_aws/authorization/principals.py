@@ -4,6 +4,7 @@ IAM names are unique whatever their case and path (API reference, CreateRole), s
 has it in any case.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from local_aws.core import callers, ministack_seams
 
 SERVICE_LINKED = "/aws-service-role/"
 """The path of roles that belong to a service. Nobody else makes or changes one."""
+_ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _ARN_PARTS = 6
 _KINDS = ("role", "user", "group")
 
@@ -19,6 +21,19 @@ def access_key_id() -> str:
     """Return the access key id that signed the present request; an administrator signs with the account's id."""
     evaluator = ministack_seams.module("ministack.core.iam_evaluator")
     return str(evaluator._verified_key.get() or callers.account_id())
+
+
+def account_of(access_key_id: str) -> str | None:
+    """Return the account that an access key is of, an administrator's, a user's or a session's; None: nobody has it."""
+    if _ACCOUNT_ID.fullmatch(access_key_id):
+        return access_key_id
+    responses = ministack_seams.module("ministack.core.responses")
+    evaluator = ministack_seams.module("ministack.core.iam_evaluator")
+    account_id: str | None = responses._account_from_sts_session(access_key_id)
+    try:
+        return account_id or evaluator.find_iam_access_key_account(access_key_id)
+    except evaluator.AmbiguousAccessKeyError:
+        return None
 
 
 def is_service_linked(arn: str) -> bool:

@@ -26,6 +26,20 @@ class Refused(str):
         return made
 
 
+def message(action: str, principal_arn: str, resource: str, *, explicit: bool, by_session_policy: bool) -> str:
+    """Word a refusal by IAM policies as IAM does. AssumeRoot tells no reason.
+
+    Sources: public captures of real AWS, of 2026-09-11;
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+    """
+    said = f"User: {principal_arn} is not authorized to perform: {action} on resource: {resource}"
+    if action == "sts:AssumeRoot":
+        return said
+    if explicit:
+        return f"{said} with an explicit deny in {'a session policy' if by_session_policy else 'an identity-based policy'}"
+    return f"{said} because no identity-based policy allows the {action} action"
+
+
 def install(listeners: Sequence[Listener]) -> None:
     """Put the message of a policy into the refusal of each service, in that service's own form, and tell `listeners`."""
     actions = ministack_seams.module("ministack.core.iam_actions")

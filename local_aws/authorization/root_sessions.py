@@ -1,4 +1,4 @@
-"""Sessions of a member's root user that sts:AssumeRoot gives: they may do what their task policy allows, and nothing else.
+"""Sessions of a member's root user that sts:AssumeRoot gives: they may do everything that their task policy does not deny.
 
 The task policy is the session policy of MiniStack's evaluator.  Source of the resource and of the condition key of AssumeRoot:
 Service Authorization Reference, AWS Security Token Service and AWS Identity and Access Management.
@@ -7,12 +7,11 @@ Service Authorization Reference, AWS Security Token Service and AWS Identity and
 import json
 import re
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
+from local_aws.authorization.root_tasks import Task
 from local_aws.authorization.service_roles import Credentials
 from local_aws.core import callers, ministack_seams
 from local_aws.core.clock import Clock
@@ -20,18 +19,12 @@ from local_aws.core.clock import Clock
 _TARGET = re.compile(r"(\d{12})|arn:aws:iam::(\d{12}):root", re.ASCII)
 
 
-@dataclass(frozen=True)
-class TaskPolicy:
-    """What a session may do: actions ("iam:GetUser") on resources that match an ARN."""
-
-    actions: Sequence[str]
-    resource: str
-
-
-def begin(member: str, policy: TaskPolicy, duration: timedelta, clock: Clock) -> tuple[Credentials, datetime]:
+def begin(member: str, task: Task, duration: timedelta, clock: Clock) -> tuple[Credentials, datetime]:
     """Begin a session of an account's root user. Return its credentials, and when it expires by `clock`."""
     credentials = Credentials(f"ASIA{secrets.token_hex(8).upper()}", secrets.token_hex(20), secrets.token_hex(64))
-    statement = {"Effect": "Allow", "Action": list(policy.actions), "Resource": policy.resource}
+    allowed = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    # MiniStack knows no policy variables.
+    policy = json.dumps({"Statement": [*task.statements, allowed]}).replace("${aws:PrincipalAccount}", member)
     session: dict[str, Any] = {
         "Arn": root_arn(member),
         "UserId": member,
@@ -40,7 +33,7 @@ def begin(member: str, policy: TaskPolicy, duration: timedelta, clock: Clock) ->
         "AccountId": member,
         # A federated user of MiniStack may do whatever its session policy allows.
         "PrincipalType": "FederatedUser",
-        "SessionPolicies": {"Policy": json.dumps({"Statement": statement})},
+        "SessionPolicies": {"Policy": policy},
         "AssumedRoot": True,
     }
     ministack_seams.module("ministack.services.sts").register_session(credentials.access_key_id, session)

@@ -1,8 +1,7 @@
-"""Accounts that are suspended or closed: AWS refuses their credentials, and nobody assumes a role there.
+"""Accounts that are suspended or closed: nobody assumes a role there. `server/gate.py` refuses their credentials.
 
 Source: https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_accounts_close.html (nobody reaches AWS services
-or resources with a closed account). Guess: the code, which is that of credentials that nobody has, and what AssumeRole and
-AssumeRoot answer.
+or resources with a closed account). Guess: what AssumeRole and AssumeRoot answer.
 """
 
 from typing import Any
@@ -15,11 +14,10 @@ _ASSUMING = {"sts:AssumeRole", "sts:AssumeRoot"}
 
 
 def refusing(organization: Organization | None, enforce: Any) -> Any:  # noqa: ANN401 - MiniStack's function, and one like it
-    """Return what refuses for the accounts of `organization`, and then asks `enforce`."""
+    """Return what refuses to assume roles in the accounts of `organization`, and then asks `enforce`."""
     if organization is None:
         return enforce
     evaluator = ministack_seams.module("ministack.core.iam_evaluator")
-    responses = ministack_seams.module("ministack.core.responses")
 
     def enforce_in_active_accounts(  # noqa: PLR0913, PLR0917 - MiniStack's parameters
         access_key_id: str,
@@ -29,9 +27,6 @@ def refusing(organization: Organization | None, enforce: Any) -> Any:  # noqa: A
         resource_arn: str = "*",
         service_context: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401 - MiniStack's EvalResult or AuthError, or None if the call is allowed
-        account_id = responses._account_from_sts_session(access_key_id) or callers.account_id()
-        if organization.is_shut(account_id):
-            return evaluator.AuthError("InvalidClientTokenId", "The security token included in the request is invalid.")
         if action in _ASSUMING and organization.is_shut(_account_of(resource_arn)):
             said = f"User: {callers.principal()} is not authorized to perform: {action} on resource: {resource_arn}"
             return evaluator.EvalResult("Deny", principal_arn=Refused(callers.principal(), said))

@@ -9,31 +9,30 @@ stacksets-orgs-manage-auto-deployment); this page does not say whether an accoun
 that join later; here it does.
 
 A suspended account is skipped (API model, StackInstanceComprehensiveStatus). Guess: the operation counts that as no failure,
-and forgets a stack that it was to delete.
+and forgets a stack that it was to delete. A user saw updates fail there in 2022, and a switch lets them do so:
+https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/981.
 """
 
 import asyncio
-import hashlib
 import logging
 import re
 import uuid
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from threading import Event
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
-from xml.etree import ElementTree as ET
 
 from local_aws.authorization.deployers import Deployers
-from local_aws.authorization.resource_permissions import Need
-from local_aws.core import ministack_seams, roles
+from local_aws.cloudformation.member_stacks import MemberStacks, execution_role, key_values
+from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock
-from local_aws.core.models import AwsError
+from local_aws.core.models import LOADER, AwsError
 from local_aws.core.paging import Pages
+from local_aws.core.switches import Switches
 from local_aws.organizations.organization import Organization
 
 SERVICE_PRINCIPAL = "member.org.stacksets.cloudformation.amazonaws.com"
@@ -48,7 +47,6 @@ _LONGEST_PAGE = 100
 _PAGES = Pages("ValidationError", "Invalid NextToken")
 _NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}", re.ASCII)
 _VIRTUAL_HOST = re.compile(r"(?P<bucket>.+)\.s3[.-][a-z0-9.-]*amazonaws\.com(\.cn)?", re.ASCII)
-_STACK_NAME_LENGTH = 128
 _CANCELLED = "Cancelled since failure tolerance has exceeded"
 _SKIPPED = "SKIPPED_SUSPENDED_ACCOUNT"
 _NOT_FOUND = "StackSetNotFoundException"
@@ -57,9 +55,6 @@ _MOST_UNITS = 50
 """Units that an update may name. Source: API model, UpdateStackSet."""
 
 _log = logging.getLogger(__name__)
-_template: ContextVar[str | None] = ContextVar("template", default=None)
-"""The template of the stack that is being made. It may be as long as one in S3, so no request can carry it."""
-
 Place = tuple[str, str]
 """An account id and a Region."""
 
@@ -178,15 +173,16 @@ class StackSet:
 class StackSets:
     """The StackSets of the organization, if there is one."""
 
-    def __init__(self, organization: Organization | None, deployers: Deployers, clock: Clock) -> None:
+    def __init__(self, organization: Organization | None, deployers: Deployers, clock: Clock, switches: Switches) -> None:
         """Begin without StackSets, and follow the accounts of `organization` as they join, move and leave."""
+        self._switches = switches
         self._in_use = organization
         self._deployers = deployers
         self._clock = clock
         self._sets: dict[str, StackSet] = {}
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="stack-sets")
         self._responses = ministack_seams.module("ministack.core.responses")
-        self._stacks = _Stacks(deployers)
+        self._stacks = MemberStacks(deployers)
         if organization:
             for listeners in (organization.when_joined, organization.when_moved, organization.when_left):
                 listeners.append(self._follow)
@@ -498,12 +494,16 @@ class StackSets:
             _refuse("The local AWS does not emulate AccountsUrl.")
         if not targets.unit_ids:
             _refuse("OrganizationalUnitIds are required in DeploymentTargets.")
+        if not targets.regions:
+            _refuse("At least one Region is required in Regions.")
+        if unknown := sorted(set(targets.regions) - _known_regions()):
+            _refuse(f"Regions has what is no Region of AWS: {', '.join(unknown)}")
         if targets.accounts and targets.filter_type == "NONE":
             _refuse("AccountFilterType must not be NONE if Accounts are specified.")
-        unknown = [unit_id for unit_id in targets.unit_ids if not self._organization.has_parent(unit_id)]
-        strangers = sorted(targets.accounts - self._organization.parents.keys()) if targets.filter_type == "UNION" else []
-        if unknown or strangers:
-            _refuse(f"Not in the organization: {', '.join([*unknown, *strangers])}")
+        strangers = [unit_id for unit_id in targets.unit_ids if not self._organization.has_parent(unit_id)]
+        strangers += sorted(targets.accounts - self._organization.parents.keys()) if targets.filter_type == "UNION" else []
+        if strangers:
+            _refuse(f"Not in the organization: {', '.join(strangers)}")
         return targets
 
     def _read_template(self, params: dict[str, Any]) -> str | None:
@@ -530,10 +530,12 @@ class StackSets:
         handlers = ministack_seams.module("ministack.services.cloudformation.handlers")
         try:
             parsed = engine._parse_template(template)
-            engine._resolve_parameters(parsed, _key_values(params.get("Parameters", []), "Parameter"))
+            engine._resolve_parameters(parsed, key_values(params.get("Parameters", []), "Parameter"))
         except Exception as error:  # whatever MiniStack or its YAML reader has against the template
             message = f"Template format error: {error}"
             raise _invalid(message) from error
+        if not parsed.get("Resources"):
+            _refuse("Template format error: At least one Resources member must be defined.")
         if handlers._uses_macro(parsed):
             _refuse("Stack sets with service-managed permissions do not support macros or transforms in templates.")
         missing = handlers._missing_capabilities(
@@ -649,15 +651,21 @@ class StackSets:
         if instance is None:  # an operation before this one has deleted it
             outcome.status = "SUCCEEDED"
             return True
-        if self._organization.is_shut(place[0]):
+        fails = self._switches.is_on("fail-in-suspended-accounts")
+        if self._organization.is_shut(place[0]) and not (fails and place[0] in self._organization.parents):
             return _skip(stack_set, operation, place)
         outcome.status = instance.detailed_status = "RUNNING"
         role = execution_role(self._organization, place[0])
+        reason: str | None
         with self._responses.request_scope(*place), self._deployers.acting_as(role, operation.operation_id):
-            if operation.action == "DELETE":
+            if self._organization.is_shut(place[0]):
+                reason = f"Account {place[0]} is suspended: nobody can assume its role {role}."
+            elif operation.action == "DELETE":
                 reason = None if operation.retain_stacks else await self._stacks.delete(instance.stack_id)
             elif place[0] in self._organization.parents:
-                instance.stack_id, reason = await self._stacks.put(stack_set, instance.stack_id)
+                instance.stack_id, reason = await self._stacks.put(
+                    stack_set.name, stack_set.template, stack_set.settings, instance.stack_id
+                )
             else:
                 reason = f"Account {place[0]} is not in the organization any more."
         outcome.status, outcome.reason = "FAILED" if reason else "SUCCEEDED", reason
@@ -669,116 +677,6 @@ class StackSets:
             instance.status = "INOPERABLE" if operation.action == "DELETE" else "OUTDATED"
             instance.detailed_status, instance.reason = "FAILED", reason
         return reason is None
-
-
-def execution_role(organization: Organization, account_id: str) -> str:
-    """Return the name of the role that StackSets uses in a member account, and make the role if it is missing.
-
-    On AWS a service-linked role of the member makes it.  Sources: AWS managed policies
-    CloudFormationStackSetsOrgMemberServiceRolePolicy (makes roles stacksets-exec-*) and
-    CloudFormationStackSetsOrgAdminServiceRolePolicy (assumes them); the asterisk stands for what looks like a hash.
-    """
-    name = f"stacksets-exec-{hashlib.sha256(f'{organization.organization_id}{account_id}'.encode()).hexdigest()[:32]}"
-    admin = "role/aws-service-role/stacksets.cloudformation.amazonaws.com/AWSServiceRoleForCloudFormationStackSetsOrgAdmin"
-    trusted = {"AWS": f"arn:aws:iam::{organization.management_account_id}:{admin}"}
-    roles.make(account_id, name, trusted, "arn:aws:iam::aws:policy/AdministratorAccess")
-    return name
-
-
-class _Stacks:
-    """MiniStack's stacks in the account and Region of the request. Reasons are None after success."""
-
-    def __init__(self, deployers: Deployers) -> None:
-        self._deployers = deployers
-        self._cloudformation = ministack_seams.module("ministack.services.cloudformation")
-        self._handlers = ministack_seams.module("ministack.services.cloudformation.handlers")
-        resolve = self._handlers._resolve_template
-        ministack_seams.replace(
-            "ministack.services.cloudformation.handlers",
-            "_resolve_template",
-            lambda params: resolve(params) if _template.get() is None else (_template.get(), None),
-        )
-
-    async def put(self, stack_set: StackSet, stack_id: str | None) -> tuple[str | None, str | None]:
-        """Create or update a stack; return its id and, if that failed, the reason."""
-        status = self._status(stack_id)
-        if status in {"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"}:
-            reason = await self.delete(stack_id)
-            if reason:
-                return stack_id, reason
-            status = "DELETE_COMPLETE"
-        create = status == "DELETE_COMPLETE"
-        name = f"StackSet-{stack_set.name}"[: _STACK_NAME_LENGTH - 37] + f"-{uuid.uuid4()}"
-        params: dict[str, list[str]] = {
-            "StackName": [name if create else str(stack_id)],
-            "Capabilities": list(stack_set.settings.get("Capabilities", [])),
-        }
-        for kind, pairs in (
-            ("Parameters", _key_values(stack_set.settings.get("Parameters", []), "Parameter")),
-            ("Tags", stack_set.settings.get("Tags", [])),
-        ):
-            for number, pair in enumerate(pairs, 1):
-                params[f"{kind}.member.{number}.Key"] = [pair["Key"]]
-                params[f"{kind}.member.{number}.Value"] = [pair["Value"]]
-        said = self._refusal("CreateStack" if create else "UpdateStack", params["StackName"][0])
-        if said is not None:
-            return stack_id, said
-        token = _template.set(stack_set.template)
-        try:
-            status_code, _, body = (self._handlers._create_stack if create else self._handlers._update_stack)(params)
-            await _tasks()
-        finally:
-            _template.reset(token)
-        if status_code != 200:  # noqa: PLR2004 - HTTP's OK
-            refusal = ET.fromstring(body).findtext("{*}Error/{*}Message", "")  # noqa: S314 - MiniStack's own answer
-            return (stack_id, None) if "No updates are to be performed" in refusal else (stack_id, refusal)
-        if create:
-            stack_id = self._cloudformation._stacks[name]["StackId"]
-        succeeded = self._status(stack_id) in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
-        return stack_id, None if succeeded else self._reason(str(stack_id))
-
-    async def delete(self, stack_id: str | None) -> str | None:
-        """Delete a stack if it exists; return why that failed."""
-        if stack_id is None or self._status(stack_id) == "DELETE_COMPLETE":
-            return None
-        said = self._refusal("DeleteStack", stack_id)
-        if said is not None:
-            return said
-        self._handlers._delete_stack({"StackName": [stack_id]})
-        await _tasks()
-        return None if self._status(stack_id) == "DELETE_COMPLETE" else self._reason(stack_id)
-
-    def _refusal(self, operation: str, stack: str) -> str | None:
-        """Return why policies refuse an operation on a stack, given its name if it is new, else its id."""
-        responses = ministack_seams.module("ministack.core.responses")
-        new = f"arn:aws:cloudformation:{responses.get_region()}:{responses.get_account_id()}:stack/{stack}/*"
-        return self._deployers.refusal([Need(f"cloudformation:{operation}", stack if stack.startswith("arn:") else new)])
-
-    def _status(self, stack_id: str | None) -> str:
-        # By name, not by id: for an id MiniStack searches the stacks of all accounts.
-        stack = self._cloudformation._stacks.get(stack_id.split("/")[1]) if stack_id else None
-        return str(stack["StackStatus"]) if stack else "DELETE_COMPLETE"
-
-    def _reason(self, stack_id: str) -> str:
-        """Return the first failure of the stack's last operation."""
-        events = self._cloudformation._stack_events.get(stack_id, [])
-        began = max(
-            number
-            for number, event in enumerate(events)
-            if event["LogicalResourceId"] == event["StackName"]
-            and event["ResourceStatus"] in {"CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"}
-        )
-        for event in events[began:]:
-            if event["ResourceStatus"].endswith("_FAILED"):
-                resource = f"ResourceLogicalId:{event['LogicalResourceId']}, ResourceType:{event['ResourceType']}"
-                return f"{resource}, ResourceStatusReason:{event['ResourceStatusReason']}."
-        return f"The stack {stack_id} is {self._status(stack_id)}."
-
-
-async def _tasks() -> None:
-    """Wait for MiniStack's background tasks in this event loop."""
-    while others := asyncio.all_tasks() - {asyncio.current_task()}:
-        await asyncio.gather(*others)
 
 
 def _limits(preferences: dict[str, Any], accounts: int) -> tuple[int, int, bool]:
@@ -815,6 +713,13 @@ def _cancel(stack_set: StackSet, operation: Operation, places: Collection[Place]
             instance.detailed_status, instance.reason = "CANCELLED", _CANCELLED
 
 
+@cache
+def _known_regions() -> frozenset[str]:
+    """Return AWS's Regions, those of the partition aws that botocore has."""
+    partitions = LOADER.load_data("partitions")["partitions"]
+    return frozenset(next(partition["regions"] for partition in partitions if partition["id"] == "aws"))
+
+
 def _check_settings(params: dict[str, Any]) -> None:
     """Refuse the settings of self-managed StackSets, and those that the local AWS does not emulate. Raises AwsError."""
     _refuse_self_managed(params)
@@ -833,10 +738,6 @@ def _refuse_self_managed(params: dict[str, Any]) -> None:
 def _settings(params: dict[str, Any]) -> dict[str, Any]:
     names = ("Description", "Parameters", "Capabilities", "Tags", "AutoDeployment", "ManagedExecution")
     return {name: params[name] for name in names if name in params}
-
-
-def _key_values(pairs: list[dict[str, Any]], prefix: str) -> list[dict[str, Any]]:
-    return [{"Key": pair[f"{prefix}Key"], "Value": pair.get(f"{prefix}Value", "")} for pair in pairs]
 
 
 def _instance(stack_set: StackSet, place: Place, instance: Instance) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from local_aws.core import callers, ministack_seams
 from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError, ServiceApi
+from local_aws.core.switches import Switches
 from local_aws.organizations.organization import Organization
 
 SERVICE = "config-multiaccountsetup.amazonaws.com"
@@ -379,8 +380,16 @@ class ConformancePacks:
     An account that joins the organization gets its packs in the order in which services were made: make this one late.
     """
 
-    def __init__(self, config: Config, remediations: Remediations, organization: Organization | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        config: Config,
+        remediations: Remediations,
+        organization: Organization | None,
+        clock: Clock,
+        switches: Switches,
+    ) -> None:
         """Start without packs."""
+        self._switches = switches
         self._config = config
         self._remediations = remediations
         self._organization = organization
@@ -546,6 +555,8 @@ class ConformancePacks:
         new: list[str] = []
         with callers.acting_in(*scope):
             try:
+                if self._organization is not None and self._organization.is_shut(scope[0]):
+                    raise AwsError("AccessDeniedException", f"The account {scope[0]} is suspended.")  # noqa: TRY301 - like the errors of what follows
                 for rule_name, rule in wanted.items():
                     put = {"ConfigRule": {**rule, "ConfigRuleName": rule_name}}
                     self._config.put_config_rule(scope[0], put, created_by=RULE_CREATOR)
@@ -613,7 +624,7 @@ class ConformancePacks:
             for member in list(pack.members):
                 if member in params.get("ExcludedAccounts", []):
                     self._withdraw(pack, member)
-            pack.verbs |= {member: "UPDATE" for member in pack.members if not organization.is_shut(member)}
+            pack.verbs |= {member: "UPDATE" for member in pack.members if not self._leaves_alone(member)}
             for member in organization.account_ids:
                 self._extend(pack, member)
             return {"OrganizationConformancePackArn": pack.arn}
@@ -712,10 +723,10 @@ class ConformancePacks:
     def _extend(self, pack: OrganizationPack, member: str) -> None:
         """Put a pack in an account unless it is excluded. The account's id replaces the management account's in roles.
 
-        Guess: an account that is suspended keeps what it has, and does not count.
+        Guess: an account that is suspended keeps what it has, and does not count. A switch lets the pack fail there.
         """
         organization = self._organization
-        shut = organization is not None and organization.is_shut(member)
+        shut = self._leaves_alone(member)
         if member not in pack.settings.get("ExcludedAccounts", []) and not shut:
             pack.verbs.setdefault(member, "CREATE")
             scope = (member, pack.scope[1])
@@ -723,6 +734,11 @@ class ConformancePacks:
             remediations = [_with_role_of(member, management, each) for each in pack.content.remediations]
             content = replace(pack.content, remediations=remediations)
             pack.members[member] = self._put(scope, pack.member_name, pack.settings, content, SERVICE)
+
+    def _leaves_alone(self, member: str) -> bool:
+        organization = self._organization
+        fails = self._switches.is_on("fail-in-suspended-accounts")
+        return organization is not None and organization.is_shut(member) and not fails
 
     def _withdraw(self, pack: OrganizationPack, member: str) -> None:
         self._delete(pack.members.pop(member))

@@ -1,6 +1,6 @@
 """The lists of what the local AWS emulates: local_aws/coverage/SERVICE.yaml, by MiniStack's name of the service.
 
-`make render` writes the page from them. A list has
+The server answers the operations on these lists and refuses all others; `make render` writes the page from them. A list has
 
     title: AWS Config
     introduction: MiniStack keeps recorders.    # optional
@@ -167,7 +167,9 @@ def _texts(where: str, values: Mapping[str, object]) -> dict[str, str]:
 _INTRODUCTION = """\
 # What the local AWS emulates
 
-`make render` writes this page from the files of this folder.
+The local AWS answers the operations on this page. Every other one it refuses, after policies have allowed it, in the form of
+the service's protocol: "The local AWS does not emulate SERVICE:Operation." `make render` writes this page from the files of
+this folder, which the server reads too.
 
 Each row has the operations, who answers them, what they leave out, and the evidence for their behaviour:
 

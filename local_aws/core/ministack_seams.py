@@ -11,15 +11,24 @@ from types import ModuleType
 MINISTACK_VERSION = "1.5.33"
 
 _SEAMS = {
-    "ministack.app": ("app", "SERVICE_HANDLERS"),
+    "ministack.app": (
+        "app",
+        "detect_service",
+        "SERVICE_HANDLERS",
+        "_handle_pre_body_request",
+        "_handle_post_body_shortcuts",
+        "_handle_special_data_plane_request",
+    ),
     "ministack.core.iam_actions": (
         "access_denied_response",
         "extract_iam_action",
         "extract_resource_arn",
         "identity_denial_message",
+        "logs_service_context",
         "request_tag_context",
     ),
     "ministack.core.iam_evaluator": (
+        "AmbiguousAccessKeyError",
         "AuthError",
         "EvalContext",
         "EvalResult",
@@ -28,6 +37,7 @@ _SEAMS = {
         "enforce",
         "evaluate_resource_policy",
         "evaluate_trust_policy",
+        "find_iam_access_key_account",
         "fnmatch_iam_cs",
         "parse_policy_document",
         "resolve_principal",
@@ -83,7 +93,7 @@ _SEAMS = {
         "_update_resource",
     ),
     "ministack.services.cloudwatch": ("record_metric",),
-    "ministack.services.cloudwatch_logs": ("_metric_filters", "_put_log_events", "_put_metric_filter"),
+    "ministack.services.cloudwatch_logs": ("_append_log_events", "_log_groups", "_metric_filters", "_put_metric_filter"),
     "ministack.services.eventbridge": (
         "_apply_input_transformer",
         "_dispatch_event",

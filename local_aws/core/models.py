@@ -135,6 +135,11 @@ class ServiceApi:
             raise ValueError(message)
         return self._protocol.response(model, result)
 
+    def error_name(self, operation: str, code: str) -> str:
+        """Return the name of the exception that an operation's error code stands for, or the code itself."""
+        shapes = self._model.operation_model(operation).error_shapes
+        return next((shape.name for shape in shapes if shape.metadata.get("error", {}).get("code") == code), code)
+
     def error(self, error: AwsError, operation: str | None = None) -> Answer:
         """Write a refusal; without `operation` if even that is unknown.
 
@@ -260,12 +265,13 @@ def _from_json(shape: Shape, value: Any) -> Any:  # noqa: ANN401 - JSON
             return [_from_json(shape.member, item) for item in value]
         case MapShape(), dict():
             return {key: _from_json(shape.value, item) for key, item in value.items()}
+    fits = isinstance(value, bool) == (shape.type_name == "boolean")  # a bool is an int too
     match shape.type_name, value:
-        case ("string", str()) | ("boolean", bool()):
+        case ("string", str()) | ("boolean", bool()) | (("integer" | "long"), int()) if fits:
             return value
-        case (("integer" | "long"), int()) if not isinstance(value, bool):
-            return value
-        case "timestamp", int() | float() if not isinstance(value, bool):
+        case "double", int() | float() if fits:
+            return float(value)
+        case "timestamp", int() | float() if fits:
             return datetime.fromtimestamp(value, UTC)
     code = "SerializationException"
     raise AwsError(code, f"{json.dumps(value)} can not be converted to a {shape.type_name} ({shape.name})")
@@ -298,6 +304,7 @@ def _template_scalar(type_name: str, value: Any) -> Any:  # noqa: ANN401 - a tem
 _QUERY_SCALARS: Mapping[str, Callable[[str], Any]] = {
     "string": str,
     "boolean": {"true": True, "false": False}.__getitem__,
+    "double": float,
     "integer": int,
     "long": int,
     "timestamp": datetime.fromisoformat,
@@ -466,6 +473,7 @@ def _shown(shape: Shape, value: Any) -> str:  # noqa: ANN401 - as botocore takes
 _TYPES: Mapping[str, type] = {
     "blob": bytes,
     "boolean": bool,
+    "double": float,
     "integer": int,
     "list": list,
     "long": int,

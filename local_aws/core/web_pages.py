@@ -14,36 +14,37 @@ and what it can set without a preflight), https://www.w3.org/TR/fetch-metadata/,
 https://www.rfc-editor.org/rfc/rfc9112#section-3.2 (Host, and the forms of a request's target).
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
+
+from local_aws.core import asgi, errors
 
 _HOSTS = ("127.0.0.1", "localhost")
 _OF_BROWSERS = ("origin", "sec-fetch-", "access-control-request-")
 """The beginnings of the names of headers that browsers set, and that no page can remove."""
 _URL_CREDENTIALS = {"x-amz-credential", "x-amz-signature", "awsaccesskeyid"}
 """Parameters of presigned URLs, Signature Version 4 and 2."""
-_SIGNED = "AWS4-HMAC-SHA256 "
+_SIGNED = ("AWS4-HMAC-SHA256 ", "AWS4-ECDSA-P256-SHA256 ")
+_OF_PROGRAMS = ("x-amz-", "amz-sdk-")
+"""The beginnings of the names of headers that SDKs set."""
 
 _Headers = Collection[tuple[str, str]]
-_Message = dict[str, Any]
-_Receive = Callable[[], Awaitable[_Message]]
-_Send = Callable[[_Message], Awaitable[None]]
-_App = Callable[[Mapping[str, Any], _Receive, _Send], Awaitable[None]]
 
 
-def keep_out(app: _App, port: int, commands: str) -> _App:
+def keep_out(app: asgi.App, port: int, commands: str) -> asgi.App:
     """Return an ASGI application that serves `app` on 127.0.0.1:`port` to programs only.
 
     Paths that begin with `commands` need JSON; all others need a signature in their header. Any other request, and every
-    WebSocket, gets status 403 and a sentence that says why. No `Access-Control-*` header leaves.
+    WebSocket, gets status 403 and a sentence that says why, an SDK in its protocol's form. No `Access-Control-*` header leaves.
     """
 
-    async def serve(scope: Mapping[str, Any], receive: _Receive, send: _Send) -> None:
+    async def serve(scope: Mapping[str, Any], receive: asgi.Receive, send: asgi.Send) -> None:
         if scope["type"] == "lifespan":
             await app(scope, receive, send)
         elif reason := _why_refused(scope, port, commands):
-            await _refuse(scope["type"], receive, send, reason, port)
+            await _refuse(scope, receive, send, reason, port)
         else:
             await app(scope, receive, _without_cors(send))
 
@@ -74,7 +75,7 @@ def _why_refused(scope: Mapping[str, Any], port: int, commands: str) -> str | No
         is_json = _values(headers, "content-type") == ["application/json"]
         return None if is_json else "it is a command whose Content-Type is not application/json"
     if not any(value.startswith(_SIGNED) for value in _values(headers, "authorization")):
-        return f"it has no signature ({_SIGNED.strip()}) in its Authorization header"
+        return f"it has no signature ({_SIGNED[0].strip()}) in its Authorization header"
     return None
 
 
@@ -82,21 +83,34 @@ def _values(headers: _Headers, name: str) -> list[str]:
     return [value for header, value in headers if header.lower() == name]
 
 
-async def _refuse(kind: str, receive: _Receive, send: _Send, reason: str, port: int) -> None:
-    while (await receive()).get("more_body"):
-        pass  # An answer sent before the whole request has arrived could be lost with the connection.
-    body = (
+async def _refuse(scope: Mapping[str, Any], receive: asgi.Receive, send: asgi.Send, reason: str, port: int) -> None:
+    message = (
         f"The local AWS answers programs and no web pages, and refuses this request because {reason}: use the AWS CLI or an "
-        f"SDK with the endpoint http://{_HOSTS[0]}:{port}.\n"
-    ).encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-    response = {"http": "http.response", "websocket": "websocket.http.response"}[kind]
-    await send({"type": f"{response}.start", "status": 403, "headers": headers})
-    await send({"type": f"{response}.body", "body": body})
+        f"SDK with the endpoint http://{_HOSTS[0]}:{port}."
+    )
+    if scope["type"] != "http":
+        await receive()
+        await send(
+            {
+                "type": "websocket.http.response.start",
+                "status": HTTPStatus.FORBIDDEN,
+                "headers": [(b"content-type", b"text/plain; charset=utf-8")],
+            }
+        )
+        await send({"type": "websocket.http.response.body", "body": message.encode()})
+        return
+    # An answer sent before the whole request has arrived could be lost with the connection.
+    request, _ = await asgi.read(scope, receive)
+    if any(name.startswith((*_OF_PROGRAMS, "authorization")) for name in request.headers):
+        content_type = request.headers.get("content-type", "")
+        answer = errors.refuse(errors.ACCESS_DENIED, request.protocol, message, content_type)
+    else:
+        answer = HTTPStatus.FORBIDDEN, {"Content-Type": "text/plain; charset=utf-8"}, f"{message}\n".encode()
+    await asgi.send_answer(send, request.method, answer)
 
 
-def _without_cors(send: _Send) -> _Send:
-    async def send_without_cors(message: _Message) -> None:
+def _without_cors(send: asgi.Send) -> asgi.Send:
+    async def send_without_cors(message: asgi.Message) -> None:
         if "headers" in message:
             headers = [(name, value) for name, value in message["headers"] if not name.lower().startswith(b"access-control-")]
             message = {**message, "headers": headers}

@@ -1,30 +1,66 @@
-"""CloudTrail: the events of IAM's changes, as EventBridge delivers them.
+"""CloudTrail: records the calls of services, for its event history and, if IAM changes something, for EventBridge.
 
 Sources: https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html,
 …/cloudtrail-event-reference-user-identity.html, …/cloudtrail-event-reference-aws-console-sign-in-events.html and
 https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-track-privileged-tasks.html.
-Simpler than on AWS: an event comes at once, not after minutes, and needs no trail. Reads make no events, because EventBridge
-delivers them only on request. Only the owner's changes have responseElements; those of all others are null.
+Simpler than on AWS: an event comes at once, not after minutes, and needs no trail. EventBridge delivers reads only on request,
+so they are in the history alone; here it gets no changes of other services than IAM either. Only the owner's changes have
+responseElements, and only calls of IAM and STS have requestParameters; those of all others are null.
+
+Live: the name of an error (radkawar/stackd, testdata/aws/cloudtrail/iam_history.json, and docs/eventbridge.md for refusals).
 """
 
+import json
 import re
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
+from local_aws.authorization import principals
 from local_aws.core import callers, ministack_seams
 from local_aws.core.clock import Clock
 from local_aws.core.models import Answer, AwsError, ServiceApi
+from local_aws.core.operations import current
 from local_aws.events.event_bus import EventBus
+from local_aws.events.event_history import EventHistory
 from local_aws.organizations.accounts import RootUser
 
 REGION = "us-east-1"
-"""The Region of IAM's events, and of those of root's sign-in."""
+"""The Region of IAM's events, of those of root's sign-in, and of other services without Regions."""
 
-_READS = ("Get", "List", "Generate", "Simulate")
-_NEVER_RECORDED = {"Password", "OldPassword", "NewPassword", "AuthenticationCode1", "AuthenticationCode2"}
+_GLOBAL = {"iam", "organizations", "signin"}
+_READS = (
+    "AssumeRole",
+    "AssumeRoot",
+    "BatchGet",
+    "Describe",
+    "Filter",
+    "Generate",
+    "Get",
+    "List",
+    "Lookup",
+    "Select",
+    "Simulate",
+)
+"""How the names of calls begin that only read. Live, radkawar/stackd, docs/cloudtrail.md: AssumeRole is one of them."""
+_WITH_PARAMETERS = {"iam", "sts"}
+_DATA = {
+    "events": ("PutEvents",),
+    "lambda": ("Invoke",),
+    "logs": ("FilterLogEvents", "GetLogEvents", "PutLogEvents"),
+    "monitoring": ("GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData"),
+    "s3": ("Abort", "Complete", "Copy", "CreateMultipart", "DeleteObject", "GetObject", "HeadObject", "List", "Put", "Upload"),
+    "sns": ("Publish",),
+    "sqs": ("ChangeMessageVisibility", "DeleteMessage", "ReceiveMessage", "SendMessage"),
+}
+"""How the names of calls begin that are data events or none: no history has them. Source: CloudTrail user guide.
+
+The history lacks S3's lists of buckets and changes of their settings, which are management events on AWS.
+"""
+_NEVER_RECORDED = {"Password", "OldPassword", "NewPassword", "AuthenticationCode1", "AuthenticationCode2", "TokenCode"}
 
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Answer]]
 _Change = tuple[str, dict[str, Any] | None, dict[str, Any] | None]
@@ -32,12 +68,13 @@ _Change = tuple[str, dict[str, Any] | None, dict[str, Any] | None]
 
 
 class CloudTrail:
-    """Publishes what IAM records."""
+    """Records what services do, and who asked for it."""
 
     def __init__(self, events: EventBus, clock: Clock) -> None:
         """Publish to `events`."""
         self._events = events
         self._clock = clock
+        self.history = EventHistory(clock)
 
     def record_owner(self, account_id: str, before: RootUser, after: RootUser) -> None:
         """Record the owner's changes, signed in to the console as the root user, from `before` to `after`."""
@@ -45,41 +82,46 @@ class CloudTrail:
         signed_in = {"creationDate": creation, "mfaAuthenticated": str(before.mfa_devices > 0).lower()}
         identity = _root(account_id) | {"sessionContext": {"attributes": signed_in}}
         for name, request, response in _changes(account_id, before, after):
-            self._publish(account_id, identity, name, request, response)
+            self._record(account_id, identity, name, request, response)
         if after.password and not before.password:
             name = "PasswordRecoveryCompleted"
             response = {name: "Success"}
-            self._publish(account_id, _root(account_id), name, None, response, event_source="signin.amazonaws.com")
+            self._record(account_id, _root(account_id), name, None, response, event_source="signin.amazonaws.com")
 
-    def watching(self, api: ServiceApi, handle: Handler) -> Handler:
-        """Return a handler of IAM that records its calls. `record_refusal` records those that never reach it."""
+    def watching(self, service: str, api: ServiceApi | None, handle: Handler) -> Handler:
+        """Return a handler of a service that records its calls. `record_refusal` records those that never reach it."""
 
         async def handled(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
             answer = await handle(method, path, headers, body, query)
-            try:
-                operation, params = api.parse(headers, body)
-            except AwsError:
-                return answer  # IAM knows no such call
-            self._record_call(callers.account_id(), operation, params, answer)
+            called, error = current.get(), _refusal(answer)
+            if called and api and error:
+                error = api.error_name(called.operation, error[0]), error[1]
+            params = None
+            if api and service in _WITH_PARAMETERS:
+                with suppress(AwsError):  # the service could not read it
+                    _, params = api.parse(headers, body)
+            self._record_call(service, params, error)
             return answer
 
         return handled
 
-    def record_refusal(self, service: str, action: str, answer: Answer) -> None:
-        """Record a call of IAM that policies do not allow, which no handler gets."""
-        if service == "iam":
-            self._record_call(callers.account_id(), action.partition(":")[2], None, answer)
+    def record_refusal(self, service: str, _: str, answer: Answer) -> None:
+        """Record a call that policies do not allow, which no handler gets."""
+        self._record_call(service, None, _refusal(answer))
 
-    def _record_call(self, account_id: str, operation: str, params: Mapping[str, Any] | None, answer: Answer) -> None:
-        """Record a call of IAM by the caller of the present request.
+    def _record_call(self, service: str, params: Mapping[str, Any] | None, error: tuple[str, str] | None) -> None:
+        """Record the present request, by its caller.
 
         CloudTrail does not have the parameters of a call that policies refuse.
         """
-        if not operation.startswith(_READS):
+        called = current.get()
+        if called and called.operation and not called.operation.startswith(_DATA.get(service, ())):
+            account_id, source = callers.account_id(), f"{service}.amazonaws.com"
             request = _camel(params) if params else None
-            self._publish(account_id, caller_identity(account_id), operation, request, None, error=_refusal(answer))
+            identity = caller_identity(account_id)
+            self._record(account_id, identity, called.operation, request, None, error=error, event_source=source)
 
-    def _publish(  # noqa: PLR0913 - what a record has
+    def _record(  # noqa: PLR0913 - what a record has
         self,
         account_id: str,
         identity: Mapping[str, Any],
@@ -90,14 +132,16 @@ class CloudTrail:
         error: tuple[str, str] | None = None,
         event_source: str = "iam.amazonaws.com",
     ) -> None:
-        sign_in = event_source == "signin.amazonaws.com"
+        service = event_source.partition(".")[0]
+        sign_in, reads = service == "signin", name.startswith(_READS)
+        region = REGION if service in _GLOBAL else callers.region()
         detail = {
             "eventVersion": "1.09",
             "userIdentity": identity,
             "eventTime": _seconds(self._clock.now()),
             "eventSource": event_source,
             "eventName": name,
-            "awsRegion": REGION,
+            "awsRegion": region,
             "sourceIPAddress": "127.0.0.1",
             "userAgent": "local-aws",
             **({"errorCode": error[0], "errorMessage": error[1]} if error else {}),
@@ -105,20 +149,22 @@ class CloudTrail:
             "responseElements": response,
             "requestID": str(uuid.uuid4()),
             "eventID": str(uuid.uuid4()),
-            "readOnly": False,
+            "readOnly": reads,
             "eventType": "AwsConsoleSignIn" if sign_in else "AwsApiCall",
             "managementEvent": True,
             "recipientAccountId": account_id,
             "eventCategory": "Management",
         }
-        kind = "AWS Console Sign In via CloudTrail" if sign_in else "AWS API Call via CloudTrail"
-        self._events.publish(account_id, REGION, f"aws.{event_source.partition('.')[0]}", kind, detail)
+        self.history.add((account_id, region), detail)
+        if service in {"iam", "signin"} and not reads:
+            kind = "AWS Console Sign In via CloudTrail" if sign_in else "AWS API Call via CloudTrail"
+            self._events.publish(account_id, region, f"aws.{service}", kind, detail)
 
 
 def caller_identity(account_id: str) -> dict[str, Any]:
     """Describe the caller of the present request. An account's id as the key means its administrator, a session of a role."""
     evaluator = ministack_seams.module("ministack.core.iam_evaluator")
-    access_key_id = evaluator._verified_key.get()
+    access_key_id = principals.access_key_id()
     session = ministack_seams.module("ministack.services.sts")._sessions.get(access_key_id, {})
     arn = evaluator.caller_arn()
     since = datetime.fromtimestamp(session.get("IssuedAt", 0), UTC)
@@ -152,12 +198,24 @@ def caller_identity(account_id: str) -> dict[str, Any]:
 
 
 def _refusal(answer: Answer) -> tuple[str, str] | None:
-    """Return code and message of IAM's error answer, None for success."""
+    """Return code and message of an error answer, None for success. CloudTrail writes AccessDenied for every service."""
     status, _, body = answer
     if status < HTTPStatus.BAD_REQUEST:
         return None
-    code, message = (re.search(f"<{name}>(.*?)</{name}>", body.decode(), re.DOTALL) for name in ("Code", "Message"))
-    return code[1] if code else "InternalFailure", message[1] if message else ""
+    text = body.decode(errors="replace")
+    code, message = (re.search(f"<{name}>(.*?)</{name}>", text, re.DOTALL) for name in ("Code", "Message"))
+    if code:
+        said = code[1], message[1] if message else ""
+    else:
+        try:
+            read = json.loads(text)
+            said = (
+                str(read.get("__type", "InternalFailure")).rpartition("#")[2],
+                str(read.get("message", read.get("Message", ""))),
+            )
+        except (ValueError, AttributeError):
+            said = "InternalFailure", ""
+    return ("AccessDenied" if said[0].startswith("AccessDenied") else said[0]), said[1]
 
 
 def _root(account_id: str) -> dict[str, Any]:

@@ -1,54 +1,65 @@
 """Centralized root access: its features in an organization, and sts:AssumeRoot, a session of a member's root user.
 
 Sources: API models, iam (ListOrganizationsFeatures and the operations that enable and disable features) and sts (AssumeRoot);
-https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-enable-root-access.html and id_root-user-privileged-task.html.
-No page says which error AssumeRoot gives for which refusal. Here it is AccessDenied or ValidationError.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-enable-root-access.html and id_root-user-privileged-task.html. Codes,
+messages and the order of features are those of public captures of real AWS, of 2026-09-11 and 2026-09-12.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from local_aws.authorization import root_sessions
-from local_aws.authorization.root_sessions import TaskPolicy
+from local_aws.authorization.root_tasks import Task, task_of
 from local_aws.core import callers
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
-from local_aws.organizations.organization import IAM, ROOT_ACCESS_FEATURES, ROOT_SESSIONS, Organization
+from local_aws.core.switches import Switches
+from local_aws.organizations.organization import (
+    IAM,
+    ROOT_ACCESS_FEATURES,
+    ROOT_CREDENTIALS_MANAGEMENT,
+    ROOT_SESSIONS,
+    Organization,
+)
 
 _LONGEST_SESSION = 900
 """Seconds; also the default. Source: API model, sts, AssumeRootRequest.DurationSeconds."""
-_POLICIES = "arn:aws:iam::aws:policy/root-task/"
-
-_READS = ("GetAccessKeyLastUsed", "GetLoginProfile", "GetUser", "ListAccessKeys", "ListMFADevices", "ListSigningCertificates")
-_DELETIONS = (
-    "DeactivateMFADevice",
-    "DeleteAccessKey",
-    "DeleteLoginProfile",
-    "DeleteSigningCertificate",
-    "DeleteVirtualMFADevice",
-)
-_ON_ROOT = "arn:aws:iam::*:root"
-_TASKS: dict[str, TaskPolicy] = {
-    "IAMAuditRootUserCredentials": TaskPolicy([f"iam:{action}" for action in ("GetAccountSummary", *_READS)], _ON_ROOT),
-    "IAMCreateRootUserPassword": TaskPolicy(["iam:CreateLoginProfile", "iam:GetLoginProfile"], _ON_ROOT),
-    "IAMDeleteRootUserCredentials": TaskPolicy([f"iam:{action}" for action in (*_DELETIONS, *_READS)], _ON_ROOT),
+_FEATURE_NAMES = {ROOT_CREDENTIALS_MANAGEMENT: "Root credentials management", ROOT_SESSIONS: "Root sessions"}
+"""What AssumeRoot calls each feature."""
+_STS_LAG = {
+    "RegisterDelegatedAdministrator": timedelta(seconds=30),
+    "DeregisterDelegatedAdministrator": timedelta(seconds=30),
+    "EnableAWSServiceAccess": timedelta(seconds=100),
+    "DisableAWSServiceAccess": timedelta(seconds=100),
 }
-"""What each task policy allows. AWS's policies say it in other words, to the same effect.
+"""How much later than IAM, while a switch is on, STS hears of each operation of AWS Organizations.
 
-The tasks for S3 and SQS are left out.
+Real STS was seen to hear of the end of a delegation after 15 s to a minute, and of the end of trusted access after one to
+three minutes.
 """
 
 Operation = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class _Administration:
+    """Whether IAM has trusted access to the organization, and the accounts that administer IAM for it."""
+
+    trusted: bool
+    administrators: frozenset[str]
+
+
 class RootAccess:
     """Root access in an organization, or in none if no account is in one."""
 
-    def __init__(self, organization: Organization | None, clock: Clock) -> None:
+    def __init__(self, organization: Organization | None, clock: Clock, switches: Switches) -> None:
         """Give access to the root users of `organization`'s member accounts."""
         self._organization = organization
         self._clock = clock
+        self._switches = switches
+        self._known_to_sts = self._administration()
         self.iam_operations: dict[str, Operation] = {
             "ListOrganizationsFeatures": self.list_organizations_features,
             **{
@@ -59,6 +70,35 @@ class RootAccess:
         }
         self.sts_operations: dict[str, Operation] = {"AssumeRoot": self.assume_root}
 
+    # What STS knows
+
+    def watching(self, operations: Mapping[str, Operation]) -> dict[str, Operation]:
+        """Return the operations of AWS Organizations, and let STS hear of what they change."""
+
+        def watched(operation: Operation, lag: timedelta) -> Operation:
+            def call(account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+                answer = operation(account_id, params)
+                known = self._administration()
+                if self._switches.is_on("sts-lags-iam"):
+                    self._clock.at(self._clock.now() + lag, lambda: self._tell_sts(known))
+                else:
+                    self._tell_sts(known)
+                return answer
+
+            return call
+
+        return {**operations, **{name: watched(operations[name], lag) for name, lag in _STS_LAG.items()}}
+
+    def _tell_sts(self, administration: _Administration) -> None:
+        self._known_to_sts = administration
+
+    def _administration(self) -> _Administration:
+        organization = self._organization
+        if organization is None:
+            return _Administration(trusted=False, administrators=frozenset())
+        administrators = {each for each in organization.account_ids if organization.administers(each, IAM)}
+        return _Administration(IAM in organization.trusted_services, frozenset(administrators))
+
     # The features
 
     def list_organizations_features(self, account_id: str, _: dict[str, Any]) -> dict[str, Any]:
@@ -66,12 +106,19 @@ class RootAccess:
         return self._features(self._administered(account_id))
 
     def _changing(self, feature: str, *, enabled: bool) -> Operation:
+        """Return what enables or disables a feature. A delegated administrator may only disable one."""
+
         def change(account_id: str, _: dict[str, Any]) -> dict[str, Any]:
             organization = self._administered(account_id)
-            if enabled:
+            if not enabled:
+                organization.root_access_features.discard(feature)
+            elif account_id == organization.management_account_id:
                 organization.root_access_features.add(feature)
             else:
-                organization.root_access_features.discard(feature)
+                message = (
+                    f"Caller account {account_id} is not management account of the organization and cannot enable IAM features."
+                )
+                raise AwsError("CallerIsNotManagementAccountException", message)
             return self._features(organization)
 
         return change
@@ -80,7 +127,7 @@ class RootAccess:
     def _features(organization: Organization) -> dict[str, Any]:
         return {
             "OrganizationId": organization.organization_id,
-            "EnabledFeatures": sorted(organization.root_access_features),
+            "EnabledFeatures": [each for each in ROOT_ACCESS_FEATURES if each in organization.root_access_features],
         }
 
     def _administered(self, account_id: str) -> Organization:
@@ -90,31 +137,29 @@ class RootAccess:
             message = "The account is not in an organization."
             raise AwsError("OrganizationNotFoundException", message)
         if not organization.administers(account_id, IAM):
-            message = f"The account {account_id} is neither the management account nor a delegated administrator for IAM."
+            message = f"Input account {account_id} is neither management account nor delegated admin."
             raise AwsError("AccountNotManagementOrDelegatedAdministratorException", message)
         if not organization.all_features:
             message = "The organization has consolidated billing only, and not all features enabled."
             raise AwsError("OrganizationNotInAllFeaturesModeException", message)
         if IAM not in organization.trusted_services:
-            message = f"Trusted access for {IAM} is not enabled: call EnableAWSServiceAccess first."
+            message = f"Trusted Access for IAM not enabled by organization of input account {account_id}."
             raise AwsError("ServiceAccessNotEnabledException", message)
         return organization
 
     # AssumeRoot
 
     def assume_root(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Begin a session of a member's root user that may do what a task policy allows, and nothing else."""
+        """Begin a session of a member's root user that may do everything that a task policy does not deny."""
         member = root_sessions.target_of(params["TargetPrincipal"])
         if member is None:
-            message = f"The target principal {params['TargetPrincipal']} is no account id, and no ARN of a root user."
+            message = "Request must contain a valid target principal"
             raise AwsError("ValidationError", message)
-        policy_arn = params["TaskPolicyArn"].get("arn", "")
-        task = _TASKS.get(policy_arn.removeprefix(_POLICIES)) if policy_arn.startswith(_POLICIES) else None
+        task = task_of(params["TaskPolicyArn"].get("arn", ""))
         if task is None:
-            known = ", ".join(_POLICIES + name for name in _TASKS)
-            message = f"{policy_arn} is no policy for a root task that the local AWS emulates: it emulates {known}."
+            message = "Request must contain valid AWS managed task policy ARN"
             raise AwsError("ValidationError", message)
-        self._refuse(account_id, member)
+        self._refuse(account_id, member, task)
         duration = timedelta(seconds=params.get("DurationSeconds", _LONGEST_SESSION))
         credentials, expiration = root_sessions.begin(member, task, duration, self._clock)
         return {
@@ -126,22 +171,20 @@ class RootAccess:
             }
         }
 
-    def _refuse(self, account_id: str, member: str) -> None:
-        """Raise AccessDenied unless an account may have a session of `member`'s root user."""
-        organization, why = self._organization, ""
-        if organization is None or account_id not in organization.parents:
-            why = f"the account {account_id} is in no organization"
-        elif not organization.administers(account_id, IAM):
-            why = f"the account {account_id} is neither the management account nor a delegated administrator for IAM"
-        elif IAM not in organization.trusted_services or ROOT_SESSIONS not in organization.root_access_features:
-            why = "the organization has not enabled root sessions"
-        elif member not in organization.parents:
-            why = f"the account {member} is not in the organization"
-        elif member == organization.management_account_id:
-            why = f"{member} is the management account"
-        if why:
+    def _refuse(self, account_id: str, member: str, task: Task) -> None:
+        """Raise AccessDenied unless an account may have a session of `member`'s root user for a task.
+
+        One message stands for each account that may not, and for each target: AWS does not tell them apart.
+        """
+        organization, known = self._organization, self._known_to_sts
+        is_member = organization is not None and member in organization.parents and member != organization.management_account_id
+        if organization is None or account_id not in known.administrators or not is_member:
             resource = root_sessions.root_arn(member)
-            message = (
-                f"User: {callers.principal()} is not authorized to perform: sts:AssumeRoot on resource: {resource}: {why}."
-            )
-            raise AwsError("AccessDenied", message)
+            message = f"User: {callers.principal()} is not authorized to perform: sts:AssumeRoot on resource: {resource}"
+        elif not known.trusted:
+            message = "Service not enabled for AWS Organizations."
+        elif task.feature not in organization.root_access_features:
+            message = f"{_FEATURE_NAMES[task.feature]} feature is not enabled for your AWS Organization."
+        else:
+            return
+        raise AwsError("AccessDenied", message)

@@ -62,6 +62,7 @@ class RootUsers:
             **{name: self._by_root(operation) for name, operation in of_root.items()},
             **{name: self._by_root(operation, in_session=True) for name, operation in in_sessions.items()},
         }
+        self.operations["DeactivateMFADevice"] = self._of_user(self.operations["DeactivateMFADevice"])
 
     def _by_root(self, operation: _RootOperation, *, in_session: bool = False) -> _Operation:
         def call(account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
@@ -72,6 +73,17 @@ class RootUsers:
                 message = "Must specify userName when calling with non-User credentials"
                 raise AwsError("ValidationError", message)
             return operation(self.account(account_id), params)
+
+        return call
+
+    def _of_user(self, operation: _Operation) -> _Operation:
+        """Return what refuses a device that is not assigned to the IAM user whom a request names, as AWS words it."""
+
+        def call(account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
+            user_name, device = params.get("UserName"), self._iam._mfa_devices.get(params["SerialNumber"])
+            if user_name in self._iam._users and (device is None or device["User"] != user_name):
+                raise _not_of_user()
+            return operation(account_id, params)
 
         return call
 
@@ -109,20 +121,22 @@ class RootUsers:
             yield entry
 
     def create_virtual_mfa_device(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
-        """Refuse the name of a device of root: MiniStack does not know it."""
-        if params["VirtualMFADeviceName"] in self.account(account_id).root_user.virtual_mfa_device_names:
-            message = "MFADevice entity at the same path and name already exists."
+        """Refuse the path and name of a device that is there: MiniStack does not know root's, and words it otherwise."""
+        serial_number = _serial_number(account_id, f"{params.get('Path', '/')}{params['VirtualMFADeviceName']}"[1:])
+        if serial_number in {device["SerialNumber"] for device in self._virtual_mfa_devices(account_id)}:
+            message = "MFA device already exists."
             raise AwsError("EntityAlreadyExists", message)
         return None
 
     def delete_virtual_mfa_device(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
-        """Delete a device that was root's and is deactivated."""
+        """Delete a device that was root's and is deactivated. Refuse one that is still assigned, to whomever."""
         root, serial_number = self.account(account_id).root_user, params["SerialNumber"]
-        for name in root.virtual_mfa_device_names:
+        for device in self._virtual_mfa_devices(account_id):
+            if device["SerialNumber"] == serial_number and "EnableDate" in device:
+                message = "MFA VirtualDevice in use. Must deactivate first."
+                raise AwsError("DeleteConflict", message)
+        for name in root.unassigned_virtual_mfa_devices:
             if serial_number == _serial_number(account_id, name):
-                if name in root.virtual_mfa_devices:
-                    message = "MFA VirtualDevice in use. Must deactivate first."
-                    raise AwsError("DeleteConflict", message)
                 root.unassigned_virtual_mfa_devices.remove(name)
                 return {}
         return None
@@ -134,20 +148,20 @@ class RootUsers:
         return {"User": _root(account)}
 
     def create_login_profile(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
-        """Give the root user a password again. AWS calls this to allow password recovery.
+        """Give the root user a login profile again. AWS calls this to allow password recovery.
 
-        No page says whether the password counts as present before the owner has recovered it; here it does.
+        The password counts as present before the owner has recovered it (public captures of GetAccountSummary, 2026-09-12).
         """
         if account.root_user.password:
-            message = "Login Profile for the root user already exists."
+            message = f"Login Profile for account {account.account_id} already exists."
             raise AwsError("EntityAlreadyExists", message)
         change(account.root_user, "recover-password", None, self._clock.now())
-        return {"LoginProfile": {"CreateDate": self._clock.now()}}
+        return _login_profile(account.root_user)
 
     def get_login_profile(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
         """Tell whether there is a password, and since when."""
         _require_password(account.root_user)
-        return {"LoginProfile": {"CreateDate": account.root_user.password_created}}
+        return _login_profile(account.root_user)
 
     def delete_login_profile(self, account: Account, _: dict[str, Any]) -> dict[str, Any]:
         """Delete the password."""
@@ -208,7 +222,8 @@ class RootUsers:
                 del root.virtual_mfa_devices[name]
                 root.unassigned_virtual_mfa_devices.append(name)
                 return {}
-        _take("MFA Device", root.hardware_mfa_devices, serial_number)
+        if root.hardware_mfa_devices.pop(serial_number, None) is None:
+            raise _not_of_user()
         return {}
 
     # What the answers consist of
@@ -237,8 +252,16 @@ def _serial_number(account_id: str, device: str) -> str:
 
 def _require_password(root: RootUser) -> None:
     if not root.password:
-        message = "Login Profile for the root user cannot be found."
+        message = "Login Profile for User null cannot be found."
         raise AwsError("NoSuchEntity", message)
+
+
+def _login_profile(root: RootUser) -> dict[str, Any]:
+    return {"LoginProfile": {"CreateDate": root.password_created, "PasswordResetRequired": False}}
+
+
+def _not_of_user() -> AwsError:
+    return AwsError("NoSuchEntity", "MFA Device invalid for user.")
 
 
 def _take(what: str, entries: dict[str, datetime], name: str) -> None:

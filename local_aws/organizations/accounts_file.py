@@ -6,13 +6,14 @@ A file without the key `organization` has accounts in no organization.
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from local_aws.organizations import service_principals
 from local_aws.organizations.accounts import FIRST_DAY, Account, AccountsError, RootUser, change
 from local_aws.organizations.organization import IAM, ROOT_ACCESS_FEATURES, SERVICE_CONTROL_POLICY, Organization, Unit
 
@@ -152,6 +153,7 @@ def read_organization(path: Path, accounts_by_id: dict[str, Account]) -> Organiz
             "delegated_administrators": dict,
             "root_access_features": list,
             "units": dict,
+            "outside": list,
         },
     )
     for name, pattern in (("id", _ORGANIZATION_ID), ("root_id", _ROOT_ID)):
@@ -169,8 +171,16 @@ def read_organization(path: Path, accounts_by_id: dict[str, Account]) -> Organiz
     )
     _refuse_unknown(f"{where}: management_account", [organization.management_account_id], accounts_by_id)
     _add_units(f"{where}: units", organization, settings.get("units", {}), accounts_by_id)
-    organization.parents = dict.fromkeys(accounts_by_id, organization.root_id) | organization.parents
+    outside = settings.get("outside", [])
+    _refuse_unknown(f"{where}: outside", outside, accounts_by_id)
+    placed = sorted({organization.management_account_id, *organization.parents}.intersection(outside))
+    if placed:
+        message = f"{where}: outside has {', '.join(placed)}, which the organization has."
+        raise AccountsError(message)
+    inside = [account_id for account_id in accounts_by_id if account_id not in outside]
+    organization.parents = dict.fromkeys(inside, organization.root_id) | organization.parents
     _add_delegated(f"{where}: delegated_administrators", organization, settings.get("delegated_administrators", {}))
+    _refuse_unknown_services(f"{where}: trusted_services", organization.trusted_services, delegated=False)
     if organization.trusted_services and not organization.all_features:
         message = f"{where}: trusted_services must be empty if all_features is false: trusted access needs all features."
         raise AccountsError(message)
@@ -218,11 +228,21 @@ def _add_delegated(where: str, organization: Organization, delegated: dict[str, 
         if account_id == organization.management_account_id:
             message = f"{where}: the management account {account_id} cannot be a delegated administrator."
             raise AccountsError(message)
+        _refuse_unknown_services(f"{where}: account {account_id}", services, delegated=True)
         untrusted = sorted(set(services) - organization.trusted_services)
         if untrusted:
             message = f"{where}: account {account_id} has {', '.join(untrusted)}, but trusted_services has not."
             raise AccountsError(message)
         organization.delegated_administrators[account_id] = set(services)
+
+
+def _refuse_unknown_services(where: str, services: Iterable[object], *, delegated: bool) -> None:
+    if unknown := service_principals.unknown(services, delegated=delegated):
+        what = "that member accounts administer" if delegated else "that an organization can trust"
+        message = (
+            f"{where} has {', '.join(unknown)}, but the local AWS knows no such service {what}: see service_principals.py."
+        )
+        raise AccountsError(message)
 
 
 def _refuse_unknown(where: str, account_ids: Sequence[object], known: dict[str, Any]) -> None:

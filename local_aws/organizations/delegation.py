@@ -57,12 +57,12 @@ class Delegation:
         return {}
 
     def disable_aws_service_access(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Take trusted access from a service."""
+        """Take trusted access from a service. The refusal's words are those of a public capture (2026-09-12)."""
         organization, service = self._directory.organization, params["ServicePrincipal"]
         service_principals.check_trusted(service)
         if self._administrators(service):
             message = (
-                f"{service} has a delegated administrator: call DeregisterDelegatedAdministrator before you disable its access."
+                "You have delegated administrator/s for this service. De-register them in order to disable service access."
             )
             raise refusals.constraint("DELEGATED_ADMINISTRATOR_EXISTS_FOR_THIS_SERVICE", message)
         organization.trusted_services.discard(service)

@@ -10,9 +10,8 @@ Listener = Callable[[str], None]
 """Is told an account's id, or a unit's."""
 
 IAM = "iam.amazonaws.com"
-ROOT_SESSIONS = "RootSessions"
-ROOT_ACCESS_FEATURES = ("RootCredentialsManagement", ROOT_SESSIONS)
-"""Source: API model, iam, FeatureType."""
+ROOT_SESSIONS, ROOT_CREDENTIALS_MANAGEMENT = ROOT_ACCESS_FEATURES = ("RootSessions", "RootCredentialsManagement")
+"""Source: API model, iam, FeatureType. IAM lists them in this order (public captures of 2026-09-12)."""
 SERVICE_CONTROL_POLICY = "SERVICE_CONTROL_POLICY"
 """The type of policy. Source: API model, organizations, PolicyType."""
 ACTIVE, PENDING_CLOSURE, SUSPENDED, CLOSED = "ACTIVE", "PENDING_CLOSURE", "SUSPENDED", "CLOSED"

@@ -31,7 +31,7 @@ def check(content: str) -> None:
         message = f"You have exceeded the maximum policy size of {_MOST_CHARACTERS} characters."
         raise AwsError("ConstraintViolationException", message, members={"Reason": "POLICY_CONTENT_LIMIT_EXCEEDED"})
     for problem in _problems(content):
-        message = f"The provided policy document does not meet the requirements of the specified policy type: {problem}"
+        message = f"The provided policy document does not meet the requirements of the specified policy type. Reason: {problem}"
         raise AwsError("MalformedPolicyDocumentException", message)
 
 

@@ -4,6 +4,8 @@ Sources: https://docs.aws.amazon.com/organizations/latest/userguide/orgs_integra
 services that it leads to. The list is not whole: AWS adds services. Those that the local AWS does not know are refused.
 """
 
+from collections.abc import Iterable
+
 from local_aws.organizations import refusals
 
 _DELEGATED = {
@@ -57,20 +59,23 @@ The local AWS knows no other service's number, and limits none.
 """
 
 
-def is_trusted(principal: str) -> bool:
-    """Tell whether an organization can trust a service."""
-    return principal in _TRUSTED
+def unknown(principals: Iterable[object], *, delegated: bool) -> list[str]:
+    """Return what is no service that an organization can trust, or that a member account can administer for it."""
+    known = _DELEGATED if delegated else _TRUSTED
+    return sorted(str(principal) for principal in principals if principal not in known)
 
 
 def check_trusted(principal: str) -> None:
     """Refuse what is no service that an organization can trust. Raises AwsError."""
-    if not is_trusted(principal):
-        message = "You specified an unrecognized service principal."
-        raise refusals.invalid("UNRECOGNIZED_SERVICE_PRINCIPAL", message)
+    _check(principal, delegated=False)
 
 
 def check_delegated(principal: str) -> None:
     """Refuse what is no service with delegated administrators. Raises AwsError."""
-    if principal not in _DELEGATED:
+    _check(principal, delegated=True)
+
+
+def _check(principal: str, *, delegated: bool) -> None:
+    if unknown([principal], delegated=delegated):
         message = "You specified an unrecognized service principal."
         raise refusals.invalid("UNRECOGNIZED_SERVICE_PRINCIPAL", message)

@@ -30,7 +30,7 @@ from local_aws.config.conformance_packs import ConformancePacks
 from local_aws.config.recorders import Recorders
 from local_aws.config.remediation_configurations import Remediations
 from local_aws.config.rules import Config
-from local_aws.core import ministack_seams, web_pages
+from local_aws.core import coverage, ministack_seams, web_pages
 from local_aws.core.clock import Clock
 from local_aws.core.switches import Switches
 from local_aws.events.cloudtrail import CloudTrail
@@ -43,12 +43,15 @@ from local_aws.iam.account_reports import AccountReports
 from local_aws.iam.root_access import RootAccess
 from local_aws.iam.root_users import RootUsers
 from local_aws.logs import metric_filters
+from local_aws.logs.log_events import LogEvents
+from local_aws.logs.queries import Queries
 from local_aws.logs.saved_queries import SavedQueries
 from local_aws.organizations.accounts import Account
 from local_aws.organizations.organization import Organization
 from local_aws.organizations.service import Organizations
 from local_aws.server.commands import COMMAND_PATH, Commands
-from local_aws.server.dispatch import WITH_API, Dispatch, refuse_all
+from local_aws.server.dispatch import Dispatch, Operations
+from local_aws.server.gate import Gate
 from local_aws.ssm.automation import Automation
 from local_aws.ssm.documents import Documents
 from local_aws.ssm.ops_center import OpsCenter
@@ -70,11 +73,17 @@ class LocalAws:
         """Serve `accounts_by_id` on `port`; functions run with `runtime_python`. Raises IncompatibleMiniStackError."""
         configure_ministack(port)
         ministack_seams.check()
-        self._app = ministack_seams.module("ministack.app")
+        self._lists = coverage.read()
+        self._accounts, self._organization = accounts_by_id, organization
+        self._gate = Gate(ministack_seams.module("ministack.app").app, self._lists, self._serves)
         self._clock = Clock()
-        self._dispatch = Dispatch()
+        self._dispatch = Dispatch(self._lists)
         switches = Switches()
         saved_queries = SavedQueries(self._clock)
+        self._log_events = LogEvents(self._clock)
+        self._log_events.when_put.append(metric_filters.count)
+        self._query_pool = ThreadPoolExecutor(2, "queries")
+        self._queries = Queries(self._clock, self._query_pool, switches)
         self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock, switches)
         self._config = Config(self._functions, Recorders(self._clock), organization, self._clock, switches)
         self._events = EventBus(self._clock)
@@ -85,7 +94,7 @@ class LocalAws:
         self._event_rules = EventRules(self._clock)
         self._config.when_recorded.append(ComplianceEvents(self._events, self._clock, switches).publish)
         self._cloudtrail = CloudTrail(self._events, self._clock)
-        self._root_access = RootAccess(organization, self._clock)
+        self._root_access = RootAccess(organization, self._clock, switches)
         self._documents = Documents(self._clock)
         self._automation = Automation(f"http://{HOST}:{port}", runtime_python, self._documents, self._clock, switches)
         self._root_users = RootUsers(accounts_by_id, self._clock)
@@ -93,9 +102,9 @@ class LocalAws:
         service_control_policies = ServiceControlPolicies(self._organizations.policies)
         deployers = Deployers(service_control_policies)
         # First of all that follows accounts as they join and leave.
-        self._stack_sets = StackSets(organization, deployers, self._clock)
+        self._stack_sets = StackSets(organization, deployers, self._clock, switches)
         self._remediations = Remediations(self._config, self._documents, self._automation, self._clock)
-        self._packs = ConformancePacks(self._config, self._remediations, organization, self._clock)
+        self._packs = ConformancePacks(self._config, self._remediations, organization, self._clock, switches)
         self._retries = ThreadPoolExecutor(1, "conformance-packs")
         self._aggregators = Aggregators(self._config, self._packs, organization, self._clock, switches)
         self._functions.install()
@@ -131,6 +140,7 @@ class LocalAws:
             service_control_policies,
             deployers,
             ConfigArns(self._config.arn, self._remediations.arn),
+            switches,
             [self._cloudtrail.record_refusal],
         )
         for account in accounts_by_id.values():
@@ -139,35 +149,46 @@ class LocalAws:
 
     # In front of MiniStack
 
+    def _serves(self, account_id: str) -> bool:
+        """Tell whether credentials of an account are good: it is there, and not suspended."""
+        return account_id in self._accounts and not (self._organization and self._organization.is_shut(account_id))
+
     def _take_over(self, saved_queries: SavedQueries) -> None:
-        """Let this package answer the operations that it emulates, and see every call of every service."""
-        handlers, in_front = self._dispatch.handlers, self._dispatch.in_front
+        """Let this package answer the operations that it emulates, and see every call of every listed service."""
         reports = AccountReports(self._root_users.account, self._clock)
-        in_front(
-            "iam", {**self._root_users.operations, **reports.operations, **roles.OPERATIONS, **self._root_access.iam_operations}
-        )
-        handlers["iam"] = self._cloudtrail.watching(self._dispatch.apis["iam"], handlers["iam"])
-        in_front("sts", self._root_access.sts_operations)
         config = (self._config.recorders, self._config, self._remediations, self._packs, self._aggregators)
-        in_front("config", {name: operation for part in config for name, operation in part.operations.items()})
-        in_front("logs", saved_queries.operations)
-        in_front("events", self._event_rules.operations)
-        handlers["organizations"] = refuse_all("organizations")
-        in_front("organizations", self._organizations.operations)
-        in_front("cloudformation", self._stack_sets.operations)
+        logs = (saved_queries, self._log_events, self._queries)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
-        in_front("ssm", {name: operation for part in ssm for name, operation in part.operations.items()})
-        for service in set(handlers) - (WITH_API - {"sns"}):  # this package answers nothing of SNS
-            in_front(service, {})
+        operations: dict[str, Operations] = {
+            "iam": {
+                **self._root_users.operations,
+                **reports.operations,
+                **roles.OPERATIONS,
+                **self._root_access.iam_operations,
+            },
+            "sts": self._root_access.sts_operations,
+            "config": {name: operation for part in config for name, operation in part.operations.items()},
+            "logs": {name: operation for part in logs for name, operation in part.operations.items()},
+            "events": self._event_rules.operations,
+            "organizations": self._root_access.watching(self._organizations.operations),
+            "cloudformation": self._stack_sets.operations,
+            "ssm": {name: operation for part in ssm for name, operation in part.operations.items()},
+            "cloudtrail": self._cloudtrail.history.operations,
+        }
+        for service in self._lists:
+            self._dispatch.in_front(service, operations.get(service, {}))
+        handlers = self._dispatch.handlers
+        for service in self._lists:
+            handlers[service] = self._cloudtrail.watching(service, self._dispatch.apis.get(service), handlers[service])
 
     # Serving
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI has no types
-        """Answer a command here, and any other request through MiniStack."""
+        """Answer a command here, and any other request through the gate."""
         if scope["type"] == "http" and scope["path"].startswith(COMMAND_PATH):
             await self._commands.answer(scope, receive, send)
         else:
-            await self._app.app(scope, receive, self._dated(send))
+            await self._gate(scope, receive, self._dated(send))
 
     def _dated(self, send: Any) -> Any:  # noqa: ANN401 - ASGI has no types
         async def send_dated(message: dict[str, Any]) -> None:
@@ -204,6 +225,7 @@ class LocalAws:
         finally:
             self._clock.stop()
             self._retries.shutdown(cancel_futures=True)
+            self._query_pool.shutdown(cancel_futures=True)
             self._organizations.close()
             self._stack_sets.close()
             self._functions.close()

@@ -1,7 +1,7 @@
 """Decides who answers a request: a fault, an operation of this package, or MiniStack. Records each call."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +9,13 @@ from urllib.parse import parse_qs
 
 from local_aws.authorization.root_sessions import target_account
 from local_aws.core import faults, ministack_seams
+from local_aws.core.coverage import Coverage
 from local_aws.core.faults import Answer, Faults
 from local_aws.core.models import AwsError, ServiceApi
+from local_aws.core.operations import current
+from local_aws.server.gate import not_emulated
 
-WITH_API = {"iam", "sts", "sns", "config", "logs", "organizations", "cloudformation", "ssm", "events"}
+WITH_API = {"iam", "sts", "sns", "config", "logs", "organizations", "cloudformation", "ssm", "events", "cloudtrail"}
 """The services whose requests and faults follow their API models."""
 
 Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]
@@ -37,8 +40,9 @@ class Dispatch:
     `handlers` is MiniStack's table: each service, and what answers it.  `apis` has the API models of the services with faults.
     """
 
-    def __init__(self) -> None:
-        """Begin without faults."""
+    def __init__(self, lists: Mapping[str, Coverage]) -> None:
+        """Begin without faults. `lists` has the operations that each service answers, by MiniStack's name of it."""
+        self._lists = lists
         self.handlers: dict[str, Handler] = ministack_seams.module("ministack.app").SERVICE_HANDLERS
         self.apis: dict[str, ServiceApi] = {}
         self.faults = Faults()
@@ -59,6 +63,8 @@ class Dispatch:
 
     def in_front(self, service: str, operations: Operations) -> None:
         """Record the calls of a service, apply faults, and answer `operations` here instead of in MiniStack.
+
+        Refuse what is not on the service's list. Policies have allowed it, as AWS asks them first.
 
         The API model also checks the requests of STS that MiniStack answers, because AssumeRole has to refuse what AWS refuses.
         """
@@ -102,12 +108,24 @@ class Dispatch:
 
         if api is not None:
             self.apis[service] = api
-        self.handlers[service] = handle
+        self.handlers[service] = _only(self._lists[service].names, handle)
 
     async def _hold_back(self, seconds: float) -> None:
         """Wait by the machine's time, since the time-outs of callers go by it."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._cleared.wait(), seconds)
+
+
+def _only(listed: Collection[str], handle: Handler) -> Handler:
+    """Let `handle` answer the listed operations, and refuse all others."""
+
+    async def handle_listed(method: str, path: str, headers: dict[str, str], *rest: Any) -> Answer:  # noqa: ANN401 - a Handler's
+        called = current.get()
+        if called and called.operation not in listed:
+            return not_emulated(called, headers.get("content-type", ""))
+        return await handle(method, path, headers, *rest)
+
+    return handle_listed
 
 
 def _accounts_of_role(action: str, body: bytes) -> list[str]:
@@ -116,17 +134,3 @@ def _accounts_of_role(action: str, body: bytes) -> list[str]:
         return [account_id for account_id in [target_account(body)] if account_id]
     role_arn = parse_qs(body.decode(errors="replace")).get("RoleArn", [""])[0] if action == "sts:AssumeRole" else ""
     return [role_arn.split(":")[4]] if role_arn.count(":") >= 5 else []  # noqa: PLR2004 - arn:aws:iam::ACCOUNT:role/NAME
-
-
-def refuse_all(service: str) -> Handler:
-    """Refuse every operation of a service: MiniStack's own state of it does not agree with ours."""
-    api = ServiceApi(service)
-
-    async def refuse(_: str, __: str, headers: dict[str, str], body: bytes, ___: dict[str, list[str]]) -> Answer:
-        try:
-            operation = api.parse(headers, body)[0]
-        except AwsError as error:
-            return api.error(error)
-        return api.error(AwsError("UnknownOperationException", f"The local AWS does not emulate {service}:{operation}."))
-
-    return refuse

@@ -76,6 +76,9 @@ _NOT_EMULATED = (
 )
 _log = logging.getLogger(__name__)
 
+_WITH_ASSUME_ROOT = {"sts": ["AssumeRoot"], "iam": ["ListOrganizationsFeatures"]}
+"""What came to boto3 with sts:AssumeRoot, in 1.35.60: operations by service."""
+
 Operation = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
@@ -152,8 +155,8 @@ class Automation:
 
     def __init__(self, endpoint_url: str, runtime_python: Path, documents: Documents, clock: Clock, switches: Switches) -> None:
         """Start without executions. Scripts run with `runtime_python`."""
-        self._endpoint_url = endpoint_url
         self._switches = switches
+        self._endpoint_url = endpoint_url
         self._documents = documents
         self._clock = clock
         self._scripts = Scripts(endpoint_url, runtime_python, clock)
@@ -364,11 +367,8 @@ class Automation:
             "global:REGION": region,
             "automation:EXECUTION_ID": execution.execution_id,
         }
-        as_objects = self._switches.is_on("outputs-as-objects")
         outputs = {
-            f"{name}.{output}": _parsed(value) if as_objects and isinstance(value, str) else value
-            for name, each in execution.steps.items()
-            for output, value in each.outputs.items()
+            f"{name}.{output}": value for name, each in execution.steps.items() for output, value in each.outputs.items()
         }
         return (variables | outputs).__getitem__
 
@@ -384,7 +384,11 @@ class Automation:
         region, inputs = execution.scope[1], current.inputs
         variables = _credentials(execution).environment | {"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
         timeout = current.step.timeout or SCRIPT_TIMEOUT
-        script = Script(inputs["Script"], inputs["Handler"], inputs.get("InputPayload", {}), variables, timeout)
+        payload = inputs.get("InputPayload", {})
+        if self._switches.is_on("parse-json-in-payloads"):
+            payload = {name: _parsed(value) for name, value in payload.items()}
+        old = self._switches.is_on("boto3-without-assume-root")
+        script = Script(inputs["Script"], inputs["Handler"], payload, variables, timeout, _WITH_ASSUME_ROOT if old else {})
         results: list[ScriptResult] = []
 
         def done(result: ScriptResult) -> None:
@@ -403,8 +407,8 @@ class Automation:
             raise _StepFailedError(message, "TimedOut")
         if result.error is not None:
             raise _StepFailedError(result.error)
-        payload = {"Payload": result.payload}
-        current.outputs = {**payload, "OutputPayload": payload, **_outputs(current.step, payload)}
+        returned = {"Payload": result.payload}
+        current.outputs = {**returned, "OutputPayload": returned, **_outputs(current.step, returned)}
 
     def _execute_aws_api(self, execution: Execution, current: StepExecution) -> Waiting:
         service, operation = current.inputs["Service"], api_operation(current.inputs["Service"], current.inputs["Api"]).name
@@ -536,7 +540,9 @@ class Automation:
                 message = f"Execution {execution.execution_id} does not wait for an approval."
                 raise AwsError(code, message)
             caller = callers.principal()
-            approver = next((entry for entry in current.inputs["Approvers"] if _is_approver(caller, entry)), None)
+            with_path = not self._switches.is_on("approvers-without-path")
+            entries = current.inputs["Approvers"]
+            approver = next((entry for entry in entries if _is_approver(caller, entry, with_path=with_path)), None)
             if approver is None or approver in current.decisions:
                 message = f"{caller} is no approver of step {current.step.name}, or has decided already."
                 raise AwsError(code, message)
@@ -613,15 +619,30 @@ def _check_pass_role(role: str, region: str) -> None:
         raise AwsError("AccessDeniedException", refusal.message)
 
 
-def _is_approver(caller: str, entry: str) -> bool:
-    """Return whether the caller is an entry of Approvers: the name or ARN of a user, or the ARN of a role or its session."""
+def _parsed(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """Return the object or list that a text is in JSON, and any other value as it is."""
+    try:
+        parsed = json.loads(value) if isinstance(value, str) else None
+    except ValueError:
+        return value
+    return parsed if isinstance(parsed, dict | list) else value
+
+
+def _is_approver(caller: str, entry: str, *, with_path: bool) -> bool:
+    """Return whether the caller is an entry of Approvers: the name or ARN of a user, or the ARN of a role or its session.
+
+    No page says whether the ARN of a role with a path is one: `with_path` says it.
+    """
     if caller == entry:
         return True
     account_id, resource = caller.split(":", 5)[4:]
     kind, *path = resource.split("/")
     if kind == "user":
         return path[-1] == entry
-    return kind == "assumed-role" and entry.startswith(f"arn:aws:iam::{account_id}:role/") and entry.endswith(f"/{path[0]}")
+    if kind != "assumed-role":
+        return False
+    role = f"arn:aws:iam::{account_id}:role/"
+    return entry == f"{role}{path[0]}" or (with_path and entry.startswith(role) and entry.endswith(f"/{path[0]}"))
 
 
 def _approval_request(execution: Execution, step: Step, approval: Approval) -> dict[str, str]:
@@ -659,15 +680,6 @@ def _outputs(step: Step, result: Mapping[str, Any]) -> dict[str, Any]:
             raise _StepFailedError(message)
         outputs[output.name] = value
     return outputs
-
-
-def _parsed(value: str) -> Any:  # noqa: ANN401 - JSON
-    """Return the object or list that a text is the JSON of, or the text."""
-    try:
-        parsed = json.loads(value)
-    except ValueError:
-        return value
-    return parsed if isinstance(parsed, dict | list) else value
 
 
 def _plain(value: object) -> object:

@@ -247,10 +247,10 @@ class Approval:
         if approvers is not None and not (has_type(approvers, "StringList") and 0 < len(approvers) <= _MOST_APPROVERS):
             message = f"Approvers has 1 to {_MOST_APPROVERS} names and ARNs, and is not {text(approvers)}."
             raise ValueError(message)
-        if not re.fullmatch(r"[1-9]\d*", text(required), re.ASCII) or (approvers and int(required) > len(approvers)):
-            message = f"MinRequiredApprovals is 1 to the number of approvers, and not {text(required)}."
+        if type(required) is not int or not 0 < required <= len(approvers or range(_MOST_APPROVERS)):
+            message = f"MinRequiredApprovals is an Integer from 1 to the number of approvers, and not {required!r}."
             raise ValueError(message)
-        return cls(arn, message, int(required), approvers)
+        return cls(arn, message, required, approvers)
 
 
 def sleep_until(inputs: Mapping[str, Any], now: datetime) -> datetime:

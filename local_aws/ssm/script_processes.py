@@ -7,7 +7,7 @@ import contextlib
 import json
 import subprocess
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -25,13 +25,17 @@ _STOP_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Script:
-    """A script to run. `handler` gets `payload`, and `variables` add to its usual environment."""
+    """A script to run. `handler` gets `payload`, and `variables` add to its usual environment.
+
+    boto3 lacks the operations of services in `without`.
+    """
 
     text: str
     handler: str
     payload: Mapping[str, Any]
     variables: Mapping[str, str]
     timeout: timedelta
+    without: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class Scripts:
             "payload": script.payload,
             "environment": variables,
             "seconds": script.timeout.total_seconds(),
+            "without": script.without,
         }
         with self._ordering:
             if not self._closed:

@@ -3,7 +3,8 @@
 script_processes.py starts it with the runtime's interpreter. It imports nothing else of this package. An order is a line of
 JSON on standard input, a report one on standard output:
 
-    {"run": ID, "script": TEXT, "handler": NAME, "payload": OBJECT, "environment": VARIABLES, "seconds": TIME-OUT}
+    {"run": ID, "script": TEXT, "handler": NAME, "payload": OBJECT, "environment": VARIABLES, "seconds": TIME-OUT,
+     "without": OPERATIONS}               operations by service that boto3 lacks
     {"wake": ID}                     the time that a script wanted to sleep has passed
     {"kill": ID}
     {"id": ID, "sleep": SECONDS}     a script sleeps, for less than it wanted if its time ends before
@@ -199,6 +200,7 @@ def _run(script: _Script, channel: socket.socket) -> None:
         os.environ.update(script.order["environment"])
         sys.meta_path.insert(0, _OnlyPackages())
         _let_sleep(channel)
+        _let_boto3_lack(script.order["without"])
         end = _call(script.order)
         sys.stdout.flush()
         sys.stderr.flush()
@@ -252,6 +254,21 @@ def _let_sleep(channel: socket.socket) -> None:
 
     time.sleep = sleep
     time.monotonic = lambda: monotonic() + slept
+
+
+def _let_boto3_lack(operations: dict[str, list[str]]) -> None:
+    """Take operations of services from boto3."""
+    loader: Any = botocore.session.create_loader()
+    load = loader.load_service_model
+
+    def load_less(service: str, *more: Any, **settings: Any) -> Any:  # noqa: ANN401 - botocore's
+        model = load(service, *more, **settings)
+        if service not in operations or "operations" not in model:
+            return model
+        kept = {name: each for name, each in model["operations"].items() if name not in operations[service]}
+        return {**model, "operations": kept}
+
+    loader.load_service_model = load_less
 
 
 def _warm_up() -> None:

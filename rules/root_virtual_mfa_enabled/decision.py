@@ -24,6 +24,7 @@ class AccountSummary:
     """What iam:GetAccountSummary says about the root user.
 
     `mfa_enabled` is AccountMFAEnabled.  Another is None if the summary lacks its key, which never excuses anything.
+    `password_present` is true also while a password recovery is only allowed (public captures of real AWS, 2026-09-12).
     Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountSummary.html
     """
 
@@ -129,14 +130,15 @@ def _enough_virtual_devices(devices: tuple[VirtualMfaDevice, ...], summary: Acco
 
 def _no_root_credentials(verdict: Verdict) -> Decision:
     found = "The root user has no credentials (no password, access key or signing certificate)"
-    recovery = "a password recovery by e-mail would bring a password back without MFA"
+    recovery = "a password recovery counts as a password once it is allowed, and then MFA decides"
     if verdict is Verdict.COMPLIANT:
         return Decision(verdict, f"{found}; {recovery}.")
     if verdict is Verdict.NOT_APPLICABLE:
         return Decision(verdict, f"{found}, and noRootCredentials is {verdict}; {recovery}.")
     return Decision(
         verdict,
-        f"{found}, and noRootCredentials is {verdict}: {recovery}, so recover it and assign a virtual MFA device.",
+        f"{found}, and noRootCredentials is {verdict}: let a password recovery be allowed, recover the password and assign a "
+        "virtual MFA device.",
     )
 
 

@@ -45,7 +45,8 @@ Scenarios:
       Then: return COMPLIANT
   Scenario: 3
      Given: scenario 2 does not hold
-       And: root is known to have neither a password nor access keys nor signing certificates
+       And: root is known to have neither a password nor access keys nor signing certificates; a password recovery that is
+            allowed counts as a password
       Then: return the verdict of noRootCredentials
   Scenario: 4
      Given: root's MFA is on

@@ -8,7 +8,7 @@ import pytest
 from demo.sam import let_assume_evaluation_roles
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import Application
-from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts
+from tests.e2e.organization import CENTRAL, MANAGEMENT, OUTSIDER, Organization, write_accounts
 from tests.e2e.packaged import deploy, deploy_organization
 
 CENTRAL_ACCOUNT_ID = "012345678912"
@@ -87,7 +87,8 @@ def organization(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Organizat
     }
     units = {"Security": [CENTRAL], "Workloads/Production": STATES[1:], "Workloads/Development": USED, "Sandbox": EXCLUDED}
     directory = tmp_path_factory.mktemp("organization")
-    with LocalAwsProcess(write_accounts(directory, accounts, units), directory / "local-aws.log") as aws:
+    accounts_file = write_accounts(directory, accounts, units, outside=[OUTSIDER])
+    with LocalAwsProcess(accounts_file, directory / "local-aws.log") as aws:
         aws.add_fault(UNREADABLE, "iam:GetAccountSummary", "AccessDenied")
         deploy_organization(aws, CENTRAL, {"ExcludedAccounts": ",".join(EXCLUDED)})
         organization = Organization(aws, CENTRAL)

@@ -20,6 +20,8 @@ from tests.e2e.application import Application
 
 ORGANIZATION, ROOT = "o-a1b2c3d4e5", "r-a1b2"
 MANAGEMENT, CENTRAL = "111111111111", "222222222222"
+OUTSIDER = "999999999999"
+"""An account that is in no organization."""
 SERVICES = [
     "config.amazonaws.com",
     "config-multiaccountsetup.amazonaws.com",
@@ -28,19 +30,31 @@ SERVICES = [
 ]
 
 
-def write_accounts(directory: Path, accounts: Mapping[str, Any], units: Mapping[str, Collection[str]] | None = None) -> Path:
-    """Write an accounts file whose accounts are an organization, with CENTRAL as a delegated administrator."""
+def write_accounts(
+    directory: Path,
+    accounts: Mapping[str, Any],
+    units: Mapping[str, Collection[str]] | None = None,
+    outside: Collection[str] = (),
+) -> Path:
+    """Write an accounts file whose accounts are an organization, with CENTRAL as a delegated administrator.
+
+    Accounts `outside` are in no organization.
+    """
     organization = {
         "id": ORGANIZATION,
         "root_id": ROOT,
         "management_account": MANAGEMENT,
         "trusted_services": SERVICES,
         "delegated_administrators": {CENTRAL: SERVICES},
-        "root_access_features": ["RootCredentialsManagement", "RootSessions"],
+        "root_access_features": ["RootCredentialsManagement"],
         "units": {path: list(account_ids) for path, account_ids in (units or {}).items()},
+        "outside": list(outside),
     }
     file = directory / "accounts.yaml"
-    file.write_text(yaml.safe_dump({"organization": organization, "accounts": dict(accounts)}), encoding="utf-8")
+    file.write_text(
+        yaml.safe_dump({"organization": organization, "accounts": {**accounts, **{account_id: {} for account_id in outside}}}),
+        encoding="utf-8",
+    )
     return file
 
 
@@ -122,8 +136,8 @@ def run(aws: LocalAwsClient, account_id: str, command: str, *arguments: str) -> 
 # --- What the package tells to run, without the AWS CLI ---
 
 
-def run_aws(aws: LocalAwsClient, account_id: str, command: str) -> None:
-    """Run a command of the AWS CLI that calls one API operation, with credentials of an account."""
+def run_aws(aws: LocalAwsClient, account_id: str, command: str) -> dict[str, Any]:
+    """Run a command of the AWS CLI that calls one API operation, with credentials of an account, and return the answer."""
     (program, service, operation), options = _parse(command)
     assert program == "aws"
     client = boto3_client(aws, {"configservice": "config"}.get(service, service), account_id)
@@ -131,7 +145,9 @@ def run_aws(aws: LocalAwsClient, account_id: str, command: str) -> None:
     method = operation.replace("-", "_")
     shapes = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method]).input_shape.members
     members = {xform_name(member, "-"): member for member in shapes}
-    getattr(client, method)(**{members[option]: _value(shapes[members[option]], values) for option, values in options.items()})
+    params = {members[option]: _value(shapes[members[option]], values) for option, values in options.items()}
+    answer: dict[str, Any] = getattr(client, method)(**params)
+    return answer
 
 
 def run_aws_deploy(aws: LocalAwsClient, account_id: str, command: str) -> None:

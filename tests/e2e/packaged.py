@@ -87,7 +87,7 @@ _packages: list[_Package] = []
 def _packaged(aws: LocalAwsClient) -> _Package:
     """Return the package; the first local AWS that something is deployed to is the one that the SAM CLI packages for."""
     if not _packages:
-        bucket, account_id = "to-package", "999999999999"
+        bucket, account_id = "to-package", next(iter(aws.accounts()))
         s3 = boto3_client(aws, "s3", account_id)
         s3.create_bucket(Bucket=bucket)
         with TemporaryDirectory() as directory:
@@ -97,5 +97,7 @@ def _packaged(aws: LocalAwsClient) -> _Package:
             text = template.read_text(encoding="utf-8").replace(bucket, _BUCKET)
         keys = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]]
         objects = {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+        s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in keys]})
+        s3.delete_bucket(Bucket=bucket)
         _packages.append(_Package(text, objects, aws.endpoint_url))
     return _packages[0]

@@ -57,10 +57,10 @@ class Removal:
         key = self._iam.create_access_key(UserName=name)["AccessKey"]
         return arn, self._acting(key)
 
-    def role(self, name: str) -> str:
+    def role(self, name: str, path: str = "/") -> str:
         """Make a role that principals of the account may assume; returns its ARN."""
         trusted = trust({"AWS": f"arn:aws:iam::{CENTRAL}:root"})
-        arn = self._iam.create_role(RoleName=name, AssumeRolePolicyDocument=trusted)["Role"]["Arn"]
+        arn = self._iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=trusted)["Role"]["Arn"]
         self._iam.put_role_policy(RoleName=name, PolicyName="policy", PolicyDocument=allow(*ALL_ACTIONS))
         return str(arn)
 

@@ -1,9 +1,9 @@
 """The log as a journal: nobody pads what is counted, and nobody finds a result token in what is kept."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -13,8 +13,8 @@ from demo.sam import EVALUATION_ROLE_NAME, RULE_NAME
 from local_aws.client import PROJECT
 from tests.e2e.application import Application, wait_for
 from tests.e2e.attacker import as_user
-from tests.e2e.conftest import CENTRAL_ACCOUNT_ID, HARDWARE, NewAccount
-from tests.e2e.organization import Organization
+from tests.e2e.conftest import CENTRAL_ACCOUNT_ID, HARDWARE, STATES, UNREADABLE, NewAccount
+from tests.e2e.organization import Organization, run_aws
 from tests.e2e.test_failures import METRICS, READ
 
 ADMINISTRATOR = {"Effect": "Allow", "Action": "*", "Resource": "*"}
@@ -236,16 +236,83 @@ def test_nobody_but_the_rule_sends_to_the_queue(application: Application) -> Non
         user.client("sqs").send_message(QueueUrl=queue_url, MessageBody="{}")
 
 
-# --- The saved query ---
+# --- What reads the log ---
 
 
-@pytest.mark.parametrize("scope", ["application", "organization"])
-def test_fields_that_the_saved_query_asks_for_are_in_the_lines(scope: str, request: pytest.FixtureRequest) -> None:
-    application: Application = request.getfixturevalue(scope)
-    [query] = application.client("logs").describe_query_definitions()["queryDefinitions"]
-    line = application.lines("evaluation")[-1]
-    flat = {**line, **{f"parameters.{name}": value for name, value in line["parameters"].items()}}
-    asked = set(re.findall(r"\b(?:and|or|filter) \(?([\w.]+) (?:=|in|like)", query["queryString"]))
-    assert {"message", "test", "ruleOwner", "configRuleName", "parameters.nonVirtualMfa"} <= asked <= flat.keys()
-    [columns] = re.findall(r"^fields @timestamp, (.*)$", query["queryString"], re.MULTILINE)
-    assert set(columns.split(", ")) - flat.keys() == {"errorType", "errorMessage"}
+@pytest.fixture(params=[False, True], ids=["booleans are numbers", "booleans are texts"])
+def _either_answer(application: Application, organization: Organization, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let queries take the booleans of JSON as either of what AWS may do: no page says which."""
+    for aws in (application.aws, organization.aws):
+        aws.switch("booleans-as-texts", on=request.param)
+    yield
+    for aws in (application.aws, organization.aws):
+        aws.switch("booleans-as-texts", on=False)
+
+
+def saved_query(application: Application) -> dict[str, dict[str, str]]:
+    """Run the stack's query over a day, and return its rows by account."""
+    logs = application.client("logs")
+    answer = logs.describe_query_definitions()
+    [query] = answer["queryDefinitions"]
+    now = int(parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp())
+    started = logs.start_query(
+        logGroupNames=query["logGroupNames"],
+        queryString=query["queryString"],
+        startTime=now - 86_400,
+        endTime=now + 1,
+    )
+
+    def complete() -> list[list[dict[str, str]]] | None:
+        answer: dict[str, Any] = logs.get_query_results(queryId=started["queryId"])
+        assert answer["status"] in {"Scheduled", "Running", "Complete"}
+        return answer["results"] if answer["status"] == "Complete" else None
+
+    rows = [{field["field"]: field["value"] for field in row} for row in wait_for(complete, "the query's results")]
+    by_account = {row["account"]: row for row in rows}
+    assert len(by_account) == len(rows)
+    return by_account
+
+
+@pytest.mark.usefixtures("_either_answer")
+def test_the_saved_query_tells_the_latest_of_each_account_of_the_organization(
+    organization: Organization, of_member: dict[str, Any]
+) -> None:
+    """Neither a member's own rule nor a test counts."""
+    results = {account_id: organization.result(account_id) for account_id in STATES}
+    given = {"ExecutionRoleName": EVALUATION_ROLE_NAME, "nonVirtualMfa": "COMPLIANT"}
+    with own_rules(organization.client("config", HARDWARE), organization.function_arn, {RULE_NAME: given}):
+        assert line_of(organization, RULE_NAME)["verdict"] == "COMPLIANT"
+        invoke(organization, {**of_member, "resultToken": "TESTMODE"})
+        rows = saved_query(organization)
+    for account_id, result in results.items():
+        row = rows[account_id]
+        assert (row["message"], row["verdict"]) == ("evaluation", result["ComplianceType"])
+        assert row["annotation"] == result["Annotation"]
+        [line] = [line for line in organization.log(account_id, "evaluation") if line["annotation"] == row["annotation"]][-1:]
+        assert line["configRuleName"].startswith(PACK_RULE)
+    failed = rows[UNREADABLE]
+    assert failed.keys() == {"@timestamp", "@ptr", "account", "message", "errorType", "errorMessage"}
+    assert (failed["message"], failed["errorType"]) == ("evaluation failed", "ReadError")
+
+
+@pytest.mark.usefixtures("_either_answer")
+def test_the_saved_query_tells_the_latest_of_one_account(application: Application) -> None:
+    application.evaluate(CENTRAL_ACCOUNT_ID)
+    rows = wait_for(lambda: saved_query(application), "a row")
+    assert rows.keys() == {CENTRAL_ACCOUNT_ID}
+    latest = application.log(CENTRAL_ACCOUNT_ID, "evaluation")[-1]
+    assert rows[CENTRAL_ACCOUNT_ID]["annotation"] == latest["annotation"]
+    assert rows[CENTRAL_ACCOUNT_ID]["verdict"] == application.result(CENTRAL_ACCOUNT_ID)["ComplianceType"]
+
+
+def test_the_command_that_the_report_prints_shows_the_failures_of_one_account(organization: Organization) -> None:
+    [command] = [
+        command
+        for advice in organization.report()[UNREADABLE]["advice"]
+        for command in advice["commands"]
+        if " filter-log-events " in command
+    ]
+    answer = run_aws(organization.aws, organization.account_id, command)
+    lines = [json.loads(event["message"]) for event in answer["events"]]
+    assert {(line["account"], line["message"]) for line in lines} == {(UNREADABLE, "evaluation failed")}
+    assert lines == organization.log(UNREADABLE, "evaluation failed")

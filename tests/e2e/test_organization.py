@@ -28,11 +28,9 @@ from tests.e2e.conftest import (
     USED,
     VIRTUAL,
 )
-from tests.e2e.organization import CENTRAL, MANAGEMENT, ROOT, Organization, run_aws, run_aws_deploy
+from tests.e2e.organization import CENTRAL, MANAGEMENT, OUTSIDER, ROOT, Organization, run_aws, run_aws_deploy
 from tests.local_aws.scene import allow, package, trust
 
-OUTSIDER = "999999999999"
-"""An account that is not in the organization."""
 JOINS = "360000000001"
 READ = "iam:GetAccountSummary"
 PUT = "config:PutEvaluations"

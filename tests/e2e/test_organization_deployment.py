@@ -283,3 +283,37 @@ def test_account_without_a_recorder_fails_alone_and_the_command_of_the_report_me
             **dict.fromkeys((CENTRAL, VIRTUAL, SILENT), "COMPLIANT"),
             MANAGEMENT: "UNKNOWN",
         }
+
+
+def test_account_that_is_closed_is_suspended_in_the_report_and_the_others_are_watched(tmp_path: Path) -> None:
+    """AWS does not say whether a StackSet or a conformance pack fails in a suspended account. Either is good."""
+    parameters = {"ManagementAccountHasEvaluationRole": "true"}
+    watched = (CENTRAL, MANAGEMENT, VIRTUAL)
+    with local_aws(tmp_path, VIRTUAL, OTHER) as aws:
+        deploy_account(aws, MANAGEMENT, CENTRAL)
+        deploy_organization(aws, CENTRAL, parameters)
+        organization = Organization(aws, CENTRAL)
+
+        def judged() -> dict[str, str]:
+            aws.settle()
+            return {account_id: account["status"] for account_id, account in organization.report().items()}
+
+        assert organization.result(OTHER)["Annotation"] == ONE_DEVICE
+        boto3_client(aws, "organizations", MANAGEMENT).close_account(AccountId=OTHER)
+        aws.advance_clock(seconds=24 * 3600)
+        assert judged() == {**dict.fromkeys(watched, "COMPLIANT"), OTHER: "SUSPENDED"}
+        reported = run(aws, CENTRAL, "report")
+        assert (reported.code, "The account is SUSPENDED in AWS" in reported.printed) == (0, True), reported
+
+        deploy_organization(aws, CENTRAL, {**parameters, "MinimumVirtualMfaDevices": "2"})
+        assert organization.stack_status() == "UPDATE_COMPLETE"
+        assert judged() == {**dict.fromkeys(watched, "NON_COMPLIANT"), OTHER: "SUSPENDED"}
+
+        aws.switch("fail-in-suspended-accounts", on=True)
+        with pytest.raises(DeploymentError):
+            deploy_organization(aws, CENTRAL, {**parameters, "MinimumVirtualMfaDevices": "1"})
+        assert organization.stack_status() == "UPDATE_FAILED"
+        assert judged() == {**dict.fromkeys(watched, "COMPLIANT"), OTHER: "SUSPENDED"}
+
+        aws.advance_clock(seconds=90 * 24 * 3600)
+        assert sorted(judged()) == sorted(watched)

@@ -194,8 +194,9 @@ def test_result_is_the_same_by_rule_and_by_resource(application: Application, ne
     config = application.client("config", account_id)
     resource = {"ResourceType": "AWS::::Account", "ResourceId": account_id}
     assert config.get_compliance_details_by_resource(**resource)["EvaluationResults"] == [result]
+    count = {"CappedCount": 1, "CapExceeded": False}
     assert config.describe_compliance_by_resource(**resource)["ComplianceByResources"] == [
-        {**resource, "Compliance": {"ComplianceType": "NON_COMPLIANT"}}
+        {**resource, "Compliance": {"ComplianceType": "NON_COMPLIANT", "ComplianceContributorCount": count}}
     ]
 
 

@@ -164,7 +164,7 @@ def test_a_script_has_its_handler_and_no_name_twice(handler: str, script: ast.Mo
     assert Counter(defined).most_common(1)[0][1] == 1
 
 
-@pytest.mark.parametrize(("name", "runbook"), [(name, runbook) for name, runbook, _ in RUNBOOKS if name == ACCOUNT])
+@pytest.mark.parametrize(("name", "runbook"), [(name, runbook) for name, runbook, _ in RUNBOOKS])
 def test_no_execution_depends_on_what_a_branch_without_a_default_does(name: str, runbook: str) -> None:
     """AWS documents it for a branch with isEnd only."""
     found = steps(name, runbook)
@@ -346,25 +346,48 @@ def test_the_removal_shows_its_plan_asks_and_removes_in_this_order() -> None:
         "Decide",
         "Approve",
         "RemoveCredentials",
+        "Stop",
     ]
     assert not any("onFailure" in step and step["onFailure"] != "Abort" for step in content["mainSteps"])
+
+
+def test_a_dry_run_stops_whatever_a_branch_without_a_default_means() -> None:
+    """Each branch of the removal has a default, which is a step that ends the execution."""
+    found = steps(ROOT_CREDENTIALS, "RemoveRootCredentialsRunbook")
+    branches = [step for step in found.values() if step["action"] == "aws:branch"]
+    assert branches
+    for step in branches:
+        assert "isEnd" not in step
+        assert found[step["inputs"]["Default"]]["isEnd"] is True
+        assert found[step["inputs"]["Default"]]["action"] == "aws:sleep"
+    assert found["RemoveCredentials"]["isEnd"] is True
+    assert found["RemoveCredentials"]["inputs"]["InputPayload"]["DryRun"] == "{{ DryRun }}"
+
+
+def test_outputs_of_the_removal_are_texts() -> None:
+    """What people read, and what a step hands on, does not depend on how Automation writes a list."""
+    found = steps(ROOT_CREDENTIALS, "RemoveRootCredentialsRunbook")
+    types = {each["Type"] for step in found.values() for each in step.get("outputs", [])}
+    assert types == {"String", "Boolean"}
 
 
 def test_who_approves_is_fixed_at_deployment() -> None:
     parameters = properties(ROOT_CREDENTIALS, "RemoveRootCredentialsRunbook")["Content"]["parameters"]
     assert parameters.keys() == {"AccountId", "DryRun"}
     found = steps(ROOT_CREDENTIALS, "RemoveRootCredentialsRunbook")
-    approve = found["Approve"]["inputs"]
+    approve, removal = found["Approve"]["inputs"], found["RemoveCredentials"]["inputs"]["InputPayload"]
     assert approve["Approvers"] == {"Ref": "Approvers"}
-    assert approve["MinRequiredApprovals"] == {"Ref": "MinimumApprovals"}
+    # A number, and no text: https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-action-approve.html
+    index, numbers = approve["MinRequiredApprovals"]["Fn::Select"]
+    assert index == removal["MinimumApprovals"] == {"Ref": "MinimumApprovals"}
+    assert numbers == list(range(template(ROOT_CREDENTIALS)["Parameters"]["MinimumApprovals"]["MaxValue"] + 1))
     assert approve["Message"] == "{{ Plan.Text }}"
     # Source: https://docs.aws.amazon.com/systems-manager/latest/userguide/automation-action-approve.html, NotificationArn.
     assert properties(ROOT_CREDENTIALS, "ApprovalTopic")["TopicName"].startswith("Automation")
     for step in ("Plan", "RemoveCredentials"):
         assert found[step]["inputs"]["InputPayload"]["DeniedAccounts"] == {"Ref": "DeniedAccounts"}
         assert found[step]["inputs"]["InputPayload"]["ExecutionId"] == "{{ automation:EXECUTION_ID }}"
-    removal = found["RemoveCredentials"]["inputs"]["InputPayload"]
-    assert (removal["MinimumApprovals"], removal["Version"]) == (approve["MinRequiredApprovals"], "{{ Plan.Version }}")
+    assert removal["Version"] == "{{ Plan.Version }}"
 
 
 def test_the_deployment_says_how_removals_are_approved() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from demo.sam import RULE_NAME
-from local_aws.logs.metric_filters import matches
+from local_aws.logs import filter_patterns
 from periodic_rule import clients
 from periodic_rule.evaluations import PERMISSIONS as REPORT_PERMISSIONS
 from periodic_rule.verdict import Verdict
@@ -263,7 +263,7 @@ def own_line(*, organization: bool, **changes: object) -> dict[str, Any]:
 def test_every_verdict_of_the_own_rule_is_counted(verdict: Verdict, *, organization: bool) -> None:
     line = json.dumps(own_line(organization=organization, verdict=verdict))
     patterns = counted(organization=organization)
-    selecting = {name for name, pattern in patterns.items() if matches(pattern, line)}
+    selecting = {name for name, pattern in patterns.items() if filter_patterns.parse(pattern)(line)}
     assert selecting == {"Evaluations", verdict.value.title().replace("_", "")}
     # Source: API model, logs, FilterPattern.
     assert max(map(len, patterns.values())) <= 1024
@@ -318,12 +318,12 @@ def test_rules_that_are_not_the_deployments_are_not_counted(changes: dict[str, o
 
 def not_counted(line: dict[str, object], *, organization: bool) -> None:
     patterns = counted(organization=organization)
-    assert {name for name, pattern in patterns.items() if matches(pattern, json.dumps(line))} <= {"Failures"}
+    assert {name for name, pattern in patterns.items() if filter_patterns.parse(pattern)(json.dumps(line))} <= {"Failures"}
 
 
 def test_every_failure_is_counted() -> None:
     for line in (own_line(organization=True, message="evaluation failed", test=True), {"message": "evaluation failed"}):
-        assert matches(counted()["Failures"], json.dumps(line))
+        assert filter_patterns.parse(counted()["Failures"])(json.dumps(line))
 
 
 @SCOPES

@@ -28,8 +28,8 @@ class Runbooks:
         if actions:
             self.allow(*actions)
 
-    def create_role(self, name: str, trust_policy: str) -> str:
-        role: str = self._iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust_policy)["Role"]["Arn"]
+    def create_role(self, name: str, trust_policy: str, path: str = "/") -> str:
+        role: str = self._iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=trust_policy)["Role"]["Arn"]
         return role
 
     def allow(self, *actions: str, resource: str = "*", role: str = "automation") -> None:

@@ -8,7 +8,16 @@ import pytest
 import yaml
 
 from local_aws.client import LocalAwsProcess
-from tests.local_aws.scene import CENTRAL, WITHOUT_RECORDER, WRITE_LOG, Clients, clients_of, create_function, let_config_invoke
+from tests.local_aws.scene import (
+    CENTRAL,
+    NOBODYS,
+    WITHOUT_RECORDER,
+    WRITE_LOG,
+    Clients,
+    clients_of,
+    create_function,
+    let_config_invoke,
+)
 
 NEW_ACCOUNTS = [f"100000000{number:03}" for number in range(1000)]
 
@@ -36,6 +45,7 @@ def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProc
     """Run a local AWS whose root users have a password and no MFA, until a test changes that."""
     directory = tmp_path_factory.mktemp("local-aws")
     accounts: dict[str, Any] = {account_id: {} for account_id in [CENTRAL, *NEW_ACCOUNTS]}
+    accounts[NOBODYS] = {"name": "of requests that name no account"}
     accounts[WITHOUT_RECORDER] = {"name": "without a recorder", "recorder": False}
     with LocalAwsProcess(write_accounts(directory, accounts), directory / "local-aws.log") as process:
         yield process

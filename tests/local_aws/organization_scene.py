@@ -16,7 +16,7 @@ from tests.local_aws.scene import Parameter, clients_of, create_function, eventu
 MANAGEMENT, DELEGATED, MEMBER, OTHER = "111111111111", "222222222222", "333333333333", "444444444444"
 NO_RECORDER = "555555555555"
 OUTSIDER = "999999999999"
-"""An account outside the organization. The local AWS takes any."""
+"""An account outside the organization."""
 ALL = [MANAGEMENT, DELEGATED, MEMBER, OTHER, NO_RECORDER]
 RECORDING = [MANAGEMENT, DELEGATED, MEMBER, OTHER]
 SERVICES = ["config.amazonaws.com", "config-multiaccountsetup.amazonaws.com"]
@@ -152,11 +152,12 @@ class Scene:
 def organization(directory: Path, *, all_features: bool = True, trusted: bool = True) -> Iterator[Scene]:
     """Run a local AWS with an organization of five accounts. One has no recorder."""
     content = {
-        "accounts": {account_id: {"recorder": account_id != NO_RECORDER} for account_id in ALL},
+        "accounts": {account_id: {"recorder": account_id != NO_RECORDER} for account_id in [*ALL, OUTSIDER]},
         "organization": {
             "id": ORGANIZATION_ID,
             "root_id": "r-a1b2",
             "management_account": MANAGEMENT,
+            "outside": [OUTSIDER],
             "all_features": all_features,
             "trusted_services": SERVICES if trusted else [],
             "delegated_administrators": {DELEGATED: SERVICES} if trusted else {},

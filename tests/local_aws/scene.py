@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 CENTRAL = "999900000000"
 """The account of the function that notes events."""
 WITHOUT_RECORDER = "999900000001"
+NOBODYS = "000000000000"
+"""The account that MiniStack takes a request for that names none."""
 
 PATIENCE = 600.0
 """Seconds for what comes by itself; a test that waits for so long has failed."""

@@ -503,12 +503,12 @@ class Approvals:
         key = self._iam.create_access_key(UserName=name)["AccessKey"]
         return arn, acting_as(self._local_aws, "ssm", key)
 
-    def session(self, role: str, name: str) -> tuple[str, Client]:
+    def session(self, role: str, name: str, path: str = "/") -> tuple[str, Client]:
         """Begin a session of a role that may approve, and return its ARN and a client that acts with it."""
         trusted = trust({"AWS": f"arn:aws:iam::{self.runbooks.account_id}:root"})
-        arn = f"arn:aws:iam::{self.runbooks.account_id}:role/{role}"
+        arn = f"arn:aws:iam::{self.runbooks.account_id}:role{path}{role}"
         if not any(each["RoleName"] == role for each in self._iam.list_roles()["Roles"]):
-            self.runbooks.create_role(role, trusted)
+            self.runbooks.create_role(role, trusted, path)
             self.runbooks.allow("ssm:SendAutomationSignal", role=role)
         assumed = self._sts.assume_role(RoleArn=arn, RoleSessionName=name)
         return assumed["AssumedRoleUser"]["Arn"], acting_as(self._local_aws, "ssm", assumed["Credentials"])
@@ -562,6 +562,29 @@ def test_who_may_approve(approvals: Approvals, kind: str) -> None:
         assert "is no approver of step approve" in message
     assert approvals.runbooks.get(execution_id)["AutomationExecutionStatus"] == "Waiting"
     send(ssm, execution_id)
+    approvals.runbooks.wait(execution_id, "Success")
+
+
+@pytest.mark.parametrize("on", [False, True])
+@pytest.mark.parametrize("entry", ["role/team/approvers", "role/approvers", "session"])
+def test_an_approvers_role_may_be_known_by_its_path_or_not(
+    local_aws: LocalAwsClient,
+    approvals: Approvals,
+    entry: str,
+    on: bool,  # noqa: FBT001 - pytest gives it
+) -> None:
+    """No page says. The ARN of a session has no path, so it is an approver either way."""
+    session, ssm = approvals.session("approvers", "alice", path="/team/")
+    execution_id = approvals.wait(session if entry == "session" else f"arn:aws:iam::{approvals.runbooks.account_id}:{entry}")
+    local_aws.switch("approvers-without-path", on=on)
+    try:
+        if on and "team" in entry:
+            request = {"AutomationExecutionId": execution_id, "SignalType": "Approve"}
+            assert refusal(ssm.send_automation_signal, **request)[0] == "InvalidAutomationSignalException"
+            return
+        send(ssm, execution_id)
+    finally:
+        local_aws.switch("approvers-without-path", on=False)
     approvals.runbooks.wait(execution_id, "Success")
 
 

@@ -48,6 +48,35 @@ def test_a_script_gets_its_payload_and_gives_one(runbooks: Runbooks) -> None:
     }
 
 
+def test_a_text_that_is_json_may_be_handed_over_as_that(local_aws: LocalAwsClient, runbooks: Runbooks) -> None:
+    payload = {"Object": '{"a": [1]}', "List": "[]", "Number": "3", "Text": "{a", "Inner": [{"b": "{}"}]}
+    assert payload_of(runbooks.run(returning("events", payload))) == payload
+    local_aws.switch("parse-json-in-payloads", on=True)
+    try:
+        parsed = payload_of(runbooks.wait(runbooks.start()))
+    finally:
+        local_aws.switch("parse-json-in-payloads", on=False)
+    assert parsed == {**payload, "Object": {"a": [1]}, "List": []}
+
+
+def test_scripts_may_have_a_boto3_from_before_assume_root(local_aws: LocalAwsClient, runbooks: Runbooks) -> None:
+    has = script("""
+        import boto3
+
+        def handler(events, context):
+            sts, iam = boto3.client("sts"), boto3.client("iam")
+            operations = [(sts, "assume_root"), (sts, "assume_role"), (iam, "list_organizations_features"), (iam, "get_user")]
+            return {"has": [hasattr(client, name) for client, name in operations]}
+    """)
+    assert payload_of(runbooks.run(has)) == {"has": [True] * 4}
+    local_aws.switch("boto3-without-assume-root", on=True)
+    try:
+        older = payload_of(runbooks.wait(runbooks.start()))
+    finally:
+        local_aws.switch("boto3-without-assume-root", on=False)
+    assert older == {"has": [False, True, False, True]}
+
+
 def test_outputs_are_selected_and_referred_to_in_their_types(runbooks: Runbooks) -> None:
     first = returning(
         "{'who': 'root', 'on': True, 'device': {'id': 'b'}, 'names': ['x', 'y']}",
@@ -105,22 +134,6 @@ def test_a_script_fails_its_step(runbooks: Runbooks, code: str, failure: str) ->
     assert step_of(execution)["FailureMessage"] == failure
     assert execution["FailureMessage"] == f"Step script failed: {failure}"
     assert "Payload" not in step_of(execution)["Outputs"]
-
-
-@pytest.mark.parametrize(("on", "given"), [(False, '{"a": [1]}'), (True, {"a": [1]})])
-def test_a_switch_hands_json_text_on_as_what_it_is_the_text_of(
-    local_aws: LocalAwsClient, runbooks: Runbooks, *, on: bool, given: object
-) -> None:
-    texts = {"Json": '{"a": [1]}', "Text": "a: 1", "Number": "1"}
-    first = returning(repr(texts), name="first", outputs=[output(name, f"$.Payload.{name}") for name in texts])
-    payload = {name: f"{{{{ first.{name} }}}}" for name in texts}
-    local_aws.switch("outputs-as-objects", on=on)
-    try:
-        execution = runbooks.run(first, returning("events", payload, "second"), outputs=["first.Json"])
-    finally:
-        local_aws.switch("outputs-as-objects", on=False)
-    assert payload_of(execution, "second") == {**texts, "Json": given}
-    assert execution["Outputs"]["first.Json"] == ['{"a": [1]}']
 
 
 def test_a_handler_that_is_not_there_fails_its_step(runbooks: Runbooks) -> None:

@@ -65,7 +65,7 @@ def test_the_clock_is_put_forward(local_aws: LocalAwsClient) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["root-user", "123456789012", "delete-password"], "There is no account 123456789012: there are 100000000000, 1"),
+        (["root-user", "123456789012", "delete-password"], "There is no account 123456789012: there are 000000000000, 1"),
         (
             ["root-user", "{account}", "remove-virtual-device", "none"],
             "The root user has no virtual MFA device named none.",

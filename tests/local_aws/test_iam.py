@@ -190,9 +190,3 @@ def test_a_number_that_is_none_can_not_be_read(client: Clients, account_id: str)
     code, message = refusal(client("iam", account_id).list_virtual_mfa_devices, MaxItems="many")
     assert code == "MalformedInput"
     assert "MaxItems" in message
-
-
-def test_an_unknown_account_has_no_root_user(client: Clients) -> None:
-    code, message = refusal(client("iam", "123456789012").get_account_summary)
-    assert code == "InvalidClientTokenId"
-    assert "123456789012" in message

@@ -191,39 +191,6 @@ def test_lines_without_a_stream_are_refused(logs: Client, count: Count) -> None:
     assert count("Evaluations") == 0
 
 
-@pytest.mark.parametrize(
-    "pattern",
-    [
-        "ERROR",
-        '"evaluation failed"',
-        "{ $.count > 3 }",
-        "{ $.a IS MISSING }",
-        "{ $.a EXISTS }",
-        "{ $.a = 1 }",
-        '{ $.a[0] = "x" }',
-        '{ a = "x" }',
-        '{ $.a = "x" && }',
-        '{ $.a = "x" $.b = "y" }',
-        '{ ($.a = "x" }',
-        '{ $.a = "x") }',
-        '{ $.a = "x" && $.b = "y" || $.c = "z" }',
-        "{ }",
-        '{ $.a = "x"',
-        f'{{ $.a = "{"x" * 1024}" }}',
-        "[ip, user]",
-        "",
-    ],
-    ids=lambda pattern: pattern[:40],
-)
-def test_a_pattern_that_is_not_emulated_is_refused(logs: Client, pattern: str) -> None:
-    code, message = refusal(put_filter, logs=logs, name="Selected", pattern=pattern)
-    assert (code, message) == (
-        "InvalidParameterException",
-        f"The local AWS does not emulate the filter pattern {pattern}",
-    )
-    assert logs.describe_metric_filters(logGroupName=GROUP)["metricFilters"] == []
-
-
 def test_a_value_that_is_not_emulated_is_refused(logs: Client) -> None:
     code, message = refusal(put_filter, logs=logs, name="Selected", pattern=EVALUATION, value="$.duration")
     assert code == "InvalidParameterException"

@@ -18,7 +18,7 @@ from local_aws.organizations.accounts import AccountsError, RootUser
 from local_aws.organizations.organization import Organization
 
 MANAGEMENT, DELEGATED, MEMBER, NESTED, OTHER = (digit * 12 for digit in "12345")
-STRANGER = "9" * 12
+STRANGER, OUTSIDE = "9" * 12, "8" * 12
 ROOT = "r-a1b2"
 SERVICE = "config.amazonaws.com"
 STACK_SETS = "member.org.stacksets.cloudformation.amazonaws.com"
@@ -36,9 +36,11 @@ organization:
     Workloads/Production: ["{NESTED}"]
     Workloads/Development: []
     Sandbox: ["{OTHER}"]
+  outside: ["{OUTSIDE}"]
 """
 ACCOUNTS = "accounts:\n" + "".join(
-    f'  "{account_id}": {{ name: account-{account_id[0]} }}\n' for account_id in (MANAGEMENT, DELEGATED, MEMBER, NESTED, OTHER)
+    f'  "{account_id}": {{ name: account-{account_id[0]} }}\n'
+    for account_id in (MANAGEMENT, DELEGATED, MEMBER, NESTED, OTHER, OUTSIDE)
 )
 
 
@@ -140,8 +142,15 @@ def test_a_file_without_an_organization_has_none(read: Callable[[str], Organizat
         ((f'Sandbox: ["{OTHER}"]', f'Sandbox: ["{DELEGATED}"]'), "in another unit already"),
         ((f'Sandbox: ["{OTHER}"]', f'Sandbox: ["{STRANGER}"]'), f"Sandbox: '{STRANGER}' is none"),
         ((f'Sandbox: ["{OTHER}"]', "Sandbox: none"), "Sandbox must be a list"),
+        ((f'outside: ["{OUTSIDE}"]', f'outside: ["{STRANGER}"]'), f"outside: '{STRANGER}' is none"),
+        ((f'outside: ["{OUTSIDE}"]', f'outside: ["{OTHER}"]'), f"outside has {OTHER}, which the organization has"),
         ((f"[{SERVICE}, {STACK_SETS}]", "[]"), "but trusted_services has not"),
         ((f'    "{DELEGATED}": [', f'    "{MANAGEMENT}": ['), "cannot be a delegated administrator"),
+        (
+            (f"[{SERVICE}, {STACK_SETS}]", f"[{SERVICE}, s3]"),
+            "trusted_services has s3, but the local AWS knows no such service",
+        ),
+        ((f'"{DELEGATED}": [{SERVICE}]', f'"{DELEGATED}": [ram.amazonaws.com]'), f"account {DELEGATED} has ram.amazonaws.com"),
         (("units:", "ous:"), "unknown key 'ous'"),
         (("  units:", "  all_features: false\n  units:"), "trusted access needs all features"),
     ],
@@ -220,9 +229,9 @@ def test_members_see_the_organization_that_the_management_account_sees(unchanged
 
 
 def test_an_account_outside_is_in_no_organization(unchanged: LocalAwsClient) -> None:
-    stranger = of(unchanged, STRANGER)
-    assert refusal(stranger.describe_organization) == "AWSOrganizationsNotInUseException"
-    assert refusal(stranger.list_accounts) == "AWSOrganizationsNotInUseException"
+    outside = of(unchanged, OUTSIDE)
+    assert refusal(outside.describe_organization) == "AWSOrganizationsNotInUseException"
+    assert refusal(outside.list_accounts) == "AWSOrganizationsNotInUseException"
 
 
 def test_without_an_organization_it_is_not_in_use(tmp_path: Path) -> None:
@@ -446,7 +455,7 @@ def test_a_role_can_be_assumed_within_the_organization(
 
 @pytest.mark.parametrize(
     ("condition_key", "target", "caller"),
-    [("aws:ResourceOrgID", STRANGER, DELEGATED), ("aws:PrincipalOrgID", DELEGATED, STRANGER)],
+    [("aws:ResourceOrgID", OUTSIDE, DELEGATED), ("aws:PrincipalOrgID", DELEGATED, OUTSIDE)],
 )
 def test_a_role_cannot_be_assumed_out_of_or_into_the_organization(
     assume: Callable[[str, str, str], Callable[[], object]], condition_key: str, target: str, caller: str

@@ -31,11 +31,12 @@ ORGANIZATION = {
         "id": "o-a1b2c3d4e5",
         "root_id": ROOT,
         "management_account": MANAGEMENT,
+        "outside": [STRANGER],
         "trusted_services": [SERVICE],
         "delegated_administrators": {DELEGATED: [SERVICE]},
         "units": {"Workloads/Production": [FIRST, SECOND], "Workloads": [THIRD], "Sandbox": [SANDBOX]},
     },
-    "accounts": {account_id: {"name": account_id} for account_id in [MANAGEMENT, *MEMBERS]},
+    "accounts": {account_id: {"name": account_id} for account_id in [MANAGEMENT, *MEMBERS, STRANGER]},
 }
 TRUST = {
     "Version": "2012-10-17",
@@ -217,7 +218,7 @@ def refusal(call: Callable[..., object], **params: object) -> tuple[str, str]:
 def with_role(aws: LocalAwsClient) -> dict[str, str]:
     """Return the accounts that have the role, and what is in its description."""
     found = {}
-    for account_id in [MANAGEMENT, *MEMBERS, NEW]:
+    for account_id in aws.accounts():
         for role in of(aws, "iam", account_id).list_roles()["Roles"]:
             if role["RoleName"] == NAME:
                 found[account_id] = role.get("Description", "")
@@ -340,6 +341,10 @@ def test_trusted_access_must_be_on(fresh: LocalAwsClient) -> None:
             "ValidationError",
             "macros or transforms",
         ),
+        ({"template": {}}, "ValidationError", "At least one Resources member"),
+        ({"ExecutionRoleName": "role"}, "ValidationError", "can not have ExecutionRoleName"),
+        ({"AutoDeployment": {"Enabled": True, "DependsOn": ["arn"]}}, "ValidationError", "does not emulate DependsOn"),
+        ({"StackId": "arn:aws:cloudformation:us-east-1:1:stack/a/b"}, "ValidationError", "does not emulate the import"),
         ({"Capabilities": []}, "InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_NAMED_IAM]"),
         ({"Capabilities": ["CAPABILITY_IAM"]}, "InsufficientCapabilitiesException", "[CAPABILITY_NAMED_IAM]"),
         ({"PermissionModel": "SELF_MANAGED"}, "ValidationError", "SERVICE_MANAGED only"),
@@ -386,6 +391,8 @@ def test_a_name_is_there_once(shared: LocalAwsClient) -> None:
             "does not emulate AccountsUrl",
         ),
         ({"DeploymentTargets": {"OrganizationalUnitIds": ["ou-none"]}}, "failed to satisfy constraint"),
+        ({"DeploymentTargets": {"OrganizationalUnitIds": [ROOT]}, "Regions": []}, "At least one Region"),
+        ({"DeploymentTargets": {"OrganizationalUnitIds": [ROOT]}, "Regions": [REGION, "mars-1"]}, "no Region of AWS: mars-1"),
         ({"DeploymentTargets": {"OrganizationalUnitIds": [ROOT], "Accounts": ["1"]}}, "failed to satisfy constraint"),
         (
             {
@@ -398,7 +405,7 @@ def test_a_name_is_there_once(shared: LocalAwsClient) -> None:
 )
 def test_what_is_refused_at_deployment(shared: LocalAwsClient, params: dict[str, Any], says: str) -> None:
     admin = Administrator(shared)
-    refused = refusal(admin.run, operation="create_stack_instances", Regions=[REGION], **params)
+    refused = refusal(admin.run, operation="create_stack_instances", **{"Regions": [REGION], **params})
     assert refused[0] == "ValidationError"
     assert says in refused[1]
     assert admin.statuses() == {}

@@ -195,7 +195,7 @@ def test_root_is_the_root_of_the_evaluated_account_and_partition(partition: str)
 # Scenario 3: no root credentials
 
 NO_CREDENTIALS_FOUND = "The root user has no credentials (no password, access key or signing certificate)"
-RECOVERY = "a password recovery by e-mail would bring a password back without MFA"
+RECOVERY = "a password recovery counts as a password once it is allowed, and then MFA decides"
 
 
 @pytest.mark.parametrize("summary", [NO_CREDENTIALS, NO_CREDENTIALS_MFA_ON], ids=["MFA off", "MFA on"])
@@ -214,8 +214,8 @@ RECOVERY = "a password recovery by e-mail would bring a password back without MF
         ),
         pytest.param(
             Verdict.NON_COMPLIANT,
-            f"{NO_CREDENTIALS_FOUND}, and noRootCredentials is NON_COMPLIANT: {RECOVERY}, "
-            "so recover it and assign a virtual MFA device.",
+            f"{NO_CREDENTIALS_FOUND}, and noRootCredentials is NON_COMPLIANT: let a password recovery be allowed, recover the "
+            "password and assign a virtual MFA device.",
             id="NON_COMPLIANT",
         ),
     ],

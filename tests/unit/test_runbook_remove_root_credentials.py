@@ -3,8 +3,10 @@
 import json
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import boto3
 import pytest
@@ -17,16 +19,19 @@ from remediation.remove_root_credentials import (
     KINDS,
     PERMISSIONS,
     READS,
+    STS_READS,
+    STS_WAIT,
     CallError,
     CredentialsRemainError,
     RefusedError,
     plan,
     remove,
 )
-from tests.fake_aws import CENTRAL, FakeAws, RefusalError
+from tests.fake_aws import CENTRAL, Answer, FakeAws, RefusalError
 
 ACCOUNT, MANAGEMENT, BACKUPS = "123456789012", "999999999999", "888888888888"
-VIRTUAL, KEY = f"arn:aws:iam::{ACCOUNT}:mfa/phone", f"arn:aws:iam::{ACCOUNT}:u2f/root-account/key-1"
+VIRTUAL, SECOND = f"arn:aws:iam::{ACCOUNT}:mfa/phone", f"arn:aws:iam::{ACCOUNT}:mfa/devices/tablet"
+KEY = f"arn:aws:iam::{ACCOUNT}:u2f/root-account/key-1"
 SECRET = "CONFIDENTIAL"  # noqa: S105 - the mark of what is secret, and no secret itself
 EXECUTION = "00000000-0000-4000-8000-000000000001"
 EVENT = {
@@ -45,6 +50,7 @@ STARTER, LEAD, DEPUTY = (f"arn:aws:iam::{CENTRAL}:user/{name}" for name in ("sta
 BEFORE = ("GetAutomationExecution", "DescribeDocument", "DescribeOrganization", "DescribeAccount", "ListOrganizationsFeatures")
 """Calls in the central account, before any root session."""
 FOUND = ("GetLoginProfile", "ListAccessKeys", "ListSigningCertificates", "ListMFADevices")
+"""Calls in a root session that show what there is."""
 READ = (*BEFORE, "AssumeRoot", *FOUND)
 CHANGES = ("DeleteAccessKey", "DeleteSigningCertificate", "DeleteLoginProfile", "DeactivateMFADevice", "DeleteVirtualMFADevice")
 ALL = [
@@ -72,6 +78,7 @@ class Root(FakeAws):
             [VIRTUAL, KEY],
         )
         self.unassigned: list[str] = []
+        self.waits: list[float] = []
         self.hidden_reads = 0
         """How many summaries after a deletion still show what was deleted."""
         self.document = {"Name": "RootVirtualMfa-RemoveRootCredentials", "DefaultVersion": "3", "CreatedDate": STARTED}
@@ -89,7 +96,7 @@ class Root(FakeAws):
             "DescribeDocument": self._describe_document,
             "DescribeOrganization": {"Organization": {"MasterAccountId": MANAGEMENT}},
             "DescribeAccount": {"Account": {"Id": ACCOUNT, "State": "ACTIVE", "Status": "ACTIVE"}},
-            "ListOrganizationsFeatures": {"EnabledFeatures": ["RootCredentialsManagement", "RootSessions"]},
+            "ListOrganizationsFeatures": {"EnabledFeatures": ["RootCredentialsManagement"]},
             "AssumeRoot": {
                 "Credentials": dict.fromkeys(("AccessKeyId", "SecretAccessKey", "SessionToken"), SECRET) | {"Expiration": 0}
             },
@@ -168,8 +175,8 @@ class Root(FakeAws):
 
 @pytest.fixture
 def root(monkeypatch: pytest.MonkeyPatch) -> Iterator[Root]:
-    monkeypatch.setattr("time.sleep", lambda _: None)
     fake = Root()
+    monkeypatch.setattr("time.sleep", fake.waits.append)
     with fake.in_place():
         yield fake
     assert fake.actions <= PERMISSIONS["plan"] | PERMISSIONS["remove"] | AS_ROOT
@@ -223,11 +230,40 @@ def test_false_is_no_dry_run_as_a_boolean_or_a_text(root: Root, dry_run: object)
 
 def test_what_was_approved_is_removed_and_mfa_goes_last(root: Root) -> None:
     outputs = run(root)
-    assert root.changes == [*["DeleteAccessKey"] * 2, *CHANGES[1:], "DeactivateMFADevice"]
+    assert root.changes == [*["DeleteAccessKey"] * 2, *CHANGES[1:3], *["DeactivateMFADevice"] * 2, "DeleteVirtualMFADevice"]
     assert outputs["Remaining"] == "no credentials"
-    assert outputs["Removed"] == ALL
-    assert outputs["Text"].endswith("Nothing remains.")
+    assert outputs["Removed"] == ", ".join(ALL)
+    assert outputs["Text"] == f"{outputs['Approval']} Removed: {outputs['Removed']}. Nothing remains."
     assert root.unassigned == []
+
+
+@pytest.mark.usefixtures("root")
+def test_what_automation_hands_over_may_be_json_or_what_that_says() -> None:
+    planned = through_json(plan, EVENT)
+    event = EVENT | {"Found": json.loads(planned["Found"]), "Version": int(planned["Version"])}
+    assert through_json(remove, event)["Removed"] == ", ".join(ALL)
+
+
+def test_devices_that_iam_does_not_delete_are_left_unassigned_and_the_rest_goes_on(root: Root) -> None:
+    root.devices.append(SECOND)
+    root.refuse("DeleteVirtualMFADevice", "AccessDenied")
+    outputs = run(root)
+    why = "iam:DeleteVirtualMFADevice: AccessDenied"
+    left = f"Left unassigned, harmless: {VIRTUAL} ({why}), {SECOND} ({why})."
+    assert outputs["Text"].endswith(f", MFA device {SECOND}. {left} Nothing remains.")
+    assert outputs["Removed"] == ", ".join([*ALL, f"MFA device {SECOND}"])
+    assert outputs["Remaining"] == "no credentials"
+    assert root.devices == []
+
+
+def test_devices_that_iam_does_not_deactivate_remain_and_are_no_credentials(root: Root) -> None:
+    root.refuse("DeactivateMFADevice", "AccessDenied")
+    outputs = run(root)
+    assert root.changes == [*["DeleteAccessKey"] * 2, *CHANGES[1:3], *["DeactivateMFADevice"] * 2]
+    assert outputs["Removed"] == ", ".join(ALL[:4])
+    assert outputs["Remaining"] == ", ".join(ALL[4:])
+    assert f" Remaining, harmless, since no credentials are left: {', '.join(ALL[4:])}. iam:Deact" in outputs["Text"]
+    assert "Stop" not in outputs["Text"]
 
 
 def test_the_second_run_finds_nothing_to_remove(root: Root) -> None:
@@ -248,8 +284,47 @@ def test_sessions_are_root_sessions_of_the_account_for_one_task_and_short(root: 
 
 
 @pytest.mark.parametrize("answered", [False, True], ids=["refused", "done, but the answer lost"])
-@pytest.mark.parametrize("operation", CHANGES)
+@pytest.mark.parametrize("operation", CHANGES[:3])
 def test_after_a_fault_it_says_what_it_did_and_a_second_run_ends_the_same(root: Root, operation: str, answered: bool) -> None:  # noqa: FBT001 - pytest gives it
+    normal = fail_at(root, operation, answered=answered)
+    said = not_removed(through_json(plan, EVENT)["Found"])
+    assert f"iam:{operation} failed in account {ACCOUNT}: ServiceFailure: said by AWS. Start" in said
+    removed = said.partition(" Removed: ")[2].partition(". ")[0]
+    assert removed == (", ".join(ALL[: root.changes.index(operation)]) or "nothing")
+    assert "DeactivateMFADevice" not in root.changes, "it protects what remains"
+    root.answers[operation] = normal
+    run(root)
+    assert (root.keys, root.certificates, root.password, root.devices) == ([], [], False, [])
+
+
+def test_a_device_that_a_fault_keeps_does_not_keep_the_others(root: Root) -> None:
+    root.devices = [VIRTUAL, SECOND]
+    normal, faults = root.answers["DeactivateMFADevice"], ["ServiceFailure"]
+    assert callable(normal)
+
+    def fail_once(asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        if faults:
+            raise RefusalError(faults.pop())
+        return normal(asked)
+
+    root.answers["DeactivateMFADevice"] = fail_once
+    said = not_removed(through_json(plan, EVENT)["Found"])
+    assert f"MFA device {SECOND}. iam:DeactivateMFADevice failed in account {ACCOUNT}: ServiceFailure" in said
+    assert said.endswith(f" Remaining: MFA device {VIRTUAL}. Start the runbook again: it goes on from here.")
+
+
+@pytest.mark.parametrize("operation", CHANGES[3:])
+def test_an_answer_that_was_lost_is_nobodys_matter_if_nothing_remains(root: Root, operation: str) -> None:
+    fail_at(root, operation, answered=True)
+    outputs = run(root)
+    assert outputs["Removed"] == ", ".join(ALL)
+    assert outputs["Text"].endswith("Nothing remains.")
+    assert "Start the runbook again" not in outputs["Text"]
+    assert ("Left unassigned" in outputs["Text"]) == (operation == "DeleteVirtualMFADevice")
+
+
+def fail_at(root: Root, operation: str, *, answered: bool) -> Answer:
+    """Let an operation fail, without or after what it does. Return what answers it otherwise."""
     normal = root.answers[operation]
     assert callable(normal)
 
@@ -259,16 +334,7 @@ def test_after_a_fault_it_says_what_it_did_and_a_second_run_ends_the_same(root: 
         raise RefusalError("ServiceFailure")
 
     root.answers[operation] = fail
-    found = through_json(plan, EVENT)["Found"]
-    said = not_removed(found)
-    assert f"iam:{operation} failed in account {ACCOUNT}: ServiceFailure: said by AWS. Start" in said
-    removed = said.partition(" Removed: ")[2].partition(". ")[0]
-    done = root.changes.index(operation) - (operation == "DeleteVirtualMFADevice")
-    assert removed == (", ".join(ALL[:done]) or "nothing")
-    root.answers[operation] = normal
-    run(root)
-    # If the deletion of a virtual device fails, an unassigned device stays behind. No root session can see it.
-    assert (root.keys, root.certificates, root.password, root.devices) == ([], [], False, [])
+    return normal
 
 
 def not_removed(found: str) -> str:
@@ -294,7 +360,7 @@ def test_a_run_that_cannot_see_what_remains_still_says_what_it_removed(root: Roo
     normal = root.answers[operation]
 
     def fail(_: Mapping[str, Any]) -> Mapping[str, Any]:
-        if root.unassigned == [] and root.devices == []:
+        if root.devices == []:
             raise RefusalError("ServiceFailure")
         assert isinstance(normal, Mapping)
         return normal
@@ -363,11 +429,15 @@ def test_a_device_that_is_deactivated_by_then_is_deleted_all_the_same(root: Root
 
 def test_a_policy_that_denies_root_is_named(root: Root) -> None:
     root.refuse("ListAccessKeys", "AccessDenied")
-    with pytest.raises(RefusedError, match=r"has to exempt sessions of sts:AssumeRoot"):
+    with pytest.raises(CallError, match=r"iam:ListAccessKeys .*AccessDenied.* has to exempt sessions of sts:AssumeRoot\.$"):
         plan(EVENT, None)
-    root.refuse("ListAccessKeys", "ServiceFailure")
-    with pytest.raises(CallError, match="ServiceFailure"):
-        plan(EVENT, None)
+
+
+def test_whoever_executes_a_dry_run_to_its_end_removes_nothing(root: Root) -> None:
+    """Whatever Automation makes of a branch."""
+    with pytest.raises(RefusedError, match=r"is a dry run\. Nothing was removed"):
+        remove(EVENT | {"DryRun": "true", "Found": "{}"}, None)
+    assert root.calls == []
 
 
 # --- Refusals ---
@@ -404,17 +474,10 @@ def test_a_suspended_account_is_refused(root: Root, state: dict[str, str]) -> No
     assert "is SUSPENDED, not ACTIVE" in refused(root, EVENT)
 
 
-@pytest.mark.parametrize(
-    ("enabled", "command"),
-    [
-        (["RootSessions"], "aws iam enable-organizations-root-credentials-management"),
-        (["RootCredentialsManagement"], "aws iam enable-organizations-root-sessions"),
-        ([], "aws iam enable-organizations-root-credentials-management"),
-    ],
-)
-def test_an_organization_without_a_feature_is_told_how_to_switch_it_on(root: Root, enabled: list[str], command: str) -> None:
+@pytest.mark.parametrize("enabled", [["RootSessions"], []])
+def test_an_organization_without_the_feature_is_told_how_to_switch_it_on(root: Root, enabled: list[str]) -> None:
     root.answers["ListOrganizationsFeatures"] = {"EnabledFeatures": enabled}
-    assert refused(root, EVENT).endswith(command)
+    assert refused(root, EVENT).endswith("aws iam enable-organizations-root-credentials-management")
 
 
 @pytest.mark.parametrize(
@@ -427,6 +490,147 @@ def test_an_organization_without_a_feature_is_told_how_to_switch_it_on(root: Roo
 def test_an_account_that_may_not_is_told_what_is_missing(root: Root, code: str, said: str) -> None:
     root.refuse("ListOrganizationsFeatures", code)
     assert said in refused(root, EVENT)
+
+
+# --- Root sessions ---
+
+NOT_AUTHORIZED = f"User: {STARTER} is not authorized to perform: sts:AssumeRoot on resource: arn:aws:iam::{ACCOUNT}:root"
+POLICY, STS, FEATURE, TRUST = (
+    "a policy keeps the runbook's role from sts:AssumeRoot",
+    "STS does not know this account as IAM's delegated administrator",
+    "enable-organizations-root-credentials-management",
+    "enable-aws-service-access --service-principal iam.amazonaws.com",
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "causes"),
+    [
+        (NOT_AUTHORIZED, {POLICY, STS}),
+        (f"{NOT_AUTHORIZED} with an explicit deny in a service control policy", {POLICY, STS}),
+        ("Root credentials management feature is not enabled for your AWS Organization.", {FEATURE}),
+        ("Service not enabled for AWS Organizations.", {TRUST}),
+        ("Something else.", {POLICY, STS, FEATURE, TRUST}),
+    ],
+)
+def test_a_session_that_is_denied_has_causes_that_the_answer_tells(root: Root, message: str, causes: set[str]) -> None:
+    root.refuse("AssumeRoot", "AccessDenied", message)
+    with pytest.raises(CallError) as caught:
+        plan(EVENT, None)
+    said = str(caught.value)
+    assert said.startswith(f"sts:AssumeRoot failed in account {ACCOUNT}: AccessDenied: {message.rstrip('.')}. ")
+    assert {cause for cause in (POLICY, STS, FEATURE, TRUST) if cause in said} == causes
+    assert (caught.value.__context__, caught.value.__cause__) == (None, None)
+
+
+@pytest.mark.parametrize("denied", [1, STS_READS - 1])
+def test_sts_is_given_time_to_hear_what_iam_knows(root: Root, denied: int) -> None:
+    """A public capture: STS lagged IAM by one to three minutes."""
+    given, left = root.answers["AssumeRoot"], [NOT_AUTHORIZED] * denied
+    assert isinstance(given, Mapping)
+
+    def lag(_: Mapping[str, Any]) -> Mapping[str, Any]:
+        if left:
+            raise RefusalError("AccessDenied", left.pop())
+        return given
+
+    root.answers["AssumeRoot"] = lag
+    assert plan(EVENT, None)["Removes"] is True
+    assert root.waits == [STS_WAIT] * denied
+
+
+def test_sts_is_not_waited_for_without_end_or_for_another_reason(root: Root) -> None:
+    root.refuse("AssumeRoot", "AccessDenied", NOT_AUTHORIZED)
+    with pytest.raises(CallError):
+        plan(EVENT, None)
+    assert (sum(root.waits), len(root.called("AssumeRoot"))) == (180, STS_READS)
+    root.waits.clear()
+    root.refuse("AssumeRoot", "RegionDisabledException")
+    with pytest.raises(CallError, match="RegionDisabledException"):
+        plan(EVENT, None)
+    assert root.waits == []
+
+
+@dataclass
+class SignedRequests:
+    """An older boto3, and the requests that go out without it. `status` and `answer` are AWS's."""
+
+    status: int = 200
+    answer: bytes = b""
+    requests: list[Any] = field(default_factory=list)
+
+    def send(self, request: object) -> "SignedRequests":
+        self.requests.append(request)
+        return self
+
+    @property
+    def status_code(self) -> int:
+        return self.status
+
+    @property
+    def content(self) -> bytes:
+        return self.answer
+
+
+@pytest.fixture
+def older_boto3(root: Root, monkeypatch: pytest.MonkeyPatch) -> SignedRequests:
+    """Take from boto3 what came with sts:AssumeRoot."""
+    client, signed = boto3.client, SignedRequests()
+
+    def older(service: str, **settings: Any) -> object:  # noqa: ANN401 - boto3's own
+        made = client(service, **settings)  # type: ignore[call-overload]  # the name is not known here
+        for name in ("assume_root", "list_organizations_features"):
+            if hasattr(made, name):
+                delattr(type(made), name)
+        return made
+
+    monkeypatch.setattr("boto3.client", older)
+    monkeypatch.setattr("botocore.httpsession.URLLib3Session.send", lambda _, request: signed.send(request))
+    root.actions |= {"sts:AssumeRoot", "iam:ListOrganizationsFeatures"}
+    return signed
+
+
+def test_an_older_boto3_is_no_obstacle(root: Root, older_boto3: SignedRequests) -> None:
+    members = "".join(f"<{name}>{SECRET}</{name}>" for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"))
+    namespace = 'xmlns="https://sts.amazonaws.com/doc/2011-06-15/"'
+    result = f"<AssumeRootResult><Credentials>{members}</Credentials></AssumeRootResult>"
+    older_boto3.answer = f"<AssumeRootResponse {namespace}>{result}</AssumeRootResponse>".encode()
+    assert run(root)["Text"].endswith("Nothing remains.")
+    assert root.called("AssumeRoot") == root.called("ListOrganizationsFeatures") == []
+    requests = older_boto3.requests
+    assert {(request.method, request.url) for request in requests} == {("POST", "https://sts.eu-central-1.amazonaws.com")}
+    assert all("/eu-central-1/sts/aws4_request" in request.headers["Authorization"] for request in requests)
+    task = "arn:aws:iam::aws:policy/root-task/"
+    assert [dict(parse_qsl(request.body)) for request in requests] == [
+        {
+            "Action": "AssumeRoot",
+            "Version": "2011-06-15",
+            "TargetPrincipal": ACCOUNT,
+            "TaskPolicyArn.arn": f"{task}{name}",
+            "DurationSeconds": "900",
+        }
+        for name in (AUDIT, DELETE, AUDIT)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "said"),
+    [
+        (
+            403,
+            f"<ErrorResponse><Error><Code>AccessDenied</Code><Message>{NOT_AUTHORIZED}</Message></Error></ErrorResponse>",
+            f"AccessDenied: {NOT_AUTHORIZED}. Either a policy",
+        ),
+        (500, f"<html>{SECRET}", "ParseError: the answer cannot be understood. "),
+        (200, f"<Answer>{SECRET}</Answer>", "KeyError: the answer cannot be understood. "),
+    ],
+)
+def test_an_older_boto3_fails_as_another_does(older_boto3: SignedRequests, status: int, answer: str, said: str) -> None:
+    older_boto3.status, older_boto3.answer = status, answer.encode()
+    with pytest.raises(CallError) as caught:
+        plan(EVENT, None)
+    assert f"sts:AssumeRoot failed in account {ACCOUNT}: {said}" in str(caught.value)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
 # --- Which version ---
@@ -694,7 +898,7 @@ def test_no_failure_quotes_an_answer_or_a_header(root: Root, operation: str, lea
     assert SECRET not in said
     assert "received body" not in said
     if leak != "nothing" or isinstance(error, CallError | RefusedError):  # an empty answer may be a success
-        assert f":{operation} failed in account {CENTRAL if operation in BEFORE else ACCOUNT}: " in said
+        assert f":{operation}" in said
     if isinstance(error, CallError | CredentialsRemainError):
         assert error.__context__ is None, "what follows a cause or a context could show it"
 
@@ -707,13 +911,3 @@ def test_a_failure_says_what_to_do(root: Root) -> None:
         f"ssm:GetAutomationExecution failed in account {CENTRAL}: ResponseParserError: the answer cannot be understood. "
         "Start the runbook again. If it fails again, look the code up in the service's documentation."
     )
-
-
-def test_a_runtime_whose_boto3_is_too_old_is_told(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = boto3.client
-
-    def old(service: str, **settings: Any) -> object:  # noqa: ANN401 - boto3's own
-        return object() if service == "iam" else client(service, **settings)  # type: ignore[call-overload]
-
-    monkeypatch.setattr("boto3.client", old)
-    assert "has no sts:AssumeRoot" in refused(root, EVENT)
