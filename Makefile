@@ -35,7 +35,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo local-aws root-user invoke build release preflight deploy report delete lint render test test-fast test-clients bench bench-organization lock clean
+.PHONY: help setup demo local-aws root-user invoke build release preflight deploy report delete lint render test test-fast test-clients bench bench-organization bench-report lock clean
 
 help: ## List what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -129,7 +129,7 @@ lint: $(DEV) ## Check style, types and templates
 	$(BIN)/python -m render --check
 
 render: $(DEV) ## Write the scripts of remediation/ and the version into the templates, and the local AWS's page of coverage
-	@$(BIN)/python -m render
+	@$(BIN)/python -m render $(ARGS)
 
 # The slow parts come last. One test: .venvs/dev/bin/python -m pytest -k "part of its name"
 test: setup lint build ## Run all checks and all tests
@@ -147,6 +147,9 @@ bench: $(DEV) $(LAMBDA_RUNTIME) $(ARTEFACT) ## Measure what the rule costs besid
 
 bench-organization: setup $(ARTEFACT) ## Evaluate an organization of ACCOUNTS=300 with throttled calls, and see that nothing is lost
 	@$(BIN)/python -m benchmark.organization $(if $(ACCOUNTS),--accounts $(ACCOUNTS)) $(ARGS)
+
+bench-report: setup $(ARTEFACT) ## Measure the report on organizations of 300 to 10,000 accounts (ARGS="--accounts 300 1000")
+	@$(BIN)/python -m benchmark.report $(ARGS)
 
 clean: ## Remove what was built and cached (not .venvs)
 	rm -rf .aws-sam .cache .hypothesis build dist

@@ -10,9 +10,12 @@ date.
 import argparse
 import re
 import sys
+import textwrap
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+
+import yaml
 
 from local_aws.core import coverage
 from local_aws.core.models import service_model
@@ -25,8 +28,12 @@ _SCRIPT = re.compile(
     r"^(?P<indent> *)(?P<key>\w+): \| # (?P<script>remediation/\w+\.py)\n(?:(?P=indent) +\S.*\n|\n(?=\n*(?P=indent) ))*",
     re.MULTILINE,
 )
-_IMPORT = re.compile(r"^from remediation\.\w+ import [\w, ]+\n", re.MULTILINE)
+_IMPORT = re.compile(r"^from remediation\.\w+ import (?:[\w, ]+|\([\w,\s]+\))\n", re.MULTILINE)
 _VERSION = re.compile(r'^(?P<key> *\w+): "[^"\n]*" # version of pyproject\.toml$', re.MULTILINE)
+
+_SCRIPTS = re.compile(r"(?:^  #.*\n)?^  Scripts:\n(?:    .*\n|\n(?=\n*    ))+", re.MULTILINE)
+"""The mapping of the scripts, with the comment above it."""
+_USE = re.compile(r"^(?P<lead> *(?:\w+: |(?:- )+))!FindInMap \[Scripts, (?P<name>\w+), Python\]$", re.MULTILINE)
 
 
 class ScriptError(ValueError):
@@ -37,7 +44,7 @@ def render(template: str, read: Callable[[str], str]) -> str:
     """Return a template's text with each script and version as its file has it. `read` returns a file of the project.
 
     Raises ScriptError if a script has two opening braces in a row, which Automation would take for a reference, or imports
-    another script otherwise than with `from remediation.NAME import …` on one line.
+    another script otherwise than with `from remediation.NAME import …`.
     """
 
     def script(match: re.Match[str]) -> str:
@@ -56,6 +63,25 @@ def render(template: str, read: Callable[[str], str]) -> str:
     return _VERSION.sub(version, _SCRIPT.sub(script, template))
 
 
+def in_steps(template: str) -> str:
+    """Return a rendered template with each script in the steps that use it, and in no mapping.
+
+    CloudFormation's page of quotas names no limit for a value in a mapping. This is for whoever meets one.
+    """
+    mapping = _SCRIPTS.search(template)
+    if mapping is None:
+        return template
+    scripts = yaml.safe_load(mapping.group())["Scripts"]
+
+    def use(match: re.Match[str]) -> str:
+        lead = match["lead"]
+        indent = " " * (len(lead) - len(lead.lstrip()) + 2 * max(1, lead.count("- ")))
+        return f"{lead}|\n{textwrap.indent(scripts[match['name']]['Python'], indent)}".removesuffix("\n")
+
+    without = template.replace(mapping.group(), "")
+    return _USE.sub(use, re.sub(r"^Mappings:\n+(?=\S)", "", without, flags=re.MULTILINE))
+
+
 def coverage_page() -> str:
     """Return the page of what the local AWS emulates. Raises CoverageError: a list is not as it has to be."""
     lists = coverage.read().values()
@@ -68,7 +94,9 @@ def main() -> int:
     """Render the templates and the page, or check them. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m render", description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing, and fail if a file is out of date")
-    check = parser.parse_args().check
+    parser.add_argument("--in-steps", action="store_true", help="put the scripts into the steps, and into no mapping")
+    arguments = parser.parse_args()
+    check = arguments.check
     outdated = []
     for name in (*TEMPLATES, COVERAGE_PAGE):
         path = PROJECT / name
@@ -79,6 +107,7 @@ def main() -> int:
                 if name == COVERAGE_PAGE
                 else render(found, lambda file: (PROJECT / file).read_text(encoding="utf-8"))
             )
+            rendered = in_steps(rendered) if arguments.in_steps else rendered
         except (ScriptError, coverage.CoverageError, OSError, KeyError) as error:
             print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - a command line speaks through print
             return 1

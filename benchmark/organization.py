@@ -110,6 +110,12 @@ class OrganizationBenchmark:
         self._aws.clear_faults()
         yield self._evaluate_next_day("Day after, not throttled", progressed)
 
+    def deploy_and_evaluate(self) -> Round:
+        """Deploy, and wait until every account has been evaluated once. Raises as `run` does."""
+        began = self._now()
+        self._deploy()
+        return self._finish("Deployment", began, lambda _, __: None)
+
     def _deploy(self) -> None:
         deploy_account(self._aws, MANAGEMENT, CENTRAL)  # which no StackSet reaches
         # The number that the local AWS processes at once.

@@ -24,8 +24,10 @@ from organization import project
 from organization.commands import PROGRAM
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from mypy_boto3_cloudformation import CloudFormationClient
-    from mypy_boto3_cloudformation.type_defs import StackTypeDef
+    from mypy_boto3_cloudformation.type_defs import StackEventTypeDef, StackTypeDef
     from mypy_boto3_sts.type_defs import GetCallerIdentityResponseTypeDef
 
 THREADS = 8
@@ -127,6 +129,12 @@ def find_stack(cloudformation: "CloudFormationClient", name: str) -> "StackTypeD
             return None
         raise
     return stacks[0]
+
+
+def events_of(cloudformation: "CloudFormationClient", stack_id: str) -> "Iterator[StackEventTypeDef]":
+    """Read the events of a stack, the newest first."""
+    pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id)
+    return (event for page in pages for event in page["StackEvents"])
 
 
 def code_of(error: ClientError) -> str:

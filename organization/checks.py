@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from organization import commands
+from organization import commands, invoke_permission, removal
 from organization.deployment import (
     AGGREGATOR_NAME,
     CONFORMANCE_PACK_NAME,
@@ -28,6 +28,8 @@ Source: AWS Config Developer Guide, setting up an aggregator and registering a d
 Guide, activating trusted access for StackSets.
 """
 
+_REMOVAL = "the removal of root credentials"
+
 CONFIG_ROLE = "AWSServiceRoleForConfigMultiAccountSetup"
 """The service-linked role in the account that puts an organization conformance pack."""
 
@@ -42,17 +44,15 @@ _MADE_WITH = {
 StackSets. Versions of that page name either moment.
 """
 
-_WITHOUT_RESOURCE_POLICY = frozenset({"aws-cn", "aws-us-gov"})
-"""Partitions without AWS::Lambda::ResourcePolicy. The rule says NOT_APPLICABLE there anyway."""
-
 _SHOWN_ACCOUNTS = 20
 """How many accounts a message names."""
 
 
 class Outcome(StrEnum):
-    """The outcome of a check."""
+    """The outcome of a check.  LIMITED: the rule works, and something beside it does not."""
 
     OK = "ok"
+    LIMITED = "limited"
     MISSING = "missing"
     UNSEEN = "could not be seen"
 
@@ -85,9 +85,10 @@ class Organization:
 
 
 class Recorder(StrEnum):
-    """The configuration recorder of an account in the home Region."""
+    """The configuration recorder of an account in the home Region; WITHOUT_COMPLIANCE: on, but it records no compliance."""
 
     ON = "on"
+    WITHOUT_COMPLIANCE = "on, without compliance"
     OFF = "off"
     NONE = "none"
 
@@ -114,6 +115,8 @@ class Seen:
 
     `organization` is None if the account is in none.  `accounts` are the active ones, with the caller's.  `recorders` has each
     account whose recorder was read.  `taken` says for each name that the stack will use whether something has it.
+    `has_resource_policy` says whether the Region has the resource type AWS::Lambda::ResourcePolicy.  `root_features` are the
+    enabled features of centralized root access, or None if root credentials are not going to be removed.
     """
 
     account_id: str
@@ -125,11 +128,18 @@ class Seen:
     accounts: tuple[str, ...] | Unseen
     trusted: frozenset[str] | Unseen
     delegated: frozenset[str] | Unseen
+    has_resource_policy: bool | Unseen
     recorders: Mapping[str, Recorder | Unseen]
     aggregator: Aggregator | Unseen | None
     service_linked_roles: Mapping[str, bool | Unseen]
     deployed: Deployment | None
     taken: Mapping[str, bool | Unseen]
+    root_features: frozenset[str] | Unseen | None
+
+    @property
+    def services(self) -> Mapping[str, str]:
+        """The services that act for the organization, and which part of the deployment needs each."""
+        return SERVICES if self.root_features is None else {**SERVICES, removal.IAM: _REMOVAL}
 
     @property
     def in_management_account(self) -> bool:
@@ -156,15 +166,20 @@ def names(stack_name: str, region: str) -> dict[str, str]:
     }
 
 
-def checks(seen: Seen) -> list[Check]:
-    """Check everything that would make the deployment fail or leave accounts unwatched."""
+def checks(seen: Seen, permission: str) -> list[Check]:
+    """Check everything that would make the deployment fail or leave accounts unwatched.
+
+    `permission` is the value of InvokePermission for the deployment to come.
+    """
     if seen.organization is None:
         return [_region(seen), _organization(seen)]
     return [
         _region(seen),
         _organization(seen),
+        _policy_type(seen, permission),
         *_trusted_access(seen),
         *_administration(seen),
+        *_root_credentials_management(seen),
         *_service_linked_roles(seen),
         *_recorders(seen),
         _management_account(seen),
@@ -191,11 +206,44 @@ def parameters(seen: Seen) -> dict[str, tuple[str, str]]:
 
 
 def _region(seen: Seen) -> Check:
-    name = f"Region {seen.region}"
-    if seen.partition in _WITHOUT_RESOURCE_POLICY:
-        detail = f"The partition {seen.partition} has no AWS::Lambda::ResourcePolicy, which an organization needs."
-        return Check(name, Outcome.MISSING, detail)
-    return Check(name, Outcome.OK, "This becomes the home Region. IAM is global, so deploy in this one Region only.")
+    detail = "This becomes the home Region. IAM is global, so deploy in this one Region only."
+    return Check(f"Region {seen.region}", Outcome.OK, detail)
+
+
+def _policy_type(seen: Seen, permission: str) -> Check:
+    name = f"Resource type {invoke_permission.RESOURCE_POLICY}"
+    match seen.has_resource_policy:
+        case Unseen(reason):
+            return Check(name, Outcome.UNSEEN, reason)
+        case True:
+            return Check(name, Outcome.OK, "CloudFormation has it in this Region.")
+    if permission == invoke_permission.ANY:
+        detail = f"CloudFormation does not have it in this Region: {invoke_permission.PERMISSION} lets AWS Config in instead."
+        return Check(name, Outcome.OK, detail)
+    detail = (
+        "CloudFormation does not have it in this Region, and no other type can name an organization. Take another home Region. "
+        "Or let AWS Config invoke the function for any account: then the function itself refuses accounts of other "
+        "organizations, and docs/threat-model.md says what that costs."
+    )
+    mend = commands.deploy("organization", InvokePermission=invoke_permission.ANY)
+    return Check(name, Outcome.MISSING, detail, (mend,), f"account {seen.account_id}")
+
+
+def listed_accounts(seen: Seen) -> Iterator[Check]:
+    """Check that the function's policy lists every account, if it has to; a deployment mends that."""
+    deployed = seen.deployed
+    if deployed is None or deployed.invoke_permission != invoke_permission.ACCOUNTS:
+        return
+    name = "Accounts for which AWS Config may invoke the function"
+    if isinstance(seen.accounts, Unseen):
+        yield Check(name, Outcome.UNSEEN, seen.accounts.reason)
+        return
+    lacking = invoke_permission.to_list(seen.accounts, permitted=deployed.permitted, excluded=deployed.excluded)
+    if lacking:
+        detail = f"The function's policy does not list {shown(lacking)}: AWS Config evaluates nothing there."
+        yield Check(name, Outcome.MISSING, detail, (commands.deploy(),), f"account {seen.account_id}")
+    else:
+        yield Check(name, Outcome.OK, "The function's policy lists all.")
 
 
 def _organization(seen: Seen) -> Check:
@@ -217,7 +265,7 @@ def _organization(seen: Seen) -> Check:
 
 
 def _trusted_access(seen: Seen) -> Iterator[Check]:
-    for service, user in SERVICES.items():
+    for service, user in seen.services.items():
         name = f"Trusted access for {service}"
         enable = commands.activate_stack_sets() if service == STACK_SETS else commands.enable_service_access(service)
         if isinstance(seen.trusted, Unseen):
@@ -234,7 +282,7 @@ def _administration(seen: Seen) -> Iterator[Check]:
             "Account", Outcome.OK, f"{seen.account_id} is the management account, which may deploy for the organization."
         )
         return
-    for service, user in SERVICES.items():
+    for service, user in seen.services.items():
         name = f"Delegated administrator for {service}"
         register = (commands.register_delegated_administrator(seen.account_id, service),)
         if isinstance(seen.delegated, Unseen):
@@ -245,6 +293,19 @@ def _administration(seen: Seen) -> Iterator[Check]:
         else:
             detail = f"Account {seen.account_id} is not registered, and {user} needs it."
             yield Check(name, Outcome.MISSING, detail, register, seen.management_account)
+
+
+def _root_credentials_management(seen: Seen) -> Iterator[Check]:
+    name, enable = "Root credentials management", (commands.enable_root_credentials_management(),)
+    match seen.root_features:
+        case None:
+            return
+        case Unseen(reason):
+            yield Check(name, Outcome.UNSEEN, f"{reason} If it is off:", enable, seen.management_account)
+        case enabled if removal.FEATURE in enabled:
+            yield Check(name, Outcome.OK, f"It is on, for {_REMOVAL}.")
+        case _:
+            yield Check(name, Outcome.MISSING, f"It is off, and {_REMOVAL} needs it.", enable, seen.management_account)
 
 
 def _service_linked_roles(seen: Seen) -> Iterator[Check]:
@@ -267,7 +328,15 @@ def _recorders(seen: Seen) -> Iterator[Check]:
     name = "Configuration recorders"
     on = [account_id for account_id, recorder in seen.recorders.items() if recorder is Recorder.ON]
     if on:
-        yield Check(name, Outcome.OK, f"On in {_accounts(on)}.")
+        yield Check(name, Outcome.OK, f"On in {shown(on)}.")
+    without = [each for each, recorder in seen.recorders.items() if recorder is Recorder.WITHOUT_COMPLIANCE]
+    if without:
+        detail = (
+            f"On in {shown(without)}, but without AWS::Config::ResourceCompliance. The rule and the report work. AWS Config's "
+            "advanced queries, also the stored one, do not find these accounts. Add the type to the recorder's resource types, "
+            "or take it off those that it excludes. This shows what it records:"
+        )
+        yield Check(name, Outcome.LIMITED, detail, (commands.show_recorded_types(seen.region),), "each of these accounts")
     for state, detail in ((Recorder.OFF, "Off in"), (Recorder.NONE, "There is none in")):
         lacking = [account_id for account_id, recorder in seen.recorders.items() if recorder is state]
         if lacking:
@@ -275,11 +344,11 @@ def _recorders(seen: Seen) -> Iterator[Check]:
             if state is Recorder.NONE:
                 account_id = lacking[0] if len(lacking) == 1 else "ACCOUNT_ID"
                 mend = commands.make_recorder(seen.region, seen.partition, account_id)
-            yield Check(name, Outcome.MISSING, f"{detail} {_accounts(lacking)}.", mend, "each of these accounts")
+            yield Check(name, Outcome.MISSING, f"{detail} {shown(lacking)}.", mend, "each of these accounts")
     unseen = {account_id: recorder.reason for account_id, recorder in seen.recorders.items() if isinstance(recorder, Unseen)}
     if unseen:
         reason = next(iter(unseen.values()))
-        yield Check(name, Outcome.UNSEEN, f"Not seen in {_accounts(list(unseen))}. {reason}")
+        yield Check(name, Outcome.UNSEEN, f"Not seen in {shown(list(unseen))}. {reason}")
     if isinstance(seen.accounts, Unseen):
         yield Check(name, Outcome.UNSEEN, f"Nor can the accounts of the organization: {seen.accounts.reason}")
     else:
@@ -294,28 +363,29 @@ def _recorders_by_aggregator(seen: Seen, others: list[str]) -> Iterator[Check]:
     look = "To look into them, give --role-name with a role that you may assume in each."
     match seen.aggregator:
         case None:
-            detail = f"Not seen in {_accounts(others)}: the account has no aggregator of the organization. {look}"
+            detail = f"Not seen in {shown(others)}: the account has no aggregator of the organization. {look}"
             yield Check(name, Outcome.UNSEEN, detail)
         case Unseen(reason):
-            yield Check(name, Outcome.UNSEEN, f"Not seen in {_accounts(others)}: {reason} {look}")
+            yield Check(name, Outcome.UNSEEN, f"Not seen in {shown(others)}: {reason} {look}")
         case Aggregator(aggregator_name, sources):
             arriving = [each for each in others if each in sources and sources[each].succeeded]
             if arriving:
-                detail = f"Inferred for {_accounts(arriving)}: their data reach the aggregator {aggregator_name}. {look}"
+                detail = f"Inferred for {shown(arriving)}: their data reach the aggregator {aggregator_name}. {look}"
                 yield Check(name, Outcome.OK, detail)
             silent = [each for each in others if each not in arriving]
             if silent:
                 reasons = sorted({sources[each].reason for each in silent if each in sources and sources[each].reason})
                 because = f" ({'; '.join(reasons)})" if reasons else ""
-                detail = f"Not seen in {_accounts(silent)}: their data do not reach the aggregator {aggregator_name}{because}."
+                detail = f"Not seen in {shown(silent)}: their data do not reach the aggregator {aggregator_name}{because}."
                 yield Check(name, Outcome.UNSEEN, f"{detail} {look}")
 
 
-def _accounts(account_ids: list[str]) -> str:
-    shown = ", ".join(account_ids[:_SHOWN_ACCOUNTS])
+def shown(account_ids: list[str]) -> str:
+    """Name accounts in a sentence: their number, if there are several, and the first of them."""
+    first = ", ".join(account_ids[:_SHOWN_ACCOUNTS])
     more = len(account_ids) - _SHOWN_ACCOUNTS
     plural = "account" if len(account_ids) == 1 else f"{len(account_ids)} accounts:"
-    return f"{plural} {shown}" + (f" and {more} more" if more > 0 else "")
+    return f"{plural} {first}" + (f" and {more} more" if more > 0 else "")
 
 
 # --- The management account, and what is there already ---

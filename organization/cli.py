@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from organization import aws, delete, deploy, deployment, preflight, project, report, statuses
+from organization import aws, delete, deploy, deploy_parameters, deployment, preflight, project, report, statuses
 from organization.aws import CommandError
 from organization.commands import PROGRAM
 from organization.screen import complain
@@ -57,7 +57,10 @@ def command() -> None:
     metavar="ROLE",
     help="A role to assume in every account, to see whether its recorder is on.  [default: believe an aggregator]",
 )
-def _preflight(region: str | None, profile: str | None, stack_name: str, role_name: str | None) -> int:
+@click.option(
+    "--removal", is_flag=True, help="Check what the removal of root credentials needs, too.  [default: if the stack has it]"
+)
+def _preflight(region: str | None, profile: str | None, stack_name: str, role_name: str | None, *, removal: bool) -> int:
     """Check what a deployment for the organization needs.
 
     Changes nothing. Run it with the credentials and in the Region of the deployment to come: those of a delegated
@@ -69,7 +72,7 @@ def _preflight(region: str | None, profile: str | None, stack_name: str, role_na
     Exit code 1: something is missing.
     Exit code 2: the checks could not be made.
     """  # noqa: D301 - click's sign against wrapping
-    return preflight.run(region, profile, stack_name, role_name)
+    return preflight.run(region, profile, stack_name, role_name, removal=removal)
 
 
 class _Parameter(click.ParamType):
@@ -89,7 +92,7 @@ class _Parameter(click.ParamType):
 @_where
 @click.option(
     "--scope",
-    type=click.Choice(list(deploy.SCOPES)),
+    type=click.Choice(list(deploy_parameters.SCOPES)),
     help="This account alone, or every account of its organization.  [default: that of the stack; asked if there is none]",
 )
 @click.option(
@@ -101,6 +104,11 @@ class _Parameter(click.ParamType):
     help="A parameter of template.yaml; may be given several times. Parameters that are not given keep their values.",
 )
 @click.option("--yes", is_flag=True, help="Ask nothing, and execute the change set.")
+@click.option(
+    "--rollback",
+    is_flag=True,
+    help="Let CloudFormation roll back if the deployment fails. For an organization it does not, but replaces nothing either.",
+)
 @click.option(
     "--build/--no-build", default=True, help="Build the function first with `sam build`, or deploy what is in .aws-sam/build."
 )
@@ -118,6 +126,7 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     scope: str | None,
     parameters: Sequence[tuple[str, str]],
     yes: bool,
+    rollback: bool,
     build: bool,
     directory: Path | None,
 ) -> int:
@@ -126,12 +135,17 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     Reads the organization, its root and its management account, and asks for the rest. The SAM CLI shows the change set and
     asks before it executes it. Run it again to change parameters or to update: what has not changed stays.
 
+    For an organization it finds out whether AWS Config names the organization when it invokes the function. If not, it deploys
+    again with every account listed in the function's policy; a later deployment lists those that have joined since.
+
     \b
     Exit code 0: the stack is deployed, or nothing was to be changed.
     Exit code 1: the change set was not confirmed, or the deployment failed.
     Exit code 2: the deployment could not be started.
     """  # noqa: D301 - click's sign against wrapping
-    options = deploy.Options(scope, dict(parameters), ask=not yes, build=build, directory=directory)
+    options = deploy_parameters.Options(
+        scope, dict(parameters), ask=not yes, build=build, rollback=rollback, directory=directory
+    )
     return deploy.run(region, profile, stack_name, options)
 
 
@@ -181,8 +195,8 @@ def _report(  # noqa: PLR0913 - the options of the command
     Exit code 1: an account is NON_COMPLIANT or UNKNOWN.
     Exit code 2: no report could be made.
 
-    A result older than 26 hours is UNKNOWN. Its age counts from when AWS Config invoked the rule or from when it recorded the
-    result, whichever is later. AWS does not document whether these times advance while a verdict stays the same.
+    There are two sources: AWS Config, and the journal, which is the function's log. If they differ, the report says so, and the
+    worse verdict counts. A verdict older than 26 hours is UNKNOWN. Its age counts from the later of both sources.
     """  # noqa: D301 - click's sign against wrapping
     return report.run(
         region,

@@ -54,6 +54,11 @@ def deploy(scope: str | None = None, **parameters: str) -> str:
     return _own("deploy", *([f"--scope {scope}"] if scope else []), *given)
 
 
+def deploy_with_rollback() -> str:
+    """Deploy again, and let CloudFormation roll back if that fails."""
+    return _own("deploy", "--rollback")
+
+
 def report(*outputs: str) -> str:
     """Report every account, into files too."""
     return _own("report", *(f"--output {output}" for output in outputs))
@@ -93,6 +98,11 @@ def register_delegated_administrator(account_id: str, service: str) -> str:
     return _aws("organizations", "register-delegated-administrator", account, f"--service-principal {service}")
 
 
+def enable_root_credentials_management() -> str:
+    """Let the organization manage the root credentials of its members."""
+    return _aws("iam", "enable-organizations-root-credentials-management")
+
+
 # --- Recorders ---
 
 
@@ -119,6 +129,12 @@ def show_recorder(deployment: "Deployment") -> str:
     return _config("describe-configuration-recorder-status", region=deployment.region)
 
 
+def show_recorded_types(region: str) -> str:
+    """Show which resource types an account's recorder records; for credentials of that account."""
+    query = quoted("ConfigurationRecorders[].recordingGroup")
+    return _config("describe-configuration-recorders", f"--query {query}", region=region)
+
+
 # --- Stacks, StackSets, packs and aggregators ---
 
 
@@ -141,6 +157,11 @@ def delete_stack_set(region: str, name: str) -> str:
 def delete_stack(region: str, name: str) -> str:
     """Delete a stack."""
     return _cloudformation("delete-stack", f"--stack-name {quoted(name)}", region=region)
+
+
+def roll_back(region: str, name: str) -> str:
+    """Return a stack to its last complete state."""
+    return _cloudformation("rollback-stack", f"--stack-name {quoted(name)}", region=region)
 
 
 def end_termination_protection(region: str, name: str) -> str:
@@ -200,9 +221,17 @@ def put_pack_again(deployment: "Deployment") -> str:
 
 def show_failures(deployment: "Deployment", account_id: str) -> tuple[str, ...]:
     """Show why evaluations of an account failed; no command if the log group is not known."""
+    return _filter_log(deployment, f'{{ ($.message = "evaluation failed") && ($.account = "{account_id}") }}')
+
+
+def show_journal(deployment: "Deployment", account_id: str) -> tuple[str, ...]:
+    """Show every line of the journal about an account; no command if the log group is not known."""
+    return _filter_log(deployment, f'{{ $.account = "{account_id}" }}')
+
+
+def _filter_log(deployment: "Deployment", pattern: str) -> tuple[str, ...]:
     if not deployment.log_group_name:
         return ()
-    pattern = f'{{ ($.message = "evaluation failed") && ($.account = "{account_id}") }}'
     options = (f"--log-group-name {quoted(deployment.log_group_name)}", f"--filter-pattern {quoted(pattern)}")
     return (_aws("logs", "filter-log-events", *options, region=deployment.region),)
 

@@ -134,8 +134,7 @@ def _watch(cloudformation: "CloudFormationClient", stack_id: str, screen: Screen
 def _new_events(cloudformation: "CloudFormationClient", stack_id: str, shown: set[str]) -> "list[StackEventTypeDef]":
     """Return the events of this deletion that were not shown before, the oldest first."""
     new: list[StackEventTypeDef] = []
-    pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id)
-    for event in (event for page in pages for event in page["StackEvents"]):  # the newest first
+    for event in aws.events_of(cloudformation, stack_id):
         if event["EventId"] in shown:
             break
         new.append(event)

@@ -1,83 +1,72 @@
 """Deploys the package with the SAM CLI: fills in the parameters that AWS can tell, and asks for the others."""
 
-import importlib.util
-import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import boto3
-import click
-from rich.console import Console
-
-from organization import aws, checks, commands, deployment, preflight, project, template
+from organization import aws, commands, deployment, invoke_permission, project, rollbacks, sam, template
 from organization.aws import Caller, CommandError
-from organization.checks import Outcome, Seen
+from organization.deploy_parameters import ORGANIZATION, SCOPES, Finder, Options
 from organization.deployment import Deployment
-from organization.inspection import Inspector
+from organization.sam import Sam
 from organization.screen import Screen
-from organization.template import Parameter
-from organization.visible import visible
+from organization.statuses import Advice
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
-ACCOUNT, ORGANIZATION = "account", "organization"
-SCOPES = {ACCOUNT: "default", ORGANIZATION: "organization"}
-"""The environment of samconfig.toml for each scope."""
-
 NOT_DEPLOYED = 1
 
-_NAMES_ORGANIZATION = ("OrganizationId", "OrganizationRootId", "ManagementAccountId")
-_ASKED = ("NoticeEmail", "AlarmEmail")
-_ASKED_FOR_ORGANIZATION = ("ExcludedAccounts", "ExpectedEvaluations")
-"""Asked for a new stack only: an existing one keeps its values."""
-
 _ARTEFACT = Path(".aws-sam", "build", "template.yaml")
-_INSTALL_SAM = "https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/install-sam-cli.html"
 
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the operator wants.  None: find it out.  `ask`: ask for what is missing, and before executing the change set."""
-
-    scope: str | None
-    parameters: Mapping[str, str]
-    ask: bool
-    build: bool
-    directory: Path | None
+_LONGEST_SHOWN = 80
+"""Characters of a parameter's value that the plan shows: a list of accounts can be very long."""
 
 
 def run(region: str | None, profile: str | None, stack_name: str, options: Options) -> int:
     """Deploy; returns the exit code."""
     directory = _directory(options.directory)
-    sam = _Sam(_find_sam(), directory)
+    program = sam.find()
     declared = template.read(directory / "template.yaml")
     template.check(declared, options.parameters)
     session, caller = aws.session(region, profile)
     cloudformation: CloudFormationClient = session.client("cloudformation", config=aws.patient())
     before = _find(cloudformation, stack_name)
     screen = Screen()
-    deployer = _Deployer(session, caller, stack_name, before, options, declared, screen)
-    scope = deployer.scope()
-    parameters = deployer.parameters(scope)
-    if options.ask and not deployer.may_ask:
+    finder = Finder(session, caller, stack_name, before, options, declared, screen)
+    scope = finder.scope()
+    parameters = finder.parameters(scope)
+    if options.ask and not finder.may_ask:
         message = "There is no terminal to confirm the change set on: give --yes to execute it without a question."
         raise CommandError(message)
+    if options.rollback and before:
+        rollbacks.refuse_failed(cloudformation, before, caller.region)
     _show_plan(caller, stack_name, before, parameters, screen)
+    where = ("--stack-name", stack_name, "--region", caller.region, *(("--profile", profile) if profile else ()))
+    sam_cli = Sam(program, directory, SCOPES[scope], where)
     if options.build:
-        sam.build()
+        sam_cli.build()
     elif not (directory / _ARTEFACT).is_file():
         message = f"There is no {directory / _ARTEFACT} to deploy: leave --no-build out."
         raise CommandError(message)
-    where = ["--stack-name", stack_name, "--region", caller.region, *(["--profile", profile] if profile else [])]
-    code = sam.deploy(SCOPES[scope], where, parameters, confirm=options.ask)
-    return _end(code, before, _find(cloudformation, stack_name), stack_name, screen)
+    code = sam_cli.deploy(parameters, confirm=options.ask, rollback=options.rollback)
+    after = _find(cloudformation, stack_name)
+    if scope == ORGANIZATION and after:
+        try:
+            listing = finder.listing(after)
+        except CommandError as error:
+            screen.say(str(error))
+            return NOT_DEPLOYED
+        if listing:
+            before = after
+            code = sam_cli.deploy(parameters | listing, confirm=options.ask, rollback=options.rollback)
+            after = _find(cloudformation, stack_name)
+    if after and (code != 0 or after["StackStatus"] in rollbacks.FAILED):
+        refusals = rollbacks.refusals(cloudformation, after, caller.region, caller.time)
+        return _failed(code, after, refusals, screen)
+    return _end(code, before, after, stack_name, screen)
 
 
 def _directory(given: Path | None) -> Path:
@@ -91,142 +80,10 @@ def _directory(given: Path | None) -> Path:
     return found.absolute()
 
 
-def _find_sam() -> Path:
-    """Find the SAM CLI beside this interpreter, as `make setup` installs it, or on the PATH."""
-    beside = Path(sys.executable).parent / "sam"
-    found = beside if beside.is_file() else shutil.which("sam")
-    if found is None:
-        message = f"The SAM CLI is missing: install it ({_INSTALL_SAM}), or run `make setup` and `make deploy`."
-        raise CommandError(message)
-    return Path(found)
-
-
 def _find(cloudformation: "CloudFormationClient", stack_name: str) -> "StackTypeDef | None":
     """Describe the stack; None if there is none, or only one whose first change set nobody has executed."""
     stack = aws.find_stack(cloudformation, stack_name)
     return stack if stack and stack["StackStatus"] != "REVIEW_IN_PROGRESS" else None
-
-
-# --- What to deploy ---
-
-
-@dataclass(frozen=True, slots=True)
-class _Deployer:
-    """Finds out the scope and the parameters: from the options, the deployed stack, AWS, and at last the operator."""
-
-    session: boto3.Session
-    caller: Caller
-    stack_name: str
-    before: "StackTypeDef | None"
-    options: Options
-    declared: Mapping[str, Parameter]
-    screen: Screen
-
-    @property
-    def may_ask(self) -> bool:
-        """Whether there is somebody to ask."""
-        return self.options.ask and sys.stdin.isatty()
-
-    def scope(self) -> str:
-        """Return the scope. Raises CommandError if nothing tells it."""
-        if self.options.scope:
-            return self.options.scope
-        if self.before:
-            return ORGANIZATION if deployment.from_stack(self.before, {}).organization_id else ACCOUNT
-        if any(self.options.parameters.get(name) for name in _NAMES_ORGANIZATION):
-            return ORGANIZATION
-        if not self.may_ask:
-            message = "The scope is missing: give --scope account or --scope organization."
-            raise CommandError(message)
-        text = "Deploy for this account alone, or for every account of its organization?"
-        scope: str = click.prompt(text, type=click.Choice(list(SCOPES)), default=ACCOUNT)
-        return scope
-
-    def parameters(self, scope: str) -> dict[str, str]:
-        """Return the parameters to deploy with; others keep their values. Raises CommandError if one is missing."""
-        return self._for_organization() if scope == ORGANIZATION else self._for_account()
-
-    def _for_account(self) -> dict[str, str]:
-        given = dict(self.options.parameters)
-        for name in _NAMES_ORGANIZATION:
-            if given.get(name):
-                message = f"Parameter {name} is for an organization: give --scope organization."
-                raise CommandError(message)
-        if self.before:
-            self._refuse_obstacle(organization_id="")
-        return self._asked(given, {})
-
-    def _for_organization(self) -> dict[str, str]:
-        with Console(stderr=True).status("Looking ..."):
-            seen = Inspector(self.session, self.caller, self.stack_name).inspect(role_name=None)
-        if self.before is None:
-            seen = replace(seen, deployed=None)
-        missing = [check for check in checks.checks(seen) if check.outcome is Outcome.MISSING]
-        for check in missing:
-            preflight.show(check, self.screen)
-        if missing:
-            message = (
-                f"{len(missing)} of the things that the organization's deployment needs are missing: "
-                f"mend that and run this again. `{commands.preflight()}` shows everything."
-            )
-            raise CommandError(message)
-        return self._asked(self._organization(seen), {"ExpectedEvaluations": str(self._expected(seen) or "")})
-
-    def _organization(self, seen: Seen) -> dict[str, str]:
-        """Return what is given, and the parameters that name the organization."""
-        parameters = dict(self.options.parameters)
-        for name, (value, _) in checks.parameters(seen).items():
-            if name in parameters:
-                continue
-            if value:
-                parameters[name] = value
-            elif self.may_ask:
-                parameters[name] = self._ask(name, None)
-            else:
-                message = f"{name} cannot be read with these credentials: give --parameter {name}=VALUE."
-                raise CommandError(message)
-        return parameters
-
-    def _expected(self, seen: Seen) -> int:
-        """Count the accounts that will be evaluated; 0 if that cannot be seen."""
-        if not isinstance(seen.accounts, tuple):
-            return 0
-        return len(seen.accounts) - (not seen.in_management_account)
-
-    def _refuse_obstacle(self, organization_id: str) -> None:
-        deployed = deployment.from_stack(self.before, {}) if self.before else None
-        obstacle = checks.stack_obstacle(deployed, organization_id) if deployed else None
-        if obstacle:
-            mend = f" Run `{obstacle.command}`." if obstacle.command else ""
-            message = f"The stack {self.stack_name} is {obstacle.why}{mend}"
-            raise CommandError(message)
-
-    # --- Questions ---
-
-    def _asked(self, parameters: dict[str, str], defaults: Mapping[str, str]) -> dict[str, str]:
-        """Add what the operator answers, for a new stack."""
-        if not self.may_ask or self.before:
-            return parameters
-        names = _ASKED + (_ASKED_FOR_ORGANIZATION if "OrganizationId" in parameters else ())
-        answers = {name: self._ask(name, defaults.get(name, "")) for name in names if name not in parameters}
-        return parameters | {name: answer for name, answer in answers.items() if answer}
-
-    def _ask(self, name: str, default: str | None) -> str:
-        """Ask until the template allows the answer.  Without a default an answer is needed."""
-        parameter = self.declared[name]
-
-        def check(answer: str) -> str:
-            try:
-                parameter.check(answer)
-            except CommandError as error:
-                raise click.BadParameter(visible(str(error))) from error
-            return answer
-
-        self.screen.say()
-        self.screen.say(parameter.description)
-        text = name if default != "" else f"{name} (optional)"
-        answer: str = click.prompt(text, default=default, value_proc=check, show_default=bool(default))
-        return answer
 
 
 def _show_plan(
@@ -239,68 +96,34 @@ def _show_plan(
         f"for organization {parameters['OrganizationId']}." if "OrganizationId" in parameters else "for this account alone.",
     )
     for name, value in parameters.items():
-        screen.say(f"{name}={value}", indent=2)
-
-
-# --- The SAM CLI ---
-
-
-@dataclass(frozen=True, slots=True)
-class _Sam:
-    """The SAM CLI, run as a process in the checkout."""
-
-    program: Path
-    directory: Path
-
-    def build(self) -> None:
-        """Build the artefact. Raises CommandError with what the SAM CLI said if it fails."""
-        with Console(stderr=True).status("Building the artefact ..."):
-            # rules/Makefile needs an interpreter with pip, which this one has unless uv installed it.
-            python = {"PYTHON": sys.executable} if importlib.util.find_spec("pip") else {}
-            ran = self._run("build", environment={"MAKEFLAGS": "", **python}, capture=True)
-        if ran.returncode != 0:
-            message = f"sam build failed: {ran.stdout.strip()}"
-            raise CommandError(message)
-
-    def deploy(self, environment: str, where: list[str], parameters: Mapping[str, str], *, confirm: bool) -> int:
-        """Deploy what is built; the SAM CLI speaks to the operator itself. Returns its exit code."""
-        overrides = [f"{name}={_quoted(value)}" for name, value in parameters.items()]
-        options = ["--config-env", environment, *where, "--confirm-changeset" if confirm else "--no-confirm-changeset"]
-        sys.stdout.flush()
-        return self._run("deploy", *options, *(["--parameter-overrides", *overrides] if overrides else [])).returncode
-
-    def _run(
-        self, *arguments: str, environment: Mapping[str, str] | None = None, capture: bool = False
-    ) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(  # noqa: S603 - the SAM CLI, with arguments that are no shell's
-            [self.program, *arguments],
-            cwd=self.directory,
-            env={**os.environ, "SAM_CLI_TELEMETRY": "0", **(environment or {})},
-            stdout=subprocess.PIPE if capture else None,
-            stderr=subprocess.STDOUT if capture else None,
-            text=True,
-            check=False,
-        )
-
-
-def _quoted(value: str) -> str:
-    """Quote a value for the SAM CLI, which takes no empty value and no space without quotes."""
-    if value and not any(character.isspace() or character in "\"'\\" for character in value):
-        return value
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+        shown = value if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}... ({len(value)} characters)"
+        screen.say(f"{name}={shown}", indent=2)
 
 
 # --- The end ---
 
 
+def _failed(code: int, after: "StackTypeDef", refusals: Iterable[Advice], screen: Screen) -> int:
+    """Say that the deployment failed, and what to do; returns the exit code."""
+    screen.say()
+    if code == 0:
+        screen.say((f"The stack {after['StackName']} is {after['StackStatus']}", "red"), ", and nothing was changed now.")
+    else:
+        screen.say((f"The deployment failed: sam deploy ended with exit code {code}.", "red"), " See above for the reason.")
+    for refusal in refusals:
+        screen.say(f"{refusal.why} {refusal.action}")
+        for command in refusal.commands:
+            screen.say(command, indent=2, whole=True)
+    if deployment.from_stack(after, {}).organization_id:
+        screen.say(f"`{commands.report()}` lists the accounts that it did not reach, with the command for each.")
+    return NOT_DEPLOYED
+
+
 def _end(code: int, before: "StackTypeDef | None", after: "StackTypeDef | None", stack_name: str, screen: Screen) -> int:
-    """Say how the deployment ended and what to do next; returns the exit code."""
+    """Say how a deployment ended that did not fail, and what to do next; returns the exit code."""
     screen.say()
     if code != 0:
         screen.say((f"The deployment failed: sam deploy ended with exit code {code}.", "red"), " See above for the reason.")
-        if after and deployment.from_stack(after, {}).organization_id:
-            screen.say(f"`{commands.report()}` lists the accounts that it did not reach, with the command for each.")
         return NOT_DEPLOYED
     if after is None:
         screen.say("Not confirmed: nothing was deployed.")
@@ -343,6 +166,14 @@ def _next_steps(found: Deployment) -> Iterator[_Step]:
             f"AWS records what root does in IAM in {commands.FORWARDED_REGION} only. To know it within minutes, run with "
             f"credentials of account {found.management_account_id or found.account_id}:",
             (commands.deploy_forwarder(found.region),),
+        )
+    if found.invoke_permission == invoke_permission.ACCOUNTS:
+        yield _Step("The function's policy lists the accounts of now. Deploy again when one has joined:", (commands.deploy(),))
+    if found.invoke_permission == invoke_permission.ANY:
+        yield _Step(
+            "AWS Config may invoke the function for every account of the world, and the function refuses those of other "
+            "organizations. Set ReservedConcurrentExecutions, so that they cannot use up the account's concurrency: "
+            "docs/threat-model.md."
         )
     if found.organization_id:
         yield _Step("Protect the package in the member accounts: docs/service-control-policy.md.")

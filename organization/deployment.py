@@ -1,8 +1,11 @@
 """What is deployed, as CloudFormation describes its stack: pure, without input or output."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from organization.invoke_permission import LISTS, ORGANIZATION, PARAMETER, POLICY_TYPE, RESOURCE_POLICY
+from organization.removal import APPROVERS
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
@@ -26,6 +29,13 @@ RULE_NAME = "root-virtual-mfa-enabled"
 PACK_RULE_PREFIX = f"{RULE_NAME}-conformance-pack-"
 """The rule of the conformance pack: AWS Config appends a suffix, which differs in each account."""
 
+_RULE_PARAMETERS = {
+    "minimumVirtualMfaDevices": "MinimumVirtualMfaDevices",
+    "nonVirtualMfa": "NonVirtualMfa",
+    "noRootCredentials": "NoRootCredentials",
+}
+"""The rule's parameters, and the stack's that give their values."""
+
 
 def is_our_rule(rule_name: str) -> bool:
     """Tell whether a rule has the name of this package's rule, alone or in a conformance pack.
@@ -44,8 +54,10 @@ def stack_set_name(stack_name: str) -> str:
 class Deployment:
     """A deployed stack of template.yaml.  Account ids are strings of 12 digits; `organization_id` is empty for one account.
 
-    `log_group_name` is empty if it is not known.  `pack_parameters` and `pack_excluded` are what the conformance pack was put
-    with; `pack_parameters` is None if there is no pack.  `emails` are the addresses that get notices or alarms.
+    `log_group_name` is empty if it is not known.  `listed` are the accounts of InvokingAccounts and its further parts.
+    `rule_parameters` has those of the rule, by the names in its log lines, that the stack gives.  `pack_parameters` and
+    `pack_excluded` are what the conformance pack was put with; `pack_parameters` is None if there is no pack.  `emails` are the
+    addresses that get notices or alarms.
     """
 
     stack_name: str
@@ -62,8 +74,11 @@ class Deployment:
     aggregator_name: str = AGGREGATOR_NAME
     log_group_name: str = ""
     excluded: frozenset[str] = frozenset()
-    invoking: frozenset[str] = frozenset()
-    no_root_credentials: str = "COMPLIANT"
+    invoke_permission: str = ORGANIZATION
+    function_policy_type: str = RESOURCE_POLICY
+    listed: frozenset[str] = frozenset()
+    removes_root_credentials: bool = False
+    rule_parameters: Mapping[str, str] = field(default_factory=dict)
     pack_parameters: Mapping[str, str] | None = None
     pack_excluded: tuple[str, ...] = ()
     emails: tuple[str, ...] = ()
@@ -77,6 +92,11 @@ class Deployment:
     def watches_management_account(self) -> bool:
         """Whether the management account has what an evaluation needs."""
         return self.in_management_account or self.management_account_has_role
+
+    @property
+    def permitted(self) -> frozenset[str]:
+        """The accounts that the function's policy lists by their ids."""
+        return self.listed | {self.account_id, self.management_account_id}
 
 
 def from_stack(stack: "StackTypeDef", physical_ids: Mapping[str, str]) -> Deployment:
@@ -102,13 +122,17 @@ def from_stack(stack: "StackTypeDef", physical_ids: Mapping[str, str]) -> Deploy
         stack_set_name=outputs.get("StackSetName") or stack_set_name(stack["StackName"]),
         aggregator_name=outputs.get("AggregatorName") or parameters.get("AggregatorName") or AGGREGATOR_NAME,
         log_group_name=outputs.get("LogGroupName") or physical_ids.get("FunctionLogGroup", ""),
-        excluded=_accounts(parameters.get("ExcludedAccounts", "")),
-        invoking=_accounts(parameters.get("InvokingAccounts", "")),
-        no_root_credentials=parameters.get("NoRootCredentials", "COMPLIANT"),
+        excluded=accounts(parameters.get("ExcludedAccounts", "")),
+        invoke_permission=parameters.get(PARAMETER, ORGANIZATION),
+        function_policy_type=parameters.get(POLICY_TYPE, RESOURCE_POLICY),
+        listed=accounts(",".join(parameters.get(name, "") for name in LISTS)),
+        removes_root_credentials=bool(parameters.get(APPROVERS)),
+        rule_parameters={name: parameters[given] for name, given in _RULE_PARAMETERS.items() if given in parameters},
         emails=tuple(dict.fromkeys(filter(None, (parameters.get("NoticeEmail"), parameters.get("AlarmEmail"))))),
     )
 
 
-def _accounts(listed: str) -> frozenset[str]:
+def accounts(listed: str) -> frozenset[str]:
+    """Return the account ids in the value of a parameter."""
     account_ids: Iterable[str] = (account_id.strip() for account_id in listed.split(","))
     return frozenset(account_id for account_id in account_ids if account_id)

@@ -89,8 +89,8 @@ def as_json(report: Report) -> str:
     `status`, `account_id`, `region`), `stale_after_hours`, `totals` (all accounts by status), `notes`, `listed_statuses`, and
     `accounts`: a list of the accounts with these statuses, what fails first.  Each has `account_id`, `account_name`, `ou_path`,
     `account_state`, `status`, `annotation`, `reason` (of an exclusion or suspension), `result_time` (ISO 8601 in UTC, or null),
-    `age_hours` (or null), `rule_names`, `conformance_pack_status`, `stack_set_status` and `advice` (`why`, `action`,
-    `commands`).
+    `age_hours` (or null), `rule_names`, `conformance_pack_status` and `stack_set_status` (empty if AWS was not asked, since the
+    account is not in doubt), and `advice` (`why`, `action`, `commands`).
     """
     deployment = report.deployment
     document = {

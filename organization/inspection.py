@@ -1,6 +1,6 @@
 """Reads what a deployment for the organization needs, for `preflight` and `deploy`, with calls that change nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -22,10 +22,13 @@ from organization.checks import (
     Unseen,
     names,
 )
+from organization.invoke_permission import RESOURCE_POLICY
+from organization.removal import IAM
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_config import ConfigServiceClient
+    from mypy_boto3_config.type_defs import RecordingGroupOutputTypeDef
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_organizations import OrganizationsClient
     from mypy_boto3_sts import STSClient
@@ -47,14 +50,20 @@ class Inspector:
         self._organizations: OrganizationsClient = session.client("organizations", config=config)
         self._sts: STSClient = session.client("sts", config=config)
 
-    def inspect(self, role_name: str | None) -> Seen:
-        """Read everything; with `role_name`, every account's recorder too."""
+    def inspect(self, role_name: str | None, *, removal: bool | None) -> Seen:
+        """Read everything; with `role_name`, every account's recorder too.
+
+        `removal`: what the removal of root credentials needs, too. None: if the stack has it.
+        """
         organization = _seen(self._organization)
         in_organization = isinstance(organization, Organization)
         managing = isinstance(organization, Organization) and organization.management_account_id == self._caller.account_id
         nothing = Unseen("Without an organization there is none to be seen.")
         accounts = _seen(self._accounts) if in_organization else nothing
         stack = aws.find_stack(self._cloudformation, self._stack_name)
+        deployed = deployment.from_stack(stack, {}) if stack else None
+        removes = removal if removal is not None else deployed is not None and deployed.removes_root_credentials
+        services = (*SERVICES, *([IAM] if removes else []))
         return Seen(
             account_id=self._caller.account_id,
             region=self._caller.region,
@@ -64,12 +73,14 @@ class Inspector:
             root_id=_seen(self._root_id) if in_organization else nothing,
             accounts=accounts,
             trusted=_seen(self._trusted) if in_organization else nothing,
-            delegated=_seen(self._delegated) if in_organization else nothing,
+            delegated=_seen(partial(self._delegated, services)) if in_organization else nothing,
+            has_resource_policy=_seen(self._has_resource_policy),
             recorders=self._recorders(accounts, role_name),
             aggregator=_seen(self._aggregator),
             service_linked_roles=self._service_linked_roles([CONFIG_ROLE, *([STACK_SETS_ROLE] if managing else [])]),
-            deployed=deployment.from_stack(stack, {}) if stack else None,
+            deployed=deployed,
             taken={} if stack else self._taken(call_as="SELF" if managing else "DELEGATED_ADMIN"),
+            root_features=(_seen(self._root_features) if in_organization else nothing) if removes else None,
         )
 
     # --- The organization ---
@@ -94,15 +105,26 @@ class Inspector:
         pages = self._organizations.get_paginator("list_aws_service_access_for_organization").paginate()
         return frozenset(each["ServicePrincipal"] for page in pages for each in page["EnabledServicePrincipals"])
 
-    def _delegated(self) -> frozenset[str]:
+    def _delegated(self, services: Iterable[str]) -> frozenset[str]:
         lister = self._organizations.get_paginator("list_delegated_administrators")
         return frozenset(
             service
-            for service in SERVICES
+            for service in services
             for page in lister.paginate(ServicePrincipal=service)
             for each in page["DelegatedAdministrators"]
             if each["Id"] == self._caller.account_id
         )
+
+    def _root_features(self) -> frozenset[str]:
+        return frozenset(self._iam.list_organizations_features()["EnabledFeatures"])
+
+    def _has_resource_policy(self) -> bool:
+        """Look for the resource type in the Region. Source: API reference, DescribeType."""
+        try:
+            self._cloudformation.describe_type(Type="RESOURCE", TypeName=RESOURCE_POLICY)
+        except self._cloudformation.exceptions.TypeNotFoundException:
+            return False
+        return True
 
     # --- Recorders ---
 
@@ -192,11 +214,28 @@ _NOT_THERE = frozenset(
 )
 
 
+_RESOURCE_COMPLIANCE = "AWS::Config::ResourceCompliance"
+
+
 def _recorder(config: "ConfigServiceClient") -> Recorder:
     statuses = config.describe_configuration_recorder_status()["ConfigurationRecordersStatus"]
     if not statuses:
         return Recorder.NONE
-    return Recorder.ON if any(each.get("recording") for each in statuses) else Recorder.OFF
+    if not any(each.get("recording") for each in statuses):
+        return Recorder.OFF
+    recorders = config.describe_configuration_recorders()["ConfigurationRecorders"]
+    records = any(_records_compliance(each.get("recordingGroup", {})) for each in recorders)
+    return Recorder.ON if records else Recorder.WITHOUT_COMPLIANCE
+
+
+def _records_compliance(group: "RecordingGroupOutputTypeDef") -> bool:
+    """Tell whether a recording group has the compliance of resources. Source: API model, config, RecordingGroup."""
+    strategy = group.get("recordingStrategy", {}).get("useOnly")
+    if strategy == "EXCLUSION_BY_RESOURCE_TYPES":
+        return _RESOURCE_COMPLIANCE not in group.get("exclusionByResourceTypes", {}).get("resourceTypes", [])
+    if strategy == "INCLUSION_BY_RESOURCE_TYPES" or not group.get("allSupported", True):
+        return _RESOURCE_COMPLIANCE in group.get("resourceTypes", [])
+    return True
 
 
 def _seen(look: Callable[[], T]) -> T | Unseen:

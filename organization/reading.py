@@ -1,14 +1,22 @@
-"""Reads what the report needs.  It keeps only a few words of AWS's answers for each account."""
+"""Reads what the report needs.  It keeps only a few words of AWS's answers for each account.
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+For an organization it reads the accounts, the journal and the compliance of the rules, all in pages, and then more about the
+accounts that are still in doubt.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from organization import aws, commands, deployment, statuses
+from botocore.exceptions import ClientError
+
+from organization import aws, commands, deployment, journal, statuses
 from organization.aws import CommandError
 from organization.deployment import Deployment
+from organization.journal import Journal
 from organization.statuses import Account, Arrival, Observations, Result
 
 T = TypeVar("T")
@@ -18,7 +26,14 @@ if TYPE_CHECKING:
     import boto3
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_config import ConfigServiceClient
-    from mypy_boto3_config.type_defs import AggregateEvaluationResultTypeDef, EvaluationResultTypeDef
+    from mypy_boto3_config.literals import OrganizationResourceDetailedStatusType
+    from mypy_boto3_config.type_defs import (
+        AggregateConformancePackComplianceFiltersTypeDef,
+        AggregateEvaluationResultTypeDef,
+        EvaluationResultTypeDef,
+        OrganizationResourceDetailedStatusFiltersTypeDef,
+    )
+    from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_organizations import OrganizationsClient
 
 _RESOURCE_TYPE = "AWS::::Account"
@@ -28,7 +43,19 @@ _COMPLIANCE_PAGE = 1000
 _DETAILS_PAGE = 100
 _PACK_STATUS_PAGE = 100
 _PACK_COMPLIANCE_PAGE = 100
+_STACK_INSTANCES_PAGE = 100
 _ORGANIZATIONS_PAGE = 20
+
+# What the accounts that are not in doubt are asked for. Source: API models, config, OrganizationResourceDetailedStatus;
+# cloudformation, StackInstanceDetailedStatus.
+_PACK_FAILURES: tuple["OrganizationResourceDetailedStatusType", ...] = ("CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED")
+_STACK_FAILURES = ("FAILED", "CANCELLED", "INOPERABLE")
+
+# A query of Logs Insights takes a second or more. StartQuery has a limit of queries that run at once in the account.
+_PAUSES = (0.05, 0.1, 0.2, 0.4, *(1.0,) * 120)
+"""Seconds between looks at a query that runs, or between attempts to start one."""
+_BUSY = frozenset({"LimitExceededException", "ThrottlingException"})
+_WAITING = frozenset({"Scheduled", "Running", "Unknown"})
 
 
 class Progress(Protocol):
@@ -50,6 +77,7 @@ class Reader:
         self._cloudformation: CloudFormationClient = session.client("cloudformation", config=config)
         self._config: ConfigServiceClient = session.client("config", config=config)
         self._organizations: OrganizationsClient = session.client("organizations", config=config)
+        self._logs: CloudWatchLogsClient = session.client("logs", config=config)
         self._now = now
         self._progress = progress
 
@@ -69,16 +97,18 @@ class Reader:
 
     def observe(self, found: Deployment, reasons: dict[str, str]) -> Observations:
         """Read what the report needs. Raises CommandError if the aggregator is missing."""
+        written = self._journal(found)
         if not found.organization_id:
             account = Account(found.account_id, name="", ou_path="")
             results = {found.account_id: self._own_results(found)}
-            return Observations(found, self._now, [account], results, reasons=reasons)
+            return Observations(found, self._now, [account], results, reasons=reasons, journal=written)
         accounts = list(self._accounts())
-        packs = self._packs(found)
-        stack_instances = self._stack_instances(found)
-        results = self._results(found, {each.account_id for each in accounts if statuses.is_judged(each, found)})
-        packs = self._with_compliance(packs, found)
-        return Observations(found, self._now, accounts, results, packs, stack_instances, reasons)
+        judged = {each.account_id for each in accounts if statuses.is_judged(each, found)}
+        listed = self._listed(found, judged)
+        doubtful = {each for each in judged if statuses.in_doubt(each, listed.get(each, ()), written, self._now)}
+        results = listed | self._details(found, {each: listed.get(each, []) for each in doubtful})
+        packs, stack_instances, asked = self._arrivals(found, doubtful, len(accounts))
+        return Observations(found, self._now, accounts, results, packs, stack_instances, reasons, written, asked)
 
     # --- The organization ---
 
@@ -124,62 +154,160 @@ class Reader:
             pack_excluded=tuple(pack.get("ExcludedAccounts", [])),
         )
 
-    def _packs(self, found: Deployment) -> dict[str, Arrival]:
-        pages = self._config.get_paginator("get_organization_conformance_pack_detailed_status").paginate(
-            OrganizationConformancePackName=found.conformance_pack_name, PaginationConfig={"PageSize": _PACK_STATUS_PAGE}
+    def _arrivals(
+        self, found: Deployment, doubtful: set[str], total: int
+    ) -> tuple[dict[str, Arrival], dict[str, Arrival], frozenset[str] | None]:
+        """Read how pack and StackSet arrived: everywhere, or only failures and what is in doubt, whichever takes fewer calls.
+
+        Returns packs, stacks, and of which accounts they say everything; None: of all.
+        """
+        if len(doubtful) > total / _PACK_STATUS_PAGE:
+            return self._with_compliance(self.packs(found), found), self._stack_instances(found, [{}]), None
+        which = sorted(doubtful)
+        asked: list[OrganizationResourceDetailedStatusFiltersTypeDef] = [{"Status": each} for each in _PACK_FAILURES]
+        asked += [{"AccountId": each} for each in which]
+        packs = self.packs(found, asked)
+        stack_instances = self._stack_instances(
+            found,
+            [
+                *({"Filters": [{"Name": "DETAILED_STATUS", "Values": each}]} for each in _STACK_FAILURES),
+                *({"StackInstanceAccount": each} for each in which),
+            ],
         )
+        return self._with_compliance(packs, found, doubtful), stack_instances, frozenset(doubtful)
+
+    def packs(
+        self, found: Deployment, filters: "Sequence[OrganizationResourceDetailedStatusFiltersTypeDef]" = ({},)
+    ) -> dict[str, Arrival]:
+        """Read how the conformance pack arrived in each account, by account id; nothing if there is no pack."""
+        paginator = self._config.get_paginator("get_organization_conformance_pack_detailed_status")
         arrivals: dict[str, Arrival] = {}
         try:
-            for page in pages:
-                for each in page["OrganizationConformancePackDetailedStatuses"]:
+            for _, statuses_found in self._at_once(
+                "Conformance packs",
+                filters,
+                lambda each: [
+                    status
+                    for page in paginator.paginate(
+                        OrganizationConformancePackName=found.conformance_pack_name,
+                        PaginationConfig={"PageSize": _PACK_STATUS_PAGE},
+                        **({"Filters": each} if each else {}),
+                    )
+                    for status in page["OrganizationConformancePackDetailedStatuses"]
+                ],
+            ):
+                for each in statuses_found:
                     reason = ": ".join(filter(None, [each.get("ErrorCode"), each.get("ErrorMessage")]))
                     arrivals[each["AccountId"]] = Arrival(each["Status"], reason, each["ConformancePackName"])
-                self._progress("Conformance packs", len(arrivals))
         except self._config.exceptions.NoSuchOrganizationConformancePackException:
             return {}
         return arrivals
 
-    def _stack_instances(self, found: Deployment) -> dict[str, Arrival]:
-        pages = self._cloudformation.get_paginator("list_stack_instances").paginate(
-            StackSetName=found.stack_set_name,
-            StackInstanceRegion=found.region,
-            CallAs="SELF" if found.in_management_account else "DELEGATED_ADMIN",
-        )
+    def _stack_instances(self, found: Deployment, filters: "Sequence[Mapping[str, Any]]") -> dict[str, Arrival]:
+        paginator = self._cloudformation.get_paginator("list_stack_instances")
         arrivals: dict[str, Arrival] = {}
         try:
-            for page in pages:
-                for each in page["Summaries"]:
+            for _, summaries in self._at_once(
+                "Stacks of the StackSet",
+                filters,
+                lambda each: [
+                    summary
+                    for page in paginator.paginate(
+                        StackSetName=found.stack_set_name,
+                        StackInstanceRegion=found.region,
+                        CallAs="SELF" if found.in_management_account else "DELEGATED_ADMIN",
+                        PaginationConfig={"PageSize": _STACK_INSTANCES_PAGE},
+                        **each,
+                    )
+                    for summary in page["Summaries"]
+                ],
+            ):
+                for each in summaries:
                     detailed = each.get("StackInstanceStatus", {}).get("DetailedStatus")
                     arrivals[each["Account"]] = Arrival(detailed or each.get("Status", ""), each.get("StatusReason", ""))
-                self._progress("Stacks of the StackSet", len(arrivals))
         except self._cloudformation.exceptions.StackSetNotFoundException:
             return {}
         return arrivals
 
+    # --- The journal ---
+
+    def _journal(self, found: Deployment) -> Journal:
+        """Read the journal, or say why it cannot be read: then everything rests on AWS Config."""
+        if not found.log_group_name:
+            return Journal(problem="The stack does not name the function's log group.")
+        try:
+            return journal.from_rows(self._written(found))
+        except ClientError as error:
+            return Journal(problem=aws.sentence_of(error))
+        except CommandError as error:
+            return Journal(problem=str(error))
+
+    def _written(self, found: Deployment, ending: str = "") -> Iterator[dict[str, str]]:
+        """Ask once for all accounts, and for the accounts with each last digit if they are too many for one query."""
+        rows = self._query(found.log_group_name, journal.query(found, ending))
+        self._progress("Journal", len(rows))
+        if len(rows) < journal.MOST_ROWS:
+            yield from rows
+        else:
+            for digit in "0123456789":
+                yield from self._written(found, digit + ending)
+
+    def _query(self, log_group_name: str, query: str) -> list[dict[str, str]]:
+        """Run a query of Logs Insights over the last days; each row has its fields by name."""
+        query_id = self._started(log_group_name, query)
+        for pause in _PAUSES:
+            answer = self._logs.get_query_results(queryId=query_id)
+            if answer["status"] not in _WAITING:
+                break
+            time.sleep(pause)
+        if answer["status"] != "Complete":
+            message = f"The query of the log group {log_group_name} ended as {answer['status']}."
+            raise CommandError(message)
+        return [{each["field"]: each["value"] for each in row} for row in answer["results"]]
+
+    def _started(self, log_group_name: str, query: str) -> str:
+        """Start a query, when AWS lets one more run."""
+        start, end = (int(each.timestamp()) for each in (self._now - journal.REACH, self._now))
+        for pause in _PAUSES:
+            try:
+                return self._logs.start_query(logGroupName=log_group_name, startTime=start, endTime=end + 1, queryString=query)[
+                    "queryId"
+                ]
+            except ClientError as error:
+                if aws.code_of(error) not in _BUSY:
+                    raise
+            time.sleep(pause)
+        message = "CloudWatch Logs started no query for two minutes, since too many others run."
+        raise CommandError(message)
+
     # --- Results ---
 
-    def _results(self, found: Deployment, judged: set[str]) -> dict[str, list[Result]]:
-        """Find the rule's names in each account first, since AWS Config gives details for an exact name only."""
+    def _listed(self, found: Deployment, judged: set[str]) -> dict[str, list[Result]]:
+        """Return what the aggregator lists of the rules of our name in each account: neither time nor annotation."""
         pages = self._config.get_paginator("describe_aggregate_compliance_by_config_rules").paginate(
             ConfigurationAggregatorName=found.aggregator_name,
             Filters={"AwsRegion": found.region},
             PaginationConfig={"PageSize": _COMPLIANCE_PAGE},
         )
-        rules: list[tuple[str, str]] = []
+        listed: dict[str, list[Result]] = {}
         try:
             for page in pages:
-                rules += [
-                    (each["AccountId"], each["ConfigRuleName"])
-                    for each in page["AggregateComplianceByConfigRules"]
-                    if each["AccountId"] in judged and deployment.is_our_rule(each["ConfigRuleName"])
-                ]
-                self._progress("Rules", len(rules))
+                for each in page["AggregateComplianceByConfigRules"]:
+                    if each["AccountId"] in judged and deployment.is_our_rule(each["ConfigRuleName"]):
+                        result = Result(each["ConfigRuleName"], each.get("Compliance", {}).get("ComplianceType", ""))
+                        listed.setdefault(each["AccountId"], []).append(result)
+                self._progress("Rules", len(listed))
         except self._config.exceptions.NoSuchConfigurationAggregatorException as error:
             message = (
                 f"The aggregator {found.aggregator_name} is not in account {found.account_id}, Region {found.region}: "
                 f"the stack {found.stack_name} is {found.stack_status}, so deploy it again ({commands.deploy()})."
             )
             raise CommandError(message) from error
+        return listed
+
+    def _details(self, found: Deployment, listed: Mapping[str, Sequence[Result]]) -> dict[str, list[Result]]:
+        """Read time and annotation too; AWS Config gives them for one rule of one account at a time."""
+        rules = [(account_id, each.rule_name) for account_id, results in listed.items() for each in results]
         results: dict[str, list[Result]] = {}
         for (account_id, _), result in self._at_once("Results", rules, lambda rule: self._aggregated_result(found, *rule)):
             results.setdefault(account_id, []).append(result)
@@ -196,25 +324,31 @@ class Reader:
         # An empty page may have another after it.
         return _latest(rule_name, account_id, (each for page in pages for each in page["AggregateEvaluationResults"]))
 
-    def _with_compliance(self, packs: dict[str, Arrival], found: Deployment) -> dict[str, Arrival]:
+    def _with_compliance(
+        self, packs: dict[str, Arrival], found: Deployment, only: Iterable[str] | None = None
+    ) -> dict[str, Arrival]:
         """Add the pack's compliance in each account, by the pack's name there, which nobody else can give.
 
+        `only`: ask for these accounts alone.
         Source: API model, config, OrganizationConformancePackDetailedStatus and AggregateComplianceByConformancePack.
         """
         names = sorted({pack.name for pack in packs.values()})
+        asked: list[AggregateConformancePackComplianceFiltersTypeDef] = [{"ConformancePackName": name} for name in names]
+        if only is not None:
+            asked = [{"ConformancePackName": packs[each].name, "AccountId": each} for each in only if each in packs]
         said: dict[tuple[str, str], str] = {}
-        for name, pages in self._at_once(
-            "Conformance packs' compliance", names, lambda name: self._pack_compliance(found, name)
+        for which, compliance in self._at_once(
+            "Conformance packs' compliance", asked, lambda each: self._pack_compliance(found, each)
         ):
-            said |= {(name, account_id): compliance for account_id, compliance in pages.items()}
+            said |= {(which["ConformancePackName"], account_id): each for account_id, each in compliance.items()}
         return {
             account_id: replace(pack, compliance=said.get((pack.name, account_id), "")) for account_id, pack in packs.items()
         }
 
-    def _pack_compliance(self, found: Deployment, name: str) -> dict[str, str]:
+    def _pack_compliance(self, found: Deployment, which: "AggregateConformancePackComplianceFiltersTypeDef") -> dict[str, str]:
         pages = self._config.get_paginator("describe_aggregate_compliance_by_conformance_packs").paginate(
             ConfigurationAggregatorName=found.aggregator_name,
-            Filters={"ConformancePackName": name, "AwsRegion": found.region},
+            Filters={"AwsRegion": found.region, **which},
             PaginationConfig={"PageSize": _PACK_COMPLIANCE_PAGE},
         )
         return {

@@ -1,25 +1,30 @@
 """Decides the status of each account from what was read: pure, without input or output.
 
-Unknown is never COMPLIANT: an account is COMPLIANT only with a result of the deployment's own rule that is not older than
-STALE_AFTER.  An account's administrator can make rules of any name, and these can say anything.  So in an organization a result
-counts only if the conformance pack has arrived in the account, and if one rule alone has a name that a pack gives.  COMPLIANT
-counts only if AWS Config says it of the pack too: nobody in the account can change that pack, or make another with its name.
+Unknown is never COMPLIANT: an account is COMPLIANT only with a verdict of the deployment's own rule that is not older than
+STALE_AFTER.  There are two sources, AWS Config and the journal.  If both give the same verdict for the same rule, that counts.
+Everything else is in doubt, and more is read about such an account.  If the two differ, the worse counts.
+
+An account's administrator can make rules of any name, and these can say anything to AWS Config, but cannot change the journal.
+So without the journal, a result counts in an organization only if the conformance pack has arrived in the account, and if one
+rule alone has a name that a pack gives.  COMPLIANT counts only if AWS Config says it of the pack too: nobody in the account can
+change that pack, or make another with its name.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from organization import commands
+from organization import commands, invoke_permission
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment
+from organization.journal import Entry, Journal
 
 STALE_AFTER = timedelta(hours=26)
 """A day, and two hours for the schedule and the retries.
 
-The age of a result counts from the later of ConfigRuleInvokedTime and ResultRecordedTime.  AWS does not document whether these
-times advance while a verdict stays the same.
+The age of a verdict counts from the latest of ConfigRuleInvokedTime, ResultRecordedTime and the journal's line.  AWS does not
+document whether its two times advance while a verdict stays the same.
 """
 
 _IN_DAYS = timedelta(days=3)
@@ -61,6 +66,8 @@ MEANINGS = {
 
 FAILURES = frozenset({Status.NON_COMPLIANT, Status.UNKNOWN})
 
+_VERDICTS = frozenset({Status.COMPLIANT, Status.NON_COMPLIANT, Status.NOT_APPLICABLE})
+
 # If an account has several results, the one that comes first here counts.
 _WORST_FIRST = (Status.NON_COMPLIANT, Status.UNKNOWN, Status.COMPLIANT, Status.NOT_APPLICABLE)
 
@@ -97,12 +104,27 @@ class Arrival:
     name: str = ""
     compliance: str = ""
 
+    @property
+    def arrived(self) -> bool:
+        """Whether the conformance pack is in the account."""
+        return self.status in _ARRIVED
+
+    @property
+    def lacks_permission(self) -> bool:
+        """Whether the conformance pack failed because AWS Config may not invoke the rule's function.
+
+        Source: API model, config, InsufficientPermissionsException.
+        """
+        return self.status.endswith("_FAILED") and "permission" in self.reason.lower()
+
 
 @dataclass(frozen=True, slots=True)
 class Observations:
     """What was read for a report; the mappings are by account id.
 
-    `packs` and `stack_instances` are None for a deployment for one account, which has neither.
+    `packs` and `stack_instances` are None for a deployment for one account, which has neither.  In an organization only the
+    results of accounts that are in doubt have a time and an annotation.  `packs` and `stack_instances` have all of the accounts
+    that `asked` names, and the failures of others; if it is None, they have all accounts.
     """
 
     deployment: Deployment
@@ -112,6 +134,8 @@ class Observations:
     packs: Mapping[str, Arrival] | None = None
     stack_instances: Mapping[str, Arrival] | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
+    journal: Journal = field(default_factory=Journal)
+    asked: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +173,19 @@ def is_judged(account: Account, deployment: Deployment) -> bool:
     return account.state not in _NO_LONGER_ACTIVE and account.account_id not in deployment.excluded
 
 
+def in_doubt(account_id: str, results: Iterable[Result], journal: Journal, now: datetime) -> bool:
+    """Tell whether more has to be read about an account of an organization, given what the aggregator lists of its rules.
+
+    It is not in doubt if a fresh line of the journal and AWS Config give the same verdict for the same rule.  A NOT_APPLICABLE
+    result never reaches the aggregator, so then AWS Config has to give nothing.
+    """
+    entry = _fresh(journal.evaluations.get(account_id), now)
+    own = [(each.rule_name, each.compliance) for each in results if each.rule_name.startswith(PACK_RULE_PREFIX)]
+    if entry is None:
+        return True
+    return own != ([] if entry.verdict == Status.NOT_APPLICABLE else [(entry.rule_name, entry.verdict)])
+
+
 def rows(observed: Observations) -> list[Row]:
     """Judge each account: what fails first, in the order of Status; accounts of one status in the order of the accounts."""
     order = list(Status)
@@ -166,11 +203,13 @@ def notes(observed: Observations) -> list[str]:
     said = []
     if not observed.deployment.stack_status.endswith("_COMPLETE") or observed.deployment.stack_status.startswith("ROLLBACK"):
         said.append(f"The stack {observed.deployment.stack_name} is {observed.deployment.stack_status}.")
-    if any(pack.status in _ARRIVED for pack in (observed.packs or {}).values()) and not _packs_are_listed(observed):
+    if not _packs_are_listed(observed) and any(pack.arrived for pack in (observed.packs or {}).values()):
         said.append(
             "AWS Config gives the conformance pack's compliance for no account, so COMPLIANT rests on the name of the rule "
             "alone. An administrator whose own pack has no result could imitate it with a rule of that name."
         )
+    if observed.journal.problem:
+        said.append(f"The journal was not read, so everything rests on AWS Config alone. {observed.journal.problem}")
     known = {account.account_id for account in observed.accounts}
     said += [
         f"Account {account_id} is excluded, but it is not in the organization: remove it from ExcludedAccounts."
@@ -191,9 +230,23 @@ def _row(account: Account, observed: Observations) -> Row:
         return Row(account, Status.EXCLUDED, reason=reason or f"No reason given in {EXCLUSIONS_FILE}.")
 
     results = observed.results.get(account.account_id, ())
-    own, others = _part(account, results, observed)
-    status, result, doubts = _verdict(account, own, observed)
+    entry = _fresh(observed.journal.evaluations.get(account.account_id), observed.now)
     missing = _not_arrived(account, observed)
+    doubts: list[Advice] = []
+    status: Status
+    result: Result | None
+    if observed.packs is not None and entry and not in_doubt(account.account_id, results, observed.journal, observed.now):
+        others = [each for each in results if each.rule_name != entry.rule_name]
+        status, result = Status(entry.verdict), _result_of(entry)
+    else:
+        own, others = _part(account, results, observed)
+        status, result, doubts = _verdict(account, [_refreshed(each, entry) for each in own], observed)
+        said = next((each.compliance for each in results if entry and each.rule_name == entry.rule_name), "")
+        if entry and said != entry.verdict:
+            doubts = [_disagreement(entry, said, account, observed), *doubts]
+            status = status if status is Status.NON_COMPLIANT else Status.UNKNOWN
+        if entry and entry.verdict == Status.NON_COMPLIANT:
+            status, result = Status.NON_COMPLIANT, _result_of(entry)
     if status is Status.UNKNOWN and not doubts and not (missing and result is None):
         doubts = [_nothing_recent(result, account, observed) if result else _no_result(account, observed)]
     return Row(
@@ -213,7 +266,7 @@ def _part(account: Account, results: Sequence[Result], observed: Observations) -
     """Separate results that may come from the deployment's own rule from results of other people's rules."""
     if observed.packs is None:
         own = [result for result in results if result.rule_name == RULE_NAME]
-    elif _status_of(observed.packs, account) in _ARRIVED:
+    elif account.account_id in observed.packs and observed.packs[account.account_id].arrived:
         own = [result for result in results if result.rule_name.startswith(PACK_RULE_PREFIX)]
     else:
         own = []
@@ -242,21 +295,52 @@ def _packs_are_listed(observed: Observations) -> bool:
     """Tell whether the aggregator lists the pack, by its name, in any account.
 
     If it lists none, it uses other names, and that says nothing about one account.  No member can cause this: the aggregator
-    still lists every other account's pack.
+    still lists every other account's pack.  If few accounts were asked about, the journal confirms the others: an account that
+    it does not confirm has to be listed.
     """
-    return any(pack.compliance for pack in (observed.packs or {}).values())
+    return observed.asked is not None or any(pack.compliance for pack in (observed.packs or {}).values())
 
 
 def _judge(result: Result, now: datetime) -> Status:
     if result.time is None or _age(result.time, now) > STALE_AFTER:
         return Status.UNKNOWN
-    known = {Status.COMPLIANT, Status.NON_COMPLIANT, Status.NOT_APPLICABLE}
-    return Status(result.compliance) if result.compliance in known else Status.UNKNOWN
+    return Status(result.compliance) if result.compliance in _VERDICTS else Status.UNKNOWN
 
 
 def _age(time: datetime, now: datetime) -> timedelta:
     # The clock here may be behind AWS's.
     return max(now - time, timedelta())
+
+
+# --- The journal beside AWS Config ---
+
+
+def _fresh(entry: Entry | None, now: datetime) -> Entry | None:
+    """Return an entry that has a verdict and is not too old."""
+    return entry if entry and entry.verdict in _VERDICTS and _age(entry.time, now) <= STALE_AFTER else None
+
+
+def _result_of(entry: Entry) -> Result:
+    return Result(entry.rule_name, entry.verdict, entry.annotation, entry.time)
+
+
+def _refreshed(result: Result, entry: Entry | None) -> Result:
+    """Give a result the journal's time if that is later, and its annotation if there is none.  Both have to say the same."""
+    if entry is None or (entry.rule_name, entry.verdict) != (result.rule_name, result.compliance):
+        return result
+    return replace(result, annotation=result.annotation or entry.annotation, time=max(result.time or entry.time, entry.time))
+
+
+def _disagreement(entry: Entry, said: str, account: Account, observed: Observations) -> Advice:
+    deployment = observed.deployment
+    return Advice(
+        f"The journal says {entry.verdict} ({hours(_age(entry.time, observed.now))} ago), "
+        f"and AWS Config says {said or 'nothing'}.",
+        "AWS Config may be a few minutes behind: report again. If it stays so, see with credentials of account "
+        f"{deployment.account_id} what the function reported, and with those of account {account.account_id} whether somebody "
+        "changed the rule.",
+        (*commands.show_journal(deployment, account.account_id), commands.show_rules(deployment, [entry.rule_name])),
+    )
 
 
 # --- Rules that other people made, or may have made ---
@@ -339,6 +423,8 @@ def _not_arrived(account: Account, observed: Observations) -> tuple[Advice, ...]
     deployment = observed.deployment
     if observed.packs is None or observed.stack_instances is None:
         return ()
+    is_known = observed.asked is None or account.account_id in observed.asked
+    instance, pack = observed.stack_instances.get(account.account_id), observed.packs.get(account.account_id)
     advice = []
     if account.account_id == deployment.management_account_id:
         if not deployment.watches_management_account:
@@ -350,9 +436,10 @@ def _not_arrived(account: Account, observed: Observations) -> tuple[Advice, ...]
                     (commands.deploy_account(deployment.region, deployment.account_id),),
                 ),
             )
-    else:
-        advice.append(_stack_set(account, observed.stack_instances.get(account.account_id), deployment))
-    advice.append(_pack(observed.packs.get(account.account_id), observed))
+    elif instance or is_known:
+        advice.append(_stack_set(account, instance, deployment))
+    if pack or is_known:
+        advice.append(_pack(account, pack, deployment))
     return tuple(each for each in advice if each)
 
 
@@ -374,26 +461,39 @@ def _stack_set(account: Account, instance: Arrival | None, deployment: Deploymen
     return Advice(why, "Fix the cause and deploy to it again.", (update,))
 
 
-def _pack(pack: Arrival | None, observed: Observations) -> Advice | None:
-    deployment = observed.deployment
+def _pack(account: Account, pack: Arrival | None, deployment: Deployment) -> Advice | None:
     name = f"The conformance pack {deployment.conformance_pack_name}"
-    put_again = commands.put_pack_again(deployment)
-    if pack is None:
-        return Advice(f"{name} is not in the account.", "Put it again.", (put_again,))
-    if pack.status in _ARRIVED:
+    if pack is not None and pack.arrived:
         return None
-    if pack.status.endswith("_IN_PROGRESS"):
+    if pack is not None and pack.status.endswith("_IN_PROGRESS"):
         return Advice(f"{name} is on its way to the account ({pack.status}).", "Wait.")
-    why = f"{name} did not reach the account: {pack.status}{_because(pack)}"
-    if _is_about_recorder(pack):
-        recorder = f"Turn the account's configuration recorder on in {deployment.region}, and put the pack again."
-        return Advice(why, recorder, (put_again,))
-    if _is_about_permission(pack):
-        listed = sorted({each for each, arrival in (observed.packs or {}).items() if _is_about_permission(arrival)})
-        invoking = ",".join(sorted(deployment.invoking.union(listed)))
-        permit = "Let AWS Config invoke the function for each account by its id, and put the pack again."
-        return Advice(why, permit, (commands.deploy(InvokingAccounts=invoking), put_again))
-    return Advice(why, "Fix the cause and put the pack again.", (put_again,))
+    why = f"{name} is not in the account."
+    if pack is not None:
+        why = f"{name} did not reach the account: {pack.status}{_because(pack)}"
+    if pack is None or pack.lacks_permission:
+        permit = _permit(account, deployment, refused=pack is not None)
+        if permit:
+            return Advice(why, *permit)
+    cause = "Put it again." if pack is None else "Fix the cause and put the pack again."
+    if pack is not None and _is_about_recorder(pack):
+        cause = f"Turn the account's configuration recorder on in {deployment.region}, and put the pack again."
+    return Advice(why, cause, (commands.put_pack_again(deployment),))
+
+
+def _permit(account: Account, deployment: Deployment, *, refused: bool) -> tuple[str, tuple[str, ...]] | None:
+    """Say how to let AWS Config invoke the function for an account, and the command; None if it may.
+
+    `refused`: AWS Config says that it may not.
+    """
+    if account.account_id in deployment.permitted:
+        return None
+    if deployment.invoke_permission == invoke_permission.ACCOUNTS:
+        joined = "The function's policy does not list the account, which joined after the last deployment: deploy again."
+        return joined, (commands.deploy(),)
+    if refused and deployment.invoke_permission == invoke_permission.ORGANIZATION:
+        listing = commands.deploy(InvokePermission=invoke_permission.ACCOUNTS)
+        return "Let AWS Config invoke the function for each account by its id.", (listing,)
+    return None
 
 
 def _because(arrival: Arrival) -> str:
@@ -404,16 +504,11 @@ def _is_about_recorder(pack: Arrival) -> bool:
     return "recorder" in pack.reason.lower()
 
 
-def _is_about_permission(pack: Arrival) -> bool:
-    # AWS Config refuses a rule whose function it may not invoke. Source: API model, config, InsufficientPermissionsException.
-    return pack.status.endswith("_FAILED") and "permission" in pack.reason.lower()
-
-
 def _no_result(account: Account, observed: Observations) -> Advice:
     """Say why an account may have no result, though everything has arrived there."""
     deployment = observed.deployment
-    why = "There is no result: the recorder is off, evaluations fail, or none was made yet."
-    if deployment.no_root_credentials == "NOT_APPLICABLE" and observed.packs is not None:
+    why = _last_failure(account, observed) or "There is no result: the recorder is off, evaluations fail, or none was made yet."
+    if deployment.rule_parameters.get("noRootCredentials") == Status.NOT_APPLICABLE and observed.packs is not None:
         why += (
             " Or the root user has no credentials: that is NOT_APPLICABLE here (NoRootCredentials), and such a result never"
             " reaches the aggregator."
@@ -435,11 +530,20 @@ def _nothing_recent(result: Result, account: Account, observed: Observations) ->
     else:
         why = f"AWS Config says {result.compliance or 'nothing'}, which is not a verdict."
     return Advice(
-        why,
+        f"{why} {_last_failure(account, observed)}".rstrip(),
         f"See with credentials of account {observed.deployment.account_id} why evaluations fail. If there was none, see that "
         f"the recorder of account {account.account_id} is on.",
         commands.show_failures(observed.deployment, account.account_id),
     )
+
+
+def _last_failure(account: Account, observed: Observations) -> str:
+    """Say why the last evaluation failed, if the journal has one that failed since the last that succeeded."""
+    failure = observed.journal.failures.get(account.account_id)
+    entry = observed.journal.evaluations.get(account.account_id)
+    if failure is None or (entry and entry.time > failure.time):
+        return ""
+    return f"The last evaluation failed {hours(_age(failure.time, observed.now))} ago. {failure.error}"
 
 
 def hours(age: timedelta) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from organization.aws import CommandError
+from organization.invoke_permission import LONGEST_VALUE
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the faster one, if PyYAML was built with it
@@ -32,6 +33,10 @@ class Parameter:
 
     def check(self, value: str) -> None:
         """Raise CommandError if the template does not allow a value."""
+        length = len(value.encode())
+        if length > LONGEST_VALUE:
+            message = f"Parameter {self.name} has {length} bytes, and CloudFormation takes {LONGEST_VALUE}."
+            raise CommandError(message)
         items = [item.strip() for item in value.split(",")] if self.is_list else [value]
         fits = all(
             (not self.pattern or re.search(self.pattern, item))

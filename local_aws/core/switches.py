@@ -23,6 +23,7 @@ SWITCHES: Mapping[str, str] = {
     "sts-lags-iam": (
         "STS hears 30 s later than IAM of delegated administrators of IAM, and 100 s later of its trusted access."
     ),
+    "withhold-resource-policy-type": "CloudFormation does not have the type `AWS::Lambda::ResourcePolicy`, as in some Regions.",
     "withhold-source-org-id": "AWS Config invokes functions without `aws:SourceOrgID`.",
     "booleans-as-texts": "Queries of Logs Insights take a boolean of JSON as the text `true` or `false`, not as 1 or 0.",
 }

@@ -22,7 +22,8 @@ from local_aws.authorization.deployers import Deployers
 from local_aws.authorization.service_control_policies import ServiceControlPolicies
 from local_aws.aws_lambda.functions import LambdaFunctions
 from local_aws.client import HOST, REGION
-from local_aws.cloudformation import resource_types
+from local_aws.cloudformation import resource_types, rollback
+from local_aws.cloudformation.registry import Registry
 from local_aws.cloudformation.stack_sets import StackSets
 from local_aws.config.aggregators import Aggregators
 from local_aws.config.compliance_events import ComplianceEvents
@@ -38,8 +39,10 @@ from local_aws.events.event_bus import EventBus
 from local_aws.events.rules import EventRules
 from local_aws.events.schedules import Schedules
 from local_aws.events.targets import Targets
-from local_aws.iam import roles
+from local_aws.iam import aws_policies, sessions, templates
 from local_aws.iam.account_reports import AccountReports
+from local_aws.iam.checks import Checks
+from local_aws.iam.entities import Entities
 from local_aws.iam.root_access import RootAccess
 from local_aws.iam.root_users import RootUsers
 from local_aws.logs import metric_filters
@@ -111,7 +114,6 @@ class LocalAws:
         metric_filters.install()
         resource_types.install(
             resource_types.Services(
-                self._functions,
                 self._config,
                 self._remediations,
                 self._packs,
@@ -122,6 +124,9 @@ class LocalAws:
                 self._event_rules,
             )
         )
+        rollback.install()
+        self._registry = Registry(switches)
+        self._registry.install()
         self._commands = Commands(
             accounts_by_id,
             organization,
@@ -132,7 +137,11 @@ class LocalAws:
             self._cloudtrail,
             switches,
         )
+        checks = Checks(self._accounts.__contains__)
+        self._entities = Entities(checks, self._root_users.operations)
         self._take_over(saved_queries)
+        aws_policies.install()
+        templates.install(ministack_seams.module("ministack.services.cloudformation.provisioners")._RESOURCE_HANDLERS, checks)
         pipeline.install(
             self._dispatch.handlers,
             ministack_seams.module("ministack.services.cloudformation.provisioners")._RESOURCE_HANDLERS,
@@ -143,15 +152,18 @@ class LocalAws:
             switches,
             [self._cloudtrail.record_refusal],
         )
-        for account in accounts_by_id.values():
-            if account.recorder:
-                self._config.recorders.start(account.account_id, REGION)
+        self._start_recorders()
 
     # In front of MiniStack
 
     def _serves(self, account_id: str) -> bool:
         """Tell whether credentials of an account are good: it is there, and not suspended."""
         return account_id in self._accounts and not (self._organization and self._organization.is_shut(account_id))
+
+    def _start_recorders(self) -> None:
+        for account in self._accounts.values():
+            if account.recorder:
+                self._config.recorders.start(account.account_id, REGION)
 
     def _take_over(self, saved_queries: SavedQueries) -> None:
         """Let this package answer the operations that it emulates, and see every call of every listed service."""
@@ -160,20 +172,16 @@ class LocalAws:
         logs = (saved_queries, self._log_events, self._queries)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
         operations: dict[str, Operations] = {
-            "iam": {
-                **self._root_users.operations,
-                **reports.operations,
-                **roles.OPERATIONS,
-                **self._root_access.iam_operations,
-            },
-            "sts": self._root_access.sts_operations,
+            "iam": {**self._entities.operations, **reports.operations, **self._root_access.iam_operations},
+            "sts": {**sessions.OPERATIONS, **self._root_access.sts_operations},
             "config": {name: operation for part in config for name, operation in part.operations.items()},
             "logs": {name: operation for part in logs for name, operation in part.operations.items()},
             "events": self._event_rules.operations,
             "organizations": self._root_access.watching(self._organizations.operations),
-            "cloudformation": self._stack_sets.operations,
+            "cloudformation": {**self._stack_sets.operations, **self._registry.operations, **rollback.OPERATIONS},
             "ssm": {name: operation for part in ssm for name, operation in part.operations.items()},
             "cloudtrail": self._cloudtrail.history.operations,
+            "lambda": self._functions.operations,
         }
         for service in self._lists:
             self._dispatch.in_front(service, operations.get(service, {}))

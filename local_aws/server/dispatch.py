@@ -11,11 +11,11 @@ from local_aws.authorization.root_sessions import target_account
 from local_aws.core import faults, ministack_seams
 from local_aws.core.coverage import Coverage
 from local_aws.core.faults import Answer, Faults
-from local_aws.core.models import AwsError, ServiceApi
+from local_aws.core.models import AwsError, Routed, ServiceApi
 from local_aws.core.operations import current
 from local_aws.server.gate import not_emulated
 
-WITH_API = {"iam", "sts", "sns", "config", "logs", "organizations", "cloudformation", "ssm", "events", "cloudtrail"}
+WITH_API = {"iam", "sts", "sns", "config", "logs", "organizations", "cloudformation", "ssm", "events", "cloudtrail", "lambda"}
 """The services whose requests and faults follow their API models."""
 
 Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]
@@ -79,7 +79,7 @@ class Dispatch:
             fault = self.faults.take(action, [account_id, *_accounts_of_role(action, body)])
             self._calls.append(Call(account_id, evaluator.caller_arn(), action, fault.kind if fault else ""))
             if fault is None or api is None:
-                return await answer(action, method, path, headers, body, query)
+                return await answer(method, path, headers, body, query)
             await self._hold_back(fault.seconds)
             error = faults.refusal(fault, api.protocol)
             if error is not None:
@@ -87,17 +87,18 @@ class Dispatch:
             if fault.kind == "FailedEvaluations":
                 operation, params = api.parse(headers, body)
                 return api.response(operation, {"FailedEvaluations": params["Evaluations"]})
-            normal = await answer(action, method, path, headers, body, query)
+            normal = await answer(method, path, headers, body, query)
             return faults.cut_in_half(normal) if fault.kind == "BrokenBody" else normal
 
-        async def answer(action: str, *request: Any) -> Answer:  # noqa: ANN401 - a Handler's arguments
-            ours = action.partition(":")[2] in operations
+        async def answer(*request: Any) -> Answer:  # noqa: ANN401 - a Handler's arguments
+            called = current.get()
+            ours = called is not None and called.operation in operations
             if api is None or not (ours or service == "sts"):
                 return await ministack(*request)
             operation = None
             try:
-                _, _, headers, body, _ = request
-                operation, params = api.parse(headers, body)
+                _, path, headers, body, query = request
+                operation, params = api.parse(headers, body, Routed(called.operation, path, query) if called else None)
                 api.validate(operation, params)
                 if not ours:
                     return await ministack(*request)

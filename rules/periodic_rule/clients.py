@@ -94,6 +94,7 @@ class Invocation:
         self._environment = environment
         self._milliseconds_left = milliseconds_left
         self._account_id = ""
+        self._reached = False
         self._calls: Counter[str] = Counter()
         self._watched: list[Any] = []
 
@@ -101,6 +102,11 @@ class Invocation:
     def calls(self) -> Mapping[str, int]:
         """The API calls so far, by IAM action; each attempt counts."""
         return dict(self._calls)
+
+    @property
+    def reached(self) -> bool:
+        """Whether the evaluated account is the function's own, or gave the function credentials."""
+        return self._reached
 
     def __enter__(self) -> Self:
         return self
@@ -125,8 +131,7 @@ class Invocation:
 
         Raises ForeignAccountError, AssumeRoleError, MalformedAnswerError or OutOfTimeError.
         """
-        self._account_id = notification.account_id
-        region = notification.region
+        self._account_id, region = notification.account_id, notification.region
         if execution_role_name is None:
             if notification.account_id != own_account_id:
                 message = (
@@ -134,9 +139,16 @@ class Invocation:
                     "account needs the rule parameter ExecutionRoleName, a role there that trusts the function's role."
                 )
                 raise ForeignAccountError(message)
+            self._reached = True
             return AccountClients(lambda service: self._watch(self._environment.own_client(service, region)))
         credentials = self._assume_role(notification, execution_role_name, session_name)
+        self._reached = True
         return AccountClients(lambda service: self._watch(self._environment.make_client(service, region, **credentials)))
+
+    def own_client(self, service: str, region: str, account_id: str) -> Any:  # noqa: ANN401 - a client of any service
+        """Return a client with the function's own credentials, for a question about the account `account_id`."""
+        self._account_id = account_id
+        return self._watch(self._environment.own_client(service, region))
 
     def _assume_role(self, notification: ScheduledNotification, role_name: str, session_name: str) -> dict[str, str]:
         role_arn = f"arn:{notification.partition}:iam::{notification.account_id}:role/{role_name}"
@@ -145,7 +157,7 @@ class Invocation:
             "deploy account.yaml in the account."
         )
         with raising(AssumeRoleError, "sts:AssumeRole", notification.account_id, if_denied=denied):
-            sts = self._watch(self._environment.own_client("sts", notification.region))
+            sts = self.own_client("sts", notification.region, notification.account_id)
             assumed = sts.assume_role(RoleArn=role_arn, RoleSessionName=session_name, DurationSeconds=SESSION_SECONDS)
             credentials = assumed["Credentials"]
             return {

@@ -102,6 +102,15 @@ class ScheduledNotification:
         )
 
 
+def account_of(event: object) -> str | None:
+    """Return the account that an event is about, whatever else the event lacks; None if it names none.
+
+    AWS Config writes the account, whoever made the rule.
+    """
+    account_id = event.get("accountId") if isinstance(event, dict) else None
+    return account_id if isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id) else None
+
+
 def _rule_name(value: object) -> str | None:
     # No verdict depends on it, so an event without one is fine.
     if value is None:

@@ -7,9 +7,11 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from rdklib import InvalidParametersError
 
-from periodic_rule.clients import WarmEnvironment
+from periodic_rule import outsiders
+from periodic_rule.clients import Invocation, WarmEnvironment
+from periodic_rule.errors import EvaluationError
 from periodic_rule.evaluations import put_evaluations
-from periodic_rule.event import ScheduledNotification
+from periodic_rule.event import ScheduledNotification, account_of
 from periodic_rule.parameters import RuleParameters
 from periodic_rule.rule import AccountRule, PeriodicRule
 
@@ -35,6 +37,8 @@ class Handler(Generic[F, P]):
     """The Lambda handler of a rule.
 
     The environment variable VERSION has the version of the deployment ("unknown" without it), for log lines and user agent.
+    ONLY_ORGANIZATION has the id of the organization if the function may be invoked for accounts outside of it too.  Then an
+    event about an outsider is refused: one log line, no evaluation, no failure.
     Only the warm environment, with the clients of the function's own account, outlives an invocation.
     """
 
@@ -43,6 +47,7 @@ class Handler(Generic[F, P]):
         self._rule = rule
         self._config_rule = AccountRule(rule)
         self._version = os.environ.get("VERSION") or "unknown"
+        self._only_organization = os.environ.get("ONLY_ORGANIZATION", "")
         self._environment = WarmEnvironment(user_agent=f"{rule.product}/{self._version}")
         self._logger = logging.getLogger(rule.identifier.lower())
         self._logger.setLevel(logging.INFO)  # Otherwise a function with log format Text logs nothing below WARNING.
@@ -50,11 +55,12 @@ class Handler(Generic[F, P]):
     def __call__(self, event: dict[str, Any], context: Context) -> list[dict[str, str]]:
         """Evaluate the account of a scheduled notification and report the evaluation to AWS Config.
 
-        Returns the reported evaluations, as PutEvaluations takes them.  Raises EvaluationError or rdklib's
-        InvalidParametersError if the rule cannot reach or report a verdict: Lambda counts a returned error as a success, and
-        AWS Config would go on showing the last result.  Writes one log line in either case.
+        Returns the reported evaluations, as PutEvaluations takes them; none if the event is refused.  Raises EvaluationError or
+        rdklib's InvalidParametersError if the rule cannot reach or report a verdict: Lambda counts a returned error as a
+        success, and AWS Config would go on showing the last result.  Writes one log line in any case.
         """
         log: dict[str, Any] = {"rule": self._rule.identifier, "version": self._version}
+        region, own_account_id = context.invoked_function_arn.split(":")[3:5]
         with self._environment.invocation(context.get_remaining_time_in_millis) as invocation:
             try:
                 notification = ScheduledNotification.from_event(event, time.time())
@@ -63,7 +69,7 @@ class Handler(Generic[F, P]):
                 log["parameters"] = self._rule.parameters.texts(parameters)
                 clients = invocation.clients_for(
                     notification,
-                    own_account_id=context.invoked_function_arn.split(":")[4],
+                    own_account_id=own_account_id,
                     execution_role_name=parameters.execution_role_name,
                     session_name=self._rule.name,
                 )
@@ -72,12 +78,34 @@ class Handler(Generic[F, P]):
                 reported = [evaluation.get_json()]
                 put_evaluations(clients.build_client("config"), notification, reported)
             except Exception:
+                if self._refuses(event, invocation, own_account_id, region, log):
+                    self._logger.warning("refused", extra=log | {"apiCalls": invocation.calls})
+                    return []
                 # This line has no verdict, even if the rule reached one: AWS Config does not have it.
                 self._logger.exception("evaluation failed", extra=log | {"apiCalls": invocation.calls})
                 raise
             verdict = {"verdict": evaluation.decision.verdict, "annotation": evaluation.decision.annotation}
             self._logger.info("evaluation", extra=log | verdict | {"apiCalls": invocation.calls})
         return reported
+
+    def _refuses(self, event: object, invocation: Invocation, own_account_id: str, region: str, log: dict[str, Any]) -> bool:
+        """Tell whether an event that failed is an outsider's, and add to the log what was found out.
+
+        An account that gave the function credentials is in the organization: the function's role can assume no other's role.
+        """
+        account_id = account_of(event)
+        if not self._only_organization or account_id is None or account_id == own_account_id or invocation.reached:
+            return False
+        organizations = invocation.own_client("organizations", region, account_id)
+        try:
+            refuses = outsiders.is_outsider(
+                organizations, account_id, own_account_id=own_account_id, organization_id=self._only_organization
+            )
+        except EvaluationError as error:  # nobody knows, so the failure stays one
+            log["membership"] = f"unknown: {error}"
+            return False
+        log |= {"account": account_id, "membership": "outsider" if refuses else "member"}
+        return refuses
 
     def _parse_parameters(self, notification: ScheduledNotification) -> RuleParameters[P]:
         try:

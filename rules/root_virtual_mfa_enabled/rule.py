@@ -72,6 +72,10 @@ Scenarios:
   Scenario: 10
      Given: IAM, STS or AWS Config does not answer, or its answer is broken, or AWS Config returns the evaluation as failed
       Then: fail, saying what happened, in which account, and what to do
+  Scenario: 11
+     Given: one of scenarios 7 to 10 holds
+       And: the function may be invoked for any account, and AWS Organizations says that this one is not in the organization
+      Then: refuse the event: write one log line, return no evaluation and do not fail
 """
 
 from periodic_rule.handler import Handler

@@ -78,19 +78,22 @@ class Application:
             SourceAccount=account_id,
         )
 
-    def put_rule(self, account_id: str, parameters: Mapping[str, str]) -> None:
-        """Put the rule into another account: AWS Config evaluates it with this application's function at once."""
+    def rule_of(self, parameters: Mapping[str, str], name: str = RULE_NAME) -> dict[str, Any]:
+        """Describe a rule that this application's function evaluates, as PutConfigRule takes it."""
         details = {
             "EventSource": "aws.config",
             "MessageType": "ScheduledNotification",
             "MaximumExecutionFrequency": "TwentyFour_Hours",
         }
-        rule = {
-            "ConfigRuleName": RULE_NAME,
+        return {
+            "ConfigRuleName": name,
             "InputParameters": json.dumps(dict(parameters)),
             "Source": {"Owner": "CUSTOM_LAMBDA", "SourceIdentifier": self.function_arn, "SourceDetails": [details]},
         }
-        self.client("config", account_id).put_config_rule(ConfigRule=rule)
+
+    def put_rule(self, account_id: str, parameters: Mapping[str, str]) -> None:
+        """Put the rule into another account: AWS Config evaluates it with this application's function at once."""
+        self.client("config", account_id).put_config_rule(ConfigRule=self.rule_of(parameters))
 
     def watch(self, account_id: str, **parameters: str) -> None:
         """Have another account evaluated: account.yaml, the permission, and the rule with `parameters`."""

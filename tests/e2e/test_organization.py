@@ -11,6 +11,7 @@ from demo.clients import boto3_client
 from demo.sam import (
     EVALUATION_ROLE_NAME,
     FUNCTION_ROLE_NAME,
+    RULE_NAME,
     deploy_account,
     deploy_organization,
 )
@@ -166,22 +167,44 @@ def test_accounts_in_opposite_states_are_never_mixed_up(organization: Organizati
 # --- Stored queries, and the report ---
 
 
-def test_stored_queries_tell_the_truth(organization: Organization) -> None:
+def test_stored_query_lists_candidates_and_their_rules_tell_who_fails(organization: Organization) -> None:
+    """A second account-level rule fails in an account that passes ours: no query can tell them apart."""
     watched = [account_id for account_id in organization.report() if organization.rules(account_id)]
     assert {*STATES, *USED} < set(watched)
-    truth = {
-        account_id: organization.result(account_id)["ComplianceType"] for account_id in watched if account_id != UNREADABLE
-    }
-
-    non_compliant = [row["accountId"] for row in select(organization, "root-virtual-mfa-non-compliant-accounts")]
-    assert sorted(non_compliant) == sorted(
-        account_id for account_id, compliance in truth.items() if compliance == "NON_COMPLIANT"
+    truth = {each: organization.result(each)["ComplianceType"] for each in watched if each != UNREADABLE}
+    failing = {each for each, compliance in truth.items() if compliance == "NON_COMPLIANT"}
+    config = organization.client("config", VIRTUAL)
+    second = organization.rule_of(
+        {"minimumVirtualMfaDevices": "8", "ExecutionRoleName": EVALUATION_ROLE_NAME}, name="eight-virtual-mfa-devices"
     )
-    counts = {
-        row["configuration"]["complianceType"]: row["COUNT(*)"]
-        for row in select(organization, "root-virtual-mfa-accounts-by-compliance")
-    }
-    assert counts == {compliance: list(truth.values()).count(compliance) for compliance in ("COMPLIANT", "NON_COMPLIANT")}
+    config.put_config_rule(ConfigRule=second)
+    try:
+        wait_for(
+            lambda: config.get_compliance_details_by_config_rule(ConfigRuleName="eight-virtual-mfa-devices")[
+                "EvaluationResults"
+            ],
+            "the result of the second rule",
+        )
+        for as_object in (True, False):  # in the place of a list of one: users have seen either
+            organization.aws.switch("one-rule-as-object", on=as_object)
+            candidates = {row["accountId"]: row for row in select(organization, "root-virtual-mfa-non-compliant-candidates")}
+            assert candidates.keys() == failing | {VIRTUAL}
+            assert {each for each, row in candidates.items() if own_compliance(row) == "NON_COMPLIANT"} == failing
+            assert own_compliance(candidates[VIRTUAL]) == "COMPLIANT"
+    finally:
+        organization.aws.switch("one-rule-as-object", on=False)
+        config.delete_config_rule(ConfigRuleName="eight-virtual-mfa-devices")
+
+
+def own_compliance(row: Mapping[str, Any]) -> str:
+    """Return what the query's description tells to look at."""
+    rules = row["configuration"]["configRuleList"]
+    [own] = [
+        rule
+        for rule in (rules if isinstance(rules, list) else [rules])
+        if rule["configRuleName"].startswith(f"{RULE_NAME}-conformance-pack-")
+    ]
+    return str(own["complianceType"])
 
 
 def select(organization: Organization, query: str) -> list[dict[str, Any]]:

@@ -174,7 +174,7 @@ def way(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
     reasons.write_text(f'"{EXCLUDED}": Emptied every night.\n', encoding="utf-8")
     with LocalAwsProcess(directory / "accounts.yaml", directory / "local-aws.log") as aws:
         preflight = run(aws, CENTRAL, "preflight")
-        preflight_of_a_member = run(aws, BARE, "preflight")
+        preflight_of_a_member = run(aws, BARE, "preflight", "--removal")
         report_before = run(aws, CENTRAL, "report")
         deploy = ("deploy", "--scope", "organization", "--no-build")
         unanswered = run(aws, CENTRAL, *deploy)
@@ -219,6 +219,8 @@ def test_preflight_finds_nothing_missing_and_says_how_to_deploy(way: Way) -> Non
 
 def test_preflight_of_a_member_says_what_to_register(way: Way) -> None:
     assert f"register-delegated-administrator --account-id {BARE} " in way.preflight_of_a_member.printed
+    assert "enable-aws-service-access --service-principal iam.amazonaws.com" in way.preflight_of_a_member.printed
+    assert "aws iam enable-organizations-root-credentials-management" in way.preflight_of_a_member.printed
 
 
 def test_preflight_knows_the_deployment(way: Way) -> None:

@@ -1,7 +1,6 @@
 """Deployments for an organization: by the management account, up to deletion, and with accounts that AWS Config refuses."""
 
 import json
-import shlex
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -231,32 +230,6 @@ def deploy_though_accounts_fail(aws: LocalAwsProcess, **parameters: str) -> Orga
     organization = Organization(aws, CENTRAL)
     assert organization.stack_status() == "CREATE_FAILED"
     return organization
-
-
-def test_if_config_does_not_send_the_organization_a_list_of_accounts_mends_it(tmp_path: Path) -> None:
-    with local_aws(tmp_path, VIRTUAL, OTHER) as aws:
-        deploy_account(aws, MANAGEMENT, CENTRAL)
-        aws.switch("withhold-source-org-id", on=True)
-        organization = deploy_though_accounts_fail(aws, ManagementAccountHasEvaluationRole="true")
-        assert organization.pack_statuses() == {
-            **dict.fromkeys((CENTRAL, MANAGEMENT), "CREATE_SUCCESSFUL"),  # the default lists them
-            **dict.fromkeys((VIRTUAL, OTHER), "CREATE_FAILED InsufficientPermissionsException"),
-        }
-        for account_id in (CENTRAL, MANAGEMENT):
-            assert organization.result(account_id)["Annotation"] == ONE_DEVICE
-        for account_id in (VIRTUAL, OTHER):
-            assert (organization.rules(account_id), organization.roles(account_id)) == ([], {EVALUATION_ROLE_NAME})
-
-        [advice] = organization.report()[VIRTUAL]["advice"]
-        command, _ = advice["commands"]
-        program, *arguments = shlex.split(command)
-        assert (program, *arguments) == ("root-virtual-mfa", "deploy", "--parameter", f"InvokingAccounts={VIRTUAL},{OTHER}")
-        ran = run(aws, CENTRAL, *arguments, "--no-build", "--yes")
-        assert ran.code == 0, ran
-        assert organization.stack_status() == "UPDATE_COMPLETE"
-        for account_id in (CENTRAL, MANAGEMENT, VIRTUAL, OTHER):
-            assert organization.result(account_id)["Annotation"] == ONE_DEVICE
-        assert {account["status"] for account in organization.report().values()} == {"COMPLIANT"}
 
 
 def test_account_without_a_recorder_fails_alone_and_the_command_of_the_report_mends_it(tmp_path: Path) -> None:

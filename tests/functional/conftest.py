@@ -35,7 +35,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", fake_aws.secret_access_key(FUNCTION))
     monkeypatch.setenv("AWS_SESSION_TOKEN", fake_aws.session_token(FUNCTION))
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda *_: 0)
-    monkeypatch.delenv("VERSION", raising=False)
+    for name in ("VERSION", "ONLY_ORGANIZATION"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(rule, "lambda_handler", Handler(rule.RULE))
     with fake_aws.serve() as aws:
         monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)

@@ -160,27 +160,31 @@ def hand_back_evaluations(answer: Answer) -> Answer:
     return answer[0], answer[1], json.dumps({"FailedEvaluations": [failed]}).encode()
 
 
+ORGANIZATION = "o-a1b2c3d4e5"
+
+_JSON = ("config:", "organizations:")
 _CODES = {
     "denied": ("AccessDenied", "AccessDeniedException"),
     "throttled": ("Throttling", "ThrottlingException"),
     "broken down": ("InternalFailure", "InternalFailure"),
     "expired": ("ExpiredToken", "ExpiredTokenException"),
 }
-"""The codes of IAM and STS, and those of AWS Config. Source: the "Common errors" of the API references."""
+"""The codes of IAM and STS, and those of services that speak JSON. Source: the "Common errors" of the API references."""
 
 
 def refusal(kind: str, action: str) -> AwsError:
     """Make the error with which the service of `action` refuses a call: denied, throttled, broken down or expired."""
-    code = _CODES[kind][action.startswith("config:")]
+    code = _CODES[kind][action.startswith(_JSON)]
     return AwsError(code, f"The call was {kind}.")
 
 
 @dataclass
 class FakeAws:
-    """AWS as a test wants it: the root users and aliases by account, and the requests so far."""
+    """AWS as a test wants it: the root users, aliases and organizations by account, and the requests so far."""
 
     root_users: dict[str, RootUser] = field(default_factory=dict)
     account_aliases: dict[str, str] = field(default_factory=dict)
+    organizations: dict[str, str] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     url: str = ""
     _faults: dict[str, Iterator[Fault]] = field(default_factory=dict)
@@ -233,6 +237,8 @@ class FakeAws:
                 return _assumed(parameters["RoleArn"])
             case "PutEvaluations":
                 return {"FailedEvaluations": []}
+            case "DescribeAccount":
+                return self._described(parameters["AccountId"])
         account_id = OWN_ACCOUNT if signer == FUNCTION else signer
         if operation == "ListAccountAliases":
             alias = self.account_aliases.get(account_id)
@@ -244,6 +250,14 @@ class FakeAws:
         more = {"Marker": str(number + 1)} if number + 1 < len(root.pages) else {}
         return {"VirtualMFADevices": root.pages[number], "IsTruncated": bool(more), **more}
 
+    def _described(self, account_id: str) -> dict[str, Any]:
+        """Describe an account to the function: one of another organization is not found, and if it is in none, nobody is."""
+        own = self.organizations.get(OWN_ACCOUNT)
+        if own is None or self.organizations.get(account_id) != own:
+            raise AwsError("AccountNotFoundException", "You specified an account that doesn't exist.")
+        arn = f"arn:aws:organizations::{OWN_ACCOUNT}:account/{own}/{account_id}"
+        return {"Account": {"Id": account_id, "Arn": arn, "Status": "ACTIVE"}}
+
 
 @cache
 def _api(service: str) -> ServiceApi:
@@ -252,7 +266,7 @@ def _api(service: str) -> ServiceApi:
 
 def _refuse_unknown_credentials(service: str, signer: str, token: str) -> None:
     if token != session_token(signer):
-        code = "UnrecognizedClientException" if service == "config" else "InvalidClientTokenId"
+        code = "UnrecognizedClientException" if f"{service}:" in _JSON else "InvalidClientTokenId"
         raise AwsError(code, "The security token included in the request is invalid.")
 
 

@@ -1,6 +1,7 @@
 """The templates as the tests read them: short forms such as !Ref are long forms, and nothing is deployed."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -70,6 +71,83 @@ def resolved(name: str, value: Any, parameters: Mapping[str, str] | None = None)
         case list():
             return [resolved(name, item, parameters) for item in value]
     return value
+
+
+class Deployment:
+    """A template with values for its parameters, filled in as CloudFormation does it. Other parameters have their defaults."""
+
+    def __init__(self, name: str, **parameters: str) -> None:
+        self._template = template(name)
+        defaults = {key: str(definition.get("Default", "")) for key, definition in self._template["Parameters"].items()}
+        assert parameters.keys() <= defaults.keys()
+        self._lists = {
+            key for key, definition in self._template["Parameters"].items() if definition["Type"] == "CommaDelimitedList"
+        }
+        pseudo = {"AWS::AccountId": "111122223333", "AWS::Partition": "aws", "AWS::Region": "us-east-1"}
+        self._values = {**pseudo, "AWS::StackName": "root-virtual-mfa", **defaults, **parameters}
+
+    def has(self, logical_id: str) -> bool:
+        """Tell whether a resource is made."""
+        condition = self._template["Resources"][logical_id].get("Condition")
+        return condition is None or self._holds({"Condition": condition})
+
+    def properties(self, logical_id: str) -> Any:  # noqa: ANN401 - anything that YAML can hold
+        assert self.has(logical_id)
+        return self.fill_in(self._template["Resources"][logical_id]["Properties"])
+
+    def fill_in(self, value: Any) -> Any:  # noqa: ANN401 - anything that YAML can hold
+        """Put values in the place of intrinsic functions, and leave out what is AWS::NoValue."""
+        match value:
+            case {"Ref": name}:
+                text = None if name == "AWS::NoValue" else self._values.get(name, f"{name}.Ref")
+                return text.split(",") if text is not None and name in self._lists else text
+            case dict() if str(next(iter(value), "")).startswith("Fn::"):
+                [(function, argument)] = value.items()
+                return self._called(function, argument)
+            case dict():
+                filled = {key: self.fill_in(item) for key, item in value.items()}
+                return {key: item for key, item in filled.items() if item is not None}
+            case list():
+                return [item for item in map(self.fill_in, value) if item is not None]
+        return value
+
+    def _called(self, function: str, argument: Any) -> Any:  # noqa: ANN401, PLR0911 - anything; a return for each function
+        match function, argument:
+            case "Fn::GetAtt", [logical_id, attribute]:
+                return f"{logical_id}.{attribute}"
+            case "Fn::If", [condition, there, otherwise]:
+                return self.fill_in(there if self._holds({"Condition": condition}) else otherwise)
+            case "Fn::Sub", [text, variables]:
+                return self._substituted(text, self.fill_in(variables))
+            case "Fn::Sub", text:
+                return self._substituted(text, {})
+            case "Fn::Join", [separator, parts]:
+                return separator.join(self.fill_in(parts))
+            case "Fn::Select", [index, items]:
+                return self.fill_in(items)[int(index)]
+            case "Fn::Split", [separator, text]:
+                return self.fill_in(text).split(separator)
+        message = f"The tests do not fill in {function}."
+        raise AssertionError(message)
+
+    def _substituted(self, text: str, variables: Mapping[str, str]) -> str:
+        values = {**self._values, **variables}
+        return re.sub(r"\$\{([\w:.]+)\}", lambda name: values.get(name[1], name[1]), text)
+
+    def _holds(self, condition: Any) -> bool:  # noqa: ANN401 - anything that YAML can hold
+        match condition:
+            case {"Condition": name}:
+                return self._holds(self._template["Conditions"][name])
+            case {"Fn::Equals": [one, other]}:
+                return bool(self.fill_in(one) == self.fill_in(other))
+            case {"Fn::Not": [other]}:
+                return not self._holds(other)
+            case {"Fn::And": conditions}:
+                return all(map(self._holds, conditions))
+            case {"Fn::Or": conditions}:
+                return any(map(self._holds, conditions))
+        message = f"No condition: {condition}"
+        raise AssertionError(message)
 
 
 def present(value: dict[str, Any]) -> Any:  # noqa: ANN401 - anything that YAML can hold

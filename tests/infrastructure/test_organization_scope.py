@@ -1,11 +1,14 @@
 """The organization's scope: the pack, the StackSet, who may invoke and assume what, and the SCP."""
 
+import json
 import re
 import tomllib
 from typing import Any
 
+import pytest
 import yaml
 
+from periodic_rule import outsiders
 from root_virtual_mfa_enabled.parameters import PARAMETERS
 
 from .templates import (
@@ -15,6 +18,8 @@ from .templates import (
     PACK_FILE,
     PROJECT,
     REMEDIATION_PACK_FILE,
+    Deployment,
+    as_list,
     nodes,
     present,
     properties,
@@ -39,19 +44,15 @@ def deployed_pack() -> dict[str, Any]:
     return found
 
 
-def body(*, remediation: str | None = None) -> str:
-    """Make the pack's TemplateBody as CloudFormation would, in account 111122223333."""
-    separator, [rule, conditional] = deployed_pack()["Properties"]["TemplateBody"]["Fn::Join"]
-    condition, there, absent = conditional["Fn::If"]
-    assert (separator, condition, absent) == ("", "RemediatesInPack", "")
-    if remediation is None:
-        return str(rule)
-    text, variables = there["Fn::Sub"]
-    automatic = variables["Automatic"]["Fn::If"]
-    assert automatic == ["RemediatesAutomatically", "true", "false"]
-    values = {"Automatic": remediation, "AWS::Partition": "aws", "ManagementAccountId": "111122223333"}
-    defaults = {name: str(parameter.get("Default")) for name, parameter in template(APPLICATION)["Parameters"].items()}
-    return str(rule) + re.sub(r"\$\{([\w:]+)\}", lambda reference: (defaults | values)[reference[1]], text)
+ORGANIZATION = {"OrganizationId": "o-a1b2c3d4e5", "OrganizationRootId": "r-a1b2", "ManagementAccountId": "111122223333"}
+
+
+def body(**parameters: str) -> str:
+    """Make the pack's TemplateBody as CloudFormation does, in account 111122223333, without its last line."""
+    text: str = Deployment(APPLICATION, **ORGANIZATION, **parameters).properties("ConformancePack")["TemplateBody"]
+    lines, _, last = text.rpartition("\n")
+    assert last.startswith("# AWS Config may invoke the function: ")
+    return f"{lines}\n"
 
 
 def the(resource_type: str, name: str = APPLICATION) -> dict[str, Any]:
@@ -68,14 +69,17 @@ def test_the_pack_file_is_what_the_template_deploys() -> None:
 
 
 def test_the_pack_file_with_remediation_is_what_the_template_deploys_if_it_is_asked_for() -> None:
-    assert body(remediation="false") == REMEDIATION_PACK_FILE.read_text(encoding="utf-8")
-    assert yaml.safe_load(body(remediation="true"))["Resources"]["RootVirtualMfaRemediation"]["Properties"]["Automatic"] is True
+    assert body(Remediation="Manual") == REMEDIATION_PACK_FILE.read_text(encoding="utf-8")
+    assert (
+        yaml.safe_load(body(Remediation="Automatic"))["Resources"]["RootVirtualMfaRemediation"]["Properties"]["Automatic"]
+        is True
+    )
 
 
 def test_the_packs_remediation_is_that_of_the_one_account_scope() -> None:
     # The rule's name and the role's ARN have no intrinsic function. AWS Config puts each account's own id into the ARN.
     # Source: https://docs.aws.amazon.com/config/latest/developerguide/custom-conformance-pack.html
-    in_pack = yaml.safe_load(body(remediation="false"))["Resources"]["RootVirtualMfaRemediation"]["Properties"]
+    in_pack = yaml.safe_load(body(Remediation="Manual"))["Resources"]["RootVirtualMfaRemediation"]["Properties"]
     alone = the("AWS::Config::RemediationConfiguration")
     assert in_pack["ConfigRuleName"] == the("AWS::Config::ConfigRule")["ConfigRuleName"]
     assert in_pack.keys() == alone.keys()
@@ -125,33 +129,114 @@ def test_the_pack_is_given_each_parameter_and_defaults_to_what_the_rule_does() -
 
 
 def test_the_pack_comes_when_its_first_evaluations_can_be_made_counted_and_kept_if_they_fail() -> None:
-    needed = [*resources(APPLICATION, "AWS::Logs::MetricFilter"), "FunctionPolicy", "AccountResources"]
+    needed = [*resources(APPLICATION, "AWS::Logs::MetricFilter"), "AccountResources", "NoticeTopicPolicy"]
     needed += ["RootVirtualMfaEnabledFunctionEventInvokeConfig", "FailedEventsRule", "FailedEventsQueuePolicy"]
-    needed += ["NoticeTopicPolicy"]
     assert sorted(deployed_pack()["DependsOn"]) == sorted(needed)
+    # A condition makes only one of these two, and DependsOn takes no conditions.
+    assert {"Ref": "FunctionPolicy"} in nodes(deployed_pack()["Properties"]["TemplateBody"])
+    assert {"Ref": "ConfigPermission"} in nodes(deployed_pack()["Properties"]["TemplateBody"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"InvokePermission": "Accounts"},
+        {"InvokePermission": "Any"},
+        {"InvokingAccounts": "444455556666"},
+        {"InvokingAccounts4": "444455556666"},
+    ],
+)
+def test_the_pack_is_put_again_if_other_accounts_may_invoke_the_function(change: dict[str, str]) -> None:
+    """AWS Config looks at its permission when it puts the rule, and CloudFormation puts the pack only if it has changed."""
+    before, after = Deployment(APPLICATION, **ORGANIZATION), Deployment(APPLICATION, **ORGANIZATION, **change)
+    texts = [each.properties("ConformancePack")["TemplateBody"] for each in (before, after)]
+    assert texts[0] != texts[1]
+    assert yaml.safe_load(texts[0]) == yaml.safe_load(texts[1])
 
 
 # --- Who may do what ---
 
 
-def test_config_may_invoke_the_function_for_the_organization_and_for_listed_accounts_only() -> None:
-    policy = the("AWS::Lambda::ResourcePolicy")
-    function = {"Fn::GetAtt": ["RootVirtualMfaEnabledFunction", "Arn"]}
-    assert policy["ResourceArn"] == function
-    by_organization, by_list = policy["PolicyDocument"]["Statement"]
-    for statement in (by_organization, by_list):
-        assert statement["Principal"] == {"Service": "config.amazonaws.com"}
-        assert statement["Action"] == "lambda:InvokeFunction"
-        assert statement["Resource"] == function
-    assert by_organization["Condition"] == {"StringEquals": {"aws:SourceOrgID": {"Ref": "OrganizationId"}}}
-    assert list(by_list["Condition"]["StringEquals"]) == ["aws:SourceAccount"]
+FULL_LIST = {
+    f"InvokingAccounts{number or ''}": ",".join(f"{account_id:012}" for account_id in range(start, start + 315))
+    for number, start in ((0, 0), (2, 315), (3, 630), (4, 945))
+}
+"""As many accounts as the parameters hold: 1,260."""
+
+
+def policy(**parameters: str) -> dict[str, Any]:
+    """Make the function's policy, with an ARN as long as one gets: long names, and 64 characters for the function."""
+    arn = f"arn:aws-us-gov:lambda:ap-southeast-1:111122223333:function:{'x' * 64}"
+    values: dict[str, Any] = Deployment(APPLICATION, **ORGANIZATION, **parameters).properties("FunctionPolicy")
+    assert values["ResourceArn"] == "RootVirtualMfaEnabledFunction.Arn"
+    made: dict[str, Any] = json.loads(json.dumps(values["PolicyDocument"]).replace(values["ResourceArn"], arn))
+    for statement in made["Statement"]:
+        assert (statement["Effect"], statement["Action"]) == ("Allow", "lambda:InvokeFunction")
+        assert (statement["Principal"], statement["Resource"]) == ({"Service": "config.amazonaws.com"}, arn)
+    return made
+
+
+def conditions(made: dict[str, Any]) -> dict[str, Any]:
+    """Return the condition of each statement, None if it has none."""
+    return {statement["Sid"]: statement.get("Condition", {}).get("StringEquals") for statement in made["Statement"]}
+
+
+def test_config_may_invoke_the_function_for_the_organization_or_for_accounts_or_for_any() -> None:
+    own = ["111122223333", "222222222222"]
+    given = {"ManagementAccountId": own[1]}
+    organization = Deployment(APPLICATION, **ORGANIZATION | given).properties("FunctionPolicy")["PolicyDocument"]
+    assert conditions(organization) == {
+        "EvaluateForOrganization": {"aws:SourceOrgID": ORGANIZATION["OrganizationId"]},
+        "EvaluateForListedAccounts": {"aws:SourceAccount": own},
+    }
+    listed = {**given, "InvokePermission": "Accounts", "InvokingAccounts": "444455556666", "InvokingAccounts3": "777788889999"}
+    accounts = Deployment(APPLICATION, **ORGANIZATION | listed).properties("FunctionPolicy")["PolicyDocument"]
+    assert conditions(accounts) == {"EvaluateForListedAccounts": {"aws:SourceAccount": [*own, "444455556666", "777788889999"]}}
+    assert conditions(policy(InvokePermission="Any", **FULL_LIST)) == {"EvaluateForAnyAccount": None}
+
+
+def test_the_policy_holds_as_many_accounts_as_the_parameters() -> None:
+    # Source: API model, cloudformation, ParameterValue has no limit; AWS CloudFormation User Guide, quotas: 4,096 bytes.
+    assert {len(text) for text in FULL_LIST.values()} == {4_094}
+    for permission in ("Organization", "Accounts"):
+        made = policy(InvokePermission=permission, **FULL_LIST)
+        assert len(made["Statement"][-1]["Condition"]["StringEquals"]["aws:SourceAccount"]) == 1_262
+        # Source: AWS Lambda Developer Guide, quotas: 20 KB for a function's resource-based policy.
+        assert len(json.dumps(made, separators=(",", ":"))) <= 20_480
+    pack = Deployment(APPLICATION, **ORGANIZATION, InvokePermission="Accounts", **FULL_LIST).properties("ConformancePack")
+    assert len(pack["TemplateBody"]) <= 51_200
+
+
+def test_one_type_of_resource_gives_the_permission() -> None:
+    """AWS::Lambda::ResourcePolicy takes away what AWS::Lambda::Permission gave, and deleting it leaves no permission at all."""
+    one_account = Deployment(APPLICATION)
+    assert (one_account.has("ConfigPermission"), one_account.has("FunctionPolicy")) == (True, False)
+    assert one_account.properties("ConfigPermission")["SourceAccount"] == "111122223333"
+    for permission in ("Organization", "Accounts", "Any"):
+        organization = Deployment(APPLICATION, **ORGANIZATION, InvokePermission=permission)
+        assert (organization.has("ConfigPermission"), organization.has("FunctionPolicy")) == (False, True)
+    without = Deployment(APPLICATION, **ORGANIZATION, InvokePermission="Any", FunctionPolicyType="AWS::Lambda::Permission")
+    assert (without.has("ConfigPermission"), without.has("FunctionPolicy")) == (True, False)
+    permission = without.properties("ConfigPermission")
+    assert permission["Principal"] == "config.amazonaws.com"
+    assert "SourceAccount" not in permission
+
+
+@pytest.mark.parametrize("permission", ["Organization", "Accounts", "Any"])
+def test_the_function_refuses_outsiders_if_they_may_invoke_it(permission: str) -> None:
+    deployed = Deployment(APPLICATION, **ORGANIZATION, InvokePermission=permission)
+    environment = deployed.properties("RootVirtualMfaEnabledFunction")["Environment"]["Variables"]
+    assert environment["ONLY_ORGANIZATION"] == (ORGANIZATION["OrganizationId"] if permission == "Any" else "")
+    [role_policy] = deployed.properties("FunctionRole")["Policies"]
+    allowed = {action for each in role_policy["PolicyDocument"]["Statement"] for action in as_list(each["Action"])}
+    assert allowed & outsiders.PERMISSIONS == (outsiders.PERMISSIONS if permission == "Any" else set())
 
 
 def test_the_function_assumes_the_evaluation_role_of_its_organization_only() -> None:
-    role = template(APPLICATION)["Resources"]["FunctionRole"]["Properties"]
-    statement = present(role["Policies"][0]["PolicyDocument"]["Statement"][-1])
-    assert statement["Resource"]["Fn::Sub"].endswith(f":iam::*:role/{EVALUATION_ROLE}")
-    assert statement["Condition"] == {"StringEquals": {"aws:ResourceOrgID": {"Ref": "OrganizationId"}}}
+    [role_policy] = Deployment(APPLICATION, **ORGANIZATION).properties("FunctionRole")["Policies"]
+    [statement] = [each for each in role_policy["PolicyDocument"]["Statement"] if each["Action"] == "sts:AssumeRole"]
+    assert statement["Resource"].endswith(f":iam::*:role/{EVALUATION_ROLE}")
+    assert statement["Condition"] == {"StringEquals": {"aws:ResourceOrgID": ORGANIZATION["OrganizationId"]}}
 
 
 def given(logical_id: str) -> dict[str, Any]:

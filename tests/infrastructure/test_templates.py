@@ -9,7 +9,8 @@ import pytest
 
 from demo.sam import RULE_NAME
 from local_aws.logs import filter_patterns
-from periodic_rule import clients
+from organization import deployment, journal
+from periodic_rule import clients, outsiders
 from periodic_rule.evaluations import PERMISSIONS as REPORT_PERMISSIONS
 from periodic_rule.verdict import Verdict
 from root_virtual_mfa_enabled.facts import PERMISSIONS as READ_PERMISSIONS
@@ -22,6 +23,7 @@ from .templates import (
     PROJECT,
     ROOT_CREDENTIALS,
     TEMPLATES,
+    Deployment,
     as_list,
     nodes,
     present,
@@ -52,7 +54,13 @@ each_template = pytest.mark.parametrize("name", TEMPLATES)
 
 def statements(name: str) -> list[dict[str, Any]]:
     policies = [node for node in nodes(template(name)["Resources"]) if isinstance(node, dict) and "Statement" in node]
-    return [present(statement) for policy in policies for statement in policy["Statement"]]
+    found = [each for policy in policies for each in policy["Statement"]]
+    return [
+        statement
+        for each in found
+        for statement in (each["Fn::If"][1:] if "Fn::If" in each else [each])
+        if statement != {"Ref": "AWS::NoValue"}
+    ]
 
 
 # --- Every template ---
@@ -121,12 +129,16 @@ def test_the_function_may_evaluate_write_its_log_and_tell_failed_events() -> Non
     role = template(APPLICATION)["Resources"]["FunctionRole"]["Properties"]
     assert role["ManagedPolicyArns"]["Fn::If"][0] == "OneAccount"
     assert present(role["ManagedPolicyArns"]) == [{"Fn::GetAtt": ["Account", "Outputs.EvaluationPolicyArn"]}]
-    [policy] = role["Policies"]
-    *always, assume = policy["PolicyDocument"]["Statement"]
-    allowed = [action for statement in always for action in as_list(statement["Action"])]
-    assert sorted(allowed) == ["events:PutEvents", "logs:CreateLogStream", "logs:PutLogEvents"]
-    assert assume["Fn::If"][0] == "Organization"
-    assert {present(assume)["Action"]} == clients.PERMISSIONS
+    always = {"events:PutEvents", "logs:CreateLogStream", "logs:PutLogEvents"}
+    organization = {"OrganizationId": "o-a1b2c3d4e5", "ManagementAccountId": "111122223333"}
+    for parameters, further in (
+        ({}, set()),
+        (organization, clients.PERMISSIONS),
+        ({**organization, "InvokePermission": "Any"}, clients.PERMISSIONS | outsiders.PERMISSIONS),
+    ):
+        [policy] = Deployment(APPLICATION, **parameters).properties("FunctionRole")["Policies"]
+        allowed = {action for each in policy["PolicyDocument"]["Statement"] for action in as_list(each["Action"])}
+        assert allowed == always | further
 
 
 def test_the_evaluation_role_trusts_the_functions_role() -> None:
@@ -136,13 +148,6 @@ def test_the_evaluation_role_trusts_the_functions_role() -> None:
     name = template(APPLICATION)["Resources"]["FunctionRole"]["Properties"]["RoleName"]
     assert trusted.endswith(f":iam::${{CentralAccountId}}:role/{name}")
     assert statement["Principal"] == {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${CentralAccountId}:root"}}
-
-
-def test_only_config_for_this_account_may_invoke_the_function() -> None:
-    [permission] = resources(APPLICATION, "AWS::Lambda::Permission").values()
-    assert permission["Condition"] == "OneAccount"
-    assert permission["Properties"]["Principal"] == "config.amazonaws.com"
-    assert permission["Properties"]["SourceAccount"] == {"Ref": "AWS::AccountId"}
 
 
 @pytest.mark.parametrize(
@@ -321,6 +326,12 @@ def not_counted(line: dict[str, object], *, organization: bool) -> None:
     assert {name for name, pattern in patterns.items() if filter_patterns.parse(pattern)(json.dumps(line))} <= {"Failures"}
 
 
+@SCOPES
+def test_what_was_refused_is_not_counted(*, organization: bool) -> None:
+    line = json.dumps(own_line(organization=organization, message="refused", membership="outsider"))
+    assert not [pattern for pattern in counted(organization=organization).values() if filter_patterns.parse(pattern)(line)]
+
+
 def test_every_failure_is_counted() -> None:
     for line in (own_line(organization=True, message="evaluation failed", test=True), {"message": "evaluation failed"}):
         assert filter_patterns.parse(counted()["Failures"])(json.dumps(line))
@@ -341,6 +352,28 @@ def test_the_saved_query_asks_for_the_same_rule_as_the_metric_filters(*, organiz
             assert f'{path} = "{value}"' in text
     assert '(test = 0 or test = "false")' in text
     assert ("not ispresent(parameters.ExecutionRoleName)" in text) != organization
+
+
+@SCOPES
+def test_the_report_asks_the_journal_for_the_same_rule(*, organization: bool) -> None:
+    [saved] = resources(APPLICATION, "AWS::Logs::QueryDefinition").values()
+    text = rendered(saved["Properties"]["QueryString"], organization=organization)
+    conditions = re.split(r"\s+and\s+|\s*\|\s*filter\s+", text.partition("| sort")[0])[1:]
+    parameters = dict(re.findall(r'parameters\.(\w+) = "([^"]*)"', text))
+    parameters.pop("ExecutionRoleName", None)
+    asked = journal.query(
+        deployment.Deployment(
+            "root-virtual-mfa",
+            "CREATE_COMPLETE",
+            re.findall(r'account = "([^"]*)"', text)[0] if not organization else "111111111111",
+            "us-east-1",
+            "aws",
+            organization_id="o-a1b2c3d4e5" if organization else "",
+            rule_parameters=parameters,
+        )
+    )
+    assert len(conditions) == (8 if organization else 9)
+    assert [condition for condition in conditions if condition not in asked] == []
 
 
 # --- Events that fail for good ---

@@ -344,6 +344,30 @@ def test_aws_config_does_not_evaluate_in_a_suspended_account_and_packs_leave_it_
     assert MEMBER not in closing.statuses("pack")
 
 
+def test_a_switch_lets_packs_and_stack_sets_fail_in_a_suspended_account(closing: Scene) -> None:
+    judge = closing.open_judge()
+    cloudformation = closing.client("cloudformation", MANAGEMENT)
+    name = {"StackSetName": "topics"}
+    everywhere = {"DeploymentTargets": {"OrganizationalUnitIds": ["r-a1b2"]}, "Regions": ["us-east-1"]}
+    cloudformation.create_stack_set(
+        **name,
+        TemplateBody=json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}),
+        PermissionModel="SERVICE_MANAGED",
+        AutoDeployment={"Enabled": True, "RetainStacksOnAccountRemoval": False},
+    )
+    close(closing, MEMBER)
+    closing.process.switch("fail-in-suspended-accounts", on=True)
+    closing.config(DELEGATED).put_organization_conformance_pack(
+        OrganizationConformancePackName="pack", TemplateBody=json.dumps(template_of(judge, "some-rule"))
+    )
+    operation = cloudformation.create_stack_instances(**name, **everywhere)["OperationId"]
+    closing.process.settle()
+    assert closing.statuses("pack")[MEMBER]["Status"] == "CREATE_FAILED"
+    results = cloudformation.list_stack_set_operation_results(**name, OperationId=operation)["Summaries"]
+    [failed] = [result for result in results if result["Account"] == MEMBER]
+    assert (failed["Status"], "is suspended" in failed["StatusReason"]) == ("FAILED", True)
+
+
 def test_stack_sets_skip_a_suspended_account(closing: Scene) -> None:
     """Source of the detailed status: API model, cloudformation, StackInstanceComprehensiveStatus."""
     cloudformation = closing.client("cloudformation", MANAGEMENT)

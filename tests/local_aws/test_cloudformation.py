@@ -32,6 +32,68 @@ def queries(client: Clients, account_id: str) -> list[dict[str, Any]]:
     return found
 
 
+# Without rollback
+
+
+def update(client: Clients, account_id: str, resources: dict[str, Any], *, disable_rollback: bool) -> None:
+    """Update the stack, and wait for the end."""
+    cloudformation = client("cloudformation", account_id)
+    body = template(resources, {})
+    cloudformation.update_stack(StackName=STACK, TemplateBody=body, DisableRollback=disable_rollback)
+    ended = {"UPDATE_COMPLETE", "UPDATE_FAILED", "UPDATE_ROLLBACK_COMPLETE"}
+    assert eventually(lambda: cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"] in ended)
+
+
+def test_nothing_is_replaced_while_rollback_is_disabled(client: Clients, account_id: str, stack: Stack, notes: str) -> None:
+    stack.create({"Rule": config_rule(notes, "before")})
+    update(client, account_id, {"Rule": config_rule(notes, "before", Description="In place.")}, disable_rollback=True)
+    assert stack.status == "UPDATE_COMPLETE"
+    renamed = {"Rule": config_rule(notes, "after")}
+    update(client, account_id, renamed, disable_rollback=True)
+    assert stack.status == "UPDATE_FAILED"
+    assert stack.failures["Rule"] == "Replacement type updates not supported on stack with disable-rollback."
+    assert [each["ConfigRuleName"] for each in rules(client, account_id)] == ["before"]
+
+    code, message = refusal(stack.update, resources=renamed)
+    assert (code, message.partition(" state.")[0]) == (
+        "ValidationError",
+        "This stack is currently in a non-terminal [UPDATE_FAILED]",
+    )
+    client("cloudformation", account_id).rollback_stack(StackName=STACK)
+    assert eventually(lambda: stack.status == "UPDATE_ROLLBACK_COMPLETE")
+    stack.update(renamed)
+    assert [each["ConfigRuleName"] for each in rules(client, account_id)] == ["after"]
+
+
+# The registry
+
+
+def test_a_resource_type_is_described_if_it_is_there(client: Clients, account_id: str) -> None:
+    cloudformation = client("cloudformation", account_id)
+    described = cloudformation.describe_type(Type="RESOURCE", TypeName="AWS::Lambda::ResourcePolicy")
+    assert described["Arn"] == "arn:aws:cloudformation:us-east-1::type/resource/AWS-Lambda-ResourcePolicy"
+    assert (described["TypeName"], described["Visibility"]) == ("AWS::Lambda::ResourcePolicy", "PUBLIC")
+    assert refusal(cloudformation.describe_type, Type="RESOURCE", TypeName="AWS::Custom::FakeResource") == (
+        "TypeNotFoundException",
+        "The type 'AWS::Custom::FakeResource' cannot be found.",
+    )
+    assert refusal(cloudformation.describe_type, Type="MODULE", TypeName="AWS::Lambda::ResourcePolicy")[0] == "ValidationError"
+
+
+def test_a_resource_type_that_the_region_lacks(
+    local_aws: LocalAwsClient, client: Clients, account_id: str, stack: Stack
+) -> None:
+    policy = {"Type": "AWS::Lambda::ResourcePolicy", "Properties": {"ResourceArn": "arn", "PolicyDocument": {}}}
+    local_aws.switch("withhold-resource-policy-type", on=True)
+    try:
+        describe = client("cloudformation", account_id).describe_type
+        assert refusal(describe, Type="RESOURCE", TypeName="AWS::Lambda::ResourcePolicy")[0] == "TypeNotFoundException"
+        fails(stack.create, {"Policy": policy})
+        assert stack.failures["Policy"].endswith("Unrecognized resource types: [AWS::Lambda::ResourcePolicy]")
+    finally:
+        local_aws.switch("withhold-resource-policy-type", on=False)
+
+
 # AWS::Config::ConfigRule
 
 
@@ -254,7 +316,7 @@ def test_a_stack_that_fails_and_stays_has_previous_values(client: Clients, accou
     updated = {"StackName": STACK, "ChangeSetName": "update"}
     previous = {"ParameterKey": "Kept", "UsePreviousValue": True}
     cloudformation.create_change_set(**updated, TemplateBody=json.dumps(mended), Parameters=[previous])
-    cloudformation.execute_change_set(**updated)
+    cloudformation.execute_change_set(**updated, DisableRollback=True)
     assert eventually(lambda: stack.status == "UPDATE_COMPLETE")
     assert stack.outputs == {"Kept": "given"}
 

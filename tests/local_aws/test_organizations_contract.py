@@ -11,7 +11,9 @@ from local_aws.client import LocalAwsProcess
 from tests.local_aws.scene import Client, Clients, clients_of
 
 MANAGEMENT, DELEGATED, MEMBER, TAGGED, FOURTH = (digit * 12 for digit in "12345")
+ACCOUNTS = (MANAGEMENT, DELEGATED, MEMBER, TAGGED, FOURTH)
 STRANGER = "9" * 12
+"""An account that has left the organization."""
 ROOT = "r-a1b2"
 STACK_SETS, CONFIG = "member.org.stacksets.cloudformation.amazonaws.com", "config.amazonaws.com"
 FULL_ACCESS = "p-FullAWSAccess"
@@ -43,11 +45,10 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
         "delegated_administrators": {DELEGATED: [STACK_SETS]},
         "units": {"Workloads": [MEMBER], "Empty": []},
     }
-    accounts = {
-        account_id: {"name": f"account-{account_id[0]}"} for account_id in (MANAGEMENT, DELEGATED, MEMBER, TAGGED, FOURTH)
-    }
+    accounts = {account_id: {"name": f"account-{account_id[0]}"} for account_id in (*ACCOUNTS, STRANGER)}
     path.write_text(yaml.safe_dump({"organization": organization, "accounts": accounts}), encoding="utf-8")
     with LocalAwsProcess(path) as process:
+        process.remove_account(STRANGER)
         yield clients_of(process)
 
 

@@ -54,3 +54,27 @@ def check_shown(printed: str, commands: int) -> None:
     assert all(visible(line) == line for line in printed.split("\n"))
     assert [line.startswith(("    aws ", "    root-virtual-mfa ")) for line in printed.split("\n")].count(True) == commands
     assert "[red]:skull:[/]" in printed, "it is shown, as what it is"
+
+
+def evaluation_line(
+    account_id: str, verdict: str, rule_name: str, *, hours_ago: float = 1, annotation: str = "Noted."
+) -> list[dict[str, str]]:
+    """Make a row about an evaluation as GetQueryResults gives it."""
+    return _row(account_id, "evaluation", hours_ago, configRuleName=rule_name, verdict=verdict, annotation=annotation)
+
+
+def failure_line(account_id: str, error: str, *, hours_ago: float = 1) -> list[dict[str, str]]:
+    """Make a row about a failed evaluation as GetQueryResults gives it."""
+    return _row(account_id, "evaluation failed", hours_ago, errorType=error, errorMessage="said by AWS")
+
+
+def _row(account_id: str, message: str, hours_ago: float, **fields: str) -> list[dict[str, str]]:
+    written = datetime.now(UTC) - timedelta(hours=hours_ago)
+    values = {
+        "@timestamp": f"{written:%Y-%m-%d %H:%M:%S}.123",
+        "account": account_id,
+        "message": message,
+        **fields,
+        "@ptr": "x",
+    }
+    return [{"field": name, "value": value} for name, value in values.items()]

@@ -1,10 +1,12 @@
 """The deployment as it is run: what it reads, asks and refuses, what it has the SAM CLI do, and how it ends."""
 
 import io
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,13 @@ import pytest
 
 from organization import cli, commands, template
 from organization.checks import SERVICES
+from organization.invoke_permission import LISTS
 from organization.visible import visible
-from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError
+from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
 from tests.organization.fake_organization import HOSTILE, MANAGEMENT, MEMBER, ORGANIZATION, OTHER, ROOT, account, stack
 
 PROJECT = Path(__file__).parents[2]
+REFUSED = "InsufficientPermissionsException"
 NAMES = {"OrganizationId": ORGANIZATION, "OrganizationRootId": ROOT, "ManagementAccountId": MANAGEMENT}
 
 SAM = """#!/bin/sh
@@ -29,19 +33,20 @@ exit "$(cat "$0.code")"
 
 @dataclass
 class Scene:
-    """AWS and the SAM CLI, neither of them real; the stack as it is `before` and `after` the SAM CLI deploys."""
+    """AWS and the SAM CLI, neither of them real; the stack as it is `before`, `after` and `at_last`, when deployed twice."""
 
     aws: FakeAws
     sam: Path
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = field(default_factory=stack)
+    at_last: dict[str, Any] = field(default_factory=stack)
 
     def stays(self, described: dict[str, Any]) -> None:
         """Let the stack be there, and stay as it is."""
         self.before = self.after = described
 
     def describe(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
-        described = self.after if any(call.startswith("deploy ") for call in self.sam_calls()) else self.before
+        described = [self.before, self.after, self.at_last][len(self.deployments())]
         if described is None:
             raise RefusalError("ValidationError", "Stack with id x does not exist")
         return {"Stacks": [described]}
@@ -49,6 +54,28 @@ class Scene:
     def sam_calls(self) -> list[str]:
         calls = self.sam.with_name("sam.calls")
         return calls.read_text(encoding="utf-8").splitlines() if calls.exists() else []
+
+    def deployments(self) -> list[str]:
+        """Return the options of each `sam deploy`."""
+        return [call.removeprefix("deploy ") for call in self.sam_calls() if call.startswith("deploy ")]
+
+    def packs(self, **statuses: str) -> None:
+        """Let the conformance pack have a status, or fail with an error code, in accounts."""
+        failed = {"ErrorMessage": "The AWS Lambda function cannot be invoked. Check the function's permissions."}
+        self.aws.answers["GetOrganizationConformancePackDetailedStatus"] = {
+            "OrganizationConformancePackDetailedStatuses": [
+                {"AccountId": account_id.removeprefix("in_"), "ConformancePackName": "x", "Status": status}
+                if status.isupper()
+                else {
+                    "AccountId": account_id.removeprefix("in_"),
+                    "ConformancePackName": "x",
+                    "Status": "CREATE_FAILED",
+                    "ErrorCode": status,
+                    **(failed if status == REFUSED else {}),
+                }
+                for account_id, status in statuses.items()
+            ]
+        }
 
     def deploys(self, *arguments: str) -> str:
         """Return the options of the one `sam deploy` of a run that ends well."""
@@ -96,6 +123,10 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
             "DescribeConfigurationAggregators": aggregators,
             "GetRole": refuse("NoSuchEntity"),
             "DescribeOrganizationConformancePacks": refuse("NoSuchOrganizationConformancePackException"),
+            "GetOrganizationConformancePackDetailedStatus": refuse("NoSuchOrganizationConformancePackException"),
+            "DescribeType": {"TypeName": "AWS::Lambda::ResourcePolicy"},
+            "DescribeConfigurationRecorders": {"ConfigurationRecorders": [{"name": "default"}]},
+            "DescribeStackEvents": {"StackEvents": []},
             "DescribeStackSet": refuse("StackSetNotFoundException"),
         }
     )
@@ -299,9 +330,297 @@ def test_what_the_organization_lacks_is_said_with_its_command(scene: Scene, caps
     assert scene.sam_calls() == []
 
 
+LEAD, DEPUTY = (f"arn:aws:iam::{CENTRAL}:role/{name}" for name in ("security-lead", "security/deputy"))
+
+
+@pytest.mark.parametrize(
+    ("before", "given", "named"),
+    [
+        (None, {"RemovalApprovers": LEAD, "RemovalMinimumApprovals": "2"}, 1),
+        ({"RemovalApprovers": f"{LEAD},{DEPUTY}"}, {"RemovalMinimumApprovals": "3"}, 2),
+        ({"RemovalApprovers": f"{LEAD},{DEPUTY}", "RemovalMinimumApprovals": "2"}, {"RemovalApprovers": LEAD}, 1),
+        (
+            None,
+            {
+                "RemovalApprovers": ",".join(f"arn:aws:sts::{CENTRAL}:assumed-role/deputy/{name}" for name in ("alice", "bob"))
+                + f", {DEPUTY}",
+                "RemovalMinimumApprovals": "2",
+            },
+            1,
+        ),
+    ],
+    ids=["both given", "approvers kept", "minimum kept", "sessions of one role"],
+)
+def test_more_approvals_than_approvers(
+    scene: Scene, capsys: pytest.CaptureFixture[str], before: dict[str, Any] | None, given: dict[str, str], named: int
+) -> None:
+    if before:
+        scene.stays(stack(**before))
+    assert run("--scope", "organization", "--yes", *(f"--parameter={name}={value}" for name, value in given.items())) == 2
+    said = f", but RemovalApprovers names {named} different users and roles: name more, or ask for fewer approvals."
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert scene.sam_calls() == []
+
+
+def test_removal_is_deployed_if_the_organization_has_what_it_needs(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    services = [{"ServicePrincipal": service} for service in (*SERVICES, "iam.amazonaws.com")]
+    scene.aws.answers["ListAWSServiceAccessForOrganization"] = {"EnabledServicePrincipals": services}
+    scene.aws.answers["ListOrganizationsFeatures"] = {"EnabledFeatures": []}
+    given = ("--parameter", f"RemovalApprovers={LEAD},{DEPUTY}", "--parameter", "RemovalMinimumApprovals=2")
+    assert run("--scope", "organization", "--yes", "--no-build", *given) == 2
+    assert "aws iam enable-organizations-root-credentials-management" in capsys.readouterr().out
+    scene.aws.answers["ListOrganizationsFeatures"] = {"EnabledFeatures": ["RootCredentialsManagement"]}
+    assert f"RemovalApprovers={LEAD},{DEPUTY}" in scene.deploys("--scope", "organization", "--yes", "--no-build", *given)
+
+
 def test_artefact_that_was_not_built(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     Path(".aws-sam/build/template.yaml").unlink()
     assert "leave --no-build out." in failure(capsys, "--scope", "account", "--yes")
+    assert scene.sam_calls() == []
+
+
+# --- Who may invoke the function ---
+
+
+def overrides(options: str) -> dict[str, str]:
+    """Return the parameters of a `sam deploy`."""
+    pairs = shlex.split(options.partition("--parameter-overrides ")[2])
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def listed(*account_ids: str) -> dict[str, str]:
+    """Return the parameters that list accounts, fewer than fill the first of them."""
+    return dict.fromkeys(LISTS, "") | {LISTS[0]: ",".join(account_ids)}
+
+
+def test_if_config_does_not_name_the_organization_every_account_is_listed(
+    scene: Scene, capfd: pytest.CaptureFixture[str]
+) -> None:
+    scene.after = stack(status="CREATE_FAILED")
+    scene.packs(**{f"in_{CENTRAL}": "CREATE_SUCCESSFUL", f"in_{MEMBER}": REFUSED, f"in_{OTHER}": "NoAvailableRecorder"})
+    scene.at_last = stack(status="UPDATE_COMPLETE", InvokePermission="Accounts", InvokingAccounts=f"{MEMBER},{OTHER}")
+    assert run("--scope", "organization", "--yes") == 0
+    first, second = scene.deployments()
+    assert overrides(first) == NAMES
+    assert overrides(second) == NAMES | {"InvokePermission": "Accounts"} | listed(MEMBER, OTHER)
+    assert "--no-confirm-changeset" in second
+    printed = " ".join(capfd.readouterr().out.split())
+    assert f"AWS Config may not invoke the function for account {MEMBER}. So it does not name the organization" in printed
+    assert "An account that joins later is not evaluated until somebody deploys again" in printed
+    assert "Deploy again when one has joined: root-virtual-mfa deploy" in printed
+
+
+def test_on_a_terminal_the_second_change_set_is_asked_too(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene.before = scene.after = scene.at_last = stack(status="CREATE_FAILED")
+    scene.packs(**{f"in_{MEMBER}": REFUSED})
+    types(monkeypatch)
+    assert run() == 1
+    assert all(" --confirm-changeset " in options for options in scene.deployments())
+
+
+def test_excluded_accounts_are_not_listed(scene: Scene) -> None:
+    scene.after = stack(status="CREATE_FAILED", ExcludedAccounts=OTHER)
+    scene.packs(**{f"in_{MEMBER}": REFUSED})
+    assert run("--scope", "organization", "--yes", "--parameter", f"ExcludedAccounts={OTHER}") == 0
+    assert overrides(scene.deployments()[1]).items() >= listed(MEMBER).items()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "packs"),
+    [
+        pytest.param({}, {MEMBER: "CREATE_SUCCESSFUL", OTHER: "NoAvailableRecorder"}, id="refused nowhere"),
+        pytest.param({}, {MEMBER: "CREATE_SUCCESSFUL", OTHER: REFUSED}, id="let in elsewhere by the organization's id"),
+        pytest.param({}, {CENTRAL: REFUSED, MANAGEMENT: REFUSED}, id="listed by default"),
+        pytest.param({"InvokingAccounts": MEMBER}, {MEMBER: REFUSED}, id="listed by hand"),
+        pytest.param({"InvokePermission": "Any"}, {MEMBER: REFUSED}, id="any account may"),
+        pytest.param({"InvokePermission": "Accounts", "InvokingAccounts": MEMBER}, {MEMBER: REFUSED}, id="listed already"),
+    ],
+)
+def test_what_a_list_would_not_mend_is_not_deployed_again(
+    scene: Scene, parameters: dict[str, str], packs: dict[str, str]
+) -> None:
+    scene.before = scene.after = stack(status="UPDATE_FAILED", outputs=True, **parameters)
+    scene.packs(**{f"in_{account_id}": status for account_id, status in packs.items()})
+    assert run("--yes") == 1
+    assert len(scene.deployments()) == 1
+
+
+def test_pack_whose_status_may_not_be_seen(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+    scene.aws.refuse("GetOrganizationConformancePackDetailedStatus", "AccessDeniedException")
+    scene.deploys("--scope", "organization", "--yes")
+    assert "Where the conformance pack arrived could not be seen: " in capfd.readouterr().out
+
+
+def test_later_deployment_lists_who_has_joined_and_not_who_has_left(scene: Scene) -> None:
+    scene.stays(stack(InvokePermission="Accounts", InvokingAccounts=f"555555555555,{MEMBER}", ExcludedAccounts=OTHER))
+    scene.aws.answers["ListAccounts"] = {
+        "Accounts": [account(each, each) for each in (MANAGEMENT, CENTRAL, MEMBER, OTHER, "666666666666")]
+    }
+    assert overrides(scene.deploys("--yes")) == NAMES | listed(MEMBER, "666666666666")
+
+
+def test_lists_that_the_operator_gives_are_taken(scene: Scene) -> None:
+    scene.stays(stack(InvokePermission="Accounts", InvokingAccounts=MEMBER))
+    given = {"InvokingAccounts": f"{MEMBER},777777777777"}
+    assert overrides(scene.deploys("--yes", "--parameter", f"InvokingAccounts={given['InvokingAccounts']}")) == NAMES | given
+
+
+@pytest.mark.parametrize("permission", ["Organization", "Any"])
+def test_another_choice_empties_the_lists(scene: Scene, permission: str) -> None:
+    scene.stays(stack(InvokePermission="Accounts", InvokingAccounts=MEMBER))
+    options = scene.deploys("--yes", "--parameter", f"InvokePermission={permission}")
+    assert overrides(options) == NAMES | {"InvokePermission": permission} | listed()
+
+
+def test_accounts_that_cannot_be_read_stay_listed(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+    scene.aws.refuse("ListAccounts", "AccessDeniedException")
+    scene.stays(stack(InvokePermission="Accounts", InvokingAccounts=f"{MEMBER},{OTHER}"))
+    assert overrides(scene.deploys("--yes")) == NAMES
+    assert "the function's policy goes on to list 2 accounts." in " ".join(capfd.readouterr().out.split())
+
+
+def test_accounts_that_cannot_be_read_cannot_be_listed(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+    scene.aws.refuse("ListAccounts", "AccessDeniedException")
+    scene.before = scene.after = stack(status="UPDATE_FAILED")
+    scene.packs(**{f"in_{MEMBER}": REFUSED})
+    assert run("--yes") == 1
+    said = " ".join(capfd.readouterr().out.split())
+    assert "--parameter InvokePermission=Accounts --parameter InvokingAccounts=..." in said
+    assert len(scene.deployments()) == 1
+
+
+def organization_of(scene: Scene, number: int) -> list[str]:
+    """Let the organization have so many accounts beside the central and the management account."""
+    account_ids = [f"{700000000000 + each}" for each in range(number)]
+    described = [account(each, each) for each in (MANAGEMENT, CENTRAL, *account_ids)]
+    scene.aws.answers["ListAccounts"] = {"Accounts": described}
+    return account_ids
+
+
+def test_as_many_accounts_as_the_policy_takes_are_listed(scene: Scene) -> None:
+    account_ids = organization_of(scene, 1_260)
+    scene.stays(stack(InvokePermission="Accounts"))
+    found = overrides(scene.deploys("--yes"))
+    values = [found[name] for name in LISTS]
+    assert ",".join(values).split(",") == account_ids
+    assert [len(value) for value in values] == [4_094] * 4, "a parameter has 4,096 bytes at most"
+
+
+@pytest.mark.parametrize("permission", ["Organization", "Accounts"])
+def test_larger_organization_is_told_what_to_do(scene: Scene, capfd: pytest.CaptureFixture[str], permission: str) -> None:
+    organization_of(scene, 1_261)
+    scene.before = scene.after = stack(status="UPDATE_FAILED", InvokePermission=permission)
+    scene.packs(in_700000000000=REFUSED)
+    assert run("--yes") == (1 if permission == "Organization" else 2)
+    printed = capfd.readouterr()
+    said = " ".join((printed.out + printed.err).split())
+    assert "would have to list 1261 accounts, and the parameters hold 1260." in said
+    assert "`root-virtual-mfa deploy --parameter InvokePermission=Any`" in said
+
+
+def test_value_that_is_too_long_for_a_parameter(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    value = ",".join(["333333333333"] * 316)
+    said = failure(capsys, "--yes", "--parameter", f"ExcludedAccounts={value}")
+    assert said == "Parameter ExcludedAccounts has 4107 bytes, and CloudFormation takes 4096."
+    assert scene.sam_calls() == []
+
+
+# --- Regions without AWS::Lambda::ResourcePolicy ---
+
+
+def test_region_without_the_resource_policy_needs_any(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    scene.aws.refuse("DescribeType", "TypeNotFoundException")
+    assert run("--scope", "organization", "--yes") == 2
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Resource type AWS::Lambda::ResourcePolicy: CloudFormation does not have it in this Region" in said
+    assert "root-virtual-mfa deploy --scope organization --parameter InvokePermission=Any" in said
+
+
+def test_region_without_the_resource_policy_takes_the_permission(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+    scene.aws.refuse("DescribeType", "TypeNotFoundException")
+    scene.after = stack(InvokePermission="Any", FunctionPolicyType="AWS::Lambda::Permission")
+    options = scene.deploys("--scope", "organization", "--yes", "--parameter", "InvokePermission=Any")
+    wanted = {"InvokePermission": "Any", "FunctionPolicyType": "AWS::Lambda::Permission"}
+    assert overrides(options) == NAMES | wanted
+    assert "Set ReservedConcurrentExecutions" in " ".join(capfd.readouterr().out.split())
+
+
+def test_type_of_the_permission_stays(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    scene.stays(stack(InvokePermission="Any", FunctionPolicyType="AWS::Lambda::Permission"))
+    said = failure(capsys, "--yes", "--parameter", "FunctionPolicyType=AWS::Lambda::ResourcePolicy")
+    assert said.startswith(
+        "The stack root-virtual-mfa has AWS::Lambda::Permission. To change FunctionPolicyType, delete the stack"
+    )
+    assert overrides(scene.deploys("--yes")) == NAMES
+
+
+# --- Rollback ---
+
+STACK_ID = str(stack()["StackId"])
+ROLL_BACK = f"aws cloudformation rollback-stack --region {REGION} --stack-name root-virtual-mfa"
+REPLACES = "Replacement type updates not supported on stack with disable-rollback."
+
+
+def event(status: str, reason: str = "", *, of: str = "NoticeTopic", minutes_ago: int = -1) -> dict[str, Any]:
+    """Make an event of a stack, by default one of the deployment under way."""
+    found = {
+        "StackId": STACK_ID,
+        "EventId": f"{of}-{status}-{minutes_ago}",
+        "StackName": "root-virtual-mfa",
+        "LogicalResourceId": of,
+        "PhysicalResourceId": STACK_ID if of == "root-virtual-mfa" else of,
+        "Timestamp": datetime.now(UTC) - timedelta(minutes=minutes_ago),
+        "ResourceStatus": status,
+    }
+    return found | ({"ResourceStatusReason": reason} if reason else {})
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_replacement_that_cloudformation_refuses(
+    scene: Scene,
+    capfd: pytest.CaptureFixture[str],
+    complete: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    scene.before = stack()
+    scene.after = stack(status="UPDATE_FAILED")
+    scene.sam.with_name("sam.code").write_text("1", encoding="utf-8")
+    earlier = "UPDATE_COMPLETE" if complete else "CREATE_FAILED"
+    scene.aws.answers["DescribeStackEvents"] = paged(
+        "StackEvents",
+        [
+            [event("UPDATE_FAILED", REPLACES), event("UPDATE_FAILED", "Resource update cancelled", of="AlarmTopic")],
+            [event(earlier, of="root-virtual-mfa", minutes_ago=60), event("UPDATE_FAILED", REPLACES, of="Old", minutes_ago=61)],
+        ],
+    )
+    assert run("--yes") == 1
+    printed = capfd.readouterr().out
+    shown = [line.strip() for line in printed.splitlines() if line.startswith(("  aws ", "  root-virtual-mfa "))]
+    said = " ".join(printed.split())
+    assert "CloudFormation has to replace NoticeTopic, and replaces nothing while rollback is disabled." in said
+    assert ("It never was complete, so CloudFormation would delete it" in said) is not complete
+    assert shown == ([ROLL_BACK] if complete else []) + ["root-virtual-mfa deploy --rollback"]
+
+
+def test_other_failures_say_nothing_of_replacements(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+    scene.before, scene.after = stack(), stack(status="UPDATE_FAILED")
+    scene.sam.with_name("sam.code").write_text("1", encoding="utf-8")
+    scene.aws.answers["DescribeStackEvents"] = {"StackEvents": [event("UPDATE_FAILED", "Access denied.")]}
+    assert run("--yes") == 1
+    assert "replace" not in capfd.readouterr().out
+
+
+def test_rollback_once(scene: Scene) -> None:
+    scene.stays(stack())
+    assert " --no-disable-rollback " in scene.deploys("--yes", "--rollback")
+
+
+def test_rollback_of_what_has_failed(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    scene.stays(stack(status="UPDATE_FAILED"))
+    complete = event("CREATE_COMPLETE", of="root-virtual-mfa", minutes_ago=60)
+    scene.aws.answers["DescribeStackEvents"] = {"StackEvents": [complete]}
+    said = failure(capsys, "--yes", "--rollback")
+    assert said.startswith("The stack root-virtual-mfa is UPDATE_FAILED, and CloudFormation updates it without rollback only.")
+    assert said.endswith(f"`{ROLL_BACK}` `root-virtual-mfa deploy --rollback`")
     assert scene.sam_calls() == []
 
 
@@ -339,6 +658,12 @@ def test_change_set_that_was_not_confirmed(
     types(monkeypatch, "", "")
     assert run("--scope", "account") == 1
     assert "Not confirmed: nothing was deployed." in capfd.readouterr().out
+
+
+def test_failed_stack_that_stays_as_it_is(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+    scene.stays(stack(status="CREATE_FAILED"))
+    assert run("--yes") == 1
+    assert "The stack root-virtual-mfa is CREATE_FAILED, and nothing was changed now." in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("scope", ["account", "organization"])

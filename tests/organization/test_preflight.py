@@ -26,7 +26,12 @@ ON = {"ConfigurationRecordersStatus": [{"name": "default", "recording": True}]}
 OFF = {"ConfigurationRecordersStatus": [{"name": "default", "recording": False}]}
 NONE: dict[str, Any] = {"ConfigurationRecordersStatus": []}
 SERVICE_LINKED = {"AWSServiceRoleForConfigMultiAccountSetup", "AWSServiceRoleForCloudFormationStackSetsOrgAdmin"}
+IAM = "iam.amazonaws.com"
 DEPLOY = "root-virtual-mfa deploy --scope organization"
+
+
+def recorder(**recording_group: Any) -> dict[str, Any]:  # noqa: ANN401 - members of a recording group
+    return {"ConfigurationRecorders": [{"name": "default", "recordingGroup": recording_group}]}
 
 
 def aggregators(name: str = "all") -> dict[str, Any]:
@@ -65,6 +70,8 @@ def fake() -> Iterator[FakeAws]:
             ),
             "ListDelegatedAdministrators": paged("DelegatedAdministrators", [[{"Id": OTHER}], [{"Id": CENTRAL}]]),
             "DescribeConfigurationRecorderStatus": ON,
+            "DescribeConfigurationRecorders": recorder(allSupported=True),
+            "DescribeType": {"TypeName": "AWS::Lambda::ResourcePolicy"},
             "DescribeConfigurationAggregators": find_aggregators,
             "DescribeConfigurationAggregatorSourcesStatus": paged(
                 "AggregatedSourceStatusList",
@@ -107,7 +114,7 @@ class Preflight:
 
 def test_delegated_administrator_may_deploy(fake: FakeAws, preflight_of: Preflight) -> None:
     printed = preflight_of(0)
-    assert " 0 missing, 1 could not be seen." in printed, "the role in the management account"
+    assert " 0 missing, 0 limited, 1 could not be seen." in printed, "the role in the management account"
     assert "No StackSet reaches it, and its role cannot be seen from here." in printed
     assert f"--parameter-overrides CentralAccountId={CENTRAL}" in printed
     assert f"Deploy with {DEPLOY}" in printed
@@ -120,7 +127,7 @@ def test_management_account_may_deploy_and_sees_all(fake: FakeAws, preflight_of:
     fake.answers["DescribeConfigurationAggregatorSourcesStatus"] = {
         "AggregatedSourceStatusList": [source(CENTRAL), source(MEMBER), source(OTHER)]
     }
-    assert " 0 missing, 0 could not be seen." in preflight_of(0)
+    assert " 0 missing, 0 limited, 0 could not be seen." in preflight_of(0)
     assert "Delegated administrator" not in preflight_of.printed
     assert fake.called("DescribeStackSet")[0]["CallAs"] == "SELF"
 
@@ -133,7 +140,7 @@ def test_no_organization(fake: FakeAws, preflight_of: Preflight) -> None:
     printed = preflight_of(1)
     assert "is in no organization" in printed
     assert "aws organizations create-organization --feature-set ALL" in printed
-    assert "2 checks: 1 missing, 0 could not be seen." in printed, "nothing else can be looked at"
+    assert "2 checks: 1 missing, 0 limited, 0 could not be seen." in printed, "nothing else can be looked at"
     assert DEPLOY not in printed
 
 
@@ -175,6 +182,62 @@ def test_account_that_is_no_delegated_administrator(fake: FakeAws, preflight_of:
     assert " 1 missing, " in printed
 
 
+# --- The removal of root credentials ---
+
+APPROVER = f"arn:aws:iam::{CENTRAL}:role/security-lead"
+
+
+def removal_in_place(fake: FakeAws, *features: str) -> None:
+    """Let IAM have trusted access and the delegated administrator, and the organization these features."""
+    trusted = [{"ServicePrincipal": service} for service in (*SERVICES, IAM)]
+    fake.answers["ListAWSServiceAccessForOrganization"] = {"EnabledServicePrincipals": trusted}
+    fake.answers["ListOrganizationsFeatures"] = {"OrganizationId": ORGANIZATION, "EnabledFeatures": list(features)}
+
+
+def test_without_a_removal_nothing_of_iam_is_looked_at(fake: FakeAws, preflight_of: Preflight) -> None:
+    assert IAM not in preflight_of(0)
+    assert not fake.called("ListOrganizationsFeatures")
+
+
+@pytest.mark.parametrize("deployed", [False, True], ids=["asked for", "deployed"])
+def test_removal_that_has_what_it_needs(fake: FakeAws, preflight_of: Preflight, deployed: bool) -> None:  # noqa: FBT001 - pytest gives it
+    removal_in_place(fake, "RootCredentialsManagement")  # and no RootSessions
+    fake.answers["DescribeStacks"] = (
+        {"Stacks": [stack(RemovalApprovers=APPROVER)]} if deployed else fake.answers["DescribeStacks"]
+    )
+    printed = preflight_of(0, *([] if deployed else ["--removal"]))
+    for found in (
+        f"ok Trusted access for {IAM}: It is on, for the removal of root credentials.",
+        f"ok Delegated administrator for {IAM}: Account {CENTRAL} is registered",
+        "ok Root credentials management: It is on, for the removal of root credentials.",
+    ):
+        assert found in printed
+
+
+def test_removal_that_lacks_everything(fake: FakeAws, preflight_of: Preflight) -> None:
+    fake.answers["ListDelegatedAdministrators"] = lambda asked: {
+        "DelegatedAdministrators": [] if asked["ServicePrincipal"] == IAM else [{"Id": CENTRAL}]
+    }
+    fake.refuse("ListOrganizationsFeatures", "ServiceAccessNotEnabledException", "Trusted Access for IAM not enabled.")
+    printed = preflight_of(1, "--removal")
+    assert " 2 missing, 0 limited, 2 could not be seen." in printed
+    for command in (
+        f"aws organizations enable-aws-service-access --service-principal {IAM}",
+        f"aws organizations register-delegated-administrator --account-id {CENTRAL} --service-principal {IAM}",
+        "aws iam enable-organizations-root-credentials-management",
+    ):
+        assert f"Run in the management account {MANAGEMENT}: {command} " in printed
+    assert "could not be seen Root credentials management: " in printed
+    assert "enable-organizations-root-sessions" not in printed
+
+
+def test_removal_without_the_feature(fake: FakeAws, preflight_of: Preflight) -> None:
+    removal_in_place(fake, "RootSessions")
+    printed = preflight_of(1, "--removal")
+    assert " 1 missing, " in printed
+    assert "missing Root credentials management: It is off, and the removal of root credentials needs it. Run in the" in printed
+
+
 def test_member_that_may_see_nothing_of_the_organization(fake: FakeAws, preflight_of: Preflight) -> None:
     for operation in ("ListRoots", "ListAccounts", "ListAWSServiceAccessForOrganization", "ListDelegatedAdministrators"):
         fake.refuse(operation, "AccessDeniedException")
@@ -193,10 +256,31 @@ def test_organization_that_may_not_be_seen(fake: FakeAws, preflight_of: Prefligh
     assert " ".join([DEPLOY, *(f"--parameter {each}" for each in placeholders)]) in printed
 
 
-@pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov"])
-def test_partition_without_the_resource_policy(fake: FakeAws, preflight_of: Preflight, partition: str) -> None:
-    fake.answers["GetCallerIdentity"] = {"Account": CENTRAL, "Arn": f"arn:{partition}:iam::{CENTRAL}:user/x"}
-    assert f"The partition {partition} has no AWS::Lambda::ResourcePolicy" in preflight_of(1)
+def test_region_without_the_resource_policy(fake: FakeAws, preflight_of: Preflight) -> None:
+    assert "ok Resource type AWS::Lambda::ResourcePolicy: CloudFormation has it in this Region." in preflight_of(0)
+    assert fake.called("DescribeType") == [{"Type": "RESOURCE", "TypeName": "AWS::Lambda::ResourcePolicy"}]
+    fake.refuse("DescribeType", "TypeNotFoundException")
+    assert "missing Resource type AWS::Lambda::ResourcePolicy: CloudFormation does not have it in this Region" in preflight_of(
+        1
+    )
+    assert f"{DEPLOY} --parameter InvokePermission=Any" in preflight_of.printed
+    fake.answers["DescribeStacks"] = {"Stacks": [stack(InvokePermission="Any")]}
+    assert "ok Resource type AWS::Lambda::ResourcePolicy: " in preflight_of(0)
+    fake.refuse("DescribeType", "AccessDenied")
+    assert "could not be seen Resource type AWS::Lambda::ResourcePolicy: DescribeType failed" in preflight_of(0)
+
+
+def test_accounts_that_the_functions_policy_does_not_list(fake: FakeAws, preflight_of: Preflight) -> None:
+    """The central and the management account are always permitted, and nobody evaluates an excluded one."""
+    lists = {"InvokePermission": "Accounts", "ExcludedAccounts": OTHER}
+    fake.answers["DescribeStacks"] = {"Stacks": [stack(outputs=True, **lists)]}
+    printed = preflight_of(1)
+    assert f"The function's policy does not list account {MEMBER}: AWS Config evaluates nothing there." in printed
+    assert f"Run in account {CENTRAL}: root-virtual-mfa deploy " in printed
+    fake.answers["DescribeStacks"] = {"Stacks": [stack(outputs=True, **lists, InvokingAccounts2=MEMBER)]}
+    assert "ok Accounts for which AWS Config may invoke the function: The function's policy lists all." in preflight_of(0)
+    fake.refuse("ListAccounts", "AccessDeniedException")
+    assert "could not be seen Accounts for which AWS Config may invoke the function: ListAccounts failed" in preflight_of(0)
 
 
 # --- Recorders ---
@@ -215,6 +299,46 @@ def test_own_recorder_that_is_not_there(fake: FakeAws, preflight_of: Preflight) 
     assert f"There is none in account {CENTRAL}." in printed
     role = f"arn:aws:iam::{CENTRAL}:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
     assert f"put-configuration-recorder --region {REGION} --configuration-recorder name=default,roleARN={role}" in printed
+
+
+COMPLIANCE = "AWS::Config::ResourceCompliance"
+
+
+@pytest.mark.parametrize(
+    ("recording_group", "records"),
+    [
+        ({}, True),
+        ({"allSupported": True}, True),
+        ({"allSupported": True, "recordingStrategy": {"useOnly": "ALL_SUPPORTED_RESOURCE_TYPES"}}, True),
+        ({"allSupported": False, "resourceTypes": ["AWS::IAM::User", COMPLIANCE]}, True),
+        ({"allSupported": False, "resourceTypes": ["AWS::IAM::User"]}, False),
+        ({"recordingStrategy": {"useOnly": "INCLUSION_BY_RESOURCE_TYPES"}, "resourceTypes": ["AWS::IAM::User"]}, False),
+        (
+            {
+                "allSupported": False,
+                "exclusionByResourceTypes": {"resourceTypes": ["AWS::IAM::User"]},
+                "recordingStrategy": {"useOnly": "EXCLUSION_BY_RESOURCE_TYPES"},
+            },
+            True,
+        ),
+        (
+            {
+                "exclusionByResourceTypes": {"resourceTypes": [COMPLIANCE]},
+                "recordingStrategy": {"useOnly": "EXCLUSION_BY_RESOURCE_TYPES"},
+            },
+            False,
+        ),
+    ],
+)
+def test_recorder_that_does_not_record_compliance(
+    fake: FakeAws, preflight_of: Preflight, recording_group: dict[str, Any], *, records: bool
+) -> None:
+    fake.answers["DescribeConfigurationRecorders"] = recorder(**recording_group)
+    printed = preflight_of(0)
+    limited = f"limited Configuration recorders: On in account {CENTRAL}, but without {COMPLIANCE}."
+    assert (limited in printed) is not records
+    assert (f"aws configservice describe-configuration-recorders --region {REGION} --query " in printed) is not records
+    assert f" 0 missing, {0 if records else 1} limited, " in printed
 
 
 def test_without_a_role_the_aggregator_is_believed_and_said_to_be(fake: FakeAws, preflight_of: Preflight) -> None:

@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from organization import cli, exclusions, formats
+from organization import cli, exclusions, formats, journal
 from organization.deployment import Deployment
 from organization.formats import Report
 from organization.statuses import Account, Row, Status
@@ -38,6 +38,8 @@ from tests.organization.fake_organization import (
     account,
     check_shown,
     evaluation,
+    evaluation_line,
+    failure_line,
     stack,
 )
 
@@ -85,6 +87,8 @@ def fake() -> Iterator[FakeAws]:
             "DescribeStacks": {"Stacks": [stack(ManagementAccountHasEvaluationRole="true")]},
             "ListStackResources": {"StackResourceSummaries": [log_group]},
             "DescribeOrganizationConformancePacks": {"OrganizationConformancePacks": [{"ExcludedAccounts": []}]},
+            "StartQuery": {"queryId": "q"},
+            "GetQueryResults": {"status": "Complete", "results": []},
             "ListRoots": {"Roots": [{"Id": ROOT, "Name": "Root"}]},
             "ListOrganizationalUnitsForParent": lambda asked: {"OrganizationalUnits": units[asked["ParentId"]]},
             "ListAccountsForParent": accounts_of,
@@ -134,6 +138,22 @@ def change_details(fake: FakeAws, account_id: str, *results: dict[str, Any]) -> 
     fake.answers["GetAggregateComplianceDetailsByConfigRule"] = answer
 
 
+def write(fake: FakeAws, *rows: list[dict[str, str]]) -> None:
+    """Let the journal have these rows."""
+    fake.answers["GetQueryResults"] = {"status": "Complete", "results": list(rows)}
+
+
+def confirm(fake: FakeAws) -> None:
+    """Let AWS Config's aggregator and the journal say that every account is COMPLIANT."""
+    ids = (MANAGEMENT, CENTRAL, MEMBER, OTHER)
+    rules = [
+        {"ConfigRuleName": RULE, "AccountId": each, "AwsRegion": REGION, "Compliance": {"ComplianceType": "COMPLIANT"}}
+        for each in ids
+    ]
+    fake.answers["DescribeAggregateComplianceByConfigRules"] = {"AggregateComplianceByConfigRules": rules}
+    write(fake, *(evaluation_line(each, "COMPLIANT", RULE, hours_ago=3) for each in ids))
+
+
 # --- What is read ---
 
 
@@ -155,7 +175,7 @@ def test_every_account_with_its_path_and_result(fake: FakeAws, capsys: pytest.Ca
 
 def test_only_calls_that_read_and_one_chain_of_details_an_account(fake: FakeAws) -> None:
     run()
-    assert all(name.startswith(("Describe", "List", "Get")) for name, _ in fake.calls)
+    assert all(name.startswith(("Describe", "List", "Get")) for name, _ in fake.calls if name != "StartQuery")
     details = fake.called("GetAggregateComplianceDetailsByConfigRule")
     assert {(each["AccountId"], each["ConfigRuleName"]) for each in details} == {
         (each, RULE) for each in (MANAGEMENT, CENTRAL, MEMBER, OTHER)
@@ -174,6 +194,138 @@ def test_json_keys_are_those_that_are_documented(fake: FakeAws, capsys: pytest.C
     documented = formats.as_json.__doc__ or ""
     keys = {*document, *document["stack"], *document["accounts"][1], *document["accounts"][1]["advice"][0]}
     assert {key for key in keys if f"`{key}`" not in documented} == set()
+
+
+def test_nothing_more_is_read_of_accounts_that_both_sources_agree_on(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    confirm(fake)
+    fake.answers["GetOrganizationConformancePackDetailedStatus"] = {"OrganizationConformancePackDetailedStatuses": []}
+    fake.answers["ListStackInstances"] = {"Summaries": []}
+    assert run("--format", "json") == 0
+    document = json_report(capsys)
+    assert [round(each["age_hours"]) for each in document["accounts"]] == [3] * 4
+    assert {each["annotation"] for each in document["accounts"]} == {"Noted."}
+    assert not fake.called("GetAggregateComplianceDetailsByConfigRule")
+    assert not fake.called("DescribeAggregateComplianceByConformancePacks")
+    statuses_asked = [each["Filters"] for each in fake.called("GetOrganizationConformancePackDetailedStatus")]
+    assert statuses_asked == [{"Status": "CREATE_FAILED"}, {"Status": "UPDATE_FAILED"}, {"Status": "DELETE_FAILED"}]
+    [names] = {each["Filters"][0]["Name"] for each in fake.called("ListStackInstances")}
+    assert names == "DETAILED_STATUS"
+
+
+@pytest.mark.parametrize("accounts_in_all", [4, 400])
+def test_more_is_read_of_the_account_that_they_disagree_on(
+    fake: FakeAws, capsys: pytest.CaptureFixture[str], accounts_in_all: int
+) -> None:
+    """In a large organization the account is asked for by its id, in a small one everything is read."""
+    confirm(fake)
+    ids = [f"{number:012}" for number in range(accounts_in_all - 4)]
+    before = fake.answers["ListAccountsForParent"]
+    assert callable(before)
+    fake.answers["ListAccountsForParent"] = lambda asked: (
+        {"Accounts": [account(each, "", "SUSPENDED") for each in ids]}
+        if asked["ParentId"] == "ou-a1b2-11111111"
+        else before(asked)
+    )
+    fake.answers["GetQueryResults"] = {
+        "status": "Complete",
+        "results": [evaluation_line(each, "COMPLIANT", RULE) for each in (MANAGEMENT, CENTRAL, OTHER)]
+        + [evaluation_line(MEMBER, "NON_COMPLIANT", RULE), failure_line(MEMBER, "ReadError", hours_ago=2)],
+    }
+    assert run("--format", "json") == 1
+    row = json_report(capsys)["accounts"][0]
+    assert (row["account_id"], row["status"], row["annotation"]) == (MEMBER, "NON_COMPLIANT", "Noted.")
+    assert row["advice"][0]["why"].startswith("The journal says NON_COMPLIANT (")
+    assert {each["AccountId"] for each in fake.called("GetAggregateComplianceDetailsByConfigRule")} == {MEMBER}
+    by_id = [each.get("Filters", {}) for each in fake.called("GetOrganizationConformancePackDetailedStatus")]
+    assert ({"AccountId": MEMBER} in by_id) == (accounts_in_all == 400)
+    by_id = [each["Filters"] for each in fake.called("DescribeAggregateComplianceByConformancePacks")]
+    assert any(each.get("AccountId") == MEMBER for each in by_id) == (accounts_in_all == 400)
+    by_id = [each.get("StackInstanceAccount") for each in fake.called("ListStackInstances")]
+    assert (MEMBER in by_id) == (accounts_in_all == 400)
+
+
+def test_query_asks_for_the_own_rule_with_its_parameters_of_the_last_days(fake: FakeAws) -> None:
+    fake.answers["DescribeStacks"] = {"Stacks": [stack(MinimumVirtualMfaDevices="2", NonVirtualMfa="COMPLIANT")]}
+    run()
+    [asked] = fake.called("StartQuery")
+    assert asked["logGroupName"] == "log"
+    assert asked["endTime"] - asked["startTime"] == 7 * 24 * 3600 + 1
+    for condition in (
+        'ruleOwner = "config-conforms.amazonaws.com"',
+        "configRuleName like /^root-virtual-mfa-enabled-conformance-pack-/",
+        'parameters.ExecutionRoleName = "root-virtual-mfa-evaluation"',
+        'parameters.minimumVirtualMfaDevices = "2"',
+        'parameters.nonVirtualMfa = "COMPLIANT"',
+        '(test = 0 or test = "false")',
+    ):
+        assert condition in asked["queryString"]
+
+
+def test_more_accounts_than_a_query_gives_are_asked_for_in_parts(
+    fake: FakeAws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(journal, "MOST_ROWS", 4)
+    confirm(fake)
+    every: Any = fake.answers["GetQueryResults"]
+
+    def start(asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"queryId": "q" + "".join(re.findall(r"account like /(\d+)\$/", asked["queryString"]))}
+
+    def answer(asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        found = [row for row in every["results"] if row[1]["value"].endswith(asked["queryId"][1:])]
+        return {"status": "Complete", "results": found}
+
+    fake.answers |= {"StartQuery": start, "GetQueryResults": answer, "ListStackInstances": {"Summaries": []}}
+    assert run("--format", "json") == 0
+    assert {each["annotation"] for each in json_report(capsys)["accounts"]} == {"Noted."}
+    assert len(fake.called("StartQuery")) == 11
+
+
+def test_query_is_waited_for_and_started_when_there_is_room(fake: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    confirm(fake)
+    rested: list[float] = []
+    monkeypatch.setattr("time.sleep", rested.append)
+    results = fake.answers["GetQueryResults"]
+    statuses_in_turn = iter(["Scheduled", "Running", "Running"])
+
+    def start(_: Mapping[str, Any]) -> Mapping[str, Any]:
+        if len(fake.called("StartQuery")) == 1:
+            raise RefusalError("LimitExceededException")
+        return {"queryId": "q"}
+
+    def look(_: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an answer
+        status = next(statuses_in_turn, None)
+        return {"status": status, "results": []} if status else results
+
+    fake.answers |= {"StartQuery": start, "GetQueryResults": look, "ListStackInstances": {"Summaries": []}}
+    assert run() == 0
+    assert (len(fake.called("StartQuery")), len(fake.called("GetQueryResults"))) == (2, 4)
+    assert len(rested) == 4
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ("AccessDeniedException", "StartQuery failed with AccessDeniedException"),
+        ("ResourceNotFoundException", "StartQuery failed with ResourceNotFoundException"),
+        ("LimitExceededException", "CloudWatch Logs started no query for two minutes"),
+        ("Timeout", "The query of the log group log ended as Timeout."),
+        ("Running", "The query of the log group log ended as Running."),
+    ],
+)
+def test_if_the_journal_cannot_be_read_aws_config_alone_decides_and_a_note_says_so(
+    fake: FakeAws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], said: str, problem: str
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    if said.endswith("Exception"):
+        fake.refuse("StartQuery", said)
+    else:
+        fake.answers["GetQueryResults"] = {"status": said, "results": []}
+    assert run("--format", "json") == 0
+    document = json_report(capsys)
+    assert set(statuses(document).values()) == {"COMPLIANT"}
+    [note] = document["notes"]
+    assert f"everything rests on AWS Config alone. {problem}" in note
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from organization import commands
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment, is_our_rule
+from organization.journal import Entry, Failure, Journal
 from organization.statuses import (
     FAILURES,
     MEANINGS,
@@ -25,6 +27,7 @@ from organization.statuses import (
     Row,
     Status,
     hours,
+    in_doubt,
     notes,
     rows,
     totals,
@@ -53,19 +56,22 @@ DEPLOYMENT = Deployment(
 PACK = "OrgConformsPack-root-virtual-mfa-a1b2c3d4"
 ARRIVED_PACK = Arrival("CREATE_SUCCESSFUL", name=PACK, compliance="COMPLIANT")
 ARRIVED_STACK = Arrival("SUCCEEDED")
+NOT_APPLICABLE = {"noRootCredentials": "NOT_APPLICABLE"}
 
 
 def result(compliance: str = "COMPLIANT", hours_ago: float = 1, rule: str = PACK_RULE) -> Result:
     return Result(rule, compliance, f"Annotation of {compliance}.", NOW - timedelta(hours=hours_ago))
 
 
-def judge(
+def judge(  # noqa: PLR0913 - the parts of an account that a test may change
     *results: Result,
     account: Account | None = None,
     deployment: Deployment = DEPLOYMENT,
     pack: Arrival | None = ARRIVED_PACK,
     stack: Arrival | None = ARRIVED_STACK,
     reasons: dict[str, str] | None = None,
+    journal: Journal | None = None,
+    asked: frozenset[str] | None = None,
 ) -> Row:
     account = account or Account(MEMBER, "Shop", "Root/Workloads")
     key = account.account_id
@@ -74,8 +80,24 @@ def judge(
         **({key: pack} if pack else {}),
     }  # the aggregator lists another account's
     stacks = {key: stack} if stack else {}
-    (row,) = rows(Observations(deployment, NOW, [account], {key: results} if results else {}, packs, stacks, reasons or {}))
+    results_by_id = {key: results} if results else {}
+    written = journal or Journal()
+    (row,) = rows(Observations(deployment, NOW, [account], results_by_id, packs, stacks, reasons or {}, written, asked))
     return row
+
+
+def entry(verdict: str = "COMPLIANT", hours_ago: float = 1, rule: str = PACK_RULE) -> Entry:
+    return Entry(NOW - timedelta(hours=hours_ago), rule, verdict, f"Noted {verdict}.")
+
+
+def noted(*args: Any, **kwargs: Any) -> Journal:  # noqa: ANN401 - those of entry()
+    """Return a journal that has an evaluation of the member."""
+    return Journal({MEMBER: entry(*args, **kwargs)})
+
+
+def listed(compliance: str = "COMPLIANT", rule: str = PACK_RULE) -> Result:
+    """Return what the aggregator lists of a rule, without its details."""
+    return Result(rule, compliance)
 
 
 # --- Results ---
@@ -146,6 +168,141 @@ def test_no_account_is_compliant_but_by_a_recent_result_of_the_one_rule_of_a_pac
         assert pack_status in {"CREATE_SUCCESSFUL", "UPDATE_SUCCESSFUL"}
     else:
         assert row.status in FAILURES
+
+
+# --- The journal beside AWS Config ---
+
+
+@pytest.mark.parametrize("verdict", ["COMPLIANT", "NON_COMPLIANT"])
+def test_if_the_journal_and_aws_config_say_the_same_that_counts_whatever_aws_configs_times_are(verdict: str) -> None:
+    assert not in_doubt(MEMBER, [listed(verdict)], noted(verdict, 25), NOW)
+    row = judge(listed(verdict), journal=noted(verdict, 25), pack=None, stack=None, asked=frozenset())
+    assert (row.status, row.annotation, row.age) == (verdict, f"Noted {verdict}.", timedelta(hours=25))
+    assert (row.advice, row.rule_names) == ((), (PACK_RULE,))
+
+
+def test_not_applicable_result_which_no_aggregator_lists_is_known_from_the_journal() -> None:
+    assert not in_doubt(MEMBER, [], noted("NOT_APPLICABLE"), NOW)
+    assert judge(journal=noted("NOT_APPLICABLE"), asked=frozenset()).status is Status.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize(
+    ("results", "journal"),
+    [
+        ([listed()], Journal()),
+        ([listed()], noted("COMPLIANT", 27)),
+        ([listed()], noted("NON_COMPLIANT")),
+        ([listed()], noted("NOT_APPLICABLE")),
+        ([listed()], noted("SPLENDID")),
+        ([listed("SPLENDID")], noted("SPLENDID")),
+        ([listed(rule=OTHER_PACK_RULE)], noted()),
+        ([listed(), listed(rule=OTHER_PACK_RULE)], noted()),
+        ([listed(rule=RULE_NAME)], noted(rule=RULE_NAME)),
+        ([], noted()),
+        ([], Journal({CENTRAL: entry()})),
+    ],
+)
+def test_everything_else_is_in_doubt_and_compliant_for_neither_alone(results: list[Result], journal: Journal) -> None:
+    assert in_doubt(MEMBER, results, journal, NOW)
+    assert judge(*results, journal=journal).status in FAILURES
+
+
+@pytest.mark.parametrize("hours_ago", [1, 49])
+def test_journal_that_says_non_compliant_counts_whatever_aws_config_says_and_that_is_told(hours_ago: float) -> None:
+    row = judge(result("COMPLIANT", hours_ago), journal=noted("NON_COMPLIANT"))
+    assert (row.status, row.annotation, row.age) == (Status.NON_COMPLIANT, "Noted NON_COMPLIANT.", timedelta(hours=1))
+    assert row.advice[0].why == "The journal says NON_COMPLIANT (1 h ago), and AWS Config says COMPLIANT."
+    assert row.advice[0].commands == (
+        *commands.show_journal(DEPLOYMENT, MEMBER),
+        commands.show_rules(DEPLOYMENT, [PACK_RULE]),
+    )
+
+
+@pytest.mark.parametrize(("hours_ago", "status"), [(1, Status.NON_COMPLIANT), (27, Status.UNKNOWN)])
+def test_result_that_fails_stays_a_failure_though_the_journal_says_compliant(hours_ago: float, status: Status) -> None:
+    row = judge(result("NON_COMPLIANT", hours_ago), journal=noted())
+    assert row.status is status
+    assert row.advice[0].why == "The journal says COMPLIANT (1 h ago), and AWS Config says NON_COMPLIANT."
+
+
+def test_aws_config_that_says_nothing_of_a_fresh_verdict_is_told() -> None:
+    assert judge(journal=noted()).advice[0].why == "The journal says COMPLIANT (1 h ago), and AWS Config says nothing."
+    assert judge(journal=noted("NON_COMPLIANT")).status is Status.NON_COMPLIANT
+    assert judge(Result(PACK_RULE), journal=noted("NON_COMPLIANT")).annotation == "Noted NON_COMPLIANT."
+
+
+def test_one_of_several_rules_that_the_journal_confirms_is_no_disagreement() -> None:
+    row = judge(result(), result(rule=OTHER_PACK_RULE), journal=noted())
+    assert row.status is Status.UNKNOWN
+    assert [advice.why[:24] for advice in row.advice] == ["The account has 2 rules "]
+
+
+def test_reason_of_the_last_failure_is_told_unless_an_evaluation_succeeded_since() -> None:
+    failed = {MEMBER: Failure(NOW - timedelta(hours=2), "AssumeRoleError: refused.")}
+    for results in ([], [result(hours_ago=49)]):
+        assert (
+            "The last evaluation failed 2 h ago. AssumeRoleError: refused."
+            in judge(*results, journal=Journal({}, failed)).finding
+        )
+    known = judge(result(), journal=Journal({MEMBER: entry(hours_ago=1)}, failed))
+    assert (known.status, known.advice) == (Status.COMPLIANT, ())
+
+
+def test_failures_of_pack_and_stack_set_are_told_of_an_account_that_is_not_in_doubt() -> None:
+    row = judge(listed(), journal=noted(), pack=Arrival("UPDATE_FAILED", "x"), stack=Arrival("FAILED", "y"), asked=frozenset())
+    assert row.status is Status.COMPLIANT
+    assert len(row.advice) == 2
+    assert (row.conformance_pack_status, row.stack_set_status) == ("UPDATE_FAILED", "FAILED")
+
+
+def test_account_in_doubt_has_to_be_in_its_pack_once_the_journal_confirms_the_others() -> None:
+    unlisted = Arrival("CREATE_SUCCESSFUL", name=PACK)
+    observed = Observations(
+        DEPLOYMENT, NOW, [Account(MEMBER, "", "")], {MEMBER: [result()]}, {MEMBER: unlisted}, {}, asked=frozenset({MEMBER})
+    )
+    assert rows(observed)[0].status is Status.UNKNOWN
+    assert rows(replace(observed, asked=None))[0].status is Status.COMPLIANT
+
+
+def test_journal_that_could_not_be_read_is_noted() -> None:
+    observed = Observations(DEPLOYMENT, NOW, [], {}, {}, {}, journal=Journal(problem="StartQuery failed."))
+    assert notes(observed) == ["The journal was not read, so everything rests on AWS Config alone. StartQuery failed."]
+
+
+@pytest.mark.parametrize(("verdict", "hours_ago", "status"), [("COMPLIANT", 1, "COMPLIANT"), ("COMPLIANT", 27, "UNKNOWN")])
+def test_for_one_account_the_journal_refreshes_the_result_too(verdict: str, hours_ago: float, status: str) -> None:
+    deployment = replace(DEPLOYMENT, organization_id="", management_account_id="")
+    results = {CENTRAL: [replace(result(verdict, 49, RULE_NAME), annotation="")]}
+    journal = Journal({CENTRAL: entry("COMPLIANT", hours_ago, RULE_NAME)})
+    (row,) = rows(Observations(deployment, NOW, [Account(CENTRAL, "", "")], results, journal=journal))
+    assert row.status == status
+    assert row.annotation == ("Noted COMPLIANT." if status == "COMPLIANT" else "")
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["COMPLIANT", "NON_COMPLIANT", "NOT_APPLICABLE", "", "?"]),
+            st.floats(0, 100),
+            st.sampled_from([PACK_RULE, OTHER_PACK_RULE, RULE_NAME]),
+        ),
+        max_size=3,
+        unique_by=lambda seen: seen[2],
+    ),
+    st.sampled_from(["COMPLIANT", "NON_COMPLIANT", "NOT_APPLICABLE", "?"]),
+    st.floats(0, 100),
+)
+def test_journal_never_makes_an_account_compliant_alone_and_never_hides_a_failure(
+    seen: Sequence[tuple[str, float, str]], verdict: str, hours_ago: float
+) -> None:
+    results = [result(compliance, ago, rule) for compliance, ago, rule in seen]
+    row = judge(*results, journal=noted(verdict, hours_ago), pack=None)
+    is_fresh = hours_ago <= 26 and verdict != "?"
+    if row.status is Status.COMPLIANT:
+        assert is_fresh
+        assert [each.compliance for each in results if each.rule_name.startswith(PACK_RULE_PREFIX)] == ["COMPLIANT"]
+    if is_fresh and verdict == "NON_COMPLIANT":
+        assert row.status is Status.NON_COMPLIANT
 
 
 # --- Rules that somebody made ---
@@ -340,7 +497,7 @@ def test_an_old_results_log_is_where_the_function_is() -> None:
 
 
 def test_no_result_may_be_not_applicable_if_the_parameter_says_so() -> None:
-    assert "never reaches the aggregator" in judge(deployment=replace(DEPLOYMENT, no_root_credentials="NOT_APPLICABLE")).finding
+    assert "never reaches the aggregator" in judge(deployment=replace(DEPLOYMENT, rule_parameters=NOT_APPLICABLE)).finding
 
 
 def test_management_account_that_is_not_watched() -> None:
@@ -415,17 +572,27 @@ def test_pack_failed_without_a_recorder() -> None:
     assert row.advice[0].commands == (commands.put_pack_again(DEPLOYMENT),)
 
 
-def test_pack_failed_without_permission_lists_every_such_account() -> None:
-    refused = Arrival("CREATE_FAILED", "InsufficientPermissions: The Lambda function lacks the permission.")
-    accounts = [Account(each, each, "Root") for each in ("333333333333", "444444444444", "555555555555")]
-    packs = {"333333333333": refused, "444444444444": ARRIVED_PACK, "555555555555": refused}
-    stacks = dict.fromkeys(packs, ARRIVED_STACK)
-    deployment = replace(DEPLOYMENT, invoking=frozenset({"999999999999"}))
-    row = rows(Observations(deployment, NOW, accounts, {}, packs, stacks))[0]
-    assert row.advice[0].commands == (
-        "root-virtual-mfa deploy --parameter InvokingAccounts=333333333333,555555555555,999999999999",
-        commands.put_pack_again(deployment),
-    )
+REFUSED = Arrival("CREATE_FAILED", "InsufficientPermissionsException: The Lambda function lacks the permission.")
+LIST_ALL = "root-virtual-mfa deploy --parameter InvokePermission=Accounts"
+
+
+@pytest.mark.parametrize(
+    ("permission", "listed", "pack", "command"),
+    [
+        pytest.param("Organization", False, REFUSED, LIST_ALL, id="AWS Config does not name the organization"),
+        pytest.param("Organization", False, None, "", id="the pack is missing"),
+        pytest.param("Organization", True, REFUSED, "", id="listed, so it is something else"),
+        pytest.param("Accounts", False, REFUSED, "root-virtual-mfa deploy", id="joined after the deployment"),
+        pytest.param("Accounts", False, None, "root-virtual-mfa deploy", id="has just joined"),
+        pytest.param("Accounts", True, None, "", id="listed, and the pack is missing"),
+        pytest.param("Any", False, REFUSED, "", id="any account may, so it is something else"),
+    ],
+)
+def test_pack_that_lacks_the_permission_to_invoke(permission: str, listed: bool, pack: Arrival | None, command: str) -> None:  # noqa: FBT001 - a parameter of the test
+    deployment = replace(DEPLOYMENT, invoke_permission=permission, listed=frozenset({MEMBER} if listed else ()))
+    row = judge(pack=pack, deployment=deployment)
+    assert row.status is Status.UNKNOWN
+    assert row.advice[0].commands == (command or commands.put_pack_again(deployment),)
 
 
 def test_pack_failed_for_another_reason() -> None:
@@ -445,7 +612,7 @@ def test_recent_result_counts_though_the_stack_set_did_not_arrive() -> None:
 
 
 def test_one_account_has_neither_pack_nor_stack_set() -> None:
-    deployment = replace(DEPLOYMENT, organization_id="", management_account_id="", no_root_credentials="NOT_APPLICABLE")
+    deployment = replace(DEPLOYMENT, organization_id="", management_account_id="", rule_parameters=NOT_APPLICABLE)
     account = Account(CENTRAL, "", "")
     (row,) = rows(Observations(deployment, NOW, [account], {CENTRAL: [result("NOT_APPLICABLE", rule=RULE_NAME)]}))
     assert (row.status, row.advice) == (Status.NOT_APPLICABLE, ())

@@ -1,0 +1,194 @@
+"""Measure what a report on a whole organization takes: calls to AWS, time and memory.
+
+First the function evaluates every account on the local AWS. The peer asks the aggregator for the rule's details in each
+account: without the journal, nothing else has annotations and ages. Both read the same organization in the same run.
+
+Exit code 0: every report was right.
+Exit code 1: a report said something else of an account than its root user demands.
+Exit code 2: the benchmark could not measure.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NoReturn
+
+import yaml
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.table import Table
+
+from benchmark.measure import ARTEFACT, machine
+from benchmark.organization import EXIT_ERROR, EXIT_INCORRECT, EXIT_INTERRUPTED, OrganizationBenchmark
+from benchmark.organization_result import CENTRAL, FEWEST_ACCOUNTS, RootUser, accounts_file, root_users, verdict
+from demo.clients import boto3_client
+from demo.sam import RULE_NAME, STACK_NAME, DeploymentError
+from local_aws.client import PROJECT, REGION, LocalAwsClient, LocalAwsError, LocalAwsProcess
+
+PROG = "make bench-report"
+_READERS = 8
+"""Calls of the peer at the same time: as many as the report makes."""
+_SEED = 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """One organization: the report's calls, seconds and peak memory (MiB), the peer's calls and seconds, and wrong accounts."""
+
+    accounts: int
+    calls: int
+    seconds: float
+    peak_memory_mib: float
+    peer_calls: int
+    peer_seconds: float
+    wrong: tuple[str, ...]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print. Returns the exit code."""
+    options = _options(arguments)
+    signal.signal(signal.SIGTERM, _stop)
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    if not ARTEFACT.is_dir():
+        console.print(f"{PROG}: {ARTEFACT} is missing: run `make build` first.", soft_wrap=True)
+        return EXIT_ERROR
+    try:
+        rows = [_measure(accounts, lambda said: console.print(f"{said} …")) for accounts in options.accounts]
+    except KeyboardInterrupt:
+        console.print("\nStopped.")
+        return EXIT_INTERRUPTED
+    except (LocalAwsError, DeploymentError, ClientError, BotoCoreError, OSError) as error:
+        console.print(f"\n{PROG}: {error}", markup=False, style="red", soft_wrap=True)
+        return EXIT_ERROR
+    _show(rows, console)
+    if options.json:
+        written = {"machine": machine(), "rows": [asdict(row) for row in rows]}
+        options.json.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+    return EXIT_INCORRECT if any(row.wrong for row in rows) else 0
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog=PROG, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--accounts",
+        type=_accounts,
+        nargs="+",
+        default=[300, 1000, 3000, 10_000],
+        metavar="N",
+        help="accounts of each organization (default: %(default)s)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome to FILE too, as JSON")
+    return parser.parse_args(arguments)
+
+
+def _accounts(text: str) -> int:
+    if not text.isdecimal() or int(text) < FEWEST_ACCOUNTS:
+        message = f"{text!r} is no whole number of at least {FEWEST_ACCOUNTS}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
+
+
+def _measure(accounts: int, say: Callable[[str], None]) -> Row:
+    """Let an organization be evaluated, and measure report and peer."""
+    users = root_users(accounts, _SEED)
+    with TemporaryDirectory(prefix="root-virtual-mfa-benchmark-") as directory:
+        file = Path(directory, "accounts.yaml")
+        file.write_text(yaml.safe_dump(accounts_file(users)), encoding="utf-8")
+        with LocalAwsProcess(file, Path(directory, "local-aws.log")) as aws:
+            say(f"{accounts:,} accounts: deploy, and evaluate each")
+            evaluated = OrganizationBenchmark(aws, users, share=0, seed=_SEED).deploy_and_evaluate()
+            if evaluated.lost:
+                message = f"{len(evaluated.lost)} accounts were not evaluated."
+                raise LocalAwsError(message)
+            aws.settle()
+            aws.take_calls()
+            say(f"{accounts:,} accounts: report")
+            report = Path(directory, "report.json")
+            seconds, peak_memory_mib = _run_report(aws, report)
+            calls = len(aws.take_calls())
+            began = time.perf_counter()
+            _peer(aws)
+            peer_seconds = time.perf_counter() - began
+            wrong = _wrong(report.read_text(encoding="utf-8"), users)
+            return Row(accounts, calls, seconds, peak_memory_mib, len(aws.take_calls()), peer_seconds, wrong)
+
+
+def _run_report(aws: LocalAwsClient, file: Path) -> tuple[float, float]:
+    """Run the command as an operator does, with the report in `file`; return its seconds, and its peak memory in MiB."""
+    began = time.perf_counter()
+    process = subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-m", "organization", "report", "--output", str(file)],
+        cwd=PROJECT,
+        env={**os.environ, **aws.environment(CENTRAL)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    unit = 1024 if sys.platform != "darwin" else 1024 * 1024  # Linux counts KiB, macOS bytes
+    return time.perf_counter() - began, usage.ru_maxrss / unit
+
+
+def _peer(aws: LocalAwsClient) -> None:
+    """Read the details of the rule in each account, as many at a time as the report reads."""
+    config: Any = boto3_client(aws, "config", CENTRAL, Config(max_pool_connections=_READERS))
+    aggregator = {"ConfigurationAggregatorName": STACK_NAME}
+    pages = config.get_paginator("describe_aggregate_compliance_by_config_rules").paginate(**aggregator)
+    rules = [rule for page in pages for rule in page["AggregateComplianceByConfigRules"]]
+    details = config.get_paginator("get_aggregate_compliance_details_by_config_rule")
+
+    def read(rule: dict[str, str]) -> None:
+        which = {"AccountId": rule["AccountId"], "ConfigRuleName": rule["ConfigRuleName"], "AwsRegion": REGION}
+        for _ in details.paginate(**aggregator, **which):
+            pass
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        list(pool.map(read, (rule for rule in rules if rule["ConfigRuleName"].startswith(RULE_NAME))))
+
+
+def _wrong(printed: str, users: dict[str, RootUser]) -> tuple[str, ...]:
+    """Return the accounts of which the report says something else than their root user demands."""
+    said = {each["account_id"]: each["status"] for each in json.loads(printed)["accounts"]}
+    return tuple(account_id for account_id, user in users.items() if said.get(account_id) != verdict(user))
+
+
+def _show(rows: Sequence[Row], console: Console) -> None:
+    table = Table("Accounts", "Calls", "Peer's calls", "Ratio", "Time", "Peer's time", "Ratio", "Peak memory", "Wrong")
+    for column in table.columns:
+        column.justify = "right"
+    for row in rows:
+        table.add_row(
+            f"{row.accounts:,}",
+            f"{row.calls:,}",
+            f"{row.peer_calls:,}",
+            f"{row.calls / row.peer_calls:.2f}",
+            f"{row.seconds:.1f} s",
+            f"{row.peer_seconds:.1f} s",
+            f"{row.seconds / row.peer_seconds:.2f}",
+            f"{row.peak_memory_mib:.0f} MiB",
+            str(len(row.wrong)),
+        )
+    console.print(table)
+    console.print(
+        "The peer reads one rule of one account a call, and AWS Config only. The report also reads the organization (20 "
+        "accounts a call), the journal, and how pack and StackSet arrived. Its time includes the start of the command.",
+        soft_wrap=True,
+    )
+
+
+def _stop(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

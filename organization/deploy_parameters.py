@@ -1,0 +1,261 @@
+"""Finds out what to deploy: the scope and the parameters, from the options, the stack, AWS, and at last the operator."""
+
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+import click
+from botocore.exceptions import ClientError
+from rich.console import Console
+
+from organization import aws, checks, commands, deployment, invoke_permission, preflight, removal
+from organization.aws import Caller, CommandError
+from organization.checks import Outcome, Seen, Unseen
+from organization.deployment import Deployment
+from organization.inspection import Inspector
+from organization.reading import Reader
+from organization.screen import Screen
+from organization.template import Parameter
+from organization.visible import visible
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
+
+ACCOUNT, ORGANIZATION = "account", "organization"
+SCOPES = {ACCOUNT: "default", ORGANIZATION: "organization"}
+"""The environment of samconfig.toml for each scope."""
+
+_NAMES_ORGANIZATION = ("OrganizationId", "OrganizationRootId", "ManagementAccountId")
+_ASKED = ("NoticeEmail", "AlarmEmail")
+_ASKED_FOR_ORGANIZATION = ("ExcludedAccounts", "ExpectedEvaluations")
+"""Asked for a new stack only: an existing one keeps its values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the operator wants.  None: find it out.  `ask`: ask for what is missing, and before executing the change set.
+
+    `rollback`: let CloudFormation roll back if the deployment fails, for an organization too.
+    """
+
+    scope: str | None
+    parameters: Mapping[str, str]
+    ask: bool
+    build: bool
+    rollback: bool
+    directory: Path | None
+
+
+@dataclass(slots=True)
+class Finder:
+    """Finds out the scope and the parameters: from the options, the deployed stack, AWS, and at last the operator."""
+
+    session: boto3.Session
+    caller: Caller
+    stack_name: str
+    before: "StackTypeDef | None"
+    options: Options
+    declared: Mapping[str, Parameter]
+    screen: Screen
+    account_ids: tuple[str, ...] | Unseen = ()
+    """The active accounts of the organization, once the parameters are found out."""
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether there is somebody to ask."""
+        return self.options.ask and sys.stdin.isatty()
+
+    def scope(self) -> str:
+        """Return the scope. Raises CommandError if nothing tells it."""
+        if self.options.scope:
+            return self.options.scope
+        if self.before:
+            return ORGANIZATION if deployment.from_stack(self.before, {}).organization_id else ACCOUNT
+        if any(self.options.parameters.get(name) for name in _NAMES_ORGANIZATION):
+            return ORGANIZATION
+        if not self.may_ask:
+            message = "The scope is missing: give --scope account or --scope organization."
+            raise CommandError(message)
+        text = "Deploy for this account alone, or for every account of its organization?"
+        scope: str = click.prompt(text, type=click.Choice(list(SCOPES)), default=ACCOUNT)
+        return scope
+
+    def parameters(self, scope: str) -> dict[str, str]:
+        """Return the parameters to deploy with; others keep their values. Raises CommandError if one is missing."""
+        before = self.before.get("Parameters", []) if self.before else []
+        kept = {str(each.get("ParameterKey")): each.get("ParameterValue", "") for each in before}
+        if too_few := removal.too_few_approvers({**kept, **self.options.parameters}):
+            raise CommandError(too_few)
+        return self._for_organization() if scope == ORGANIZATION else self._for_account()
+
+    def _for_account(self) -> dict[str, str]:
+        given = dict(self.options.parameters)
+        for name in _NAMES_ORGANIZATION:
+            if given.get(name):
+                message = f"Parameter {name} is for an organization: give --scope organization."
+                raise CommandError(message)
+        if self.before:
+            self._refuse_obstacle(organization_id="")
+        return self._asked(given, {})
+
+    def _for_organization(self) -> dict[str, str]:
+        with Console(stderr=True).status("Looking ..."):
+            seen = Inspector(self.session, self.caller, self.stack_name).inspect(
+                role_name=None, removal=bool(self.options.parameters.get(removal.APPROVERS))
+            )
+        if self.before is None:
+            seen = replace(seen, deployed=None)
+        self.account_ids = seen.accounts
+        self._refuse_other_type(seen.deployed)
+        missing = [check for check in checks.checks(seen, self._permission(seen.deployed)) if check.outcome is Outcome.MISSING]
+        for check in missing:
+            preflight.show(check, self.screen)
+        if missing:
+            message = (
+                f"{len(missing)} of the things that the organization's deployment needs are missing: "
+                f"mend that and run this again. `{commands.preflight()}` shows everything."
+            )
+            raise CommandError(message)
+        parameters = self._asked(self._organization(seen), {"ExpectedEvaluations": str(self._expected(seen) or "")})
+        return parameters | self._policy(seen, parameters)
+
+    def _organization(self, seen: Seen) -> dict[str, str]:
+        """Return what is given, and the parameters that name the organization."""
+        parameters = dict(self.options.parameters)
+        for name, (value, _) in checks.parameters(seen).items():
+            if name in parameters:
+                continue
+            if value:
+                parameters[name] = value
+            elif self.may_ask:
+                parameters[name] = self._ask(name, None)
+            else:
+                message = f"{name} cannot be read with these credentials: give --parameter {name}=VALUE."
+                raise CommandError(message)
+        return parameters
+
+    # --- Who may invoke the function ---
+
+    def _permission(self, deployed: Deployment | None) -> str:
+        """Return the value of InvokePermission: what is given, or what the stack has, or the default."""
+        kept = deployed.invoke_permission if deployed else invoke_permission.ORGANIZATION
+        return self.options.parameters.get(invoke_permission.PARAMETER, kept)
+
+    def _policy(self, seen: Seen, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Return the parameters of the function's policy, as far as nobody has given them."""
+        policy = {}
+        if seen.deployed is None and seen.has_resource_policy is False:
+            policy[invoke_permission.POLICY_TYPE] = invoke_permission.PERMISSION
+        if not any(name in parameters for name in invoke_permission.LISTS):
+            policy |= self._lists(seen.deployed, parameters)
+        return {name: value for name, value in policy.items() if name not in parameters}
+
+    def _lists(self, deployed: Deployment | None, parameters: Mapping[str, str]) -> dict[str, str]:
+        """Return the lists of accounts. Raises CommandError if they are needed and cannot be made."""
+        listed = deployed.listed if deployed else frozenset()
+        if self._permission(deployed) != invoke_permission.ACCOUNTS:
+            # Lists are of no use any more if the operator has now chosen otherwise.
+            return invoke_permission.lists([]) if listed and invoke_permission.PARAMETER in parameters else {}
+        if isinstance(self.account_ids, Unseen) and listed:
+            self.screen.say(
+                f"The accounts of the organization cannot be read, so the function's policy goes on to list {len(listed)} "
+                f"accounts. {self.account_ids.reason}"
+            )
+            return {}
+        kept = deployed.excluded if deployed else frozenset()
+        excluded = deployment.accounts(parameters["ExcludedAccounts"]) if "ExcludedAccounts" in parameters else kept
+        lists = self._listing(parameters["ManagementAccountId"], excluded)
+        return lists if deployed else {name: value for name, value in lists.items() if value}
+
+    def _listing(self, management_account_id: str, excluded: Collection[str]) -> dict[str, str]:
+        """List all accounts that are evaluated. Raises CommandError if that cannot be done."""
+        if isinstance(self.account_ids, Unseen):
+            message = (
+                f"The accounts to list cannot be read: {self.account_ids.reason} Or list them yourself: "
+                f"`{commands.deploy(InvokePermission=invoke_permission.ACCOUNTS, InvokingAccounts='...')}`."
+            )
+            raise CommandError(message)
+        permitted = {self.caller.account_id, management_account_id}
+        to_list = invoke_permission.to_list(self.account_ids, permitted=permitted, excluded=excluded)
+        if too_many := invoke_permission.too_many(to_list):
+            raise CommandError(too_many)
+        return invoke_permission.lists(to_list)
+
+    def listing(self, after: "StackTypeDef") -> dict[str, str]:
+        """Find out whether AWS Config names the organization when it invokes; if not, return parameters that list the accounts.
+
+        It says what it found.  Raises CommandError if the accounts have to be listed and cannot be.
+        """
+        found = deployment.from_stack(after, {})
+        try:
+            refused = invoke_permission.refused(found, Reader(self.session, self.caller.time, lambda *_: None).packs(found))
+        except ClientError as error:
+            self.screen.say(f"Where the conformance pack arrived could not be seen: {aws.sentence_of(error)}")
+            return {}
+        if not refused:
+            return {}
+        self.screen.say()
+        self.screen.say(
+            (f"AWS Config may not invoke the function for {checks.shown(refused)}.", "bold"),
+            " So it does not name the organization when it invokes, and each account has to be listed.",
+        )
+        lists = self._listing(found.management_account_id, found.excluded)
+        self.screen.say(
+            "This deploys again, with all accounts listed (InvokePermission=Accounts). An account that joins later is not "
+            f"evaluated until somebody deploys again: `{commands.report()}` shows it, with the command."
+        )
+        return {invoke_permission.PARAMETER: invoke_permission.ACCOUNTS, **lists}
+
+    def _expected(self, seen: Seen) -> int:
+        """Count the accounts that will be evaluated; 0 if that cannot be seen."""
+        if not isinstance(seen.accounts, tuple):
+            return 0
+        return len(seen.accounts) - (not seen.in_management_account)
+
+    def _refuse_obstacle(self, organization_id: str) -> None:
+        deployed = deployment.from_stack(self.before, {}) if self.before else None
+        obstacle = checks.stack_obstacle(deployed, organization_id) if deployed else None
+        if obstacle:
+            mend = f" Run `{obstacle.command}`." if obstacle.command else ""
+            message = f"The stack {self.stack_name} is {obstacle.why}{mend}"
+            raise CommandError(message)
+
+    def _refuse_other_type(self, deployed: Deployment | None) -> None:
+        wanted = self.options.parameters.get(invoke_permission.POLICY_TYPE)
+        if deployed and wanted not in {None, deployed.function_policy_type}:
+            message = (
+                f"The stack {self.stack_name} has {deployed.function_policy_type}. To change {invoke_permission.POLICY_TYPE}, "
+                f"delete the stack (`{commands.delete()}`), then deploy: with the old type CloudFormation would take away the "
+                "permission."
+            )
+            raise CommandError(message)
+
+    # --- Questions ---
+
+    def _asked(self, parameters: dict[str, str], defaults: Mapping[str, str]) -> dict[str, str]:
+        """Add what the operator answers, for a new stack."""
+        if not self.may_ask or self.before:
+            return parameters
+        names = _ASKED + (_ASKED_FOR_ORGANIZATION if "OrganizationId" in parameters else ())
+        answers = {name: self._ask(name, defaults.get(name, "")) for name in names if name not in parameters}
+        return parameters | {name: answer for name, answer in answers.items() if answer}
+
+    def _ask(self, name: str, default: str | None) -> str:
+        """Ask until the template allows the answer.  Without a default an answer is needed."""
+        parameter = self.declared[name]
+
+        def check(answer: str) -> str:
+            try:
+                parameter.check(answer)
+            except CommandError as error:
+                raise click.BadParameter(visible(str(error))) from error
+            return answer
+
+        self.screen.say()
+        self.screen.say(parameter.description)
+        text = name if default != "" else f"{name} (optional)"
+        answer: str = click.prompt(text, default=default, value_proc=check, show_default=bool(default))
+        return answer

@@ -1,0 +1,70 @@
+"""For which accounts AWS Config may invoke the function of an organization: pure, without input or output.
+
+AWS documents that AWS Config names the account when it invokes (aws:SourceAccount).  Nobody outside AWS knows whether it names
+the organization too (aws:SourceOrgID).  The conformance pack's deployment tells, since AWS Config checks its permission when it
+puts a rule.  If AWS Config does not name the organization, the function's policy has to list the accounts.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from organization import commands
+
+if TYPE_CHECKING:
+    from organization.deployment import Deployment
+    from organization.statuses import Arrival
+
+PARAMETER = "InvokePermission"
+ORGANIZATION, ACCOUNTS, ANY = "Organization", "Accounts", "Any"
+"""The values of the parameter: by the organization's id, by the accounts' ids, or for every account of the world."""
+
+LISTS = ("InvokingAccounts", "InvokingAccounts2", "InvokingAccounts3", "InvokingAccounts4")
+"""The parameters that list accounts."""
+
+LONGEST_VALUE = 4096
+"""Bytes of a template parameter. Source: AWS CloudFormation User Guide, quotas."""
+
+_ACCOUNTS_IN_A_LIST = (LONGEST_VALUE + 1) // len("111122223333,")
+
+MOST_LISTED = _ACCOUNTS_IN_A_LIST * len(LISTS)
+"""Accounts in all lists. The policy also has the function's own and the management account. Lambda takes 20,480 characters."""
+
+POLICY_TYPE = "FunctionPolicyType"
+RESOURCE_POLICY, PERMISSION = "AWS::Lambda::ResourcePolicy", "AWS::Lambda::Permission"
+"""The name and the values of the parameter for the resource type that gives the permission. Some Regions lack the first."""
+
+
+def to_list(account_ids: Iterable[str], *, permitted: Collection[str], excluded: Collection[str]) -> list[str]:
+    """Return the accounts to list: the evaluated ones that the policy does not permit already."""
+    return sorted(set(account_ids) - set(permitted) - set(excluded))
+
+
+def too_many(account_ids: Sequence[str]) -> str:
+    """Say why so many accounts cannot be listed, and what to do; empty if they can."""
+    if len(account_ids) <= MOST_LISTED:
+        return ""
+    return (
+        f"The function's policy would have to list {len(account_ids)} accounts, and the parameters hold {MOST_LISTED}. Let AWS "
+        f"Config invoke the function for any account: `{commands.deploy(InvokePermission=ANY)}`. Then the function itself "
+        "refuses accounts of other organizations; docs/threat-model.md says what that costs."
+    )
+
+
+def lists(account_ids: Sequence[str]) -> dict[str, str]:
+    """Return the parameters that list these accounts, at most MOST_LISTED; those that are not needed are empty."""
+    starts = range(0, MOST_LISTED, _ACCOUNTS_IN_A_LIST)
+    return {name: ",".join(account_ids[start : start + _ACCOUNTS_IN_A_LIST]) for name, start in zip(LISTS, starts, strict=True)}
+
+
+def refused(found: "Deployment", packs: Mapping[str, "Arrival"]) -> list[str]:
+    """Return the accounts for which AWS Config may not invoke the function because it does not name the organization.
+
+    None if the accounts are listed, or if the pack arrived in any account that only the organization's id permits: then AWS
+    Config does name it, and something else is wrong.
+    """
+    if found.invoke_permission != ORGANIZATION:
+        return []
+    by_organization = {account_id: pack for account_id, pack in packs.items() if account_id not in found.permitted}
+    if any(pack.arrived for pack in by_organization.values()):
+        return []
+    return sorted(account_id for account_id, pack in by_organization.items() if pack.lacks_permission)

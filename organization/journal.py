@@ -1,0 +1,103 @@
+"""The journal: what the function's log says of each account.  It is the second source beside AWS Config.
+
+The function writes a line after AWS Config has taken a result.  So a line has the time of the evaluation, the verdict and the
+annotation, whatever AWS Config shows later.  Only lines of the deployment's own rule with its own parameters count: a member
+can point a rule of its own, with parameters of its own, at the function.  This module is pure, without input or output.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from organization.deployment import EVALUATION_ROLE_NAME, PACK_RULE_PREFIX, RULE_NAME, Deployment
+
+REACH = timedelta(days=7)
+"""How far back the journal is read: an account that nobody evaluated for longer is unknown anyway."""
+
+MOST_ROWS = 10_000
+"""The most rows that the query gives.
+
+Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-Limit.html
+"""
+
+_EVALUATION, _FAILURE = "evaluation", "evaluation failed"
+_PACK_OWNER = "config-conforms.amazonaws.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line about an evaluation: when it was written, the rule's name in the account, and the verdict with its annotation."""
+
+    time: datetime
+    rule_name: str
+    verdict: str
+    annotation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A line about a failed evaluation: when it was written, and the error as `TYPE: MESSAGE`."""
+
+    time: datetime
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The latest evaluation and the latest failure of each account, by its id.
+
+    `problem` says why the journal could not be read; then it is empty.
+    """
+
+    evaluations: Mapping[str, Entry] = field(default_factory=dict)
+    failures: Mapping[str, Failure] = field(default_factory=dict)
+    problem: str = ""
+
+
+def query(deployment: Deployment, ending: str = "") -> str:
+    """Return the query of Logs Insights for the latest evaluation and the latest failure of each account.
+
+    `ending`: ask only for the accounts whose id ends so.  AWS does not document whether `false` is 0 or a text in a query, so
+    the query takes both.
+    """
+    if deployment.organization_id:
+        own = [
+            f'ruleOwner = "{_PACK_OWNER}"',
+            f"configRuleName like /^{PACK_RULE_PREFIX}/",
+            f'parameters.ExecutionRoleName = "{EVALUATION_ROLE_NAME}"',
+        ]
+    else:
+        own = [
+            'ruleOwner = "account"',
+            f'configRuleName = "{RULE_NAME}"',
+            f'account = "{deployment.account_id}"',
+            "not ispresent(parameters.ExecutionRoleName)",
+        ]
+    own += [f'parameters.{name} = "{value}"' for name, value in deployment.rule_parameters.items()]
+    own += [f"account like /{ending}$/"] if ending else []
+    return "\n".join(
+        [
+            "fields @timestamp, account, message, configRuleName, verdict, annotation, errorType, errorMessage",
+            f'| filter message in ["{_EVALUATION}", "{_FAILURE}"] and (test = 0 or test = "false")',
+            f"| filter {' and '.join(own)}",
+            "| sort @timestamp desc",
+            "| dedup account, message",
+            f"| limit {MOST_ROWS}",
+        ]
+    )
+
+
+def from_rows(rows: Iterable[Mapping[str, str]]) -> Journal:
+    """Make the journal of the query's rows, which have its fields by name."""
+    evaluations: dict[str, Entry] = {}
+    failures: dict[str, Failure] = {}
+    for row in rows:
+        account_id = row.get("account", "")
+        # The form of @timestamp: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-datetime.html
+        time = datetime.fromisoformat(row["@timestamp"]).replace(tzinfo=UTC)
+        if row["message"] == _EVALUATION:
+            name, verdict, annotation = (row.get(each, "") for each in ("configRuleName", "verdict", "annotation"))
+            evaluations[account_id] = Entry(time, name, verdict, annotation)
+        else:
+            failures[account_id] = Failure(time, f"{row.get('errorType', 'Error')}: {row.get('errorMessage', '')}")
+    return Journal(evaluations, failures)

@@ -1,0 +1,33 @@
+"""What the removal of root credentials needs: pure, without input or output."""
+
+from collections.abc import Mapping
+
+IAM = "iam.amazonaws.com"
+"""The service whose delegated administrator may open root sessions."""
+FEATURE = "RootCredentialsManagement"
+"""The feature of centralized root access that the removal needs. Source: API model, iam, FeatureType; public captures of
+AssumeRoot with this feature alone, 2026-09-12.
+"""
+APPROVERS, MINIMUM = "RemovalApprovers", "RemovalMinimumApprovals"
+"""The parameters of the template."""
+
+
+def too_few_approvers(parameters: Mapping[str, str]) -> str:
+    """Say that fewer users and roles may approve than have to; empty if it is not so, or if nobody removes anything.
+
+    `parameters` are those of the deployment to come; without a minimum it is 1.  No rule of a template can count a list.
+    """
+    approvers = {_principal(arn.strip()) for arn in parameters.get(APPROVERS, "").split(",") if arn.strip()}
+    minimum = parameters.get(MINIMUM, "1")
+    if not approvers or int(minimum) <= len(approvers):
+        return ""
+    return (
+        f"{MINIMUM} is {minimum}, but {APPROVERS} names {len(approvers)} different users and roles: name more, or ask for "
+        "fewer approvals. Sessions of one role count as one."
+    )
+
+
+def _principal(arn: str) -> tuple[str, str]:
+    """Return whether an approver is a user or a role, and its name, without path and session."""
+    kind, *path = arn.rpartition(":")[2].split("/")
+    return ("role", path[0]) if kind == "assumed-role" else (kind, path[-1])
