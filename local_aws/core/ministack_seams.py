@@ -116,6 +116,7 @@ _SEAMS = {
         "_rules",
         "_tags",
         "_targets",
+        "_tick_scheduled_rules",
         "_validate_target_arn",
     ),
     "ministack.services.iam": (

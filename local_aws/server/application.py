@@ -38,6 +38,7 @@ from local_aws.core.switches import Switches
 from local_aws.events.cloudtrail import CloudTrail
 from local_aws.events.event_bus import EventBus
 from local_aws.events.rules import EventRules
+from local_aws.events.schedules import Schedules
 from local_aws.events.targets import Targets
 from local_aws.iam import aws_policies, sessions, templates
 from local_aws.iam.account_reports import AccountReports
@@ -93,13 +94,14 @@ class LocalAws:
         self._query_pool = ThreadPoolExecutor(2, "queries")
         self._queries = Queries(self._clock, self._query_pool, switches)
         self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock, switches)
-        self._config = Config(self._functions, Recorders(self._clock), organization, self._clock)
+        self._config = Config(self._functions, Recorders(self._clock), organization, self._clock, switches)
         self._events = EventBus(self._clock)
         self._events.install()
         self._targets = Targets(f"http://{HOST}:{port}", self._clock)
         self._targets.install()
+        Schedules(self._events, self._clock).install()
         self._event_rules = EventRules(self._clock)
-        self._config.when_recorded.append(ComplianceEvents(self._events, self._clock).publish)
+        self._config.when_recorded.append(ComplianceEvents(self._events, self._clock, switches).publish)
         self._cloudtrail = CloudTrail(self._events, self._clock)
         self._root_access = RootAccess(organization, self._clock, switches)
         self._documents = Documents(self._clock)
@@ -169,6 +171,11 @@ class LocalAws:
     def _serves(self, account_id: str) -> bool:
         """Tell whether credentials of an account are good: it is there, and not suspended."""
         return account_id in self._accounts and not (self._organization and self._organization.is_shut(account_id))
+
+    def _start_recorders(self) -> None:
+        for account in self._accounts.values():
+            if account.recorder:
+                self._config.recorders.start(account.account_id, REGION)
 
     def _take_over(self, saved_queries: SavedQueries) -> None:
         """Let this package answer the operations that it emulates, and see every call of every listed service."""
