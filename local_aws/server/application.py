@@ -163,11 +163,6 @@ class LocalAws:
 
     # In front of MiniStack
 
-    def _start_recorders(self) -> None:
-        for account in self._accounts.values():
-            if account.recorder:
-                self._config.recorders.start(account.account_id, REGION)
-
     def _serves(self, account_id: str) -> bool:
         """Tell whether credentials of an account are good: it is there, and not suspended."""
         return account_id in self._accounts and not (self._organization and self._organization.is_shut(account_id))
