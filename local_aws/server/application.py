@@ -75,7 +75,7 @@ _LONGEST_PAUSE = 24 * 3600
 class LocalAws:
     """All services and their state."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 - it makes every service
         self, port: int, accounts_by_id: dict[str, Account], organization: Organization | None, runtime_python: Path
     ) -> None:
         """Serve `accounts_by_id` on `port`; functions run with `runtime_python`. Raises IncompatibleMiniStackError."""
