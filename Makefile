@@ -132,7 +132,7 @@ lint: $(DEV) ## Check style, types and templates
 	$(BIN)/python -m render --check
 
 render: $(DEV) ## Write the scripts of remediation/ and the version into the templates, and the local AWS's page of coverage
-	@$(BIN)/python -m render
+	@$(BIN)/python -m render $(ARGS)
 
 # The slow parts come last. One test: .venvs/dev/bin/python -m pytest -k "part of its name"
 test: setup lint build ## Run all checks and all tests

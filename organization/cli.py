@@ -65,7 +65,7 @@ def _preflight(region: str | None, profile: str | None, stack_name: str, role_na
 
     Changes nothing. Run it with the credentials and in the Region of the deployment to come: those of a delegated
     administrator, or of the management account. For what is missing it prints the command that mends it, and in which account
-    to run that. It ends with the command that deploys.
+    to run that. What is limited works in part, and the check says what does not. It ends with the command that deploys.
 
     \b
     Exit code 0: nothing that could be seen is missing.

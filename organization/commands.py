@@ -297,12 +297,6 @@ def show_execution(deployment: "Deployment", execution_id: str) -> str:
     return _aws("ssm", "get-automation-execution", execution, region=deployment.region)
 
 
-def show_refused_starts(deployment: "Deployment") -> str:
-    """Show every start of a runbook that CloudTrail has, with the error if there was one; for credentials of the account."""
-    attribute = "--lookup-attributes AttributeKey=EventName,AttributeValue=StartAutomationExecution"
-    return _aws("cloudtrail", "lookup-events", attribute, region=deployment.region)
-
-
 def show_trails(region: str) -> str:
     """Show the trails that record in a Region; for credentials of the account."""
     return _aws("cloudtrail", "describe-trails", region=region)

@@ -132,7 +132,8 @@ def _end(code: int, before: "StackTypeDef | None", after: "StackTypeDef | None",
         screen.say(f"The stack {stack_name} is as it was: there was nothing to change, or you did not confirm the change.")
         return 0
     screen.say((f"The stack {stack_name} is deployed.", "bold"), " What to do next:")
-    for number, step in enumerate(_next_steps(deployment.from_stack(after, {})), start=1):
+    earlier = deployment.from_stack(before, {}).invoke_permission if before else ""
+    for number, step in enumerate(_next_steps(deployment.from_stack(after, {}), earlier), start=1):
         screen.say(f"{number}. {step.what}", indent=2)
         for command in step.commands:
             screen.say(command, indent=5, whole=True)
@@ -149,7 +150,8 @@ class _Step:
     commands: tuple[str, ...] = ()
 
 
-def _next_steps(found: Deployment) -> Iterator[_Step]:
+def _next_steps(found: Deployment, earlier: str) -> Iterator[_Step]:
+    """Say what to do next; `earlier` is the value of InvokePermission before, "" for a new stack."""
     if found.emails:
         yield _Step(f"Confirm the subscriptions of {' and '.join(found.emails)}: AWS has sent a mail for each.")
     if found.organization_id and not found.watches_management_account:
@@ -174,6 +176,12 @@ def _next_steps(found: Deployment) -> Iterator[_Step]:
             "AWS Config may invoke the function for every account of the world, and the function refuses those of other "
             "organizations. Set ReservedConcurrentExecutions, so that they cannot use up the account's concurrency: "
             "docs/threat-model.md."
+        )
+    if found.invoke_permission == invoke_permission.ORGANIZATION and earlier not in {"", found.invoke_permission}:
+        yield _Step(
+            "AWS Config may look at its permission again only when it invokes the function. After 26 hours the report shows "
+            "whether evaluations still come. If not:",
+            (commands.deploy(InvokePermission=earlier),),
         )
     if found.organization_id:
         yield _Step("Protect the package in the member accounts: docs/service-control-policy.md.")

@@ -6,6 +6,7 @@ Sources: AWS CloudFormation User Guide, stack failure options; API reference, Ro
 (aws/aws-cdk#30546).
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _REFUSAL = "not supported on stack with disable-rollback"
 """A part of the reason that CloudFormation gives for a resource that it does not replace."""
 
+_STACK = "AWS::CloudFormation::Stack"
+
 FAILED = frozenset({"CREATE_FAILED", "UPDATE_FAILED"})
 """Where a failed deployment without rollback leaves a stack."""
 
@@ -32,15 +35,21 @@ _COMPLETE = frozenset(
 
 def refusals(cloudformation: "CloudFormationClient", stack: "StackTypeDef", region: str, since: datetime) -> list[Advice]:
     """Say what CloudFormation has refused to replace since a time, and what to do; nothing if it refused nothing."""
-    events = aws.events_of(cloudformation, stack.get("StackId", stack["StackName"]))
-    recent = takewhile(lambda event: event["Timestamp"] >= since, events)
-    resources = sorted(
-        {event.get("LogicalResourceId", "") for event in recent if _REFUSAL in event.get("ResourceStatusReason", "")}
-    )
+    resources = set(_refused(cloudformation, stack.get("StackId", stack["StackName"]), since))
     if not resources:
         return []
-    why = f"CloudFormation has to replace {', '.join(resources)}, and replaces nothing while rollback is disabled."
+    why = f"CloudFormation has to replace {', '.join(sorted(resources))}, and replaces nothing while rollback is disabled."
     return [_way_back(why, cloudformation, stack, region)]
+
+
+def _refused(cloudformation: "CloudFormationClient", stack_id: str, since: datetime) -> Iterator[str]:
+    """Yield the resources that CloudFormation has refused to replace, in the stack and in those nested in it."""
+    for event in takewhile(lambda event: event["Timestamp"] >= since, aws.events_of(cloudformation, stack_id)):
+        nested = event.get("PhysicalResourceId", "")
+        if _REFUSAL in event.get("ResourceStatusReason", ""):
+            yield event.get("LogicalResourceId", "")
+        elif event.get("ResourceType") == _STACK and event.get("ResourceStatus") == "UPDATE_FAILED" and nested != stack_id:
+            yield from _refused(cloudformation, nested, since)
 
 
 def refuse_failed(cloudformation: "CloudFormationClient", stack: "StackTypeDef", region: str) -> None:

@@ -353,8 +353,10 @@ def _verdict_events(evidence: Evidence) -> Finding:
             f"No account that was looked into has had a verdict for an hour: {shown(sorted(found))}. Verify again then."
         )
     text = f"{_these(sorted(waiting))} had a verdict more than an hour ago, and EventBridge has not started {NOTIFY}."
-    mend = commands.start_notify(evidence.deployment, waiting[0] if len(waiting) == 1 else "ACCOUNT_ID")
-    return _fails(f"{text} Start it by hand.", mend, run_in="each of these accounts")
+    if evidence.age < STALE_AFTER:
+        return _not_yet(f"{text} It starts every day in any case. Verify again after {_time(evidence.created + STALE_AFTER)}.")
+    mend = commands.deploy(Remediation="Automatic")
+    return _fails(f"{text} Let AWS Config start it in accounts that fail.", mend, run_in=evidence.central)
 
 
 def _root_events(evidence: Evidence) -> Finding:
@@ -398,8 +400,8 @@ def _starts(evidence: Evidence) -> Finding:
         text += f" (FailedInvocations of {', '.join(rules)})." if rules else "."
         said = next((each[0] for each in refused.values()), "")
         text += f" CloudTrail says: {said}" if said else ""
-        text += " If a service control policy or the permissions boundary refuses it, change that, and deploy again."
-        return _fails(text, commands.show_refused_starts(evidence.deployment), run_in="each of these accounts")
+        text += " Let AWS Config start RootVirtualMfa-Notify in accounts that fail. AWS Config evaluates every day in any case."
+        return _fails(text, commands.deploy(Remediation="Automatic"), run_in=evidence.central)
     started = {} if isinstance(found, Unseen) else found
     working = sorted(account_id for account_id, all_ in started.items() if any(each.by_eventbridge for each in all_))
     if working:
@@ -471,20 +473,26 @@ def _start(evidence: Evidence, runbook: str) -> str:
             return commands.start_removal(evidence.deployment, "ACCOUNT_ID")
 
 
-def _by_resource(evidence: Evidence) -> Finding:
+def _results(evidence: Evidence) -> Finding:
     pairs = _seen_inside(evidence, _both_ways)
     if isinstance(pairs, Unseen):
         return _not_seen(pairs.reason)
-    missing = sorted(each for each, (by_rule, by_resource) in pairs.items() if by_rule and not by_resource)
-    if missing:
-        text = f"AWS Config gives the rule's result in {shown(missing)} by the rule, and not by the resource."
+    entries = evidence.journal.evaluations
+    told = sorted(each for each, (by_rule, by_resource) in pairs.items() if by_rule or by_resource)
+    silent = sorted(
+        each for each in pairs if each not in told and each in entries and evidence.now - entries[each].time > _SOON
+    )
+    if silent:
+        verdicts = ", ".join(sorted({entries[each].verdict for each in silent}))
+        text = f"{_these(silent)} had an evaluation ({verdicts}), and AWS Config gives no result there."
         mend = commands.deploy(NoRootCredentials="COMPLIANT")
-        return _fails(f"{text} If the result is NOT_APPLICABLE, avoid it.", mend, run_in=evidence.central)
-    both = sorted(each for each, (by_rule, _) in pairs.items() if by_rule)
-    if not both:
+        return _fails(f"{text} If the verdict is NOT_APPLICABLE, avoid it.", mend, run_in=evidence.central)
+    if not told:
         return _not_yet(f"No rule has a result yet in {shown(sorted(pairs))}. Verify again in an hour.")
-    kinds = sorted({each.compliance for account_id in both for each in pairs[account_id][0]})
-    return _holds(f"AWS Config gives the result in {shown(both)} both ways; {', '.join(kinds)} was seen.")
+    kinds = ", ".join(sorted({each.compliance for account_id in told for both in pairs[account_id] for each in both}))
+    if all(pairs[each][1] for each in told):
+        return _holds(f"AWS Config gives the result in {shown(told)} by the resource; {kinds} was seen.")
+    return _holds(f"AWS Config gives the result in {shown(told)} by the rule, not always by the resource; {kinds} was seen.")
 
 
 def _both_ways(inside: Inside) -> tuple[tuple[Result, ...], tuple[Result, ...]] | Unseen:
@@ -839,7 +847,7 @@ CHECKS = (
     Check("EventBridge may start the runbooks", _starts),
     Check("A member may start the evaluation of the organization's rule", _reevaluation, in_organization_only=True),
     Check("Automation takes the runbooks as they are", _runbooks),
-    Check("AWS Config gives a rule's result by its resource", _by_resource),
+    Check("AWS Config gives an account the result of its rule", _results),
     Check("AWS Config remediates an account", _remediation),
     Check("An evaluation renews the age of an unchanged result", _renewal),
     Check("AWS Config evaluates a new rule at once", _first_evaluation),

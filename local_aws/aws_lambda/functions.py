@@ -11,7 +11,7 @@ import math
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +26,9 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local_aws.aws_lambda import function_operations, invocation_settings, policies, registry
+from local_aws.aws_lambda.invocation_settings import InvocationSettings
+from local_aws.aws_lambda.registry import Function
 from local_aws.aws_lambda.runtime import ExecutionEnvironments, FunctionSettings, Invocation
 from local_aws.aws_lambda.runtime_clock import SECONDS
 from local_aws.core import ministack_seams
@@ -37,18 +40,11 @@ from local_aws.organizations.organization import Organization
 PARALLEL_EVENTS = 8
 """How many asynchronous events run at once: AWS takes far more, but here each is a process of this machine."""
 
-_LONGEST_POLICY = 20_480
-"""Characters. Source: API model, lambda, PutResourcePolicyRequest.Policy."""
-_REQUIRED = {"Effect", "Principal", "Action", "Resource"}
-
 _DEFAULT_RETRIES = 2
 _DEFAULT_EVENT_AGE = 6 * 3600
 _FIRST_RETRY = timedelta(seconds=1)
 """Before the first retry of a failed event, doubled for the second: AWS waits for minutes."""
 _log = logging.getLogger(__name__)
-
-Function = dict[str, Any]
-"""A function as MiniStack keeps it: `config` as in GetFunctionConfiguration, `policy`, `code_zip`, …"""
 
 
 @dataclass
@@ -109,6 +105,12 @@ class LambdaFunctions:
             lambda function, event: self.invoke_asynchronously(function["config"]["FunctionArn"], event),
         )
 
+    @property
+    def operations(self) -> Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]:
+        """Return what answers each operation."""
+        settings = InvocationSettings(self._clock)
+        return {**function_operations.operations(), **policies.operations(), **settings.operations}
+
     def close(self) -> None:
         """Stop all execution environments and drop queued events. Nothing can be invoked any more."""
         self._events.shutdown(wait=False, cancel_futures=True)
@@ -134,7 +136,7 @@ class LambdaFunctions:
         AwsError, as PutConfigRule does, if the function does not exist or its policy does not allow it.
         """
         evaluator = ministack_seams.module("ministack.core.iam_evaluator")
-        function = self._find(function_arn)
+        function = registry.find_by_arn(function_arn)
         keys = {"aws:sourceaccount": source_account}
         organization = self._organization
         sends_organization = not self._switches.is_on("withhold-source-org-id")
@@ -157,25 +159,6 @@ class LambdaFunctions:
             "function's permissions."
         )
         raise AwsError("InsufficientPermissionsException", message)
-
-    def put_resource_policy(self, function_arn: str, policy: dict[str, Any] | None) -> None:
-        """Replace a function's resource policy, with all that AddPermission added; None deletes it.
-
-        Raises AwsError.  Source: API model, lambda, PutResourcePolicy and DeleteResourcePolicy.
-        """
-        function = self._find(function_arn)
-        if function is None:
-            message = f"Function not found: {function_arn}"
-            raise AwsError("ResourceNotFoundException", message)
-        length = len(json.dumps(policy, separators=(",", ":")))
-        if length > _LONGEST_POLICY:
-            message = f"The final policy size ({length}) is bigger than the limit ({_LONGEST_POLICY})."
-            raise AwsError("PolicyLengthExceededException", message)
-        statements = policy.get("Statement") if policy is not None else []
-        if not isinstance(statements, list) or not all(set(statement) >= _REQUIRED for statement in statements):
-            message = f"A resource policy has a list of statements. Each needs {', '.join(sorted(_REQUIRED))}: {policy}"
-            raise AwsError("InvalidParameterValueException", message)
-        function["policy"] = policy or {"Version": "2012-10-17", "Id": "default", "Statement": []}
 
     def invoke_asynchronously(
         self, function_arn: str, event: dict[str, Any], when_done: Callable[[], None] = lambda: None
@@ -207,12 +190,12 @@ class LambdaFunctions:
 
         Yields the instant of each attempt but the first.
         """
-        function = self._find(function_arn)
+        function = registry.find_by_arn(function_arn)
         if function is None:
             return
         name = function["config"]["FunctionName"]
         request_id = str(uuid.uuid4())
-        settings = (function.get("event_invoke_configs") or {}).get("$LATEST") or function.get("event_invoke_config") or {}
+        settings = invocation_settings.of_events(function)
         retries = settings.get("MaximumRetryAttempts", _DEFAULT_RETRIES)
         deadline = self._clock.now() + timedelta(seconds=settings.get("MaximumEventAgeInSeconds", _DEFAULT_EVENT_AGE))
         attempts = throttled = 0
@@ -275,14 +258,6 @@ class LambdaFunctions:
                 aws_session_token=credentials["AWS_SESSION_TOKEN"],
                 config=Config(retries={"total_max_attempts": 1}),
             )
-
-    def _find(self, function_arn: str) -> Function | None:
-        parts = function_arn.split(":")
-        if len(parts) < 7 or parts[2] != "lambda":  # noqa: PLR2004 - arn:aws:lambda:REGION:ACCOUNT:function:NAME
-            return None
-        with self._responses.request_scope(parts[4], parts[3]):
-            function: Function | None = self._lambda._functions.get(parts[6])
-        return function
 
     # Execution
 

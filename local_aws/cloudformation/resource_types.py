@@ -7,20 +7,20 @@ import json
 import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
 import yaml
 
 from local_aws.authorization.principals import SERVICE_LINKED, entity
-from local_aws.aws_lambda.functions import LambdaFunctions
+from local_aws.aws_lambda import policies
 from local_aws.cloudformation.stack_sets import StackSets, Targets
 from local_aws.config.aggregators import Aggregators
 from local_aws.config.conformance_packs import ConformancePacks
 from local_aws.config.remediation_configurations import PROPERTIES, Remediations, from_properties
 from local_aws.config.rules import RULE_PROPERTIES, Config
-from local_aws.core import ministack_seams
+from local_aws.core import callers, ministack_seams
+from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError, ServiceApi
 from local_aws.events.rules import EventRules
 from local_aws.logs.saved_queries import SavedQueries
@@ -53,7 +53,6 @@ class ResourceType(Protocol):
 class Services:
     """The services that hold the resources, and the deployers."""
 
-    functions: LambdaFunctions
     config: Config
     remediations: Remediations
     packs: ConformancePacks
@@ -64,8 +63,8 @@ class Services:
     event_rules: EventRules
 
 
-def install(services: Services) -> None:
-    """Teach MiniStack the resource types; `services` hold their state."""
+def install(services: Services, clock: Clock) -> None:
+    """Teach MiniStack the resource types; `services` hold their state, and `clock` tells when one fails."""
     provisioners = ministack_seams.module("ministack.services.cloudformation.provisioners")
     types: dict[str, tuple[ResourceType, tuple[str, ...]]] = {
         "AWS::Config::ConfigRule": (ConfigRuleType(services.config), ("ConfigRuleName",)),
@@ -74,14 +73,14 @@ def install(services: Services) -> None:
         "AWS::Config::ConfigurationAggregator": (AggregatorType(services.aggregators), ("ConfigurationAggregatorName",)),
         "AWS::Config::StoredQuery": (StoredQueryType(services.aggregators), ("QueryName",)),
         "AWS::Events::Rule": (EventRuleType(services.event_rules), ("Name",)),
-        "AWS::Lambda::ResourcePolicy": (ResourcePolicyType(services.functions), ("ResourceArn",)),
+        "AWS::Lambda::ResourcePolicy": (ResourcePolicyType(), ("ResourceArn",)),
         "AWS::Logs::QueryDefinition": (QueryDefinitionType(services.saved_queries), ()),
         "AWS::SSM::Document": (DocumentType(services.documents), ("Name", "DocumentType")),
         _STACK_SET: (StackSetType(services.stack_sets), ("StackSetName", "PermissionModel", "CallAs")),
     }
     for name, (resource_type, replaced_by) in types.items():
         provisioners._RESOURCE_HANDLERS[name] = {
-            "create": partial(_create, name, resource_type),
+            "create": partial(_create, clock, name, resource_type),
             "update": resource_type.update,
             "delete": resource_type.delete,
         }
@@ -258,7 +257,9 @@ _FAILED = "CreationFailed"
 """Marks a failed resource, so that the next update finds it changed, even an equal one. No resource type has it."""
 
 
-def _create(name: str, resource_type: ResourceType, logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+def _create(  # noqa: PLR0913, PLR0917 - MiniStack's last three
+    clock: Clock, name: str, resource_type: ResourceType, logical_id: str, properties: Properties, stack_name: str
+) -> Provisioned:
     """Make a resource of the type `name`.
 
     MiniStack knows nothing of a resource that fails after it was made. So this function deletes it or, if rollback is disabled,
@@ -278,7 +279,7 @@ def _create(name: str, resource_type: ResourceType, logical_id: str, properties:
                 "LogicalResourceId": logical_id,
                 "Properties": {**properties, _FAILED: True},
                 "Attributes": attributes,
-                "Timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "Timestamp": clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
             }
         else:
             resource_type.delete(physical_id, properties)
@@ -557,11 +558,6 @@ def _bus(properties: Properties) -> dict[str, str]:
 class ResourcePolicyType:
     """AWS::Lambda::ResourcePolicy."""
 
-    def __init__(self, functions: LambdaFunctions) -> None:
-        """Put policies on `functions`."""
-        self._functions = functions
-        self._responses = ministack_seams.module("ministack.core.responses")
-
     def create(self, _: str, properties: Properties, __: str) -> Provisioned:
         """Replace the function's policy."""
         return self._put(properties["ResourceArn"], properties["PolicyDocument"])
@@ -573,17 +569,18 @@ class ResourcePolicyType:
     def delete(self, physical_id: str, _: Properties) -> None:
         """Delete it, if the function is still there."""
         try:
-            self._functions.put_resource_policy(physical_id, None)
+            policies.put(physical_id, None)
         except AwsError as error:
             if error.code != "ResourceNotFoundException":
                 raise
 
-    def _put(self, function_arn: str, policy: dict[str, Any]) -> Provisioned:
-        if f":{self._responses.get_account_id()}:function:" not in function_arn:
+    @staticmethod
+    def _put(function_arn: str, policy: dict[str, Any]) -> Provisioned:
+        if f":{callers.account_id()}:function:" not in function_arn:
             message = f"{function_arn} is not the ARN of a function of this account."
             raise ResourceFailedError(message)
         try:
-            self._functions.put_resource_policy(function_arn, policy)
+            policies.put(function_arn, policy)
         except AwsError as error:
             message = f"{error.message} (Service: PutResourcePolicy, Error Code: {error.code})"
             raise ResourceFailedError(message) from error

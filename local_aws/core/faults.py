@@ -99,24 +99,22 @@ class Faults:
 def refusal(fault: Fault, protocol: str) -> AwsError | None:
     """Make the error that a service answers with, None if the fault is no refusal.
 
-    Services that speak "json", like AWS Config, and services that speak "query", like IAM and STS, name errors differently.
+    Services that speak JSON, like AWS Config, and services that speak "query", like IAM and STS, name errors differently.
     Source: the "Common errors" of their API references.
     """
-    json_service = protocol == "json"
+    json_service = protocol != "query"
     where = f"injected for {fault.action} in account {fault.account_id}"
     match fault.kind:
         case "AccessDenied":
             code = "AccessDeniedException" if json_service else "AccessDenied"
-            return AwsError(code, f"Not authorized to perform: {fault.action} ({where}).", status=400 if json_service else 403)
+            return AwsError(code, f"Not authorized to perform: {fault.action} ({where}).")
         case "Throttling":
             return AwsError("ThrottlingException" if json_service else "Throttling", f"Rate exceeded ({where}).")
         case "ServerError":
             return AwsError("InternalFailure", f"The request failed because of an unknown error ({where}).", status=500)
         case "ExpiredToken":
             code = "ExpiredTokenException" if json_service else "ExpiredToken"
-            return AwsError(
-                code, f"The security token included in the request is expired ({where}).", status=400 if json_service else 403
-            )
+            return AwsError(code, f"The security token included in the request is expired ({where}).")
         case _:
             return None
 

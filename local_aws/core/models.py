@@ -1,17 +1,19 @@
 """Read, check and write requests and answers by AWS's own API models, which botocore has.
 
-There are two protocols, "json" and "query", as far as the services of this package use them.  The models of these services
-rename no member, flatten no list and use the usual formats of timestamps, so this module handles none of that.
+There are three protocols, "json", "query" and "rest-json", as far as the services of this package use them.  The models of
+these services rename no member of a body, flatten no list and use the usual formats of timestamps, so this module handles none
+of that.
 
-Sources: botocore's models; https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html and aws-query-protocol.html;
-the "Common errors" of the API references.  No page documents the wording of refusals: it is that of real answers.
+Sources: botocore's models; https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html, aws-query-protocol.html and
+aws-restjson1-protocol.html; the "Common errors" of the API references.
+No page documents the wording of refusals: it is that of real answers.
 """
 
 import base64
 import json
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -23,6 +25,16 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 
+
+@dataclass(frozen=True)
+class Routed:
+    """What method and URI of a request tell: its operation, its path without escapes, and its query's parameters."""
+
+    operation: str
+    path: str
+    query: Mapping[str, Sequence[str]]
+
+
 Answer = tuple[int, dict[str, Any], bytes]
 """HTTP status, headers, body."""
 
@@ -30,8 +42,19 @@ Answer = tuple[int, dict[str, Any], bytes]
 _UNDECLARED: Mapping[tuple[str, str | None], Mapping[str, int]] = {
     ("cloudformation", "CreateStackSet"): {"InsufficientCapabilitiesException": HTTPStatus.BAD_REQUEST},
     ("cloudformation", "UpdateStackSet"): {"InsufficientCapabilitiesException": HTTPStatus.BAD_REQUEST},
+    ("cloudwatch", "GetMetricData"): {"ValidationError": HTTPStatus.BAD_REQUEST},
+    **{
+        ("sqs", operation): {"InvalidParameterValue": HTTPStatus.BAD_REQUEST}
+        for operation in ("CreateQueue", "ListQueues", "ReceiveMessage", "SendMessage")
+    },
 }
-"""The HTTP status of errors, by operation, that the API reference has (parameter Capabilities) and the model lacks."""
+"""The HTTP status of errors, by operation, that the model lacks.
+
+The API reference has CloudFormation's (parameter Capabilities). The others are from the time of the query protocol.
+"""
+
+_QUERY_CODES: Mapping[str, str] = {"PurgeQueueInProgress": "AWS.SimpleQueueService.PurgeQueueInProgress"}
+"""The code in the query protocol of errors that have another one in JSON, of services that once had the former only."""
 
 _UNLISTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "config": {"ResourceType": ("AWS::::Account",), "RecorderStatus": ("PENDING", "SUCCESS")}
@@ -73,39 +96,34 @@ def service_model(service_name: str) -> ServiceModel:
 
 
 class ServiceApi:
-    """The API of a service, by botocore's name for it. ValueError: it speaks neither of the two protocols."""
+    """The API of a service, by botocore's name for it. ValueError: it speaks none of the three protocols."""
 
-    def __init__(self, service_name: str) -> None:
+    def __init__(self, service_name: str, protocol: str | None = None) -> None:
+        """Speak `protocol`, or that which botocore prefers."""
         self._model = service_model(service_name)
-        protocols: dict[str, type[_Json | _Query]] = {"json": _Json, "query": _Query}
-        if self._model.resolved_protocol not in protocols:
-            message = (
-                f"{service_name} speaks {self._model.resolved_protocol}, but this module knows {', '.join(protocols)} only."
-            )
+        self.protocol: str = protocol or self._model.resolved_protocol
+        protocols: dict[str, type[_Json | _Query | _RestJson]] = {"json": _Json, "query": _Query, "rest-json": _RestJson}
+        if self.protocol not in protocols:
+            message = f"{service_name} speaks {self.protocol}, but this module knows {', '.join(protocols)} only."
             raise ValueError(message)
-        self._protocol = protocols[self._model.resolved_protocol](self._model)
-
-    @property
-    def protocol(self) -> str:
-        """Return "json" or "query"."""
-        return self._model.resolved_protocol
+        self._protocol = protocols[self.protocol](self._model)
 
     @property
     def operations(self) -> frozenset[str]:
         """Return the names of all operations."""
         return frozenset(self._model.operation_names)
 
-    def parse(self, headers: Mapping[str, str], body: bytes) -> tuple[str, dict[str, Any]]:
+    def parse(self, headers: Mapping[str, str], body: bytes, routed: Routed | None = None) -> tuple[str, dict[str, Any]]:
         """Read a request: the operation's name, and its parameters as botocore takes them, without unknown ones.
 
-        AwsError: there is no such operation, or a value has another type than the model's.
+        Only "rest-json" needs `routed`.  AwsError: there is no such operation, or a value has another type than the model's.
         """
-        return self._protocol.parse({name.lower(): value for name, value in headers.items()}, body)
+        return self._protocol.parse({name.lower(): value for name, value in headers.items()}, body, routed)
 
     def validate(self, operation: str, params: Mapping[str, Any]) -> None:
-        """Raise AwsError if parameters break constraints of the model."""
+        """Raise AwsError if parameters break constraints of the model. SQS refuses with errors of its own instead."""
         shape = self._model.operation_model(operation).input_shape
-        broken = list(_broken(shape, params, "")) if shape else []
+        broken = list(_broken(shape, params, "")) if shape and self._model.service_name != "sqs" else []
         if broken and self._model.service_name == "organizations":
             raise _invalid_input(broken[0])
         if broken:
@@ -137,6 +155,8 @@ class ServiceApi:
 
     def error_name(self, operation: str, code: str) -> str:
         """Return the name of the exception that an operation's error code stands for, or the code itself."""
+        if operation not in self._model.operation_names:
+            return code
         shapes = self._model.operation_model(operation).error_shapes
         return next((shape.name for shape in shapes if shape.metadata.get("error", {}).get("code") == code), code)
 
@@ -173,7 +193,7 @@ class _Json:
     def __init__(self, model: ServiceModel) -> None:
         self._model = model
 
-    def parse(self, headers: Mapping[str, str], body: bytes) -> tuple[str, dict[str, Any]]:
+    def parse(self, headers: Mapping[str, str], body: bytes, __: Routed | None) -> tuple[str, dict[str, Any]]:
         prefix, _, operation = headers.get("x-amz-target", "").rpartition(".")
         if prefix != self._model.metadata["targetPrefix"] or operation not in self._model.operation_names:
             code = "UnknownOperationException"
@@ -191,7 +211,10 @@ class _Json:
     def error(self, error: AwsError, status: int, member: str) -> Answer:
         """Write a refusal. `member` is the model's name of the message."""
         body = json.dumps({"__type": error.code, member: error.message, **error.members})
-        return self._answer(status, body, {"x-amzn-ErrorType": error.code})
+        headers = {"x-amzn-ErrorType": error.code}
+        if "awsQueryCompatible" in self._model.metadata:
+            headers["x-amzn-query-error"] = f"{_QUERY_CODES.get(error.code, error.code)};Sender"
+        return self._answer(status, body, headers)
 
     def _answer(self, status: int, body: str, headers: Mapping[str, str] | None = None) -> Answer:
         content_type = f"application/x-amz-json-{self._model.metadata['jsonVersion']}"
@@ -213,7 +236,7 @@ class _Query:
         self._model = model
         self._namespace = model.metadata["xmlNamespace"]
 
-    def parse(self, _: Mapping[str, str], body: bytes) -> tuple[str, dict[str, Any]]:
+    def parse(self, _: Mapping[str, str], body: bytes, __: Routed | None) -> tuple[str, dict[str, Any]]:
         # The names of parameters are the paths of a tree. A node's own value stands under None.
         tree: dict[str | None, Any] = {}
         for path, value in parse_qsl(body.decode(errors="replace"), keep_blank_values=True):
@@ -253,7 +276,97 @@ class _Query:
         return status, {"Content-Type": "text/xml", "x-amzn-RequestId": request_id}, tostring(root, encoding="utf-8")
 
 
+class _RestJson:
+    """Writes no answers with members outside of the body, such as Invoke's: MiniStack writes those."""
+
+    validation_code = "ValidationException"
+    common_errors: Mapping[str, int] = {
+        "InternalFailure": 500,
+        "ServiceUnavailable": 503,
+        **dict.fromkeys(("AccessDeniedException", "ExpiredTokenException", "InvalidSignatureException"), 403),
+        **dict.fromkeys(("MissingAuthenticationTokenException", "UnrecognizedClientException"), 403),
+        **dict.fromkeys(("SerializationException", "ValidationException", "ThrottlingException"), 400),
+        "UnknownOperationException": 404,
+    }
+
+    def __init__(self, model: ServiceModel) -> None:
+        self._model = model
+
+    def parse(self, headers: Mapping[str, str], body: bytes, routed: Routed | None) -> tuple[str, dict[str, Any]]:
+        if routed is None or routed.operation not in self._model.operation_names:
+            code = "UnknownOperationException"
+            raise AwsError(code, f"{self._model.service_name} has no operation {routed.operation if routed else ''!r}.")
+        model = self._model.operation_model(routed.operation)
+        if model.input_shape is None:
+            return model.name, {}
+        try:
+            in_body = _from_body(model.input_shape, body)
+        except ValueError as error:  # no JSON
+            code = "SerializationException"
+            raise AwsError(code, f"The body cannot be read: {error}") from error
+        return model.name, in_body | _from_elsewhere(model.input_shape, model.http["requestUri"], headers, routed)
+
+    def response(self, model: OperationModel, result: Mapping[str, Any]) -> Answer:
+        elsewhere = [name for name in result if model.output_shape and model.output_shape.members[name].serialization]
+        if elsewhere:
+            message = f"{model.name} answers {', '.join(elsewhere)} outside of the body."
+            raise ValueError(message)
+        body = json.dumps(result, default=_json_scalar) if model.output_shape else ""
+        return self._answer(model.http.get("responseCode", HTTPStatus.OK), body)
+
+    def error(self, error: AwsError, status: int, member: str) -> Answer:
+        """Write a refusal. `member` is the model's name of the message."""
+        body = json.dumps({"Type": "User", member: error.message, **error.members})
+        return self._answer(status, body, {"x-amzn-ErrorType": error.code})
+
+    @staticmethod
+    def _answer(status: int, body: str, headers: Mapping[str, str] | None = None) -> Answer:
+        named = {"Content-Type": "application/json", "x-amzn-RequestId": str(uuid.uuid4()), **(headers or {})}
+        return status, named, body.encode()
+
+
 # Requests
+
+
+def _from_body(shape: StructureShape, body: bytes) -> dict[str, Any]:
+    """Read the members of a REST request that are in its body. ValueError: it is no JSON."""
+    payload = shape.serialization.get("payload")
+    if payload:
+        return {payload: body} if body else {}
+    content = json.loads(body or b"{}")
+    if isinstance(content, dict):
+        content = {
+            name: value
+            for name, value in content.items()
+            if name in shape.members and "location" not in shape.members[name].serialization
+        }
+    members: dict[str, Any] = _from_json(shape, content)
+    return members
+
+
+def _from_elsewhere(shape: StructureShape, uri: str, headers: Mapping[str, str], routed: Routed) -> dict[str, Any]:
+    """Read the members of a REST request that are in its path, which is as the model's `uri`, its query or its headers."""
+    pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>.+)", re.escape(uri.partition("?")[0].rstrip("/")))
+    labels = re.fullmatch(f"{pattern}/?", routed.path)
+    found = {}
+    for name, member in shape.members.items():
+        location, wire_name = member.serialization.get("location"), member.serialization.get("name", name)
+        if location == "uri" and labels:
+            found[name] = labels[wire_name]
+        elif location == "querystring" and wire_name in routed.query:
+            texts = routed.query[wire_name]
+            found[name] = [*texts] if isinstance(member, ListShape) else _from_text(member, texts[0], name)
+        elif location == "header" and wire_name.lower() in headers:
+            found[name] = _from_text(member, headers[wire_name.lower()], name)
+    return found
+
+
+def _from_text(shape: Shape, text: str, name: str) -> Any:  # noqa: ANN401 - as botocore takes it
+    try:
+        return _SCALARS_OF_TEXT[shape.type_name](text)
+    except (KeyError, ValueError) as error:
+        code = "SerializationException"
+        raise AwsError(code, f"The value of {name} is no {shape.type_name}.") from error
 
 
 def _from_json(shape: Shape, value: Any) -> Any:  # noqa: ANN401 - JSON
@@ -265,14 +378,21 @@ def _from_json(shape: Shape, value: Any) -> Any:  # noqa: ANN401 - JSON
             return [_from_json(shape.member, item) for item in value]
         case MapShape(), dict():
             return {key: _from_json(shape.value, item) for key, item in value.items()}
+        case _:
+            return _json_value(shape, value)
+
+
+def _json_value(shape: Shape, value: Any) -> Any:  # noqa: ANN401 - JSON
     fits = isinstance(value, bool) == (shape.type_name == "boolean")  # a bool is an int too
     match shape.type_name, value:
         case ("string", str()) | ("boolean", bool()) | (("integer" | "long"), int()) if fits:
             return value
-        case "double", int() | float() if fits:
+        case (("double" | "float"), int() | float()) if fits:
             return float(value)
         case "timestamp", int() | float() if fits:
             return datetime.fromtimestamp(value, UTC)
+        case "blob", str():
+            return base64.b64decode(value, validate=True)
     code = "SerializationException"
     raise AwsError(code, f"{json.dumps(value)} can not be converted to a {shape.type_name} ({shape.name})")
 
@@ -301,7 +421,7 @@ def _template_scalar(type_name: str, value: Any) -> Any:  # noqa: ANN401 - a tem
     return int(value) if whole else value
 
 
-_QUERY_SCALARS: Mapping[str, Callable[[str], Any]] = {
+_SCALARS_OF_TEXT: Mapping[str, Callable[[str], Any]] = {
     "string": str,
     "boolean": {"true": True, "false": False}.__getitem__,
     "double": float,
@@ -324,7 +444,7 @@ def _from_query(shape: Shape, node: Mapping[str | None, Any], name: str) -> Any:
                 entries = node.get("entry", {}).values()
                 return {entry["key"][None]: _from_query(shape.value, entry["value"], name) for entry in entries}
             case _:
-                return _QUERY_SCALARS[shape.type_name](node[None])
+                return _SCALARS_OF_TEXT[shape.type_name](node[None])
     except (KeyError, TypeError, ValueError) as error:
         code = "MalformedInput"
         raise AwsError(code, f"The value of {name} is no {shape.type_name}.") from error
@@ -474,6 +594,7 @@ _TYPES: Mapping[str, type] = {
     "blob": bytes,
     "boolean": bool,
     "double": float,
+    "float": float,
     "integer": int,
     "list": list,
     "long": int,

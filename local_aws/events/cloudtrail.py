@@ -94,6 +94,8 @@ class CloudTrail:
         async def handled(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
             answer = await handle(method, path, headers, body, query)
             called, error = current.get(), _refusal(answer)
+            if called and api and called.operation not in api.operations:
+                return answer
             if called and api and error:
                 error = api.error_name(called.operation, error[0]), error[1]
             params = None
@@ -199,7 +201,7 @@ def caller_identity(account_id: str) -> dict[str, Any]:
 
 def _refusal(answer: Answer) -> tuple[str, str] | None:
     """Return code and message of an error answer, None for success. CloudTrail writes AccessDenied for every service."""
-    status, _, body = answer
+    status, headers, body = answer
     if status < HTTPStatus.BAD_REQUEST:
         return None
     text = body.decode(errors="replace")
@@ -209,10 +211,8 @@ def _refusal(answer: Answer) -> tuple[str, str] | None:
     else:
         try:
             read = json.loads(text)
-            said = (
-                str(read.get("__type", "InternalFailure")).rpartition("#")[2],
-                str(read.get("message", read.get("Message", ""))),
-            )
+            code = headers.get("x-amzn-ErrorType", read.get("__type", "InternalFailure"))
+            said = str(code).rpartition("#")[2], str(read.get("message", read.get("Message", "")))
         except (ValueError, AttributeError):
             said = "InternalFailure", ""
     return ("AccessDenied" if said[0].startswith("AccessDenied") else said[0]), said[1]

@@ -11,12 +11,14 @@ from local_aws.authorization.root_sessions import target_account
 from local_aws.core import faults, ministack_seams
 from local_aws.core.coverage import Coverage
 from local_aws.core.faults import Answer, Faults
-from local_aws.core.models import AwsError, ServiceApi
-from local_aws.core.operations import current
+from local_aws.core.models import AwsError, Routed, ServiceApi
+from local_aws.core.operations import current, prefix
 from local_aws.server.gate import not_emulated
 
-WITH_API = {"iam", "sts", "sns", "config", "logs", "organizations", "cloudformation", "ssm", "events", "cloudtrail"}
-"""The services whose requests and faults follow their API models."""
+_WITHOUT_API = {"s3"}
+"""The services whose requests and faults follow no API model: they speak REST with XML."""
+_ALSO_IN_QUERY = {"monitoring"}
+"""Those that older SDKs ask in the query protocol, and newer ones in JSON."""
 
 Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]
 """Each operation's name, and what answers it: takes account id and request; None lets MiniStack answer."""
@@ -69,7 +71,8 @@ class Dispatch:
         The API model also checks the requests of STS that MiniStack answers, because AssumeRole has to refuse what AWS refuses.
         """
         ministack: Handler = self.handlers[service]
-        api = ServiceApi(service) if service in WITH_API else None
+        api = None if service in _WITHOUT_API else ServiceApi(self._lists[service].api)
+        in_query = ServiceApi(self._lists[service].api, "query") if service in _ALSO_IN_QUERY else api
         evaluator = ministack_seams.module("ministack.core.iam_evaluator")
         extract_action = ministack_seams.module("ministack.core.iam_actions").extract_iam_action
 
@@ -79,7 +82,7 @@ class Dispatch:
             fault = self.faults.take(action, [account_id, *_accounts_of_role(action, body)])
             self._calls.append(Call(account_id, evaluator.caller_arn(), action, fault.kind if fault else ""))
             if fault is None or api is None:
-                return await answer(action, method, path, headers, body, query)
+                return await answer(method, path, headers, body, query)
             await self._hold_back(fault.seconds)
             error = faults.refusal(fault, api.protocol)
             if error is not None:
@@ -87,27 +90,29 @@ class Dispatch:
             if fault.kind == "FailedEvaluations":
                 operation, params = api.parse(headers, body)
                 return api.response(operation, {"FailedEvaluations": params["Evaluations"]})
-            normal = await answer(action, method, path, headers, body, query)
+            normal = await answer(method, path, headers, body, query)
             return faults.cut_in_half(normal) if fault.kind == "BrokenBody" else normal
 
-        async def answer(action: str, *request: Any) -> Answer:  # noqa: ANN401 - a Handler's arguments
-            ours = action.partition(":")[2] in operations
-            if api is None or not (ours or service == "sts"):
+        async def answer(*request: Any) -> Answer:  # noqa: ANN401 - a Handler's arguments
+            called = current.get()
+            ours = called is not None and called.operation in operations
+            asked = in_query if called and called.protocol == "query" else api
+            if asked is None or not (ours or service == "sts"):
                 return await ministack(*request)
             operation = None
             try:
-                _, _, headers, body, _ = request
-                operation, params = api.parse(headers, body)
-                api.validate(operation, params)
+                _, path, headers, body, query = request
+                operation, params = asked.parse(headers, body, Routed(called.operation, path, query) if called else None)
+                asked.validate(operation, params)
                 if not ours:
                     return await ministack(*request)
                 result = operations[operation](self._responses.get_account_id(), params)
-                return await ministack(*request) if result is None else api.response(operation, result)
+                return await ministack(*request) if result is None else asked.response(operation, result)
             except AwsError as error:
-                return api.error(error, operation)
+                return asked.error(error, operation)
 
         if api is not None:
-            self.apis[service] = api
+            self.apis[prefix(service)] = api
         self.handlers[service] = _only(self._lists[service].names, handle)
 
     async def _hold_back(self, seconds: float) -> None:

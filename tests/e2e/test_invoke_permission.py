@@ -6,6 +6,7 @@ test_organization.py has the other answer: AWS Config names the organization.
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -208,3 +209,25 @@ def test_who_may_be_a_member_fails(open_to_any: OpenToAny) -> None:
     assert len(organization.lines("refused")) == refused
     open_to_any.start()
     organization.log(OUTSIDER, "refused", count=refused + 1)
+
+
+# --- A Region without AWS::Lambda::ResourcePolicy ---
+
+
+def test_a_region_without_the_resource_policy_takes_one_more_parameter(tmp_path: Path) -> None:
+    """The command that preflight prints deploys there, and changes nothing when it is run again."""
+    file = write_accounts(tmp_path, dict.fromkeys((MANAGEMENT, CENTRAL, VIRTUAL), HAS_DEVICE), outside=[OUTSIDER])
+    with LocalAwsProcess(file, tmp_path / "local-aws.log") as aws:
+        aws.switch("withhold-resource-policy-type", on=True)
+        preflight = run(aws, CENTRAL, "preflight")
+        assert preflight.code == 1, preflight
+        [command] = [line for line in preflight.printed.splitlines() if "InvokePermission=Any" in line]
+        _, _, *arguments = shlex.split(command)
+        assert run(aws, CENTRAL, "deploy", "--no-build", "--yes", "--scope", "organization").code == 2
+        deploy(aws, *arguments)
+        organization = Organization(aws, CENTRAL)
+        assert organization.result(VIRTUAL)["Annotation"] == ONE_DEVICE
+        organization.put_rule(OUTSIDER, OWN_RULE)
+        assert organization.log(OUTSIDER, "refused")[0]["membership"] == "outsider"
+        assert "is as it was" in deploy(aws, *arguments).printed
+        assert run(aws, CENTRAL, "preflight").code == 0

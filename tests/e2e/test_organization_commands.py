@@ -237,6 +237,7 @@ def test_deployment_reads_the_organization_and_says_that_an_account_failed(way: 
     for value in (f"OrganizationId={ORGANIZATION}", f"OrganizationRootId={ROOT}", f"ManagementAccountId={MANAGEMENT}"):
         assert f"\n  {value}\n" in way.deployment.printed
     assert "`root-virtual-mfa report` lists the accounts" in way.deployment.printed
+    assert "does not name the organization" not in way.deployment.printed
 
 
 def test_report_needs_a_deployment(way: Way) -> None:

@@ -57,10 +57,13 @@ def nodes(value: Any) -> Iterator[Any]:  # noqa: ANN401 - anything that YAML can
 
 
 def resolved(name: str, value: Any, parameters: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 - anything that YAML can hold
-    """Put the template's mappings in the place of Fn::FindInMap, and parameters in the place of Ref, as CloudFormation does."""
+    """Put mappings in the place of Fn::FindInMap, parameters in that of Ref, texts in that of Fn::Join, as CloudFormation."""
     match value:
         case {"Fn::FindInMap": [mapping, first, second]}:
             return template(name)["Mappings"][mapping][first][second]
+        case {"Fn::Join": [separator, parts]}:
+            found = [resolved(name, part, parameters) for part in parts]
+            return separator.join(found) if all(isinstance(part, str) for part in found) else {"Fn::Join": [separator, found]}
         case {"Ref": parameter} if parameters and parameter in parameters:
             return parameters[parameter]
         case dict():

@@ -341,6 +341,14 @@ def test_a_refused_call_of_any_service_has_its_code(client: Clients, acting: Act
     assert (issuers, {record["requestParameters"] for record in found}) == ({arn}, {None})
 
 
+def test_an_error_of_lambda_has_its_code_and_message(client: Clients, account_id: str, trail: Client) -> None:
+    """Lambda speaks REST: its code is in a header."""
+    code, message = refusal(client("lambda", account_id).get_policy, FunctionName="missing")
+    [event] = looked_up(trail, "EventName", "GetPolicy")
+    record = json.loads(event["CloudTrailEvent"])
+    assert (record["errorCode"], record["errorMessage"]) == (code, message)
+
+
 def test_a_role_that_may_not_be_assumed_is_recorded(client: Clients, account_id: str, trail: Client) -> None:
     arn = f"arn:aws:iam::{account_id}:role/missing"
     refusal(client("sts", account_id).assume_role, RoleArn=arn, RoleSessionName="test")

@@ -4,15 +4,17 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import botocore.session
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from botocore.model import OperationModel, Shape
+from botocore.model import ListShape, OperationModel, Shape
 
-from local_aws.core.models import Answer, AwsError, ServiceApi, _pattern
+from local_aws.core import coverage
+from local_aws.core.models import Answer, AwsError, Routed, ServiceApi, _pattern
 
 SERVICES = ("cloudformation", "config", "events", "iam", "organizations", "sts")
 TIME = datetime(2016, 7, 13, 21, 50, tzinfo=UTC)
@@ -187,6 +189,43 @@ CASES: list[Case] = [
             "PackedPolicySize": 6,
         },
     ),
+    (
+        "lambda",
+        "CreateFunction",
+        {"FunctionName": "rule", "Role": ROLE_ARN, "Code": {"ZipFile": b"PK\0\xff"}, "Timeout": 900, "Publish": False},
+        {"FunctionName": "rule", "CodeSize": 4, "Layers": []},
+    ),
+    (
+        "lambda",
+        "AddPermission",
+        {
+            "FunctionName": f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:rule",
+            "StatementId": "config",
+            "Action": "lambda:InvokeFunction",
+            "Principal": "config.amazonaws.com",
+            "Qualifier": "$LATEST",
+        },
+        {"Statement": "{}"},
+    ),
+    ("lambda", "RemovePermission", {"FunctionName": "rule", "StatementId": "config"}, {}),
+    (
+        "lambda",
+        "PutFunctionEventInvokeConfig",
+        {
+            "FunctionName": "rule",
+            "MaximumRetryAttempts": 0,
+            "DestinationConfig": {"OnFailure": {"Destination": f"arn:aws:sqs:eu-central-1:{ACCOUNT}:failed"}},
+        },
+        {"FunctionArn": "a", "LastModified": TIME, "MaximumRetryAttempts": 0},
+    ),
+    ("lambda", "ListFunctions", {"Marker": "a+b/c=&%", "MaxItems": 2}, {"Functions": [], "NextMarker": "next"}),
+    (
+        "lambda",
+        "UntagResource",
+        {"Resource": f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:rule", "TagKeys": ["a b", "ä=/"]},
+        {},
+    ),
+    ("lambda", "GetAccountSettings", {}, {"AccountUsage": {"FunctionCount": 2}}),
 ]
 
 
@@ -197,7 +236,7 @@ def session() -> botocore.session.Session:
 
 @pytest.fixture(scope="module")
 def apis() -> Mapping[str, ServiceApi]:
-    return {service: ServiceApi(service) for service in SERVICES}
+    return {service: ServiceApi(service) for service in (*SERVICES, "lambda")}
 
 
 class LocalServer:
@@ -220,21 +259,25 @@ class LocalServer:
         )
 
         def answer(request: AWSPreparedRequest, **_: object) -> AWSResponse:
-            status, headers, body = self._answer(self._apis[service], request, result)
+            parts = urlsplit(request.url)
+            routed = Routed(operation, unquote(parts.path), parse_qs(parts.query, keep_blank_values=True))
+            status, headers, body = self._answer(self._apis[service], request, routed, result)
             return AWSResponse(request.url, status, cast("Any", headers), cast("Any", _Body(body)))
 
         client.meta.events.register("before-send", answer)
         return client._make_api_call(operation, params)  # noqa: SLF001 - by the operation's name
 
-    def _answer(self, api: ServiceApi, request: AWSPreparedRequest, result: dict[str, Any] | AwsError) -> Answer:
+    def _answer(
+        self, api: ServiceApi, request: AWSPreparedRequest, routed: Routed, result: dict[str, Any] | AwsError
+    ) -> Answer:
         headers = {
             name: value.decode() if isinstance(value, bytes) else value
             for name, value in cast("Mapping[str, str | bytes]", request.headers).items()
         }
-        body = cast("str | bytes", request.body)
+        body = cast("str | bytes | None", request.body) or b""
         operation = None
         try:
-            operation, params = api.parse(headers, body.encode() if isinstance(body, str) else body)
+            operation, params = api.parse(headers, body.encode() if isinstance(body, str) else body, routed)
             self.requests.append((operation, params))
             api.validate(operation, params)
             if isinstance(result, AwsError):
@@ -507,6 +550,50 @@ def test_an_unknown_operation_of_iam(apis: Mapping[str, ServiceApi], body: bytes
     assert apis["iam"].error(caught.value)[0] == 400
 
 
+def test_an_invocation_has_members_in_path_query_headers_and_body(apis: Mapping[str, ServiceApi]) -> None:
+    routed = Routed("Invoke", "/2015-03-31/functions/rule/invocations", {"Qualifier": ["$LATEST"], "Later": ["1"]})
+    headers = {"X-Amz-Invocation-Type": "Event", "X-Amz-Later": "1"}
+    members = {"FunctionName": "rule", "Qualifier": "$LATEST", "InvocationType": "Event", "Payload": b"no JSON"}
+    assert apis["lambda"].parse(headers, b"no JSON", routed) == ("Invoke", members)
+    assert apis["lambda"].parse({}, b"", Routed("Invoke", "/2015-03-31/functions/rule/invocations/", {})) == (
+        "Invoke",
+        {"FunctionName": "rule"},
+    )
+
+
+def test_the_body_of_a_request_cannot_set_what_belongs_elsewhere(apis: Mapping[str, ServiceApi]) -> None:
+    body = b'{"FunctionName": "other", "ReservedConcurrentExecutions": 0}'
+    routed = Routed("PutFunctionConcurrency", "/2017-10-31/functions/rule/concurrency", {})
+    _, params = apis["lambda"].parse({}, body, routed)
+    assert params == {"FunctionName": "rule", "ReservedConcurrentExecutions": 0}
+
+
+@pytest.mark.parametrize(
+    ("operation", "path", "query", "body"),
+    [
+        ("ListFunctions", "/2015-03-31/functions", {"MaxItems": ["many"]}, b""),
+        ("PutFunctionConcurrency", "/2017-10-31/functions/a/concurrency", {}, b"{"),
+        ("PutFunctionConcurrency", "/2017-10-31/functions/a/concurrency", {}, b"[]"),
+        ("PutFunctionConcurrency", "/2017-10-31/functions/a/concurrency", {}, b'{"ReservedConcurrentExecutions": "1"}'),
+        ("UpdateFunctionCode", "/2015-03-31/functions/a/code", {}, b'{"ZipFile": "no base64!"}'),
+    ],
+)
+def test_lambda_refuses_what_it_cannot_read(
+    apis: Mapping[str, ServiceApi], operation: str, path: str, query: dict[str, list[str]], body: bytes
+) -> None:
+    with pytest.raises(AwsError) as caught:
+        apis["lambda"].parse({}, body, Routed(operation, path, query))
+    assert caught.value.code == "SerializationException"
+
+
+@pytest.mark.parametrize("routed", [None, Routed("", "/", {}), Routed("DescribeFunctions", "/", {})])
+def test_an_unknown_operation_of_lambda(apis: Mapping[str, ServiceApi], routed: Routed | None) -> None:
+    with pytest.raises(AwsError) as caught:
+        apis["lambda"].parse({}, b"", routed)
+    assert caught.value.code == "UnknownOperationException"
+    assert apis["lambda"].error(caught.value)[0] == 404
+
+
 # --- Errors ---
 
 
@@ -518,6 +605,15 @@ def test_an_unknown_operation_of_iam(apis: Mapping[str, ServiceApi], body: bytes
         ("config", "DeleteConfigRule", {"ConfigRuleName": "a"}, AwsError("InternalFailure", "oh"), 500),
         ("iam", "DeleteVirtualMFADevice", {"SerialNumber": "s" * 9}, AwsError("NoSuchEntity", "<none> & „nil“"), 404),
         ("iam", "GetAccountSummary", {}, AwsError("AccessDenied", "no"), 403),
+        ("lambda", "GetPolicy", {"FunctionName": "a"}, AwsError("ResourceNotFoundException", "none"), 404),
+        (
+            "lambda",
+            "PutFunctionConcurrency",
+            {"FunctionName": "a", "ReservedConcurrentExecutions": 0},
+            AwsError("InvalidParameterValueException", "no"),
+            400,
+        ),
+        ("lambda", "GetPolicy", {"FunctionName": "a"}, AwsError("AccessDeniedException", "no"), 403),
         ("iam", "GetAccountSummary", {}, AwsError("Throttling", "Rate exceeded"), 400),
         ("iam", "GetAccountSummary", {}, AwsError("ServiceUnavailable", "later"), 503),
         ("iam", "GetAccountSummary", {}, AwsError("ServiceUnavailable", "later", status=500), 500),
@@ -533,7 +629,7 @@ def test_botocore_understands_errors(  # noqa: PLR0913, PLR0917 - a case has as 
     assert (response["Error"]["Code"], response["Error"]["Message"]) == (error.code, error.message)
     assert response["ResponseMetadata"]["HTTPStatusCode"] == status
     assert response["ResponseMetadata"]["RequestId"] == server.answers[0][1]["x-amzn-RequestId"]
-    if service != "config":
+    if service in {"iam", "sts"}:
         expected = "Receiver" if status >= 500 else "Sender"
         assert cast("dict[str, str]", response["Error"])["Type"] == expected
 
@@ -577,6 +673,7 @@ def test_an_error_that_the_operation_does_not_have_is_a_bug(
         ("iam", "GetAccountSummary", {"SummaryMap": {"AccountMFAEnabled": True}}),
         ("iam", "GetAccountSummary", {"SummaryMap": {"AccountMfaEnabled": 1}}),
         ("iam", "ListVirtualMFADevices", {"VirtualMFADevices": [], "IsTruncated": 0}),
+        ("lambda", "Invoke", {"StatusCode": 200}),
     ],
 )
 def test_an_answer_that_the_model_does_not_have_is_a_bug(
@@ -590,8 +687,8 @@ def test_an_answer_that_the_model_does_not_have_is_a_bug(
 
 
 def test_a_service_of_another_protocol_is_refused() -> None:
-    with pytest.raises(ValueError, match="lambda speaks rest-json"):
-        ServiceApi("lambda")
+    with pytest.raises(ValueError, match="s3 speaks rest-xml"):
+        ServiceApi("s3")
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -605,6 +702,19 @@ def test_the_models_need_no_more_than_is_handled(session: botocore.session.Sessi
             _pattern(shape.metadata["pattern"])
     outputs = [model.operation_model(name) for name in model.operation_names]
     assert all(_wrapped(operation, service) for operation in outputs)
+
+
+def test_the_model_of_lambda_needs_no_more_than_is_handled(session: botocore.session.Session) -> None:
+    model = session.get_service_model("lambda")
+    for name in coverage.read()["lambda"].names:
+        shape = model.operation_model(name).input_shape
+        for member in shape.members.values() if shape else ():
+            known = {"uri", "querystring", "header", None}
+            assert member.serialization.get("location") in known, (name, member)
+            assert not isinstance(member, ListShape) or member.serialization.get("location") != "header", (name, member)
+            assert not member.serialization.get("jsonvalue"), (name, member)
+        payload = shape.serialization.get("payload") if shape else None
+        assert not (shape and payload) or shape.members[payload].type_name == "blob", name
 
 
 def _items(shape: Shape) -> list[Shape]:

@@ -576,10 +576,20 @@ def test_tasks_of_s3_and_sqs_are_about_policies(client: Clients, acting: Acting,
 
 
 def test_root_is_its_account(root: Root, member: str) -> None:
-    """S root_sessions.json, audit_get-user."""
-    user = root.iam(AUDIT).get_user()["User"]
+    """S root_sessions.json: audit_get-user, audit_list-…, summary_before."""
+    iam = root.iam(AUDIT)
+    user = iam.get_user()["User"]
     assert user.keys() == {"UserId", "Arn", "CreateDate"}
     assert (user["UserId"], user["Arn"]) == (member, f"arn:aws:iam::{member}:root")
+    assert iam.list_access_keys()["AccessKeyMetadata"] == []
+    assert iam.list_signing_certificates()["Certificates"] == []
+    assert iam.list_mfa_devices()["MFADevices"] == []
+    assert {name: value for name, value in iam.get_account_summary()["SummaryMap"].items() if name.startswith("Account")} == {
+        "AccountMFAEnabled": 0,
+        "AccountPasswordPresent": 1,
+        "AccountAccessKeysPresent": 0,
+        "AccountSigningCertificatesPresent": 0,
+    }
 
 
 def test_a_session_may_do_nothing_to_an_iam_user(client: Clients, root: Root, member: str) -> None:

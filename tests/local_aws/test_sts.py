@@ -7,7 +7,7 @@ import pytest
 
 from local_aws.client import LocalAwsClient
 from tests.local_aws.role_scene import Acting, assume, make_role, trust_account
-from tests.local_aws.scene import Client, Clients, allow, refusal, trust
+from tests.local_aws.scene import CENTRAL, Client, Clients, allow, refusal, trust
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +101,7 @@ def test_a_role_that_was_made_anew_is_still_trusted(
         iam.delete_role(RoleName="central")
 
 
-@pytest.mark.parametrize("principal", [{"AWS": "arn:aws:iam::123456789012:root"}, {"Service": "lambda.amazonaws.com"}])
+@pytest.mark.parametrize("principal", [{"AWS": f"arn:aws:iam::{CENTRAL}:root"}, {"Service": "lambda.amazonaws.com"}])
 def test_another_principal_is_not_trusted(
     client: Clients, central: Client, other_account_id: str, principal: dict[str, str]
 ) -> None:

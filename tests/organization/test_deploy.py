@@ -472,6 +472,17 @@ def test_another_choice_empties_the_lists(scene: Scene, permission: str) -> None
     assert overrides(options) == NAMES | {"InvokePermission": permission} | listed()
 
 
+@pytest.mark.parametrize("earlier", ["Accounts", "Any", "Organization"])
+def test_who_takes_a_permission_away_hears_what_may_come_of_it(
+    scene: Scene, capfd: pytest.CaptureFixture[str], earlier: str
+) -> None:
+    scene.before = stack(InvokePermission=earlier)
+    scene.after = stack() | {"LastUpdatedTime": datetime.now(UTC)}
+    scene.deploys("--yes", "--parameter", "InvokePermission=Organization")
+    command = f"root-virtual-mfa deploy --parameter InvokePermission={earlier}\n"
+    assert (command in capfd.readouterr().out) is (earlier != "Organization")
+
+
 def test_accounts_that_cannot_be_read_stay_listed(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
     scene.aws.refuse("ListAccounts", "AccessDeniedException")
     scene.stays(stack(InvokePermission="Accounts", InvokingAccounts=f"{MEMBER},{OTHER}"))
@@ -557,6 +568,7 @@ def test_type_of_the_permission_stays(scene: Scene, capsys: pytest.CaptureFixtur
 # --- Rollback ---
 
 STACK_ID = str(stack()["StackId"])
+NESTED = "RootCredentials"
 ROLL_BACK = f"aws cloudformation rollback-stack --region {REGION} --stack-name root-virtual-mfa"
 REPLACES = "Replacement type updates not supported on stack with disable-rollback."
 
@@ -570,6 +582,7 @@ def event(status: str, reason: str = "", *, of: str = "NoticeTopic", minutes_ago
         "LogicalResourceId": of,
         "PhysicalResourceId": STACK_ID if of == "root-virtual-mfa" else of,
         "Timestamp": datetime.now(UTC) - timedelta(minutes=minutes_ago),
+        "ResourceType": "AWS::CloudFormation::Stack" if of in {"root-virtual-mfa", NESTED} else "AWS::SNS::Topic",
         "ResourceStatus": status,
     }
     return found | ({"ResourceStatusReason": reason} if reason else {})
@@ -599,6 +612,21 @@ def test_replacement_that_cloudformation_refuses(
     assert "CloudFormation has to replace NoticeTopic, and replaces nothing while rollback is disabled." in said
     assert ("It never was complete, so CloudFormation would delete it" in said) is not complete
     assert shown == ([ROLL_BACK] if complete else []) + ["root-virtual-mfa deploy --rollback"]
+
+
+def test_replacement_in_a_nested_stack(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+    scene.before, scene.after = stack(), stack(status="UPDATE_FAILED")
+    scene.sam.with_name("sam.code").write_text("1", encoding="utf-8")
+    events = {
+        STACK_ID: [
+            event("UPDATE_FAILED", "Resource Nested failed.", of="root-virtual-mfa"),
+            event("UPDATE_FAILED", "Embedded stack was not successfully updated.", of=NESTED),
+        ],
+        NESTED: [event("UPDATE_FAILED", REPLACES, of="ApprovalTopic")],
+    }
+    scene.aws.answers["DescribeStackEvents"] = lambda asked: {"StackEvents": events[asked["StackName"]]}
+    assert run("--yes") == 1
+    assert "CloudFormation has to replace ApprovalTopic, and" in capfd.readouterr().out
 
 
 def test_other_failures_say_nothing_of_replacements(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:

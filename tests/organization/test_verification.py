@@ -188,9 +188,13 @@ CASES: Mapping[str, list[Case]] = {
     "AWS Config's verdicts reach EventBridge": [
         case(HOLDS, f"started {NOTIFY} in account {MEMBER}"),
         case(
-            FAILS, "has not started", f"AccountId={MEMBER}", **inside(executions=(run_of(NOTIFY, by="arn:aws:iam::1:user/me"),))
+            FAILS,
+            "has not started",
+            "Remediation=Automatic",
+            **inside(executions=(run_of(NOTIFY, by="arn:aws:iam::1:user/me"),)),
         ),
         case(NOT_YET, "Verify again then", **inside(executions=()), **NOTHING_WRITTEN),
+        case(NOT_YET, "after 2026-12-01 13:00 UTC", **inside(executions=()), created=ago(hours=1)),
         case(NOT_SEEN, "--role-name", **NO_ROLE),
         case(NOT_SEEN, "AccessDenied", **inside(executions=REFUSED)),
     ],
@@ -211,8 +215,8 @@ CASES: Mapping[str, list[Case]] = {
     ],
     "EventBridge may start the runbooks": [
         case(HOLDS, "no invocation failed"),
-        case(FAILS, "FailedInvocations of r", "lookup-events", **inside(failed_invocations={"r": 2, "s": 0})),
-        case(FAILS, "CloudTrail says: AccessDenied: no", "lookup-events", **inside(refusals=("AccessDenied: no",))),
+        case(FAILS, "FailedInvocations of r", "Remediation=Automatic", **inside(failed_invocations={"r": 2, "s": 0})),
+        case(FAILS, "CloudTrail says: AccessDenied: no", "Remediation=Automatic", **inside(refusals=("AccessDenied: no",))),
         case(NOT_YET, "after the first verdict", **inside(executions=())),
         case(NOT_SEEN, "--role-name", **NO_ROLE),
     ],
@@ -246,10 +250,16 @@ CASES: Mapping[str, list[Case]] = {
         case(NOT_YET, f"{NOTIFY}, {REEVALUATE}", "start-automation-execution", **inside(executions=REFUSED)),
         case(NOT_SEEN, "--role-name", **NO_ROLE),
     ],
-    "AWS Config gives a rule's result by its resource": [
-        case(HOLDS, "both ways; COMPLIANT was seen"),
-        case(FAILS, "not by the resource", "NoRootCredentials=COMPLIANT", **inside(by_resource=())),
-        case(NOT_YET, "in an hour", **inside(by_rule=(), by_resource=())),
+    "AWS Config gives an account the result of its rule": [
+        case(HOLDS, "by the resource; COMPLIANT was seen"),
+        case(HOLDS, "not always by the resource", **inside(by_resource=())),
+        case(
+            FAILS,
+            "(COMPLIANT), and AWS Config gives no result",
+            "NoRootCredentials=COMPLIANT",
+            **inside(by_rule=(), by_resource=()),
+        ),
+        case(NOT_YET, "in an hour", **inside(by_rule=(), by_resource=()), **NOTHING_WRITTEN),
         case(NOT_SEEN, "AccessDenied", **inside(by_resource=REFUSED)),
         case(NOT_SEEN, "--role-name", **NO_ROLE),
     ],

@@ -1,16 +1,19 @@
 """The templates have the scripts of remediation/ and the version of pyproject.toml."""
 
+import json
 import re
 import subprocess
 import sys
 import textwrap
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from cfnlint.decode import decode_str
 
-from render import PROJECT, TEMPLATES, ScriptError, render
+from render import PROJECT, TEMPLATES, ScriptError, in_steps, render
 
 SCRIPT = "import json\n\n\ndef handler(events, _):\n    return {}\n"
 OUTDATED = """\
@@ -40,9 +43,74 @@ def test_a_script_that_is_not_there_yet_is_put_in() -> None:
     assert rendered == f"Scripts:\n  Python: | # remediation/one.py\n{textwrap.indent(SCRIPT, '    ')}\nOther: 1\n"
 
 
+@pytest.mark.parametrize("name", ["account.yaml", "root-credentials.yaml"])
+def test_scripts_in_steps_are_those_of_the_mapping(name: str) -> None:
+    before = (PROJECT / name).read_text(encoding="utf-8")
+    after = in_steps(before)
+    found, mapped = (loads(text) for text in (after, before))
+    scripts = mapped["Mappings"].pop("Scripts")
+
+    def put_in(value: Any) -> Any:  # noqa: ANN401 - anything that YAML can hold
+        match value:
+            case {"Fn::FindInMap": ["Scripts", script, "Python"]}:
+                return scripts[script]["Python"]
+            case dict():
+                return {key: put_in(each) for key, each in value.items()}
+            case list():
+                return [put_in(each) for each in value]
+        return value
+
+    assert found == put_in({key: value for key, value in mapped.items() if value})
+    assert "Scripts" not in after
+    assert in_steps(after) == after
+    assert render(after, FILES.__getitem__) == after
+
+
+def test_scripts_go_into_lists_too() -> None:
+    template = """\
+Mappings:
+  # The Python of the runbook.
+  Scripts:
+    One:
+      Python: | # remediation/one.py
+        import json
+
+        print(json)
+
+Resources:
+  Script: !Join
+    - ""
+    - - !FindInMap [Scripts, One, Python]
+      - !FindInMap [Scripts, One, Python]
+"""
+    code = "import json\n\nprint(json)\n"
+    assert loads(in_steps(template)) == {"Resources": {"Script": {"Fn::Join": ["", [code, code]]}}}
+
+
+def loads(template: str) -> dict[str, Any]:
+    """Read a template; short forms such as !Ref become long forms."""
+    found: dict[str, Any] = json.loads(json.dumps(decode_str(template)[0]))
+    return found
+
+
 def test_what_automation_would_take_for_a_reference_is_refused() -> None:
     with pytest.raises(ScriptError, match=r"remediation/one\.py has \{\{"):
         render(OUTDATED, (FILES | {"remediation/one.py": 'print(f"{{not a reference}}")\n'}).__getitem__)
+
+
+@pytest.mark.parametrize("names", ["CallError, calls", "(\n    CallError,\n    calls,\n)"])
+def test_an_import_of_another_script_is_left_out(names: str) -> None:
+    imports = f"import json\n\nfrom remediation.two import {names}\n"
+    rendered = render(OUTDATED, (FILES | {"remediation/one.py": f"{imports}\n{SCRIPT}"}).__getitem__)
+    assert yaml.safe_load(rendered)["Scripts"]["One"]["Python"] == f"import json\n\n\n{SCRIPT}"
+
+
+@pytest.mark.parametrize(
+    "line", ["from remediation.two import (", "    from remediation.two import calls", "import remediation.two"]
+)
+def test_an_import_that_cannot_be_left_out_is_refused(line: str) -> None:
+    with pytest.raises(ScriptError, match=r"remediation/one\.py imports another script in a way"):
+        render(OUTDATED, (FILES | {"remediation/one.py": f"{line}\n"}).__getitem__)
 
 
 def test_every_script_is_in_a_template() -> None:

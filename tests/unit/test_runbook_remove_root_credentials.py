@@ -13,20 +13,8 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, HTTPClientError
 from botocore.parsers import ResponseParserError
 
-from remediation.remove_root_credentials import (
-    AUDIT,
-    DELETE,
-    KINDS,
-    PERMISSIONS,
-    READS,
-    STS_READS,
-    STS_WAIT,
-    CallError,
-    CredentialsRemainError,
-    RefusedError,
-    plan,
-    remove,
-)
+from remediation.remove_root_credentials import DELETE, PERMISSIONS, READS, CredentialsRemainError, remove
+from remediation.root_credentials import AUDIT, KINDS, STS_READS, STS_WAIT, CallError, RefusedError, plan
 from tests.fake_aws import CENTRAL, Answer, FakeAws, RefusalError
 
 ACCOUNT, MANAGEMENT, BACKUPS = "123456789012", "999999999999", "888888888888"
