@@ -1,7 +1,6 @@
 """Roles that a service assumes for an account: Systems Manager for an execution, EventBridge for a target."""
 
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -75,14 +74,15 @@ def assume(role_arn: str, service: str, session_name: str, *, source_account: st
         message = f"{service} is not authorized to perform sts:AssumeRole on {role_arn} for {source_arn}."
         raise NotTrustedError(message)
     credentials = Credentials(f"ASIA{secrets.token_hex(8).upper()}", secrets.token_hex(20), secrets.token_hex(64))
-    ministack_seams.module("ministack.services.sts").register_session(
+    sts = ministack_seams.module("ministack.services.sts")
+    sts.register_session(
         credentials.access_key_id,
         {
             "Arn": f"arn:aws:sts::{role_account}:assumed-role/{role_name}/{session_name[:64]}",
             "UserId": f"{role_name}:{session_name[:64]}",
             "SecretAccessKey": credentials.secret_access_key,
             "SessionToken": credentials.session_token,
-            "Expiration": time.time() + _LIFETIME,
+            "Expiration": sts.time.time() + _LIFETIME,  # by the clock: see ministack_time
             "AccountId": role_account,
             "PrincipalType": "AssumedRole",
         },

@@ -22,6 +22,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -69,7 +70,8 @@ class FunctionSettings:
 
     def now(self) -> float:
         """Tell the time in the function's environment, as `time.time` does."""
-        return time.time() + (lambda_clock.SECONDS.unpack(self.clock.read_bytes())[0] if self.clock else 0)
+        machine = time.time()  # noqa: TID251 - the file has by how much the clock is ahead of it
+        return machine + (lambda_clock.SECONDS.unpack(self.clock.read_bytes())[0] if self.clock else 0)
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class ExecutionEnvironment:
         self._dead = False
         self._killed = False
         self._log = bytearray()
-        day = time.strftime("%Y/%m/%d", time.gmtime())
+        day = datetime.fromtimestamp(settings.now(), UTC).strftime("%Y/%m/%d")
         self._log_stream = f"{day}/[{settings.version}]{secrets.token_hex(16)}"
         self._began = time.monotonic()
         self._api = _RuntimeApi(settings)
@@ -358,7 +360,7 @@ class _RuntimeApiRequest(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.NOT_FOUND)
             return
         settings = self.server.settings
-        trace_id = f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)};Parent={secrets.token_hex(8)};Sampled=0"
+        trace_id = f"Root=1-{int(settings.now()):08x}-{secrets.token_hex(12)};Parent={secrets.token_hex(8)};Sampled=0"
         headers = {
             "Content-Type": "application/json",
             "Lambda-Runtime-Aws-Request-Id": self.server.request_id,

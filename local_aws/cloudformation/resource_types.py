@@ -7,7 +7,6 @@ import json
 import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Protocol
 
@@ -22,6 +21,7 @@ from local_aws.config.conformance_packs import ConformancePacks
 from local_aws.config.remediation_configurations import PROPERTIES, Remediations, from_properties
 from local_aws.config.rules import RULE_PROPERTIES, Config
 from local_aws.core import callers, ministack_seams
+from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError, ServiceApi
 from local_aws.events.rules import EventRules
 from local_aws.logs.saved_queries import SavedQueries
@@ -64,8 +64,8 @@ class Services:
     event_rules: EventRules
 
 
-def install(services: Services) -> None:
-    """Teach MiniStack the resource types; `services` hold their state."""
+def install(services: Services, clock: Clock) -> None:
+    """Teach MiniStack the resource types; `services` hold their state, and `clock` tells when one fails."""
     provisioners = ministack_seams.module("ministack.services.cloudformation.provisioners")
     types: dict[str, tuple[ResourceType, tuple[str, ...]]] = {
         "AWS::Config::ConfigRule": (ConfigRuleType(services.config), ("ConfigRuleName",)),
@@ -81,7 +81,7 @@ def install(services: Services) -> None:
     }
     for name, (resource_type, replaced_by) in types.items():
         provisioners._RESOURCE_HANDLERS[name] = {
-            "create": partial(_create, name, resource_type),
+            "create": partial(_create, clock, name, resource_type),
             "update": resource_type.update,
             "delete": resource_type.delete,
         }
@@ -258,7 +258,9 @@ _FAILED = "CreationFailed"
 """Marks a failed resource, so that the next update finds it changed, even an equal one. No resource type has it."""
 
 
-def _create(name: str, resource_type: ResourceType, logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+def _create(  # noqa: PLR0913, PLR0917 - MiniStack's last three
+    clock: Clock, name: str, resource_type: ResourceType, logical_id: str, properties: Properties, stack_name: str
+) -> Provisioned:
     """Make a resource of the type `name`.
 
     MiniStack knows nothing of a resource that fails after it was made. So this function deletes it or, if rollback is disabled,
@@ -278,7 +280,7 @@ def _create(name: str, resource_type: ResourceType, logical_id: str, properties:
                 "LogicalResourceId": logical_id,
                 "Properties": {**properties, _FAILED: True},
                 "Attributes": attributes,
-                "Timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "Timestamp": clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
             }
         else:
             resource_type.delete(physical_id, properties)

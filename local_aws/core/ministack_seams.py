@@ -12,6 +12,7 @@ MINISTACK_VERSION = "1.5.33"
 
 _SEAMS = {
     "ministack.app": (
+        "_get_module",
         "app",
         "detect_service",
         "SERVICE_HANDLERS",
@@ -41,6 +42,7 @@ _SEAMS = {
         "fnmatch_iam_cs",
         "parse_policy_document",
         "resolve_principal",
+        "validate_policy_document",
         "_ALWAYS_ALLOWED_ACTIONS",
         "_CONDITION_OPS",
         "_first_match",
@@ -118,6 +120,7 @@ _SEAMS = {
         "_rules",
         "_tags",
         "_targets",
+        "_tick_scheduled_rules",
         "_validate_target_arn",
     ),
     "ministack.services.iam": (
@@ -151,10 +154,10 @@ _SEAMS = {
         "_emit_lambda_metrics",
         "invoke_async_with_retry",
     ),
-    "ministack.services.sns": ("_PORT",),
-    "ministack.services.sqs": ("queue_policy_allows",),
-    "ministack.services.sts": ("_sessions", "register_session"),
-    "ministack.services.tagging": ("resource_tags",),
+    "ministack.services.sns": ("_PORT", "_refresh_subscription_counts", "_subscribe", "_topics"),
+    "ministack.services.sqs": ("queue_policy_allows", "_queues"),
+    "ministack.services.sts": ("_sessions", "register_session", "time"),
+    "ministack.services.tagging": ("resource_tags", "_COLLECTORS"),
 }
 
 

@@ -42,8 +42,19 @@ Answer = tuple[int, dict[str, Any], bytes]
 _UNDECLARED: Mapping[tuple[str, str | None], Mapping[str, int]] = {
     ("cloudformation", "CreateStackSet"): {"InsufficientCapabilitiesException": HTTPStatus.BAD_REQUEST},
     ("cloudformation", "UpdateStackSet"): {"InsufficientCapabilitiesException": HTTPStatus.BAD_REQUEST},
+    ("cloudwatch", "GetMetricData"): {"ValidationError": HTTPStatus.BAD_REQUEST},
+    **{
+        ("sqs", operation): {"InvalidParameterValue": HTTPStatus.BAD_REQUEST}
+        for operation in ("CreateQueue", "ListQueues", "ReceiveMessage", "SendMessage")
+    },
 }
-"""The HTTP status of errors, by operation, that the API reference has (parameter Capabilities) and the model lacks."""
+"""The HTTP status of errors, by operation, that the model lacks.
+
+The API reference has CloudFormation's (parameter Capabilities). The others are from the time of the query protocol.
+"""
+
+_QUERY_CODES: Mapping[str, str] = {"PurgeQueueInProgress": "AWS.SimpleQueueService.PurgeQueueInProgress"}
+"""The code in the query protocol of errors that have another one in JSON, of services that once had the former only."""
 
 _UNLISTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "cloudformation": {
@@ -99,20 +110,15 @@ def service_model(service_name: str) -> ServiceModel:
 class ServiceApi:
     """The API of a service, by botocore's name for it. ValueError: it speaks none of the three protocols."""
 
-    def __init__(self, service_name: str) -> None:
+    def __init__(self, service_name: str, protocol: str | None = None) -> None:
+        """Speak `protocol`, or that which botocore prefers."""
         self._model = service_model(service_name)
+        self.protocol: str = protocol or self._model.resolved_protocol
         protocols: dict[str, type[_Json | _Query | _RestJson]] = {"json": _Json, "query": _Query, "rest-json": _RestJson}
-        if self._model.resolved_protocol not in protocols:
-            message = (
-                f"{service_name} speaks {self._model.resolved_protocol}, but this module knows {', '.join(protocols)} only."
-            )
+        if self.protocol not in protocols:
+            message = f"{service_name} speaks {self.protocol}, but this module knows {', '.join(protocols)} only."
             raise ValueError(message)
-        self._protocol = protocols[self._model.resolved_protocol](self._model)
-
-    @property
-    def protocol(self) -> str:
-        """Return "json", "query" or "rest-json"."""
-        return self._model.resolved_protocol
+        self._protocol = protocols[self.protocol](self._model)
 
     @property
     def operations(self) -> frozenset[str]:
@@ -127,9 +133,9 @@ class ServiceApi:
         return self._protocol.parse({name.lower(): value for name, value in headers.items()}, body, routed)
 
     def validate(self, operation: str, params: Mapping[str, Any]) -> None:
-        """Raise AwsError if parameters break constraints of the model."""
+        """Raise AwsError if parameters break constraints of the model. SQS refuses with errors of its own instead."""
         shape = self._model.operation_model(operation).input_shape
-        broken = list(_broken(shape, params, "")) if shape else []
+        broken = list(_broken(shape, params, "")) if shape and self._model.service_name != "sqs" else []
         if broken and self._model.service_name == "organizations":
             raise _invalid_input(broken[0])
         if broken:
@@ -161,6 +167,8 @@ class ServiceApi:
 
     def error_name(self, operation: str, code: str) -> str:
         """Return the name of the exception that an operation's error code stands for, or the code itself."""
+        if operation not in self._model.operation_names:
+            return code
         shapes = self._model.operation_model(operation).error_shapes
         return next((shape.name for shape in shapes if shape.metadata.get("error", {}).get("code") == code), code)
 
@@ -215,7 +223,10 @@ class _Json:
     def error(self, error: AwsError, status: int, member: str) -> Answer:
         """Write a refusal. `member` is the model's name of the message."""
         body = json.dumps({"__type": error.code, member: error.message, **error.members})
-        return self._answer(status, body, {"x-amzn-ErrorType": error.code})
+        headers = {"x-amzn-ErrorType": error.code}
+        if "awsQueryCompatible" in self._model.metadata:
+            headers["x-amzn-query-error"] = f"{_QUERY_CODES.get(error.code, error.code)};Sender"
+        return self._answer(status, body, headers)
 
     def _answer(self, status: int, body: str, headers: Mapping[str, str] | None = None) -> Answer:
         content_type = f"application/x-amz-json-{self._model.metadata['jsonVersion']}"

@@ -31,8 +31,9 @@ def read_accounts(path: Path) -> dict[str, Account]:
     if not accounts:
         message = f"{path} has no accounts: it must have at least one, in the mapping 'accounts'."
         raise AccountsError(message)
+    now = datetime.now(UTC)  # noqa: TID251 - no clock runs yet, and it will begin with this time
     return {
-        str(account_id): parse(f"{path}: account {account_id}", str(account_id), settings)
+        str(account_id): parse(f"{path}: account {account_id}", str(account_id), settings, now)
         for account_id, settings in accounts.items()
     }
 
@@ -72,8 +73,8 @@ _USED = {"password_used_days_ago": "sign-in", "access_keys_used_days_ago": "use-
 _KINDS = {bool: "true or false", int: "a number, not a negative one", str: "a text", dict: "a mapping", list: "a list"}
 
 
-def parse(where: str, account_id: str, settings: object) -> Account:
-    """Make an account of its settings. `where` names the place for messages. Raises AccountsError."""
+def parse(where: str, account_id: str, settings: object, now: datetime) -> Account:
+    """Make an account of its settings at a time. `where` names the place for messages. Raises AccountsError."""
     if not _ACCOUNT_ID.fullmatch(account_id):
         message = f"{where}: an account id has 12 digits (write it in quotes)."
         raise AccountsError(message)
@@ -84,7 +85,6 @@ def parse(where: str, account_id: str, settings: object) -> Account:
         {"password": bool, **dict.fromkeys(_NUMBERED, int), "virtual_mfa_devices": list, **dict.fromkeys(_USED, int)},
     )
     root_user = RootUser(password=root.get("password", True))
-    now = datetime.now(UTC)
     used = {name: _days_before(f"{where}: root_user: {name}", now, root[name]) for name in _USED if name in root}
     try:
         for name, what in _NUMBERED.items():

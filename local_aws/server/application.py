@@ -27,18 +27,20 @@ from local_aws.cloudformation.change_sets import ChangeSets
 from local_aws.cloudformation.registry import Registry
 from local_aws.cloudformation.stack_sets import StackSets
 from local_aws.cloudformation.stacks import Stacks
+from local_aws.cloudwatch import metrics
 from local_aws.config.aggregators import Aggregators
 from local_aws.config.compliance_events import ComplianceEvents
 from local_aws.config.conformance_packs import ConformancePacks
 from local_aws.config.recorders import Recorders
 from local_aws.config.remediation_configurations import Remediations
 from local_aws.config.rules import Config
-from local_aws.core import coverage, ministack_seams, web_pages
+from local_aws.core import coverage, ministack_seams, ministack_time, web_pages
 from local_aws.core.clock import Clock
 from local_aws.core.switches import Switches
 from local_aws.events.cloudtrail import CloudTrail
 from local_aws.events.event_bus import EventBus
 from local_aws.events.rules import EventRules
+from local_aws.events.schedules import Schedules
 from local_aws.events.targets import Targets
 from local_aws.iam import aws_policies, sessions, templates
 from local_aws.iam.account_reports import AccountReports
@@ -53,12 +55,16 @@ from local_aws.logs.saved_queries import SavedQueries
 from local_aws.organizations.accounts import Account
 from local_aws.organizations.organization import Organization
 from local_aws.organizations.service import Organizations
+from local_aws.s3 import bucket_policies
 from local_aws.server.commands import COMMAND_PATH, Commands
 from local_aws.server.dispatch import Dispatch, Operations
 from local_aws.server.gate import Gate
+from local_aws.sns.topics import Topics
+from local_aws.sqs.queues import Queues
 from local_aws.ssm.automation import Automation
 from local_aws.ssm.documents import Documents
 from local_aws.ssm.ops_center import OpsCenter
+from local_aws.tagging.resources import TaggedResources
 
 _RETRY_PACKS = timedelta(seconds=1)
 """How often a conformance pack looks for a recorder that it waits for."""
@@ -71,7 +77,7 @@ _LONGEST_PAUSE = 24 * 3600
 class LocalAws:
     """All services and their state."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 - it makes every service
         self, port: int, accounts_by_id: dict[str, Account], organization: Organization | None, runtime_python: Path
     ) -> None:
         """Serve `accounts_by_id` on `port`; functions run with `runtime_python`. Raises IncompatibleMiniStackError."""
@@ -81,6 +87,7 @@ class LocalAws:
         self._accounts, self._organization = accounts_by_id, organization
         self._gate = Gate(ministack_seams.module("ministack.app").app, self._lists, self._serves)
         self._clock = Clock()
+        ministack_time.install(self._clock)
         self._dispatch = Dispatch(self._lists)
         switches = Switches()
         saved_queries = SavedQueries(self._clock)
@@ -89,13 +96,14 @@ class LocalAws:
         self._query_pool = ThreadPoolExecutor(2, "queries")
         self._queries = Queries(self._clock, self._query_pool, switches)
         self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock, switches)
-        self._config = Config(self._functions, Recorders(self._clock), organization, self._clock)
+        self._config = Config(self._functions, Recorders(self._clock), organization, self._clock, switches)
         self._events = EventBus(self._clock)
         self._events.install()
         self._targets = Targets(f"http://{HOST}:{port}", self._clock)
         self._targets.install()
+        Schedules(self._events, self._clock).install()
         self._event_rules = EventRules(self._clock)
-        self._config.when_recorded.append(ComplianceEvents(self._events, self._clock).publish)
+        self._config.when_recorded.append(ComplianceEvents(self._events, self._clock, switches).publish)
         self._cloudtrail = CloudTrail(self._events, self._clock)
         self._root_access = RootAccess(organization, self._clock, switches)
         self._documents = Documents(self._clock)
@@ -122,7 +130,8 @@ class LocalAws:
                 self._stack_sets,
                 self._documents,
                 self._event_rules,
-            )
+            ),
+            self._clock,
         )
         rollback.install()
         self._registry = Registry(switches)
@@ -152,15 +161,18 @@ class LocalAws:
             switches,
             [self._cloudtrail.record_refusal],
         )
-        for account in accounts_by_id.values():
-            if account.recorder:
-                self._config.recorders.start(account.account_id, REGION)
+        self._start_recorders()
 
     # In front of MiniStack
 
     def _serves(self, account_id: str) -> bool:
         """Tell whether credentials of an account are good: it is there, and not suspended."""
         return account_id in self._accounts and not (self._organization and self._organization.is_shut(account_id))
+
+    def _start_recorders(self) -> None:
+        for account in self._accounts.values():
+            if account.recorder:
+                self._config.recorders.start(account.account_id, REGION)
 
     def _take_over(self, saved_queries: SavedQueries) -> None:
         """Let this package answer the operations that it emulates, and see every call of every listed service."""
@@ -171,9 +183,15 @@ class LocalAws:
         change_sets = ChangeSets()
         change_sets.install()
         name_conflicts.install()
+        topics = Topics()
+        topics.install()
         operations: dict[str, Operations] = {
             "iam": {**self._entities.operations, **reports.operations, **self._root_access.iam_operations},
             "sts": {**sessions.OPERATIONS, **self._root_access.sts_operations},
+            "sns": topics.operations,
+            "sqs": Queues(self._clock).operations,
+            "monitoring": metrics.OPERATIONS,
+            "tagging": TaggedResources().operations,
             "config": {name: operation for part in config for name, operation in part.operations.items()},
             "logs": {name: operation for part in logs for name, operation in part.operations.items()},
             "events": self._event_rules.operations,
@@ -192,6 +210,7 @@ class LocalAws:
         for service in self._lists:
             self._dispatch.in_front(service, operations.get(service, {}))
         handlers = self._dispatch.handlers
+        handlers["s3"] = bucket_policies.checking(handlers["s3"])
         for service in self._lists:
             handlers[service] = self._cloudtrail.watching(service, self._dispatch.apis.get(service), handlers[service])
 

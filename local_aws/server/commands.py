@@ -116,7 +116,9 @@ class Commands:
         if account_id in self._accounts:
             message = f"There is an account {account_id} already."
             raise accounts.AccountsError(message)
-        account = accounts_file.parse(f"account {account_id}", account_id, {"name": name, "root_user": root_user})
+        account = accounts_file.parse(
+            f"account {account_id}", account_id, {"name": name, "root_user": root_user}, self._clock.now()
+        )
         parent_id = organization.parent_at(unit_path)
         self._accounts[account_id] = account
         self._recorders.start(account_id, REGION)

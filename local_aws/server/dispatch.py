@@ -12,11 +12,13 @@ from local_aws.core import faults, ministack_seams
 from local_aws.core.coverage import Coverage
 from local_aws.core.faults import Answer, Faults
 from local_aws.core.models import AwsError, Routed, ServiceApi
-from local_aws.core.operations import current
+from local_aws.core.operations import current, prefix
 from local_aws.server.gate import not_emulated
 
-WITH_API = {"iam", "sts", "sns", "config", "logs", "organizations", "cloudformation", "ssm", "events", "cloudtrail", "lambda"}
-"""The services whose requests and faults follow their API models."""
+_WITHOUT_API = {"s3"}
+"""The services whose requests and faults follow no API model: they speak REST with XML."""
+_ALSO_IN_QUERY = {"monitoring"}
+"""Those that older SDKs ask in the query protocol, and newer ones in JSON."""
 
 Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]
 """Each operation's name, and what answers it: takes account id and request; None lets MiniStack answer."""
@@ -69,7 +71,8 @@ class Dispatch:
         The API model also checks the requests of STS that MiniStack answers, because AssumeRole has to refuse what AWS refuses.
         """
         ministack: Handler = self.handlers[service]
-        api = ServiceApi(service) if service in WITH_API else None
+        api = None if service in _WITHOUT_API else ServiceApi(self._lists[service].api)
+        in_query = ServiceApi(self._lists[service].api, "query") if service in _ALSO_IN_QUERY else api
         evaluator = ministack_seams.module("ministack.core.iam_evaluator")
         extract_action = ministack_seams.module("ministack.core.iam_actions").extract_iam_action
 
@@ -93,22 +96,23 @@ class Dispatch:
         async def answer(*request: Any) -> Answer:  # noqa: ANN401 - a Handler's arguments
             called = current.get()
             ours = called is not None and called.operation in operations
-            if api is None or not (ours or service == "sts"):
+            asked = in_query if called and called.protocol == "query" else api
+            if asked is None or not (ours or service == "sts"):
                 return await ministack(*request)
             operation = None
             try:
                 _, path, headers, body, query = request
-                operation, params = api.parse(headers, body, Routed(called.operation, path, query) if called else None)
-                api.validate(operation, params)
+                operation, params = asked.parse(headers, body, Routed(called.operation, path, query) if called else None)
+                asked.validate(operation, params)
                 if not ours:
                     return await ministack(*request)
                 result = operations[operation](self._responses.get_account_id(), params)
-                return await ministack(*request) if result is None else api.response(operation, result)
+                return await ministack(*request) if result is None else asked.response(operation, result)
             except AwsError as error:
-                return api.error(error, operation)
+                return asked.error(error, operation)
 
         if api is not None:
-            self.apis[service] = api
+            self.apis[prefix(service)] = api
         self.handlers[service] = _only(self._lists[service].names, handle)
 
     async def _hold_back(self, seconds: float) -> None:

@@ -284,6 +284,8 @@ class Step:
     """The choices of aws:branch, in their order."""
     next_step: str | None
     """The step after a success, or after an aws:branch if no choice holds. None ends the execution."""
+    next_step_reversed: str | None
+    """The same if Automation takes isEnd of an aws:branch without a Default as nobody documents it: it goes on."""
     is_end: bool
     on_failure: str
     """Abort, Continue, or step:NAME."""
@@ -506,6 +508,7 @@ def _step(node: _Node, name: str, following: str | None, document_format: str) -
         outputs,
         choices,
         default or (None if is_end else next_step or following),
+        default or (following if is_end else None),
         is_end,
         on_failure,
         on_failure != "Continue" if is_critical is None else is_critical,
@@ -633,7 +636,7 @@ def _sleep(inputs: _Node, _: str) -> None:
     if has_references(inputs.value):
         return
     try:
-        sleep_until(inputs.value, datetime.now(UTC))
+        sleep_until(inputs.value, datetime(2026, 1, 1, tzinfo=UTC))  # any moment does
     except ValueError as error:
         inputs.refuse(f"has wrong inputs: {str(error).removesuffix('.')}")
 

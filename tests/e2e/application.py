@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from botocore.config import Config
@@ -256,15 +257,20 @@ class Application:
             events.delete_rule(Name=name, EventBusName=bus)
             sqs.delete_queue(QueueUrl=queue_url)
 
+    def now(self) -> datetime:
+        """Return the time of the local AWS's clock, in whole seconds."""
+        answer = self.client("sts").get_caller_identity()
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+
     def metric(self, name: str, namespace: str = "RootVirtualMfa", dimensions: Mapping[str, str] | None = None) -> float:
-        """Return the sum of a metric over all time."""
-        now = datetime.now(UTC)
+        """Return the sum of a metric over the last two weeks."""
+        now = self.now()
         answer = self.client("cloudwatch").get_metric_statistics(
             Namespace=namespace,
             MetricName=name,
             Dimensions=[{"Name": key, "Value": value} for key, value in (dimensions or {}).items()],
-            StartTime=now - timedelta(hours=23),
-            EndTime=now + timedelta(hours=1),
+            StartTime=now - timedelta(days=14),
+            EndTime=now + timedelta(days=1),
             Period=86400,
             Statistics=["Sum"],
         )

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from demo.sam import RULE_NAME, DeploymentError
+from demo.sam import RULE_NAME, STACK_NAME, DeploymentError
 from local_aws.client import REGION, LocalAwsProcess
 from tests.e2e.application import start_recorder, wait_for
-from tests.e2e.attacker import Attacker, administrator
+from tests.e2e.attacker import Attacker, administrator, user
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, run, write_accounts
 from tests.e2e.packaged import deploy_organization
 from tests.local_aws.scene import create_function, let_config_invoke, rule
@@ -23,6 +23,8 @@ PACK_LIKE = f"{RULE_NAME}-conformance-pack-a1b2c3d4e"
 # In these the pack arrived: the root user has no MFA in the accounts of the first line, and a device in those of the second.
 BESIDE_A_FAILURE, LIKE_A_FAILURE, NO_RESULT = "310000000001", "310000000002", "310000000003"
 BESIDE_A_SUCCESS, LIKE_A_SUCCESS, LIKE_A_FAILED_SUCCESS = "310000000004", "310000000005", "310000000006"
+NOTED = "310000000007"
+"""Nobody made a rule here. Somebody writes into the function's log that its root user, who has no MFA, has a device."""
 # In these it did not, since nothing was recorded when it was put.
 FAILED_EXACT, FAILED_LIKE, FAILED_ORGANIZATION_RULE = "320000000001", "320000000002", "320000000003"
 FAILED = (FAILED_EXACT, FAILED_LIKE, FAILED_ORGANIZATION_RULE)
@@ -49,6 +51,7 @@ STATUSES = {
     BESIDE_A_SUCCESS: "COMPLIANT",
     LIKE_A_SUCCESS: "UNKNOWN",
     LIKE_A_FAILED_SUCCESS: "NON_COMPLIANT",
+    NOTED: "NON_COMPLIANT",
     **dict.fromkeys(FAILED, "UNKNOWN"),
 }
 
@@ -91,6 +94,22 @@ def make_rule(attacker: Attacker, name: str, compliance: str) -> None:
     assert {key: result[key] for key in said} == said
 
 
+def note(organization: Organization, account_id: str) -> None:
+    """Write the last line about an account into the journal again, with another verdict, by a user who may write there."""
+    # A stack whose creation failed has no outputs.
+    resource = {"StackName": STACK_NAME, "LogicalResourceId": "FunctionLogGroup"}
+    described = organization.client("cloudformation").describe_stack_resource(**resource)
+    group = described["StackResourceDetail"]["PhysicalResourceId"]
+    pattern = f'{{ ($.message = "evaluation") && ($.account = "{account_id}") }}'
+    [event] = organization.client("logs").filter_log_events(logGroupName=group, filterPattern=pattern)["events"]
+    line = json.loads(event["message"]) | {"verdict": "COMPLIANT", "annotation": SAID, "rootVirtualMfaDevices": 1}
+    allowed = {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": "*"}
+    logs = user(organization.aws, CENTRAL, "writer", allowed).client("logs")
+    logs.create_log_stream(logGroupName=group, logStreamName="forged")
+    written = [{"timestamp": event["timestamp"] + 1, "message": json.dumps(line)}]
+    logs.put_log_events(logGroupName=group, logStreamName="forged", logEvents=written)
+
+
 @dataclass(frozen=True)
 class Reported:
     """One report in each of its formats, by the suffix of the file. `accounts` comes from the JSON, by account id."""
@@ -113,7 +132,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Reported:
     own = (BESIDE_A_FAILURE, LIKE_A_FAILURE, BESIDE_A_SUCCESS, LIKE_A_SUCCESS, LIKE_A_FAILED_SUCCESS)
     accounts = {
         **{account_id: {"root_user": {"virtual_mfa_devices": ["phone"]}} for account_id in having},
-        **{account_id: {"name": "bare"} for account_id in (LIKE_A_FAILURE, NO_RESULT)},
+        **{account_id: {"name": "bare"} for account_id in (LIKE_A_FAILURE, NO_RESULT, NOTED)},
         **{account_id: {"name": "silent", "recorder": False} for account_id in FAILED},
         BESIDE_A_FAILURE: {"name": HOSTILE},
     }
@@ -123,12 +142,13 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Reported:
         with pytest.raises(DeploymentError):
             deploy_organization(aws, CENTRAL)
         organization = Organization(aws, CENTRAL)
-        results = {account_id: [organization.result(account_id)] for account_id in (CENTRAL, *own)}
+        results = {account_id: [organization.result(account_id)] for account_id in (CENTRAL, *own, NOTED)}
         results[NO_RESULT] = organization.results(NO_RESULT)
         for account_id in FAILED:
             start_recorder(aws, account_id)
         for account_id, (name, compliance) in MADE.items():
             make_rule(administrator(aws, account_id), name, compliance)
+        note(organization, NOTED)
         files = {suffix: directory / f"report.{suffix}" for suffix in ("txt", "csv", "json", "html")}
         ran = run(aws, CENTRAL, "report", *(word for path in files.values() for word in ("--output", str(path))))
     assert ran.code == 1, ran.said
@@ -143,9 +163,9 @@ def test_only_the_deployments_own_rule_decides_in_every_format(reported: Reporte
     assert {row["account_id"]: row["status"] for row in rows} == STATUSES
     rows_of_page = re.findall(r'<tr data-account="(\d+)" data-status="(\w+)">', reported.texts["html"])
     assert dict(rows_of_page) == STATUSES
-    counts = "3 NON_COMPLIANT, 6 UNKNOWN, 2 COMPLIANT"
-    assert reported.printed.endswith(f"11 accounts: {counts}\n")
-    assert reported.texts["txt"].endswith(f"11 accounts: {counts}\n")
+    counts = "4 NON_COMPLIANT, 6 UNKNOWN, 2 COMPLIANT"
+    assert reported.printed.endswith(f"12 accounts: {counts}\n")
+    assert reported.texts["txt"].endswith(f"12 accounts: {counts}\n")
 
 
 def test_own_rule_says_what_is_true_if_it_has_a_result(reported: Reported) -> None:
@@ -165,6 +185,13 @@ def test_report_tells_of_the_rule_that_somebody_made(reported: Reported, account
     assert any(command.startswith("aws configservice describe-config-rules ") and name in command for command in commands)
     for suffix in ("csv", "html"):
         assert reported.texts[suffix].count("somebody made a rule of this name") >= len(MADE) - 1
+
+
+def test_line_that_somebody_wrote_into_the_log_makes_no_account_compliant_and_is_told(reported: Reported) -> None:
+    assert "The journal says COMPLIANT" in reported.whys(NOTED)
+    assert "and AWS Config says NON_COMPLIANT." in reported.whys(NOTED)
+    [result] = reported.results[NOTED]
+    assert reported.accounts[NOTED]["annotation"] == result["Annotation"]
 
 
 def test_rule_of_another_name_is_nobodys_business(reported: Reported) -> None:

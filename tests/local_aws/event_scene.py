@@ -50,6 +50,10 @@ class Queue:
         """Wait for `number` messages in all, and return what is in them."""
         return [json.loads(message["Body"]) for message in self._received(number)]
 
+    def texts(self, number: int) -> list[str]:
+        """Wait for `number` messages in all, and return their texts."""
+        return [message["Body"] for message in self._received(number)]
+
     def errors(self, number: int) -> list[dict[str, str]]:
         """Wait for `number` messages in all, and return what their attributes say."""
         return [
@@ -60,7 +64,7 @@ class Queue:
     def _received(self, number: int) -> list[dict[str, Any]]:
         def enough() -> bool:
             answer = self._sqs.receive_message(
-                QueueUrl=self._url, MaxNumberOfMessages=10, VisibilityTimeout=3600, MessageAttributeNames=["All"]
+                QueueUrl=self._url, MaxNumberOfMessages=10, VisibilityTimeout=12 * 3600, MessageAttributeNames=["All"]
             )
             self._messages += answer.get("Messages", [])
             return len(self._messages) >= number

@@ -5,7 +5,8 @@ import json
 import time
 import zipfile
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import cache
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -141,16 +142,21 @@ def noted_events(client: Clients, account_id: str) -> list[dict[str, Any]]:
     return [event for event in noted if event["accountId"] == account_id]
 
 
+def clock_time(sts: Client) -> datetime:
+    """Return the time of a local AWS's clock, in whole seconds."""
+    return parsedate_to_datetime(sts.get_caller_identity()["ResponseMetadata"]["HTTPHeaders"]["date"])
+
+
 def metric(client: Clients, account_id: str, namespace: str, name: str, **dimensions: str) -> float:
-    """Return the sum of today's values of a metric."""
+    """Return the sum of a metric's values of the last two weeks."""
     cloudwatch: CloudWatchClient = client("cloudwatch", account_id)
-    now = datetime.now(UTC)
+    now = clock_time(client("sts", account_id))
     points = cloudwatch.get_metric_statistics(
         Namespace=namespace,
         MetricName=name,
         Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
-        StartTime=now - timedelta(hours=12),
-        EndTime=now + timedelta(hours=12),
+        StartTime=now - timedelta(days=14),
+        EndTime=now + timedelta(days=1),
         Period=24 * 3600,
         Statistics=["Sum"],
     )["Datapoints"]

@@ -181,6 +181,7 @@ def reasons(cloudformation: Client, stack_id: str) -> str:
         ("config:DeleteConfigRule", "config-rule", {"ConfigRuleName": "kept"}),
         ("config:DeleteEvaluationResults", "config-rule", {"ConfigRuleName": "kept"}),
         ("config:StartConfigRulesEvaluation", "config-rule", {"ConfigRuleNames": ["kept"]}),
+        ("config:DescribeComplianceByConfigRule", "config-rule", {"ConfigRuleNames": ["kept"]}),
         ("config:PutConfigRule", "config-rule", {"ConfigRule": rule("arn:aws:lambda:a", "kept")}),
         ("config:PutConfigRule", f"arn:aws:config:us-east-1:{MEMBER}:config-rule/*", {"ConfigRule": rule("a", "new")}),
         ("config:StopConfigurationRecorder", "*", {"ConfigurationRecorderName": "default"}),
