@@ -227,7 +227,7 @@ def _report(  # noqa: PLR0913 - the options of the command
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="FILE",
-    help="Write a file too, in the format of its name: .json or .txt. May be given several times.",
+    help="Write a file too, in the format of its name: .html, .json or .txt. May be given several times.",
 )
 def _verify(  # noqa: PLR0913 - the options of the command
     *,

@@ -8,11 +8,11 @@ from datetime import datetime
 from io import StringIO
 from pathlib import Path
 
-from organization import aws, files
+from organization import aws, files, page
 from organization.deployment import Deployment
 from organization.gathering import Gatherer
 from organization.screen import Screen, progress_bars
-from organization.verification import Outcome, Verified, totals, verify
+from organization.verification import MEANINGS, Outcome, Verified, totals, verify
 
 FAILED = 1
 
@@ -69,7 +69,7 @@ def as_json(verification: Verification) -> str:
     deployment = verification.deployment
     document = {
         "schema_version": SCHEMA_VERSION,
-        "time": f"{verification.time:%Y-%m-%dT%H:%M:%SZ}",
+        "time": _time(verification.time),
         "organization_id": deployment.organization_id or None,
         "stack": {
             "name": deployment.stack_name,
@@ -90,6 +90,18 @@ def as_json(verification: Verification) -> str:
         ],
     }
     return json.dumps(document, indent=2) + "\n"
+
+
+def as_html(verification: Verification) -> str:
+    """Return one page that needs no other file and no network."""
+    return page.render(
+        "verification.html.jinja",
+        deployment=verification.deployment,
+        time=_time(verification.time),
+        totals=totals(verification.checks),
+        checks=verification.checks,
+        meanings=MEANINGS,
+    )
 
 
 def as_table(verification: Verification) -> str:
@@ -114,4 +126,8 @@ def _print_table(verification: Verification, screen: Screen) -> None:
     screen.say((f"{len(verification.checks)} checks:", "bold"), f" {counts}")
 
 
-FORMATS: dict[str, Callable[[Verification], str]] = {"table": as_table, "json": as_json}
+def _time(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
+
+
+FORMATS: dict[str, Callable[[Verification], str]] = {"table": as_table, "json": as_json, "html": as_html}

@@ -1,8 +1,10 @@
 """`root-virtual-mfa verify` as it is run, on answers of AWS: what it prints and writes, its exit code, what AWS refuses."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from organization import cli
 from organization.deployment import PACK_RULE_PREFIX
 from organization.verification import CHECKS, NOTIFY, REEVALUATE
+from organization.visible import visible
 from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
 from tests.organization.fake_organization import (
     HOSTILE,
@@ -262,6 +265,22 @@ def test_it_writes_files_in_the_format_of_their_names(
     assert document["totals"] == {"FAILS": 0, "NOT_YET": 0, "NOT_SEEN": 2, "HOLDS": len(CHECKS) - 2}
     assert cli.main(["verify", "--output", str(tmp_path / "v.csv")]) == 2
     assert "has no format" in capsys.readouterr().err
+
+
+def test_the_page_runs_nothing_and_shows_what_others_wrote_as_it_is(fake: FakeAws, tmp_path: Path) -> None:
+    packs = statuses("AccountId", Status="CREATE_FAILED", ConformancePackName="x", ErrorMessage=f"<script>x</script>{HOSTILE}")
+    fake.answers["GetOrganizationConformancePackDetailedStatus"] = {"OrganizationConformancePackDetailedStatuses": packs}
+    file = tmp_path / "verification.html"
+    assert cli.main(["verify", "--output", str(file)]) == 1
+    page = file.read_text(encoding="utf-8")
+    assert "content=\"default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'\"" in page
+    assert "<script" not in page
+    assert "&lt;script&gt;x&lt;/script&gt;" in page
+    assert all(visible(line) == line for line in page.split("\n"))
+    assert re.findall(r'(?:src|href)="', page) == [], "it needs no other file"
+    rows = re.findall(r'<tr data-status="(\w+)">\s*<th scope="row">(.*)</th>', page)
+    assert [unescape(name) for _, name in rows] == [check.name for check in CHECKS]
+    assert f'<p class="outcome bad">{[outcome for outcome, _ in rows].count("FAILS")} of {len(CHECKS)} checks fail.</p>' in page
 
 
 def test_without_a_stack_it_says_so(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
