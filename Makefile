@@ -35,7 +35,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo local-aws root-user invoke build release preflight deploy report delete lint render test test-fast test-clients bench bench-organization bench-report lock clean
+.PHONY: help setup demo local-aws root-user invoke build release preflight deploy report verify delete lint render test test-fast test-clients bench bench-organization bench-report lock clean
 
 help: ## List what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -112,6 +112,9 @@ deploy: $(ARTEFACT) ## Deploy to this account, or to its organization, after sho
 
 report: $(DEV) ## Report every account of the deployment (ARGS="--output report.html")
 	$(OPERATE) report $(ARGS)
+
+verify: $(DEV) ## Verify what nobody could before a deployment (ARGS="--role-name ROLE")
+	$(OPERATE) verify $(ARGS)
 
 delete: $(DEV) ## Delete the deployment, after showing what goes and what stays
 	$(OPERATE) delete $(ARGS)

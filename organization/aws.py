@@ -137,6 +137,14 @@ def events_of(cloudformation: "CloudFormationClient", stack_id: str) -> "Iterato
     return (event for page in pages for event in page["StackEvents"])
 
 
+def no_stack(name: str, caller: Caller) -> str:
+    """Say that the stack of the deployment is not there, and what to do."""
+    return (
+        f"There is no stack {name} in account {caller.account_id}, Region {caller.region}: use the account and the home Region "
+        "of the deployment."
+    )
+
+
 def code_of(error: ClientError) -> str:
     """Return the error code of AWS's answer."""
     return error.response.get("Error", {}).get("Code", "Unknown")

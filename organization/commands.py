@@ -43,9 +43,14 @@ def _own(name: str, *options: str) -> str:
     return " ".join([PROGRAM, name, *options])
 
 
-def preflight() -> str:
-    """Check what the organization's deployment needs."""
-    return _own("preflight")
+def preflight(role_name: str = "") -> str:
+    """Check what the organization's deployment needs; with a role to assume in every account, the recorders too."""
+    return _own("preflight", *([f"--role-name {quoted(role_name)}"] if role_name else []))
+
+
+def verify(role_name: str = "") -> str:
+    """Verify a deployment; with a role to assume in the accounts, what can only be seen there too."""
+    return _own("verify", *([f"--role-name {quoted(role_name)}"] if role_name else []))
 
 
 def deploy(scope: str | None = None, **parameters: str) -> str:
@@ -250,3 +255,89 @@ def show_rules_of_pack(deployment: "Deployment", name: str) -> str:
 def delete_rule(deployment: "Deployment", name: str) -> str:
     """Delete a rule of an account; for credentials of that account."""
     return _config("delete-config-rule", f"--config-rule-name {quoted(name)}", region=deployment.region)
+
+
+def start_evaluation(deployment: "Deployment", rule_name: str) -> str:
+    """Start the evaluation of a rule; for credentials of its account."""
+    return _config("start-config-rules-evaluation", f"--config-rule-names {quoted(rule_name)}", region=deployment.region)
+
+
+def start_remediation(deployment: "Deployment", rule_name: str, account_id: str) -> str:
+    """Start AWS Config's own remediation; for credentials of the account."""
+    keys = f"--resource-keys {quoted(f'resourceType=AWS::::Account,resourceId={account_id}')}"
+    return _config("start-remediation-execution", f"--config-rule-name {quoted(rule_name)}", keys, region=deployment.region)
+
+
+# --- Runbooks, and what shows what became of them ---
+
+
+def start_notify(deployment: "Deployment", account_id: str) -> str:
+    """Tell an account's owner what AWS Config found; for credentials of that account."""
+    return _start_runbook(deployment, "RootVirtualMfa-Notify", f"AccountId={account_id}")
+
+
+def start_reevaluate(deployment: "Deployment") -> str:
+    """Let AWS Config evaluate an account now; for credentials of that account."""
+    return _start_runbook(deployment, "RootVirtualMfa-Reevaluate")
+
+
+def start_removal(deployment: "Deployment", account_id: str) -> str:
+    """Plan the removal of an account's root credentials, and remove nothing."""
+    return _start_runbook(deployment, "RootVirtualMfa-RemoveRootCredentials", f"AccountId={account_id},DryRun=true")
+
+
+def _start_runbook(deployment: "Deployment", name: str, parameters: str = "") -> str:
+    options = [f"--document-name {name}"] + ([f"--parameters {quoted(parameters)}"] if parameters else [])
+    return _aws("ssm", "start-automation-execution", *options, region=deployment.region)
+
+
+def show_execution(deployment: "Deployment", execution_id: str) -> str:
+    """Show what became of an execution; for credentials of its account."""
+    execution = f"--automation-execution-id {quoted(execution_id)}"
+    return _aws("ssm", "get-automation-execution", execution, region=deployment.region)
+
+
+def show_trails(region: str) -> str:
+    """Show the trails that record in a Region; for credentials of the account."""
+    return _aws("cloudtrail", "describe-trails", region=region)
+
+
+def show_sources(deployment: "Deployment") -> str:
+    """Show whether the aggregator reads each account."""
+    aggregator = f"--configuration-aggregator-name {quoted(deployment.aggregator_name)}"
+    return _config("describe-configuration-aggregator-sources-status", aggregator, region=deployment.region)
+
+
+def show_listed_packs(deployment: "Deployment") -> str:
+    """Show the conformance packs that the aggregator lists."""
+    aggregator = f"--configuration-aggregator-name {quoted(deployment.aggregator_name)}"
+    return _config("describe-aggregate-compliance-by-conformance-packs", aggregator, region=deployment.region)
+
+
+def ring_alarm(deployment: "Deployment", alarm: str = "ALARM") -> str:
+    """Set an alarm to ALARM. It goes back by itself."""
+    options = (f"--alarm-name {quoted(alarm)}", "--state-value ALARM", "--state-reason test")
+    return _aws("cloudwatch", "set-alarm-state", *options, region=deployment.region)
+
+
+def show_metric_filters(deployment: "Deployment") -> str:
+    """Show the metric filters of the function's log."""
+    return _aws(
+        "logs", "describe-metric-filters", f"--log-group-name {quoted(deployment.log_group_name)}", region=deployment.region
+    )
+
+
+def show_all_failures(deployment: "Deployment") -> tuple[str, ...]:
+    """Show every failed evaluation; no command if the log group is not known."""
+    return _filter_log(deployment, '{ $.message = "evaluation failed" }')
+
+
+def invoke_with_nothing(deployment: "Deployment", function_arn: str) -> str:
+    """Invoke the function with an event that it cannot read."""
+    options = (f"--function-name {quoted(function_arn)}", "--invocation-type Event", "--payload '{}'", "/dev/null")
+    return _aws("lambda", "invoke", *options, region=deployment.region)
+
+
+def detach_policy() -> str:
+    """Detach a service control policy."""
+    return _aws("organizations", "detach-policy", "--policy-id p-...", "--target-id ...")

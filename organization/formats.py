@@ -1,21 +1,18 @@
 """The report in each of its formats: a table, CSV, JSON and one self-contained HTML page."""
 
 import csv
-import hashlib
 import io
 import json
 import re
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from rich.table import Table
 from rich.text import Text
 
+from organization import page
 from organization.deployment import Deployment
 from organization.screen import Screen, text
 from organization.statuses import FAILURES, MEANINGS, STALE_AFTER, Advice, Row, Status, hours, totals
@@ -34,16 +31,6 @@ _COLOURS = {
 # without spaces before it.  Another locale has another separator, so a cell may begin inside one of this file's cells.
 # Source: https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA = re.compile(r"""((?:^|[,;|])[\s"]*)(?=[-=+@\u2212\uFE62\uFE63\uFE66\uFE6B\uFF0B\uFF0D\uFF1D\uFF20])""")
-
-_TEMPLATES = Environment(
-    loader=FileSystemLoader(Path(__file__).parent),
-    autoescape=True,  # other people write names and annotations
-    finalize=lambda value: visible(value) if isinstance(value, str) else value,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_PAGE = "report.html.jinja"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +102,9 @@ def as_json(report: Report) -> str:
 
 def as_html(report: Report) -> str:
     """Return one page that needs no other file and no network."""
-    return _TEMPLATES.get_template(_PAGE).render(
+    return page.render(
+        "report.html.jinja",
         report=report,
-        script_hash=_script_hash(),
         deployment=report.deployment,
         totals=totals(report.rows),
         meanings=MEANINGS,
@@ -203,13 +190,6 @@ def _cell(value: Any) -> str:  # noqa: ANN401 - any value of the JSON report
         case _:
             said = str(value)
     return _FORMULA.sub(r"\1'", visible(said))
-
-
-def _script_hash() -> str:
-    """Return the hash of the page's script for its Content-Security-Policy, which lets no other script run."""
-    source = (Path(__file__).parent / _PAGE).read_text(encoding="utf-8")
-    [script] = re.findall("<script>(.*)</script>", source, re.DOTALL)
-    return f"sha256-{b64encode(hashlib.sha256(script.encode()).digest()).decode('ascii')}"
 
 
 def _time(time: datetime) -> str:

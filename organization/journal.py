@@ -14,6 +14,9 @@ from organization.deployment import EVALUATION_ROLE_NAME, PACK_RULE_PREFIX, RULE
 REACH = timedelta(days=7)
 """How far back the journal is read: an account that nobody evaluated for longer is unknown anyway."""
 
+HISTORY = timedelta(days=3)
+"""How far back the history is read: two days, and the evaluation before."""
+
 MOST_ROWS = 10_000
 """The most rows that the query gives.
 
@@ -60,20 +63,7 @@ def query(deployment: Deployment, ending: str = "") -> str:
     `ending`: ask only for the accounts whose id ends so.  AWS does not document whether `false` is 0 or a text in a query, so
     the query takes both.
     """
-    if deployment.organization_id:
-        own = [
-            f'ruleOwner = "{_PACK_OWNER}"',
-            f"configRuleName like /^{PACK_RULE_PREFIX}/",
-            f'parameters.ExecutionRoleName = "{EVALUATION_ROLE_NAME}"',
-        ]
-    else:
-        own = [
-            'ruleOwner = "account"',
-            f'configRuleName = "{RULE_NAME}"',
-            f'account = "{deployment.account_id}"',
-            "not ispresent(parameters.ExecutionRoleName)",
-        ]
-    own += [f'parameters.{name} = "{value}"' for name, value in deployment.rule_parameters.items()]
+    own = _own(deployment)
     own += [f"account like /{ending}$/"] if ending else []
     return "\n".join(
         [
@@ -87,17 +77,62 @@ def query(deployment: Deployment, ending: str = "") -> str:
     )
 
 
+def history_query(deployment: Deployment) -> str:
+    """Return the query of Logs Insights for every evaluation of every account, the latest first."""
+    return "\n".join(
+        [
+            "fields @timestamp, account, message, configRuleName, verdict, annotation",
+            f'| filter message = "{_EVALUATION}" and (test = 0 or test = "false")',
+            f"| filter {' and '.join(_own(deployment))}",
+            "| sort @timestamp desc",
+            f"| limit {MOST_ROWS}",
+        ]
+    )
+
+
+def _own(deployment: Deployment) -> list[str]:
+    """Return the conditions that the deployment's own rule with its own parameters fulfils."""
+    if deployment.organization_id:
+        own = [
+            f'ruleOwner = "{_PACK_OWNER}"',
+            f"configRuleName like /^{PACK_RULE_PREFIX}/",
+            f'parameters.ExecutionRoleName = "{EVALUATION_ROLE_NAME}"',
+        ]
+    else:
+        own = [
+            'ruleOwner = "account"',
+            f'configRuleName = "{RULE_NAME}"',
+            f'account = "{deployment.account_id}"',
+            "not ispresent(parameters.ExecutionRoleName)",
+        ]
+    return own + [f'parameters.{name} = "{value}"' for name, value in deployment.rule_parameters.items()]
+
+
 def from_rows(rows: Iterable[Mapping[str, str]]) -> Journal:
     """Make the journal of the query's rows, which have its fields by name."""
     evaluations: dict[str, Entry] = {}
     failures: dict[str, Failure] = {}
     for row in rows:
         account_id = row.get("account", "")
-        # The form of @timestamp: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-datetime.html
-        time = datetime.fromisoformat(row["@timestamp"]).replace(tzinfo=UTC)
         if row["message"] == _EVALUATION:
-            name, verdict, annotation = (row.get(each, "") for each in ("configRuleName", "verdict", "annotation"))
-            evaluations[account_id] = Entry(time, name, verdict, annotation)
+            evaluations[account_id] = _entry(row)
         else:
-            failures[account_id] = Failure(time, f"{row.get('errorType', 'Error')}: {row.get('errorMessage', '')}")
+            failures[account_id] = Failure(_time(row), f"{row.get('errorType', 'Error')}: {row.get('errorMessage', '')}")
     return Journal(evaluations, failures)
+
+
+def history(rows: Iterable[Mapping[str, str]]) -> dict[str, list[Entry]]:
+    """Sort the rows of `history_query` by account id; the latest stays first."""
+    entries: dict[str, list[Entry]] = {}
+    for row in rows:
+        entries.setdefault(row.get("account", ""), []).append(_entry(row))
+    return entries
+
+
+def _entry(row: Mapping[str, str]) -> Entry:
+    return Entry(_time(row), *(row.get(each, "") for each in ("configRuleName", "verdict", "annotation")))
+
+
+def _time(row: Mapping[str, str]) -> datetime:
+    # The form of @timestamp: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-datetime.html
+    return datetime.fromisoformat(row["@timestamp"]).replace(tzinfo=UTC)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from botocore.exceptions import ClientError
@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from organization import aws, commands, deployment, journal, statuses
 from organization.aws import CommandError
 from organization.deployment import Deployment
-from organization.journal import Journal
+from organization.journal import Entry, Journal
 from organization.statuses import Account, Arrival, Observations, Result
 
 T = TypeVar("T")
@@ -97,23 +97,23 @@ class Reader:
 
     def observe(self, found: Deployment, reasons: dict[str, str]) -> Observations:
         """Read what the report needs. Raises CommandError if the aggregator is missing."""
-        written = self._journal(found)
+        written = self.read_journal(found)
         if not found.organization_id:
             account = Account(found.account_id, name="", ou_path="")
-            results = {found.account_id: self._own_results(found)}
+            results = {found.account_id: self.own_results(found)}
             return Observations(found, self._now, [account], results, reasons=reasons, journal=written)
-        accounts = list(self._accounts())
+        accounts = list(self.accounts())
         judged = {each.account_id for each in accounts if statuses.is_judged(each, found)}
-        listed = self._listed(found, judged)
+        listed = self.listed(found, judged)
         doubtful = {each for each in judged if statuses.in_doubt(each, listed.get(each, ()), written, self._now)}
-        results = listed | self._details(found, {each: listed.get(each, []) for each in doubtful})
+        results = listed | self.details(found, {each: listed.get(each, []) for each in doubtful})
         packs, stack_instances, asked = self._arrivals(found, doubtful, len(accounts))
         return Observations(found, self._now, accounts, results, packs, stack_instances, reasons, written, asked)
 
     # --- The organization ---
 
-    def _accounts(self) -> Iterator[Account]:
-        """Walk the organizational units from the root."""
+    def accounts(self) -> Iterator[Account]:
+        """Walk the organizational units of the organization, from the root."""
         roots = self._organizations.get_paginator("list_roots").paginate()
         waiting = [(root["Id"], root["Name"]) for page in roots for root in page["Roots"]]
         done = 0
@@ -162,19 +162,19 @@ class Reader:
         Returns packs, stacks, and of which accounts they say everything; None: of all.
         """
         if len(doubtful) > total / _PACK_STATUS_PAGE:
-            return self._with_compliance(self.packs(found), found), self._stack_instances(found, [{}]), None
+            return self.with_compliance(self.packs(found), found), self.stack_instances(found), None
         which = sorted(doubtful)
         asked: list[OrganizationResourceDetailedStatusFiltersTypeDef] = [{"Status": each} for each in _PACK_FAILURES]
         asked += [{"AccountId": each} for each in which]
         packs = self.packs(found, asked)
-        stack_instances = self._stack_instances(
+        stack_instances = self.stack_instances(
             found,
             [
                 *({"Filters": [{"Name": "DETAILED_STATUS", "Values": each}]} for each in _STACK_FAILURES),
                 *({"StackInstanceAccount": each} for each in which),
             ],
         )
-        return self._with_compliance(packs, found, doubtful), stack_instances, frozenset(doubtful)
+        return self.with_compliance(packs, found, doubtful), stack_instances, frozenset(doubtful)
 
     def packs(
         self, found: Deployment, filters: "Sequence[OrganizationResourceDetailedStatusFiltersTypeDef]" = ({},)
@@ -203,7 +203,8 @@ class Reader:
             return {}
         return arrivals
 
-    def _stack_instances(self, found: Deployment, filters: "Sequence[Mapping[str, Any]]") -> dict[str, Arrival]:
+    def stack_instances(self, found: Deployment, filters: "Sequence[Mapping[str, Any]]" = ({},)) -> dict[str, Arrival]:
+        """Read how the StackSet arrived in each account, by account id; nothing if there is no StackSet."""
         paginator = self._cloudformation.get_paginator("list_stack_instances")
         arrivals: dict[str, Arrival] = {}
         try:
@@ -231,7 +232,7 @@ class Reader:
 
     # --- The journal ---
 
-    def _journal(self, found: Deployment) -> Journal:
+    def read_journal(self, found: Deployment) -> Journal:
         """Read the journal, or say why it cannot be read: then everything rests on AWS Config."""
         if not found.log_group_name:
             return Journal(problem="The stack does not name the function's log group.")
@@ -252,9 +253,13 @@ class Reader:
             for digit in "0123456789":
                 yield from self._written(found, digit + ending)
 
-    def _query(self, log_group_name: str, query: str) -> list[dict[str, str]]:
+    def history(self, found: Deployment) -> dict[str, list[Entry]]:
+        """Read every evaluation of the last days, the latest first, by account id. Raises CommandError."""
+        return journal.history(self._query(found.log_group_name, journal.history_query(found), journal.HISTORY))
+
+    def _query(self, log_group_name: str, query: str, reach: timedelta = journal.REACH) -> list[dict[str, str]]:
         """Run a query of Logs Insights over the last days; each row has its fields by name."""
-        query_id = self._started(log_group_name, query)
+        query_id = self._started(log_group_name, query, reach)
         for pause in _PAUSES:
             answer = self._logs.get_query_results(queryId=query_id)
             if answer["status"] not in _WAITING:
@@ -265,9 +270,9 @@ class Reader:
             raise CommandError(message)
         return [{each["field"]: each["value"] for each in row} for row in answer["results"]]
 
-    def _started(self, log_group_name: str, query: str) -> str:
+    def _started(self, log_group_name: str, query: str, reach: timedelta) -> str:
         """Start a query, when AWS lets one more run."""
-        start, end = (int(each.timestamp()) for each in (self._now - journal.REACH, self._now))
+        start, end = (int(each.timestamp()) for each in (self._now - reach, self._now))
         for pause in _PAUSES:
             try:
                 return self._logs.start_query(logGroupName=log_group_name, startTime=start, endTime=end + 1, queryString=query)[
@@ -282,7 +287,7 @@ class Reader:
 
     # --- Results ---
 
-    def _listed(self, found: Deployment, judged: set[str]) -> dict[str, list[Result]]:
+    def listed(self, found: Deployment, judged: set[str]) -> dict[str, list[Result]]:
         """Return what the aggregator lists of the rules of our name in each account: neither time nor annotation."""
         pages = self._config.get_paginator("describe_aggregate_compliance_by_config_rules").paginate(
             ConfigurationAggregatorName=found.aggregator_name,
@@ -305,7 +310,7 @@ class Reader:
             raise CommandError(message) from error
         return listed
 
-    def _details(self, found: Deployment, listed: Mapping[str, Sequence[Result]]) -> dict[str, list[Result]]:
+    def details(self, found: Deployment, listed: Mapping[str, Sequence[Result]]) -> dict[str, list[Result]]:
         """Read time and annotation too; AWS Config gives them for one rule of one account at a time."""
         rules = [(account_id, each.rule_name) for account_id, results in listed.items() for each in results]
         results: dict[str, list[Result]] = {}
@@ -322,9 +327,9 @@ class Reader:
             PaginationConfig={"PageSize": _DETAILS_PAGE},
         )
         # An empty page may have another after it.
-        return _latest(rule_name, account_id, (each for page in pages for each in page["AggregateEvaluationResults"]))
+        return latest(rule_name, account_id, (each for page in pages for each in page["AggregateEvaluationResults"]))
 
-    def _with_compliance(
+    def with_compliance(
         self, packs: dict[str, Arrival], found: Deployment, only: Iterable[str] | None = None
     ) -> dict[str, Arrival]:
         """Add the pack's compliance in each account, by the pack's name there, which nobody else can give.
@@ -368,28 +373,28 @@ class Reader:
                 pool.shutdown(cancel_futures=True)
                 raise
 
-    def _own_results(self, found: Deployment) -> list[Result]:
+    def own_results(self, found: Deployment) -> list[Result]:
         """Read the results of a deployment for one account from AWS Config itself."""
         pages = self._config.get_paginator("get_compliance_details_by_config_rule").paginate(
             ConfigRuleName=deployment.RULE_NAME
         )
         try:
             evaluations = (each for page in pages for each in page["EvaluationResults"])
-            return [_latest(deployment.RULE_NAME, found.account_id, evaluations)]
+            return [latest(deployment.RULE_NAME, found.account_id, evaluations)]
         except self._config.exceptions.NoSuchConfigRuleException:
             return []
 
 
-def _latest(
+def latest(
     rule_name: str, account_id: str, evaluations: "Iterable[AggregateEvaluationResultTypeDef | EvaluationResultTypeDef]"
 ) -> Result:
     """Pick the latest evaluation of the account itself."""
-    latest = Result(rule_name)
+    found = Result(rule_name)
     for each in evaluations:
         qualifier = each.get("EvaluationResultIdentifier", {}).get("EvaluationResultQualifier", {})
         if (qualifier.get("ResourceType"), qualifier.get("ResourceId")) != (_RESOURCE_TYPE, account_id):
             continue
         times = [time for time in (each.get("ConfigRuleInvokedTime"), each.get("ResultRecordedTime")) if time]
-        if times and (latest.time is None or max(times) > latest.time):
-            latest = Result(rule_name, each.get("ComplianceType", ""), each.get("Annotation", ""), max(times))
-    return latest
+        if times and (found.time is None or max(times) > found.time):
+            found = Result(rule_name, each.get("ComplianceType", ""), each.get("Annotation", ""), max(times))
+    return found

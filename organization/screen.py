@@ -1,9 +1,12 @@
 """Prints every line and every sentence on stderr, with hidden characters made visible."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import IO
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.text import Text
 
 from organization.commands import PROGRAM
@@ -43,3 +46,18 @@ class Screen(Console):
 def complain(sentence: str) -> None:
     """Print a sentence on stderr."""
     sys.stderr.write(visible(f"{PROGRAM}: {sentence}") + "\n")
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[..., None]]:
+    """Show how far the reading is, if there is a terminal: give a function that learns it, as reading.Progress is called."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bars:
+        tasks = {}
+
+        def show(what: str, done: int, total: int | None = None) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done)
+
+        yield show

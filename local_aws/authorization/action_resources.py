@@ -173,7 +173,7 @@ def _stack(request: _Request) -> str | None:
 
 def _rule(request: _Request, config: ConfigArns) -> str | None:
     name = request.text("ConfigRuleName")
-    if request.operation == "StartConfigRulesEvaluation":  # the first one counts
+    if request.operation in {"DescribeComplianceByConfigRule", "StartConfigRulesEvaluation"}:  # the first one counts
         name = next(iter(request.params.get("ConfigRuleNames") or [""]))
     elif isinstance(request.params.get("ConfigRule"), dict):
         name = request.params["ConfigRule"].get("ConfigRuleName", "")

@@ -20,6 +20,7 @@ from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
+from local_aws.core.switches import Switches
 from local_aws.organizations.organization import Organization
 
 RULE_PROPERTIES = (
@@ -145,10 +146,16 @@ class Config:
     """
 
     def __init__(
-        self, functions: LambdaFunctions, recorders: Recorders, organization: Organization | None, clock: Clock
+        self,
+        functions: LambdaFunctions,
+        recorders: Recorders,
+        organization: Organization | None,
+        clock: Clock,
+        switches: Switches,
     ) -> None:
         """Start without rules. Those of an account that `organization` has suspended are not evaluated."""
         self._functions = functions
+        self._switches = switches
         self.recorders = recorders
         self._organization = organization
         self._clock = clock
@@ -297,6 +304,8 @@ class Config:
         with self._lock:
             rules = self._named(account_id, params.get("ConfigRuleNames"))
             for rule in rules:
+                if rule.created_by and self._switches.is_on("no-start-of-pack-rules"):
+                    refuse_others(rule, None)
                 if rule.running or (rule.last_run and self._clock.now() - rule.last_run < _SHORTEST_INTERVAL):
                     message = f"Rule {rule.name} is being evaluated, or was started within the last minute."
                     raise AwsError("LimitExceededException", message)
@@ -376,7 +385,7 @@ class Config:
             message = "ResourceType is required with ResourceId."
             raise AwsError("InvalidParameterValueException", message)
         found: dict[tuple[str, str], list[str]] = {}
-        for rule in self._named(account_id, None):
+        for rule in self._shown_by_resource(account_id):
             for (resource_type, resource_id), result in rule.results.items():
                 if params.get("ResourceType", resource_type) == resource_type and (
                     params.get("ResourceId", resource_id) == resource_id
@@ -403,8 +412,13 @@ class Config:
             message = "ResourceType and ResourceId are required. The local AWS knows no ResourceEvaluationId."
             raise AwsError("InvalidParameterValueException", message)
         resource = (params["ResourceType"], params["ResourceId"])
-        results = [details(rule, resource) for rule in self._named(account_id, None) if resource in rule.results]
+        results = [details(rule, resource) for rule in self._shown_by_resource(account_id) if resource in rule.results]
         return _details_page(results, params, _PAGE, pages=_PAGES_OF_RESOURCE)
+
+    def _shown_by_resource(self, account_id: str) -> list[Rule]:
+        """Return the rules whose results AWS Config gives by resource. No page says whether those of packs are among them."""
+        hidden = self._switches.is_on("no-pack-results-by-resource")
+        return [rule for rule in self._named(account_id, None) if not (hidden and rule.created_by)]
 
     def _named(self, account_id: str, names: Sequence[str] | None) -> list[Rule]:
         rules = self._rules.get(callers.scope(account_id), {})

@@ -42,6 +42,7 @@ _SEAMS = {
         "fnmatch_iam_cs",
         "parse_policy_document",
         "resolve_principal",
+        "validate_policy_document",
         "_ALWAYS_ALLOWED_ACTIONS",
         "_CONDITION_OPS",
         "_first_match",
@@ -61,7 +62,7 @@ _SEAMS = {
         "_account_from_sts_session",
     ),
     "ministack.services.cloudformation.custom_resource": ("_PORT",),
-    "ministack.services.cloudformation": ("_stacks", "_stack_events"),
+    "ministack.services.cloudformation": ("_change_sets", "_exports", "_stacks", "_stack_events"),
     "ministack.services.cloudformation.engine": (
         "CfnLoader",
         "_evaluate_conditions",
@@ -72,6 +73,7 @@ _SEAMS = {
         "_create_stack",
         "_update_stack",
         "_delete_stack",
+        "_imported_export_names",
         "_resolve_stack",
         "_resolve_template",
         "_uses_macro",
@@ -83,11 +85,14 @@ _SEAMS = {
     ),
     "ministack.services.cloudformation.changesets": ("_evaluate_conditions", "_deploy_stack_async", "_find_change_set"),
     "ministack.services.cloudformation.stacks": (
+        "_add_event",
         "_evaluate_conditions",
         "_replacing_change",
         "_runs_on_worker_thread",
         "_sends_back_failed_update",
+        "_static_property",
         "_update_keeping_seed",
+        "_validation_errors",
     ),
     "ministack.services.s3": ("_buckets", "_get_object_data"),
     "ministack.services.cloudformation.provisioners": (
@@ -115,6 +120,7 @@ _SEAMS = {
         "_rules",
         "_tags",
         "_targets",
+        "_tick_scheduled_rules",
         "_validate_target_arn",
     ),
     "ministack.services.iam": (
@@ -148,10 +154,18 @@ _SEAMS = {
         "_emit_lambda_metrics",
         "invoke_async_with_retry",
     ),
-    "ministack.services.sns": ("_PORT", "_topic_by_arn_any_scope", "publish_internal", "topic_policy_allows"),
-    "ministack.services.sqs": ("queue_policy_allows",),
+    "ministack.services.sns": (
+        "_PORT",
+        "_refresh_subscription_counts",
+        "_subscribe",
+        "_topic_by_arn_any_scope",
+        "_topics",
+        "publish_internal",
+        "topic_policy_allows",
+    ),
+    "ministack.services.sqs": ("queue_policy_allows", "_queues"),
     "ministack.services.sts": ("_sessions", "register_session", "time"),
-    "ministack.services.tagging": ("resource_tags",),
+    "ministack.services.tagging": ("resource_tags", "_COLLECTORS"),
 }
 
 

@@ -42,18 +42,41 @@ Answer = tuple[int, dict[str, Any], bytes]
 _UNDECLARED: Mapping[tuple[str, str | None], Mapping[str, int]] = {
     ("cloudformation", "CreateStackSet"): {"InsufficientCapabilitiesException": HTTPStatus.BAD_REQUEST},
     ("cloudformation", "UpdateStackSet"): {"InsufficientCapabilitiesException": HTTPStatus.BAD_REQUEST},
+    ("cloudwatch", "GetMetricData"): {"ValidationError": HTTPStatus.BAD_REQUEST},
+    **{
+        ("sqs", operation): {"InvalidParameterValue": HTTPStatus.BAD_REQUEST}
+        for operation in ("CreateQueue", "ListQueues", "ReceiveMessage", "SendMessage")
+    },
 }
-"""The HTTP status of errors, by operation, that the API reference has (parameter Capabilities) and the model lacks."""
+"""The HTTP status of errors, by operation, that the model lacks.
+
+The API reference has CloudFormation's (parameter Capabilities). The others are from the time of the query protocol.
+"""
+
+_QUERY_CODES: Mapping[str, str] = {"PurgeQueueInProgress": "AWS.SimpleQueueService.PurgeQueueInProgress"}
+"""The code in the query protocol of errors that have another one in JSON, of services that once had the former only."""
 
 _UNLISTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "config": {"ResourceType": ("AWS::::Account",), "RecorderStatus": ("PENDING", "SUCCESS")}
+    "cloudformation": {
+        "ResourceStatus": (
+            "REVIEW_IN_PROGRESS",
+            "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+            "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+        )
+    },
+    "config": {"ResourceType": ("AWS::::Account",), "RecorderStatus": ("PENDING", "SUCCESS")},
 }
 """Values that an enumeration of a service's model lacks.
 
-ResourceType in a ResourceKey (StartRemediationExecution, DescribeRemediationExecutionStatus): guides to AWS Config remediate
-accounts with it. No page says that the service accepts it.  RecorderStatus: real AWS answered SUCCESS, where the model has
-Success (radkawar/stackd, testdata/aws/configservice/lifecycle.json).
+ResourceStatus: the events of a stack have its own statuses too, as everybody's logs of deployments show.  ResourceType in a
+ResourceKey (StartRemediationExecution, DescribeRemediationExecutionStatus): guides to AWS Config remediate accounts with it. No
+page says that the service accepts it.  RecorderStatus: real AWS answered SUCCESS, where the model has Success
+(radkawar/stackd, testdata/aws/configservice/lifecycle.json).
 """
+
+
+_MILLISECONDS = {"cloudformation"}
+"""The services of the query protocol whose times have milliseconds. Live: radkawar/stackd, testdata/aws/cloudformation."""
 
 
 class AwsError(Exception):
@@ -118,15 +141,15 @@ class ServiceApi:
         return self._protocol.parse({name.lower(): value for name, value in headers.items()}, body, routed)
 
     def validate(self, operation: str, params: Mapping[str, Any]) -> None:
-        """Raise AwsError if parameters break constraints of the model."""
+        """Raise AwsError if parameters break constraints of the model. SQS refuses with errors of its own instead."""
         shape = self._model.operation_model(operation).input_shape
-        broken = list(_broken(shape, params, "")) if shape else []
+        broken = list(_broken(shape, params, "")) if shape and self._model.service_name != "sqs" else []
         if broken and self._model.service_name == "organizations":
             raise _invalid_input(broken[0])
         if broken:
             clauses = "; ".join(violation.clause for violation in broken)
             message = f"{len(broken)} validation error{'s' * (len(broken) > 1)} detected: {clauses}"
-            raise AwsError("ValidationError" if self._query_compatible else self._protocol.validation_code, message)
+            raise AwsError("ValidationError" if "query" in self._spoken else self._protocol.validation_code, message)
 
     def from_template(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return parameters that come from a template, where a number, a Boolean or a text may stand for the others.
@@ -152,6 +175,8 @@ class ServiceApi:
 
     def error_name(self, operation: str, code: str) -> str:
         """Return the name of the exception that an operation's error code stands for, or the code itself."""
+        if operation not in self._model.operation_names:
+            return code
         shapes = self._model.operation_model(operation).error_shapes
         return next((shape.name for shape in shapes if shape.metadata.get("error", {}).get("code") == code), code)
 
@@ -217,15 +242,12 @@ class _Json:
         return self._answer(HTTPStatus.OK, json.dumps(result, default=_json_scalar) if model.output_shape else "")
 
     def error(self, error: AwsError, status: int, member: str, name: str) -> Answer:
-        """Write a refusal. `member` is the model's name of the message, `name` that of the error.
-
-        AWS tells the code, should it be another, only to clients that ask for it.
-        """
+        """Write a refusal. `member` is the model's name of the message, `name` that of the error."""
         body = json.dumps({"__type": name, member: error.message, **error.members})
-        compatible = (
-            {"x-amzn-query-error": f"{error.code};{_fault(status)}"} if "awsQueryCompatible" in self._model.metadata else {}
-        )
-        return self._answer(status, body, {"x-amzn-ErrorType": name, **compatible})
+        headers = {"x-amzn-ErrorType": name}
+        if "awsQueryCompatible" in self._model.metadata:  # AWS does that for clients that ask for it
+            headers["x-amzn-query-error"] = f"{_QUERY_CODES.get(error.code, error.code)};{_fault(status)}"
+        return self._answer(status, body, headers)
 
     def _answer(self, status: int, body: str, headers: Mapping[str, str] | None = None) -> Answer:
         content_type = f"application/x-amz-json-{self._model.metadata['jsonVersion']}"
@@ -268,7 +290,9 @@ class _Query:
     def response(self, model: OperationModel, result: Mapping[str, Any]) -> Answer:
         root = Element(f"{model.name}Response", xmlns=self._namespace)
         if model.output_shape:
-            _add_xml(SubElement(root, model.output_shape.serialization["resultWrapper"]), model.output_shape, result)
+            wrapper = SubElement(root, model.output_shape.serialization["resultWrapper"])
+            timespec = "milliseconds" if self._model.service_name in _MILLISECONDS else "seconds"
+            _add_xml(wrapper, model.output_shape, result, timespec)
         return self._answer(HTTPStatus.OK, root, SubElement(root, "ResponseMetadata"))
 
     def error(self, error: AwsError, status: int, _: str, __: str) -> Answer:
@@ -648,29 +672,29 @@ def _json_scalar(value: datetime | bytes) -> float | str:
     return value.timestamp() if isinstance(value, datetime) else base64.b64encode(value).decode()
 
 
-def _add_xml(element: Element, shape: Shape, value: Any) -> None:  # noqa: ANN401 - checked against the model before
+def _add_xml(element: Element, shape: Shape, value: Any, timespec: str) -> None:  # noqa: ANN401 - checked against the model before
     match shape:
         case StructureShape():
             for name, member in value.items():
-                _add_xml(SubElement(element, name), shape.members[name], member)
+                _add_xml(SubElement(element, name), shape.members[name], member, timespec)
         case ListShape():
             for item in value:
-                _add_xml(SubElement(element, "member"), shape.member, item)
+                _add_xml(SubElement(element, "member"), shape.member, item, timespec)
         case MapShape():
             for key, item in value.items():
                 entry = SubElement(element, "entry")
-                _add_xml(SubElement(entry, "key"), shape.key, key)
-                _add_xml(SubElement(entry, "value"), shape.value, item)
+                _add_xml(SubElement(entry, "key"), shape.key, key, timespec)
+                _add_xml(SubElement(entry, "value"), shape.value, item, timespec)
         case _:
-            element.text = _xml_scalar(value)
+            element.text = _xml_scalar(value, timespec)
 
 
-def _xml_scalar(value: object) -> str:
+def _xml_scalar(value: object, timespec: str) -> str:
     match value:
         case bool():
             return str(value).lower()
         case datetime():
-            return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            return value.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
         case bytes():
             return base64.b64encode(value).decode()
         case _:

@@ -107,6 +107,7 @@ class Called:
 
     `service` is MiniStack's name of it, or "" if no list has it. `prefix` stands before the colon of its actions. `operation`
     is "" if no model has one for this method and URI. `query_compatible`: errors in JSON also have the query protocol's code.
+    `spoken`: the local AWS answers the service in this protocol.
     """
 
     service: str
@@ -115,16 +116,22 @@ class Called:
     protocol: str
     uri: str
     query_compatible: bool = False
+    spoken: bool = True
 
     def __str__(self) -> str:
         """Return "iam:GetUser", or the service with method and path if the operation is unknown."""
         if not self.operation:
             return f"{self.prefix} ({self.uri})"
-        return f"{self.prefix}:{self.operation}{' in CBOR' if self.service and self.protocol == CBOR else ''}"
+        return f"{self.prefix}:{self.operation}{'' if self.spoken else f' in the protocol {self.protocol}'}"
 
 
 current: ContextVar[Called | None] = ContextVar("current", default=None)
 """What the present request calls. None outside of a request."""
+
+
+def prefix(service: str) -> str:
+    """Return what stands before the colon of a service's actions. MiniStack and signatures name listed services alike."""
+    return _PREFIXES.get(service, service)
 
 
 class Operations:
@@ -137,16 +144,16 @@ class Operations:
     def called(self, request: Request) -> Called:
         """Return what a request calls."""
         signing_name = request.credential.signing_name if request.credential else ""
-        prefix, uri = _PREFIXES.get(signing_name, signing_name), f"{request.method} {request.path}"
+        before, uri = prefix(signing_name), f"{request.method} {request.path}"
         listed, api = self._listed.get(signing_name, (None, None))
         if listed and api and (found := api.operation(request)):
-            return Called(listed.service, prefix, *found, uri, api.query_compatible)
+            return Called(listed.service, before, *found, uri, api.query_compatible)
         operation, protocol = _named(request) or _routed(request, signing_name) or ("", request.protocol)
-        if listed and api and protocol == CBOR and request.path.startswith(f"/service/{api.target_prefix}/"):
-            return Called(listed.service, prefix, operation, protocol, uri)
-        if listed and operation in listed.names:  # at another path, or another service's
-            operation = ""
-        return Called("", prefix, operation, protocol, uri)
+        if listed and api and operation in listed.names:
+            if api.knows(request):
+                return Called(listed.service, before, operation, protocol, uri, api.query_compatible, spoken=False)
+            operation = ""  # at another path, or another service's
+        return Called("", before, operation, protocol, uri)
 
 
 def _named(request: Request) -> tuple[str, str] | None:
@@ -222,7 +229,7 @@ class _Api:
         self.signing_name: str = metadata.get("signingName", metadata["endpointPrefix"])
         self.target_prefix: str = metadata.get("targetPrefix", "")
         self.query_compatible = "awsQueryCompatible" in metadata
-        self._protocols = {*metadata.get("protocols", [metadata["protocol"]])} | ({"query"} if self.query_compatible else set())
+        self._protocols = {*metadata.get("protocols", [metadata["protocol"]])}
 
     def operation(self, request: Request) -> tuple[str, str] | None:
         """Return operation and protocol of a request, None if it calls none of this service.
@@ -237,12 +244,17 @@ class _Api:
             is_json = "json" in self._protocols and prefix == self.target_prefix
             return (target, "json") if is_json and request.path == "/" and not request.query else None
         if action:
-            is_query = "query" in self._protocols and (request.path == "/" or _QUEUE.fullmatch(request.path))
-            return (action, "query") if is_query else None
+            return (action, "query") if "query" in self._protocols and request.path == "/" else None
         for protocol in self._protocols & {"rest-json", "rest-xml"}:
             if operation := self._routed(request):
                 return operation, S3 if self._name == S3 else protocol
         return None
+
+    def knows(self, request: Request) -> bool:
+        """Tell whether a request that names its operation is this service's, in a protocol that no list answers."""
+        is_cbor = request.protocol == CBOR and request.path.startswith(f"/service/{self.target_prefix}/")
+        is_query = request.protocol == "query" and self.query_compatible
+        return is_cbor or bool(is_query and (request.path == "/" or _QUEUE.fullmatch(request.path)))
 
     def _routed(self, request: Request) -> str:
         scored = [(score, route) for route in self._routes if (score := route.score(request))]

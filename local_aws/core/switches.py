@@ -8,9 +8,16 @@ from collections.abc import Mapping
 SWITCHES: Mapping[str, str] = {
     "approvers-without-path": "Automation knows no role in `Approvers` by an ARN with a path.",
     "boto3-without-assume-root": "Scripts of runbooks have a boto3 from before `sts:AssumeRoot`.",
+    "branch-end-reversed": (
+        "If no choice of an `aws:branch` holds and it has no `Default`, `isEnd` lets the next step run, and without it the "
+        "execution ends."
+    ),
     "deactivate-on-any-resource": "IAM authorizes root's `DeactivateMFADevice` on `*`, which the task policies deny.",
     "empty-pages": "Every list of an aggregator begins with an empty page.",
     "fail-in-suspended-accounts": "StackSets and conformance packs fail in suspended accounts, instead of leaving them alone.",
+    "no-event-of-first-verdict": "AWS Config sends no event for a resource's first result.",
+    "no-pack-results-by-resource": "AWS Config gives no results of a conformance pack's rules by resource.",
+    "no-start-of-pack-rules": "AWS Config lets no account start a rule of its conformance packs: AccessDeniedException.",
     "one-rule-as-object": "In a query's result, `configRuleList` of a resource with one rule is an object, not an array.",
     "parse-json-in-payloads": "Automation hands a text that is a JSON object or list to a script as that.",
     "sts-lags-iam": (

@@ -24,6 +24,7 @@ from local_aws.authorization import service_roles
 from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock
 from local_aws.core.models import LOADER, Answer
+from local_aws.events.input_transformer import InvalidInputError, transform
 
 _PRINCIPAL = "events.amazonaws.com"
 _EVENTBRIDGE = "ministack.services.eventbridge"
@@ -41,11 +42,12 @@ _log = logging.getLogger(__name__)
 
 
 class _DeliveryFailedError(RuntimeError):
-    """A target was not invoked, and another attempt would not help."""
+    """A target was not invoked, and another attempt would not help. `body` is the dead letter's, if that is not the event."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, body: str | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.body = body
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,19 @@ class Targets:
         """Let MiniStack check and invoke targets through this."""
         ministack_seams.replace(_EVENTBRIDGE, "_validate_target_arn", self._validate_target)
         ministack_seams.replace(_EVENTBRIDGE, "_invoke_target", self._invoke_target)
+        ministack_seams.replace(_EVENTBRIDGE, "_apply_input_transformer", self._transform)
+
+    def _has_valid_input(self, delivery: _Delivery) -> bool:
+        """Tell whether a target that MiniStack invokes has an input that EventBridge delivers."""
+        try:
+            if "InputTransformer" in delivery.target:
+                self._input(delivery)
+        except _DeliveryFailedError:
+            return False
+        return True
+
+    def _transform(self, transformer: dict[str, Any], rule: dict[str, Any], view: Any) -> str:  # noqa: ANN401 - MiniStack's
+        return transform(transformer, view.event_with_detail(), rule, self._clock.now())
 
     def close(self) -> None:
         """Deliver nothing more. The clock has to be stopped already."""
@@ -113,10 +128,11 @@ class Targets:
 
     def _invoke_target(self, target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], view: Any = None) -> None:  # noqa: ANN401 - MiniStack's
         """Invoke a target; one that MiniStack lacks, on another thread."""
-        if _is_ours(target["Arn"]):
-            account_id, region = self._responses.get_account_id(), self._responses.get_region()
-            view = view or self._eventbridge._pattern_event_view(event)
-            self._deliver(_Delivery(account_id, region, target, rule, event, view))
+        account_id, region = self._responses.get_account_id(), self._responses.get_region()
+        view = view or self._eventbridge._pattern_event_view(event)
+        delivery = _Delivery(account_id, region, target, rule, event, view)
+        if _is_ours(target["Arn"]) or not self._has_valid_input(delivery):
+            self._deliver(delivery)
         elif ":sqs:" in target["Arn"] and not self._may_send(target["Arn"], rule["Arn"]):
             _log.warning("The policy of queue %s does not let %s send to it", target["Arn"], rule["Arn"])
         else:
@@ -145,9 +161,13 @@ class Targets:
             _log.exception("The event for %s was lost", delivery.target_arn)
 
     def _try(self, delivery: _Delivery, limits: _Limits, attempt: int) -> None:
-        invoke = self._forward if ":event-bus/" in delivery.target_arn else self._start_automation
         try:
-            invoke(delivery)
+            if ":event-bus/" in delivery.target_arn:
+                self._forward(delivery)
+            elif _is_ours(delivery.target_arn):
+                self._start_automation(delivery)
+            else:
+                self._input(delivery)  # which is invalid
         except (_DeliveryFailedError, service_roles.NotTrustedError, BotoCoreError, ClientError) as error:
             due = self._clock.now() + min(_FIRST_RETRY * 2 ** min(attempt, 10), _LONGEST_WAIT)
             exhausted = limits.exhausted(attempt, due) if _may_pass(error) else None
@@ -155,8 +175,9 @@ class Targets:
                 self._clock.at(due, partial(self._submit_attempt, delivery, limits, attempt + 1))
                 return
             code, message = _told(error)
+            body = error.body if isinstance(error, _DeliveryFailedError) else None
             _log.warning("Rule %s did not invoke %s: %s: %s", delivery.rule["Arn"], delivery.target_arn, code, message)
-            self._give_up(delivery, code, message, attempt, exhausted)
+            self._give_up(delivery, code, message, attempt, exhausted, body)
 
     def _start_automation(self, delivery: _Delivery) -> None:
         """Call StartAutomationExecution as the target's role; its policies decide, as on AWS."""
@@ -189,7 +210,11 @@ class Targets:
             code, message = "INVALID_PARAMETER", "The local AWS does not emulate InputPath for this kind of target."
             raise _DeliveryFailedError(code, message)
         if "InputTransformer" in target:
-            return str(self._eventbridge._apply_input_transformer(target["InputTransformer"], delivery.rule, delivery.view))
+            try:
+                return self._transform(target["InputTransformer"], delivery.rule, delivery.view)
+            except InvalidInputError as error:
+                code, message = "INVALID_JSON", "Invalid input for target."
+                raise _DeliveryFailedError(code, message, str(error)) from error
         return str(target.get("Input") or json.dumps(delivery.view.event_with_detail()))
 
     def _forward(self, delivery: _Delivery) -> None:
@@ -232,8 +257,10 @@ class Targets:
             source_arn=delivery.rule["Arn"],
         )
 
-    def _give_up(self, delivery: _Delivery, code: str, message: str, retries: int, exhausted: str | None) -> None:
-        """Send the event to the target's dead-letter queue, if there is one and its policy lets EventBridge."""
+    def _give_up(  # noqa: PLR0913, PLR0917 - what a dead letter has
+        self, delivery: _Delivery, code: str, message: str, retries: int, exhausted: str | None, body: str | None
+    ) -> None:
+        """Send `body`, or else the event, to the target's dead-letter queue if there is one and its policy lets EventBridge."""
         queue_arn = delivery.target.get("DeadLetterConfig", {}).get("Arn")
         if not queue_arn:
             return
@@ -253,7 +280,7 @@ class Targets:
         queues = self._client("sqs", region, service_roles.Credentials(account_id, "test", ""))
         queues.send_message(
             QueueUrl=f"{self._endpoint_url}/{account_id}/{name}",
-            MessageBody=json.dumps(delivery.view.event_with_detail()),
+            MessageBody=body or json.dumps(delivery.view.event_with_detail()),
             MessageAttributes={key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()},
         )
 

@@ -22,9 +22,11 @@ from local_aws.authorization.deployers import Deployers
 from local_aws.authorization.service_control_policies import ServiceControlPolicies
 from local_aws.aws_lambda.functions import LambdaFunctions
 from local_aws.client import HOST, REGION
-from local_aws.cloudformation import resource_types, rollback
+from local_aws.cloudformation import name_conflicts, resource_types, rollback
+from local_aws.cloudformation.change_sets import ChangeSets
 from local_aws.cloudformation.registry import Registry
 from local_aws.cloudformation.stack_sets import StackSets
+from local_aws.cloudformation.stacks import Stacks
 from local_aws.cloudwatch.service import CloudWatch
 from local_aws.config.aggregators import Aggregators
 from local_aws.config.compliance_events import ComplianceEvents
@@ -38,6 +40,7 @@ from local_aws.core.switches import Switches
 from local_aws.events.cloudtrail import CloudTrail
 from local_aws.events.event_bus import EventBus
 from local_aws.events.rules import EventRules
+from local_aws.events.schedules import Schedules
 from local_aws.events.targets import Targets
 from local_aws.iam import aws_policies, sessions, templates
 from local_aws.iam.account_reports import AccountReports
@@ -52,12 +55,16 @@ from local_aws.logs.saved_queries import SavedQueries
 from local_aws.organizations.accounts import Account
 from local_aws.organizations.organization import Organization
 from local_aws.organizations.service import Organizations
+from local_aws.s3 import bucket_policies
 from local_aws.server.commands import COMMAND_PATH, Commands
 from local_aws.server.dispatch import Dispatch, Operations
 from local_aws.server.gate import Gate
+from local_aws.sns.topics import Topics
+from local_aws.sqs.queues import Queues
 from local_aws.ssm.automation import Automation
 from local_aws.ssm.documents import Documents
 from local_aws.ssm.ops_center import OpsCenter
+from local_aws.tagging.resources import TaggedResources
 
 _RETRY_PACKS = timedelta(seconds=1)
 """How often a conformance pack looks for a recorder that it waits for."""
@@ -89,12 +96,12 @@ class LocalAws:
         self._query_pool = ThreadPoolExecutor(2, "queries")
         self._queries = Queries(self._clock, self._query_pool, switches)
         self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock, switches)
-        self._config = Config(self._functions, Recorders(self._clock), organization, self._clock)
+        self._config = Config(self._functions, Recorders(self._clock), organization, self._clock, switches)
         self._events = EventBus(self._clock)
         self._cloudwatch = CloudWatch(self._events, self._clock, switches)
         self._targets = Targets(f"http://{HOST}:{port}", self._clock)
         self._event_rules = EventRules(self._clock)
-        self._config.when_recorded.append(ComplianceEvents(self._events, self._clock).publish)
+        self._config.when_recorded.append(ComplianceEvents(self._events, self._clock, switches).publish)
         self._cloudtrail = CloudTrail(self._events, self._clock)
         self._root_access = RootAccess(organization, self._clock, switches)
         self._documents = Documents(self._clock)
@@ -109,7 +116,7 @@ class LocalAws:
         self._packs = ConformancePacks(self._config, self._remediations, organization, self._clock, switches)
         self._retries = ThreadPoolExecutor(1, "conformance-packs")
         self._aggregators = Aggregators(self._config, self._packs, organization, self._clock, switches)
-        for part in (self._events, self._cloudwatch, self._targets, self._functions):
+        for part in (self._events, self._cloudwatch, self._targets, Schedules(self._events, self._clock), self._functions):
             part.install()
         metric_filters.install()
         resource_types.install(
@@ -158,14 +165,14 @@ class LocalAws:
 
     # In front of MiniStack
 
+    def _serves(self, account_id: str) -> bool:
+        """Tell whether credentials of an account are good: it is there, and not suspended."""
+        return account_id in self._accounts and not (self._organization and self._organization.is_shut(account_id))
+
     def _start_recorders(self) -> None:
         for account in self._accounts.values():
             if account.recorder:
                 self._config.recorders.start(account.account_id, REGION)
-
-    def _serves(self, account_id: str) -> bool:
-        """Tell whether credentials of an account are good: it is there, and not suspended."""
-        return account_id in self._accounts and not (self._organization and self._organization.is_shut(account_id))
 
     def _take_over(self, saved_queries: SavedQueries) -> None:
         """Let this package answer the operations that it emulates, and see every call of every listed service."""
@@ -173,15 +180,29 @@ class LocalAws:
         config = (self._config.recorders, self._config, self._remediations, self._packs, self._aggregators)
         logs = (saved_queries, self._log_events, self._queries)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
+        change_sets = ChangeSets()
+        change_sets.install()
+        name_conflicts.install()
+        topics = Topics()
+        topics.install()
         operations: dict[str, Operations] = {
             "iam": {**self._entities.operations, **reports.operations, **self._root_access.iam_operations},
             "sts": {**sessions.OPERATIONS, **self._root_access.sts_operations},
+            "sns": topics.operations,
+            "sqs": Queues(self._clock).operations,
+            "tagging": TaggedResources().operations,
             "config": {name: operation for part in config for name, operation in part.operations.items()},
             "logs": {name: operation for part in logs for name, operation in part.operations.items()},
             "events": self._event_rules.operations,
             "monitoring": self._cloudwatch.operations,
             "organizations": self._root_access.watching(self._organizations.operations),
-            "cloudformation": {**self._stack_sets.operations, **self._registry.operations, **rollback.OPERATIONS},
+            "cloudformation": {
+                **self._stack_sets.operations,
+                **self._registry.operations,
+                **rollback.OPERATIONS,
+                **Stacks().operations,
+                **change_sets.operations,
+            },
             "ssm": {name: operation for part in ssm for name, operation in part.operations.items()},
             "cloudtrail": self._cloudtrail.history.operations,
             "lambda": self._functions.operations,
@@ -189,6 +210,7 @@ class LocalAws:
         for service in self._lists:
             self._dispatch.in_front(service, operations.get(service, {}))
         handlers = self._dispatch.handlers
+        handlers["s3"] = bucket_policies.checking(handlers["s3"])
         for service in self._lists:
             handlers[service] = self._cloudtrail.watching(service, self._dispatch.apis.get(service), handlers[service])
 

@@ -12,24 +12,11 @@ from local_aws.core import faults, ministack_seams
 from local_aws.core.coverage import Coverage
 from local_aws.core.faults import Answer, Faults
 from local_aws.core.models import AwsError, Routed, ServiceApi
-from local_aws.core.operations import current
+from local_aws.core.operations import current, prefix
 from local_aws.server.gate import not_emulated
 
-WITH_API = {
-    "iam",
-    "sts",
-    "sns",
-    "config",
-    "logs",
-    "organizations",
-    "cloudformation",
-    "ssm",
-    "events",
-    "cloudtrail",
-    "lambda",
-    "monitoring",
-}
-"""The services whose requests and faults follow their API models."""
+_WITHOUT_API = {"s3"}
+"""The services whose requests and faults follow no API model: they speak REST with XML."""
 
 Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]
 """Each operation's name, and what answers it: takes account id and request; None lets MiniStack answer."""
@@ -82,7 +69,7 @@ class Dispatch:
         The API model also checks the requests of STS that MiniStack answers, because AssumeRole has to refuse what AWS refuses.
         """
         ministack: Handler = self.handlers[service]
-        api = ServiceApi(self._lists[service].api) if service in WITH_API else None
+        api = None if service in _WITHOUT_API else ServiceApi(self._lists[service].api)
         evaluator = ministack_seams.module("ministack.core.iam_evaluator")
         extract_action = ministack_seams.module("ministack.core.iam_actions").extract_iam_action
 
@@ -122,7 +109,7 @@ class Dispatch:
                 return spoken.error(error, operation)
 
         if api is not None:
-            self.apis[service] = api
+            self.apis[prefix(service)] = api
         self.handlers[service] = _only(self._lists[service].names, handle)
 
     async def _hold_back(self, seconds: float) -> None:

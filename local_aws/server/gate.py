@@ -49,7 +49,7 @@ class Gate:
         account_id = principals.account_of(request.credential.access_key_id)
         if account_id is None or not self._serves(account_id):
             return _unknown_credentials(called, content_type)
-        if not called.service or called.protocol == operations.CBOR:
+        if not called.service or not called.spoken:
             return not_emulated(called, content_type)
         if called.service == "s3" and request.path.startswith("/_"):  # MiniStack has paths of its own there
             return errors.write(errors.S3, 400, "InvalidBucketName", "The specified bucket is not valid.")

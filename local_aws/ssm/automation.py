@@ -298,7 +298,7 @@ class Automation:
             yield from self._run_step(execution, current)
             step = current.step
             if current.status == "Success":
-                following = current.outputs.get("NextStep", step.next_step) if step.action == "aws:branch" else step.next_step
+                following = self._after_branch(current) if step.action == "aws:branch" else step.next_step
             else:
                 following = step.after_failure
                 if step.is_critical or step.on_failure == "Abort":
@@ -307,6 +307,13 @@ class Automation:
         if execution.stop == "Cancel":
             status, message = "Cancelled", None
         self._end(execution, status, message)
+
+    def _after_branch(self, current: StepExecution) -> str | None:
+        """Return the step after an aws:branch. A switch reverses what isEnd means if no choice holds."""
+        reverses = self._switches.is_on("branch-end-reversed")
+        otherwise = current.step.next_step_reversed if reverses else current.step.next_step
+        chosen: str | None = current.outputs.get("NextStep", otherwise)
+        return chosen
 
     def _end(self, execution: Execution, status: str, message: str | None) -> None:
         with self._lock:

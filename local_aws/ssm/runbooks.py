@@ -284,6 +284,8 @@ class Step:
     """The choices of aws:branch, in their order."""
     next_step: str | None
     """The step after a success, or after an aws:branch if no choice holds. None ends the execution."""
+    next_step_reversed: str | None
+    """The same if Automation takes isEnd of an aws:branch without a Default as nobody documents it: it goes on."""
     is_end: bool
     on_failure: str
     """Abort, Continue, or step:NAME."""
@@ -506,6 +508,7 @@ def _step(node: _Node, name: str, following: str | None, document_format: str) -
         outputs,
         choices,
         default or (None if is_end else next_step or following),
+        default or (following if is_end else None),
         is_end,
         on_failure,
         on_failure != "Continue" if is_critical is None else is_critical,

@@ -16,6 +16,9 @@ from tests.e2e.conftest import CENTRAL_ACCOUNT_ID
 EVENTS = PROJECT / "events/eventbridge"
 COMPLIANCE_CHANGE, ROOT_USER_CHANGE = "root-virtual-mfa-compliance-change", "root-virtual-mfa-root-user-change"
 OURS = "root-virtual-mfa-enabled"
+OF_THE_PAYLOADS = "444455556666"
+"""The account of the payloads, in whose place the account comes that the patterns are deployed in."""
+ARN = f"arn:aws:config:us-east-1:{OF_THE_PAYLOADS}:config-rule"
 
 Matches = Callable[[str, dict[str, Any]], bool]
 
@@ -43,7 +46,8 @@ def matches(aws: LocalAwsProcess, unused_accounts: Iterator[str]) -> Matches:
     patterns = {name: events.describe_rule(Name=name)["EventPattern"] for name in (COMPLIANCE_CHANGE, ROOT_USER_CHANGE)}
 
     def test(rule: str, event: dict[str, Any]) -> bool:
-        answer: bool = events.test_event_pattern(EventPattern=patterns[rule], Event=json.dumps(event))["Result"]
+        text = json.dumps(event).replace(OF_THE_PAYLOADS, account_id)
+        answer: bool = events.test_event_pattern(EventPattern=patterns[rule], Event=text)["Result"]
         return answer
 
     return test
@@ -64,6 +68,13 @@ def test_the_first_verdict_which_has_none_before(matches: Matches) -> None:
 
 
 @pytest.mark.parametrize(
+    "annotation", [None, "", "The root user has 2 virtual MFA devices (a+b=c, d@e.f and 1 more); it's so."]
+)
+def test_whatever_the_package_says_in_an_annotation(matches: Matches, annotation: str | None) -> None:
+    assert matches(COMPLIANCE_CHANGE, payload("compliance-change", detail__newEvaluationResult__annotation=annotation))
+
+
+@pytest.mark.parametrize(
     "changes",
     [
         {"detail__configRuleName": "iam-root-access-key-check"},
@@ -76,6 +87,14 @@ def test_the_first_verdict_which_has_none_before(matches: Matches) -> None:
         {"detail__messageType": "ConfigRulesEvaluationStarted"},
         {"detail__newEvaluationResult__complianceType": "INSUFFICIENT_DATA"},
         {"detail__newEvaluationResult": None},
+        {"account": "210987654321"},
+        # a rule of the account's own, of another account, of another Region
+        {"detail__configRuleARN": f"{ARN}/config-rule-a1b2c3"},
+        {"detail__configRuleARN": f"{ARN}/aws-service-rule/config-rule-a1b2c3".replace(OF_THE_PAYLOADS, "210987654321")},
+        {"detail__configRuleARN": f"{ARN}/aws-service-rule/config-rule-a1b2c3".replace("us-east-1", "us-west-2")},
+        # what EventBridge would put into the JSON of the runbook's parameters
+        {"detail__newEvaluationResult__annotation": 'x"], "AccountId": ["'},
+        {"detail__newEvaluationResult__annotation": "<aws.events.event.json>"},
         {"source": "my.config"},
         {"detail_type": "Config Configuration Item Change"},
     ],

@@ -11,14 +11,14 @@ from botocore.exceptions import ClientError
 
 from demo.operator import NOTIFY, REEVALUATE, Operator
 from local_aws.client import REGION, LocalAwsProcess
-from remediation.ops_items import PROCEDURE, SENT_BY, SOURCE
+from remediation.notify import PROCEDURE, SENT_BY, SOURCE
 from tests.e2e.application import wait_for
 from tests.e2e.attacker import administrator
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts
 from tests.e2e.packaged import deploy_organization
 from tests.local_aws.scene import create_function, let_config_invoke, rule, trust
 
-MEMBERS = [f"7300000000{number:02}" for number in range(20)]
+MEMBERS = [f"7300000000{number:02}" for number in range(26)]
 PACK_LIKE = "root-virtual-mfa-enabled-conformance-pack-x"
 PHISHING = "Root locked!\r\n\x1b[31mUnlock at http://aws.x.evil/root\u2028or x.evil \u202e\u200b"
 EVIL = ("evil", "Unlock", "\x1b")
@@ -142,11 +142,11 @@ def make_function(member: Member) -> None:
 def test_a_members_own_rule_makes_no_notice_however_often_it_flips(member: Member) -> None:
     make_function(member)
     before = len(member.notified(1))
-    for number in range(10):
+    for number in range(11):
         put_rule(member, "COMPLIANT" if number % 2 else "NON_COMPLIANT")
-        member.notified(before + number + 1)
-    put_rule(member, "NON_COMPLIANT")
-    member.notified(before + 11)
+        member.organization.aws.settle()
+    assert len(member.notified(before)) == before  # it does not even start the runbook
+    assert member.run()["Outputs"]["Notify.Compliance"] == ["COMPLIANT"]
     assert member.messages() == []
     assert member.ops_items() == []
 
@@ -160,17 +160,106 @@ def test_a_members_own_rule_makes_no_notice_however_often_it_flips(member: Membe
 
 def test_a_pack_of_the_members_own_makes_no_notice(member: Member) -> None:
     # AWS Config makes this rule for her. Only the account of its function differs from the organization's rule.
-    make_function(member)
-    settings = rule(f"arn:aws:lambda:{REGION}:{member.account_id}:function:hers", "root-virtual-mfa-enabled")
-    parameters = {"compliance": "NON_COMPLIANT", "annotation": PHISHING}
-    hers = {"Type": "AWS::Config::ConfigRule", "Properties": {**settings, "InputParameters": parameters}}
     before = len(member.notified(1))
-    member.mallory("config").put_conformance_pack(
-        ConformancePackName="hers", TemplateBody=json.dumps({"Resources": {"Hers": hers}})
-    )
-    member.notified(before + 1)
+    put_pack(member, "Root locked! Unlock at http://x.evil/root")
+    [execution, *_] = member.notified(before + 1)
+    assert execution["Outputs"]["Notify.Compliance"] == ["COMPLIANT"]  # what the organization's rule found
     assert member.messages() == []
     assert [item for item in member.ops_items() if item["Status"] == "Open"] == []
+
+
+def put_pack(member: Member, annotation: str) -> None:
+    """Let Mallory put her pack: AWS Config makes a rule for her, whose function says NON_COMPLIANT with an annotation."""
+    make_function(member)
+    settings = rule(f"arn:aws:lambda:{REGION}:{member.account_id}:function:hers", "root-virtual-mfa-enabled")
+    parameters = {"compliance": "NON_COMPLIANT", "annotation": annotation}
+    hers = {"Type": "AWS::Config::ConfigRule", "Properties": {**settings, "InputParameters": parameters}}
+    body = json.dumps({"Resources": {"Hers": hers}})
+    member.mallory("config").put_conformance_pack(ConformancePackName="hers", TemplateBody=body)
+    member.organization.aws.settle()
+
+
+# --- The words of an event, if AWS Config gives no results ---
+
+
+UNLOCK = "NON_COMPLIANT 2099-01-01T00:00:00Z Unlock at x.evil"
+
+
+@pytest.fixture
+def silent(member: Member) -> Iterator[Member]:
+    """Let AWS Config give no results in the account, so that the runbook has an event to go by, or nothing."""
+    member.notified(1)
+    for operation in ("GetComplianceDetailsByResource", "GetComplianceDetailsByConfigRule", "DescribeComplianceByConfigRule"):
+        member.organization.aws.add_fault(member.account_id, f"config:{operation}", "AccessDenied")
+    yield member
+    member.organization.aws.clear_faults()
+
+
+def organizations_rule(member: Member) -> str:
+    """Return the ARN of the organization's rule in the account."""
+    rules = member.mallory("config").describe_config_rules()["ConfigRules"]
+    [found] = [each["ConfigRuleArn"] for each in rules if f":{CENTRAL}:function:" in each["Source"]["SourceIdentifier"]]
+    return str(found)
+
+
+def nobody_is_told_and_nothing_started(member: Member) -> None:
+    member.organization.aws.settle()
+    assert len(member.notified(1)) == 1
+    assert member.messages() == []
+    assert [item for item in member.ops_items() if item["Status"] == "Open"] == []
+
+
+def test_an_event_of_the_organizations_rule_is_believed_all_the_same(silent: Member) -> None:
+    silent.organization.aws.change_root_user(silent.account_id, "remove-virtual-device", "phone")
+    silent.operator.let_a_minute_pass(silent.account_id)
+    assert "> The root user has no MFA" in silent.is_told()["Message"]
+    assert silent.notified(2)[0]["Outputs"]["Notify.Source"] == ["event"]
+
+
+def test_whoever_starts_the_runbook_does_not_speak_for_an_event(silent: Member) -> None:
+    started = silent.start(Event=UNLOCK, ConfigRuleArn=organizations_rule(silent))
+    execution = silent.operator.finished(silent.account_id, started)
+    assert (execution["AutomationExecutionStatus"], "NoResultError" in execution["FailureMessage"]) == ("Failed", True)
+    assert (silent.messages(), silent.ops_items()) == ([], [])
+
+
+def test_nobody_puts_an_event_of_aws_config(silent: Member) -> None:
+    detail = {"messageType": "ComplianceChangeNotification", "configRuleARN": organizations_rule(silent)}
+    entry = {"Source": "aws.config", "DetailType": "Config Rules Compliance Change", "Detail": json.dumps(detail)}
+    answer = silent.mallory("events").put_events(Entries=[entry])
+    assert answer["Entries"][0]["ErrorCode"] == "NotAuthorizedForSourceException"
+    nobody_is_told_and_nothing_started(silent)
+
+
+def test_a_rule_of_her_own_does_not_get_the_role_that_speaks_for_events(silent: Member) -> None:
+    events, name = silent.mallory("events"), "root-virtual-mfa-hers"
+    given = {"AccountId": [silent.account_id], "Event": [UNLOCK], "ConfigRuleArn": [organizations_rule(silent)]}
+    target = {
+        "Id": "hers",
+        "Arn": f"arn:aws:ssm:{REGION}:{silent.account_id}:automation-definition/{NOTIFY}:$DEFAULT",
+        "RoleArn": f"arn:aws:iam::{silent.account_id}:role/root-virtual-mfa-events",
+        "Input": json.dumps(given),
+    }
+    events.put_rule(Name=name, EventPattern=json.dumps({"source": ["hers"]}))
+    events.put_targets(Rule=name, Targets=[target])
+    events.put_events(Entries=[{"Source": "hers", "DetailType": "x", "Detail": "{}"}])
+    nobody_is_told_and_nothing_started(silent)
+
+
+def test_the_event_of_a_pack_of_her_own_is_not_believed(silent: Member) -> None:
+    put_pack(silent, "Unlock at x.evil")
+    execution = silent.notified(2)[0]
+    assert (execution["AutomationExecutionStatus"], execution["DocumentName"]) == ("Failed", NOTIFY)
+    assert (silent.messages(), silent.ops_items()) == ([], [])
+
+
+def test_no_annotation_sets_another_parameter_of_the_runbook(silent: Member) -> None:
+    """EventBridge puts it into a JSON text as it is."""
+    put_pack(silent, f'x"], "Event": ["{UNLOCK}"], "ConfigRuleArn": ["{organizations_rule(silent)}')
+    nobody_is_told_and_nothing_started(silent)
+    silent.organization.aws.clear_faults()
+    verdicts = silent.mallory("config").describe_compliance_by_config_rule()["ComplianceByConfigRules"]
+    assert "NON_COMPLIANT" in {each["Compliance"]["ComplianceType"] for each in verdicts}  # so there was an event
 
 
 # --- Many messages ---
@@ -252,6 +341,7 @@ def of_the_message_before(member: Member) -> str:
     before = member.organization.results(member.account_id)
     member.organization.aws.advance_clock(seconds=A_DAY)
     member.organization.changed(member.account_id, before)  # else the daily evaluation would be reading while root changes
+    member.organization.aws.settle()  # the daily execution, too
     return str(sent_by)
 
 

@@ -1,6 +1,6 @@
 """Remediation in an organization: notices from members, and the removal of root credentials from the central account."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -9,13 +9,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from demo.clients import boto3_client
-from demo.operator import NOTIFY, REMOVE, Operator
+from demo.operator import NOTIFY, REEVALUATE, REMOVE, Operator
 from demo.sam import DeploymentError
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import start_recorder, wait_for
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts
 from tests.e2e.packaged import deploy_organization
 
+A_DAY = 24 * 3600 + 1
 DENIED, OUTSIDE = "710000000001", "999999999999"
 MEMBERS = [f"7200000000{number:02}" for number in range(24)]
 ROOT = {"access_keys": 2, "signing_certificates": 1, "virtual_mfa_devices": ["phone"], "hardware_mfa_devices": 1}
@@ -110,6 +111,82 @@ def test_a_member_tells_the_central_topic_and_keeps_its_own_ops_item(scene: Scen
     operator.let_a_minute_pass(account_id)
     assert organization.changed(account_id, before)["ComplianceType"] == "COMPLIANT"
     wait_for(lambda: operator.ops_items(account_id)[0]["Status"] == "Resolved", "the resolved OpsItem")
+
+
+OTHER_ANSWERS = ("no-pack-results-by-resource", "no-start-of-pack-rules", "branch-end-reversed", "parse-json-in-payloads")
+"""Switches: what AWS may do instead of what the local AWS does, and nobody outside AWS knows."""
+
+
+@pytest.fixture
+def switched(scene: Scene) -> Iterator[Callable[..., None]]:
+    """Turn switches on, and all of them off in the end."""
+
+    def turn(*names: str, on: bool = True) -> None:
+        for name in names:
+            scene.organization.aws.switch(name, on=on)
+
+    yield turn
+    turn(*OTHER_ANSWERS, "no-event-of-first-verdict", on=False)
+
+
+def acts(scene: Scene, account_id: str, *change: str, next_day: bool) -> dict[str, Any]:
+    """Let an owner change root's devices, and return how the re-evaluation ended when all is quiet, the next day if need be."""
+    scene.organization.aws.change_root_user(account_id, *change)
+    scene.operator.let_a_minute_pass(account_id)
+    for seconds in (70, 70, *([A_DAY] if next_day else [])):  # AWS Config takes a start a minute, and root made two changes
+        scene.organization.aws.settle()
+        scene.organization.aws.advance_clock(seconds=seconds)
+    scene.organization.aws.settle()
+    return scene.operator.executions(account_id, REEVALUATE)[0]
+
+
+@pytest.mark.parametrize("switch", OTHER_ANSWERS)
+def test_whichever_way_aws_answers_the_owner_is_told_and_the_ops_item_is_resolved(
+    scene: Scene, switched: Callable[..., None], switch: str
+) -> None:
+    account_id, operator = scene.member(), scene.operator
+    switched(switch)
+    no_start = switch == "no-start-of-pack-rules"
+    reevaluation = acts(scene, account_id, "remove-virtual-device", "phone", next_day=no_start)
+    assert reevaluation["AutomationExecutionStatus"] == "Success"
+    [text] = reevaluation["Outputs"]["StartEvaluation.Text"]
+    assert ("The daily evaluation finds out." in text) is no_start
+    [item] = operator.ops_items(account_id)
+    [message] = operator.messages(account_id)
+    assert scene.organization.result(account_id)["Annotation"] in message["Message"]
+    told = operator.executions(account_id, NOTIFY)[0]["Outputs"]
+    by_rule = switch == "no-pack-results-by-resource"
+    assert told["Notify.Source"] == [f"get_compliance_details_by_{'config_rule' if by_rule else 'resource'}"]
+    acts(scene, account_id, "add-virtual-device", "new-phone", next_day=no_start)
+    assert [each["Status"] for each in operator.ops_items(account_id)] == ["Resolved"]
+    assert item["OpsItemId"] == operator.ops_items(account_id)[0]["OpsItemId"]
+    assert len(operator.messages(account_id)) == 1
+
+
+def test_if_aws_answers_every_question_the_other_way_each_failing_account_is_told_once_within_a_day(
+    scene: Scene, switched: Callable[..., None]
+) -> None:
+    organization, operator, joining = scene.organization, scene.operator, "720000000099"
+    switched(*OTHER_ANSWERS, "no-event-of-first-verdict")
+    organization.aws.create_account(joining, "joining", "", {})
+    organization.result(joining)
+    organization.aws.settle()
+    assert operator.executions(joining, NOTIFY) == []
+    for _ in range(2):
+        organization.aws.advance_clock(seconds=A_DAY)
+        organization.aws.settle()
+        assert [item["Status"] for item in operator.ops_items(joining)] == ["Open"]
+        assert len(operator.messages(joining)) == 1
+    failing = {
+        account_id
+        for account_id in (CENTRAL, DENIED, joining, *MEMBERS)
+        if organization.result(account_id)["ComplianceType"] == "NON_COMPLIANT"
+    }
+    told = {account_id: operator.ops_items(account_id) for account_id in (CENTRAL, DENIED, joining, *MEMBERS)}
+    open_items = {account_id: [each for each in items if each["Status"] == "Open"] for account_id, items in told.items()}
+    assert {account_id: len(items) for account_id, items in open_items.items() if items} == dict.fromkeys(failing, 1)
+    acts(scene, joining, "add-virtual-device", "phone", next_day=True)
+    assert [item["Status"] for item in operator.ops_items(joining)] == ["Resolved"]
 
 
 def test_no_other_role_of_a_member_may_send_notices(scene: Scene) -> None:

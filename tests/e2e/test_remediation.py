@@ -11,18 +11,13 @@ from demo.clients import boto3_client
 from demo.operator import NOTIFY, REEVALUATE, Operator
 from demo.sam import RULE_NAME
 from local_aws.client import PROJECT, LocalAwsProcess
-from remediation.ops_items import PROCEDURE
+from remediation.notify import PROCEDURE
 from tests.e2e.application import Application, wait_for
 from tests.e2e.packaged import deploy
 
+A_DAY = 24 * 3600 + 1
 ACCOUNTS = [f"600000000{number:03}" for number in range(30)]
-STEPS_OF_NOTIFY = [
-    ("config:DescribeConfigRules", "ReadResult"),
-    ("config:GetComplianceDetailsByResource", "ReadResult"),
-    ("ssm:DescribeAutomationExecutions", "OpenOpsItem"),
-    ("ssm:CreateOpsItem", "OpenOpsItem"),
-    ("sns:Publish", "PublishMessage"),
-]
+CALLS_OF_NOTIFY = ["config:DescribeConfigRules", "ssm:DescribeAutomationExecutions", "ssm:CreateOpsItem", "sns:Publish"]
 
 
 @pytest.fixture(scope="module")
@@ -105,28 +100,87 @@ def test_the_message_is_sent_once_and_says_what_to_do(deployed: Deployed) -> Non
         assert said in message["Message"]
 
 
-@pytest.mark.parametrize(("action", "step"), STEPS_OF_NOTIFY)
-def test_a_fault_fails_the_execution_and_the_next_makes_up_for_it(
-    deployed: Deployed, aws: LocalAwsProcess, action: str, step: str
+@pytest.mark.parametrize("action", CALLS_OF_NOTIFY)
+def test_a_fault_fails_the_daily_execution_and_the_next_makes_up_for_it(
+    deployed: Deployed, aws: LocalAwsProcess, action: str
 ) -> None:
     application, operator = deployed()
     account_id = application.account_id
     for item in operator.ops_items(account_id):
         application.client("ssm").update_ops_item(OpsItemId=item["OpsItemId"], Status="Resolved")
     before, sent = len(operator.ops_items(account_id)), len(operator.messages(account_id))
-    aws.advance_clock(seconds=24 * 3600 + 1)  # so that there may be a message again
 
     aws.add_fault(account_id, action, "AccessDenied")
-    failed = operator.run(account_id, NOTIFY, AccountId=account_id)
+    aws.advance_clock(seconds=A_DAY)
+    aws.settle()
+    aws.clear_faults()
+    failed = operator.executions(account_id, NOTIFY)[0]
     assert failed["AutomationExecutionStatus"] == "Failed"
-    [wrong] = [each["StepName"] for each in failed["StepExecutions"] if each["StepStatus"] == "Failed"]
-    assert wrong == step
+    assert f"CallError: {action.partition(':')[2]}: " in failed["FailureMessage"]
     assert "AccessDenied" in failed["FailureMessage"] or "AuthorizationError" in failed["FailureMessage"]
 
-    aws.clear_faults()
     assert operator.run(account_id, NOTIFY, AccountId=account_id)["AutomationExecutionStatus"] == "Success"
     assert len(operator.ops_items(account_id)) == before + 1
     wait_for(lambda: len(operator.messages(account_id)) == sent + 1, "the one message")
+
+
+def test_without_an_event_the_owner_is_told_within_a_day_and_whatever_is_closed_opens_again(
+    aws: LocalAwsProcess, unused: Iterator[str]
+) -> None:
+    account_id = next(unused)
+    aws.switch("no-event-of-first-verdict", on=True)
+    with Operator(aws, account_id) as operator:
+        deploy(aws, account_id)
+        application = Application(aws, account_id)
+        application.result(account_id)
+        aws.settle()
+        aws.switch("no-event-of-first-verdict", on=False)
+        assert operator.executions(account_id, NOTIFY) == []
+        aws.advance_clock(seconds=A_DAY)
+        aws.settle()
+        [execution] = operator.executions(account_id, NOTIFY)
+        assert ":assumed-role/root-virtual-mfa-events/" in execution["ExecutedBy"]
+        [item] = operator.ops_items(account_id)
+        assert len(operator.messages(account_id)) == 1
+
+        # Somebody closes the OpsItem.
+        application.client("ssm").update_ops_item(OpsItemId=item["OpsItemId"], Status="Resolved")
+        aws.advance_clock(seconds=A_DAY)
+        aws.settle()
+        assert [each["Status"] for each in operator.ops_items(account_id)] == ["Resolved", "Open"]
+        assert len(operator.messages(account_id)) == 2  # one for each OpsItem, a day apart
+
+        # The event that the account is COMPLIANT is lost.
+        application.client("events").disable_rule(Name="root-virtual-mfa-compliance-change")
+        before = application.results(account_id)
+        aws.change_root_user(account_id, "add-virtual-device", "phone")
+        operator.let_a_minute_pass(account_id)
+        assert application.changed(account_id, before)["ComplianceType"] == "COMPLIANT"
+        aws.settle()
+        assert [each["Status"] for each in operator.ops_items(account_id)] == ["Resolved", "Open"]
+        aws.advance_clock(seconds=A_DAY)
+        aws.settle()
+        assert [each["Status"] for each in operator.ops_items(account_id)] == ["Resolved", "Resolved"]
+        assert len(operator.messages(account_id)) == 2
+
+
+def test_an_event_brings_its_result_along(deployed: Deployed, aws: LocalAwsProcess) -> None:
+    application, operator = deployed()
+    account_id = application.account_id
+    for operation in ("GetComplianceDetailsByResource", "GetComplianceDetailsByConfigRule", "DescribeComplianceByConfigRule"):
+        aws.add_fault(account_id, f"config:{operation}", "AccessDenied")
+    # With its own words alone an execution knows nothing, and says so.
+    failed = operator.run(account_id, NOTIFY, AccountId=account_id)
+    assert (failed["AutomationExecutionStatus"], "NoResultError" in failed["FailureMessage"]) == ("Failed", True)
+    assert [item["Status"] for item in operator.ops_items(account_id)] == ["Open"]
+    aws.change_root_user(account_id, "add-virtual-device", "phone")
+    operator.let_a_minute_pass(account_id)
+    aws.settle()
+    executions = operator.executions(account_id, NOTIFY)
+    aws.clear_faults()
+    told = executions[0]["Outputs"]
+    assert (told["Notify.Source"], told["Notify.Compliance"]) == (["event"], ["COMPLIANT"])
+    assert [item["Status"] for item in operator.ops_items(account_id)] == ["Resolved"]
 
 
 def test_another_account_is_nothing_that_notify_tells_of(deployed: Deployed) -> None:
@@ -158,6 +212,7 @@ def test_while_config_is_busy_reevaluate_waits(deployed: Deployed, aws: LocalAws
     execution = operator.finished(account_id, execution_id)
     assert execution["AutomationExecutionStatus"] == "Success"
     assert execution["Outputs"]["StartEvaluation.ConfigRuleNames"] == [RULE_NAME]
+    assert execution["Outputs"]["StartEvaluation.Text"] == [f"Started the evaluation of {RULE_NAME}."]
     application.changed(account_id, before)
 
 
@@ -165,7 +220,12 @@ def test_the_roles_may_do_what_their_runbooks_do_and_no_more(deployed: Deployed,
     aws.take_calls()
     application, operator = deployed()
     account_id = application.account_id
-    operator.run(account_id, NOTIFY, AccountId=account_id)  # sees that the message was sent
+    for action in ("GetComplianceDetailsByResource", "GetComplianceDetailsByConfigRule"):
+        aws.add_fault(account_id, f"config:{action}", "AccessDenied")
+    execution = operator.run(account_id, NOTIFY, AccountId=account_id)  # sees that the message was sent
+    assert "FailureMessage" not in execution, execution["FailureMessage"]
+    assert execution["Outputs"]["Notify.Source"] == ["describe_compliance_by_config_rule"], execution
+    aws.clear_faults()
     application.aws.change_root_user(account_id, "add-virtual-device", "phone")
     operator.let_a_minute_pass(account_id)
     wait_for(lambda: operator.ops_items(account_id)[0]["Status"] == "Resolved", "the resolved OpsItem")
@@ -192,7 +252,7 @@ def test_a_changed_runbook_becomes_the_default(deployed: Deployed) -> None:
     template = (PROJECT / "account.yaml").read_text(encoding="utf-8")
     cloudformation.update_stack(
         StackName=nested,
-        TemplateBody=template.replace("Publishes the notice, once", "Publishes the only notice, once"),
+        TemplateBody=template.replace("Never changes the root user:", "Never touches the root user:"),
         Parameters=[{"ParameterKey": "CentralAccountId", "UsePreviousValue": True}],
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )
@@ -200,7 +260,7 @@ def test_a_changed_runbook_becomes_the_default(deployed: Deployed) -> None:
     waiter.wait(StackName=nested, WaiterConfig={"Delay": 0.2, "MaxAttempts": 3000})
     document = ssm.describe_document(Name=NOTIFY)["Document"]
     assert (document["DefaultVersion"], document["LatestVersion"]) == ("2", "2")
-    assert "the only notice" in ssm.get_document(Name=NOTIFY)["Content"]
+    assert "Never touches" in ssm.get_document(Name=NOTIFY)["Content"]
     execution = operator.run(account_id, NOTIFY, AccountId=account_id)
     assert (execution["DocumentVersion"], execution["AutomationExecutionStatus"]) == ("2", "Success")
 

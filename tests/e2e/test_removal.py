@@ -110,12 +110,15 @@ def test_devices_that_iam_does_not_deactivate_remain_and_the_run_says_that_they_
     assert "Remaining, harmless, since no credentials are left: MFA device" in text
 
 
-def test_a_dry_run_ends_before_anybody_is_asked(scene: Scene) -> None:
+@pytest.mark.parametrize("reversed_end", [False, True])
+def test_a_dry_run_ends_before_anybody_is_asked(scene: Scene, *, reversed_end: bool) -> None:
     ssm = boto3_client(scene.removal.aws, "ssm", CENTRAL)
+    scene.removal.aws.switch("branch-end-reversed", on=reversed_end)
     started = ssm.start_automation_execution(
         DocumentName="RootVirtualMfa-RemoveRootCredentials", Parameters={"AccountId": [DRY]}
     )
     execution = scene.removal.finished(started["AutomationExecutionId"])
+    scene.removal.aws.switch("branch-end-reversed", on=False)
     assert execution["AutomationExecutionStatus"] == "Success", execution
     assert [(step["StepName"], step["StepStatus"]) for step in execution["StepExecutions"]] == [
         ("Plan", "Success"),

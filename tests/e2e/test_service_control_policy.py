@@ -227,6 +227,15 @@ ATTACKS: dict[str, Attack] = {
     "disable the rule on compliance changes": lambda by: by.client("events").disable_rule(
         Name="root-virtual-mfa-compliance-change"
     ),
+    "disable the daily rule": lambda by: by.client("events").disable_rule(Name="root-virtual-mfa-daily"),
+    "change the daily rule's schedule": lambda by: by.client("events").put_rule(
+        Name="root-virtual-mfa-daily", ScheduleExpression="cron(0 0 1 1 ? 2199)"
+    ),
+    "give the role that speaks for events to a rule of one's own": lambda by: by.client("events").put_rule(
+        Name="root-virtual-mfa-evil",
+        EventPattern='{"source": ["evil"]}',
+        RoleArn=f"arn:aws:iam::{by.account_id}:role/root-virtual-mfa-events",
+    ),
     "change the pattern of the rule on compliance changes": lambda by: by.client("events").put_rule(
         Name="root-virtual-mfa-compliance-change", EventPattern='{"source": ["nobody"]}'
     ),

@@ -2,14 +2,16 @@
 
 import ast
 import json
+import re
 import textwrap
+from collections import Counter
 from typing import Any
 
 import pytest
 import yaml
 from botocore import xform_name
 
-from remediation import config_rule, ops_items, remove_root_credentials, root_credentials
+from remediation import config_rule, notify, remove_root_credentials, root_credentials
 
 from .templates import (
     ACCOUNT,
@@ -30,7 +32,11 @@ RUNBOOKS = [
     (ROOT_CREDENTIALS, "RemoveRootCredentialsRunbook", "CredentialRemovalRole"),
 ]
 ROOT_TASKS = [root_credentials.AUDIT, remove_root_credentials.DELETE]
-ACTIONS: dict[str, set[str]] = {**config_rule.PERMISSIONS, **ops_items.PERMISSIONS, **remove_root_credentials.PERMISSIONS}
+ACTIONS: dict[str, set[str]] = {
+    "notify": notify.NOTIFY_ACTIONS,
+    "start_evaluation": config_rule.START_EVALUATION_ACTIONS,
+    **remove_root_credentials.PERMISSIONS,
+}
 """What the handler of each script declares that it needs."""
 each_runbook = pytest.mark.parametrize(("name", "runbook", "role"), RUNBOOKS, ids=[runbook for _, runbook, _ in RUNBOOKS])
 
@@ -152,8 +158,49 @@ def test_a_script_declares_only_what_it_calls(handler: str, script: ast.Module) 
         assert used & {operation, xform_name(operation)}, action
 
 
+@each_script
+def test_a_script_has_its_handler_and_no_name_twice(handler: str, script: ast.Module) -> None:
+    """Several files make one script: a second definition would take the place of the first."""
+    defined = [
+        name
+        for node in script.body
+        for name in (
+            [node.name]
+            if isinstance(node, ast.FunctionDef | ast.ClassDef)
+            else [each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)]
+            if isinstance(node, ast.Assign | ast.AnnAssign)
+            else []
+        )
+    ]
+    assert handler in defined
+    assert Counter(defined).most_common(1)[0][1] == 1
+
+
+@pytest.mark.parametrize(("name", "runbook"), [(name, runbook) for name, runbook, _ in RUNBOOKS])
+def test_no_execution_depends_on_what_a_branch_without_a_default_does(name: str, runbook: str) -> None:
+    """AWS documents it for a branch with isEnd only."""
+    found = steps(name, runbook)
+    for step in found.values():
+        if step["action"] == "aws:branch":
+            assert step["inputs"]["Default"] in found
+            assert "isEnd" not in step
+            assert "nextStep" not in step
+    assert list(found.values())[-1]["isEnd"] is True
+
+
+@pytest.mark.parametrize(("name", "runbook"), [(name, runbook) for name, runbook, _ in RUNBOOKS])
+def test_beside_each_list_there_is_a_text(name: str, runbook: str) -> None:
+    """AWS does not document how it shows a list among the outputs of an execution."""
+    outputs = properties(name, runbook)["Content"]["outputs"]
+    for step_name, step in steps(name, runbook).items():
+        types = {output["Name"]: output["Type"] for output in step.get("outputs", [])}
+        if "StringList" in types.values():
+            assert types["Text"] == "String"
+            assert f"{step_name}.Text" in outputs
+
+
 def test_notify_sends_to_the_topic_for_notices_only() -> None:
-    topic = steps(ACCOUNT, "NotifyRunbook")["PublishMessage"]["inputs"]["TopicArn"]
+    topic = steps(ACCOUNT, "NotifyRunbook")["Notify"]["inputs"]["InputPayload"]["TopicArn"]
     assert policy(ACCOUNT, "RemediationRole")["SendMessage"]["Resource"] == topic
     name = properties(APPLICATION, "NoticeTopic")["TopicName"]
     assert topic["Fn::Sub"][0].endswith(f":${{Central}}:{name}")
@@ -204,9 +251,10 @@ def test_only_the_packages_eventbridge_rules_may_assume_their_role(name: str, ro
     [statement] = properties(name, role)["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Service": "events.amazonaws.com"}
     assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
-    rules = statement["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Sub"].rpartition("/")[2]
-    for rule in resources(name, "AWS::Events::Rule").values():
-        assert rule["Properties"]["Name"].startswith(rules.removesuffix("*"))
+    trusted = next(condition for key, condition in statement["Condition"].items() if key.startswith("Arn"))["aws:SourceArn"]
+    own = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/"
+    names = [rule["Properties"]["Name"] for rule in resources(name, "AWS::Events::Rule").values()]
+    assert sorted(arn["Fn::Sub"] for arn in as_list(trusted)) == sorted(f"{own}{each}" for each in names)
 
 
 def test_the_forwarder_sends_to_the_home_region_of_its_account_and_nowhere_else() -> None:
@@ -244,11 +292,62 @@ def test_nothing_but_people_starts_the_removal() -> None:
         for rule in resources(name, "AWS::Events::Rule").values()
         for target in rule["Properties"]["Targets"]
     ]
-    assert len(targets) == 3
+    assert len(targets) == 4
     assert not [target for target in targets if "RemoveRootCredentials" in target]
     remediation = properties(APPLICATION, "RemediationConfiguration")
     assert remediation["TargetId"] == {"Fn::GetAtt": ["Account", "Outputs.NotifyRunbookName"]}
     assert "AWS::Events::Rule" not in {each["Type"] for each in template(ROOT_CREDENTIALS)["Resources"].values()}
+
+
+def target(rule: str) -> dict[str, Any]:
+    [found] = properties(ACCOUNT, rule)["Targets"]
+    return dict(found)
+
+
+def test_every_day_and_every_change_start_notify_as_it_is_deployed() -> None:
+    starts = [target("ComplianceChangeRule"), target("DailyRule")]
+    for each in starts:
+        # A live capture: without a version, nothing starts.
+        assert each["Arn"]["Fn::Sub"].endswith(":automation-definition/${NotifyRunbook}:$DEFAULT")
+        assert each["RoleArn"] == {"Fn::GetAtt": ["EventsRole", "Arn"]}
+    assert properties(ACCOUNT, "DailyRule")["ScheduleExpression"] == "rate(1 day)"
+    given = json.loads(starts[1]["Input"]["Fn::Sub"])
+    assert given == {"AccountId": ["${AWS::AccountId}"], "AutomationAssumeRole": ["${RemediationRole.Arn}"]}
+
+
+def test_an_event_tells_its_result_in_a_json_object_of_lists_with_one_text() -> None:
+    transformer = target("ComplianceChangeRule")["InputTransformer"]
+    template = transformer["InputTemplate"]["Fn::Sub"]
+    given = json.loads(template)
+    parameters = properties(ACCOUNT, "NotifyRunbook")["Content"]["parameters"]
+    assert set(given) == set(parameters)
+    # What others may write comes first: of a key that comes twice, parsers take the last one.
+    assert next(iter(given)) == "Event"
+    assert "<annotation>" in given.pop("Event")[0]
+    assert given.pop("ConfigRuleArn") == ["<rule>"]
+    assert "<" not in json.dumps(given)
+    assert set(re.findall("<(.*?)>", template)) == set(transformer["InputPathsMap"])
+
+
+@pytest.mark.parametrize(
+    ("central", "rule_id", "starts"),
+    [
+        ("", "config-rule-a1b2c3", True),
+        # the account's own conformance pack
+        ("", "aws-service-rule/config-conforms.amazonaws.com/config-rule-a1b2c3", True),
+        ("222222222222", "config-rule-a1b2c3", False),
+        ("222222222222", "aws-service-rule/config-conforms.amazonaws.com/config-rule-a1b2c3", True),
+    ],
+)
+def test_in_an_organization_only_a_services_rule_starts_notify(central: str, rule_id: str, *, starts: bool) -> None:
+    pattern = properties(ACCOUNT, "ComplianceChangeRule")["EventPattern"]
+    assert pattern["account"] == [{"Ref": "AWS::AccountId"}]
+    [matcher] = pattern["detail"]["configRuleARN"]
+    prefix, variables = matcher["prefix"]["Fn::Sub"]
+    condition, service, nobody = variables["MadeBy"]["Fn::If"]
+    assert condition == "EvaluatedFromCentralAccount"
+    arn = f"arn:${{AWS::Partition}}:config:${{AWS::Region}}:${{AWS::AccountId}}:config-rule/{rule_id}"
+    assert arn.startswith(prefix.replace("${MadeBy}", service if central else nobody)) is starts
 
 
 def test_the_removal_shows_its_plan_asks_and_removes_in_this_order() -> None:

@@ -60,16 +60,21 @@ def run(runbook: str, step: str, *, organization: bool, rule: dict[str, Any]) ->
     inputs = resolved(ACCOUNT, steps(ACCOUNT, runbook)[step]["inputs"], parameters)
     payload = inputs["InputPayload"]
     payload |= {name: ACCOUNT_ID for name in ("AccountId", "OwnAccountId") if name in payload}
+    if step == "Notify":
+        payload |= {"Event": "", "EventsRole": "events", "ExecutionId": "11111111-2222-3333-4444-555555555555"}
     qualifier = {"ConfigRuleName": rule["ConfigRuleName"], "ResourceType": "AWS::::Account", "ResourceId": ACCOUNT_ID}
     result = {
         "EvaluationResultIdentifier": {"EvaluationResultQualifier": qualifier, "OrderingTimestamp": datetime.now(UTC)},
-        "ComplianceType": "NON_COMPLIANT",
+        "ComplianceType": "COMPLIANT",
+        "ResultRecordedTime": datetime.now(UTC),
     }
     aws = FakeAws(
         {
             "DescribeConfigRules": paged("ConfigRules", [[rule]]),
             "GetComplianceDetailsByResource": paged("EvaluationResults", [[result]]),
             "StartConfigRulesEvaluation": {},
+            "GetAutomationExecution": {"AutomationExecution": {}},
+            "DescribeOpsItems": {"OpsItemSummaries": []},
         }
     )
     script: dict[str, Any] = {}
@@ -77,12 +82,12 @@ def run(runbook: str, step: str, *, organization: bool, rule: dict[str, Any]) ->
     with aws.in_place():
         try:
             found: dict[str, Any] = script[inputs["Handler"]](payload, {})
-        except script["NoResultError" if step == "ReadResult" else "NoRuleError"]:
+        except script["NoResultError" if step == "Notify" else "NoRuleError"]:
             return None
     return found
 
 
-SCRIPTS = [("NotifyRunbook", "ReadResult"), ("ReevaluateRunbook", "StartEvaluation")]
+SCRIPTS = [("NotifyRunbook", "Notify"), ("ReevaluateRunbook", "StartEvaluation")]
 each_script = pytest.mark.parametrize(("runbook", "step"), SCRIPTS, ids=[step for _, step in SCRIPTS])
 
 

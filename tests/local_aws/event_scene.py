@@ -50,6 +50,10 @@ class Queue:
         """Wait for `number` messages in all, and return what is in them."""
         return [json.loads(message["Body"]) for message in self._received(number)]
 
+    def texts(self, number: int) -> list[str]:
+        """Wait for `number` messages in all, and return their texts."""
+        return [message["Body"] for message in self._received(number)]
+
     def errors(self, number: int) -> list[dict[str, str]]:
         """Wait for `number` messages in all, and return what their attributes say."""
         return [

@@ -383,6 +383,19 @@ def test_a_branch_without_a_choice_that_holds(
     assert {name for name, status in statuses(execution).items() if status == "Success"} == {"branch", *run}
 
 
+@pytest.mark.parametrize(
+    ("default", "step", "run"), [("last", {}, {"last"}), (None, {}, set()), (None, {"isEnd": True}, {"next", "last"})]
+)
+def test_a_switch_reverses_what_follows_a_branch_without_a_default(
+    local_aws: LocalAwsClient, runbooks: Runbooks, default: str | None, step: dict[str, Any], run: set[str]
+) -> None:
+    local_aws.switch("branch-end-reversed", on=True)
+    try:
+        test_a_branch_without_a_choice_that_holds(runbooks, default, step, run)
+    finally:
+        local_aws.switch("branch-end-reversed", on=False)
+
+
 def test_a_variable_without_a_value_equals_nothing(runbooks: Runbooks) -> None:
     first = returning("{}", name="first", outputs=[output("Missing", "$.Payload.missing")])
     choice = {"NextStep": "skipped", "Variable": "{{ first.Missing }}", "StringEquals": ""}

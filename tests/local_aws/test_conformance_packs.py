@@ -256,6 +256,31 @@ def test_a_member_looks_at_its_pack_and_can_neither_change_nor_delete_it(scene: 
         assert scene.rules(MEMBER, "held-rule") == [rule]
 
 
+def test_switches_decide_whether_a_member_sees_and_starts_the_rules_of_a_pack_by_itself(scene: Scene, judge: str) -> None:
+    with scene.pack("switched", template_of(judge, "switched-rule")):
+        member, of_account = scene.config(MEMBER), {"ResourceType": "AWS::::Account", "ResourceId": MEMBER}
+        [rule] = scene.rules(MEMBER, "switched-rule")
+        [result] = scene.results(MEMBER, "switched-rule")
+        named = {"ConfigRuleNames": [rule["ConfigRuleName"]]}
+        for switch in ("no-pack-results-by-resource", "no-start-of-pack-rules"):
+            scene.process.switch(switch, on=True)
+        try:
+            assert member.get_compliance_details_by_resource(**of_account)["EvaluationResults"] == []
+            assert member.describe_compliance_by_resource(**of_account)["ComplianceByResources"] == []
+            assert scene.results(MEMBER, "switched-rule") == [result]  # by rule
+            scene.process.advance_clock(seconds=61)
+            assert refusal(member.start_config_rules_evaluation, **named) == (
+                "AccessDeniedException",
+                "An AWS service owns ServiceLinkedConfigRule. You do not have permissions to take action on this rule.",
+            )
+        finally:
+            for switch in ("no-pack-results-by-resource", "no-start-of-pack-rules"):
+                scene.process.switch(switch, on=False)
+        assert member.get_compliance_details_by_resource(**of_account)["EvaluationResults"] == [result]
+        assert len(member.describe_compliance_by_resource(**of_account)["ComplianceByResources"]) == 1
+        member.start_config_rules_evaluation(**named)
+
+
 @pytest.mark.parametrize("account_id", [MEMBER, OUTSIDER])
 def test_only_administrators_of_the_organization_may_put_packs(scene: Scene, judge: str, account_id: str) -> None:
     config = scene.config(account_id)

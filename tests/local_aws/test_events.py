@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from local_aws.client import REGION, LocalAwsClient
+from local_aws.events.schedule_expressions import next_time
 from tests.local_aws.event_scene import OTHER_REGION, Bus, Queue
 from tests.local_aws.scene import Clients, Parameter, allow, eventually, noted_events, refusal, rule, trust
 
@@ -171,6 +172,21 @@ def test_a_compliance_change_is_an_event(client: Clients, bus: Bus, account_id: 
     assert second["detail"]["newEvaluationResult"]["complianceType"] == "COMPLIANT"
     assert "annotation" not in second["detail"]["newEvaluationResult"]
     assert second["detail"]["oldEvaluationResult"]["annotation"] == "Still no device."
+
+
+def test_a_switch_keeps_the_event_of_a_first_verdict_back(
+    local_aws: LocalAwsClient, client: Clients, bus: Bus, account_id: str, notes: str
+) -> None:
+    queue = bus.collect({"source": ["aws.config"]})
+    client("config", account_id).put_config_rule(ConfigRule=rule(notes, "example"))
+    local_aws.switch("no-event-of-first-verdict", on=True)
+    try:
+        put_evaluation(client, account_id, "NON_COMPLIANT")
+        put_evaluation(client, account_id, "COMPLIANT")
+    finally:
+        local_aws.switch("no-event-of-first-verdict", on=False)
+    [event] = queue.bodies(1)
+    assert event["detail"]["oldEvaluationResult"]["complianceType"] == "NON_COMPLIANT"
 
 
 # Runbooks
@@ -369,6 +385,205 @@ def test_a_queue_that_does_not_let_eventbridge_gets_no_dead_letters(
     bus.put({})
     assert len(dead_letters.errors(1)) == 1
     assert closed.errors(0) == []
+
+
+# Input transformers
+
+
+TRANSFORMED = [
+    # live, all of these
+    ('{"v": <text>, "n": <number>, "o": <object>}', '{"v": "hello", "n": 42, "o": {"first":"one","second":2}}'),
+    ('{"v": "<text> and <number>"}', '{"v": "hello and 42"}'),
+    ('{"v": <escaped>}', '{"v": "line\\nslash\\\\tab\\tend"}'),
+    ('{"v": <quoted>}', '{"v": "say \\"hello\\""}'),
+    ('"text=<text>; object=<object>; array=<array>"', '"text=hello; object={first:one,second:2}; array=[one,two,{x:3}]"'),
+    ('"before <missing> after"', '"before  after"'),
+    ('{"before":1,"missing":<missing>,"after":2}', '{"before":1,"missing":"","after":2}'),
+    ('"before <undefined> after"', '"before <undefined> after"'),
+    ('["fixed",<number>]', '["fixed",42]'),
+    ('"first <text>"\n"second <text>"', '"first hello"\n"second hello"'),
+    ('{"v": <index>, "names": <names>}', '{"v": "two", "names": ["first","second"]}'),
+]
+NO_JSON = [
+    # live, all of these
+    ('"prefix <quoted> suffix"', '"prefix say "hello" suffix"'),
+    ('{"object":"<object>"}', '{"object":"{"first":"one","second":2}"}'),
+    ("[1,<missing>,2]", "[1,,2]"),
+    ('{"value":<undefined>}', '{"value":<undefined>}'),
+    ("<text>", "hello"),
+]
+PATHS = {name: f"$.detail.{name}" for name in ("text", "number", "object", "array", "quoted", "escaped", "missing")} | {
+    "index": "$.detail.array[1]",
+    "names": "$.detail.items[*].name",
+}
+DETAIL = {
+    "text": "hello",
+    "number": 42,
+    "object": {"first": "one", "second": 2},
+    "array": ["one", "two", {"x": 3}],
+    "items": [{"name": "first"}, {"name": "second"}],
+    "quoted": 'say "hello"',
+    "escaped": "line\nslash\\tab\tend",
+}
+
+
+def test_an_input_transformer_makes_what_aws_was_seen_to_make(
+    local_aws: LocalAwsClient, bus: Bus, account_id: str, dead_letters: Queue
+) -> None:
+    queue = Queue(local_aws, account_id, "transformed")
+    queue.allow_events()
+    target = {"Arn": queue.arn, "DeadLetterConfig": {"Arn": dead_letters.arn}}
+    for number, (template, _) in enumerate([*TRANSFORMED, *NO_JSON]):
+        transformer = {"InputTemplate": template, "InputPathsMap": PATHS}
+        bus.send(OURS, name=f"transform-{number}", **target, InputTransformer=transformer)
+    bus.put(DETAIL)
+    assert sorted(queue.texts(len(TRANSFORMED))) == sorted(expected for _, expected in TRANSFORMED)
+    assert sorted(dead_letters.texts(len(NO_JSON))) == sorted(expected for _, expected in NO_JSON)
+    wrong = {(error["ERROR_CODE"], error["ERROR_MESSAGE"]) for error in dead_letters.errors(len(NO_JSON))}
+    assert wrong == {("INVALID_JSON", "Invalid input for target.")}
+
+
+def test_a_transformer_has_the_rule_the_event_and_the_time_of_the_clock(
+    local_aws: LocalAwsClient, bus: Bus, account_id: str
+) -> None:
+    queue = Queue(local_aws, account_id, "transformed")
+    queue.allow_events()
+    names = ("rule-name", "rule-arn", "event.ingestion-time", "event", "event.json")
+    template = "{" + ", ".join(f'"{name}": <aws.events.{name}>' for name in names) + "}"
+    local_aws.advance_clock(seconds=3600)
+    bus.send(OURS, Arn=queue.arn, InputTransformer={"InputTemplate": template})
+    bus.put({"number": 1})
+    [body] = queue.bodies(1)
+    assert (body["rule-name"], body["rule-arn"]) == ("example", f"arn:aws:events:{REGION}:{account_id}:rule/example")
+    assert (body["event.json"]["detail"], "detail" in body["event"]) == ({"number": 1}, False)
+    received = datetime.fromisoformat(body["event.ingestion-time"])
+    assert 0 <= (received - datetime.fromisoformat(body["event.json"]["time"])).total_seconds() < 60
+
+
+# Schedules
+
+
+def scheduled(local_aws: LocalAwsClient, bus: Bus, account_id: str, expression: str, **rule: str) -> Queue:
+    """Make a rule with a schedule, and return the queue that it sends to."""
+    queue = Queue(local_aws, account_id, "scheduled")
+    queue.allow_events()
+    bus.client.put_rule(Name="scheduled", ScheduleExpression=expression, **rule)
+    bus.client.put_targets(Rule="scheduled", Targets=[{"Id": "queue", "Arn": queue.arn}])
+    return queue
+
+
+def test_a_rate_fires_when_the_clock_has_passed_it(local_aws: LocalAwsClient, bus: Bus, account_id: str) -> None:
+    queue = scheduled(local_aws, bus, account_id, "rate(1 day)")
+    local_aws.advance_clock(seconds=23 * 3600)
+    local_aws.settle()
+    assert queue.bodies(0) == []
+    local_aws.advance_clock(seconds=3600)
+    local_aws.settle()
+    [event] = queue.bodies(1)
+    arn = f"arn:aws:events:{REGION}:{account_id}:rule/scheduled"
+    assert (event["source"], event["detail-type"], event["detail"]) == ("aws.events", "Scheduled Event", {})
+    assert (event["account"], event["region"], event["resources"]) == (account_id, REGION, [arn])
+    local_aws.advance_clock(seconds=3 * 24 * 3600)  # the clock passes three times: one event, of the first
+    local_aws.settle()
+    local_aws.advance_clock(seconds=24 * 3600)
+    times = [datetime.fromisoformat(event["time"]) for event in queue.bodies(3)]
+    days = [round((time - times[0]).total_seconds() / 3600 / 24, 3) for time in times]
+    assert days == [0, 1, 4]
+
+
+def test_a_cron_fires_at_its_minute(local_aws: LocalAwsClient, bus: Bus, account_id: str) -> None:
+    queue = scheduled(local_aws, bus, account_id, "cron(17 4 ? * MON-FRI *)")
+    for _ in range(8):
+        local_aws.advance_clock(seconds=12 * 3600)
+        local_aws.settle()
+    times = [datetime.fromisoformat(event["time"]) for event in queue.bodies(2)]
+    assert {(time.hour, time.minute, time.second) for time in times} == {(4, 17, 0)}
+    assert {time.isoweekday() for time in times} <= {1, 2, 3, 4, 5}
+    assert len({time.date() for time in times}) == len(times)
+
+
+def test_a_schedule_fires_while_it_is_enabled_and_there(local_aws: LocalAwsClient, bus: Bus, account_id: str) -> None:
+    queue = scheduled(local_aws, bus, account_id, "rate(1 hour)", State="DISABLED")
+    every = bus.collect({"source": ["aws.events"]}, "every")
+    local_aws.advance_clock(seconds=3600)
+    bus.client.enable_rule(Name="scheduled")
+    local_aws.advance_clock(seconds=3600)
+    assert len(queue.bodies(1)) == 1
+    bus.client.put_rule(Name="scheduled", ScheduleExpression="rate(5 hours)")  # it is another schedule from now on
+    local_aws.advance_clock(seconds=3600)
+    local_aws.settle()
+    assert len(queue.bodies(1)) == 1
+    local_aws.advance_clock(seconds=4 * 3600)
+    assert len(queue.bodies(2)) == 2
+    bus.client.remove_targets(Rule="scheduled", Ids=["queue"])
+    bus.client.delete_rule(Name="scheduled")
+    local_aws.advance_clock(seconds=5 * 3600)
+    local_aws.settle()
+    assert [len(each.bodies(2)) for each in (queue, every)] == [2, 2]
+
+
+def test_a_rule_with_a_schedule_and_a_pattern_that_matches_it_fires_once(
+    local_aws: LocalAwsClient, bus: Bus, account_id: str
+) -> None:
+    queue = scheduled(
+        local_aws, bus, account_id, "rate(1 minute)", EventPattern=json.dumps({"source": ["aws.events", "tests"]})
+    )
+    local_aws.advance_clock(seconds=60)
+    local_aws.settle()
+    bus.put({})
+    assert [event["source"] for event in queue.bodies(2)] == ["aws.events", "tests"]
+
+
+@pytest.mark.usefixtures("document")
+def test_a_schedule_starts_a_runbook_in_a_stack(local_aws: LocalAwsClient, client: Clients, account_id: str) -> None:
+    role = make_role(client, account_id, TO_EVENTS, start_and_pass(account_id))
+    target = {"Id": "runbook", "Arn": runbook(account_id), "RoleArn": role, "Input": '{"AccountId": ["1"]}'}
+    properties = {"Name": "example", "ScheduleExpression": "rate(1 day)", "Targets": [target]}
+    body = json.dumps({"Resources": {"Rule": {"Type": "AWS::Events::Rule", "Properties": properties}}})
+    assert create_stack(client, account_id, body)[0] == "CREATE_COMPLETE"
+    local_aws.advance_clock(seconds=24 * 3600)
+    assert [execution["Parameters"]["AccountId"] for execution in executions(client, account_id)] == [["1"]]
+
+
+# When cron expressions fire
+
+
+TUESDAY = datetime(2026, 9, 15, 22, 32, 59, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("expression", "time"),
+    [
+        # live, at 22:33 of that Tuesday
+        *(
+            (f"cron({fields})", "2026-09-15 22:33")
+            for fields in (
+                "33 22 * * ? *",
+                "33/0 22 * * ? *",
+                "33/61 22 * * ? *",
+                "33 22 15W * ? *",
+                "33 22 1-31W * ? *",
+                "33 22 ? * TUE#3 *",
+                "33 22 L-15 * ? *",
+            )
+        ),
+        ("cron(33 22 16 * ? *)", "2026-09-16 22:33"),
+        ("cron(32 22 * * ? *)", "2026-09-16 22:32"),
+        ("cron(0 0 ? * L *)", "2026-09-19 00:00"),
+        ("cron(0 0 ? * FRIL *)", "2026-09-25 00:00"),
+        ("cron(0 0 LW 1 ? *)", "2027-01-29 00:00"),
+        ("cron(0 0 1W 8 ? *)", "2027-08-02 00:00"),
+        ("cron(0 0 31W * ? *)", "2026-10-30 00:00"),
+        ("cron(0/30 20-2 ? * MON-FRI *)", "2026-09-15 23:00"),
+        ("cron(0 0 1 NOV-FEB ? 2028)", "2028-01-01 00:00"),
+        ("cron(0 0 29 FEB ? *)", "2028-02-29 00:00"),
+        ("cron(0 0 31 FEB ? *)", None),
+        ("rate(5 minutes)", "2026-09-15 22:33"),
+    ],
+)
+def test_when_a_schedule_fires(expression: str, time: str | None) -> None:
+    found = next_time(expression, datetime(2026, 9, 15, 20, 3, tzinfo=UTC), TUESDAY)
+    assert (f"{found:%Y-%m-%d %H:%M}" if found else None) == time
 
 
 # Other buses

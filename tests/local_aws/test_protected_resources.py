@@ -63,7 +63,9 @@ def kept(scene: Scene) -> dict[str, str]:
     config_rule = client("config").describe_config_rules(ConfigRuleNames=["kept"])["ConfigRules"][0]["ConfigRuleArn"]
     stack = deploy(client("cloudformation"), "kept", TOPIC_ONLY)
     change = client("cloudformation").create_change_set(
-        StackName="kept", ChangeSetName="kept-change", TemplateBody=json.dumps({"Resources": {}, "Description": "empty"})
+        StackName="kept",
+        ChangeSetName="kept-change",
+        TemplateBody=json.dumps({"Resources": {"Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}}),
     )
     return {"policy": policy, "config-rule": config_rule, "stack": stack["StackId"], "change": change["Id"]}
 
@@ -179,6 +181,7 @@ def reasons(cloudformation: Client, stack_id: str) -> str:
         ("config:DeleteConfigRule", "config-rule", {"ConfigRuleName": "kept"}),
         ("config:DeleteEvaluationResults", "config-rule", {"ConfigRuleName": "kept"}),
         ("config:StartConfigRulesEvaluation", "config-rule", {"ConfigRuleNames": ["kept"]}),
+        ("config:DescribeComplianceByConfigRule", "config-rule", {"ConfigRuleNames": ["kept"]}),
         ("config:PutConfigRule", "config-rule", {"ConfigRule": rule("arn:aws:lambda:a", "kept")}),
         ("config:PutConfigRule", f"arn:aws:config:us-east-1:{MEMBER}:config-rule/*", {"ConfigRule": rule("a", "new")}),
         ("config:StopConfigurationRecorder", "*", {"ConfigurationRecorderName": "default"}),

@@ -192,7 +192,7 @@ def test_an_unsigned_request_is_refused_in_its_protocol(
 
 # What no SDK sends
 
-IAM_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 IDENTITY = "Action=GetCallerIdentity&Version=2011-06-15"
 
 
@@ -237,11 +237,11 @@ def test_paths_of_ministack_are_shut(local_aws: LocalAwsProcess, path: str, serv
 @pytest.mark.parametrize(
     ("service", "method", "target", "headers", "body"),
     [
-        ("sts", "POST", "/?Action=CreateUser", IAM_FORM, IDENTITY),
-        ("sts", "POST", "/", {**IAM_FORM, "X-Amz-Target": "StarlingDoveService.DescribeConfigRules"}, IDENTITY),
-        ("sts", "POST", "/other", IAM_FORM, IDENTITY),
+        ("sts", "POST", "/?Action=CreateUser", FORM, IDENTITY),
+        ("sts", "POST", "/", {**FORM, "X-Amz-Target": "StarlingDoveService.DescribeConfigRules"}, IDENTITY),
+        ("sts", "POST", "/other", FORM, IDENTITY),
         ("sts", "PUT", "/bucket", {}, ""),
-        ("config", "POST", "/", IAM_FORM, IDENTITY),
+        ("config", "POST", "/", FORM, IDENTITY),
         ("config", "POST", "/?Action=DeleteConfigRule", {"X-Amz-Target": "StarlingDoveService.DescribeConfigRules"}, "{}"),
         ("config", "POST", "/", {"X-Amz-Target": "DynamoDB_20120810.ListTables"}, "{}"),
         ("lambda", "GET", "/2015-03-31/functions?Action=DeleteFunction", {}, ""),
@@ -264,14 +264,20 @@ def test_cloudwatch_in_cbor_is_refused_in_cbor(local_aws: LocalAwsProcess) -> No
     path = "/service/GraniteServiceVersion20100801/operation/ListMetrics"
     status, said = send(local_aws, "monitoring", "POST", path, headers, "\xa0")
     assert status == 400
-    assert "The local AWS does not emulate cloudwatch:ListMetrics in CBOR." in said
+    assert "The local AWS does not emulate cloudwatch:ListMetrics in the protocol smithy-rpc-v2-cbor." in said
+
+
+@pytest.mark.parametrize("path", ["/", "/999900000000/queue"])
+def test_sqs_in_the_query_protocol_is_refused_in_it(local_aws: LocalAwsProcess, path: str) -> None:
+    status, said = send(local_aws, "sqs", "POST", path, FORM, "Action=ListQueues&Version=2012-11-05")
+    assert (status, "The local AWS does not emulate sqs:ListQueues in the protocol query." in said) == (400, True)
 
 
 @pytest.mark.parametrize(
     ("service", "headers", "code"),
     [
         ("config", {"X-Amz-Target": "StarlingDoveService.DescribeConfigRules"}, "IncompleteSignatureException"),
-        ("iam", IAM_FORM, "IncompleteSignature"),
+        ("iam", FORM, "IncompleteSignature"),
         ("s3", {}, "IncompleteSignature"),
     ],
 )

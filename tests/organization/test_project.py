@@ -82,8 +82,9 @@ def test_report_needs_no_checkout(installed: Installed) -> None:
     assert "No AWS credentials were found" in ran.stderr
 
 
-def test_page_template_is_installed(installed: Installed) -> None:
-    code = "from organization import formats; formats._TEMPLATES.get_template(formats._PAGE)"
+def test_page_templates_are_installed(installed: Installed) -> None:
+    names = "('page', 'report', 'verification')"
+    code = f"from organization import page; [page._TEMPLATES.get_template(f'{{name}}.html.jinja') for name in {names}]"
     python = installed.program.parent / "python"
     subprocess.run([python, "-c", code], cwd=installed.folder, check=True)  # noqa: S603 - our own code
 

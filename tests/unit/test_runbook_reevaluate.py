@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.parsers import ResponseParserError
 
-from remediation.config_rule import ATTEMPTS, PERMISSIONS, WAIT, CallError, NoRuleError, start_evaluation
+from remediation.config_rule import ATTEMPTS, START_EVALUATION_ACTIONS, WAIT, CallError, NoRuleError, start_evaluation
 from tests.fake_aws import FakeAws, RefusalError, paged
 
 CENTRAL, OTHER = "222222222222", "333333333333"
@@ -33,7 +33,7 @@ def aws() -> Iterator[FakeAws]:
     )
     with fake.in_place():
         yield fake
-    assert fake.actions <= PERMISSIONS["start_evaluation"]
+    assert fake.actions <= START_EVALUATION_ACTIONS
 
 
 @pytest.fixture
@@ -43,10 +43,19 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return seconds
 
 
-def busy(aws: FakeAws, times: int) -> None:
+BUSY = ["LimitExceededException", "ThrottlingException", "ResourceInUseException"]
+STARTED = {"ConfigRuleNames": [IN_PACK], "Text": f"Started the evaluation of {IN_PACK}."}
+OF_THE_ORGANIZATION = {
+    "ConfigRuleName": IN_PACK,
+    "Source": {"SourceIdentifier": f"arn:aws:lambda:eu-central-1:{CENTRAL}:function:evaluate"},
+    "ConfigRuleArn": SERVICE_ARN,
+}
+
+
+def busy(aws: FakeAws, times: int, code: str = "LimitExceededException") -> None:
     def start(_: Mapping[str, Any]) -> dict[str, Any]:
         if len(aws.called("StartConfigRulesEvaluation")) <= times:
-            raise RefusalError("LimitExceededException")
+            raise RefusalError(code)
         return {}
 
     aws.answers["StartConfigRulesEvaluation"] = start
@@ -54,31 +63,61 @@ def busy(aws: FakeAws, times: int) -> None:
 
 def test_the_rule_is_found_on_the_second_page_and_started(aws: FakeAws, slept: list[float]) -> None:
     busy(aws, 0)
-    assert start_evaluation(EVENT, None) == {"ConfigRuleNames": [IN_PACK]}
+    assert start_evaluation(EVENT, None) == STARTED
     assert aws.called("StartConfigRulesEvaluation") == [{"ConfigRuleNames": [IN_PACK]}]
     assert slept == []
 
 
-def test_while_config_is_busy_it_is_tried_again(aws: FakeAws, slept: list[float]) -> None:
-    busy(aws, 2)
-    start_evaluation(EVENT, None)
+@pytest.mark.parametrize("code", BUSY)
+def test_while_config_is_busy_it_is_tried_again(aws: FakeAws, slept: list[float], code: str) -> None:
+    busy(aws, 2, code)
+    assert start_evaluation(EVENT, None) == STARTED
     assert len(aws.called("StartConfigRulesEvaluation")) == 3
     assert slept == [WAIT, WAIT]
     assert WAIT > 60  # seconds: AWS Config takes a start a minute
 
 
-def test_in_the_end_it_fails_with_what_config_said(aws: FakeAws, slept: list[float]) -> None:
-    busy(aws, ATTEMPTS)
-    with pytest.raises(CallError, match="LimitExceededException"):
+@pytest.mark.parametrize("code", BUSY)
+def test_in_the_end_it_fails_with_what_config_said(aws: FakeAws, slept: list[float], code: str) -> None:
+    busy(aws, ATTEMPTS, code)
+    with pytest.raises(CallError, match=code):
         start_evaluation(EVENT, None)
+    assert len(aws.called("StartConfigRulesEvaluation")) == ATTEMPTS
     assert sum(slept) < 600 - 120  # of the ten minutes that a script may take, with room for the calls
 
 
-def test_another_refusal_is_not_tried_again(aws: FakeAws, slept: list[float]) -> None:
-    aws.refuse("StartConfigRulesEvaluation", "AccessDeniedException")
-    with pytest.raises(CallError, match="AccessDenied"):
+REFUSED = ["AccessDeniedException", "InvalidParameterValueException", "NoSuchConfigRuleException"]
+
+
+@pytest.mark.parametrize("code", [*REFUSED, "ValidationException"])
+def test_a_refusal_of_the_accounts_own_rule_is_a_failure_and_not_tried_again(
+    aws: FakeAws, slept: list[float], code: str
+) -> None:
+    aws.refuse("StartConfigRulesEvaluation", code)
+    with pytest.raises(CallError, match=code):
         start_evaluation(EVENT, None)
     assert slept == []
+
+
+@pytest.mark.parametrize("code", REFUSED)
+def test_a_member_that_may_not_start_the_organizations_rule_says_so_and_is_no_failure(
+    aws: FakeAws, slept: list[float], code: str
+) -> None:
+    aws.answers["DescribeConfigRules"] = paged("ConfigRules", [[OF_THE_ORGANIZATION]])
+    aws.refuse("StartConfigRulesEvaluation", code, "An AWS service owns it.")
+    said = f"StartConfigRulesEvaluation: {code}: An AWS service owns it."
+    assert start_evaluation(EVENT | {"CentralAccountId": CENTRAL}, None) == {
+        "ConfigRuleNames": [],
+        "Text": f"Not started, since this account may not start {IN_PACK}. The daily evaluation finds out. {said}",
+    }
+    assert slept == []
+
+
+def test_another_error_in_a_member_is_a_failure(aws: FakeAws) -> None:
+    aws.answers["DescribeConfigRules"] = paged("ConfigRules", [[OF_THE_ORGANIZATION]])
+    aws.refuse("StartConfigRulesEvaluation", "ValidationException")
+    with pytest.raises(CallError, match="ValidationException"):
+        start_evaluation(EVENT | {"CentralAccountId": CENTRAL}, None)
 
 
 def test_an_account_without_the_rule_is_told(aws: FakeAws) -> None:
@@ -101,7 +140,7 @@ def test_in_an_organization_only_its_own_rule_is_started(aws: FakeAws, signs: di
     aws.answers["DescribeConfigRules"] = paged("ConfigRules", [[found]])
     busy(aws, 0)
     if signs and function_account == CENTRAL:
-        assert start_evaluation(EVENT | {"CentralAccountId": CENTRAL}, None) == {"ConfigRuleNames": [IN_PACK]}
+        assert start_evaluation(EVENT | {"CentralAccountId": CENTRAL}, None) == STARTED
     else:
         with pytest.raises(NoRuleError, match="only the organization's rule counts"):
             start_evaluation(EVENT | {"CentralAccountId": CENTRAL}, None)

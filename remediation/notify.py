@@ -1,38 +1,39 @@
-"""RootVirtualMfa-Notify, steps OpenOpsItem and ResolveOpsItems: one OpsItem for the account, and who sends its notice.
+"""RootVirtualMfa-Notify: tell the owner of this account what AWS Config found about the root user's virtual MFA.
 
-Administrators of the account can write OpsItems, so this script trusts no OpsItem. It reads from Automation's record of
-executions whether a notice was sent. Nobody can write to that record; only a changed document could make it wrong.
+Administrators of the account can write OpsItems and start executions, so this script trusts no OpsItem, and no event unless
+EventBridge started the execution. It reads from Automation's record of executions who did, and whether a notice was sent.
+Nobody can write to that record; only a changed document could make it wrong.
 Sources: API model, ssm; https://docs.aws.amazon.com/systems-manager/latest/userguide/OpsCenter-working-deduplication.html
 """
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
-from botocore.parsers import ResponseParserError
 
-PERMISSIONS = {
-    "open_ops_item": {
-        "ssm:CreateOpsItem",
-        "ssm:DescribeAutomationExecutions",
-        "ssm:GetAutomationExecution",
-        "ssm:GetOpsItem",
-        "ssm:UpdateOpsItem",
-    },
-    "resolve_ops_items": {"ssm:DescribeOpsItems", "ssm:UpdateOpsItem"},
+from remediation.config_rule import READ_RESULT_ACTIONS, WORST_FIRST, ForeignAccountError, Result, calls, read_result
+
+NOTIFY_ACTIONS = READ_RESULT_ACTIONS | {
+    "sns:Publish",
+    "ssm:CreateOpsItem",
+    "ssm:DescribeAutomationExecutions",
+    "ssm:DescribeOpsItems",
+    "ssm:GetAutomationExecution",
+    "ssm:GetOpsItem",
+    "ssm:UpdateOpsItem",
 }
-"""The actions that each step needs."""
+"""The actions that it needs."""
 RUNBOOK = "RootVirtualMfa-Notify"
 SOURCE = "root-virtual-mfa"
 SENT_BY = "messageSentBy"
 """Operational data: the execution that sends the notice. It is written before the notice is sent."""
-MESSAGE_ID, OPS_ITEM_ID = "PublishMessage.MessageId", "OpenOpsItem.OpsItemId"
-"""Outputs of the runbook. The first has a value only after the notice is sent."""
+MESSAGE_ID, OPS_ITEM_ID = "Notify.MessageId", "Notify.OpsItemId"
+"""Outputs of the runbook."""
+NONE = "none"
+"""An output without a value."""
 A_DAY = timedelta(days=1)
 LONGEST_RUN = timedelta(hours=1)
 """An execution that runs longer sends no notice any more: somebody holds it up."""
@@ -54,47 +55,77 @@ AWS's page: https://docs.aws.amazon.com/IAM/latest/UserGuide/enable-virt-mfa-for
 Within minutes AWS Config evaluates the account again, and this OpsItem resolves itself."""
 
 
-class CallError(RuntimeError):
-    """A call failed. The message has only the first line of AWS's message: the headers of the call may follow it."""
-
-
-@contextmanager
-def calls() -> Iterator[None]:
-    """Raise CallError instead of an error that shows AWS's whole message or its whole answer."""
-    try:
-        yield
-    except ClientError as error:
-        told = error.response["Error"]
-        first_line = re.split(r"[\r\n]|\\[rn]", str(told.get("Message")))[0]
-        raise CallError(f"{error.operation_name}: {told.get('Code')}: {first_line}") from None
-    except ResponseParserError:
-        raise CallError("An answer of AWS could not be parsed. Start the runbook again.") from None
-
-
 @calls()
-def open_ops_item(events: dict[str, Any], _: object) -> dict[str, Any]:
-    """Open the OpsItem of the account `AccountId`, or update the open one with `Annotation` and `RuleName`.
+def notify(events: dict[str, Any], _: object) -> dict[str, Any]:
+    """Open the OpsItem of the account `AccountId` and send its notice, or resolve its OpsItems, as the rule's result says.
 
-    `ExecutionId` is this execution; `Partition` and `Region` are where it runs. Returns `OpsItemId`, `SendsMessage` (whether
-    this execution has to send the notice), and the notice's `Subject` and `Message` (its text). An account sends one notice a
-    day at most. If an execution fails before it sends its notice, the next execution sends it. Raises CallError.
+    `OwnAccountId`, `Partition` and `Region` are where this runs, as the execution `ExecutionId`. `RuleName`, `PackRulePrefix`
+    and `CentralAccountId` tell which rules are ours: see is_ours. `Event`, `ConfigRuleArn` and `EventsRole` tell what started
+    it: see told_by_event. `TopicArn` gets the notice.
+    Returns `Compliance`, `Source` (what told the result), `OpsItemId` and `MessageId` (NONE if there is none), and `Text`.
+    Raises ForeignAccountError, NoResultError and CallError.
     """
+    account_id, own = events["AccountId"], events["OwnAccountId"]
+    if account_id != own:
+        raise ForeignAccountError(f"AccountId is {account_id}, and this is account {own}: start the runbook in that account.")
     ssm: Any = boto3.client("ssm")
-    account_id, region = events["AccountId"], events["Region"]
+    execution = ssm.get_automation_execution(AutomationExecutionId=events["ExecutionId"])["AutomationExecution"]
+    rule_name, result = read_result(events, told_by_event(events, execution))
+    outputs = {"Compliance": result.compliance, "Source": result.source, "OpsItemId": NONE, "MessageId": NONE}
+    if result.compliance != "NON_COMPLIANT":
+        resolved = ", ".join(resolve_ops_items(ssm))
+        return {**outputs, "Text": f"{result.compliance}: " + (f"resolved {resolved}." if resolved else "no OpsItem is open.")}
+    ops_item_id, message = open_ops_item(ssm, execution, rule_name, result, events)
+    text = f"NON_COMPLIANT: OpsItem {ops_item_id} is open. No message, since it had one, or the account had one within a day."
+    if message:
+        outputs["MessageId"] = boto3.client("sns").publish(TopicArn=events["TopicArn"], **message)["MessageId"]
+        text = f"NON_COMPLIANT: OpsItem {ops_item_id} is open. Sent message {outputs['MessageId']}."
+    return {**outputs, "OpsItemId": ops_item_id, "Text": text}
+
+
+def told_by_event(events: dict[str, Any], execution: Any) -> tuple[str, Result] | None:
+    """Return the ARN of the rule and the result that AWS Config's event told; None if no event started the execution.
+
+    `Event` is verdict, time and annotation, with a space between them. Anybody who may start the runbook can set it. Only
+    EventBridge starts it as `EventsRole`, and PutEvents refuses AWS Config's source to everybody else.
+    """
+    session = rf"arn:[^:]+:sts::{events['OwnAccountId']}:assumed-role/{re.escape(events['EventsRole'])}/[^/]+"
+    event = re.fullmatch(
+        rf"({'|'.join(WORST_FIRST)}) (\d+-\d\d-\d\dT\d\d:\d\d:\d\d[.\d]*Z) (.*)", events["Event"], re.ASCII | re.DOTALL
+    )
+    if not (event and re.fullmatch(session, execution.get("ExecutedBy", ""))):
+        return None
+    compliance, recorded, annotation = event.groups()
+    recorded_time = datetime.fromisoformat(recorded).astimezone(UTC)
+    return events["ConfigRuleArn"], Result(compliance, annotation or "The event has no annotation.", recorded_time, "event")
+
+
+def open_ops_item(
+    ssm: Any,
+    execution: Any,
+    rule_name: str,
+    result: Result,
+    events: dict[str, Any],
+) -> tuple[str, dict[str, Any] | None]:
+    """Open the OpsItem of the account, or update the open one. Return its id, and the notice to send or None.
+
+    An account sends one notice a day at most. If an execution fails before it sends its notice, the next execution sends it.
+    """
+    account_id, region, execution_id = events["AccountId"], events["Region"], events["ExecutionId"]
     names = (RUNBOOK, f"arn:{events['Partition']}:ssm:{region}:{account_id}:document/{RUNBOOK}")
     subject = f"Root user of account {account_id}: no compliant virtual MFA device"
     text = "\n".join(
         [
             "AWS Config's annotation, quoted:",
-            f"> {quoted(events['Annotation'], LONGEST_ANNOTATION)}",
+            f"> {quoted(result.annotation, LONGEST_ANNOTATION)}",
             "The name of its rule (control AWS_IAM_43), quoted:",
-            f"> {quoted(events['RuleName'], LONGEST_NAME)}",
+            f"> {quoted(rule_name, LONGEST_NAME)}",
             "",
             PROCEDURE,
         ]
     )
-    sends = not _another_sends(ssm, events["ExecutionId"], names)
-    mark = {SENT_BY: {"Type": "SearchableString", "Value": events["ExecutionId"]}}
+    sends = not _another_sends(ssm, execution, names)
+    mark = {SENT_BY: {"Type": "SearchableString", "Value": execution_id}}
     root_arn = f"arn:{events['Partition']}:iam::{account_id}:root"
     resources = {"/aws/resources": _data([{"arn": root_arn}])}
     shown = {"Title": subject, "Description": text, "Category": "Security", "Severity": "2"}  # which is high
@@ -115,18 +146,18 @@ def open_ops_item(events: dict[str, Any], _: object) -> dict[str, Any]:
             changes["OperationalData"] = new_data
         if changes:
             ssm.update_ops_item(OpsItemId=ops_item_id, **changes)
-    return {
-        "OpsItemId": ops_item_id,
-        "SendsMessage": sends,
+    if not sends:
+        return ops_item_id, None
+    return ops_item_id, {
         "Subject": subject,
         "Message": f"{text}\n\nOpsItem {ops_item_id} in OpsCenter of account {account_id}, Region {region}.",
+        # for the filter policies of subscriptions
+        "MessageAttributes": {"accountId": {"DataType": "String", "StringValue": account_id}},
     }
 
 
-@calls()
-def resolve_ops_items(_: dict[str, Any], __: object) -> dict[str, Any]:
-    """Resolve the OpsItems of this account that are open or in progress. Returns their ids as `Resolved`. Raises CallError."""
-    ssm = boto3.client("ssm")
+def resolve_ops_items(ssm: Any) -> list[str]:
+    """Resolve the OpsItems of this account that are open or in progress, and return their ids."""
     pages = ssm.get_paginator("describe_ops_items")
     unresolved = [
         summary["OpsItemId"]
@@ -136,7 +167,7 @@ def resolve_ops_items(_: dict[str, Any], __: object) -> dict[str, Any]:
     ]
     for ops_item_id in unresolved:
         ssm.update_ops_item(OpsItemId=ops_item_id, Status="Resolved")
-    return {"Resolved": unresolved}
+    return unresolved
 
 
 def quoted(text: str, longest: int) -> str:
@@ -154,7 +185,7 @@ def _data(value: object) -> dict[str, str]:
     return {"Type": "SearchableString", "Value": json.dumps(value)}
 
 
-def _create_or_find(ssm: Any, item: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:  # noqa: ANN401 - a client of boto3
+def _create_or_find(ssm: Any, item: dict[str, Any]) -> tuple[str, dict[str, Any] | None]:
     """Create an OpsItem, or find the open one with its deduplication string. Return its id, and its content if it was there."""
     try:
         return ssm.create_ops_item(**item)["OpsItemId"], None
@@ -168,12 +199,12 @@ def _create_or_find(ssm: Any, item: dict[str, Any]) -> tuple[str, dict[str, Any]
     return ssm.create_ops_item(**item)["OpsItemId"], None
 
 
-def _another_sends(ssm: Any, execution_id: str, names: tuple[str, ...]) -> bool:  # noqa: ANN401 - a client of boto3
+def _another_sends(ssm: Any, execution: Any, names: tuple[str, ...]) -> bool:
     """Tell whether another execution sent a notice within a day before this one, or will send one.
 
     If several executions run at the same time, the one that began first sends it.
     """
-    began = ssm.get_automation_execution(AutomationExecutionId=execution_id)["AutomationExecution"]["ExecutionStartTime"]
+    execution_id, began = execution["AutomationExecutionId"], execution["ExecutionStartTime"]
     since = f"{(began - A_DAY).astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     pages = ssm.get_paginator("describe_automation_executions")
     for name in names:
@@ -190,7 +221,7 @@ def _another_sends(ssm: Any, execution_id: str, names: tuple[str, ...]) -> bool:
     return False
 
 
-def _was_sent(ssm: Any, sent_by: str, ops_item_id: str, names: tuple[str, ...]) -> bool:  # noqa: ANN401 - a client of boto3
+def _was_sent(ssm: Any, sent_by: str, ops_item_id: str, names: tuple[str, ...]) -> bool:
     """Tell whether `sent_by`, which anybody can write, is an execution of the runbook that sent the OpsItem's notice."""
     if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", sent_by):
         return False
@@ -204,11 +235,11 @@ def _was_sent(ssm: Any, sent_by: str, ops_item_id: str, names: tuple[str, ...]) 
     return is_ours and bool(_output(ssm, execution, MESSAGE_ID))
 
 
-def _output(ssm: Any, execution: dict[str, Any], name: str) -> str:  # noqa: ANN401 - a client of boto3
+def _output(ssm: Any, execution: dict[str, Any], name: str) -> str:
     """Return an output of an execution, "" if it has none. Automation then gives a sentence; our outputs have no spaces."""
     if execution["AutomationExecutionStatus"] == "Success" and not execution.get("Outputs"):
         # AWS's reference does not tell whether a list of executions has their outputs.
         execution_id = execution["AutomationExecutionId"]
         execution = ssm.get_automation_execution(AutomationExecutionId=execution_id)["AutomationExecution"]
     value = " ".join(execution.get("Outputs", {}).get(name, []))
-    return "" if " " in value else value
+    return "" if " " in value or value == NONE else value

@@ -1,0 +1,467 @@
+"""Reads what `verify` judges, with calls that change nothing: of the deployment, and of accounts that it evaluates."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import boto3
+from botocore.exceptions import ClientError
+
+from organization import aws, deployment, reading, statuses
+from organization.aws import Caller, CommandError
+from organization.checks import Source, Unseen
+from organization.commands import FORWARDED_REGION
+from organization.deployment import Deployment
+from organization.reading import Progress, Reader
+from organization.statuses import Result
+from organization.verification import (
+    EVENTS_ROLE,
+    NOTIFY,
+    REEVALUATE,
+    REMOVAL,
+    ROOT_CHANGES,
+    AlarmAction,
+    Counts,
+    Evidence,
+    Execution,
+    Inside,
+    Remediation,
+    RootPassword,
+    Rule,
+    StackSetOperation,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_ssm.type_defs import AutomationExecutionMetadataTypeDef
+
+T = TypeVar("T")
+
+MOST_INSIDE = 20
+"""How many accounts are looked into, and of how many the times of results are read."""
+_BACK = timedelta(days=14)
+"""How far back executions, events and metrics are read."""
+_DAY = 86_400
+_MOST_PAGES = 4
+"""Of executions and of CloudTrail's events: an account may have many thousands."""
+_NAMESPACE = "RootVirtualMfa"
+_ACCOUNT_TYPE = "AWS::::Account"
+
+
+class Gatherer:
+    """Reads everything that the checks judge.
+
+    Raises ClientError and BotoCoreError if AWS refuses what nothing can be said without, or does not answer.
+    """
+
+    def __init__(self, session: boto3.Session, caller: Caller, progress: Progress) -> None:
+        """Read with the session's credentials, which are the caller's."""
+        self._session = session
+        self._caller = caller
+        self._progress = progress
+        self._reader = Reader(session, caller.time, progress)
+
+    def evidence(self, stack_name: str, role_name: str | None) -> Evidence:
+        """Read everything; with `role_name`, the role to assume, also inside accounts. Raises CommandError without a stack."""
+        found = self._reader.deployment(stack_name)
+        stack = aws.find_stack(self._client("cloudformation"), stack_name)
+        if found is None or stack is None:
+            raise CommandError(aws.no_stack(stack_name, self._caller))
+        evaluated = self._evaluated(found)
+        written = self._reader.read_journal(found)
+        history = _seen(lambda: self._reader.history(found)) if not written.problem else Unseen(written.problem)
+        failing = sorted(
+            evaluated,
+            key=lambda each: (
+                each != self._caller.account_id,
+                each not in written.evaluations or written.evaluations[each].verdict != "NON_COMPLIANT",
+                each,
+            ),
+        )
+        looked = failing[:MOST_INSIDE]
+        parameters = {each.get("ParameterKey"): each.get("ParameterValue", "") for each in stack.get("Parameters", [])}
+        # What Default means: the parameter's description in template.yaml.
+        off = {"Default", "Off"} if found.organization_id else {"Off"}
+        remediates = parameters.get("Remediation", "Default") not in off
+        outputs = {each.get("OutputKey", ""): each.get("OutputValue", "") for each in stack.get("Outputs", [])}
+        organization = bool(found.organization_id)
+        packs = _seen(lambda: self._reader.with_compliance(self._reader.packs(found), found)) if organization else {}
+        return Evidence(
+            deployment=found,
+            now=self._caller.time,
+            created=stack["CreationTime"],
+            evaluated=evaluated,
+            remediates=remediates,
+            function_arn=outputs.get("FunctionArn", ""),
+            alarm_topic=bool(parameters.get("AlarmEmail") or parameters.get("AlarmTopicArn")),
+            packs=packs,
+            stacks=_seen(lambda: self._reader.stack_instances(found)) if organization else {},
+            sources=_seen(lambda: self._sources(found)) if organization else {},
+            results=_seen(lambda: self._results(found, looked)),
+            journal=written,
+            history=history,
+            inside=self._inside(found, looked, role_name, remediates=remediates),
+            counts=_seen(lambda: self._counts(outputs)),
+            alarm_actions=_seen(lambda: self._alarm_actions(stack)),
+            policies=_seen(self._policies) if organization else (),
+            operation=_seen(lambda: self._operation(found)) if organization else None,
+            removals=_seen(lambda: _executions(self._client("ssm"), REMOVAL, self._since))
+            if found.removes_root_credentials
+            else (),
+        )
+
+    def _client(self, service: str) -> Any:  # noqa: ANN401 - a client of any service
+        return self._session.client(service, config=aws.patient())  # type: ignore[call-overload]
+
+    @property
+    def _since(self) -> datetime:
+        return self._caller.time - _BACK
+
+    # --- The deployment ---
+
+    def _evaluated(self, found: Deployment) -> tuple[str, ...]:
+        if not found.organization_id:
+            return (found.account_id,)
+        judged = {each.account_id for each in self._reader.accounts() if statuses.is_judged(each, found)}
+        if not found.watches_management_account:
+            judged.discard(found.management_account_id)
+        return tuple(sorted(judged))
+
+    def _results(self, found: Deployment, account_ids: Iterable[str]) -> Mapping[str, list[Result]]:
+        if not found.organization_id:
+            return {found.account_id: self._reader.own_results(found)}
+        listed = self._reader.listed(found, set(account_ids))
+        return self._reader.details(found, listed)
+
+    def _sources(self, found: Deployment) -> dict[str, Source]:
+        config = self._client("config")
+        pages = config.get_paginator("describe_configuration_aggregator_sources_status").paginate(
+            ConfigurationAggregatorName=found.aggregator_name
+        )
+        try:
+            return {
+                each["SourceId"]: Source(each["LastUpdateStatus"] == "SUCCEEDED", each.get("LastErrorMessage", ""))
+                for page in pages
+                for each in page["AggregatedSourceStatusList"]
+                if each.get("AwsRegion", found.region) == found.region
+            }
+        except config.exceptions.NoSuchConfigurationAggregatorException:
+            return {}
+
+    def _counts(self, outputs: Mapping[str, str]) -> Counts:
+        cloudwatch, sqs = self._client("cloudwatch"), self._client("sqs")
+        function = {"FunctionName": outputs.get("FunctionArn", "").rpartition(":")[2]}
+        attribute = "ApproximateNumberOfMessages"
+        queue = sqs.get_queue_attributes(QueueUrl=outputs.get("FailedEventsQueueUrl", ""), AttributeNames=[attribute])
+        return Counts(
+            evaluations=self._sum(cloudwatch, _NAMESPACE, "Evaluations", {}),
+            dropped_events=self._sum(cloudwatch, "AWS/Lambda", "AsyncEventsDropped", function),
+            undelivered_records=self._sum(cloudwatch, "AWS/Lambda", "DestinationDeliveryFailures", function),
+            messages=int(queue["Attributes"][attribute]),
+        )
+
+    def _sum(self, cloudwatch: "CloudWatchClient", namespace: str, name: str, dimensions: Mapping[str, str]) -> int:
+        answer = cloudwatch.get_metric_statistics(
+            Namespace=namespace,
+            MetricName=name,
+            Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+            StartTime=self._since,
+            EndTime=self._caller.time + timedelta(minutes=1),
+            Period=_DAY,
+            Statistics=["Sum"],
+        )
+        return round(sum(point["Sum"] for point in answer["Datapoints"]))
+
+    def _alarm_actions(self, stack: "StackTypeDef") -> tuple[AlarmAction, ...]:
+        cloudwatch = self._client("cloudwatch")
+        pages = cloudwatch.get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stack['StackName']}-")
+        names = [each["AlarmName"] for page in pages for each in page["MetricAlarms"]]
+        history = cloudwatch.get_paginator("describe_alarm_history")
+        return tuple(
+            AlarmAction(name, each["Timestamp"], _succeeded(each.get("HistoryData", "{}")), each.get("HistorySummary", ""))
+            for name in names
+            for page in history.paginate(AlarmName=name, HistoryItemType="Action")
+            for each in page["AlarmHistoryItems"]
+        )
+
+    def _policies(self) -> tuple[str, ...]:
+        organizations = self._client("organizations")
+        pages = organizations.get_paginator("list_policies").paginate(Filter="SERVICE_CONTROL_POLICY")
+        names = {each["Id"]: each["Name"] for page in pages for each in page["Policies"] if not each["AwsManaged"]}
+        with ThreadPoolExecutor(aws.THREADS) as pool:
+            contents = pool.map(lambda each: organizations.describe_policy(PolicyId=each)["Policy"]["Content"], names)
+            return tuple(sorted(name for name, content in zip(names.values(), contents, strict=True) if EVENTS_ROLE in content))
+
+    def _operation(self, found: Deployment) -> StackSetOperation | None:
+        pages = (
+            self._client("cloudformation")
+            .get_paginator("list_stack_set_operations")
+            .paginate(StackSetName=found.stack_set_name, CallAs="SELF" if found.in_management_account else "DELEGATED_ADMIN")
+        )
+        ended = [each for page in pages for each in page["Summaries"] if each.get("EndTimestamp")]
+        latest = max(ended, key=lambda each: each["EndTimestamp"], default=None)
+        return StackSetOperation(latest["Status"], latest["EndTimestamp"]) if latest else None
+
+    # --- Inside accounts ---
+
+    def _inside(
+        self, found: Deployment, account_ids: list[str], role_name: str | None, *, remediates: bool
+    ) -> dict[str, Inside]:
+        """Look into the caller's own account, and, with a role, into the others."""
+        looked = [each for each in account_ids if role_name or each == self._caller.account_id]
+        with ThreadPoolExecutor(aws.THREADS) as pool:
+            inside: dict[str, Inside] = {}
+            found_inside = pool.map(lambda each: self._look_into(found, each, role_name, remediates=remediates), looked)
+            for account_id, each in zip(looked, found_inside, strict=True):
+                inside[account_id] = each
+                self._progress("Accounts looked into", len(inside), len(looked))
+            return inside
+
+    def _look_into(self, found: Deployment, account_id: str, role_name: str | None, *, remediates: bool) -> Inside:
+        if account_id == self._caller.account_id:
+            return _Account(self._session.client, self._caller, found, account_id).look(remediates=remediates)
+        role = f"arn:{self._caller.partition}:iam::{account_id}:role/{role_name}"
+        given = _seen(lambda: self._client("sts").assume_role(RoleArn=role, RoleSessionName="root-virtual-mfa-verify"))
+        if isinstance(given, Unseen):
+            return Inside(*[given] * 11)
+        credentials = given["Credentials"]
+
+        def client(service: str, **options: Any) -> Any:  # noqa: ANN401 - a client of any service
+            return boto3.Session(region_name=self._caller.region).client(  # type: ignore[call-overload]
+                service,
+                aws_access_key_id=credentials["AccessKeyId"],
+                aws_secret_access_key=credentials["SecretAccessKey"],
+                aws_session_token=credentials["SessionToken"],
+                **options,
+            )
+
+        return _Account(client, self._caller, found, account_id).look(remediates=remediates)
+
+
+class _Account:
+    """Looks into one account."""
+
+    def __init__(self, client: Callable[..., Any], caller: Caller, found: Deployment, account_id: str) -> None:
+        self._make = client
+        self._now = caller.time
+        self._partition = caller.partition
+        self._found = found
+        self._account_id = account_id
+
+    def _client(self, service: str, **options: str) -> Any:  # noqa: ANN401 - a client of any service
+        return self._make(service, config=aws.patient(), **options)
+
+    def look(self, *, remediates: bool) -> Inside:
+        """Read everything about the account that its own credentials show."""
+        rules = _seen(self._rules)
+        own = () if isinstance(rules, Unseen) else rules
+        since = self._now - _BACK
+        return Inside(
+            rules=rules,
+            by_rule=rules if isinstance(rules, Unseen) else _seen(lambda: self._by_rule(own)),
+            by_resource=rules if isinstance(rules, Unseen) else _seen(lambda: self._by_resource(own)),
+            executions=_seen(lambda: _executions(self._client("ssm"), "RootVirtualMfa-", since)),
+            documents=_seen(self._documents),
+            failed_invocations=_seen(self._failed_invocations),
+            refusals=_seen(self._refusals),
+            root_changes=_seen(self._root_changes),
+            recorder_is_on=_seen(self._recorder_is_on),
+            password=_seen(self._password),
+            remediations=_seen(lambda: self._remediations(own)) if remediates else (),
+        )
+
+    def _rules(self) -> tuple[Rule, ...]:
+        config = self._client("config")
+        pages = config.get_paginator("describe_config_rules").paginate()
+        rules = [each for page in pages for each in page["ConfigRules"] if self._is_own(each["ConfigRuleName"])]
+        if not rules:
+            return ()
+        names = [each["ConfigRuleName"] for each in rules]
+        evaluations = config.get_paginator("describe_config_rule_evaluation_status").paginate(ConfigRuleNames=names)
+        started = {
+            each["ConfigRuleName"]: each.get("FirstEvaluationStarted", False)
+            for page in evaluations
+            for each in page["ConfigRulesEvaluationStatus"]
+        }
+        return tuple(
+            Rule(
+                each["ConfigRuleName"],
+                each.get("ConfigRuleArn", ""),
+                each.get("CreatedBy", ""),
+                each.get("Source", {}).get("SourceIdentifier", ""),
+                started.get(each["ConfigRuleName"], False),
+            )
+            for each in rules
+        )
+
+    def _is_own(self, name: str) -> bool:
+        if self._found.organization_id:
+            return name.startswith(deployment.PACK_RULE_PREFIX)
+        return name == deployment.RULE_NAME
+
+    def _by_rule(self, rules: Iterable[Rule]) -> tuple[Result, ...]:
+        pages = self._client("config").get_paginator("get_compliance_details_by_config_rule")
+        results = (
+            reading.latest(
+                rule.name,
+                self._account_id,
+                (each for page in pages.paginate(ConfigRuleName=rule.name) for each in page["EvaluationResults"]),
+            )
+            for rule in rules
+        )
+        return tuple(result for result in results if result.compliance)
+
+    def _by_resource(self, rules: Iterable[Rule]) -> tuple[Result, ...]:
+        pages = self._client("config").get_paginator("get_compliance_details_by_resource")
+        found = [
+            each
+            for page in pages.paginate(ResourceType=_ACCOUNT_TYPE, ResourceId=self._account_id)
+            for each in page["EvaluationResults"]
+        ]
+        names = {rule.name for rule in rules}
+        qualifiers = ((each["EvaluationResultIdentifier"]["EvaluationResultQualifier"], each) for each in found)
+        return tuple(
+            Result(qualifier["ConfigRuleName"], each["ComplianceType"])
+            for qualifier, each in qualifiers
+            if qualifier["ConfigRuleName"] in names
+        )
+
+    def _documents(self) -> dict[str, str]:
+        ssm = self._client("ssm")
+        documents = {}
+        for name in (NOTIFY, REEVALUATE):
+            try:
+                documents[name] = ssm.describe_document(Name=name)["Document"]["Status"]
+            except ssm.exceptions.InvalidDocument:
+                documents[name] = "missing"
+        return documents
+
+    def _failed_invocations(self) -> dict[str, int]:
+        names = [
+            each["Name"]
+            for page in self._client("events").get_paginator("list_rules").paginate(NamePrefix="root-virtual-mfa-")
+            for each in page["Rules"]
+        ]
+        cloudwatch = self._client("cloudwatch")
+        counts = {}
+        for name in names:
+            answer = cloudwatch.get_metric_statistics(
+                Namespace="AWS/Events",
+                MetricName="FailedInvocations",
+                Dimensions=[{"Name": "RuleName", "Value": name}],
+                StartTime=self._now - _BACK,
+                EndTime=self._now + timedelta(minutes=1),
+                Period=_DAY,
+                Statistics=["Sum"],
+            )
+            counts[name] = round(sum(point["Sum"] for point in answer["Datapoints"]))
+        return counts
+
+    def _refusals(self) -> tuple[str, ...]:
+        """Read which starts of the runbooks by EventBridge were refused. Source: CloudTrail User Guide, record contents."""
+        said = []
+        for event in self._trail("EventName", "StartAutomationExecution"):
+            by = str(event.get("userIdentity", {}).get("arn", ""))
+            if event.get("errorCode") and f"/{EVENTS_ROLE}/" in by:
+                said.append(f"{event['errorCode']}: {event.get('errorMessage', '')}")
+        return tuple(said)
+
+    def _root_changes(self) -> tuple[datetime, ...]:
+        """Read when root changed its own credentials. AWS records that in us-east-1."""
+        region = FORWARDED_REGION if self._partition == "aws" else self._found.region
+        return tuple(
+            datetime.fromisoformat(event["eventTime"])
+            for event in self._trail("Username", "root", region)
+            if event.get("eventName") in ROOT_CHANGES
+            and not event.get("errorCode")
+            and event.get("userIdentity", {}).get("type") == "Root"
+        )
+
+    def _trail(self, key: str, value: str, region: str | None = None) -> Iterator[dict[str, Any]]:
+        cloudtrail = self._client("cloudtrail", region_name=region or self._found.region)
+        pages = cloudtrail.get_paginator("lookup_events").paginate(
+            LookupAttributes=[{"AttributeKey": key, "AttributeValue": value}], StartTime=self._now - _BACK
+        )
+        for _, page in zip(range(_MOST_PAGES), pages, strict=False):
+            yield from (json.loads(each["CloudTrailEvent"]) for each in page["Events"])
+
+    def _recorder_is_on(self) -> bool:
+        found = self._client("config").describe_configuration_recorder_status()["ConfigurationRecordersStatus"]
+        return any(each.get("recording") for each in found)
+
+    def _password(self) -> RootPassword:
+        """Compare the summary with the credential report, if somebody had one made within four hours."""
+        iam = self._client("iam")
+        summary = iam.get_account_summary()["SummaryMap"]
+        report = iam.get_credential_report()["Content"].decode("utf-8")
+        header, *lines = (line.split(",") for line in report.splitlines())
+        [root] = [dict(zip(header, line, strict=True)) for line in lines if line[0] == "<root_account>"]
+        return RootPassword(summary.get("AccountPasswordPresent") == 1, root["password_enabled"])
+
+    def _remediations(self, rules: Iterable[Rule]) -> tuple[Remediation, ...]:
+        pages = self._client("config").get_paginator("describe_remediation_execution_status")
+        return tuple(
+            Remediation(each["State"], " ".join(step.get("ErrorMessage", "") for step in each.get("StepDetails", [])).strip())
+            for rule in rules
+            for page in pages.paginate(ConfigRuleName=rule.name)
+            for each in page["RemediationExecutionStatuses"]
+        )
+
+
+def _executions(ssm: "SSMClient", prefix: str, since: datetime) -> tuple[Execution, ...]:
+    """Read the runs of the runbooks whose names begin so, the latest first, with the outputs of the latest of each."""
+    pages = ssm.get_paginator("describe_automation_executions").paginate(
+        Filters=[
+            {"Key": "DocumentNamePrefix", "Values": [prefix]},
+            {"Key": "StartTimeAfter", "Values": [f"{since:%Y-%m-%dT%H:%M:%SZ}"]},
+        ]
+    )
+    found: list[AutomationExecutionMetadataTypeDef] = []
+    for _, page in zip(range(_MOST_PAGES), pages, strict=False):
+        found += page["AutomationExecutionMetadataList"]
+    found.sort(key=lambda each: each["ExecutionStartTime"], reverse=True)
+    executions, seen = [], set()
+    for each in found:
+        # AWS names a document by its name or by its ARN.
+        runbook = each["DocumentName"].rpartition("/")[2]
+        outputs: Mapping[str, list[str]] = each.get("Outputs", {})
+        if not outputs and runbook not in seen:
+            # AWS's reference does not tell whether a list of executions has their outputs.
+            one = ssm.get_automation_execution(AutomationExecutionId=each["AutomationExecutionId"])["AutomationExecution"]
+            outputs = one.get("Outputs", {})
+        seen.add(runbook)
+        executions.append(
+            Execution(
+                runbook,
+                each["AutomationExecutionId"],
+                each["AutomationExecutionStatus"],
+                each["ExecutionStartTime"],
+                each.get("ExecutedBy", ""),
+                each.get("FailureMessage", ""),
+                {name: " ".join(values) for name, values in outputs.items()},
+            )
+        )
+    return tuple(executions)
+
+
+def _succeeded(history_data: str) -> bool:
+    """Tell whether an alarm's action succeeded, by the history's JSON. Source: CloudWatch API reference, AlarmHistoryItem."""
+    try:
+        state = json.loads(history_data).get("actionState", "Succeeded")
+    except ValueError:
+        return True
+    return bool(state == "Succeeded")
+
+
+def _seen(look: Callable[[], T]) -> T | Unseen:
+    """Read something; if AWS refuses, return why."""
+    try:
+        return look()
+    except ClientError as error:
+        return Unseen(aws.sentence_of(error))
+    except CommandError as error:
+        return Unseen(str(error))

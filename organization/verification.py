@@ -1,0 +1,886 @@
+"""Judges what nobody could verify before a deployment: pure, without input or output.
+
+There is one check for each entry of docs/unverified.md, in the same order and with the same name.  A check goes by what AWS
+shows of this deployment.  It holds if what the package relies on is so here, whichever way AWS answers the question behind it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TypeVar
+
+from organization import commands, invoke_permission
+from organization.checks import Source, Unseen, shown
+from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment
+from organization.journal import Entry, Journal
+from organization.statuses import STALE_AFTER, Arrival, Result
+
+T = TypeVar("T")
+
+NOTIFY, REEVALUATE, REMOVAL = "RootVirtualMfa-Notify", "RootVirtualMfa-Reevaluate", "RootVirtualMfa-RemoveRootCredentials"
+EVENTS_ROLE = "root-virtual-mfa-events"
+"""The role with which EventBridge starts the runbooks."""
+
+ROOT_CHANGES = frozenset(
+    {
+        "CreateVirtualMFADevice",
+        "EnableMFADevice",
+        "DeactivateMFADevice",
+        "DeleteVirtualMFADevice",
+        "CreateLoginProfile",
+        "DeleteLoginProfile",
+        "CreateAccessKey",
+        "DeleteAccessKey",
+        "UploadSigningCertificate",
+        "DeleteSigningCertificate",
+        "PasswordRecoveryCompleted",
+    }
+)
+"""The events of root that start RootVirtualMfa-Reevaluate, as account.yaml has them."""
+
+TWO_DAYS = timedelta(days=2)
+"""After that every account has had an evaluation that changed nothing, if nobody changed anything."""
+_ALMOST_A_DAY = timedelta(hours=22)
+"""Between two daily evaluations at least."""
+_SOON = timedelta(hours=1)
+"""AWS Config, EventBridge and the aggregator need minutes. What has not come after this has not come."""
+
+
+class Outcome(StrEnum):
+    """The outcome of a check; what needs attention first comes first."""
+
+    FAILS = "FAILS"
+    NOT_YET = "NOT_YET"
+    NOT_SEEN = "NOT_SEEN"
+    HOLDS = "HOLDS"
+
+
+MEANINGS = {
+    Outcome.FAILS: "It does not hold here. The commands mend it.",
+    Outcome.NOT_YET: "Nothing has happened yet that would tell. The text says when to verify again.",
+    Outcome.NOT_SEEN: "It could not be looked at, or this deployment does not use it. The text says which.",
+    Outcome.HOLDS: "It holds here. The text says what shows it.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: a text about it, the commands that mend or show it, and whose credentials these need."""
+
+    outcome: Outcome
+    text: str
+    commands: tuple[str, ...] = ()
+    run_in: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A check's name and what it found."""
+
+    name: str
+    finding: Finding
+
+
+# --- Facts ---
+
+NOT_LOOKED_INTO = Unseen("It can only be seen with credentials of an account that is evaluated. Give --role-name ROLE.")
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A run of a runbook: who started it (an ARN), its status, why it failed, and its outputs as text."""
+
+    runbook: str
+    execution_id: str
+    status: str
+    started: datetime
+    started_by: str = ""
+    failure: str = ""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def by_eventbridge(self) -> bool:
+        """Whether EventBridge started it."""
+        return f":assumed-role/{EVENTS_ROLE}/" in self.started_by or self.started_by.endswith(f":role/{EVENTS_ROLE}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The deployment's rule in an account; `started` says whether AWS Config has begun a first evaluation."""
+
+    name: str
+    arn: str
+    created_by: str
+    function_arn: str
+    started: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RootPassword:
+    """What IAM says of root's password: the summary's AccountPasswordPresent, the credential report's password_enabled."""
+
+    in_summary: bool
+    in_report: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remediation:
+    """A run of AWS Config's own remediation: its state, and its error."""
+
+    state: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What can only be seen with an account's own credentials.
+
+    `by_rule` and `by_resource` are the results of the deployment's rule, read in these two ways.  All else is of two weeks:
+    `failed_invocations` counts what EventBridge could not deliver for each of the package's EventBridge rules.  `root_changes`
+    are the times at which root changed its credentials.  `refusals` say what CloudTrail has of refused starts of the runbooks.
+    """
+
+    rules: tuple[Rule, ...] | Unseen = NOT_LOOKED_INTO
+    by_rule: tuple[Result, ...] | Unseen = NOT_LOOKED_INTO
+    by_resource: tuple[Result, ...] | Unseen = NOT_LOOKED_INTO
+    executions: tuple[Execution, ...] | Unseen = NOT_LOOKED_INTO
+    documents: Mapping[str, str] | Unseen = NOT_LOOKED_INTO
+    failed_invocations: Mapping[str, int] | Unseen = NOT_LOOKED_INTO
+    refusals: tuple[str, ...] | Unseen = NOT_LOOKED_INTO
+    root_changes: tuple[datetime, ...] | Unseen = NOT_LOOKED_INTO
+    recorder_is_on: bool | Unseen = NOT_LOOKED_INTO
+    password: RootPassword | Unseen = NOT_LOOKED_INTO
+    remediations: tuple[Remediation, ...] | Unseen = NOT_LOOKED_INTO
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmAction:
+    """An action of one of the stack's alarms, as its history has it."""
+
+    alarm: str
+    time: datetime
+    succeeded: bool
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Sums over the last two weeks, and the messages in the queue of failed events."""
+
+    evaluations: int
+    dropped_events: int
+    undelivered_records: int
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class StackSetOperation:
+    """The latest operation of the StackSet that has ended."""
+
+    status: str
+    ended: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that was read of a deployment.
+
+    `evaluated` are the accounts that are evaluated: active, and not excluded.  `remediates` says whether AWS Config's own
+    remediation is on.  `packs`, `stacks` and `sources` are by account id.  `results` are AWS Config's for some accounts.
+    `history` has every evaluation of the last three days, the latest first, by account id.  `inside` has the accounts that were
+    looked into.  `policies` are the names of the service control policies that protect the package.
+    """
+
+    deployment: Deployment
+    now: datetime
+    created: datetime
+    evaluated: tuple[str, ...] = ()
+    remediates: bool = False
+    function_arn: str = ""
+    alarm_topic: bool = False
+    packs: Mapping[str, Arrival] | Unseen = field(default_factory=dict)
+    stacks: Mapping[str, Arrival] | Unseen = field(default_factory=dict)
+    sources: Mapping[str, Source] | Unseen = field(default_factory=dict)
+    results: Mapping[str, Sequence[Result]] | Unseen = field(default_factory=dict)
+    journal: Journal = field(default_factory=Journal)
+    history: Mapping[str, Sequence[Entry]] | Unseen = field(default_factory=dict)
+    inside: Mapping[str, Inside] = field(default_factory=dict)
+    counts: Counts | Unseen = NOT_LOOKED_INTO
+    alarm_actions: tuple[AlarmAction, ...] | Unseen = NOT_LOOKED_INTO
+    policies: tuple[str, ...] | Unseen = NOT_LOOKED_INTO
+    operation: StackSetOperation | Unseen | None = None
+    removals: tuple[Execution, ...] | Unseen = NOT_LOOKED_INTO
+
+    @property
+    def age(self) -> timedelta:
+        """The time since the stack was created."""
+        return self.now - self.created
+
+    @property
+    def central(self) -> str:
+        """The account of the deployment, for a command."""
+        return f"account {self.deployment.account_id}"
+
+    def rule_name(self, account_id: str) -> str:
+        """Return the name of the rule in an account, for a command; in an organization each account's has another suffix."""
+        if not self.deployment.organization_id:
+            return RULE_NAME
+        inside = self.inside.get(account_id)
+        rules = inside.rules if inside and not isinstance(inside.rules, Unseen) else ()
+        return rules[0].name if rules else f"{PACK_RULE_PREFIX}SUFFIX"
+
+
+def _holds(text: str) -> Finding:
+    return Finding(Outcome.HOLDS, text)
+
+
+def _not_yet(text: str, *mend: str, run_in: str = "") -> Finding:
+    return Finding(Outcome.NOT_YET, text, mend, run_in)
+
+
+def _not_seen(reason: str, *mend: str, run_in: str = "") -> Finding:
+    return Finding(Outcome.NOT_SEEN, reason, mend, run_in)
+
+
+def _fails(text: str, *mend: str, run_in: str) -> Finding:
+    return Finding(Outcome.FAILS, text, mend, run_in)
+
+
+def _seen_inside(evidence: Evidence, look: Callable[[Inside], T | Unseen]) -> dict[str, T] | Unseen:
+    """Return what was seen in each account that was looked into; if nothing was, why."""
+    looked = {account_id: look(inside) for account_id, inside in evidence.inside.items()}
+    seen = {account_id: each for account_id, each in looked.items() if not isinstance(each, Unseen)}
+    if seen:
+        return seen
+    return next((each for each in looked.values() if isinstance(each, Unseen)), NOT_LOOKED_INTO)
+
+
+def _executions(evidence: Evidence, *runbooks: str) -> dict[str, list[Execution]] | Unseen:
+    found = _seen_inside(evidence, lambda inside: inside.executions)
+    if isinstance(found, Unseen):
+        return found
+    return {account_id: [each for each in all_ if each.runbook in runbooks] for account_id, all_ in found.items()}
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _these(account_ids: list[str]) -> str:
+    """Name accounts at the beginning of a sentence."""
+    text = shown(account_ids)
+    return text[0].upper() + text[1:]
+
+
+def _time(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"
+
+
+# --- The checks, in the order of docs/unverified.md ---
+
+
+def _invocation(evidence: Evidence) -> Finding:
+    deployment, packs = evidence.deployment, evidence.packs
+    if isinstance(packs, Unseen):
+        return _not_seen(packs.reason)
+    lacking = sorted(account_id for account_id, pack in packs.items() if pack.lacks_permission)
+    by_organization = {each for each, pack in packs.items() if pack.arrived} - deployment.permitted
+    if lacking or not packs:
+        what = f"AWS Config may not invoke it for {shown(lacking)}." if lacking else "The conformance pack is in no account."
+        listing = deployment.invoke_permission != invoke_permission.ACCOUNTS
+        mend = commands.deploy(InvokePermission=invoke_permission.ACCOUNTS) if lacking and listing else commands.deploy()
+        return _fails(what, mend, run_in=evidence.central)
+    if deployment.invoke_permission == invoke_permission.ANY:
+        return _holds(f"The policy names no account, Lambda took it, and the pack arrived in {_count(len(packs), 'account')}.")
+    if deployment.invoke_permission == invoke_permission.ACCOUNTS:
+        missing = sorted(set(evidence.evaluated) - deployment.permitted)
+        if missing:
+            return _fails(f"The policy does not list {shown(missing)}.", commands.deploy(), run_in=evidence.central)
+        return _holds("The policy lists every account. If an account joins, deploy again.")
+    return _by_organization(evidence, by_organization)
+
+
+def _by_organization(evidence: Evidence, by_organization: set[str]) -> Finding:
+    """Judge a policy that names the organization: `by_organization` are the accounts with the pack that it permits."""
+    if not by_organization:
+        return _not_yet("No account has the pack that only the organization's id permits. Verify again when one has joined.")
+    evaluated = by_organization & evidence.journal.evaluations.keys()
+    if evaluated:
+        return _holds(
+            f"AWS Config names the organization: {shown(sorted(evaluated))} had an evaluation, and only the organization's id "
+            "permits it."
+        )
+    if evidence.age < _SOON or evidence.journal.problem:
+        return _not_yet("The pack has arrived, and the journal shows no evaluation there yet. Verify again in an hour.")
+    mend = commands.deploy(InvokePermission=invoke_permission.ACCOUNTS)
+    return _fails(
+        f"The pack arrived in {shown(sorted(by_organization))}, and no evaluation came.", mend, run_in=evidence.central
+    )
+
+
+def _aggregation(evidence: Evidence) -> Finding:
+    deployment, sources = evidence.deployment, evidence.sources
+    if isinstance(sources, Unseen):
+        return _not_seen(sources.reason)
+    expected = {each: sources[each] for each in evidence.evaluated if each in sources}
+    failed = {account_id: source for account_id, source in expected.items() if not source.succeeded}
+    if not expected and evidence.age < _SOON:
+        return _not_yet("The aggregator has read no account yet. Verify again in an hour.")
+    if not expected or len(failed) == len(expected):
+        why = f" AWS says: {next(iter(failed.values())).reason}" if failed else ""
+        text = f"The aggregator {deployment.aggregator_name} reads no account.{why} If you have another one, name it."
+        return _fails(text, commands.deploy(AggregatorName="NAME"), run_in=evidence.central)
+    if failed:
+        why = next(iter(failed.values())).reason
+        show = commands.show_sources(deployment)
+        text = f"The aggregator's role works, but the aggregator does not read {shown(sorted(failed))}: {why}"
+        return _fails(f"{text} If the account's recorder is off, turn it on.", show, run_in=evidence.central)
+    return _holds(f"The aggregator {deployment.aggregator_name} has read {_count(len(expected), 'account')}.")
+
+
+def _verdict_events(evidence: Evidence) -> Finding:
+    found = _executions(evidence, NOTIFY)
+    if isinstance(found, Unseen):
+        return _not_seen(found.reason)
+    started = {account_id for account_id, all_ in found.items() if any(each.by_eventbridge for each in all_)}
+    if started:
+        return _holds(f"EventBridge started {NOTIFY} in {shown(sorted(started))}.")
+    entries = evidence.journal.evaluations
+    waiting = [each for each in found if each in entries and evidence.now - entries[each].time > _SOON]
+    if not waiting:
+        return _not_yet(
+            f"No account that was looked into has had a verdict for an hour: {shown(sorted(found))}. Verify again then."
+        )
+    text = f"{_these(sorted(waiting))} had a verdict more than an hour ago, and EventBridge has not started {NOTIFY}."
+    if evidence.age < STALE_AFTER:
+        return _not_yet(f"{text} It starts every day in any case. Verify again after {_time(evidence.created + STALE_AFTER)}.")
+    mend = commands.deploy(Remediation="Automatic")
+    return _fails(f"{text} Let AWS Config start it in accounts that fail.", mend, run_in=evidence.central)
+
+
+def _root_events(evidence: Evidence) -> Finding:
+    found = _executions(evidence, REEVALUATE)
+    if isinstance(found, Unseen):
+        return _not_seen(found.reason)
+    started = {account_id for account_id, all_ in found.items() if any(each.by_eventbridge for each in all_)}
+    if started:
+        return _holds(f"EventBridge started {REEVALUATE} in {shown(sorted(started))}.")
+    changes = _seen_inside(evidence, lambda inside: inside.root_changes)
+    if isinstance(changes, Unseen):
+        return _not_seen(changes.reason)
+    missed = sorted(each for each, times in changes.items() if times and evidence.now - max(times) > _SOON and each in found)
+    if not missed:
+        text = f"No root user of {shown(sorted(changes))} changed its credentials in two weeks."
+        return _not_yet(f"{text} Add a device as root in a test account, and verify again an hour later.")
+    text = f"Root changed its credentials in {shown(missed)}, and EventBridge did not start {REEVALUATE}."
+    home = evidence.deployment.region
+    if home == commands.FORWARDED_REGION:
+        trail = commands.show_trails(home)
+        return _fails(f"{text} See that a trail records management events here.", trail, run_in=f"account {missed[0]}")
+    forward = commands.deploy_forwarder(home)
+    text += f" See that a trail records management events in {commands.FORWARDED_REGION}, and that events are sent from there."
+    return _fails(text, forward, run_in="each of these accounts that no StackSet reaches")
+
+
+def _starts(evidence: Evidence) -> Finding:
+    failed = _seen_inside(evidence, lambda inside: inside.failed_invocations)
+    found = _executions(evidence, NOTIFY, REEVALUATE)
+    if isinstance(failed, Unseen) and isinstance(found, Unseen):
+        return _not_seen(failed.reason)
+    failing = {} if isinstance(failed, Unseen) else {each: counts for each, counts in failed.items() if any(counts.values())}
+    refused = {
+        account_id: inside.refusals
+        for account_id, inside in evidence.inside.items()
+        if not isinstance(inside.refusals, Unseen) and inside.refusals
+    }
+    if failing or refused:
+        rules = sorted({name for counts in failing.values() for name, count in counts.items() if count})
+        text = f"EventBridge could not start a runbook in {shown(sorted({*failing, *refused}))}"
+        text += f" (FailedInvocations of {', '.join(rules)})." if rules else "."
+        said = next((each[0] for each in refused.values()), "")
+        text += f" CloudTrail says: {said}" if said else ""
+        text += " Let AWS Config start RootVirtualMfa-Notify in accounts that fail. AWS Config evaluates every day in any case."
+        return _fails(text, commands.deploy(Remediation="Automatic"), run_in=evidence.central)
+    started = {} if isinstance(found, Unseen) else found
+    working = sorted(account_id for account_id, all_ in started.items() if any(each.by_eventbridge for each in all_))
+    if working:
+        return _holds(f"EventBridge started runbooks in {shown(working)}, and no invocation failed.")
+    return _not_yet("EventBridge has not tried to start a runbook yet. Verify again after the first verdict.")
+
+
+def _reevaluation(evidence: Evidence) -> Finding:
+    found = _executions(evidence, REEVALUATE)
+    if isinstance(found, Unseen):
+        return _not_seen(found.reason)
+    ended = {each: [run for run in all_ if run.status not in _RUNNING] for each, all_ in found.items()}
+    members = {account_id: runs for account_id, runs in ended.items() if runs}
+    if not members:
+        mend = commands.start_reevaluate(evidence.deployment)
+        return _not_yet(f"{REEVALUATE} has not run yet. Start it, and verify again.", mend, run_in="a member account")
+    latest = {account_id: max(runs, key=lambda run: run.started) for account_id, runs in members.items()}
+    refused = {each: run for each, run in latest.items() if run.status != "Success" or not run.outputs.get(_STARTED)}
+    if not refused:
+        return _holds(f"{REEVALUATE} started the evaluation in {shown(sorted(latest))}.")
+    run = next(iter(refused.values()))
+    why = run.failure or run.outputs.get("StartEvaluation.Text") or "it gives no reason."
+    mend = commands.deploy(EvaluationFrequency="Three_Hours")
+    text = f"{REEVALUATE} started nothing in {shown(sorted(refused))}: {why} The next evaluation finds out. Let it come sooner."
+    return _fails(text, mend, run_in=evidence.central)
+
+
+_RUNNING = frozenset({"Pending", "InProgress", "Waiting", "Cancelling"})
+"""Source: API model, ssm, AutomationExecutionStatus."""
+_STARTED = "StartEvaluation.ConfigRuleNames"
+
+
+def _runbooks(evidence: Evidence) -> Finding:
+    found = _executions(evidence, NOTIFY, REEVALUATE)
+    documents = _seen_inside(evidence, lambda inside: inside.documents)
+    if isinstance(documents, Unseen):
+        return _not_seen(documents.reason)
+    missing = sorted(
+        {f"{name} ({status})" for each in documents.values() for name, status in each.items() if status != "Active"}
+    )
+    if missing:
+        return _fails(f"Not every runbook is there: {', '.join(missing)}.", commands.deploy(), run_in=evidence.central)
+    removals = () if isinstance(evidence.removals, Unseen) else evidence.removals
+    runs = [*([] if isinstance(found, Unseen) else [run for all_ in found.values() for run in all_]), *removals]
+    latest: dict[str, Execution] = {}
+    for run in sorted(runs, key=lambda each: each.started):
+        if run.status not in _RUNNING:
+            latest[run.runbook] = run
+    failed = [run for run in latest.values() if run.status in {"Failed", "TimedOut"}]
+    if failed:
+        run = failed[0]
+        mend = commands.show_execution(evidence.deployment, run.execution_id)
+        return _fails(f"{run.runbook} ended as {run.status}: {run.failure}", mend, run_in="the account of the execution")
+    expected = {NOTIFY, REEVALUATE, *({REMOVAL} if evidence.deployment.removes_root_credentials else ())}
+    never = sorted(expected - latest.keys())
+    if never:
+        text = f"Systems Manager took the runbooks. Nobody has run {', '.join(never)} yet: start it, and verify again."
+        return _not_yet(text, *(_start(evidence, name) for name in never))
+    return _holds(f"Systems Manager took the runbooks, and the last run of each ended well: {', '.join(sorted(latest))}.")
+
+
+def _start(evidence: Evidence, runbook: str) -> str:
+    match runbook:
+        case "RootVirtualMfa-Notify":
+            return commands.start_notify(evidence.deployment, "ACCOUNT_ID")
+        case "RootVirtualMfa-Reevaluate":
+            return commands.start_reevaluate(evidence.deployment)
+        case _:
+            return commands.start_removal(evidence.deployment, "ACCOUNT_ID")
+
+
+def _results(evidence: Evidence) -> Finding:
+    pairs = _seen_inside(evidence, _both_ways)
+    if isinstance(pairs, Unseen):
+        return _not_seen(pairs.reason)
+    entries = evidence.journal.evaluations
+    told = sorted(each for each, (by_rule, by_resource) in pairs.items() if by_rule or by_resource)
+    silent = sorted(
+        each for each in pairs if each not in told and each in entries and evidence.now - entries[each].time > _SOON
+    )
+    if silent:
+        verdicts = ", ".join(sorted({entries[each].verdict for each in silent}))
+        text = f"{_these(silent)} had an evaluation ({verdicts}), and AWS Config gives no result there."
+        mend = commands.deploy(NoRootCredentials="COMPLIANT")
+        return _fails(f"{text} If the verdict is NOT_APPLICABLE, avoid it.", mend, run_in=evidence.central)
+    if not told:
+        return _not_yet(f"No rule has a result yet in {shown(sorted(pairs))}. Verify again in an hour.")
+    kinds = ", ".join(sorted({each.compliance for account_id in told for both in pairs[account_id] for each in both}))
+    if all(pairs[each][1] for each in told):
+        return _holds(f"AWS Config gives the result in {shown(told)} by the resource; {kinds} was seen.")
+    return _holds(f"AWS Config gives the result in {shown(told)} by the rule, not always by the resource; {kinds} was seen.")
+
+
+def _both_ways(inside: Inside) -> tuple[tuple[Result, ...], tuple[Result, ...]] | Unseen:
+    if isinstance(inside.by_rule, Unseen):
+        return inside.by_rule
+    if isinstance(inside.by_resource, Unseen):
+        return inside.by_resource
+    return inside.by_rule, inside.by_resource
+
+
+def _remediation(evidence: Evidence) -> Finding:
+    off = "Default" if evidence.deployment.organization_id else "Off"
+    if not evidence.remediates:
+        return _not_seen("This deployment does not use AWS Config's own remediation: EventBridge starts the runbook.")
+    found = _seen_inside(evidence, lambda inside: inside.remediations)
+    if isinstance(found, Unseen):
+        return _not_seen(found.reason)
+    runs = [run for all_ in found.values() for run in all_]
+    failed = [run for run in runs if run.state == "FAILED"]
+    if failed:
+        text = f"AWS Config's remediation failed: {failed[0].error} EventBridge starts the runbook without it. Turn it off."
+        return _fails(text, commands.deploy(Remediation=off), run_in=evidence.central)
+    if any(run.state == "SUCCEEDED" for run in runs):
+        return _holds(f"AWS Config's remediation succeeded in {shown(sorted(found))}.")
+    account_id = min(found)
+    text = "Nobody has started AWS Config's remediation yet. Start it, and verify again."
+    return _not_yet(
+        text,
+        commands.start_remediation(evidence.deployment, evidence.rule_name(account_id), account_id),
+        run_in=f"account {account_id}",
+    )
+
+
+def _renewal(evidence: Evidence) -> Finding:  # noqa: PLR0911 - one for each thing that may be missing
+    if evidence.age < TWO_DAYS:
+        return _not_yet(f"That shows in two days. Verify again after {_time(evidence.created + TWO_DAYS)}.")
+    if isinstance(evidence.history, Unseen):
+        return _not_seen(evidence.history.reason)
+    if isinstance(evidence.results, Unseen):
+        return _not_seen(evidence.results.reason)
+    unchanged = {
+        account_id: entries[0]
+        for account_id, entries in evidence.history.items()
+        if len({entry.verdict for entry in entries}) == 1 and entries[0].time - entries[-1].time >= _ALMOST_A_DAY
+    }
+    times = {
+        account_id: max((result.time for result in evidence.results[account_id] if result.time), default=None)
+        for account_id in unchanged
+        if account_id in evidence.results
+    }
+    if not times:
+        return _not_yet("No account had the same verdict for a day. Verify again tomorrow.")
+    kept = sorted(each for each, time in times.items() if time is None or unchanged[each].time - time > _SOON)
+    if not kept:
+        return _holds(f"AWS Config renews the time of an unchanged result: seen in {shown(sorted(times))}.")
+    text = f"AWS Config keeps the time of an unchanged result ({shown(kept)})."
+    if evidence.journal.problem:
+        text += f" The report goes by the journal then, and cannot read it: {evidence.journal.problem}"
+        return _fails(text, commands.deploy(), run_in=evidence.central)
+    return _holds(f"{text} The report takes the age from the journal, which is current.")
+
+
+def _first_evaluation(evidence: Evidence) -> Finding:
+    entries = evidence.journal.evaluations
+    if isinstance(evidence.packs, Unseen):
+        return _not_seen(evidence.packs.reason)
+    organization = bool(evidence.deployment.organization_id)
+    arrived = (
+        {each for each, pack in evidence.packs.items() if pack.arrived} if organization else {evidence.deployment.account_id}
+    )
+    tried = entries.keys() | evidence.journal.failures.keys()
+    waiting = sorted((arrived & set(evidence.evaluated)) - tried)
+    rules = _seen_inside(evidence, lambda inside: inside.rules)
+    if not isinstance(rules, Unseen):
+        begun = {account_id for account_id, all_ in rules.items() if any(rule.started for rule in all_)}
+        waiting = [each for each in waiting if each not in begun]
+    if waiting and evidence.journal.problem:
+        return _not_seen(evidence.journal.problem)
+    if waiting and evidence.age < _SOON:
+        return _not_yet(f"{_these(waiting)} had no evaluation yet. Verify again in an hour.")
+    if waiting:
+        text = f"{_these(waiting)} had no evaluation. AWS Config makes one within a day; start it to have it now."
+        return _fails(
+            text,
+            commands.start_evaluation(evidence.deployment, evidence.rule_name(waiting[0])),
+            run_in="each of these accounts",
+        )
+    if not arrived:
+        return _not_yet("The rule is in no account yet. Verify again in an hour.")
+    return _holds(f"{_count(len(arrived & set(evidence.evaluated)), 'account')} had an evaluation that nobody had to start.")
+
+
+def _password(evidence: Evidence) -> Finding:
+    found = _seen_inside(evidence, lambda inside: inside.password)
+    if isinstance(found, Unseen):
+        return _not_seen(found.reason)
+    told = {account_id: each for account_id, each in found.items() if each.in_report in {"true", "false"}}
+    if not told:
+        return _not_seen("IAM's credential report does not say whether root has a password.")
+    hidden = sorted(each for each, password in told.items() if password.in_report == "true" and not password.in_summary)
+    if hidden:
+        text = f"Root has a password in {shown(hidden)}, and AccountPasswordPresent is 0. Let it excuse nothing."
+        return _fails(text, commands.deploy(NoRootCredentials="NON_COMPLIANT"), run_in=evidence.central)
+    having = sorted(each for each, password in told.items() if password.in_report == "true")
+    if not having:
+        return _not_yet(
+            f"No root user of {shown(sorted(told))} has a password. Verify again with an account whose root user has."
+        )
+    return _holds(
+        f"AccountPasswordPresent is 1 in {shown(having)}, where IAM's credential report says that root has a password."
+    )
+
+
+def _pack(evidence: Evidence) -> Finding:
+    if isinstance(evidence.packs, Unseen):
+        return _not_seen(evidence.packs.reason)
+    arrived = sorted(each for each, pack in evidence.packs.items() if pack.arrived)
+    failed = {
+        each: pack for each, pack in evidence.packs.items() if pack.status.endswith("_FAILED") and not pack.lacks_permission
+    }
+    if failed:
+        account_id, pack = next(iter(sorted(failed.items())))
+        text = f"The pack failed in {shown(sorted(failed))}. In {account_id} AWS says: {pack.reason}"
+        return _fails(
+            f"{text} Mend the cause, and put it again.", commands.put_pack_again(evidence.deployment), run_in=evidence.central
+        )
+    if arrived:
+        return _holds(f"AWS Config took the pack, and it arrived in {shown(arrived)}.")
+    if evidence.packs:
+        return _not_yet("The pack is on its way. Verify again in an hour.")
+    return _fails("There is no conformance pack.", commands.deploy(), run_in=evidence.central)
+
+
+def _coverage(evidence: Evidence) -> Finding:
+    deployment, stacks = evidence.deployment, evidence.stacks
+    if isinstance(stacks, Unseen):
+        return _not_seen(stacks.reason)
+    too_many = sorted(deployment.excluded & stacks.keys())
+    if too_many:
+        mend = commands.stack_instances(deployment, "delete", ",".join(too_many), "--no-retain-stacks")
+        return _fails(
+            f"The StackSet reached {shown(too_many)}, which ExcludedAccounts excludes.", mend, run_in=evidence.central
+        )
+    expected = set(evidence.evaluated) - {deployment.management_account_id}
+    under_way = sorted(each for each in expected & stacks.keys() if stacks[each].status in {"PENDING", "RUNNING"})
+    wrong = sorted(each for each in expected - set(under_way) if each not in stacks or stacks[each].status not in _WELL)
+    if wrong:
+        first = wrong[0]
+        operation = "update" if first in stacks else "create"
+        why = f" In {first} AWS says: {stacks[first].status}. {stacks[first].reason}" if first in stacks else ""
+        mend = commands.stack_instances(deployment, operation, first)
+        text = f"The StackSet has not reached {shown(wrong)}.{why} The report has the command for each. If it fails, deploy"
+        return _fails(
+            f"{text} account.yaml there by hand, as the report tells for the management account.", mend, run_in=evidence.central
+        )
+    if under_way:
+        return _not_yet(f"The StackSet is on its way to {shown(under_way)}. Verify again in an hour.")
+    without = f", and none of the {_count(len(deployment.excluded), 'excluded account')}" if deployment.excluded else ""
+    return _holds(f"The StackSet has reached {_count(len(expected), 'account')}{without}.")
+
+
+_WELL = frozenset({"SUCCEEDED", "CURRENT"})
+
+
+def _recorders(evidence: Evidence) -> Finding:
+    if isinstance(evidence.sources, Unseen):
+        return _not_seen(evidence.sources.reason)
+    recorders = _seen_inside(evidence, lambda inside: inside.recorder_is_on)
+    if isinstance(recorders, Unseen):
+        return _not_seen(recorders.reason)
+    sources = evidence.sources
+    both = {each: on for each, on in recorders.items() if each in sources}
+    if not both:
+        return _not_yet("The aggregator has read no account that was looked into. Verify again in an hour.")
+    wrong = sorted(account_id for account_id, on in both.items() if on != sources[account_id].succeeded)
+    if wrong:
+        text = f"The aggregator's status and the recorder differ in {shown(wrong)}. Let preflight look at the recorders."
+        return _fails(text, commands.preflight("ROLE"), run_in=evidence.central)
+    return _holds(f"The aggregator's status and the recorder agree in {shown(sorted(both))}.")
+
+
+def _alarms(evidence: Evidence) -> Finding:
+    if not evidence.alarm_topic:
+        text = "This deployment's alarms have no topic. Give one, or an e-mail address."
+        return _not_seen(text, commands.deploy(AlarmEmail="ADDRESS"), run_in=evidence.central)
+    if isinstance(evidence.alarm_actions, Unseen):
+        return _not_seen(evidence.alarm_actions.reason)
+    latest: dict[str, AlarmAction] = {}
+    for action in sorted(evidence.alarm_actions, key=lambda each: each.time):
+        latest[action.alarm] = action
+    failed = [action for action in latest.values() if not action.succeeded]
+    if failed:
+        text = f"The alarm {failed[0].alarm} did not reach its topic: {failed[0].summary} Let the stack make the topic."
+        return _fails(text, commands.deploy(AlarmTopicArn="", AlarmEmail="ADDRESS"), run_in=evidence.central)
+    if latest:
+        return _holds(f"{', '.join(sorted(latest))} reached the topic. See that somebody got the message.")
+    test = commands.ring_alarm(evidence.deployment)
+    return _not_yet("No alarm has rung in two weeks. Ring one, and verify again.", test, run_in=evidence.central)
+
+
+def _journal(evidence: Evidence) -> Finding:
+    if evidence.journal.problem:
+        if "MalformedQuery" in evidence.journal.problem:
+            text = f"CloudWatch Logs does not take the query: {evidence.journal.problem} The report goes by AWS Config alone."
+            return _fails(text, *commands.show_journal(evidence.deployment, "ACCOUNT_ID"), run_in=evidence.central)
+        return _not_seen(evidence.journal.problem)
+    found = evidence.journal.evaluations
+    if found:
+        return _holds(f"The query gives the latest evaluation of {_count(len(found), 'account')}.")
+    if isinstance(evidence.counts, Counts) and evidence.counts.evaluations:
+        text = "The query gives no evaluation, and the metric Evaluations counts some. The report goes by AWS Config alone."
+        return _fails(text, *commands.show_journal(evidence.deployment, "ACCOUNT_ID"), run_in=evidence.central)
+    return _not_yet("The function has written about no evaluation yet. Verify again in an hour.")
+
+
+def _metrics(evidence: Evidence) -> Finding:
+    if isinstance(evidence.counts, Unseen):
+        return _not_seen(evidence.counts.reason)
+    if evidence.counts.evaluations:
+        return _holds(f"The metric Evaluations counts {evidence.counts.evaluations} in two weeks.")
+    latest = max((entry.time for entry in evidence.journal.evaluations.values()), default=None)
+    if latest is None or evidence.now - latest < timedelta(minutes=15):
+        return _not_yet("There was no evaluation yet. Verify again an hour after the first one.")
+    text = "The journal has evaluations, and the metric Evaluations counts none. Only the alarm on silence suffers."
+    return _fails(text, commands.show_metric_filters(evidence.deployment), run_in=evidence.central)
+
+
+def _queue(evidence: Evidence) -> Finding:
+    if isinstance(evidence.counts, Unseen):
+        return _not_seen(evidence.counts.reason)
+    counts = evidence.counts
+    if counts.undelivered_records:
+        text = f"Lambda could not pass on {_count(counts.undelivered_records, 'failed event')}. The log says why each failed."
+        return _fails(text, *commands.show_all_failures(evidence.deployment), run_in=evidence.central)
+    if counts.messages:
+        return _holds(f"The queue has {_count(counts.messages, 'failed event')}.")
+    if counts.dropped_events:
+        text = f"Lambda gave up {_count(counts.dropped_events, 'event')} in two weeks, and the queue has none."
+        text += " If nobody took them from it, it got none. The log says of each why it failed."
+        return _fails(text, *commands.show_all_failures(evidence.deployment), run_in=evidence.central)
+    test = commands.invoke_with_nothing(evidence.deployment, evidence.function_arn)
+    return _not_yet(
+        "No event has failed for good. Let one fail, and verify again ten minutes later.", test, run_in=evidence.central
+    )
+
+
+def _signs(evidence: Evidence) -> Finding:
+    found = _seen_inside(evidence, lambda inside: inside.rules)
+    if isinstance(found, Unseen):
+        return _not_seen(found.reason)
+    if not any(found.values()):
+        return _not_yet(f"The rule is not in {shown(sorted(found))} yet. Verify again in an hour.")
+    central = f":{evidence.deployment.account_id}:function:"
+    clear = {
+        account_id
+        for account_id, rules in found.items()
+        if any(
+            (rule.created_by or ":config-rule/aws-service-rule/" in rule.arn) and central in rule.function_arn for rule in rules
+        )
+    }
+    unclear = sorted(each for each, rules in found.items() if rules and each not in clear)
+    if unclear:
+        text = f"In {shown(unclear)} AWS Config does not say who made the rule, or which function evaluates it. The runbooks"
+        text += " refuse it, and the report and the next evaluation go on. Let the evaluation come sooner."
+        return _fails(text, commands.deploy(EvaluationFrequency="Three_Hours"), run_in=evidence.central)
+    by = "CreatedBy" if any(rule.created_by for rules in found.values() for rule in rules) else "the rule's ARN"
+    return _holds(f"{by} and the function show it in {shown(sorted(clear))}.")
+
+
+def _service_control_policies(evidence: Evidence) -> Finding:
+    if isinstance(evidence.policies, Unseen):
+        return _not_seen(evidence.policies.reason)
+    if not evidence.policies:
+        return _not_yet(
+            "No service control policy of the package is in the organization. Verify again when you have attached one."
+        )
+    names = ", ".join(evidence.policies)
+    stacks = {} if isinstance(evidence.stacks, Unseen) else evidence.stacks
+    refused = sorted(each for each, stack in stacks.items() if "service control policy" in stack.reason.lower())
+    failures = evidence.journal.failures
+    refused += sorted(each for each, failure in failures.items() if "service control policy" in failure.error.lower())
+    if refused:
+        text = f"A service control policy refuses StackSets or evaluations in {shown(sorted(set(refused)))}. Detach {names}."
+        return _fails(text, commands.detach_policy(), run_in="the management account")
+    operation = evidence.operation
+    if isinstance(operation, Unseen):
+        return _not_seen(operation.reason)
+    fresh = [each for each, entry in evidence.journal.evaluations.items() if evidence.now - entry.time <= STALE_AFTER]
+    if operation is None or operation.status != "SUCCEEDED" or not fresh:
+        return _not_yet(f"{names} is there. Deploy a change, wait for a day, and verify again.")
+    text = f"With {names} in the organization, the StackSet's operation of {_time(operation.ended)} ended as SUCCEEDED, and"
+    return _holds(
+        f"{text} {_count(len(fresh), 'account')} had an evaluation today. If you attached it later, deploy a change first."
+    )
+
+
+def _listed_packs(evidence: Evidence) -> Finding:
+    if isinstance(evidence.packs, Unseen):
+        return _not_seen(evidence.packs.reason)
+    arrived = {each: pack for each, pack in evidence.packs.items() if pack.arrived}
+    if not arrived:
+        return _not_yet("The pack has arrived in no account yet. Verify again in an hour.")
+    unlisted = sorted(each for each, pack in arrived.items() if not pack.compliance)
+    if not unlisted:
+        return _holds(
+            f"The aggregator lists the pack of {_count(len(arrived), 'account')} under the name that its status gives."
+        )
+    if evidence.age < _SOON:
+        return _not_yet(f"The aggregator does not list the pack of {shown(unlisted)} yet. Verify again in an hour.")
+    show = commands.show_listed_packs(evidence.deployment)
+    if len(unlisted) == len(arrived) and not evidence.journal.problem:
+        return _holds("The aggregator lists no pack by its name. The report confirms each result by the journal instead.")
+    return _fails(
+        f"The aggregator does not list the pack of {shown(unlisted)}: see under which names it does.",
+        show,
+        run_in=evidence.central,
+    )
+
+
+def _approval(evidence: Evidence) -> Finding:
+    if not evidence.deployment.removes_root_credentials:
+        return _not_seen("This deployment does not have the removal of root credentials.")
+    if isinstance(evidence.removals, Unseen):
+        return _not_seen(evidence.removals.reason)
+    told = [run for run in evidence.removals if run.outputs.get(_APPROVAL)]
+    if not told:
+        return _not_yet("No removal has been approved yet. Verify again after the first one.")
+    latest = max(told, key=lambda run: run.started)
+    if "Not checked" in latest.outputs[_APPROVAL]:
+        text = f"Automation did not tell: {latest.outputs[_APPROVAL]} Ask for two approvals of different people."
+        return _fails(text, commands.deploy(RemovalMinimumApprovals="2"), run_in=evidence.central)
+    return _holds(f"Automation said of {latest.execution_id}: {latest.outputs[_APPROVAL]}")
+
+
+_APPROVAL = "RemoveCredentials.Approval"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check: its name, which is that of its entry in docs/unverified.md, and what judges it."""
+
+    name: str
+    judge: Callable[[Evidence], Finding]
+    in_organization_only: bool = False
+
+
+CHECKS = (
+    Check("AWS Config may invoke the function for every account", _invocation, in_organization_only=True),
+    Check("The aggregator reads every account", _aggregation, in_organization_only=True),
+    Check("AWS Config's verdicts reach EventBridge", _verdict_events),
+    Check("Root's changes reach EventBridge", _root_events),
+    Check("EventBridge may start the runbooks", _starts),
+    Check("A member may start the evaluation of the organization's rule", _reevaluation, in_organization_only=True),
+    Check("Automation takes the runbooks as they are", _runbooks),
+    Check("AWS Config gives an account the result of its rule", _results),
+    Check("AWS Config remediates an account", _remediation),
+    Check("An evaluation renews the age of an unchanged result", _renewal),
+    Check("AWS Config evaluates a new rule at once", _first_evaluation),
+    Check("AccountPasswordPresent is 1 whenever root has a password", _password),
+    Check("AWS Config takes the conformance pack", _pack, in_organization_only=True),
+    Check("The StackSet reaches every account but the excluded ones", _coverage, in_organization_only=True),
+    Check("An aggregator's source status tells whether a recorder is on", _recorders, in_organization_only=True),
+    Check("The alarms reach their topic", _alarms),
+    Check("The journal can be queried", _journal),
+    Check("The metric filters count", _metrics),
+    Check("The queue gets what fails", _queue),
+    Check("AWS Config says who made a pack's rule, and which function evaluates it", _signs, in_organization_only=True),
+    Check(
+        "The service control policies let StackSets and AWS Config through",
+        _service_control_policies,
+        in_organization_only=True,
+    ),
+    Check("The aggregator lists each account's conformance pack", _listed_packs, in_organization_only=True),
+    Check("Automation says who approved a removal", _approval, in_organization_only=True),
+)
+"""Every check, the most consequential first."""
+
+
+def verify(evidence: Evidence) -> list[Verified]:
+    """Make every check that concerns the deployment's scope."""
+    return [Verified(check.name, check.judge(evidence)) for check in _concerning(evidence.deployment)]
+
+
+def _concerning(deployment: Deployment) -> Iterator[Check]:
+    return (check for check in CHECKS if deployment.organization_id or not check.in_organization_only)
+
+
+def totals(verified: Iterable[Verified]) -> dict[Outcome, int]:
+    """Count the checks by their outcome."""
+    outcomes = [each.finding.outcome for each in verified]
+    return {outcome: outcomes.count(outcome) for outcome in Outcome}
