@@ -50,6 +50,8 @@ _MOST_PAGES = 4
 """Of executions and of CloudTrail's events: an account may have many thousands."""
 _NAMESPACE = "RootVirtualMfa"
 _ACCOUNT_TYPE = "AWS::::Account"
+_NO_REPORT = frozenset({"ReportNotPresent", "ReportExpired", "ReportInProgress"})
+"""Source: API reference, GetCredentialReport."""
 
 
 class Gatherer:
@@ -89,6 +91,7 @@ class Gatherer:
         remediates = parameters.get("Remediation", "Default") not in off
         outputs = {each.get("OutputKey", ""): each.get("OutputValue", "") for each in stack.get("Outputs", [])}
         organization = bool(found.organization_id)
+        alarms = _seen(lambda: self._alarms(stack))
         packs = _seen(lambda: self._reader.with_compliance(self._reader.packs(found), found)) if organization else {}
         return Evidence(
             deployment=found,
@@ -106,7 +109,8 @@ class Gatherer:
             history=history,
             inside=self._inside(found, looked, role_name, remediates=remediates),
             counts=_seen(lambda: self._counts(outputs)),
-            alarm_actions=_seen(lambda: self._alarm_actions(stack)),
+            alarms=alarms,
+            alarm_actions=() if isinstance(alarms, Unseen) else _seen(lambda: self._alarm_actions(alarms)),
             policies=_seen(self._policies) if organization else (),
             operation=_seen(lambda: self._operation(found)) if organization else None,
             removals=_seen(lambda: _executions(self._client("ssm"), REMOVAL, self._since))
@@ -176,11 +180,12 @@ class Gatherer:
         )
         return round(sum(point["Sum"] for point in answer["Datapoints"]))
 
-    def _alarm_actions(self, stack: "StackTypeDef") -> tuple[AlarmAction, ...]:
-        cloudwatch = self._client("cloudwatch")
-        pages = cloudwatch.get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stack['StackName']}-")
-        names = [each["AlarmName"] for page in pages for each in page["MetricAlarms"]]
-        history = cloudwatch.get_paginator("describe_alarm_history")
+    def _alarms(self, stack: "StackTypeDef") -> tuple[str, ...]:
+        pages = self._client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stack['StackName']}-")
+        return tuple(each["AlarmName"] for page in pages for each in page["MetricAlarms"])
+
+    def _alarm_actions(self, names: Iterable[str]) -> tuple[AlarmAction, ...]:
+        history = self._client("cloudwatch").get_paginator("describe_alarm_history")
         return tuple(
             AlarmAction(name, each["Timestamp"], _succeeded(each.get("HistoryData", "{}")), each.get("HistorySummary", ""))
             for name in names
@@ -393,11 +398,16 @@ class _Account:
         found = self._client("config").describe_configuration_recorder_status()["ConfigurationRecordersStatus"]
         return any(each.get("recording") for each in found)
 
-    def _password(self) -> RootPassword:
+    def _password(self) -> RootPassword | None:
         """Compare the summary with the credential report, if somebody had one made within four hours."""
         iam = self._client("iam")
         summary = iam.get_account_summary()["SummaryMap"]
-        report = iam.get_credential_report()["Content"].decode("utf-8")
+        try:
+            report = iam.get_credential_report()["Content"].decode("utf-8")
+        except ClientError as error:
+            if aws.code_of(error) in _NO_REPORT:
+                return None
+            raise
         header, *lines = (line.split(",") for line in report.splitlines())
         [root] = [dict(zip(header, line, strict=True)) for line in lines if line[0] == "<root_account>"]
         return RootPassword(summary.get("AccountPasswordPresent") == 1, root["password_enabled"])
