@@ -190,8 +190,8 @@ class Evidence:
     `evaluated` are the accounts that are evaluated: active, and not excluded.  `remediates` says whether AWS Config's own
     remediation is on.  `packs`, `stacks` and `sources` are by account id.  `results` are AWS Config's for some accounts.
     `history` has every evaluation of the last three days, the latest first, by account id.  `inside` has the accounts that were
-    looked into.  `alarms` are the names of the stack's alarms, `alarm_topic` says whether they have a topic, and `alarm_actions`
-    are from their history.  `policies` are the names of the service control policies that protect the package.
+    looked into.  `alarms` are the names of the stack's alarms.  `alarm_actions` are from their history.  `alarm_topic` says
+    whether they have a topic.  `policies` are the names of the service control policies that protect the package.
     """
 
     deployment: Deployment
