@@ -39,6 +39,9 @@ ROOT_CHANGES = frozenset(
 )
 """The events of root that start RootVirtualMfa-Reevaluate, as account.yaml has them."""
 
+_RUNNING = frozenset({"Pending", "InProgress", "Waiting", "Cancelling"})
+"""Source: API model, ssm, AutomationExecutionStatus."""
+
 TWO_DAYS = timedelta(days=2)
 """After that every account has had an evaluation that changed nothing, if nobody changed anything."""
 _ALMOST_A_DAY = timedelta(hours=22)
@@ -98,6 +101,11 @@ class Execution:
     started_by: str = ""
     failure: str = ""
     outputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in _RUNNING
 
     @property
     def by_eventbridge(self) -> bool:
@@ -416,7 +424,7 @@ def _reevaluation(evidence: Evidence) -> Finding:
     found = _executions(evidence, REEVALUATE)
     if isinstance(found, Unseen):
         return _not_seen(found.reason)
-    ended = {each: [run for run in all_ if run.status not in _RUNNING] for each, all_ in found.items()}
+    ended = {each: [run for run in all_ if not run.runs] for each, all_ in found.items()}
     members = {account_id: runs for account_id, runs in ended.items() if runs}
     if not members:
         mend = commands.start_reevaluate(evidence.deployment)
@@ -432,8 +440,6 @@ def _reevaluation(evidence: Evidence) -> Finding:
     return _fails(text, mend, run_in=evidence.central)
 
 
-_RUNNING = frozenset({"Pending", "InProgress", "Waiting", "Cancelling"})
-"""Source: API model, ssm, AutomationExecutionStatus."""
 _STARTED = "StartEvaluation.ConfigRuleNames"
 
 
@@ -451,7 +457,7 @@ def _runbooks(evidence: Evidence) -> Finding:
     runs = [*([] if isinstance(found, Unseen) else [run for all_ in found.values() for run in all_]), *removals]
     latest: dict[str, Execution] = {}
     for run in sorted(runs, key=lambda each: each.started):
-        if run.status not in _RUNNING:
+        if not run.runs:
             latest[run.runbook] = run
     failed = [run for run in latest.values() if run.status in {"Failed", "TimedOut"}]
     if failed:
@@ -880,6 +886,21 @@ CHECKS = (
     Check("Automation says who approved a removal", _approval, in_organization_only=True),
 )
 """Every check, the most consequential first."""
+
+
+def judge_probe(deployment: Deployment, account_id: str, runbook: str, run: Execution | Unseen) -> Verified:
+    """Judge a run of a runbook that the probe started with credentials of an account."""
+    name = f"Probe: {runbook} runs in account {account_id}"
+    if isinstance(run, Unseen):
+        return Verified(name, _not_seen(run.reason))
+    show = commands.show_execution(deployment, run.execution_id)
+    if run.runs:
+        text = "It still runs. See later what became of it."
+        return Verified(name, _not_yet(text, show, run_in=f"account {account_id}"))
+    said = " ".join(text for key, text in sorted(run.outputs.items()) if key.endswith(".Text"))
+    if run.status == "Success":
+        return Verified(name, _holds(f"It ended as Success. {said}".rstrip()))
+    return Verified(name, _fails(f"It ended as {run.status}: {run.failure}", show, run_in=f"account {account_id}"))
 
 
 def verify(evidence: Evidence) -> list[Verified]:
