@@ -67,8 +67,8 @@ def as_json(verification: Verification) -> str:
     """Return everything, in ASCII: other characters are escaped, so that a terminal shows them and does not act on them.
 
     Keys: `schema_version`, `time` (ISO 8601 in UTC), `organization_id` (null for one account), `stack` (`name`, `status`,
-    `account_id`, `region`), `totals` (all checks by outcome), and `checks`: in the order of docs/unverified.md, with those of the
-    probe last.  Each has `name`, `outcome`, `text`, `commands`, and `run_in` (whose credentials the commands need, or "").
+    `account_id`, `region`), `totals` (all checks by outcome), and `checks`: in the order of docs/unverified.md, with the
+    probe's last.  Each has `name`, `outcome`, `text`, `commands`, and `run_in` (whose credentials the commands need, or "").
     """
     deployment = verification.deployment
     document = {
