@@ -14,6 +14,7 @@ import yaml
 
 from local_aws.authorization.principals import SERVICE_LINKED, entity
 from local_aws.aws_lambda import policies
+from local_aws.cloudformation import name_conflicts
 from local_aws.cloudformation.stack_sets import StackSets, Targets
 from local_aws.config.aggregators import Aggregators
 from local_aws.config.conformance_packs import ConformancePacks
@@ -559,7 +560,9 @@ class ResourcePolicyType:
     """AWS::Lambda::ResourcePolicy."""
 
     def create(self, _: str, properties: Properties, __: str) -> Provisioned:
-        """Replace the function's policy."""
+        """Replace the statements that permissions added, but no other policy."""
+        if policies.was_put(properties["ResourceArn"]):
+            raise ResourceFailedError(name_conflicts.message(properties["ResourceArn"]))
         return self._put(properties["ResourceArn"], properties["PolicyDocument"])
 
     def update(self, physical_id: str, _: Properties, properties: Properties, __: str) -> Provisioned:

@@ -62,7 +62,7 @@ _SEAMS = {
         "_account_from_sts_session",
     ),
     "ministack.services.cloudformation.custom_resource": ("_PORT",),
-    "ministack.services.cloudformation": ("_stacks", "_stack_events"),
+    "ministack.services.cloudformation": ("_change_sets", "_exports", "_stacks", "_stack_events"),
     "ministack.services.cloudformation.engine": (
         "CfnLoader",
         "_evaluate_conditions",
@@ -73,6 +73,7 @@ _SEAMS = {
         "_create_stack",
         "_update_stack",
         "_delete_stack",
+        "_imported_export_names",
         "_resolve_stack",
         "_resolve_template",
         "_uses_macro",
@@ -84,11 +85,14 @@ _SEAMS = {
     ),
     "ministack.services.cloudformation.changesets": ("_evaluate_conditions", "_deploy_stack_async", "_find_change_set"),
     "ministack.services.cloudformation.stacks": (
+        "_add_event",
         "_evaluate_conditions",
         "_replacing_change",
         "_runs_on_worker_thread",
         "_sends_back_failed_update",
+        "_static_property",
         "_update_keeping_seed",
+        "_validation_errors",
     ),
     "ministack.services.s3": ("_buckets", "_get_object_data"),
     "ministack.services.cloudformation.provisioners": (

@@ -57,14 +57,26 @@ _QUERY_CODES: Mapping[str, str] = {"PurgeQueueInProgress": "AWS.SimpleQueueServi
 """The code in the query protocol of errors that have another one in JSON, of services that once had the former only."""
 
 _UNLISTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "config": {"ResourceType": ("AWS::::Account",), "RecorderStatus": ("PENDING", "SUCCESS")}
+    "cloudformation": {
+        "ResourceStatus": (
+            "REVIEW_IN_PROGRESS",
+            "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+            "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+        )
+    },
+    "config": {"ResourceType": ("AWS::::Account",), "RecorderStatus": ("PENDING", "SUCCESS")},
 }
 """Values that an enumeration of a service's model lacks.
 
-ResourceType in a ResourceKey (StartRemediationExecution, DescribeRemediationExecutionStatus): guides to AWS Config remediate
-accounts with it. No page says that the service accepts it.  RecorderStatus: real AWS answered SUCCESS, where the model has
-Success (radkawar/stackd, testdata/aws/configservice/lifecycle.json).
+ResourceStatus: the events of a stack have its own statuses too, as everybody's logs of deployments show.  ResourceType in a
+ResourceKey (StartRemediationExecution, DescribeRemediationExecutionStatus): guides to AWS Config remediate accounts with it. No
+page says that the service accepts it.  RecorderStatus: real AWS answered SUCCESS, where the model has Success
+(radkawar/stackd, testdata/aws/configservice/lifecycle.json).
 """
+
+
+_MILLISECONDS = {"cloudformation"}
+"""The services of the query protocol whose times have milliseconds. Live: radkawar/stackd, testdata/aws/cloudformation."""
 
 
 class AwsError(Exception):
@@ -257,7 +269,9 @@ class _Query:
     def response(self, model: OperationModel, result: Mapping[str, Any]) -> Answer:
         root = Element(f"{model.name}Response", xmlns=self._namespace)
         if model.output_shape:
-            _add_xml(SubElement(root, model.output_shape.serialization["resultWrapper"]), model.output_shape, result)
+            wrapper = SubElement(root, model.output_shape.serialization["resultWrapper"])
+            timespec = "milliseconds" if self._model.service_name in _MILLISECONDS else "seconds"
+            _add_xml(wrapper, model.output_shape, result, timespec)
         return self._answer(HTTPStatus.OK, root, SubElement(root, "ResponseMetadata"))
 
     def error(self, error: AwsError, status: int, _: str) -> Answer:
@@ -633,29 +647,29 @@ def _json_scalar(value: datetime | bytes) -> float | str:
     return value.timestamp() if isinstance(value, datetime) else base64.b64encode(value).decode()
 
 
-def _add_xml(element: Element, shape: Shape, value: Any) -> None:  # noqa: ANN401 - checked against the model before
+def _add_xml(element: Element, shape: Shape, value: Any, timespec: str) -> None:  # noqa: ANN401 - checked against the model before
     match shape:
         case StructureShape():
             for name, member in value.items():
-                _add_xml(SubElement(element, name), shape.members[name], member)
+                _add_xml(SubElement(element, name), shape.members[name], member, timespec)
         case ListShape():
             for item in value:
-                _add_xml(SubElement(element, "member"), shape.member, item)
+                _add_xml(SubElement(element, "member"), shape.member, item, timespec)
         case MapShape():
             for key, item in value.items():
                 entry = SubElement(element, "entry")
-                _add_xml(SubElement(entry, "key"), shape.key, key)
-                _add_xml(SubElement(entry, "value"), shape.value, item)
+                _add_xml(SubElement(entry, "key"), shape.key, key, timespec)
+                _add_xml(SubElement(entry, "value"), shape.value, item, timespec)
         case _:
-            element.text = _xml_scalar(value)
+            element.text = _xml_scalar(value, timespec)
 
 
-def _xml_scalar(value: object) -> str:
+def _xml_scalar(value: object, timespec: str) -> str:
     match value:
         case bool():
             return str(value).lower()
         case datetime():
-            return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            return value.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
         case bytes():
             return base64.b64encode(value).decode()
         case _:

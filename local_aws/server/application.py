@@ -22,9 +22,11 @@ from local_aws.authorization.deployers import Deployers
 from local_aws.authorization.service_control_policies import ServiceControlPolicies
 from local_aws.aws_lambda.functions import LambdaFunctions
 from local_aws.client import HOST, REGION
-from local_aws.cloudformation import resource_types, rollback
+from local_aws.cloudformation import name_conflicts, resource_types, rollback
+from local_aws.cloudformation.change_sets import ChangeSets
 from local_aws.cloudformation.registry import Registry
 from local_aws.cloudformation.stack_sets import StackSets
+from local_aws.cloudformation.stacks import Stacks
 from local_aws.cloudwatch import metrics
 from local_aws.config.aggregators import Aggregators
 from local_aws.config.compliance_events import ComplianceEvents
@@ -178,6 +180,9 @@ class LocalAws:
         config = (self._config.recorders, self._config, self._remediations, self._packs, self._aggregators)
         logs = (saved_queries, self._log_events, self._queries)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
+        change_sets = ChangeSets()
+        change_sets.install()
+        name_conflicts.install()
         topics = Topics()
         topics.install()
         operations: dict[str, Operations] = {
@@ -191,7 +196,13 @@ class LocalAws:
             "logs": {name: operation for part in logs for name, operation in part.operations.items()},
             "events": self._event_rules.operations,
             "organizations": self._root_access.watching(self._organizations.operations),
-            "cloudformation": {**self._stack_sets.operations, **self._registry.operations, **rollback.OPERATIONS},
+            "cloudformation": {
+                **self._stack_sets.operations,
+                **self._registry.operations,
+                **rollback.OPERATIONS,
+                **Stacks().operations,
+                **change_sets.operations,
+            },
             "ssm": {name: operation for part in ssm for name, operation in part.operations.items()},
             "cloudtrail": self._cloudtrail.history.operations,
             "lambda": self._functions.operations,

@@ -63,7 +63,9 @@ def kept(scene: Scene) -> dict[str, str]:
     config_rule = client("config").describe_config_rules(ConfigRuleNames=["kept"])["ConfigRules"][0]["ConfigRuleArn"]
     stack = deploy(client("cloudformation"), "kept", TOPIC_ONLY)
     change = client("cloudformation").create_change_set(
-        StackName="kept", ChangeSetName="kept-change", TemplateBody=json.dumps({"Resources": {}, "Description": "empty"})
+        StackName="kept",
+        ChangeSetName="kept-change",
+        TemplateBody=json.dumps({"Resources": {"Handle": {"Type": "AWS::CloudFormation::WaitConditionHandle"}}}),
     )
     return {"policy": policy, "config-rule": config_rule, "stack": stack["StackId"], "change": change["Id"]}
 
