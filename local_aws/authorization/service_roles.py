@@ -48,11 +48,12 @@ def install() -> None:
     ministack_seams.replace("ministack.core.iam_evaluator", "_trust_principal_matches", names)
 
 
-def trusts(role: Mapping[str, Any], service: str, source_account: str, source_arn: str | None = None) -> bool:
+def trusts(role: Mapping[str, Any], service: str, source_account: str | None, source_arn: str | None = None) -> bool:
     """Tell whether the trust policy of a role, MiniStack's record, lets a service (its principal) assume it.
 
-    The service sends aws:SourceAccount and, if it is given, aws:SourceArn.
+    The service sends aws:SourceAccount and aws:SourceArn, if they are given.
     """
+    sent = {"aws:sourceaccount": source_account, "aws:sourcearn": source_arn}
     evaluator = ministack_seams.module("ministack.core.iam_evaluator")
     context = evaluator.EvalContext(
         principal_arn="",
@@ -61,7 +62,7 @@ def trusts(role: Mapping[str, Any], service: str, source_account: str, source_ar
         action="sts:AssumeRole",
         resource_arn=role["Arn"],
         region=_REGION,
-        service_context={"aws:sourceaccount": source_account, **({"aws:sourcearn": source_arn} if source_arn else {})},
+        service_context={key: value for key, value in sent.items() if value},
     )
     return bool(evaluator.evaluate_trust_policy(role["AssumeRolePolicyDocument"], service, context))
 
