@@ -64,6 +64,7 @@ class ActionResources:
             "iam": lambda request: _iam(request, switches),
             "lambda": _new_function,
             "logs": _log_stream,
+            "monitoring": _alarm,
             "organizations": lambda request: "*" if request.operation == "LeaveOrganization" else None,
             "ssm": _systems_manager,
             "sts": _assumed_role,
@@ -220,6 +221,22 @@ def _new_function(request: _Request) -> str | None:
     """Name the function that a request creates. The path does not name it; MiniStack knows the names in paths."""
     name = request.text("FunctionName").rpartition(":")[2]  # a name or an ARN
     return request.arn("lambda", f"function:{name}") if request.operation == "POST functions" and name else None
+
+
+# CloudWatch
+
+
+def _alarm(request: _Request) -> str | None:
+    """Name the alarm that a request is about; any alarm if it names none or several."""
+    if request.operation in _TAGS:
+        return request.text("ResourceARN") or None
+    if "Alarm" not in request.operation:
+        return "*"
+    named = request.params.get("AlarmNames")
+    several = named if isinstance(named, list) else [request.text("AlarmNames.member.1")]
+    second = len(several) > 1 or request.text("AlarmNames.member.2")
+    name = request.text("AlarmName") or ("" if second or not several else str(several[0]))
+    return request.arn("cloudwatch", f"alarm:{name or '*'}")
 
 
 # CloudWatch Logs

@@ -16,6 +16,7 @@ from local_aws.authorization.principals import SERVICE_LINKED, entity
 from local_aws.aws_lambda import policies
 from local_aws.cloudformation import name_conflicts
 from local_aws.cloudformation.stack_sets import StackSets, Targets
+from local_aws.cloudwatch.service import CloudWatch
 from local_aws.config.aggregators import Aggregators
 from local_aws.config.conformance_packs import ConformancePacks
 from local_aws.config.remediation_configurations import PROPERTIES, Remediations, from_properties
@@ -62,6 +63,7 @@ class Services:
     stack_sets: StackSets
     documents: Documents
     event_rules: EventRules
+    cloudwatch: CloudWatch
 
 
 def install(services: Services, clock: Clock) -> None:
@@ -73,6 +75,7 @@ def install(services: Services, clock: Clock) -> None:
         _ORGANIZATION_PACK: (OrganizationConformancePackType(services.packs), ("OrganizationConformancePackName",)),
         "AWS::Config::ConfigurationAggregator": (AggregatorType(services.aggregators), ("ConfigurationAggregatorName",)),
         "AWS::Config::StoredQuery": (StoredQueryType(services.aggregators), ("QueryName",)),
+        "AWS::CloudWatch::Alarm": (AlarmType(services.cloudwatch), ("AlarmName",)),
         "AWS::Events::Rule": (EventRuleType(services.event_rules), ("Name",)),
         "AWS::Lambda::ResourcePolicy": (ResourcePolicyType(), ("ResourceArn",)),
         "AWS::Logs::QueryDefinition": (QueryDefinitionType(services.saved_queries), ()),
@@ -293,7 +296,15 @@ class _Service:
     def __init__(
         self,
         name: str,
-        service: Config | Remediations | ConformancePacks | Aggregators | SavedQueries | StackSets | Documents | EventRules,
+        service: Config
+        | Remediations
+        | ConformancePacks
+        | Aggregators
+        | SavedQueries
+        | StackSets
+        | Documents
+        | EventRules
+        | CloudWatch,
     ) -> None:
         self._api = ServiceApi(name)
         self._service = service
@@ -485,6 +496,48 @@ class StoredQueryType(_NamedType):
         self._call("PutStoredQuery", {"StoredQuery": {names[key]: properties[key] for key in names if key in properties}})
         stored = self._call("GetStoredQuery", {"QueryName": name})["StoredQuery"]
         return stored["QueryName"], {"QueryArn": stored["QueryArn"], "QueryId": stored["QueryId"]}
+
+
+class AlarmType:
+    """AWS::CloudWatch::Alarm. Its id is its name."""
+
+    def __init__(self, cloudwatch: CloudWatch) -> None:
+        """Keep alarms in `cloudwatch`."""
+        self._call = _Service("cloudwatch", cloudwatch)
+
+    def create(self, logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
+        """Put an alarm, unless there is one of that name."""
+        generated = ministack_seams.module("ministack.services.cloudformation.provisioners")._physical_name
+        name = str(properties.get("AlarmName") or generated(stack_name, logical_id, max_len=255))
+        if self._call("DescribeAlarms", {"AlarmNames": [name]})["MetricAlarms"]:
+            message = f"Resource of type 'AWS::CloudWatch::Alarm' with identifier '{name}' already exists."
+            raise ResourceFailedError(message)
+        return self._put(name, properties)
+
+    def update(self, physical_id: str, old: Properties, properties: Properties, _: str) -> Provisioned:
+        """Put it with its new properties. Its state stays."""
+        provisioned = self._put(physical_id, properties)
+        arn = provisioned[1]["Arn"]
+        before, after = _own_tags(old), _own_tags(properties)
+        if before:
+            self._call("UntagResource", {"ResourceARN": arn, "TagKeys": [tag["Key"] for tag in before]})
+        if after:
+            self._call("TagResource", {"ResourceARN": arn, "Tags": after})
+        return provisioned
+
+    def delete(self, physical_id: str, _: Properties) -> None:
+        """Delete it, if it is still there."""
+        self._call("DeleteAlarms", {"AlarmNames": [physical_id]})
+
+    def _put(self, name: str, properties: Properties) -> Provisioned:
+        self._call("PutMetricAlarm", {**properties, "AlarmName": name, "Tags": _own_tags(properties)})
+        [alarm] = self._call("DescribeAlarms", {"AlarmNames": [name]})["MetricAlarms"]
+        return name, {"Arn": alarm["AlarmArn"]}
+
+
+def _own_tags(properties: Properties) -> list[dict[str, str]]:
+    """Return the tags without those that CloudFormation adds: nobody else may."""
+    return [tag for tag in properties.get("Tags", []) if not tag["Key"].startswith("aws:")]
 
 
 class EventRuleType:

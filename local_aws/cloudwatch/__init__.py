@@ -1,1 +1,1 @@
-"""CloudWatch: metrics."""
+"""CloudWatch: metrics and alarms."""

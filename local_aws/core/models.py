@@ -108,17 +108,25 @@ def service_model(service_name: str) -> ServiceModel:
 
 
 class ServiceApi:
-    """The API of a service, by botocore's name for it. ValueError: it speaks none of the three protocols."""
+    """The API of a service, by botocore's name for it, in one of its protocols: "json", "query" or "rest-json"."""
 
-    def __init__(self, service_name: str, protocol: str | None = None) -> None:
-        """Speak `protocol`, or that which botocore prefers."""
+    def __init__(self, service_name: str, protocol: str = "") -> None:
+        """Speak `protocol`, or the first one that this module knows. ValueError: the service has none of them."""
         self._model = service_model(service_name)
-        self.protocol: str = protocol or self._model.resolved_protocol
         protocols: dict[str, type[_Json | _Query | _RestJson]] = {"json": _Json, "query": _Query, "rest-json": _RestJson}
-        if self.protocol not in protocols:
-            message = f"{service_name} speaks {self.protocol}, but this module knows {', '.join(protocols)} only."
+        metadata = self._model.metadata
+        self._spoken = [name for name in metadata.get("protocols", [metadata["protocol"]]) if name in protocols]
+        if protocol not in {*self._spoken, ""} or not self._spoken:
+            message = f"{service_name} speaks {metadata['protocol']}, but this module knows {', '.join(protocols)} only."
             raise ValueError(message)
+        self.protocol = protocol or self._spoken[0]
         self._protocol = protocols[self.protocol](self._model)
+
+    def speaking(self, protocol: str) -> "ServiceApi":
+        """Return the same API in another protocol, if the service has that."""
+        if protocol == self.protocol or protocol not in self._spoken:
+            return self
+        return _service_api(self._model.service_name, protocol)
 
     @property
     def operations(self) -> frozenset[str]:
@@ -141,7 +149,7 @@ class ServiceApi:
         if broken:
             clauses = "; ".join(violation.clause for violation in broken)
             message = f"{len(broken)} validation error{'s' * (len(broken) > 1)} detected: {clauses}"
-            raise AwsError(self._protocol.validation_code, message)
+            raise AwsError("ValidationError" if "query" in self._spoken else self._protocol.validation_code, message)
 
     def from_template(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return parameters that come from a template, where a number, a Boolean or a text may stand for the others.
@@ -178,6 +186,8 @@ class ServiceApi:
         ValueError: neither the operation nor all operations have an error with this code.
         """
         statuses = {**self._protocol.common_errors, **_UNDECLARED.get((self._model.service_name, operation), {})}
+        if self._query_compatible:
+            statuses |= _Query.common_errors
         member = "message"
         for shape in self._model.operation_model(operation).error_shapes if operation else []:
             trait = shape.metadata.get("error", {})
@@ -188,7 +198,18 @@ class ServiceApi:
         if error.code not in statuses:
             message = f"{operation or self._model.service_name} has no error {error.code}."
             raise ValueError(message)
-        return self._protocol.error(error, error.status or statuses[error.code], member)
+        name = self.error_name(operation, error.code) if self._query_compatible and operation else error.code
+        return self._protocol.error(error, error.status or statuses[error.code], member, name)
+
+    @property
+    def _query_compatible(self) -> bool:
+        """Tell whether errors in JSON have the codes of the query protocol too. CloudWatch's have."""
+        return "awsQueryCompatible" in self._model.metadata
+
+
+@cache
+def _service_api(service_name: str, protocol: str) -> ServiceApi:
+    return ServiceApi(service_name, protocol)
 
 
 class _Json:
@@ -220,12 +241,12 @@ class _Json:
     def response(self, model: OperationModel, result: Mapping[str, Any]) -> Answer:
         return self._answer(HTTPStatus.OK, json.dumps(result, default=_json_scalar) if model.output_shape else "")
 
-    def error(self, error: AwsError, status: int, member: str) -> Answer:
-        """Write a refusal. `member` is the model's name of the message."""
-        body = json.dumps({"__type": error.code, member: error.message, **error.members})
-        headers = {"x-amzn-ErrorType": error.code}
-        if "awsQueryCompatible" in self._model.metadata:
-            headers["x-amzn-query-error"] = f"{_QUERY_CODES.get(error.code, error.code)};Sender"
+    def error(self, error: AwsError, status: int, member: str, name: str) -> Answer:
+        """Write a refusal. `member` is the model's name of the message, `name` that of the error."""
+        body = json.dumps({"__type": name, member: error.message, **error.members})
+        headers = {"x-amzn-ErrorType": name}
+        if "awsQueryCompatible" in self._model.metadata:  # AWS does that for clients that ask for it
+            headers["x-amzn-query-error"] = f"{_QUERY_CODES.get(error.code, error.code)};{_fault(status)}"
         return self._answer(status, body, headers)
 
     def _answer(self, status: int, body: str, headers: Mapping[str, str] | None = None) -> Answer:
@@ -274,11 +295,10 @@ class _Query:
             _add_xml(wrapper, model.output_shape, result, timespec)
         return self._answer(HTTPStatus.OK, root, SubElement(root, "ResponseMetadata"))
 
-    def error(self, error: AwsError, status: int, _: str) -> Answer:
+    def error(self, error: AwsError, status: int, _: str, __: str) -> Answer:
         root = Element("ErrorResponse", xmlns=self._namespace)
         details = SubElement(root, "Error")
-        sender = status < HTTPStatus.INTERNAL_SERVER_ERROR
-        SubElement(details, "Type").text = "Sender" if sender else "Receiver"
+        SubElement(details, "Type").text = _fault(status)
         SubElement(details, "Code").text = error.code
         if error.message:
             SubElement(details, "Message").text = error.message
@@ -328,7 +348,7 @@ class _RestJson:
         body = json.dumps(result, default=_json_scalar) if model.output_shape else ""
         return self._answer(model.http.get("responseCode", HTTPStatus.OK), body)
 
-    def error(self, error: AwsError, status: int, member: str) -> Answer:
+    def error(self, error: AwsError, status: int, member: str, _: str) -> Answer:
         """Write a refusal. `member` is the model's name of the message."""
         body = json.dumps({"Type": "User", member: error.message, **error.members})
         return self._answer(status, body, {"x-amzn-ErrorType": error.code})
@@ -337,6 +357,10 @@ class _RestJson:
     def _answer(status: int, body: str, headers: Mapping[str, str] | None = None) -> Answer:
         named = {"Content-Type": "application/json", "x-amzn-RequestId": str(uuid.uuid4()), **(headers or {})}
         return status, named, body.encode()
+
+
+def _fault(status: int) -> str:
+    return "Sender" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "Receiver"
 
 
 # Requests
@@ -432,7 +456,8 @@ def _template_scalar(type_name: str, value: Any) -> Any:  # noqa: ANN401 - a tem
     if type_name == "boolean" and str(value).lower() in {"true", "false"}:
         return str(value).lower() == "true"
     whole = type_name in {"integer", "long"} and re.fullmatch(r"-?\d+", str(value), re.ASCII)
-    return int(value) if whole else value
+    real = type_name in {"double", "float"} and re.fullmatch(r"-?\d+(\.\d+)?", str(value), re.ASCII)
+    return int(value) if whole else float(value) if real else value
 
 
 _SCALARS_OF_TEXT: Mapping[str, Callable[[str], Any]] = {

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from local_aws.core.models import AwsError
 
-_LIMITS = ("Limit", "MaxResults", "MaxItems", "limit", "maxResults", "maxItems")
+_LIMITS = ("Limit", "MaxResults", "MaxItems", "MaxRecords", "limit", "maxResults", "maxItems")
 """The members of requests that say how long a page may be. An operation has at most one of them in use."""
 _T = TypeVar("_T")
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)

@@ -26,6 +26,9 @@ SWITCHES: Mapping[str, str] = {
     ),
     "withhold-resource-policy-type": "CloudFormation does not have the type `AWS::Lambda::ResourcePolicy`, as in some Regions.",
     "withhold-source-org-id": "AWS Config invokes functions without `aws:SourceOrgID`.",
+    "multi-day-alarms-look-back": (
+        "CloudWatch counts older data for an alarm of more than a day while new data are missing, as for other alarms."
+    ),
     "booleans-as-texts": "Queries of Logs Insights take a boolean of JSON as the text `true` or `false`, not as 1 or 0.",
 }
 """The name of each switch, and what the local AWS does while it is on. The command line and README.md have the same."""

@@ -27,7 +27,7 @@ from local_aws.cloudformation.change_sets import ChangeSets
 from local_aws.cloudformation.registry import Registry
 from local_aws.cloudformation.stack_sets import StackSets
 from local_aws.cloudformation.stacks import Stacks
-from local_aws.cloudwatch import metrics
+from local_aws.cloudwatch.service import CloudWatch
 from local_aws.config.aggregators import Aggregators
 from local_aws.config.compliance_events import ComplianceEvents
 from local_aws.config.conformance_packs import ConformancePacks
@@ -77,7 +77,7 @@ _LONGEST_PAUSE = 24 * 3600
 class LocalAws:
     """All services and their state."""
 
-    def __init__(  # noqa: PLR0915 - it makes every service
+    def __init__(
         self, port: int, accounts_by_id: dict[str, Account], organization: Organization | None, runtime_python: Path
     ) -> None:
         """Serve `accounts_by_id` on `port`; functions run with `runtime_python`. Raises IncompatibleMiniStackError."""
@@ -98,10 +98,8 @@ class LocalAws:
         self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock, switches)
         self._config = Config(self._functions, Recorders(self._clock), organization, self._clock, switches)
         self._events = EventBus(self._clock)
-        self._events.install()
+        self._cloudwatch = CloudWatch(self._events, self._clock, switches)
         self._targets = Targets(f"http://{HOST}:{port}", self._clock)
-        self._targets.install()
-        Schedules(self._events, self._clock).install()
         self._event_rules = EventRules(self._clock)
         self._config.when_recorded.append(ComplianceEvents(self._events, self._clock, switches).publish)
         self._cloudtrail = CloudTrail(self._events, self._clock)
@@ -118,7 +116,8 @@ class LocalAws:
         self._packs = ConformancePacks(self._config, self._remediations, organization, self._clock, switches)
         self._retries = ThreadPoolExecutor(1, "conformance-packs")
         self._aggregators = Aggregators(self._config, self._packs, organization, self._clock, switches)
-        self._functions.install()
+        for part in (self._events, self._cloudwatch, self._targets, Schedules(self._events, self._clock), self._functions):
+            part.install()
         metric_filters.install()
         resource_types.install(
             resource_types.Services(
@@ -130,6 +129,7 @@ class LocalAws:
                 self._stack_sets,
                 self._documents,
                 self._event_rules,
+                self._cloudwatch,
             ),
             self._clock,
         )
@@ -190,11 +190,11 @@ class LocalAws:
             "sts": {**sessions.OPERATIONS, **self._root_access.sts_operations},
             "sns": topics.operations,
             "sqs": Queues(self._clock).operations,
-            "monitoring": metrics.OPERATIONS,
             "tagging": TaggedResources().operations,
             "config": {name: operation for part in config for name, operation in part.operations.items()},
             "logs": {name: operation for part in logs for name, operation in part.operations.items()},
             "events": self._event_rules.operations,
+            "monitoring": self._cloudwatch.operations,
             "organizations": self._root_access.watching(self._organizations.operations),
             "cloudformation": {
                 **self._stack_sets.operations,
@@ -259,6 +259,7 @@ class LocalAws:
             self._clock.stop()
             self._retries.shutdown(cancel_futures=True)
             self._query_pool.shutdown(cancel_futures=True)
+            self._cloudwatch.close()
             self._organizations.close()
             self._stack_sets.close()
             self._functions.close()

@@ -17,8 +17,6 @@ from local_aws.server.gate import not_emulated
 
 _WITHOUT_API = {"s3"}
 """The services whose requests and faults follow no API model: they speak REST with XML."""
-_ALSO_IN_QUERY = {"monitoring"}
-"""Those that older SDKs ask in the query protocol, and newer ones in JSON."""
 
 Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]
 """Each operation's name, and what answers it: takes account id and request; None lets MiniStack answer."""
@@ -72,44 +70,43 @@ class Dispatch:
         """
         ministack: Handler = self.handlers[service]
         api = None if service in _WITHOUT_API else ServiceApi(self._lists[service].api)
-        in_query = ServiceApi(self._lists[service].api, "query") if service in _ALSO_IN_QUERY else api
         evaluator = ministack_seams.module("ministack.core.iam_evaluator")
         extract_action = ministack_seams.module("ministack.core.iam_actions").extract_iam_action
 
         async def handle(method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]) -> Answer:
-            account_id = self._responses.get_account_id()
+            account_id, called = self._responses.get_account_id(), current.get()
+            spoken = api.speaking(called.protocol) if api and called else api
             action = extract_action(service, method, path, headers, body, query) or f"{service}:Unknown"
             fault = self.faults.take(action, [account_id, *_accounts_of_role(action, body)])
             self._calls.append(Call(account_id, evaluator.caller_arn(), action, fault.kind if fault else ""))
-            if fault is None or api is None:
-                return await answer(method, path, headers, body, query)
+            if fault is None or spoken is None:
+                return await answer(spoken, method, path, headers, body, query)
             await self._hold_back(fault.seconds)
-            error = faults.refusal(fault, api.protocol)
+            error = faults.refusal(fault, spoken.protocol)
             if error is not None:
-                return api.error(error)
+                return spoken.error(error)
             if fault.kind == "FailedEvaluations":
-                operation, params = api.parse(headers, body)
-                return api.response(operation, {"FailedEvaluations": params["Evaluations"]})
-            normal = await answer(method, path, headers, body, query)
+                operation, params = spoken.parse(headers, body)
+                return spoken.response(operation, {"FailedEvaluations": params["Evaluations"]})
+            normal = await answer(spoken, method, path, headers, body, query)
             return faults.cut_in_half(normal) if fault.kind == "BrokenBody" else normal
 
-        async def answer(*request: Any) -> Answer:  # noqa: ANN401 - a Handler's arguments
+        async def answer(spoken: ServiceApi | None, *request: Any) -> Answer:  # noqa: ANN401 - a Handler's arguments
             called = current.get()
             ours = called is not None and called.operation in operations
-            asked = in_query if called and called.protocol == "query" else api
-            if asked is None or not (ours or service == "sts"):
+            if spoken is None or not (ours or service == "sts"):
                 return await ministack(*request)
             operation = None
             try:
                 _, path, headers, body, query = request
-                operation, params = asked.parse(headers, body, Routed(called.operation, path, query) if called else None)
-                asked.validate(operation, params)
+                operation, params = spoken.parse(headers, body, Routed(called.operation, path, query) if called else None)
+                spoken.validate(operation, params)
                 if not ours:
                     return await ministack(*request)
                 result = operations[operation](self._responses.get_account_id(), params)
-                return await ministack(*request) if result is None else asked.response(operation, result)
+                return await ministack(*request) if result is None else spoken.response(operation, result)
             except AwsError as error:
-                return asked.error(error, operation)
+                return spoken.error(error, operation)
 
         if api is not None:
             self.apis[prefix(service)] = api
