@@ -72,7 +72,7 @@ def assume(role_arn: str, service: str, session_name: str, *, source_account: st
     role_account, role_name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
     role = ministack_seams.module("ministack.services.iam")._roles.get_scoped(role_account, None, role_name)
     if not role or not trusts(role, service, source_account, source_arn):
-        message = f"{service} is not authorized to perform sts:AssumeRole on {role_arn} for {source_arn}."
+        message = f"User: {service} is not authorized to perform: sts:AssumeRole on resource: {role_arn}"
         raise NotTrustedError(message)
     credentials = Credentials(f"ASIA{secrets.token_hex(8).upper()}", secrets.token_hex(20), secrets.token_hex(64))
     sts = ministack_seams.module("ministack.services.sts")
