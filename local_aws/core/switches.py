@@ -15,6 +15,9 @@ SWITCHES: Mapping[str, str] = {
     "deactivate-on-any-resource": "IAM authorizes root's `DeactivateMFADevice` on `*`, which the task policies deny.",
     "empty-pages": "Every list of an aggregator begins with an empty page.",
     "fail-in-suspended-accounts": "StackSets and conformance packs fail in suspended accounts, instead of leaving them alone.",
+    "multi-day-alarms-look-back": (
+        "CloudWatch counts older data for an alarm of more than a day while new data are missing, as for other alarms."
+    ),
     "no-event-of-first-verdict": "AWS Config sends no event for a resource's first result.",
     "no-pack-results-by-resource": "AWS Config gives no results of a conformance pack's rules by resource.",
     "no-source-account-for-aggregators": "AWS Config assumes the role of an aggregator without `aws:SourceAccount`.",
@@ -26,9 +29,6 @@ SWITCHES: Mapping[str, str] = {
     ),
     "withhold-resource-policy-type": "CloudFormation does not have the type `AWS::Lambda::ResourcePolicy`, as in some Regions.",
     "withhold-source-org-id": "AWS Config invokes functions without `aws:SourceOrgID`.",
-    "multi-day-alarms-look-back": (
-        "CloudWatch counts older data for an alarm of more than a day while new data are missing, as for other alarms."
-    ),
     "booleans-as-texts": "Queries of Logs Insights take a boolean of JSON as the text `true` or `false`, not as 1 or 0.",
 }
 """The name of each switch, and what the local AWS does while it is on. The command line and README.md have the same."""

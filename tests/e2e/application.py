@@ -276,6 +276,13 @@ class Application:
         )
         return float(sum(point["Sum"] for point in answer["Datapoints"]))
 
+    def alarm_states(self) -> dict[str, str]:
+        """Return the state of each alarm of the stack, by its logical id."""
+        resources = self.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)["StackResources"]
+        names = {resource["PhysicalResourceId"]: resource["LogicalResourceId"] for resource in resources}
+        alarms = self.client("cloudwatch").describe_alarms()["MetricAlarms"]
+        return {names[alarm["AlarmName"]]: alarm["StateValue"] for alarm in alarms if alarm["AlarmName"] in names}
+
     # Without AWS Config
 
     def event(self, account_id: str, **changes: object) -> dict[str, Any]:

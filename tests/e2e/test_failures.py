@@ -64,25 +64,16 @@ def test_an_event_that_fails_for_good_is_kept_and_leaves_the_last_result(applica
     # AWS Config says nothing about it; the alarm does.
     status = application.client("config", account_id).describe_config_rule_evaluation_status()["ConfigRulesEvaluationStatus"]
     assert [key for key in status[0] if key.startswith("Last")] == []
-    assert alarm_states(application)["FailedEventsAlarm"] == "ALARM"
+    application.aws.advance_clock(seconds=60)
+    wait_for(lambda: application.alarm_states()["FailedEventsAlarm"] == "ALARM", "the alarm on events that fail")
 
 
 def test_events_that_are_evaluated_raise_no_alarm(application: Application, account_id: str) -> None:
     application.evaluate(account_id)
     application.log(account_id, "evaluation", 2)
-    states = alarm_states(application)
-    assert (states["SilenceAlarm"], states["ThrottlesAlarm"]) == ("OK", "OK")
-
-
-def alarm_states(application: Application) -> dict[str, str]:
-    """Return the state of each alarm of the stack, by its logical id."""
-    cloudwatch = application.client("cloudwatch")
-    # Each datum that is put lets the local CloudWatch look at its alarms, as AWS does every minute.
-    cloudwatch.put_metric_data(Namespace="Tests", MetricData=[{"MetricName": "Minutes", "Value": 1}])
-    resources = application.client("cloudformation").describe_stack_resources(StackName="root-virtual-mfa")["StackResources"]
-    names = {resource["PhysicalResourceId"]: resource["LogicalResourceId"] for resource in resources}
-    alarms = cloudwatch.describe_alarms()["MetricAlarms"]
-    return {names[alarm["AlarmName"]]: alarm["StateValue"] for alarm in alarms}
+    application.aws.advance_clock(seconds=3600)
+    wait_for(lambda: application.alarm_states()["SilenceAlarm"] == "OK", "the alarm on silence to count an evaluation")
+    assert application.alarm_states()["ThrottlesAlarm"] == "OK"
 
 
 def test_an_event_that_comes_again_changes_nothing(application: Application, account_id: str) -> None:
