@@ -1,6 +1,7 @@
 """The command line: its subcommands, their options, and what becomes of an error."""
 
 import io
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -209,6 +210,14 @@ def _report(  # noqa: PLR0913 - the options of the command
     )
 
 
+def _account_id(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse what is not an account's id."""
+    if value is not None and not re.fullmatch(r"[0-9]{12}", value):
+        message = f"{value!r} must be a 12-digit account id."
+        raise click.BadParameter(message, context, parameter)
+    return value
+
+
 @command.command("verify", short_help="Verify what nobody could before a deployment.")
 @_where
 @click.option(
@@ -229,6 +238,13 @@ def _report(  # noqa: PLR0913 - the options of the command
     metavar="FILE",
     help="Write a file too, in the format of its name: .html, .json or .txt. May be given several times.",
 )
+@click.option(
+    "--probe",
+    metavar="ACCOUNT",
+    callback=_account_id,
+    help="An account in which to start the runbooks first, and to judge what becomes of them; needs --role-name.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask before the probe.")
 def _verify(  # noqa: PLR0913 - the options of the command
     *,
     region: str | None,
@@ -237,12 +253,14 @@ def _verify(  # noqa: PLR0913 - the options of the command
     role_name: str | None,
     format_name: str | None,
     output: Sequence[Path],
+    probe: str | None,
+    yes: bool,
 ) -> int:
     """Verify what nobody could before a deployment: how AWS behaves where its documentation leaves it open.
 
-    Changes nothing. Run it an hour after the deployment, and again two days later. There is one check for each entry of
-    docs/unverified.md. Each says HOLDS with what shows it, FAILS with the command that mends it, NOT_YET with when to verify
-    again, or NOT_SEEN with what could not be looked at.
+    Without --probe it changes nothing. Run it an hour after the deployment, and again two days later. There is one check for
+    each entry of docs/unverified.md. Each says HOLDS with what shows it, FAILS with the command that mends it, NOT_YET with
+    when to verify again, or NOT_SEEN with what could not be looked at.
 
     \b
     Exit code 0: nothing fails.
@@ -250,8 +268,14 @@ def _verify(  # noqa: PLR0913 - the options of the command
     Exit code 2: the checks could not be made.
 
     With --role-name it looks into 20 accounts at most, into failing ones first.
+
+    With --probe it starts RootVirtualMfa-Notify and RootVirtualMfa-Reevaluate in that account, and a dry run of the removal, if
+    that is deployed. It waits for ten minutes at most. Notify does what it does every day: it may open or resolve the
+    account's OpsItem, and sends at most one notice a day.
     """  # noqa: D301 - click's sign against wrapping
-    return verify.run(region, profile, stack_name, role_name, format_name=format_name, output=output)
+    if probe and not yes:
+        click.confirm(f"Start RootVirtualMfa-Notify and -Reevaluate in account {probe}?", abort=True, err=True)
+    return verify.run(region, profile, stack_name, role_name, probe=probe, format_name=format_name, output=output)
 
 
 @command.command("delete", short_help="Delete the deployment.")

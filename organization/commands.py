@@ -314,7 +314,12 @@ def show_listed_packs(deployment: "Deployment") -> str:
     return _config("describe-aggregate-compliance-by-conformance-packs", aggregator, region=deployment.region)
 
 
-def ring_alarm(deployment: "Deployment", alarm: str = "ALARM") -> str:
+def make_credential_report() -> str:
+    """Have IAM make a credential report; for credentials of the account."""
+    return _aws("iam", "generate-credential-report")
+
+
+def ring_alarm(deployment: "Deployment", alarm: str) -> str:
     """Set an alarm to ALARM. It goes back by itself."""
     options = (f"--alarm-name {quoted(alarm)}", "--state-value ALARM", "--state-reason test")
     return _aws("cloudwatch", "set-alarm-state", *options, region=deployment.region)

@@ -1,8 +1,10 @@
-"""Reads what `verify` judges, with calls that change nothing: of the deployment, and of accounts that it evaluates."""
+"""Reads what `verify` judges: of the deployment, and of accounts that it evaluates.  Only the probe changes anything."""
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,13 +33,15 @@ from organization.verification import (
     RootPassword,
     Rule,
     StackSetOperation,
+    Verified,
+    judge_probe,
 )
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_ssm import SSMClient
-    from mypy_boto3_ssm.type_defs import AutomationExecutionMetadataTypeDef
+    from mypy_boto3_ssm.type_defs import AutomationExecutionMetadataTypeDef, AutomationExecutionTypeDef
 
 T = TypeVar("T")
 
@@ -49,7 +53,11 @@ _DAY = 86_400
 _MOST_PAGES = 4
 """Of executions and of CloudTrail's events: an account may have many thousands."""
 _NAMESPACE = "RootVirtualMfa"
+_PAUSES = (1.0, 2.0, *(5.0,) * 120)
+"""Seconds between looks at an execution. RootVirtualMfa-Reevaluate sleeps for a minute, and may try for ten."""
 _ACCOUNT_TYPE = "AWS::::Account"
+_NO_REPORT = frozenset({"ReportNotPresent", "ReportExpired", "ReportInProgress"})
+"""Source: API reference, GetCredentialReport."""
 
 
 class Gatherer:
@@ -89,6 +97,7 @@ class Gatherer:
         remediates = parameters.get("Remediation", "Default") not in off
         outputs = {each.get("OutputKey", ""): each.get("OutputValue", "") for each in stack.get("Outputs", [])}
         organization = bool(found.organization_id)
+        alarms = _seen(lambda: self._alarms(stack))
         packs = _seen(lambda: self._reader.with_compliance(self._reader.packs(found), found)) if organization else {}
         return Evidence(
             deployment=found,
@@ -106,7 +115,8 @@ class Gatherer:
             history=history,
             inside=self._inside(found, looked, role_name, remediates=remediates),
             counts=_seen(lambda: self._counts(outputs)),
-            alarm_actions=_seen(lambda: self._alarm_actions(stack)),
+            alarms=alarms,
+            alarm_actions=() if isinstance(alarms, Unseen) else _seen(lambda: self._alarm_actions(alarms)),
             policies=_seen(self._policies) if organization else (),
             operation=_seen(lambda: self._operation(found)) if organization else None,
             removals=_seen(lambda: _executions(self._client("ssm"), REMOVAL, self._since))
@@ -176,11 +186,12 @@ class Gatherer:
         )
         return round(sum(point["Sum"] for point in answer["Datapoints"]))
 
-    def _alarm_actions(self, stack: "StackTypeDef") -> tuple[AlarmAction, ...]:
-        cloudwatch = self._client("cloudwatch")
-        pages = cloudwatch.get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stack['StackName']}-")
-        names = [each["AlarmName"] for page in pages for each in page["MetricAlarms"]]
-        history = cloudwatch.get_paginator("describe_alarm_history")
+    def _alarms(self, stack: "StackTypeDef") -> tuple[str, ...]:
+        pages = self._client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stack['StackName']}-")
+        return tuple(each["AlarmName"] for page in pages for each in page["MetricAlarms"])
+
+    def _alarm_actions(self, names: Iterable[str]) -> tuple[AlarmAction, ...]:
+        history = self._client("cloudwatch").get_paginator("describe_alarm_history")
         return tuple(
             AlarmAction(name, each["Timestamp"], _succeeded(each.get("HistoryData", "{}")), each.get("HistorySummary", ""))
             for name in names
@@ -222,24 +233,73 @@ class Gatherer:
             return inside
 
     def _look_into(self, found: Deployment, account_id: str, role_name: str | None, *, remediates: bool) -> Inside:
+        client = _seen(lambda: self._clients_of(account_id, role_name))
+        if isinstance(client, Unseen):
+            return Inside(*[client] * len(fields(Inside)))
+        return _Account(client, self._caller, found, account_id).look(remediates=remediates)
+
+    def _clients_of(self, account_id: str, role_name: str | None) -> Callable[..., Any]:
+        """Return what makes clients with credentials of an account: the caller's own, or those of the role there."""
         if account_id == self._caller.account_id:
-            return _Account(self._session.client, self._caller, found, account_id).look(remediates=remediates)
+            return self._session.client
         role = f"arn:{self._caller.partition}:iam::{account_id}:role/{role_name}"
-        given = _seen(lambda: self._client("sts").assume_role(RoleArn=role, RoleSessionName="root-virtual-mfa-verify"))
-        if isinstance(given, Unseen):
-            return Inside(*[given] * 11)
-        credentials = given["Credentials"]
+        given = self._client("sts").assume_role(RoleArn=role, RoleSessionName="root-virtual-mfa-verify")["Credentials"]
 
         def client(service: str, **options: Any) -> Any:  # noqa: ANN401 - a client of any service
             return boto3.Session(region_name=self._caller.region).client(  # type: ignore[call-overload]
                 service,
-                aws_access_key_id=credentials["AccessKeyId"],
-                aws_secret_access_key=credentials["SecretAccessKey"],
-                aws_session_token=credentials["SessionToken"],
+                aws_access_key_id=given["AccessKeyId"],
+                aws_secret_access_key=given["SecretAccessKey"],
+                aws_session_token=given["SessionToken"],
                 **options,
             )
 
-        return _Account(client, self._caller, found, account_id).look(remediates=remediates)
+        return client
+
+    # --- The probe ---
+
+    def probe(self, stack_name: str, account_id: str, role_name: str | None) -> list[Verified]:
+        """Start the runbooks in an account, and a dry run of the removal, if it is deployed; wait until they have ended.
+
+        Raises CommandError if the account is not evaluated, or is another one and `role_name` is None.
+        """
+        found = self._reader.deployment(stack_name)
+        if found is None:
+            raise CommandError(aws.no_stack(stack_name, self._caller))
+        if account_id not in self._evaluated(found):
+            message = f"Account {account_id} cannot be probed: the deployment does not evaluate it."
+            raise CommandError(message)
+        if account_id != self._caller.account_id and not role_name:
+            message = f"The probe needs credentials of account {account_id}: name a role there with --role-name."
+            raise CommandError(message)
+        ssm = self._clients_of(account_id, role_name)("ssm", config=aws.patient())
+        started: list[tuple[str, str, SSMClient, str | Unseen]] = [
+            (account_id, NOTIFY, ssm, _started(ssm, NOTIFY, {"AccountId": [account_id]})),
+            (account_id, REEVALUATE, ssm, _started(ssm, REEVALUATE, {})),
+        ]
+        if found.removes_root_credentials:
+            own = self._client("ssm")
+            dry_run = {"AccountId": [account_id], "DryRun": ["true"]}
+            started.append((self._caller.account_id, REMOVAL, own, _started(own, REMOVAL, dry_run)))
+        verified = []
+        for where, runbook, client, execution in started:
+            run = execution if isinstance(execution, Unseen) else self._ended(client, execution)
+            verified.append(judge_probe(found, where, runbook, run))
+            self._progress("Runbooks that ended", len(verified), len(started))
+        return verified
+
+    @staticmethod
+    def _ended(ssm: "SSMClient", execution_id: str) -> Execution | Unseen:
+        """Wait until an execution has ended, or for ten minutes; read what became of it."""
+        for pause in _PAUSES:
+            found = _seen(lambda: ssm.get_automation_execution(AutomationExecutionId=execution_id)["AutomationExecution"])
+            if isinstance(found, Unseen):
+                return found
+            run = _execution(found, found.get("Outputs", {}))
+            if not run.runs:
+                break
+            time.sleep(pause)
+        return run
 
 
 class _Account:
@@ -393,11 +453,16 @@ class _Account:
         found = self._client("config").describe_configuration_recorder_status()["ConfigurationRecordersStatus"]
         return any(each.get("recording") for each in found)
 
-    def _password(self) -> RootPassword:
+    def _password(self) -> RootPassword | None:
         """Compare the summary with the credential report, if somebody had one made within four hours."""
         iam = self._client("iam")
         summary = iam.get_account_summary()["SummaryMap"]
-        report = iam.get_credential_report()["Content"].decode("utf-8")
+        try:
+            report = iam.get_credential_report()["Content"].decode("utf-8")
+        except ClientError as error:
+            if aws.code_of(error) in _NO_REPORT:
+                return None
+            raise
         header, *lines = (line.split(",") for line in report.splitlines())
         [root] = [dict(zip(header, line, strict=True)) for line in lines if line[0] == "<root_account>"]
         return RootPassword(summary.get("AccountPasswordPresent") == 1, root["password_enabled"])
@@ -426,7 +491,6 @@ def _executions(ssm: "SSMClient", prefix: str, since: datetime) -> tuple[Executi
     found.sort(key=lambda each: each["ExecutionStartTime"], reverse=True)
     executions, seen = [], set()
     for each in found:
-        # AWS names a document by its name or by its ARN.
         runbook = each["DocumentName"].rpartition("/")[2]
         outputs: Mapping[str, list[str]] = each.get("Outputs", {})
         if not outputs and runbook not in seen:
@@ -434,18 +498,28 @@ def _executions(ssm: "SSMClient", prefix: str, since: datetime) -> tuple[Executi
             one = ssm.get_automation_execution(AutomationExecutionId=each["AutomationExecutionId"])["AutomationExecution"]
             outputs = one.get("Outputs", {})
         seen.add(runbook)
-        executions.append(
-            Execution(
-                runbook,
-                each["AutomationExecutionId"],
-                each["AutomationExecutionStatus"],
-                each["ExecutionStartTime"],
-                each.get("ExecutedBy", ""),
-                each.get("FailureMessage", ""),
-                {name: " ".join(values) for name, values in outputs.items()},
-            )
-        )
+        executions.append(_execution(each, outputs))
     return tuple(executions)
+
+
+def _execution(
+    found: "AutomationExecutionMetadataTypeDef | AutomationExecutionTypeDef", outputs: Mapping[str, list[str]]
+) -> Execution:
+    return Execution(
+        # AWS names a document by its name or by its ARN.
+        found["DocumentName"].rpartition("/")[2],
+        found["AutomationExecutionId"],
+        found["AutomationExecutionStatus"],
+        found["ExecutionStartTime"],
+        found.get("ExecutedBy", ""),
+        found.get("FailureMessage", ""),
+        {name: " ".join(values) for name, values in outputs.items()},
+    )
+
+
+def _started(ssm: "SSMClient", runbook: str, parameters: Mapping[str, list[str]]) -> str | Unseen:
+    """Start a runbook; returns the execution's id."""
+    return _seen(lambda: ssm.start_automation_execution(DocumentName=runbook, Parameters=parameters)["AutomationExecutionId"])
 
 
 def _succeeded(history_data: str) -> bool:

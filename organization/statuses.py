@@ -507,7 +507,8 @@ def _is_about_recorder(pack: Arrival) -> bool:
 def _no_result(account: Account, observed: Observations) -> Advice:
     """Say why an account may have no result, though everything has arrived there."""
     deployment = observed.deployment
-    why = _last_failure(account, observed) or "There is no result: the recorder is off, evaluations fail, or none was made yet."
+    failed = _last_failure(account, observed)
+    why = "There is no result" + (f". {failed}" if failed else ": the recorder is off, evaluations fail, or none was made yet.")
     if deployment.rule_parameters.get("noRootCredentials") == Status.NOT_APPLICABLE and observed.packs is not None:
         why += (
             " Or the root user has no credentials: that is NOT_APPLICABLE here (NoRootCredentials), and such a result never"

@@ -39,6 +39,9 @@ ROOT_CHANGES = frozenset(
 )
 """The events of root that start RootVirtualMfa-Reevaluate, as account.yaml has them."""
 
+_RUNNING = frozenset({"Pending", "InProgress", "Waiting", "Cancelling"})
+"""Source: API model, ssm, AutomationExecutionStatus."""
+
 TWO_DAYS = timedelta(days=2)
 """After that every account has had an evaluation that changed nothing, if nobody changed anything."""
 _ALMOST_A_DAY = timedelta(hours=22)
@@ -100,6 +103,11 @@ class Execution:
     outputs: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return self.status in _RUNNING
+
+    @property
     def by_eventbridge(self) -> bool:
         """Whether EventBridge started it."""
         return f":assumed-role/{EVENTS_ROLE}/" in self.started_by or self.started_by.endswith(f":role/{EVENTS_ROLE}")
@@ -136,9 +144,10 @@ class Remediation:
 class Inside:
     """What can only be seen with an account's own credentials.
 
-    `by_rule` and `by_resource` are the results of the deployment's rule, read in these two ways.  All else is of two weeks:
-    `failed_invocations` counts what EventBridge could not deliver for each of the package's EventBridge rules.  `root_changes`
-    are the times at which root changed its credentials.  `refusals` say what CloudTrail has of refused starts of the runbooks.
+    `by_rule` and `by_resource` are the results of the deployment's rule, read in these two ways.  `password` is None if nobody
+    had a credential report made lately.  All else is of two weeks: `failed_invocations` counts what EventBridge could not
+    deliver for each of the package's EventBridge rules.  `root_changes` are the times at which root changed its credentials.
+    `refusals` say what CloudTrail has of refused starts of the runbooks.
     """
 
     rules: tuple[Rule, ...] | Unseen = NOT_LOOKED_INTO
@@ -150,7 +159,7 @@ class Inside:
     refusals: tuple[str, ...] | Unseen = NOT_LOOKED_INTO
     root_changes: tuple[datetime, ...] | Unseen = NOT_LOOKED_INTO
     recorder_is_on: bool | Unseen = NOT_LOOKED_INTO
-    password: RootPassword | Unseen = NOT_LOOKED_INTO
+    password: RootPassword | Unseen | None = NOT_LOOKED_INTO
     remediations: tuple[Remediation, ...] | Unseen = NOT_LOOKED_INTO
 
 
@@ -189,7 +198,8 @@ class Evidence:
     `evaluated` are the accounts that are evaluated: active, and not excluded.  `remediates` says whether AWS Config's own
     remediation is on.  `packs`, `stacks` and `sources` are by account id.  `results` are AWS Config's for some accounts.
     `history` has every evaluation of the last three days, the latest first, by account id.  `inside` has the accounts that were
-    looked into.  `policies` are the names of the service control policies that protect the package.
+    looked into.  `alarms` are the names of the stack's alarms.  `alarm_actions` are from their history.  `alarm_topic` says
+    whether they have a topic.  `policies` are the names of the service control policies that protect the package.
     """
 
     deployment: Deployment
@@ -199,6 +209,7 @@ class Evidence:
     remediates: bool = False
     function_arn: str = ""
     alarm_topic: bool = False
+    alarms: tuple[str, ...] | Unseen = ()
     packs: Mapping[str, Arrival] | Unseen = field(default_factory=dict)
     stacks: Mapping[str, Arrival] | Unseen = field(default_factory=dict)
     sources: Mapping[str, Source] | Unseen = field(default_factory=dict)
@@ -413,7 +424,7 @@ def _reevaluation(evidence: Evidence) -> Finding:
     found = _executions(evidence, REEVALUATE)
     if isinstance(found, Unseen):
         return _not_seen(found.reason)
-    ended = {each: [run for run in all_ if run.status not in _RUNNING] for each, all_ in found.items()}
+    ended = {each: [run for run in all_ if not run.runs] for each, all_ in found.items()}
     members = {account_id: runs for account_id, runs in ended.items() if runs}
     if not members:
         mend = commands.start_reevaluate(evidence.deployment)
@@ -429,8 +440,6 @@ def _reevaluation(evidence: Evidence) -> Finding:
     return _fails(text, mend, run_in=evidence.central)
 
 
-_RUNNING = frozenset({"Pending", "InProgress", "Waiting", "Cancelling"})
-"""Source: API model, ssm, AutomationExecutionStatus."""
 _STARTED = "StartEvaluation.ConfigRuleNames"
 
 
@@ -448,7 +457,7 @@ def _runbooks(evidence: Evidence) -> Finding:
     runs = [*([] if isinstance(found, Unseen) else [run for all_ in found.values() for run in all_]), *removals]
     latest: dict[str, Execution] = {}
     for run in sorted(runs, key=lambda each: each.started):
-        if run.status not in _RUNNING:
+        if not run.runs:
             latest[run.runbook] = run
     failed = [run for run in latest.values() if run.status in {"Failed", "TimedOut"}]
     if failed:
@@ -589,7 +598,13 @@ def _password(evidence: Evidence) -> Finding:
     found = _seen_inside(evidence, lambda inside: inside.password)
     if isinstance(found, Unseen):
         return _not_seen(found.reason)
-    told = {account_id: each for account_id, each in found.items() if each.in_report in {"true", "false"}}
+    reported = {account_id: each for account_id, each in found.items() if each}
+    told = {account_id: each for account_id, each in reported.items() if each.in_report in {"true", "false"}}
+    if not reported:
+        text = (
+            f"Nobody had a credential report made in {shown(sorted(found))} within four hours. Have one made, and verify again."
+        )
+        return _not_yet(text, commands.make_credential_report(), run_in="one of these accounts whose root user has a password")
     if not told:
         return _not_seen("IAM's credential report does not say whether root has a password.")
     hidden = sorted(each for each, password in told.items() if password.in_report == "true" and not password.in_summary)
@@ -675,6 +690,8 @@ def _recorders(evidence: Evidence) -> Finding:
 
 
 def _alarms(evidence: Evidence) -> Finding:
+    if isinstance(evidence.alarms, Unseen):
+        return _not_seen(evidence.alarms.reason)
     if not evidence.alarm_topic:
         text = "This deployment's alarms have no topic. Give one, or an e-mail address."
         return _not_seen(text, commands.deploy(AlarmEmail="ADDRESS"), run_in=evidence.central)
@@ -689,7 +706,7 @@ def _alarms(evidence: Evidence) -> Finding:
         return _fails(text, commands.deploy(AlarmTopicArn="", AlarmEmail="ADDRESS"), run_in=evidence.central)
     if latest:
         return _holds(f"{', '.join(sorted(latest))} reached the topic. See that somebody got the message.")
-    test = commands.ring_alarm(evidence.deployment)
+    test = commands.ring_alarm(evidence.deployment, evidence.alarms[0] if evidence.alarms else "ALARM")
     return _not_yet("No alarm has rung in two weeks. Ring one, and verify again.", test, run_in=evidence.central)
 
 
@@ -869,6 +886,21 @@ CHECKS = (
     Check("Automation says who approved a removal", _approval, in_organization_only=True),
 )
 """Every check, the most consequential first."""
+
+
+def judge_probe(deployment: Deployment, account_id: str, runbook: str, run: Execution | Unseen) -> Verified:
+    """Judge a run of a runbook that the probe started with credentials of an account."""
+    name = f"Probe: {runbook} runs in account {account_id}"
+    if isinstance(run, Unseen):
+        return Verified(name, _not_seen(run.reason))
+    show = commands.show_execution(deployment, run.execution_id)
+    if run.runs:
+        text = "It still runs. See later what became of it."
+        return Verified(name, _not_yet(text, show, run_in=f"account {account_id}"))
+    said = " ".join(text for key, text in sorted(run.outputs.items()) if key.endswith(".Text"))
+    if run.status == "Success":
+        return Verified(name, _holds(f"It ended as Success. {said}".rstrip()))
+    return Verified(name, _fails(f"It ended as {run.status}: {run.failure}", show, run_in=f"account {account_id}"))
 
 
 def verify(evidence: Evidence) -> list[Verified]:

@@ -38,18 +38,22 @@ def run(  # noqa: PLR0913 - the options of the command
     stack_name: str,
     role_name: str | None,
     *,
+    probe: str | None = None,
     format_name: str | None = None,
     output: Sequence[Path] = (),
 ) -> int:
     """Read everything, print what each check found and write it to files; returns the exit code.
 
-    `role_name`: the role to assume in accounts.  `format_name`: what to print, or, with `output`, the format of the files.
+    `role_name`: the role to assume in accounts.  `probe`: the account in which to start the runbooks first.  `format_name`:
+    what to print, or, with `output`, the format of the files.
     """
     outputs = files.formats(output, format_name, FORMATS)
     session, caller = aws.session(region, profile)
     with progress_bars() as progress:
-        evidence = Gatherer(session, caller, progress).evidence(stack_name, role_name)
-    verification = Verification(evidence.deployment, evidence.now, verify(evidence))
+        gatherer = Gatherer(session, caller, progress)
+        probed = gatherer.probe(stack_name, probe, role_name) if probe else []
+        evidence = gatherer.evidence(stack_name, role_name)
+    verification = Verification(evidence.deployment, evidence.now, [*verify(evidence), *probed])
     if format_name in {None, "table"} or outputs:
         _print_table(verification, Screen())
     else:
@@ -63,8 +67,8 @@ def as_json(verification: Verification) -> str:
     """Return everything, in ASCII: other characters are escaped, so that a terminal shows them and does not act on them.
 
     Keys: `schema_version`, `time` (ISO 8601 in UTC), `organization_id` (null for one account), `stack` (`name`, `status`,
-    `account_id`, `region`), `totals` (all checks by outcome), and `checks`, in the order of docs/unverified.md.  Each has
-    `name`, `outcome`, `text`, `commands`, and `run_in` (whose credentials the commands need; empty if there are none).
+    `account_id`, `region`), `totals` (all checks by outcome), and `checks`: in the order of docs/unverified.md, with the
+    probe's last.  Each has `name`, `outcome`, `text`, `commands`, and `run_in` (whose credentials the commands need, or "").
     """
     deployment = verification.deployment
     document = {

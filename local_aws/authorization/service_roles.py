@@ -48,11 +48,12 @@ def install() -> None:
     ministack_seams.replace("ministack.core.iam_evaluator", "_trust_principal_matches", names)
 
 
-def trusts(role: Mapping[str, Any], service: str, source_account: str, source_arn: str | None = None) -> bool:
+def trusts(role: Mapping[str, Any], service: str, source_account: str | None, source_arn: str | None = None) -> bool:
     """Tell whether the trust policy of a role, MiniStack's record, lets a service (its principal) assume it.
 
-    The service sends aws:SourceAccount and, if it is given, aws:SourceArn.
+    The service sends aws:SourceAccount and aws:SourceArn, if they are given.
     """
+    sent = {"aws:sourceaccount": source_account, "aws:sourcearn": source_arn}
     evaluator = ministack_seams.module("ministack.core.iam_evaluator")
     context = evaluator.EvalContext(
         principal_arn="",
@@ -61,7 +62,7 @@ def trusts(role: Mapping[str, Any], service: str, source_account: str, source_ar
         action="sts:AssumeRole",
         resource_arn=role["Arn"],
         region=_REGION,
-        service_context={"aws:sourceaccount": source_account, **({"aws:sourcearn": source_arn} if source_arn else {})},
+        service_context={key: value for key, value in sent.items() if value},
     )
     return bool(evaluator.evaluate_trust_policy(role["AssumeRolePolicyDocument"], service, context))
 
@@ -71,7 +72,7 @@ def assume(role_arn: str, service: str, session_name: str, *, source_account: st
     role_account, role_name = role_arn.split(":")[4], role_arn.rpartition("/")[2]
     role = ministack_seams.module("ministack.services.iam")._roles.get_scoped(role_account, None, role_name)
     if not role or not trusts(role, service, source_account, source_arn):
-        message = f"{service} is not authorized to perform sts:AssumeRole on {role_arn} for {source_arn}."
+        message = f"User: {service} is not authorized to perform: sts:AssumeRole on resource: {role_arn}"
         raise NotTrustedError(message)
     credentials = Credentials(f"ASIA{secrets.token_hex(8).upper()}", secrets.token_hex(20), secrets.token_hex(64))
     sts = ministack_seams.module("ministack.services.sts")

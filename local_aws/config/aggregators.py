@@ -193,7 +193,8 @@ class Aggregators:
         if role is None or role["Arn"] != role_arn:
             message = f"The role {role_arn} does not exist in account {account_id}."
             raise AwsError("InvalidRoleException", message)
-        if not service_roles.trusts(role, SERVICE, account_id):
+        source_account = None if self._switches.is_on("no-source-account-for-aggregators") else account_id
+        if not service_roles.trusts(role, SERVICE, source_account):
             message = f"The trust policy of the role {role_arn} does not let {SERVICE} assume it."
             raise AwsError("InvalidRoleException", message)
 

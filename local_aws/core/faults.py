@@ -100,7 +100,8 @@ def refusal(fault: Fault, protocol: str) -> AwsError | None:
     """Make the error that a service answers with, None if the fault is no refusal.
 
     Services that speak JSON, like AWS Config, and services that speak "query", like IAM and STS, name errors differently.
-    Source: the "Common errors" of their API references.
+    Source: the "Common errors" of their API references.  Live: what throttling says (radkawar/stackd,
+    testdata/aws/configservice/lifecycle.json, two calls of AWS Config within 0.2 seconds).
     """
     json_service = protocol != "query"
     where = f"injected for {fault.action} in account {fault.account_id}"
@@ -109,7 +110,7 @@ def refusal(fault: Fault, protocol: str) -> AwsError | None:
             code = "AccessDeniedException" if json_service else "AccessDenied"
             return AwsError(code, f"Not authorized to perform: {fault.action} ({where}).")
         case "Throttling":
-            return AwsError("ThrottlingException" if json_service else "Throttling", f"Rate exceeded ({where}).")
+            return AwsError("ThrottlingException" if json_service else "Throttling", "Rate exceeded")
         case "ServerError":
             return AwsError("InternalFailure", f"The request failed because of an unknown error ({where}).", status=500)
         case "ExpiredToken":

@@ -462,6 +462,7 @@ def _template_scalar(type_name: str, value: Any) -> Any:  # noqa: ANN401 - a tem
 
 _SCALARS_OF_TEXT: Mapping[str, Callable[[str], Any]] = {
     "string": str,
+    "blob": base64.b64decode,
     "boolean": {"true": True, "false": False}.__getitem__,
     "double": float,
     "integer": int,
@@ -480,8 +481,10 @@ def _from_query(shape: Shape, node: Mapping[str | None, Any], name: str) -> Any:
                 items = node.get("member", {})
                 return [_from_query(shape.member, items[number], name) for number in sorted(items, key=int)]
             case MapShape():
+                # SNS calls the key Name and the value Value.
+                key, value = shape.key.serialization.get("name", "key"), shape.value.serialization.get("name", "value")
                 entries = node.get("entry", {}).values()
-                return {entry["key"][None]: _from_query(shape.value, entry["value"], name) for entry in entries}
+                return {entry[key][None]: _from_query(shape.value, entry[value], name) for entry in entries}
             case _:
                 return _SCALARS_OF_TEXT[shape.type_name](node[None])
     except (KeyError, TypeError, ValueError) as error:

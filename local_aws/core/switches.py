@@ -20,6 +20,7 @@ SWITCHES: Mapping[str, str] = {
     ),
     "no-event-of-first-verdict": "AWS Config sends no event for a resource's first result.",
     "no-pack-results-by-resource": "AWS Config gives no results of a conformance pack's rules by resource.",
+    "no-source-account-for-aggregators": "AWS Config assumes the role of an aggregator without `aws:SourceAccount`.",
     "no-start-of-pack-rules": "AWS Config lets no account start a rule of its conformance packs: AccessDeniedException.",
     "one-rule-as-object": "In a query's result, `configRuleList` of a resource with one rule is an object, not an array.",
     "parse-json-in-payloads": "Automation hands a text that is a JSON object or list to a script as that.",

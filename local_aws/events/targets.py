@@ -186,10 +186,13 @@ class Targets:
             code, message = "INVALID_PARAMETER", "A runbook starts in the account and Region of its rule only."
             raise _DeliveryFailedError(code, message)
         name, _, version = resource.removeprefix("automation-definition/").partition(":")
+        if not version:  # as a user of AWS found, whose rule was triggered and started nothing: aws/aws-cli#6994
+            code, message = "INVALID_PARAMETER", f"The target {delivery.target_arn} names no version of the runbook."
+            raise _DeliveryFailedError(code, message)
         parameters = self._parameters(delivery)
         credentials = self._assume(delivery)
         ssm = self._client("ssm", region, credentials)
-        ssm.start_automation_execution(DocumentName=name, DocumentVersion=version or "$DEFAULT", Parameters=parameters)
+        ssm.start_automation_execution(DocumentName=name, DocumentVersion=version, Parameters=parameters)
 
     def _parameters(self, delivery: _Delivery) -> dict[str, list[str]]:
         """Read the target's input. A runbook takes an object of lists of strings."""
@@ -312,11 +315,14 @@ def _may_pass(error: Exception) -> bool:
 
 
 def _told(error: Exception) -> tuple[str, str]:
-    """Return the ERROR_CODE and the ERROR_MESSAGE of a dead letter. No page lists the codes."""
+    """Return the ERROR_CODE and the ERROR_MESSAGE of a dead letter. No page lists the codes.
+
+    Live, radkawar/stackd, testdata/aws/eventbridge/target_roles.json: the code for a role that does not trust EventBridge.
+    """
     if isinstance(error, ClientError):
         return error.response["Error"]["Code"], error.response["Error"]["Message"]
     if isinstance(error, service_roles.NotTrustedError):
-        return "NO_PERMISSIONS", str(error)
+        return "FAILED_TO_ASSUME_ROLE", str(error)
     return error.code if isinstance(error, _DeliveryFailedError) else type(error).__name__, str(error)
 
 

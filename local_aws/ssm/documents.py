@@ -211,30 +211,27 @@ class Documents:
             del document.versions[version.number]
         return {}
 
-    # Tags. MiniStack keeps those of parameters, and refuses those of other resources.
+    # Tags
 
-    def add_tags_to_resource(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
+    def add_tags_to_resource(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Tag a document."""
-        if params["ResourceType"] != _TAGGED:
-            return None
         self._tagged(account_id, params).tags |= _tags(params)
         return {}
 
-    def remove_tags_from_resource(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
+    def remove_tags_from_resource(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Remove tags from a document."""
-        if params["ResourceType"] != _TAGGED:
-            return None
         document = self._tagged(account_id, params)
         document.tags = {key: value for key, value in document.tags.items() if key not in params["TagKeys"]}
         return {}
 
-    def list_tags_for_resource(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
+    def list_tags_for_resource(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """List the tags of a document."""
-        if params["ResourceType"] != _TAGGED:
-            return None
         return {"TagList": _listed(self._tagged(account_id, params).tags)}
 
     def _tagged(self, account_id: str, params: Mapping[str, Any]) -> Document:
+        if params["ResourceType"] != _TAGGED:
+            message = f"The local AWS keeps tags of documents only, not of the type {params['ResourceType']}."
+            raise AwsError("InvalidResourceType", message)
         document = self.find(*callers.scope(account_id), params["ResourceId"])
         if document is None:
             message = f"There is no document {params['ResourceId']}."

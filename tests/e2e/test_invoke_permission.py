@@ -29,13 +29,14 @@ OWN_RULE = {"ExecutionRoleName": EVALUATION_ROLE_NAME}
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProcess]:
-    """Run a local AWS whose AWS Config does not name the organization."""
+    """Run a local AWS whose AWS Config names neither the organization nor, to an aggregator's role, the account."""
     directory = tmp_path_factory.mktemp("withheld")
     accounts = dict.fromkeys((MANAGEMENT, CENTRAL, VIRTUAL, OTHER), HAS_DEVICE)
     with LocalAwsProcess(
         write_accounts(directory, accounts, {"Workloads": [VIRTUAL, OTHER]}, outside=[OUTSIDER]), directory / "local-aws.log"
     ) as aws:
         aws.switch("withhold-source-org-id", on=True)
+        aws.switch("no-source-account-for-aggregators", on=True)
         deploy_account(aws, MANAGEMENT, CENTRAL)
         yield aws
 

@@ -110,7 +110,9 @@ def test_account_that_cannot_be_read_has_no_result_and_is_unknown(organization: 
     assert organization.results(UNREADABLE) == []
     account = organization.report()[UNREADABLE]
     assert account["status"] == "UNKNOWN"
-    assert account["advice"][0]["why"].startswith("There is no result: ")
+    why = account["advice"][0]["why"]
+    assert why.startswith("There is no result. The last evaluation failed ")
+    assert "ago. ReadError: iam:GetAccountSummary failed in account" in why
 
 
 def test_evaluation_that_is_repeated_changes_nothing_but_its_times(organization: Organization) -> None:

@@ -269,7 +269,7 @@ def test_only_config_for_this_account_reads_the_organization() -> None:
     trust = template(APPLICATION)["Resources"]["AggregatorRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     assert [statement["Principal"] for statement in trust] == [{"Service": "config.amazonaws.com"}]
     assert [statement["Condition"] for statement in trust] == [
-        {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+        {"StringEqualsIfExists": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
     ]
 
 

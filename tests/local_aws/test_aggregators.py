@@ -127,6 +127,39 @@ def test_config_must_be_able_to_assume_the_role(scene: Scene) -> None:
         assert arn in message
 
 
+@pytest.mark.parametrize(
+    ("operator", "account_id", "sent", "taken"),
+    [
+        ("StringEquals", DELEGATED, True, True),
+        ("StringEquals", DELEGATED, False, False),
+        ("StringEqualsIfExists", DELEGATED, False, True),
+        ("StringEqualsIfExists", DELEGATED, True, True),
+        ("StringEqualsIfExists", OTHER, True, False),
+    ],
+)
+def test_a_role_may_demand_the_account_for_which_config_assumes_it(
+    scene: Scene, operator: str, account_id: str, *, sent: bool, taken: bool
+) -> None:
+    document = json.loads(trust({"Service": "config.amazonaws.com"}))
+    document["Statement"][0]["Condition"] = {operator: {"aws:SourceAccount": account_id}}
+    name = f"demanding-{operator}-{account_id}-{sent}"
+    arn = scene.client("iam", DELEGATED).create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(document))["Role"][
+        "Arn"
+    ]
+    source = {"RoleArn": arn, "AllAwsRegions": True}
+    put = {"ConfigurationAggregatorName": "demanding", "OrganizationAggregationSource": source}
+    config = scene.config(DELEGATED)
+    scene.process.switch("no-source-account-for-aggregators", on=not sent)
+    try:
+        if taken:
+            config.put_configuration_aggregator(**put)
+            config.delete_configuration_aggregator(ConfigurationAggregatorName="demanding")
+        else:
+            assert refusal(config.put_configuration_aggregator, **put)[0] == "InvalidRoleException"
+    finally:
+        scene.process.switch("no-source-account-for-aggregators", on=False)
+
+
 def test_a_source_is_the_organization_in_all_or_in_some_regions(scene: Scene) -> None:
     put = scene.config(DELEGATED).put_configuration_aggregator
     arn = f"arn:aws:iam::{DELEGATED}:role/for-{AGGREGATOR}"

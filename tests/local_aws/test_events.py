@@ -256,7 +256,7 @@ def failed_calls(local_aws: LocalAwsClient, account_id: str) -> list[dict[str, s
 
 
 @pytest.mark.usefixtures("document")
-@pytest.mark.parametrize("version", ["", ":$DEFAULT", ":$LATEST", ":1"])
+@pytest.mark.parametrize("version", [":$DEFAULT", ":$LATEST", ":1"])
 def test_an_event_starts_a_runbook_as_the_targets_role(
     local_aws: LocalAwsClient, client: Clients, bus: Bus, account_id: str, version: str
 ) -> None:
@@ -271,6 +271,18 @@ def test_an_event_starts_a_runbook_as_the_targets_role(
     assert (execution["DocumentName"], execution["DocumentVersion"]) == ("Example", "1")
     assert execution["Parameters"] == {"AccountId": [account_id], "Reason": ["EnableMFADevice of root"]}
     assert execution["ExecutedBy"].startswith(f"arn:aws:sts::{account_id}:assumed-role/events/")
+
+
+@pytest.mark.usefixtures("document")
+def test_a_target_without_a_version_starts_nothing(client: Clients, bus: Bus, account_id: str, dead_letters: Queue) -> None:
+    """A user of AWS found so: aws/aws-cli#6994, of 2022."""
+    role = make_role(client, account_id, TO_EVENTS, start_and_pass(account_id))
+    target = {"Arn": runbook(account_id, version=""), "RoleArn": role, "Input": '{"AccountId": ["1"]}'}
+    bus.send(OURS, **target, DeadLetterConfig={"Arn": dead_letters.arn})
+    bus.put({})
+    [error] = dead_letters.errors(1)
+    assert error["TARGET_ARN"] == target["Arn"]
+    assert client("ssm", account_id).describe_automation_executions()["AutomationExecutionMetadataList"] == []
 
 
 @pytest.mark.usefixtures("document")
@@ -341,11 +353,12 @@ def test_a_role_that_does_not_trust_eventbridge_starts_nothing(
     bus.send(OURS, Arn=runbook(account_id), RoleArn=role, Input="{}", DeadLetterConfig={"Arn": dead_letters.arn})
     bus.put({"number": 1})
     [error] = dead_letters.errors(1)
-    assert error.pop("ERROR_MESSAGE").startswith(f"events.amazonaws.com is not authorized to perform sts:AssumeRole on {role}")
+    # Live, radkawar/stackd, testdata/aws/eventbridge/target_roles.json: code and message.
     assert error == {
+        "ERROR_MESSAGE": f"User: events.amazonaws.com is not authorized to perform: sts:AssumeRole on resource: {role}",
         "RULE_ARN": f"arn:aws:events:{REGION}:{account_id}:rule/example",
         "TARGET_ARN": runbook(account_id),
-        "ERROR_CODE": "NO_PERMISSIONS",
+        "ERROR_CODE": "FAILED_TO_ASSUME_ROLE",
         "RETRY_ATTEMPTS": "0",
     }
     assert dead_letters.bodies(1)[0]["detail"] == {"number": 1}
@@ -704,7 +717,7 @@ def test_a_rule_of_a_stack_has_its_targets(
     assert status == "CREATE_COMPLETE"
     assert bus.client.list_targets_by_rule(Rule="example")["Targets"] == [target]
     local_aws.change_root_user(account_id, "add-hardware-device")
-    assert [error["ERROR_CODE"] for error in dead_letters.errors(1)] == ["NO_PERMISSIONS"]
+    assert [error["ERROR_CODE"] for error in dead_letters.errors(1)] == ["FAILED_TO_ASSUME_ROLE"]
 
 
 @pytest.mark.parametrize(

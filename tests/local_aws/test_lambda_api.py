@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from local_aws.client import LocalAwsProcess
 from tests.local_aws.scene import Clients, Parameter, create_function, package, refusal, trust
@@ -149,6 +150,19 @@ def test_a_function_of_another_account_is_nobodys_without_a_policy(scene: Scene)
     scene.call("add_permission", **{**FORMS, "Principal": scene.other_account_id})
     code, message = scene.refused("invoke", name=scene.arn, account_id=scene.other_account_id)
     assert (code, "does not emulate" in message) == (INVALID, True)
+
+
+def test_faults_have_the_form_of_lambda(local_aws: LocalAwsProcess, scene: Scene) -> None:
+    for kind in ("AccessDenied", "Throttling", "ServerError"):
+        local_aws.add_fault(scene.account_id, "lambda:GetPolicy", kind, times=1)
+    statuses = {}
+    for _ in range(3):
+        with pytest.raises(ClientError) as caught:
+            scene.call("get_policy")
+        answer = caught.value.response
+        statuses[answer["Error"]["Code"]] = answer["ResponseMetadata"]["HTTPStatusCode"]
+    assert statuses == {"AccessDeniedException": 403, "ThrottlingException": 400, "InternalFailure": 500}
+    assert scene.refused("get_policy")[0] == NOT_FOUND
 
 
 # --- Functions ---

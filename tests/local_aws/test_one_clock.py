@@ -144,13 +144,10 @@ def dates_of_others(call: Clients) -> Moments:
     s3 = call("s3", ACCOUNT)
     s3.create_bucket(Bucket="dated")
     s3.put_object(Bucket="dated", Key="dated", Body=b"dated")
-    ssm = call("ssm", ACCOUNT)
-    ssm.put_parameter(Name="dated", Value="dated", Type="String")
     return {
         "function": datetime.fromisoformat(modified),
         "object": s3.head_object(Bucket="dated", Key="dated")["LastModified"],
         "bucket": next(bucket["CreationDate"] for bucket in s3.list_buckets()["Buckets"] if bucket["Name"] == "dated"),
-        "parameter": ssm.get_parameter(Name="dated")["Parameter"]["LastModifiedDate"],
     }
 
 

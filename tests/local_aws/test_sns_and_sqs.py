@@ -33,6 +33,22 @@ def topic(sns: Client) -> str:
     )
 
 
+def test_message_arrives_with_its_attributes(sns: Client, client: Clients, account_id: str, topic: str) -> None:
+    sqs = client("sqs", account_id)
+    url = sqs.create_queue(QueueName="attributes", Attributes={"Policy": policy(**ANYBODY)})["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    attributes: dict[str, Any] = {
+        "accountId": {"DataType": "String", "StringValue": account_id},
+        "bytes": {"DataType": "Binary", "BinaryValue": b"\x00\x01"},
+    }
+    sns.publish(TopicArn=topic, Message="hello", MessageAttributes=attributes)
+    [message] = sqs.receive_message(QueueUrl=url)["Messages"]
+    received = json.loads(message["Body"])["MessageAttributes"]
+    assert received["accountId"] == {"Type": "String", "Value": account_id}
+    assert set(received) == {"accountId", "bytes"}
+
+
 def subscriptions(sns: Client, **of: str) -> list[tuple[str, str]]:
     found = (sns.list_subscriptions_by_topic if of else sns.list_subscriptions)(**of)["Subscriptions"]
     return [(each["Protocol"], each["SubscriptionArn"]) for each in found]

@@ -183,12 +183,15 @@ def test_the_tags_of_a_document_can_be_changed(ssm: Client) -> None:
     assert ssm.list_tags_for_resource(**which)["TagList"] == [{"Key": "b", "Value": "2"}]
 
 
-def test_parameters_are_still_those_of_parameter_store(ssm: Client) -> None:
-    ssm.put_parameter(Name="/example", Value="1", Type="String")
-    assert ssm.get_parameter(Name="/example")["Parameter"]["Value"] == "1"
+@pytest.mark.parametrize("operation", ["add_tags_to_resource", "remove_tags_from_resource", "list_tags_for_resource"])
+def test_nothing_else_has_tags(ssm: Client, operation: str) -> None:
+    tags: dict[str, dict[str, Any]] = {
+        "add_tags_to_resource": {"Tags": [{"Key": "a", "Value": "1"}]},
+        "remove_tags_from_resource": {"TagKeys": ["a"]},
+    }
     which = {"ResourceType": "Parameter", "ResourceId": "/example"}
-    ssm.add_tags_to_resource(**which, Tags=[{"Key": "a", "Value": "1"}])
-    assert ssm.list_tags_for_resource(**which)["TagList"] == [{"Key": "a", "Value": "1"}]
+    code, message = refusal(getattr(ssm, operation), **which, **tags.get(operation, {}))
+    assert (code, message) == ("InvalidResourceType", "The local AWS keeps tags of documents only, not of the type Parameter.")
 
 
 @pytest.mark.parametrize("operation", ["get_document", "describe_document", "list_document_versions", "delete_document"])

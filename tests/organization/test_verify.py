@@ -1,5 +1,6 @@
 """`root-virtual-mfa verify` as it is run, on answers of AWS: what it prints and writes, its exit code, what AWS refuses."""
 
+import io
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -7,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
 from organization import cli
 from organization.deployment import PACK_RULE_PREFIX
-from organization.verification import CHECKS, NOTIFY, REEVALUATE
+from organization.verification import CHECKS, NOTIFY, REEVALUATE, REMOVAL
 from organization.visible import visible
 from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
 from tests.organization.fake_organization import (
@@ -49,8 +51,8 @@ def execution(name: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - membe
     }
 
 
-def deployed() -> dict[str, Any]:
-    described = stack(AlarmEmail="a@example.com", ManagementAccountHasEvaluationRole="true")
+def deployed(**parameters: Any) -> dict[str, Any]:  # noqa: ANN401 - parameters of the template, which are texts
+    described = stack(AlarmEmail="a@example.com", ManagementAccountHasEvaluationRole="true", **parameters)
     described["CreationTime"] = NOW - timedelta(days=10)
     outputs = {"LogGroupName": "/log", "FunctionArn": f"arn:aws:lambda:{REGION}:{CENTRAL}:function:f"}
     outputs["FailedEventsQueueUrl"] = "https://sqs/q"
@@ -242,6 +244,104 @@ def test_what_aws_refuses_is_not_seen_and_all_else_is_judged(
     assert unseen or operation == "LookupEvents", "only if EventBridge started nothing, CloudTrail tells more"
     assert {each["outcome"] for each in unseen} <= {"NOT_SEEN"}
     assert [each["outcome"] for each in found.values()].count("HOLDS") >= 10
+
+
+# --- The probe ---
+
+
+@pytest.fixture
+def probed(fake: FakeAws) -> FakeAws:
+    """Let runbooks start, and end as Success at the second look; the stack has the removal."""
+    looks: dict[str, int] = {}
+
+    def look(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        name = [NOTIFY, REEVALUATE, REMOVAL][int(parameters["AutomationExecutionId"][-1])]
+        looks[name] = looks.get(name, 0) + 1
+        status = "Success" if looks[name] > 1 else "InProgress"
+        outputs = {"StartEvaluation.Text": ["Started."]} if name == REEVALUATE else {}
+        return {"AutomationExecution": execution(name, AutomationExecutionStatus=status, Outputs=outputs)}
+
+    def start(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        number = [NOTIFY, REEVALUATE, REMOVAL].index(parameters["DocumentName"])
+        return {"AutomationExecutionId": f"00000000-0000-4000-8000-00000000000{number}"}
+
+    fake.answers["GetAutomationExecution"] = look
+    fake.answers["StartAutomationExecution"] = start
+    fake.answers["DescribeStacks"] = {"Stacks": [deployed(RemovalApprovers=f"arn:aws:iam::{CENTRAL}:role/approver")]}
+    return fake
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses() -> Iterator[None]:
+    with patch("organization.gathering.time.sleep"):
+        yield
+
+
+PROBE = ("--probe", MEMBER, "--role-name", "auditor", "--yes")
+
+
+def test_the_probe_starts_the_runbooks_and_a_dry_run_and_says_what_became_of_them(
+    probed: FakeAws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = list(verified(capsys, 0, *PROBE).values())[len(CHECKS) :]
+    assert {each["name"]: each["outcome"] for each in found} == {
+        f"Probe: {NOTIFY} runs in account {MEMBER}": "HOLDS",
+        f"Probe: {REEVALUATE} runs in account {MEMBER}": "HOLDS",
+        f"Probe: {REMOVAL} runs in account {CENTRAL}": "HOLDS",
+    }
+    assert found[1]["text"] == "It ended as Success. Started."
+    assert probed.called("StartAutomationExecution") == [
+        {"DocumentName": NOTIFY, "Parameters": {"AccountId": [MEMBER]}},
+        {"DocumentName": REEVALUATE, "Parameters": {}},
+        {"DocumentName": REMOVAL, "Parameters": {"AccountId": [MEMBER], "DryRun": ["true"]}},
+    ]
+
+
+def test_a_runbook_that_fails_in_the_probe_fails_and_one_that_runs_on_waits(
+    probed: FakeAws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def look(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        status = "Failed" if parameters["AutomationExecutionId"].endswith("0") else "InProgress"
+        return {"AutomationExecution": execution(NOTIFY, AutomationExecutionStatus=status, FailureMessage="no such role")}
+
+    probed.answers["GetAutomationExecution"] = look
+    notify, reevaluate, removal = list(verified(capsys, 1, *PROBE).values())[len(CHECKS) :]
+    assert (notify["outcome"], notify["text"]) == ("FAILS", "It ended as Failed: no such role")
+    assert "get-automation-execution" in notify["commands"][0]
+    assert {reevaluate["outcome"], removal["outcome"]} == {"NOT_YET"}
+
+
+def test_a_runbook_that_may_not_be_started_is_not_seen(probed: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    probed.refuse("StartAutomationExecution", "AccessDeniedException")
+    found = list(verified(capsys, 0, *PROBE).values())[len(CHECKS) :]
+    assert {each["outcome"] for each in found} == {"NOT_SEEN"}
+    assert "StartAutomationExecution failed with AccessDeniedException" in found[0]["text"]
+
+
+def test_the_probe_starts_nothing_unless_it_is_confirmed(probed: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    with patch("sys.stdin", io.StringIO("n\n")):
+        assert cli.main(["verify", *PROBE[:-1]]) == 130
+    assert f"Start RootVirtualMfa-Notify and -Reevaluate in account {MEMBER}?" in capsys.readouterr().err
+    assert probed.called("StartAutomationExecution") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--probe", MEMBER, "--yes"), f"The probe needs credentials of account {MEMBER}: name a role there with --role-name."),
+        (
+            ("--probe", OTHER, "--yes", "--role-name", "r"),
+            f"Account {OTHER} cannot be probed: the deployment does not evaluate it.",
+        ),
+        (("--probe", "1; rm", "--yes"), "'1; rm' must be a 12-digit account id."),
+    ],
+)
+def test_a_probe_that_cannot_be_made_says_why(
+    probed: FakeAws, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
+) -> None:
+    assert cli.main(["verify", *arguments]) == 2
+    assert said in capsys.readouterr().err
+    assert probed.called("StartAutomationExecution") == []
 
 
 def test_what_others_wrote_acts_on_no_terminal(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
