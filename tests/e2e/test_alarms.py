@@ -60,11 +60,7 @@ class Watched(Application):
 
     @contextmanager
     def silence(self) -> Iterator[None]:
-        """Let AWS Config invoke no function meanwhile.
-
-        To stop the recorder is not enough: rules with a periodic trigger are evaluated all the same.
-        Source: https://docs.aws.amazon.com/config/latest/developerguide/evaluate-config-rules.html
-        """
+        """Let AWS Config invoke no function meanwhile."""
         functions = self.client("lambda")
         [statement] = json.loads(functions.get_policy(FunctionName=self.function_arn)["Policy"])["Statement"]
         functions.remove_permission(FunctionName=self.function_arn, StatementId=statement["Sid"])

@@ -81,8 +81,13 @@ def story(organization: Organization) -> Story:
     aws.change_root_user(BARE, "add-virtual-device", "phone")
     organization.client("lambda").invoke(FunctionName=organization.function_arn, InvocationType="Event", Payload="{}")
     wait_for(lambda: reevaluations(organization) == {"InProgress"}, "the start of the runbook after root's change")
-    aws.advance_clock(seconds=120)
-    wait_for(lambda: reevaluations(organization) == {"Success"}, "the end of the runbook after root's change")
+
+    def have_ended() -> bool:
+        # Of several starts at once, AWS Config takes one, and the others wait a while by the clock.
+        aws.advance_clock(seconds=120)
+        return reevaluations(organization) == {"Success"}
+
+    wait_for(have_ended, "the end of the runbook after root's change")
     for seconds in (3700, A_DAY, A_DAY):
         aws.advance_clock(seconds=seconds)
         aws.settle()
@@ -129,10 +134,7 @@ def test_right_after_the_deployment_nothing_fails(story: Story) -> None:
 
 def test_two_days_later_everything_that_happened_holds(story: Story) -> None:
     assert outcomes(story.later, "NOT_SEEN") == WITHOUT_USE
-    assert outcomes(story.later, "NOT_YET") == {
-        "The alarms reach their topic",  # the local AWS's history of an alarm has no actions
-        "The service control policies let StackSets and AWS Config through",
-    }
+    assert outcomes(story.later, "NOT_YET") == {"The service control policies let StackSets and AWS Config through"}
     assert f"account {BARE}" in story.later["Root's changes reach EventBridge"]["text"]
     assert "by the resource" in story.later["AWS Config gives an account the result of its rule"]["text"]
 
