@@ -5,7 +5,7 @@ Live: radkawar/stackd, testdata/aws/cloudformation/function_resource_policy.json
 
 from typing import TYPE_CHECKING, Any
 
-from local_aws.cloudformation.resource_types import ResourceFailedError
+from local_aws.cloudformation.resources import ResourceFailedError
 from local_aws.core import callers, ministack_seams
 from local_aws.core.models import AwsError
 from local_aws.core.switches import Switches
