@@ -5,6 +5,7 @@ Live: radkawar/stackd, testdata/aws/cloudformation/function_resource_policy.json
 
 from typing import TYPE_CHECKING, Any
 
+from local_aws.cloudformation import listed_types
 from local_aws.cloudformation.resources import ResourceFailedError
 from local_aws.core import callers, ministack_seams
 from local_aws.core.models import AwsError
@@ -46,6 +47,8 @@ class Registry:
         if params.get("Type") != "RESOURCE" or not name or "VersionId" in params:
             message = "The local AWS describes resource types by Type and TypeName only."
             raise AwsError("ValidationError", message)
+        if name not in listed_types.names() and name in self._handlers:
+            raise AwsError("CFNRegistryException", listed_types.not_emulated(name))
         if not self._has(name):
             message = f"The type '{name}' cannot be found."
             raise AwsError("TypeNotFoundException", message)

@@ -14,7 +14,9 @@ import yaml
 
 from local_aws.authorization.principals import SERVICE_LINKED, entity
 from local_aws.aws_lambda import policies
+from local_aws.aws_lambda.functions import LambdaFunctions
 from local_aws.cloudformation import name_conflicts
+from local_aws.cloudformation.lambda_types import PERMISSION_PROPERTIES, EventInvokeConfigType, PermissionType
 from local_aws.cloudformation.resources import (
     FailedOnceMadeError,
     Properties,
@@ -55,6 +57,7 @@ class Services:
     documents: Documents
     event_rules: EventRules
     cloudwatch: CloudWatch
+    functions: LambdaFunctions
 
 
 def install(services: Services, clock: Clock) -> None:
@@ -68,6 +71,8 @@ def install(services: Services, clock: Clock) -> None:
         "AWS::Config::StoredQuery": (StoredQueryType(services.aggregators), ("QueryName",)),
         "AWS::CloudWatch::Alarm": (AlarmType(services.cloudwatch), ("AlarmName",)),
         "AWS::Events::Rule": (EventRuleType(services.event_rules), ("Name",)),
+        "AWS::Lambda::EventInvokeConfig": (EventInvokeConfigType(services.functions), ("FunctionName", "Qualifier")),
+        "AWS::Lambda::Permission": (PermissionType(services.functions), PERMISSION_PROPERTIES),
         "AWS::Lambda::ResourcePolicy": (ResourcePolicyType(), ("ResourceArn",)),
         "AWS::Logs::QueryDefinition": (QueryDefinitionType(services.saved_queries), ()),
         "AWS::SSM::Document": (DocumentType(services.documents), ("Name", "DocumentType")),

@@ -36,11 +36,15 @@ class FailedOnceMadeError(ResourceFailedError):
         self.provisioned = provisioned
 
 
+Operation = Callable[[str, dict[str, Any]], dict[str, Any] | None]
+"""Takes account id and request, and answers; None lets MiniStack answer."""
+
+
 class HasOperations(Protocol):
-    """A service: the name of each operation, and what answers it; None lets MiniStack answer."""
+    """A service."""
 
     @property
-    def operations(self) -> Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]:
+    def operations(self) -> Mapping[str, Operation]:
         """Return what answers each operation."""
 
 
@@ -55,10 +59,17 @@ class Service:
 
     def __call__(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
         """Carry an operation out. MiniStack's part is left out: the answer is then empty. Raises ResourceFailedError."""
+        return self._carry_out(operation, params, self._service.operations[operation])
+
+    def check(self, operation: str, params: dict[str, Any]) -> None:
+        """Check parameters by the API model only. Raises ResourceFailedError."""
+        self._carry_out(operation, params, lambda _, __: None)
+
+    def _carry_out(self, operation: str, params: dict[str, Any], answer: Operation) -> dict[str, Any]:
         try:
             params = self._api.from_template(operation, params)
             self._api.validate(operation, params)
-            return self._service.operations[operation](self._responses.get_account_id(), params) or {}
+            return answer(self._responses.get_account_id(), params) or {}
         except AwsError as error:
             message = f"{error.message} (Service: {operation}, Error Code: {error.code})"
             raise ResourceFailedError(message) from error

@@ -13,9 +13,7 @@ from local_aws.core.models import AwsError
 from local_aws.logs import log_groups
 from local_aws.logs.log_groups import LogGroup
 
-RETENTION_DAYS = (
-    *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),
-)
+RETENTION_DAYS = (*(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653),)
 """Source: API reference, PutRetentionPolicy. The model has no such list."""
 _MOST_TAGS = 50
 _NOT_EMULATED = ("kmsKeyId", "deletionProtectionEnabled")

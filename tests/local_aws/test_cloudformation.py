@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import ClientError
 
 from local_aws.client import LocalAwsClient
 from tests.local_aws.scene import Clients, Parameter, eventually, refusal, rule
@@ -282,21 +282,6 @@ def test_a_function_has_the_concurrency_that_is_reserved_for_it(client: Clients,
     assert reserved() == 4
     stack.update(function())
     assert reserved() is None
-
-
-def test_a_type_that_nobody_knows_fails(client: Clients, account_id: str) -> None:
-    """It does not pass for made, as elsewhere: a template that uses more than there is shall be noticed."""
-    body = template({"Document": {"Type": "AWS::SSM::NoSuchType", "Properties": {}}}, {})
-    cloudformation = client("cloudformation", account_id)
-    try:
-        code, _ = refusal(cloudformation.create_stack, StackName=STACK, TemplateBody=body)
-    except AssertionError:
-        with pytest.raises(WaiterError):
-            cloudformation.get_waiter("stack_create_complete").wait(
-                StackName=STACK, WaiterConfig={"Delay": 0.1, "MaxAttempts": 6000}
-            )
-    else:
-        assert code == "ValidationError"
 
 
 # Change sets
