@@ -103,7 +103,7 @@ def _create(_: str, params: dict[str, Any]) -> None:
     _check_settings(params)
     _check_tags(params.get("Tags", {}))
     _check_role(params["Role"], wanted.arn)
-    check_code(params["Code"])
+    _check_code(params["Code"])
 
 
 def _update_configuration(_: str, params: dict[str, Any]) -> None:
@@ -115,9 +115,7 @@ def _update_configuration(_: str, params: dict[str, Any]) -> None:
 
 def _update_code(_: str, params: dict[str, Any]) -> None:
     registry.find(params)
-    if not any(params.get(member) for member in _SOURCES):
-        raise AwsError(_INVALID, "Please provide a source for function code.")
-    check_code(params)
+    _check_code(params)
 
 
 def _invoke(_: str, params: dict[str, Any]) -> None:
@@ -197,8 +195,10 @@ def _check_role(role_arn: str, function_arn: str) -> None:
         raise AwsError("InvalidParameterValueException", message)
 
 
-def check_code(code: Mapping[str, Any]) -> None:
-    """Refuse code in S3 that is not there. Raises AwsError."""
+def _check_code(code: Mapping[str, Any]) -> None:
+    """Refuse a request without code, and code in S3 that is not there."""
+    if not any(code.get(member) for member in _SOURCES):
+        raise AwsError(_INVALID, "Please provide a source for function code.")
     bucket, key = code.get("S3Bucket"), code.get("S3Key")
     if not bucket or not key:
         return

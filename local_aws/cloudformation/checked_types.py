@@ -6,6 +6,7 @@ requests, which the API model and the service check.  IAM's types are in iam/tem
 Source: the CloudFormation schemas of the types.
 """
 
+import base64
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -116,7 +117,9 @@ def _types(services: Services) -> Mapping[str, _Type]:
         "AWS::SQS::QueuePolicy": _Type(_queue_policy(services)),
         "AWS::S3::Bucket": _Type(_check_bucket, "BucketName", 63),
         "AWS::S3::BucketPolicy": _Type(_check_bucket_policy),
-        "AWS::Events::EventBus": _Type(_event_bus(services), "Name", 256, lambda name: name in events._event_buses),
+        "AWS::Events::EventBus": _Type(
+            _event_bus(services), "Name", 256, lambda name: name in {"default", *events._event_buses}
+        ),
     }
 
 
@@ -136,8 +139,9 @@ def _function(services: Services) -> Check:
 
     def check(properties: Properties, name: str, new: bool) -> None:  # noqa: FBT001 - see Check
         settings = _renamed("AWS::Lambda::Function", properties, members, others)
-        # Code in the template itself is a text, and not the archive that the API takes.
-        code = {key: value for key, value in properties["Code"].items() if key != "ZipFile"}
+        code = dict(properties["Code"])
+        if "ZipFile" in code:  # the code itself, and not the archive that the API takes
+            code["ZipFile"] = base64.b64encode(str(code["ZipFile"]).encode()).decode()
         if "ReservedConcurrentExecutions" in properties:
             invocation_settings.check_concurrency(name, _number(properties["ReservedConcurrentExecutions"]))
         if new:

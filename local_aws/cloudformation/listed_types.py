@@ -5,7 +5,7 @@ resource fails, and the stack rolls back.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import Any
 
@@ -24,13 +24,19 @@ def install(listed: Collection[str]) -> None:
     """Let MiniStack make resources of the `listed` types only."""
     known = ministack_seams.module(_PROVISIONERS)._RESOURCE_HANDLERS
     types = _Types({name: handlers for name, handlers in known.items() if name in listed})
+    types.refused = frozenset(known) - frozenset(listed)
     for module in (_PROVISIONERS, _CHANGE_SETS):
         ministack_seams.replace(module, "_RESOURCE_HANDLERS", types)
 
 
-def names() -> Iterator[str]:
-    """Return the names of the types that are emulated."""
-    return iter(ministack_seams.module(_PROVISIONERS)._RESOURCE_HANDLERS)
+def is_emulated(name: str) -> bool:
+    """Tell whether a type is emulated."""
+    return name in [*ministack_seams.module(_PROVISIONERS)._RESOURCE_HANDLERS]
+
+
+def is_refused(name: str) -> bool:
+    """Tell whether a type is known to be one of AWS's, and is not emulated."""
+    return name in ministack_seams.module(_PROVISIONERS)._RESOURCE_HANDLERS.refused
 
 
 def not_emulated(name: str) -> str:
@@ -40,6 +46,9 @@ def not_emulated(name: str) -> str:
 
 class _Types(dict[str, Handlers]):
     """MiniStack's table. Iteration finds the types that are listed; every other type is there too, and refuses to be made."""
+
+    refused: frozenset[str] = frozenset()
+    """The types that MiniStack knows and no list has."""
 
     def __contains__(self, name: object) -> bool:
         return super().__contains__(name) or (isinstance(name, str) and _TYPE.fullmatch(name) is not None)

@@ -47,7 +47,7 @@ class Registry:
         if params.get("Type") != "RESOURCE" or not name or "VersionId" in params:
             message = "The local AWS describes resource types by Type and TypeName only."
             raise AwsError("ValidationError", message)
-        if name not in listed_types.names() and name in self._handlers:
+        if listed_types.is_refused(name):
             raise AwsError("CFNRegistryException", listed_types.not_emulated(name))
         if not self._has(name):
             message = f"The type '{name}' cannot be found."
@@ -64,4 +64,4 @@ class Registry:
 
     def _has(self, name: str) -> bool:
         withheld = name == RESOURCE_POLICY and self._switches.is_on("withhold-resource-policy-type")
-        return name in self._handlers and not withheld
+        return listed_types.is_emulated(name) and not withheld

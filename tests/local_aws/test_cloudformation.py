@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws.client import LocalAwsClient
-from tests.local_aws.scene import Clients, Parameter, eventually, refusal, rule
+from tests.local_aws.scene import Clients, Parameter, eventually, refusal, rule, trust
 from tests.local_aws.stack_scene import STACK, Stack, config_rule, fails, template
 
 QUERY = {"Name": "latest", "QueryString": "fields @message", "LogGroupNames": ["/aws/lambda/example"]}
@@ -270,6 +270,9 @@ def test_a_function_has_the_concurrency_that_is_reserved_for_it(client: Clients,
             "Code": code,
         }
         return {"Function": {"Type": "AWS::Lambda::Function", "Properties": properties | changes}}
+
+    trusted = trust({"Service": "lambda.amazonaws.com"})
+    client("iam", account_id).create_role(RoleName="example", AssumeRolePolicyDocument=trusted)
 
     def reserved() -> int | None:
         answer = client("lambda", account_id).get_function_concurrency(FunctionName="example")

@@ -11,7 +11,7 @@ import pytest
 from botocore import xform_name
 
 from local_aws.client import LocalAwsProcess
-from tests.local_aws.scene import CENTRAL, WITHOUT_RECORDER, Clients, create_function, package, refusal, trust
+from tests.local_aws.scene import CENTRAL, Clients, create_function, package, refusal, trust
 
 CODE = "def handler(event, context):\n    return event\n"
 LAMBDA = trust({"Service": "lambda.amazonaws.com"})
@@ -21,6 +21,9 @@ TOPIC = "arn:aws:sns:us-east-1:{account}:kept"
 QUEUE = "{endpoint}/{account}/kept"
 GROUPS = "arn:aws:logs:us-east-1:{account}:log-group:"
 BUCKET = {"Bucket": "kept-{account}"}
+NOWHERE = {"LocationConstraint": "nowhere"}
+NOBODY = {"Rules": [{"ObjectOwnership": "Nobody"}]}
+FETCH = {"AllowedMethods": ["FETCH"], "AllowedOrigins": ["*"]}
 KEPT = {"logGroupName": "kept"}
 ABSENT = {"logGroupName": "none"}
 COUNT = {"metricName": "m", "metricNamespace": "n", "metricValue": "1"}
@@ -34,9 +37,12 @@ FUNCTION = {
     "Handler": "example.handler",
     "Code": {"ZipFile": package(CODE)},
 }
+FUNCTION_ARN = "arn:aws:lambda:us-east-1:{account}:function:kept"
+LAYER = "arn:aws:lambda:us-east-1:{account}:layer:none:1"
 DAYS = "1 validation error detected: Value '4' at 'retentionInDays' failed to satisfy constraint: Member must satisfy enum"
 
 INVALID, NOT_FOUND, EXISTS = "InvalidParameterException", "ResourceNotFoundException", "ResourceAlreadyExistsException"
+LAMBDA_INVALID = "InvalidParameterValueException"
 NO_SUCH, IN_USE, VALIDATION = "NoSuchEntity", "DeleteConflict", "ValidationError"
 
 REFUSED: dict[str, list[tuple[str, dict[str, Any], str, str]]] = {
@@ -56,7 +62,6 @@ REFUSED: dict[str, list[tuple[str, dict[str, Any], str, str]]] = {
         ("CreateLogStream", {**KEPT, "logStreamName": "a:b"}, INVALID, "Value 'a:b' at 'logStreamName' failed"),
         ("DeleteLogStream", {**KEPT, "logStreamName": "none"}, NOT_FOUND, "The specified log stream does not exist."),
         ("TagResource", {"resourceArn": f"{GROUPS}none", "tags": {"a": "b"}}, NOT_FOUND, "does not exist"),
-        ("TagResource", {"resourceArn": "none", "tags": {"a": "b"}}, INVALID, "not the ARN of one"),
         ("TagResource", {"resourceArn": f"{GROUPS}kept", "tags": {"aws:a": "b"}}, INVALID, "aws:a"),
         ("TagResource", {"resourceArn": f"{GROUPS}kept", "tags": MANY_TAGS}, INVALID, "at 'tags' failed"),
         ("UntagResource", {"resourceArn": f"{GROUPS}none", "tagKeys": ["a"]}, NOT_FOUND, "does not exist"),
@@ -113,6 +118,7 @@ REFUSED: dict[str, list[tuple[str, dict[str, Any], str, str]]] = {
         ("SendMessageBatch", {"QueueUrl": QUEUE, "Entries": []}, "AWS.SimpleQueueService.EmptyBatchRequest", ""),
         ("DeleteMessage", {"QueueUrl": QUEUE, "ReceiptHandle": "none"}, "ReceiptHandleIsInvalid", ""),
         ("ReceiveMessage", {"QueueUrl": QUEUE, "MaxNumberOfMessages": 11}, "InvalidParameterValue", "between 1 and 10"),
+        ("ReceiveMessage", {"QueueUrl": QUEUE, "VisibilityTimeout": 43201}, "InvalidParameterValue", "<= 43200"),
     ],
     "sts": [
         ("GetSessionToken", {"DurationSeconds": 899}, VALIDATION, "greater than or equal to 900"),
@@ -132,14 +138,32 @@ REFUSED: dict[str, list[tuple[str, dict[str, Any], str, str]]] = {
         ("GetObject", {**BUCKET, "Key": "none"}, "NoSuchKey", ""),
         ("GetBucketPolicy", BUCKET, "NoSuchBucketPolicy", ""),
         ("GetBucketTagging", BUCKET, "NoSuchTagSet", ""),
+        ("CreateBucket", {"Bucket": "new-{account}", "CreateBucketConfiguration": NOWHERE}, "InvalidLocationConstraint", ""),
+        ("PutObject", {**BUCKET, "Key": "k" * 1025}, "KeyTooLongError", ""),
+        ("CopyObject", {**BUCKET, "Key": "kept", "CopySource": "kept-{account}/kept"}, "InvalidRequest", "to itself"),
+        ("DeleteObjects", {**BUCKET, "Delete": {"Objects": []}}, "MalformedXML", ""),
+        ("DeleteObjects", {**BUCKET, "Delete": {"Objects": [{"Key": f"k{n}"} for n in range(1001)]}}, "MalformedXML", ""),
+        ("ListObjectsV2", {**BUCKET, "ContinuationToken": "none"}, "InvalidArgument", "continuation token"),
+        ("ListObjectsV2", {**BUCKET, "MaxKeys": -1}, "InvalidArgument", "maxKeys"),
+        ("ListBuckets", {"MaxBuckets": 0}, "InvalidArgument", "maxBuckets"),
+        ("PutBucketTagging", {**BUCKET, "Tagging": {"TagSet": [{"Key": "a", "Value": ""}] * 2}}, "InvalidTag", "same key"),
+        ("PutBucketOwnershipControls", {**BUCKET, "OwnershipControls": NOBODY}, "MalformedXML", ""),
+        ("PutBucketLifecycleConfiguration", {**BUCKET, "LifecycleConfiguration": {"Rules": []}}, "MalformedXML", ""),
+        ("PutBucketCors", {**BUCKET, "CORSConfiguration": {"CORSRules": [FETCH]}}, "InvalidRequest", "FETCH"),
         ("UploadPart", {**BUCKET, "Key": "k", "UploadId": "none", "PartNumber": 1}, "NoSuchUpload", ""),
     ],
     "lambda": [
         ("CreateFunction", {**FUNCTION, "FunctionName": "kept"}, "ResourceConflictException", "Function already exist: kept"),
-        ("CreateFunction", {**FUNCTION, "Code": {"ZipFile": b"no archive"}}, "InvalidParameterValueException", "unzip"),
-        ("CreateFunction", {**FUNCTION, "Code": {}}, "InvalidParameterValueException", ""),
-        ("CreateFunction", {**FUNCTION, "Handler": None}, "InvalidParameterValueException", "mandatory parameters"),
-        ("UpdateFunctionCode", {"FunctionName": "kept"}, "InvalidParameterValueException", ""),
+        ("CreateFunction", {**FUNCTION, "Code": {"ZipFile": b"no archive"}}, LAMBDA_INVALID, "unzip"),
+        ("CreateFunction", {**FUNCTION, "Code": {}}, LAMBDA_INVALID, ""),
+        ("CreateFunction", {**FUNCTION, "Handler": None}, LAMBDA_INVALID, "mandatory parameters"),
+        ("CreateFunction", {**FUNCTION, "Environment": {"Variables": {"AWS_REGION": "x"}}}, LAMBDA_INVALID, "reserved keys"),
+        ("CreateFunction", {**FUNCTION, "Environment": {"Variables": {"TEXT": "x" * 5000}}}, LAMBDA_INVALID, "4KB limit"),
+        ("CreateFunction", {**FUNCTION, "Layers": [LAYER]}, LAMBDA_INVALID, "does not emulate layers"),
+        ("CreateFunction", {**FUNCTION, "Tags": {"aws:x": "y"}}, LAMBDA_INVALID, "aws:x"),
+        ("DeleteFunction", {"FunctionName": "kept", "Qualifier": "$LATEST"}, LAMBDA_INVALID, "$LATEST version cannot be"),
+        ("TagResource", {"Resource": FUNCTION_ARN, "Tags": MANY_TAGS}, LAMBDA_INVALID, "tag limit of 50"),
+        ("UpdateFunctionCode", {"FunctionName": "kept"}, LAMBDA_INVALID, ""),
         ("UpdateFunctionConfiguration", {"FunctionName": "kept", "RevisionId": "1"}, "PreconditionFailedException", ""),
     ],
     "cloudformation": [
@@ -180,7 +204,6 @@ REFUSED: dict[str, list[tuple[str, dict[str, Any], str, str]]] = {
         ("DescribeAlarms", {"NextToken": "none"}, "InvalidNextToken", ""),
     ],
     "cloudtrail": [
-        ("LookupEvents", {"MaxResults": 51}, "InvalidMaxResultsException", ""),
         ("LookupEvents", {"NextToken": "none"}, "InvalidNextTokenException", ""),
     ],
     "organizations": [
@@ -233,12 +256,6 @@ def test_what_aws_refuses_is_refused(scene: tuple[Clients, dict[str, str]], serv
         if refused != code or filled(message, places) not in said:
             found[number, operation] = (refused, said)
     assert found == {}
-
-
-def test_an_account_without_a_recorder_takes_no_rule(client: Clients) -> None:
-    rule = {"ConfigRuleName": "new", "Source": {"Owner": "CUSTOM_LAMBDA", "SourceIdentifier": "arn"}}
-    put = client("config", WITHOUT_RECORDER).put_config_rule
-    assert refusal(put, ConfigRule=rule)[0] == "NoAvailableConfigurationRecorderException"
 
 
 def test_each_account_has_an_owner_of_its_own_in_s3(client: Clients, account_id: str) -> None:
