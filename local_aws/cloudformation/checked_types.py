@@ -206,7 +206,7 @@ def _topic(services: Services) -> Check:
             "AWS::SNS::Topic", properties, {each: each for each in attributes}, ("Subscription", "Tags", "TopicName")
         )
         if new:
-            call("CreateTopic", {"Name": name, "Attributes": given})
+            call("CreateTopic", {"Name": _fifo(properties, "TopicName", "FifoTopic", name), "Attributes": given})
         for subscription in properties.get("Subscription", ()):
             services.topics.check_endpoint(subscription)
 
@@ -235,7 +235,7 @@ def _queue(services: Services) -> Check:
     def check(properties: Properties, name: str, _: bool) -> None:  # noqa: FBT001 - see Check
         given = _renamed("AWS::SQS::Queue", properties, {each: each for each in attributes}, ("QueueName", "Tags"))
         texts = {key: _text(value) for key, value in given.items()}
-        call("CreateQueue", {"QueueName": name, "Attributes": texts})
+        call("CreateQueue", {"QueueName": _fifo(properties, "QueueName", "FifoQueue", name), "Attributes": texts})
 
     return check
 
@@ -260,8 +260,8 @@ def _event_bus(services: Services) -> Check:
     return check
 
 
-def _check_bucket(_: Properties, name: str, new: bool) -> None:  # noqa: FBT001 - see Check
-    if new and not _BUCKET_NAME.fullmatch(name):
+def _check_bucket(properties: Properties, name: str, _: bool) -> None:  # noqa: FBT001 - see Check
+    if "BucketName" in properties and not _BUCKET_NAME.fullmatch(name):
         message = f"The specified bucket is not valid: {name}"
         raise AwsError("InvalidBucketName", message)
 
@@ -283,6 +283,12 @@ def _renamed(type_name: str, properties: Properties, members: Mapping[str, str],
         message = f"The local AWS does not emulate the property {unknown[0]} of {type_name}."
         raise ResourceFailedError(message)
     return {member: properties[name] for name, member in members.items() if name in properties}
+
+
+def _fifo(properties: Properties, name_property: str, fifo_property: str, name: str) -> str:
+    """Return the name of a queue or topic. MiniStack ends a name that it generates in .fifo, if it has to."""
+    generated = name_property not in properties and _text(properties.get(fifo_property, False)).lower() == "true"
+    return f"{name}.fifo" if generated and not name.endswith(".fifo") else name
 
 
 def _tags(properties: Properties) -> dict[str, str]:
