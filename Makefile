@@ -13,7 +13,7 @@ ARGS ?=
 PORT ?= 4566
 
 # One environment for each job, since their requirements contradict each other: see the files in requirements/.
-DEV := .venvs/dev/.ready
+DEV := .venvs/dev/.installed
 LOCAL_AWS := .venvs/local-aws/.ready
 LAMBDA_RUNTIME := .venvs/lambda-runtime/.ready
 BIN := .venvs/dev/bin
@@ -53,7 +53,11 @@ setup: $(DEV) $(LOCAL_AWS) $(LAMBDA_RUNTIME) ## Install the tools into .venvs (-
 	@echo "Installing .venvs/$* ..."
 	@$(PYTHON) -m venv --clear .venvs/$*
 	@.venvs/$*/bin/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r $<
-	@$(if $(filter dev,$*),.venvs/$*/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .)
+	@touch $@
+
+# The operator's command, from this checkout. pyproject.toml says which packages it has.
+$(DEV): .venvs/dev/.ready pyproject.toml
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 lock: $(DEV) ## Lock the requirements anew (UPGRADE=--upgrade: to the newest releases)

@@ -1,9 +1,7 @@
 """The report in each of its formats: a table, CSV, JSON and one self-contained HTML page."""
 
-import csv
 import io
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,11 +10,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from organization import page
+from organization import page, spreadsheet
 from organization.deployment import Deployment
 from organization.screen import Screen, text
 from organization.statuses import FAILURES, MEANINGS, STALE_AFTER, Advice, Row, Status, hours, totals
-from organization.visible import visible
 
 SCHEMA_VERSION = 1
 """The JSON report's version: it rises if a key goes or changes its meaning."""
@@ -26,11 +23,6 @@ _COLOURS = {
     Status.UNKNOWN: "yellow",
     Status.COMPLIANT: "green",
 }
-
-# A spreadsheet may see a formula after one of four signs, or after a sign that looks like one in another alphabet, with or
-# without spaces before it.  Another locale has another separator, so a cell may begin inside one of this file's cells.
-# Source: https://owasp.org/www-community/attacks/CSV_Injection
-_FORMULA = re.compile(r"""((?:^|[,;|])[\s"]*)(?=[-=+@\u2212\uFE62\uFE63\uFE66\uFE6B\uFF0B\uFF0D\uFF1D\uFF20])""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +53,8 @@ def as_csv(report: Report) -> str:
 
     An apostrophe before whatever a spreadsheet could take for a formula makes it text.
     """
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(_account(report.rows[0]) if report.rows else [])
-    for row in report.listed:
-        writer.writerow([_cell(value) for value in _account(row).values()])
-    return text.getvalue()
+    header = list(_account(report.rows[0])) if report.rows else []
+    return spreadsheet.as_csv(header, (_account(row) for row in report.listed))
 
 
 def as_json(report: Report) -> str:
@@ -175,21 +163,6 @@ def _account(row: Row) -> dict[str, Any]:
         "stack_set_status": row.stack_set_status,
         "advice": [{"why": each.why, "action": each.action, "commands": each.commands} for each in row.advice],
     }
-
-
-def _cell(value: Any) -> str:  # noqa: ANN401 - any value of the JSON report
-    match value:
-        case None:
-            return ""
-        case int() | float():
-            return str(value)
-        case [dict(), *_]:
-            said = " ".join(" ".join([each["why"], each["action"], *each["commands"]]) for each in value)
-        case [*_]:
-            said = " ".join(value)
-        case _:
-            said = str(value)
-    return _FORMULA.sub(r"\1'", visible(said))
 
 
 def _time(time: datetime) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from botocore.exceptions import ClientError
 
-from organization import aws, commands, deployment, journal, statuses
+from organization import accounts, aws, commands, deployment, journal, statuses
 from organization.aws import CommandError
 from organization.deployment import Deployment
 from organization.journal import Entry, Journal
@@ -124,9 +124,7 @@ class Reader:
             )
             for page in pages:
                 for account in page["Accounts"]:
-                    # State has replaced Status; an older endpoint has Status only.
-                    state = account.get("State") or account.get("Status") or ""
-                    yield Account(account["Id"], account.get("Name", ""), path, state)
+                    yield accounts.described(account, path)
                 done += len(page["Accounts"])
                 self._progress("Accounts", done)
             units = self._organizations.get_paginator("list_organizational_units_for_parent").paginate(

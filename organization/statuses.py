@@ -81,6 +81,11 @@ class Account:
     ou_path: str
     state: str = "ACTIVE"
 
+    @property
+    def is_suspended(self) -> bool:
+        """Whether the account is suspended or closing, so that nobody judges it."""
+        return self.state in _NO_LONGER_ACTIVE
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -170,7 +175,7 @@ class Row:
 
 def is_judged(account: Account, deployment: Deployment) -> bool:
     """Tell whether the report judges an account: it is neither suspended nor excluded."""
-    return account.state not in _NO_LONGER_ACTIVE and account.account_id not in deployment.excluded
+    return not account.is_suspended and account.account_id not in deployment.excluded
 
 
 def in_doubt(account_id: str, results: Iterable[Result], journal: Journal, now: datetime) -> bool:
@@ -223,7 +228,7 @@ def notes(observed: Observations) -> list[str]:
 
 
 def _row(account: Account, observed: Observations) -> Row:
-    if account.state in _NO_LONGER_ACTIVE:
+    if account.is_suspended:
         return Row(account, Status.SUSPENDED, reason=f"The account is {account.state} in AWS Organizations.")
     if account.account_id in observed.deployment.excluded:
         reason = observed.reasons.get(account.account_id)
