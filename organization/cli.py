@@ -10,7 +10,19 @@ from typing import Any, TypeVar
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from organization import aws, delete, deploy, deploy_parameters, deployment, preflight, project, report, statuses, verify
+from organization import (
+    aws,
+    delete,
+    deploy,
+    deploy_parameters,
+    deployment,
+    exceptions,
+    preflight,
+    project,
+    report,
+    statuses,
+    verify,
+)
 from organization.aws import CommandError
 from organization.commands import PROGRAM
 from organization.screen import complain
@@ -172,10 +184,12 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     help="List the accounts of this status only; may be given several times. Totals and exit code count all accounts.",
 )
 @click.option(
+    "--exceptions",
     "--exclusions",
+    "exceptions_path",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help=f"The reasons why accounts are excluded.  [default: {statuses.EXCLUSIONS_FILE} beside template.yaml]",
+    help=f"Which accounts are excluded and which failures accepted.  [default: {exceptions.FILE} beside template.yaml]",
 )
 def _report(  # noqa: PLR0913 - the options of the command
     *,
@@ -185,15 +199,17 @@ def _report(  # noqa: PLR0913 - the options of the command
     format_name: str | None,
     output: Sequence[Path],
     status: Sequence[str],
-    exclusions: Path | None,
+    exceptions_path: Path | None,
 ) -> int:
     """Report every account: whether its root user has virtual MFA, and how old that knowledge is.
 
     Changes nothing. Lists what fails first, and what to do about it.
 
     \b
-    Exit code 0: every account is COMPLIANT, excluded, suspended, or one that the rule does not apply to.
-    Exit code 1: an account is NON_COMPLIANT or UNKNOWN.
+    Exit code 0: every account is COMPLIANT, excluded, suspended, one that the rule does not apply to, or ACCEPTED: it
+    fails, and the file of exceptions accepts that today.
+    Exit code 1: an account is NON_COMPLIANT or UNKNOWN. After its last day, an accepted failure is NON_COMPLIANT, and an
+    excluded account UNKNOWN.
     Exit code 2: no report could be made.
 
     There are two sources: AWS Config, and the journal, which is the function's log. If they differ, the report says so, and the
@@ -206,7 +222,7 @@ def _report(  # noqa: PLR0913 - the options of the command
         format_name=format_name,
         output=output,
         only=[statuses.Status(each) for each in status],
-        exclusions_file=exclusions,
+        exceptions_path=exceptions_path,
     )
 
 
