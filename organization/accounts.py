@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
 
     from organization.reading import Progress
+
+EXIT_INTERRUPTED = 130
+"""The exit code if somebody interrupted the command, with Ctrl-C: 128 and the number of SIGINT, as shells have it."""
 
 T = TypeVar("T", bound=Hashable)
 R = TypeVar("R")
@@ -76,35 +80,49 @@ def read_each(what: str, items: Sequence[T], read: Callable[[T], R], progress: "
     Whatever `read` raises ends all of it.
     """
     waiting: queue.SimpleQueue[T] = queue.SimpleQueue()
-    ended: queue.SimpleQueue[tuple[T, R | BaseException, bool]] = queue.SimpleQueue()
+    ended: queue.SimpleQueue[_Ended[T, R]] = queue.SimpleQueue()
     stop = threading.Event()
     for item in items:
         waiting.put(item)
-
-    def work() -> None:
-        while not stop.is_set():
-            try:
-                item = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                ended.put((item, read(item), True))
-            except BaseException as error:  # noqa: BLE001 - raised where the items are awaited
-                ended.put((item, error, False))
-
     # Daemons: a call that is under way when somebody interrupts delays neither the output nor the end.
     for _ in range(min(aws.THREADS, len(items))):
-        threading.Thread(target=work, daemon=True).start()
+        threading.Thread(target=_work, args=(waiting, ended, stop, read), daemon=True).start()
     found: dict[T, R] = {}
     try:
-        for done in range(1, len(items) + 1):
-            item, outcome, succeeded = ended.get()
-            if not succeeded:
-                raise outcome  # type: ignore[misc]  # an exception, as it did not succeed
-            found[item] = outcome  # type: ignore[assignment]  # what `read` returned, as it succeeded
-            progress(what, done, len(items))
+        while len(found) < len(items):
+            one = ended.get()
+            found[one.item] = one.read()
+            progress(what, len(found), len(items))
     except KeyboardInterrupt:
+        while not ended.empty():
+            one = ended.get()
+            found[one.item] = one.read()
         return Readings(found, interrupted=True)
     finally:
         stop.set()
     return Readings(found, interrupted=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended(Generic[T, R]):
+    """An item that was read, and what gives its reading or raises what came instead."""
+
+    item: T
+    read: Callable[[], R]
+
+
+def _work(
+    waiting: "queue.SimpleQueue[T]", ended: "queue.SimpleQueue[_Ended[T, R]]", stop: threading.Event, read: Callable[[T], R]
+) -> None:
+    """Read what waits, until nothing does or `stop` is set."""
+    while not stop.is_set():
+        try:
+            item = waiting.get_nowait()
+        except queue.Empty:
+            return
+        future: Future[R] = Future()
+        try:
+            future.set_result(read(item))
+        except BaseException as error:  # noqa: BLE001 - raised where the readings are awaited
+            future.set_exception(error)
+        ended.put(_Ended(item, future.result))
