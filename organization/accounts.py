@@ -80,49 +80,48 @@ def read_each(what: str, items: Sequence[T], read: Callable[[T], R], progress: "
     Whatever `read` raises ends all of it.
     """
     waiting: queue.SimpleQueue[T] = queue.SimpleQueue()
-    ended: queue.SimpleQueue[_Ended[T, R]] = queue.SimpleQueue()
-    stop = threading.Event()
+    work: _Work[T, R] = _Work(waiting, read)
     for item in items:
         waiting.put(item)
-    # Daemons: a call that is under way when somebody interrupts delays neither the output nor the end.
-    for _ in range(min(aws.THREADS, len(items))):
-        threading.Thread(target=_work, args=(waiting, ended, stop, read), daemon=True).start()
-    found: dict[T, R] = {}
     try:
-        while len(found) < len(items):
-            one = ended.get()
-            found[one.item] = one.read()
-            progress(what, len(found), len(items))
+        # Daemons: a call that is under way when somebody interrupts delays neither the output nor the end.
+        for _ in range(min(aws.THREADS, len(items))):
+            threading.Thread(target=work.do, daemon=True).start()
+        for done in range(1, len(items) + 1):
+            work.readings[work.ended.get()].result()
+            progress(what, done, len(items))
     except KeyboardInterrupt:
-        while not ended.empty():
-            one = ended.get()
-            found[one.item] = one.read()
-        return Readings(found, interrupted=True)
+        return Readings(work.so_far(), interrupted=True)
     finally:
-        stop.set()
-    return Readings(found, interrupted=False)
+        work.stop.set()
+    return Readings(work.so_far(), interrupted=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended(Generic[T, R]):
-    """An item that was read, and what gives its reading or raises what came instead."""
+class _Work(Generic[T, R]):
+    """What several threads read, item by item, until nothing waits or `stop` is set."""
 
-    item: T
-    read: Callable[[], R]
+    def __init__(self, waiting: "queue.SimpleQueue[T]", read: Callable[[T], R]) -> None:
+        self._waiting = waiting
+        self._read = read
+        self.readings: dict[T, Future[R]] = {}
+        self.ended: queue.SimpleQueue[T] = queue.SimpleQueue()
+        self.stop = threading.Event()
 
+    def do(self) -> None:
+        """Read what waits."""
+        while not self.stop.is_set():
+            try:
+                item = self._waiting.get_nowait()
+            except queue.Empty:
+                return
+            future: Future[R] = Future()
+            try:
+                future.set_result(self._read(item))
+            except BaseException as error:  # noqa: BLE001 - raised where the readings are awaited
+                future.set_exception(error)
+            self.readings[item] = future
+            self.ended.put(item)
 
-def _work(
-    waiting: "queue.SimpleQueue[T]", ended: "queue.SimpleQueue[_Ended[T, R]]", stop: threading.Event, read: Callable[[T], R]
-) -> None:
-    """Read what waits, until nothing does or `stop` is set."""
-    while not stop.is_set():
-        try:
-            item = waiting.get_nowait()
-        except queue.Empty:
-            return
-        future: Future[R] = Future()
-        try:
-            future.set_result(read(item))
-        except BaseException as error:  # noqa: BLE001 - raised where the readings are awaited
-            future.set_exception(error)
-        ended.put(_Ended(item, future.result))
+    def so_far(self) -> dict[T, R]:
+        """Return the readings so far, or raise what came instead of one."""
+        return {item: future.result() for item, future in list(self.readings.items())}

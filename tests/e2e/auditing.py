@@ -7,7 +7,7 @@ from typing import Any
 
 from demo.clients import boto3_client
 from local_aws.client import PROJECT, LocalAwsClient
-from tests.e2e.organization import MANAGEMENT, OUTSIDER, write_accounts
+from tests.e2e.organization import CENTRAL, MANAGEMENT, OUTSIDER, write_accounts
 from tests.local_aws.scene import allow, trust
 
 VIRTUAL, TWO, HARDWARE, NO_CREDENTIALS, KEYS, NO_MFA, CLOSED, WITHOUT_ROLE, DENIED = (f"41000000000{n}" for n in range(9))
@@ -24,9 +24,10 @@ STATES: dict[str, Any] = {
     NO_MFA: {"name": "no-mfa"},
     CLOSED: {"name": "closed"},
     WITHOUT_ROLE: {"name": "without-role", "root_user": {"virtual_mfa_devices": ["phone"]}},
+    CENTRAL: {"name": "security", "root_user": {"virtual_mfa_devices": ["duty-phone"]}},
     DENIED: {"name": "denied", "root_user": {"virtual_mfa_devices": ["phone"]}},
 }
-READABLE = (VIRTUAL, TWO, HARDWARE, NO_CREDENTIALS, KEYS, NO_MFA, DENIED)
+READABLE = (CENTRAL, VIRTUAL, TWO, HARDWARE, NO_CREDENTIALS, KEYS, NO_MFA, DENIED)
 
 
 def documented_policy(heading: str) -> str:

@@ -28,7 +28,7 @@ from tests.e2e.auditing import (
     VIRTUAL,
     WITHOUT_ROLE,
 )
-from tests.e2e.organization import MANAGEMENT, Ran, environment
+from tests.e2e.organization import CENTRAL, MANAGEMENT, Ran, environment
 
 SUFFIXES = ("txt", "csv", "html", "json")
 
@@ -81,7 +81,7 @@ def test_check_says_of_every_account_what_the_rule_would_say(checked: tuple[Ran,
     ran, files = checked
     assert ran.code == 1
     assert {account_id: each["status"] for account_id, each in accounts(files["json"]).items()} == {
-        **dict.fromkeys((MANAGEMENT, VIRTUAL, TWO, NO_CREDENTIALS), "COMPLIANT"),
+        **dict.fromkeys((MANAGEMENT, CENTRAL, VIRTUAL, TWO, NO_CREDENTIALS), "COMPLIANT"),
         **dict.fromkeys((HARDWARE, KEYS, NO_MFA), "NON_COMPLIANT"),
         **dict.fromkeys((WITHOUT_ROLE, DENIED), "UNKNOWN"),
         CLOSED: "SUSPENDED",
@@ -95,9 +95,9 @@ def test_check_says_of_every_account_what_the_rule_would_say(checked: tuple[Ran,
 def test_compare_says_what_two_devices_would_cost(checked: tuple[Ran, dict[str, str]]) -> None:
     ran, files = checked
     changed = {account_id for account_id, each in accounts(files["json"]).items() if each["changes"]}
-    assert changed == {MANAGEMENT, VIRTUAL}
-    assert "2 COMPLIANT would be NON_COMPLIANT" in ran.printed
-    assert "2 COMPLIANT would be NON_COMPLIANT." in files["html"]
+    assert changed == {MANAGEMENT, CENTRAL, VIRTUAL}
+    assert "3 COMPLIANT would be NON_COMPLIANT" in ran.printed
+    assert "3 COMPLIANT would be NON_COMPLIANT." in files["html"]
 
 
 def test_check_in_every_format(checked: tuple[Ran, dict[str, str]]) -> None:

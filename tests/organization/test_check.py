@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,7 @@ from tests.organization.fake_organization import HOSTILE, MANAGEMENT, MEMBER, OT
 
 pytestmark = pytest.mark.usefixtures("accounts")
 
+PROJECT = Path(__file__).parents[2]
 CLOSED = "555555555555"
 BARE = {
     "AccountMFAEnabled": 0,
@@ -180,6 +182,24 @@ def test_role_is_of_the_callers_partition(fake: FakeAws, accounts: FakeAccounts)
 def test_permissions_are_the_calls(fake: FakeAws) -> None:
     assert run("--role-name", ROLE) == 0
     assert fake.actions - {"sts:GetCallerIdentity"} == reading.PERMISSIONS | facts.PERMISSIONS
+
+
+def test_calls_are_three_an_account_however_many_there_are(fake: FakeAws, accounts: FakeAccounts) -> None:
+    ids = [f"9{number:011}" for number in range(120)]
+    pages = [[account(each, "x") for each in ids[at : at + 20]] for at in range(0, 120, 20)]
+    fake.answers["ListAccounts"] = paged("Accounts", pages)
+    accounts.summaries = dict.fromkeys(ids, WITH_MFA)
+    run("--role-name", ROLE)
+    assert len(fake.calls) == 1 + 6 + 3 * 120
+    assert sorted(each.split(":")[4] for each in accounts.assumed) == ids
+
+
+def test_documented_policies_have_the_permissions() -> None:
+    page = (PROJECT / "docs/auditing.md").read_text(encoding="utf-8").partition("## What would the rule say?")[2]
+    blocks = re.findall(r"^```json\n(.*?)^```$", page.partition("\n## ")[0], re.DOTALL | re.MULTILINE)
+    own, inside = map(json.loads, blocks)
+    assert {statement["Action"] for statement in own["Statement"]} == reading.PERMISSIONS
+    assert set(inside["Statement"][0]["Action"]) == facts.PERMISSIONS
 
 
 # --- What cannot be read ---
