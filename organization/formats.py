@@ -65,7 +65,7 @@ def as_csv(report: Report) -> str:
     writer = csv.writer(text)
     writer.writerow(_account(report.rows[0]) if report.rows else [])
     for row in report.listed:
-        writer.writerow([_cell(value) for value in _account(row).values()])
+        writer.writerow([cell(value) for value in _account(row).values()])
     return text.getvalue()
 
 
@@ -177,7 +177,8 @@ def _account(row: Row) -> dict[str, Any]:
     }
 
 
-def _cell(value: Any) -> str:  # noqa: ANN401 - any value of the JSON report
+def cell(value: Any) -> str:  # noqa: ANN401 - any value of the JSON report
+    """Write a value for a cell of a CSV file: on one line, and no spreadsheet takes it for a formula."""
     match value:
         case None:
             return ""

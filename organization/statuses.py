@@ -38,8 +38,8 @@ _SHOWN_RULES = 5
 _ARRIVED = frozenset({"CREATE_SUCCESSFUL", "UPDATE_SUCCESSFUL"})
 """Source: API model, config, OrganizationResourceDetailedStatus."""
 
-# Source: API model, organizations, AccountState and AccountStatus.
-_NO_LONGER_ACTIVE = frozenset({"SUSPENDED", "PENDING_CLOSURE", "CLOSED"})
+NO_LONGER_ACTIVE = frozenset({"SUSPENDED", "PENDING_CLOSURE", "CLOSED"})
+"""Source: API model, organizations, AccountState and AccountStatus."""
 
 
 class Status(StrEnum):
@@ -74,12 +74,16 @@ _WORST_FIRST = (Status.NON_COMPLIANT, Status.UNKNOWN, Status.COMPLIANT, Status.N
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account of the organization: `ou_path` like "Root/Workloads/Production", `state` as AWS Organizations says."""
+    """An account of the organization: `ou_path` like "Root/Workloads/Production", `state` as AWS Organizations says.
+
+    `joined` is when it joined; None if AWS does not say, or for a deployment for one account.
+    """
 
     account_id: str
     name: str
     ou_path: str
     state: str = "ACTIVE"
+    joined: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +174,7 @@ class Row:
 
 def is_judged(account: Account, deployment: Deployment) -> bool:
     """Tell whether the report judges an account: it is neither suspended nor excluded."""
-    return account.state not in _NO_LONGER_ACTIVE and account.account_id not in deployment.excluded
+    return account.state not in NO_LONGER_ACTIVE and account.account_id not in deployment.excluded
 
 
 def in_doubt(account_id: str, results: Iterable[Result], journal: Journal, now: datetime) -> bool:
@@ -223,7 +227,7 @@ def notes(observed: Observations) -> list[str]:
 
 
 def _row(account: Account, observed: Observations) -> Row:
-    if account.state in _NO_LONGER_ACTIVE:
+    if account.state in NO_LONGER_ACTIVE:
         return Row(account, Status.SUSPENDED, reason=f"The account is {account.state} in AWS Organizations.")
     if account.account_id in observed.deployment.excluded:
         reason = observed.reasons.get(account.account_id)
