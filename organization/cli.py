@@ -11,7 +11,19 @@ from typing import Any, TypeVar
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from organization import aws, delete, deploy, deploy_parameters, deployment, preflight, project, report, statuses, verify
+from organization import (
+    aws,
+    delete,
+    deploy,
+    deploy_parameters,
+    deployment,
+    exceptions,
+    preflight,
+    project,
+    report,
+    statuses,
+    verify,
+)
 from organization.aws import CommandError
 from organization.commands import PROGRAM
 from organization.evidence import command as evidence
@@ -174,10 +186,12 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     help="List the accounts of this status only; may be given several times. Totals and exit code count all accounts.",
 )
 @click.option(
+    "--exceptions",
     "--exclusions",
+    "exceptions_path",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help=f"The reasons why accounts are excluded.  [default: {statuses.EXCLUSIONS_FILE} beside template.yaml]",
+    help=f"Which accounts are excluded and which failures accepted.  [default: {exceptions.FILE} beside template.yaml]",
 )
 def _report(  # noqa: PLR0913 - the options of the command
     *,
@@ -187,15 +201,17 @@ def _report(  # noqa: PLR0913 - the options of the command
     format_name: str | None,
     output: Sequence[Path],
     status: Sequence[str],
-    exclusions: Path | None,
+    exceptions_path: Path | None,
 ) -> int:
     """Report every account: whether its root user has virtual MFA, and how old that knowledge is.
 
     Changes nothing. Lists what fails first, and what to do about it.
 
     \b
-    Exit code 0: every account is COMPLIANT, excluded, suspended, or one that the rule does not apply to.
-    Exit code 1: an account is NON_COMPLIANT or UNKNOWN.
+    Exit code 0: every account is COMPLIANT, excluded, suspended, one that the rule does not apply to, or ACCEPTED: it
+    fails, and the file of exceptions accepts that today.
+    Exit code 1: an account is NON_COMPLIANT or UNKNOWN. After its last day, an accepted failure is NON_COMPLIANT, and an
+    excluded account UNKNOWN.
     Exit code 2: no report could be made.
 
     There are two sources: AWS Config, and the journal, which is the function's log. If they differ, the report says so, and the
@@ -208,7 +224,7 @@ def _report(  # noqa: PLR0913 - the options of the command
         format_name=format_name,
         output=output,
         only=[statuses.Status(each) for each in status],
-        exclusions_file=exclusions,
+        exceptions_path=exceptions_path,
     )
 
 
@@ -303,10 +319,16 @@ class _Day(click.ParamType):
     "--output", type=click.Path(path_type=Path), metavar="DIR", help="The folder to write: a new one, or an older evidence."
 )
 @click.option(
-    "--exclusions",
+    "--exceptions",
+    "exceptions_path",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help=f"The exceptions.  [default: {statuses.EXCLUSIONS_FILE} beside template.yaml]",
+    help=f"Which accounts are excluded and which failures accepted.  [default: {exceptions.FILE} beside template.yaml]",
+)
+@click.option(
+    "--role-name",
+    metavar="ROLE",
+    help="A role to assume in every account, to list the notices sent there.  [default: this account's runbooks alone]",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before a query that costs more than a few cents.")
 @click.option(
@@ -323,7 +345,8 @@ def _evidence(  # noqa: PLR0913 - the options of the command
     first: date | None,
     last: date | None,
     output: Path | None,
-    exclusions: Path | None,
+    exceptions_path: Path | None,
+    role_name: str | None,
     yes: bool,
     verify: Path | None,
     manifest_sha256: str | None,
@@ -354,7 +377,7 @@ def _evidence(  # noqa: PLR0913 - the options of the command
     if output is None or verify is not None:
         message = "Give --output DIR to write the evidence, or --verify DIR to verify one."
         raise click.UsageError(message)
-    return evidence.run(region, profile, stack_name, evidence.Wanted(first, last, output, yes, exclusions))
+    return evidence.run(region, profile, stack_name, evidence.Wanted(first, last, output, yes, exceptions_path, role_name))
 
 
 @command.command("delete", short_help="Delete the deployment.")

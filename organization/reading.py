@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from botocore.exceptions import ClientError
 
-from organization import aws, commands, deployment, insights, journal, statuses
+from organization import accounts, aws, commands, deployment, insights, journal, statuses
 from organization.aws import CommandError
 from organization.deployment import Deployment
+from organization.exceptions import Exceptions
 from organization.journal import Entry, Journal
 from organization.statuses import Account, Arrival, Observations, Result
 
@@ -88,20 +89,20 @@ class Reader:
         found = deployment.from_stack(stack, physical_ids)
         return self._with_pack(found) if found.organization_id else found
 
-    def observe(self, found: Deployment, reasons: dict[str, str]) -> Observations:
+    def observe(self, found: Deployment, exceptions: Exceptions) -> Observations:
         """Read what the report needs. Raises CommandError if the aggregator is missing."""
         written = self.read_journal(found)
         if not found.organization_id:
             account = Account(found.account_id, name="", ou_path="")
             results = {found.account_id: self.own_results(found)}
-            return Observations(found, self._now, [account], results, reasons=reasons, journal=written)
+            return Observations(found, self._now, [account], results, exceptions=exceptions, journal=written)
         accounts = list(self.accounts())
         judged = {each.account_id for each in accounts if statuses.is_judged(each, found)}
         listed = self.listed(found, judged)
         doubtful = {each for each in judged if statuses.in_doubt(each, listed.get(each, ()), written, self._now)}
         results = listed | self.details(found, {each: listed.get(each, []) for each in doubtful})
         packs, stack_instances, asked = self._arrivals(found, doubtful, len(accounts))
-        return Observations(found, self._now, accounts, results, packs, stack_instances, reasons, written, asked)
+        return Observations(found, self._now, accounts, results, packs, stack_instances, exceptions, written, asked)
 
     # --- The organization ---
 
@@ -117,9 +118,7 @@ class Reader:
             )
             for page in pages:
                 for account in page["Accounts"]:
-                    # State has replaced Status; an older endpoint has Status only.
-                    state = account.get("State") or account.get("Status") or ""
-                    yield Account(account["Id"], account.get("Name", ""), path, state, account.get("JoinedTimestamp"))
+                    yield accounts.described(account, path)
                 done += len(page["Accounts"])
                 self._progress("Accounts", done)
             units = self._organizations.get_paginator("list_organizational_units_for_parent").paginate(

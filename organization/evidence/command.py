@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Self, TypeVar
 import click
 from botocore.exceptions import ClientError
 
-from organization import aws, formats, project, reading
+from organization import aws, exceptions_file, project, reading, spreadsheet
 from organization.aws import Caller, CommandError
 from organization.commands import PROGRAM
 from organization.evidence import folder, page, tables
@@ -22,7 +22,8 @@ from organization.evidence.days import DAY, MEANINGS, NAMES, History, Member, Pe
 from organization.evidence.folder import Folder
 from organization.evidence.lines import Ownership
 from organization.evidence.sources import TRAIL_KEEPS, Journal, Log, Sources, Spool
-from organization.evidence.tables import DAY_COLUMNS, Evidence, Findings, Gap, Granted, Table, Value
+from organization.evidence.tables import DAY_COLUMNS, Evidence, Findings, Gap, Table, Value
+from organization.exceptions import Exceptions, Exclusion
 from organization.screen import Screen, complain, progress_bars
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class Wanted:
     last: date | None
     output: Path
     confirmed: bool
-    exceptions_file: Path | None
+    exceptions_path: Path | None
+    role_name: str | None
 
 
 def verify(path: Path, manifest_sha256: str | None) -> int:
@@ -72,6 +74,7 @@ def verify(path: Path, manifest_sha256: str | None) -> int:
 def run(region: str | None, profile: str | None, stack_name: str, wanted: Wanted) -> int:
     """Read everything, write the folder and print a summary; returns the exit code."""
     folder.check(wanted.output)
+    exceptions = exceptions_file.read(wanted.exceptions_path or exceptions_file.default_file())
     session, caller = aws.session(region, profile)
     with progress_bars() as progress:
         reader = reading.Reader(session, caller.time, progress)
@@ -88,7 +91,7 @@ def run(region: str | None, profile: str | None, stack_name: str, wanted: Wanted
         made: list[Evidence] = []
 
         def fill(written: Folder) -> str:
-            evidence, manifest = gathered.fill(written, wanted)
+            evidence, manifest = gathered.fill(written, exceptions, wanted.role_name)
             made.append(evidence)
             return written.finish(manifest)
 
@@ -145,42 +148,50 @@ class _Gathered:
         self._log = log
         self._gaps: list[Gap] = []
 
-    def fill(self, written: Folder, wanted: Wanted) -> tuple[Evidence, dict[str, object]]:
-        """Write everything but the manifest; returns the evidence and what the manifest says."""
+    def fill(self, written: Folder, exceptions: Exceptions, role_name: str | None) -> tuple[Evidence, dict[str, object]]:
+        """Write everything but the manifest; returns the evidence and what the manifest says.
+
+        `role_name`: the role with which to read, in each account, the runs of the runbooks.
+        """
         spooled = written.path / ".lines.gz"
         spool = Spool(spooled)
         try:
             journal = self._sources.read_journal(self._log, self._period, spool)
             spool.close()
-            scope, granted = self._scope(journal, wanted)
-            findings = self._findings(granted)
-            history = History(self._period, scope, Ownership(self._deployment), spool.lines)
-            self._judge_gaps(history)
-            evidence = write(written, history, self._deployment, findings, self._gaps)
+            undocumented = {each: Exclusion("No reason given.") for each in sorted(self._deployment.excluded)}
+            exceptions = Exceptions(undocumented | dict(exceptions.excluded), exceptions.accepted)
+            history = History(self._period, self._scope(journal, exceptions), Ownership(self._deployment), spool.lines)
+            findings = self._findings(history, exceptions, role_name)
+            self._judge_gaps(history, role_name)
+            evidence = write(written, history, self._deployment, findings)
         finally:
             spool.close()
             spooled.unlink(missing_ok=True)
         return evidence, self._manifest(journal)
 
-    def _scope(self, journal: Journal, wanted: Wanted) -> tuple[Scope, list[Granted]]:
-        del wanted
+    def _scope(self, journal: Journal, exceptions: Exceptions) -> Scope:
         deployment = self._deployment
         if deployment.organization_id:
             departures = self._seen("CloudTrail", lambda: self._sources.departures(self._period)) or []
             members = self._sources.members(list(self._reader.accounts()), departures)
         else:
             members = {deployment.account_id: Member(deployment.account_id)}
-        excluded: dict[str, date | None] = dict.fromkeys(deployment.excluded)
-        granted = [Granted(each, "excluded", "No reason given.", "", "", None) for each in sorted(excluded)]
-        return Scope(members, excluded, {}, self._log.whole_from, frozenset(journal.unreadable)), granted
+        return Scope(members, exceptions, self._log.whole_from, frozenset(journal.unreadable))
 
-    def _findings(self, granted: Sequence[Granted]) -> Findings:
+    def _findings(self, history: History, exceptions: Exceptions, role_name: str | None) -> Findings:
         deployment, period, sources = self._deployment, self._period, self._sources
-        name = deployment.function_name
+        name, own = deployment.function_name, self._caller.account_id
+        executions = self._seen("Automation", lambda: sources.executions(own, period)) or []
+        if role_name:
+            others = [each for each, member in history.members.items() if member.listed and each != own]
+            found, refused = sources.executions_in(others, role_name, period)
+            executions += found
+            for account_id, why in refused.items():
+                self._gaps.append(Gap("Automation", f"Account {account_id} could not be read: {why}", *_ends(period)))
         return Findings(
-            granted,
+            exceptions,
             self._seen("CloudTrail", lambda: sources.deployments(deployment, name, period)) or (),
-            self._seen("Automation", lambda: sources.executions(self._caller.account_id, period)) or (),
+            executions,
             self._gaps,
             self._seen("Lambda", lambda: sources.code(name)) or ("", ""),
         )
@@ -193,7 +204,7 @@ class _Gathered:
             self._gaps.append(Gap(source, f"It could not be read: {aws.sentence_of(error)}", *_ends(self._period)))
             return None
 
-    def _judge_gaps(self, history: History) -> None:
+    def _judge_gaps(self, history: History, role_name: str | None) -> None:
         """Say what no source tells."""
         period, first_whole = self._period, self._log.whole_from
         if first_whole > period.first:
@@ -228,14 +239,10 @@ class _Gathered:
                     *_ends(period),
                 )
             )
-        self._gaps.append(
-            Gap(
-                "Automation",
-                "Only runs in the account of the evidence are listed, as far as Automation still has them: removals of root "
-                "credentials run there. Notices are sent in each account.",
-                *_ends(period),
-            )
-        )
+        what = "Automation does not keep its runs for ever: those that it no longer has are missing."
+        if not role_name:
+            what += " Only runs in the account of the evidence were read, as removals are. Notices are sent in each account."
+        self._gaps.append(Gap("Automation", what, *_ends(period)))
 
     def _manifest(self, journal: Journal) -> dict[str, object]:
         """Say when, by whom and from what the folder was made."""
@@ -270,11 +277,8 @@ def _ends(period: Period) -> tuple[date, date]:
     return period.first, period.last
 
 
-def write(
-    written: Folder, history: History, deployment: "Deployment", findings: Findings, gaps: Sequence[Gap] = ()
-) -> Evidence:
+def write(written: Folder, history: History, deployment: "Deployment", findings: Findings) -> Evidence:
     """Write every file but the manifest: the days as they come, then what follows from them."""
-    del gaps
     with _Days(written) as days:
         for day in history.days():
             days.add(day.day, tables.day_row(day, history.parameters))
@@ -340,7 +344,7 @@ def _cell(value: Value) -> str:
 
 @lru_cache(maxsize=20_000)
 def _text(value: str) -> str:
-    return formats.cell(value)
+    return spreadsheet.cell(value)
 
 
 def _document(evidence: Evidence) -> dict[str, object]:

@@ -17,6 +17,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from organization.evidence.lines import Apart, Line, Ownership, Parameters, RuleParameters, judge
+from organization.exceptions import Exceptions, in_force
 
 DAY = timedelta(days=1)
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -106,13 +107,11 @@ class Member:
 class Scope:
     """Which accounts were in scope when, as far as it is not the journal that tells.
 
-    `excluded` and `accepted` have the last day of each exception by account id; None: it has none.  `source_from` is the first
-    day of which the log still has everything; `unreadable` are days whose lines could not be read.
+    `source_from` is the first day of which the log still has everything; `unreadable` are days whose lines could not be read.
     """
 
     members: Mapping[str, Member]
-    excluded: Mapping[str, date | None] = field(default_factory=dict)
-    accepted: Mapping[str, date] = field(default_factory=dict)
+    exceptions: Exceptions = field(default_factory=Exceptions)
     source_from: date = date.min
     unreadable: Container[date] = frozenset()
 
@@ -353,15 +352,15 @@ class History:
         first, last = self._spans[account_id]
         if not first <= day <= last:
             return Status.OUT_OF_SCOPE
+        exceptions = self.scope.exceptions
         if line is not None:
-            accepted = self.scope.accepted.get(account_id)
-            if line.verdict == "NON_COMPLIANT" and accepted is not None and day <= accepted:
+            accepted = exceptions.accepted.get(account_id)
+            if line.verdict == "NON_COMPLIANT" and accepted is not None and in_force(accepted, day):
                 return Status.ACCEPTED
             return Status[line.verdict]
-        if account_id in self.scope.excluded:
-            until = self.scope.excluded[account_id]
-            if until is None or day <= until:
-                return Status.EXCLUDED
+        excluded = exceptions.excluded.get(account_id)
+        if excluded is not None and in_force(excluded, day):
+            return Status.EXCLUDED
         return Status.NO_SOURCE if day < self.scope.source_from or day in self.scope.unreadable else Status.UNKNOWN
 
     def _count_into_failure(self, account_id: str, status: Status) -> None:

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from organization import aws, insights
+from organization.accounts import Credentials, assume_role, read_each
 from organization.aws import Caller, CommandError
 from organization.evidence.days import DAY, Member, Period, midnight
 from organization.evidence.lines import Line, parse
 from organization.evidence.tables import Event, Execution
 from organization.journal import EVALUATION, FAILURE, MOST_ROWS
 from organization.reading import Progress
-from organization.statuses import NO_LONGER_ACTIVE, Account
+from organization.statuses import Account
 
 if TYPE_CHECKING:
     import boto3
@@ -197,8 +198,8 @@ class Sources:
                 each.name,
                 each.ou_path,
                 each.joined,
-                left.get(each.account_id) if each.state in NO_LONGER_ACTIVE else None,
-                listed=each.state not in NO_LONGER_ACTIVE,
+                left.get(each.account_id) if each.is_suspended else None,
+                listed=not each.is_suspended,
             )
             for each in accounts
         }
@@ -263,26 +264,46 @@ class Sources:
 
     # --- Automation ---
 
-    def executions(self, account_id: str, period: Period) -> list[Execution]:
-        """Read the runs of the runbooks in the caller's account, the first one first."""
-        ssm = self._client("ssm")
+    def executions(self, account_id: str, period: Period, credentials: Credentials | None = None) -> list[Execution]:
+        """Read the runs of the runbooks in an account, the first one first; None: in the caller's, with its credentials.
+
+        Of another account, in which a runbook starts every day, only those that sent a notice or did not succeed.
+        """
+        ssm = self._client("ssm", **(credentials.for_client() if credentials else {}))
         pages = ssm.get_paginator("describe_automation_executions").paginate(
             Filters=[
                 {"Key": "DocumentNamePrefix", "Values": [_RUNBOOKS]},
                 {"Key": "StartTimeAfter", "Values": [f"{period.start:%Y-%m-%dT%H:%M:%SZ}"]},
             ]
         )
-        found = [each for page in pages for each in page["AutomationExecutionMetadataList"]]
-        inside = [each for each in found if period.start <= each["ExecutionStartTime"].astimezone(UTC) < period.end]
-        with ThreadPoolExecutor(aws.THREADS) as pool:
-            read = pool.map(
-                lambda each: ssm.get_automation_execution(AutomationExecutionId=each["AutomationExecutionId"])[
-                    "AutomationExecution"
-                ],
-                inside,
-            )
-            executions = [_execution(account_id, each) for each in read]
+        executions = []
+        for page in pages:
+            for each in page["AutomationExecutionMetadataList"]:
+                if period.start <= each["ExecutionStartTime"].astimezone(UTC) < period.end:
+                    found = ssm.get_automation_execution(AutomationExecutionId=each["AutomationExecutionId"])
+                    executions.append(_execution(account_id, found["AutomationExecution"]))
+        if credentials:
+            executions = [each for each in executions if each.notice or each.status not in {"Success", "InProgress"}]
         return sorted(executions, key=lambda each: (each.started, each.execution_id))
+
+    def executions_in(
+        self, account_ids: Sequence[str], role_name: str, period: Period
+    ) -> tuple[list[Execution], dict[str, str]]:
+        """Read the runs in other accounts, with a role there; returns them, and why accounts could not be read."""
+        sts = self._client("sts")
+
+        def read(account_id: str) -> list[Execution] | str:
+            try:
+                given = assume_role(sts, self._caller.partition, account_id, role_name, "root-virtual-mfa-evidence")
+                return self.executions(account_id, period, given)
+            except ClientError as error:
+                return aws.sentence_of(error)
+
+        readings = read_each("Runs of the runbooks", account_ids, read, self._progress)
+        if readings.interrupted:
+            raise KeyboardInterrupt
+        found = [each for account_id in account_ids if isinstance(said := readings.of[account_id], list) for each in said]
+        return found, {account_id: said for account_id in account_ids if isinstance(said := readings.of[account_id], str)}
 
 
 def _query(digits: str) -> str:

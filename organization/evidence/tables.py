@@ -1,7 +1,7 @@
 """Puts the evidence into tables: pure, without input or output.  Each is a CSV file, a list of evidence.json, or both."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from organization.deployment import Deployment
@@ -16,6 +16,7 @@ from organization.evidence.days import (
     share,
 )
 from organization.evidence.lines import FACTS, MEANINGS, Parameters, in_words
+from organization.exceptions import Exceptions
 
 Value = str | int | float | bool | None
 Row = Sequence[Value]
@@ -43,18 +44,6 @@ class Gap:
     what: str
     first: date | None = None
     last: date | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """An exception, as the operator wrote it: `kind` is excluded or accepted."""
-
-    account_id: str
-    kind: str
-    reason: str
-    control: str
-    owner: str
-    until: date | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +102,7 @@ class Evidence:
 class Findings:
     """What other sources than the journal say."""
 
-    exceptions: Sequence[Granted] = ()
+    exceptions: Exceptions = field(default_factory=Exceptions)
     deployments: Sequence[Event] = ()
     executions: Sequence[Execution] = ()
     gaps: Sequence[Gap] = ()
@@ -242,14 +231,19 @@ def _changes(history: History) -> Table:
 
 
 def _exceptions(findings: Findings) -> Table:
+    rows: list[Row] = [
+        (account_id, "excluded", each.reason, "", each.owner, _iso(each.until))
+        for account_id, each in sorted(findings.exceptions.excluded.items())
+    ]
+    rows += [
+        (account_id, "accepted", each.reason, each.control, each.owner, _iso(each.until))
+        for account_id, each in sorted(findings.exceptions.accepted.items())
+    ]
     return Table(
         "exceptions",
-        "Who is excluded, and whose failures are accepted: why, who answers for it, and until when.",
+        "Which accounts are excluded, and whose failures are accepted: why, who answers for it, and the last day.",
         ("account_id", "kind", "reason", "compensating_control", "owner", "until"),
-        [
-            (each.account_id, each.kind, each.reason, each.control, each.owner, each.until.isoformat() if each.until else None)
-            for each in findings.exceptions
-        ],
+        rows,
     )
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from organization.deployment import Deployment
 from organization.evidence.days import DAY, MOST_APART, AccountDay, History, Member, Period, Scope, Status, share
 from organization.evidence.lines import Apart, Line, Ownership, parse
+from organization.exceptions import Acceptance, Exceptions, Exclusion
 from tests.organization.journal_lines import CENTRAL, MANAGEMENT, OF_RULE, PARAMETERS, RULE, text
 
 FIRST = date(2026, 3, 1)
@@ -113,13 +114,20 @@ def test_an_account_that_is_gone_counts_until_its_last_evaluation_if_nobody_says
 def test_an_exclusion_hides_days_without_an_evaluation_until_its_end() -> None:
     written = [(DAY, text(ONE, "NON_COMPLIANT"))]
     members = {ONE: Member(ONE)}
-    assert calendars(*written, scope=Scope(members, excluded={ONE: None})) == {ONE: "XNXXX"}
-    assert calendars(*written, scope=Scope(members, excluded={ONE: FIRST + DAY * 2})) == {ONE: "XNXUU"}
+    assert calendars(*written, scope=Scope(members, exceptions=Exceptions(excluded={ONE: Exclusion("Sandbox.")}))) == {
+        ONE: "XNXXX"
+    }
+    assert calendars(
+        *written, scope=Scope(members, exceptions=Exceptions(excluded={ONE: Exclusion("Sandbox.", "me", FIRST + DAY * 2)}))
+    ) == {ONE: "XNXUU"}
 
 
 def test_an_acceptance_covers_failures_until_its_end_and_nothing_else() -> None:
     written = [(DAY * day, text(ONE, verdict)) for day, verdict in enumerate(["NON_COMPLIANT"] * 3 + ["COMPLIANT"])]
-    found, _ = history(written, scope=Scope({ONE: Member(ONE)}, accepted={ONE: FIRST + DAY}))
+    found, _ = history(
+        written,
+        scope=Scope({ONE: Member(ONE)}, exceptions=Exceptions(accepted={ONE: Acceptance("Key.", "Safe.", "me", FIRST + DAY)})),
+    )
     assert found.calendars[ONE].decode() == "AANCU"
     [failure] = found.failures
     assert (failure.accepted_days, failure.length) == (2, 3 * DAY)
