@@ -84,12 +84,16 @@ _WORST_FIRST = (Status.NON_COMPLIANT, Status.UNKNOWN, Status.COMPLIANT, Status.N
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account of the organization: `ou_path` like "Root/Workloads/Production", `state` as AWS Organizations says."""
+    """An account of the organization: `ou_path` like "Root/Workloads/Production", `state` as AWS Organizations says.
+
+    `joined` is when it joined; None if AWS does not say, or for a deployment for one account.
+    """
 
     account_id: str
     name: str
     ou_path: str
     state: str = "ACTIVE"
+    joined: datetime | None = None
 
     @property
     def is_suspended(self) -> bool:
