@@ -64,7 +64,8 @@ def of_organization(organizations: "OrganizationsClient") -> list[Account]:
 def described(entry: "AccountTypeDef", ou_path: str = "") -> Account:
     """Return an account that AWS Organizations describes."""
     # State has replaced Status; an older endpoint has Status only.
-    return Account(entry["Id"], entry.get("Name", ""), ou_path, entry.get("State") or entry.get("Status") or "")
+    state = entry.get("State") or entry.get("Status") or ""
+    return Account(entry["Id"], entry.get("Name", ""), ou_path, state, entry.get("JoinedTimestamp"))
 
 
 def assume_role(sts: "STSClient", partition: str, account_id: str, role_name: str, session_name: str) -> Credentials:

@@ -4,7 +4,6 @@ For an organization it reads the accounts, the journal and the compliance of the
 accounts that are still in doubt.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from botocore.exceptions import ClientError
 
-from organization import accounts, aws, commands, deployment, journal, statuses
+from organization import accounts, aws, commands, deployment, insights, journal, statuses
 from organization.aws import CommandError
 from organization.deployment import Deployment
 from organization.exceptions import Exceptions
@@ -51,12 +50,6 @@ _ORGANIZATIONS_PAGE = 20
 # cloudformation, StackInstanceDetailedStatus.
 _PACK_FAILURES: tuple["OrganizationResourceDetailedStatusType", ...] = ("CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED")
 _STACK_FAILURES = ("FAILED", "CANCELLED", "INOPERABLE")
-
-# A query of Logs Insights takes a second or more. StartQuery has a limit of queries that run at once in the account.
-_PAUSES = (0.05, 0.1, 0.2, 0.4, *(1.0,) * 120)
-"""Seconds between looks at a query that runs, or between attempts to start one."""
-_BUSY = frozenset({"LimitExceededException", "ThrottlingException"})
-_WAITING = frozenset({"Scheduled", "Running", "Unknown"})
 
 
 class Progress(Protocol):
@@ -256,33 +249,9 @@ class Reader:
         """Read every evaluation of the last days, the latest first, by account id. Raises CommandError."""
         return journal.history(self._query(found.log_group_name, journal.history_query(found), journal.HISTORY))
 
-    def _query(self, log_group_name: str, query: str, reach: timedelta = journal.REACH) -> list[dict[str, str]]:
+    def _query(self, log_group_name: str, query: str, reach: timedelta = journal.REACH) -> Sequence[dict[str, str]]:
         """Run a query of Logs Insights over the last days; each row has its fields by name."""
-        query_id = self._started(log_group_name, query, reach)
-        for pause in _PAUSES:
-            answer = self._logs.get_query_results(queryId=query_id)
-            if answer["status"] not in _WAITING:
-                break
-            time.sleep(pause)
-        if answer["status"] != "Complete":
-            message = f"The query of the log group {log_group_name} ended as {answer['status']}."
-            raise CommandError(message)
-        return [{each["field"]: each["value"] for each in row} for row in answer["results"]]
-
-    def _started(self, log_group_name: str, query: str, reach: timedelta) -> str:
-        """Start a query, when AWS lets one more run."""
-        start, end = (int(each.timestamp()) for each in (self._now - reach, self._now))
-        for pause in _PAUSES:
-            try:
-                return self._logs.start_query(logGroupName=log_group_name, startTime=start, endTime=end + 1, queryString=query)[
-                    "queryId"
-                ]
-            except ClientError as error:
-                if aws.code_of(error) not in _BUSY:
-                    raise
-            time.sleep(pause)
-        message = "CloudWatch Logs started no query for two minutes, since too many others run."
-        raise CommandError(message)
+        return insights.run(self._logs, log_group_name, query, self._now - reach, self._now + timedelta(seconds=1)).rows
 
     # --- Results ---
 

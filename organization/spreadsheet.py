@@ -23,11 +23,12 @@ def as_csv(header: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
     writer = csv.writer(text)
     writer.writerow(header)
     for record in records:
-        writer.writerow([_cell(record[name]) for name in header])
+        writer.writerow([cell(record[name]) for name in header])
     return text.getvalue()
 
 
-def _cell(value: Any) -> str:  # noqa: ANN401 - any value of a JSON document
+def cell(value: Any) -> str:  # noqa: ANN401 - any value of a JSON document
+    """Write a value for a cell: on one line, and not as a formula."""
     match value:
         case None:
             return ""
