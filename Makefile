@@ -35,7 +35,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo local-aws root-user invoke build release preflight check deploy report evidence verify delete lint render test test-fast test-clients bench bench-organization bench-report bench-evidence lock clean
+.PHONY: help setup demo local-aws root-user invoke build release preflight check deploy report inventory evidence verify delete lint render test test-fast test-clients bench bench-organization bench-report bench-evidence lock clean
 
 help: ## List what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -116,6 +116,9 @@ check: $(DEV) ## Check what the rule would say of accounts, before anything is d
 
 deploy: $(ARTEFACT) ## Deploy to this account, or to its organization, after showing the change set
 	$(OPERATE) deploy --no-build $(ARGS)
+
+inventory: $(DEV) ## Show what the root user of each account has (ARGS="--output inventory.html")
+	$(OPERATE) inventory $(ARGS)
 
 report: $(DEV) ## Report every account of the deployment (ARGS="--output report.html")
 	$(OPERATE) report $(ARGS)

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from organization import aws, cli
 from organization.check import formats, judging, reading
-from organization.check.judging import STATUSES, Checked, Row, Setting, Step, Unread, rows
+from organization.check.judging import STATUSES, Checked, Row, Setting, rows
 from organization.statuses import Account, Status
+from organization.unread import Step, Unread
 from periodic_rule.parameters import RuleParameters
 from periodic_rule.verdict import Verdict
 from root_virtual_mfa_enabled import facts
