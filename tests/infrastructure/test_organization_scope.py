@@ -252,6 +252,31 @@ def test_the_stack_set_deploys_the_account_template_to_accounts_now_and_to_come(
     assert given("AccountResources")["CentralAccountId"] == {"Ref": "AWS::AccountId"}
 
 
+FULL_EXCLUSION = {name.replace("Invoking", "Excluded"): value for name, value in FULL_LIST.items()}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "excluded"),
+    [
+        ({}, []),
+        ({"ExcludedAccounts": "444455556666"}, ["444455556666"]),
+        ({"ExcludedAccounts": "444455556666", "ExcludedAccounts4": "777788889999"}, ["444455556666", "777788889999"]),
+        (FULL_EXCLUSION, [f"{number:012}" for number in range(1_260)]),
+    ],
+    ids=["none", "one", "first and last part", "all parts"],
+)
+def test_the_same_accounts_are_excluded_everywhere(parameters: dict[str, str], excluded: list[str]) -> None:
+    deployed = Deployment(APPLICATION, **ORGANIZATION | {"ManagementAccountId": "222222222222"}, **parameters)
+    [group] = deployed.properties("AccountResources")["StackInstancesGroup"]
+    targets = {"OrganizationalUnitIds": [ORGANIZATION["OrganizationRootId"]]}
+    assert group["DeploymentTargets"] == targets | (
+        {"Accounts": excluded, "AccountFilterType": "DIFFERENCE"} if excluded else {}
+    )
+    assert deployed.properties("ConformancePack")["ExcludedAccounts"] == ["222222222222", *excluded]
+    watched = Deployment(APPLICATION, **ORGANIZATION, **parameters).properties("ConformancePack")
+    assert watched.get("ExcludedAccounts", []) == excluded
+
+
 def test_the_forwarder_goes_to_the_same_accounts_if_it_is_needed() -> None:
     assert template(APPLICATION)["Resources"]["RegionForwarders"]["Condition"] == "ForwardsForOrganization"
     forwarders, accounts = properties(APPLICATION, "RegionForwarders"), properties(APPLICATION, "AccountResources")
