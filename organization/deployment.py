@@ -79,6 +79,7 @@ class Deployment:
     function_policy_type: str = RESOURCE_POLICY
     listed: frozenset[str] = frozenset()
     removes_root_credentials: bool = False
+    remediation: str = "Default"
     rule_parameters: Mapping[str, str] = field(default_factory=dict)
     pack_parameters: Mapping[str, str] | None = None
     pack_excluded: tuple[str, ...] = ()
@@ -93,6 +94,11 @@ class Deployment:
     def watches_management_account(self) -> bool:
         """Whether the management account has what an evaluation needs."""
         return self.in_management_account or self.management_account_has_role
+
+    @property
+    def remediates_in_pack(self) -> bool:
+        """Whether the conformance pack has AWS Config's remediation."""
+        return bool(self.organization_id) and self.remediation in {"Manual", "Automatic"}
 
     @property
     def permitted(self) -> frozenset[str]:
@@ -128,6 +134,7 @@ def from_stack(stack: "StackTypeDef", physical_ids: Mapping[str, str]) -> Deploy
         function_policy_type=parameters.get(POLICY_TYPE, RESOURCE_POLICY),
         listed=INVOKING.read(parameters),
         removes_root_credentials=bool(parameters.get(APPROVERS)),
+        remediation=parameters.get("Remediation", "Default"),
         rule_parameters={name: parameters[given] for name, given in _RULE_PARAMETERS.items() if given in parameters},
         emails=tuple(dict.fromkeys(filter(None, (parameters.get("NoticeEmail"), parameters.get("AlarmEmail"))))),
     )

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from organization import cli, commands, template
-from organization.checks import SERVICES
 from organization.account_lists import EXCLUDED, INVOKING
+from organization.checks import SERVICES
 from organization.visible import visible
 from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
 from tests.organization.fake_organization import HOSTILE, MANAGEMENT, MEMBER, ORGANIZATION, OTHER, ROOT, account, stack
@@ -580,8 +580,10 @@ def test_accounts_of_every_part_are_excluded_from_the_functions_policy(scene: Sc
         (
             1000,
             {},
-            "ExcludedAccounts has 1000 accounts, and AWS Config takes 999 at most beside the management account "
-            f"{MANAGEMENT}, which has no evaluation role.",
+            (
+                "ExcludedAccounts has 1000 accounts, and AWS Config takes 999 at most beside the management account "
+                f"{MANAGEMENT}, which has no evaluation role."
+            ),
         ),
         (1000, {"ManagementAccountHasEvaluationRole": "true"}, ""),
     ],
