@@ -3,7 +3,7 @@
 import io
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +36,31 @@ def _where(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def _prints(formats: Iterable[str], endings: str) -> Callable[[F], F]:
+    """Give a command the options for one of `formats` on the screen, and for files whose names have one of `endings`."""
+
+    def decorate(function: F) -> F:
+        for option in (
+            click.option(
+                "--output",
+                type=click.Path(path_type=Path),
+                multiple=True,
+                metavar="FILE",
+                help=f"Write a file too, in the format of its name: {endings}. May be given several times.",
+            ),
+            click.option(
+                "--format",
+                "format_name",
+                type=click.Choice(list(formats)),
+                help="What to print; with --output, the format of the files, whatever their names.  [default: table]",
+            ),
+        ):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 @click.group(
@@ -152,19 +177,7 @@ def _deploy(  # noqa: PLR0913 - the options of the command
 
 @command.command("report", short_help="Report every account.")
 @_where
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(list(report.FORMATS)),
-    help="What to print; with --output, the format of the files, whatever their names.  [default: table]",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="Write a file too, in the format of its name: .html, .csv, .json or .txt. May be given several times.",
-)
+@_prints(report.FORMATS, ".html, .csv, .json or .txt")
 @click.option(
     "--status",
     type=click.Choice([str(status) for status in statuses.Status], case_sensitive=False),
@@ -225,19 +238,7 @@ def _account_id(context: click.Context, parameter: click.Parameter, value: str |
     metavar="ROLE",
     help="A role to assume in the accounts, to see what only they show.  [default: look into the deployment's account alone]",
 )
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(list(verify.FORMATS)),
-    help="What to print; with --output, the format of the files, whatever their names.  [default: table]",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="Write a file too, in the format of its name: .html, .json or .txt. May be given several times.",
-)
+@_prints(verify.FORMATS, ".html, .json or .txt")
 @click.option(
     "--probe",
     metavar="ACCOUNT",

@@ -560,7 +560,7 @@ def test_as_many_accounts_are_excluded_as_a_pack_takes(scene: Scene) -> None:
 
 def test_list_of_excluded_accounts_replaces_all_parts_of_the_former_one(scene: Scene) -> None:
     former = EXCLUDED.parameters(many(700))
-    scene.stays(stack(**former))
+    scene.stays(stack(outputs=True, **former))
     found = overrides(scene.deploys("--yes", *excluding([MEMBER, OTHER, MEMBER])))
     wanted = {"ExcludedAccounts": f"{MEMBER},{OTHER}", "ExcludedAccounts2": "", "ExcludedAccounts3": ""}
     assert found == NAMES | wanted, "the fourth part was empty before"
@@ -568,7 +568,7 @@ def test_list_of_excluded_accounts_replaces_all_parts_of_the_former_one(scene: S
 
 def test_accounts_of_every_part_are_excluded_from_the_functions_policy(scene: Scene) -> None:
     excluded = organization_of(scene, 700)
-    scene.stays(stack(InvokePermission="Accounts", **EXCLUDED.parameters(excluded[:-1])))
+    scene.stays(stack(outputs=True, InvokePermission="Accounts", **EXCLUDED.parameters(excluded[:-1])))
     assert overrides(scene.deploys("--yes")) == NAMES | listed(excluded[-1])
 
 
@@ -591,7 +591,7 @@ def test_accounts_of_every_part_are_excluded_from_the_functions_policy(scene: Sc
 def test_more_excluded_accounts_than_a_pack_takes(
     scene: Scene, capsys: pytest.CaptureFixture[str], number: int, parameters: dict[str, str], said: str
 ) -> None:
-    scene.stays(stack(**parameters))
+    scene.stays(stack(outputs=True, **parameters))
     if said:
         assert failure(capsys, "--yes", *excluding(many(number))) == said
     else:
@@ -602,7 +602,7 @@ def test_more_excluded_accounts_than_a_pack_takes(
 def test_excluded_accounts_that_the_stack_has_count_when_the_management_account_is_left_out_anew(
     scene: Scene, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scene.stays(stack(ManagementAccountHasEvaluationRole="true", **EXCLUDED.parameters(many(1000))))
+    scene.stays(stack(outputs=True, ManagementAccountHasEvaluationRole="true", **EXCLUDED.parameters(many(1000))))
     said = failure(capsys, "--yes", "--parameter", "ManagementAccountHasEvaluationRole=false")
     assert said.startswith("ExcludedAccounts has 1000 accounts, and AWS Config takes 999 at most beside ")
 
