@@ -1,9 +1,7 @@
 """The report in each of its formats: a table, CSV, JSON and one self-contained HTML page."""
 
-import csv
 import io
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,11 +10,11 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from organization import page
+from organization import page, spreadsheet
 from organization.deployment import Deployment
+from organization.exceptions import Acceptance
 from organization.screen import Screen, text
 from organization.statuses import FAILURES, MEANINGS, STALE_AFTER, Advice, Row, Status, hours, totals
-from organization.visible import visible
 
 SCHEMA_VERSION = 1
 """The JSON report's version: it rises if a key goes or changes its meaning."""
@@ -24,13 +22,9 @@ SCHEMA_VERSION = 1
 _COLOURS = {
     Status.NON_COMPLIANT: "red",
     Status.UNKNOWN: "yellow",
+    Status.ACCEPTED: "magenta",
     Status.COMPLIANT: "green",
 }
-
-# A spreadsheet may see a formula after one of four signs, or after a sign that looks like one in another alphabet, with or
-# without spaces before it.  Another locale has another separator, so a cell may begin inside one of this file's cells.
-# Source: https://owasp.org/www-community/attacks/CSV_Injection
-_FORMULA = re.compile(r"""((?:^|[,;|])[\s"]*)(?=[-=+@\u2212\uFE62\uFE63\uFE66\uFE6B\uFF0B\uFF0D\uFF1D\uFF20])""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +55,8 @@ def as_csv(report: Report) -> str:
 
     An apostrophe before whatever a spreadsheet could take for a formula makes it text.
     """
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(_account(report.rows[0]) if report.rows else [])
-    for row in report.listed:
-        writer.writerow([_cell(value) for value in _account(row).values()])
-    return text.getvalue()
+    header = list(_account(report.rows[0])) if report.rows else []
+    return spreadsheet.as_csv(header, (_account(row) for row in report.listed))
 
 
 def as_json(report: Report) -> str:
@@ -75,7 +65,8 @@ def as_json(report: Report) -> str:
     Keys: `schema_version`, `time`, `organization_id` and `management_account_id` (null for one account), `stack` (`name`,
     `status`, `account_id`, `region`), `stale_after_hours`, `totals` (all accounts by status), `notes`, `listed_statuses`, and
     `accounts`: a list of the accounts with these statuses, what fails first.  Each has `account_id`, `account_name`, `ou_path`,
-    `account_state`, `status`, `annotation`, `reason` (of an exclusion or suspension), `result_time` (ISO 8601 in UTC, or null),
+    `account_state`, `status`, `annotation`, `reason` (of an exception or suspension), `control`, `owner` and `until` (of an
+    exception, in force or not: empty or null if there is none), `result_time` (ISO 8601 in UTC, or null),
     `age_hours` (or null), `rule_names`, `conformance_pack_status` and `stack_set_status` (empty if AWS was not asked, since the
     account is not in doubt), and `advice` (`why`, `action`, `commands`).
     """
@@ -167,7 +158,10 @@ def _account(row: Row) -> dict[str, Any]:
         "account_state": row.account.state,
         "status": row.status,
         "annotation": row.annotation,
-        "reason": row.reason,
+        "reason": row.exception.reason if row.exception else row.reason,
+        "control": row.exception.control if isinstance(row.exception, Acceptance) else "",
+        "owner": row.exception.owner if row.exception else "",
+        "until": row.exception.until.isoformat() if row.exception and row.exception.until else None,
         "result_time": _time(row.result_time) if row.result_time else None,
         "age_hours": round(row.age / timedelta(hours=1), 2) if row.age is not None else None,
         "rule_names": row.rule_names,
@@ -175,21 +169,6 @@ def _account(row: Row) -> dict[str, Any]:
         "stack_set_status": row.stack_set_status,
         "advice": [{"why": each.why, "action": each.action, "commands": each.commands} for each in row.advice],
     }
-
-
-def _cell(value: Any) -> str:  # noqa: ANN401 - any value of the JSON report
-    match value:
-        case None:
-            return ""
-        case int() | float():
-            return str(value)
-        case [dict(), *_]:
-            said = " ".join(" ".join([each["why"], each["action"], *each["commands"]]) for each in value)
-        case [*_]:
-            said = " ".join(value)
-        case _:
-            said = str(value)
-    return _FORMULA.sub(r"\1'", visible(said))
 
 
 def _time(time: datetime) -> str:

@@ -23,8 +23,10 @@ MOST_ROWS = 10_000
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-Limit.html
 """
 
-_EVALUATION, _FAILURE = "evaluation", "evaluation failed"
-_PACK_OWNER = "config-conforms.amazonaws.com"
+EVALUATION, FAILURE = "evaluation", "evaluation failed"
+"""The messages of the lines about an account."""
+PACK_OWNER = "config-conforms.amazonaws.com"
+"""Who makes the rules of a conformance pack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def query(deployment: Deployment, ending: str = "") -> str:
     return "\n".join(
         [
             "fields @timestamp, account, message, configRuleName, verdict, annotation, errorType, errorMessage",
-            f'| filter message in ["{_EVALUATION}", "{_FAILURE}"] and (test = 0 or test = "false")',
+            f'| filter message in ["{EVALUATION}", "{FAILURE}"] and (test = 0 or test = "false")',
             f"| filter {' and '.join(own)}",
             "| sort @timestamp desc",
             "| dedup account, message",
@@ -82,7 +84,7 @@ def history_query(deployment: Deployment) -> str:
     return "\n".join(
         [
             "fields @timestamp, account, message, configRuleName, verdict, annotation",
-            f'| filter message = "{_EVALUATION}" and (test = 0 or test = "false")',
+            f'| filter message = "{EVALUATION}" and (test = 0 or test = "false")',
             f"| filter {' and '.join(_own(deployment))}",
             "| sort @timestamp desc",
             f"| limit {MOST_ROWS}",
@@ -94,7 +96,7 @@ def _own(deployment: Deployment) -> list[str]:
     """Return the conditions that the deployment's own rule with its own parameters fulfils."""
     if deployment.organization_id:
         own = [
-            f'ruleOwner = "{_PACK_OWNER}"',
+            f'ruleOwner = "{PACK_OWNER}"',
             f"configRuleName like /^{PACK_RULE_PREFIX}/",
             f'parameters.ExecutionRoleName = "{EVALUATION_ROLE_NAME}"',
         ]
@@ -114,7 +116,7 @@ def from_rows(rows: Iterable[Mapping[str, str]]) -> Journal:
     failures: dict[str, Failure] = {}
     for row in rows:
         account_id = row.get("account", "")
-        if row["message"] == _EVALUATION:
+        if row["message"] == EVALUATION:
             evaluations[account_id] = _entry(row)
         else:
             failures[account_id] = Failure(_time(row), f"{row.get('errorType', 'Error')}: {row.get('errorMessage', '')}")

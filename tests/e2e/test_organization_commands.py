@@ -1,5 +1,7 @@
 """The operator's way through an organization: preflight, deploy, report and delete, each as it is run from a shell."""
 
+import csv
+import io
 import json
 import os
 import pty
@@ -61,6 +63,7 @@ class Way:
     unanswered: Ran
     deployment: Ran
     report: Ran
+    accepting: list[Ran]
     page: str
     account: dict[str, dict[str, Any]]
     preflight_after: Ran
@@ -187,6 +190,11 @@ def way(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
             if all(accounts[each]["result_time"] for each in (CENTRAL, VIRTUAL, BARE)) or time.monotonic() > deadline:
                 break
             time.sleep(0.5)
+        accepting = []
+        for until in ("2999-12-31", "2000-12-31"):
+            exceptions = f'accepted: {{"{BARE}": {{reason: No phones, control: Two safes, owner: security, until: {until}}}}}'
+            reasons.write_text(exceptions, encoding="utf-8")
+            accepting.append(run(aws, CENTRAL, "report", "--format", "csv", "--exceptions", str(reasons)))
         preflight_after = run(aws, CENTRAL, "preflight")
         unconfirmed = run(aws, CENTRAL, "delete")
         deletion = run(aws, CENTRAL, "delete", "--yes")
@@ -200,6 +208,7 @@ def way(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
             unanswered,
             deployment,
             report,
+            accepting,
             page.read_text(encoding="utf-8"),
             accounts,
             preflight_after,
@@ -258,6 +267,18 @@ def test_report_has_every_account(way: Way) -> None:
     assert way.account[BARE]["ou_path"] == "Root/Workloads/Production"
     assert way.account[BARE]["annotation"].startswith("The root user has no MFA")
     assert way.account[EXCLUDED]["reason"] == "Emptied every night."
+
+
+def test_a_failure_is_accepted_until_a_day_and_a_plain_one_after_it(way: Way) -> None:
+    accepted, ended = (
+        {each["account_id"]: each for each in csv.DictReader(io.StringIO(ran.printed, newline=""))} for ran in way.accepting
+    )
+    assert [each[BARE]["status"] for each in (accepted, ended)] == ["ACCEPTED", "NON_COMPLIANT"]
+    assert [accepted[BARE][key] for key in ("reason", "control", "owner", "until")] == [
+        *("No phones", "Two safes", "security", "2999-12-31")
+    ]
+    assert "was accepted until 2000-12-31, and no longer is." in ended[BARE]["advice"]
+    assert accepted[VIRTUAL]["status"] == "COMPLIANT"
 
 
 def test_report_says_why_an_account_is_not_watched_and_what_mends_it(way: Way) -> None:

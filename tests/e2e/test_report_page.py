@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
 from organization.deployment import Deployment
+from organization.exceptions import Acceptance
 from organization.formats import Report, as_html
 from organization.statuses import Account, Advice, Row, Status
 from tests.browser import chromium, needs_chromium
@@ -237,7 +238,7 @@ def test_columns_sort_both_ways(page: Page, files: Files) -> None:
 
     assert page.sort("Status") == "ascending"
     assert page.header("Account").get_attribute("aria-sort") == "none"
-    worst_first = ["NON_COMPLIANT", "UNKNOWN", "COMPLIANT", "NOT_APPLICABLE", "EXCLUDED", "SUSPENDED"]
+    worst_first = ["NON_COMPLIANT", "UNKNOWN", "ACCEPTED", "COMPLIANT", "NOT_APPLICABLE", "EXCLUDED", "SUSPENDED"]
     statuses = page.cells("Status")
     assert statuses == sorted(statuses, key=worst_first.index)
     assert Counter(statuses) == files.totals
@@ -295,9 +296,10 @@ def hostile_page() -> str:
     """Write a page. Whatever is not the package's own text is hostile."""
     deployed = Deployment(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
     advice = Advice(HOSTILE, HOSTILE, (HOSTILE,))
+    accepted = Acceptance(HOSTILE, HOSTILE, HOSTILE, date(2026, 3, 1))
     rows = [
         Row(Account(f"1{HOSTILE}", HOSTILE, HOSTILE), Status.NON_COMPLIANT, HOSTILE, HOSTILE, (advice,)),
-        Row(Account("222222222222", "b", "Root"), Status.COMPLIANT, "a"),
+        Row(Account("222222222222", "b", "Root"), Status.ACCEPTED, "a", exception=accepted),
     ]
     return as_html(Report(deployed, datetime(2026, 3, 1, tzinfo=UTC), rows, [HOSTILE]))
 
@@ -330,8 +332,13 @@ def test_whatever_is_on_the_page_is_text_that_can_be_seen(browser: webdriver.Chr
     assert row.find_element(By.TAG_NAME, "pre").text == SEEN
     for column in ("Account", "OU", "Finding"):
         page.sort(column)
+    page.filter("gnp.exe root")
+    assert page.shown() == ["222222222222"]
+    page.press("ACCEPTED")
     page.filter("gnp.exe")
-    assert page.shown() == [f"1{SEEN}"]
+    assert page.shown() == ["222222222222"]
+    outcomes = [each.text for each in browser.find_elements(By.CSS_SELECTOR, ".outcome")]
+    assert outcomes == ["1 of 2 accounts fail or are unknown.", "1 of 2 accounts fail, and that is accepted."]
 
 
 @pytest.mark.parametrize(
