@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
+from benchmark.command import EXIT_INCORRECT, at_least
 from benchmark.measure import machine
 from organization.deployment import EVALUATION_ROLE_NAME, PACK_RULE_PREFIX, Deployment
 from organization.evidence.command import write
@@ -33,7 +34,6 @@ from organization.evidence.tables import Findings
 PROG = "make bench-evidence"
 CENTRAL = "100000000000"
 FIRST = date(2026, 1, 1)
-EXIT_INCORRECT, EXIT_ERROR = 1, 2
 _FAILING_EVERY = 10
 _SILENT_EVERY = 50
 _PARAMETERS = {"minimumVirtualMfaDevices": "1", "nonVirtualMfa": "NON_COMPLIANT", "noRootCredentials": "COMPLIANT"}
@@ -177,9 +177,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print.  Returns the exit code."""
     parser = argparse.ArgumentParser(prog=PROG, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--accounts", type=int, default=2000, metavar="N", help="accounts of the generated journal (default: %(default)s)"
+        "--accounts",
+        type=at_least(1),
+        default=2000,
+        metavar="N",
+        help="accounts of the generated journal (default: %(default)s)",
     )
-    parser.add_argument("--days", type=int, default=365, metavar="N", help="its days (default: %(default)s)")
+    parser.add_argument("--days", type=at_least(1), default=365, metavar="N", help="its days (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome to FILE too, as JSON")
     options = parser.parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
