@@ -1,5 +1,6 @@
 """Finds out what to deploy: the scope and the parameters, from the options, the stack, AWS, and at last the operator."""
 
+import re
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ _NAMES_ORGANIZATION = ("OrganizationId", "OrganizationRootId", "ManagementAccoun
 _ASKED = ("NoticeEmail", "AlarmEmail")
 _ASKED_FOR_ORGANIZATION = (EXCLUDED.names[0], "ExpectedEvaluations")
 """Asked for a new stack only: an existing one keeps its values."""
+_ACCOUNT_ID = re.compile("[0-9]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,9 @@ def spread(given: Mapping[str, str]) -> dict[str, str]:
         if name in given:
             message = f"Parameter {name} is filled in by this command: give all excluded accounts in {first}."
             raise CommandError(message)
-    if first not in given:
-        return dict(given)
-    account_ids = split(given[first])
+    account_ids = split(given.get(first, ""))
+    if first not in given or not all(map(_ACCOUNT_ID.fullmatch, account_ids)):
+        return dict(given)  # nothing to spread, or what the template refuses
     if too_many := too_many_excluded(account_ids):
         raise CommandError(too_many)
     return {**given, **EXCLUDED.parameters(account_ids)}

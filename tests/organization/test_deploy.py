@@ -285,6 +285,7 @@ def test_without_a_terminal_it_says_which_option_is_missing(
         ("MinimumVirtualMfaDevices=9", "Parameter MinimumVirtualMfaDevices is '9', but must be a number from 1 to 8"),
         ("AlarmEmail=nobody", "Parameter AlarmEmail is 'nobody', but must be an e-mail address, or empty."),
         (f"ExcludedAccounts={MEMBER},x", "Parameter ExcludedAccounts has 'x', but must be 12-digit account ids, separated"),
+        (f"ExcludedAccounts={'333333333333,' * 400}x", "Parameter ExcludedAccounts has 'x', but must be 12-digit account ids"),
         (
             f"ExcludedAccounts2={MEMBER}",
             "Parameter ExcludedAccounts2 is filled in by this command: give all excluded accounts in ExcludedAccounts.",
