@@ -127,7 +127,7 @@ class Finder:
                 raise CommandError(message)
         if self.before:
             self._refuse_obstacle(organization_id="")
-        return self._asked(given, {})
+        return self._asked(given)
 
     def _for_organization(self) -> dict[str, str]:
         with Console(stderr=True).status("Looking ..."):
@@ -147,7 +147,7 @@ class Finder:
                 f"mend that and run this again. `{commands.preflight()}` shows everything."
             )
             raise CommandError(message)
-        parameters = self._asked(self._organization(seen), {"ExpectedEvaluations": str(self._expected(seen) or "")})
+        parameters = self._asked(self._organization(seen), seen)
         self._refuse_too_many_excluded({**self._kept, **parameters})
         return parameters | self._policy(seen, parameters)
 
@@ -243,11 +243,13 @@ class Finder:
         )
         return {invoke_permission.PARAMETER: invoke_permission.ACCOUNTS, **lists}
 
-    def _expected(self, seen: Seen) -> int:
-        """Count the accounts that will be evaluated; 0 if that cannot be seen."""
+    @staticmethod
+    def _expected(seen: Seen, parameters: Mapping[str, str]) -> str:
+        """Count the accounts that a new deployment evaluates; "" if that cannot be seen."""
         if not isinstance(seen.accounts, tuple):
-            return 0
-        return len(seen.accounts) - (not seen.in_management_account)
+            return ""
+        unwatched = set() if seen.in_management_account else {parameters["ManagementAccountId"]}
+        return str(len(set(seen.accounts) - EXCLUDED.read(parameters) - unwatched) or "")
 
     def _refuse_obstacle(self, organization_id: str) -> None:
         deployed = deployment.from_stack(self.before, {}) if self.before else None
@@ -269,13 +271,16 @@ class Finder:
 
     # --- Questions ---
 
-    def _asked(self, parameters: dict[str, str], defaults: Mapping[str, str]) -> dict[str, str]:
-        """Add what the operator answers, for a new stack."""
+    def _asked(self, parameters: dict[str, str], seen: Seen | None = None) -> dict[str, str]:
+        """Add what the operator answers, for a new stack; `seen` is what there is of the organization, for one."""
         if not self.may_ask or self.before:
             return parameters
-        names = _ASKED + (_ASKED_FOR_ORGANIZATION if "OrganizationId" in parameters else ())
-        answers = {name: self._ask(name, defaults.get(name, "")) for name in names if name not in parameters}
-        return parameters | {name: answer for name, answer in answers.items() if answer}
+        asked = dict(parameters)
+        for name in _ASKED + (_ASKED_FOR_ORGANIZATION if seen else ()):
+            if name not in asked:
+                default = self._expected(seen, asked) if seen and name == "ExpectedEvaluations" else ""
+                asked[name] = self._ask(name, default)
+        return {name: value for name, value in asked.items() if value or name in parameters}
 
     def _ask(self, name: str, default: str | None) -> str:
         """Ask until the template allows the answer.  Without a default an answer is needed."""

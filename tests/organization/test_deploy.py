@@ -224,7 +224,7 @@ def test_it_asks_for_what_it_cannot_read(
     types(monkeypatch, "organization", "nonsense", "r-a1b2", "nobody", "a@example.com", "", MEMBER, "")
     options = scene.deploys()
     assert "--confirm-changeset" in options
-    given = {"NoticeEmail": "a@example.com", "ExcludedAccounts": MEMBER, "ExpectedEvaluations": "3"}
+    given = {"NoticeEmail": "a@example.com", "ExcludedAccounts": MEMBER, "ExpectedEvaluations": "2"}
     assert dict(pair.split("=") for pair in options.partition("--parameter-overrides ")[2].split()) == NAMES | given
     printed = capfd.readouterr()
     assert "must be the id of an organization's root" in printed.out + printed.err
