@@ -35,7 +35,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo local-aws root-user invoke build release preflight deploy report evidence verify delete lint render test test-fast test-clients bench bench-organization bench-report bench-evidence lock clean
+.PHONY: help setup demo local-aws root-user invoke build release preflight check deploy report evidence verify delete lint render test test-fast test-clients bench bench-organization bench-report bench-evidence lock clean
 
 help: ## List what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -110,6 +110,9 @@ OPERATE := @$(BIN)/python -m organization
 
 preflight: $(DEV) ## Check what a deployment for the organization needs, with the command for what is missing
 	$(OPERATE) preflight $(ARGS)
+
+check: $(DEV) ## Check what the rule would say of accounts, before anything is deployed (ARGS="--role-name ROLE")
+	$(OPERATE) check $(ARGS)
 
 deploy: $(ARTEFACT) ## Deploy to this account, or to its organization, after showing the change set
 	$(OPERATE) deploy --no-build $(ARGS)
