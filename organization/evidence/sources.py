@@ -243,12 +243,15 @@ class Sources:
                 for each in page["Events"]:
                     said = json.loads(each.get("CloudTrailEvent", "{}"))
                     answered = said.get("responseElements") or {}
+                    by = said.get("userIdentity") or {}
+                    # A member that leaves names itself by its credentials alone.
+                    left = str(by.get("accountId", "")) if name == "LeaveOrganization" else ""
                     found.append(
                         Event(
                             each["EventTime"].astimezone(UTC),
                             name.removesuffix("20150331v2"),
-                            str(said.get("userIdentity", {}).get("arn", "")),
-                            about(said.get("requestParameters") or {}),
+                            str(by.get("arn", "")),
+                            left or about(said.get("requestParameters") or {}),
                             ": ".join(filter(None, (said.get("errorCode"), said.get("errorMessage")))),
                             str(answered.get("codeSha256", "")),
                         )
