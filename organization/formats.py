@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from organization import page, spreadsheet
+from organization.controls import Framework, outcomes
 from organization.deployment import Deployment
 from organization.exceptions import Acceptance
 from organization.screen import Screen, text
@@ -31,7 +32,8 @@ _COLOURS = {
 class Report:
     """A report on a deployment at a time: a row for each account, and notes that concern no single account.
 
-    `only`: the statuses whose accounts are listed; empty for all.  Totals count every account.
+    `only`: the statuses whose accounts are listed; empty for all.  Totals count every account.  `frameworks`: those of which
+    each account is to be told which controls it satisfies.
     """
 
     deployment: Deployment
@@ -39,6 +41,7 @@ class Report:
     rows: Sequence[Row]
     notes: Sequence[str]
     only: frozenset[Status] = frozenset()
+    frameworks: Sequence[Framework] = ()
 
     @property
     def listed(self) -> list[Row]:
@@ -51,12 +54,16 @@ class Report:
 
 
 def as_csv(report: Report) -> str:
-    """Return one line for each account, with the keys of the JSON report as the header.
+    """Return one line for each account, with the keys of the JSON report and the names of the frameworks as the header.
 
     An apostrophe before whatever a spreadsheet could take for a formula makes it text.
     """
-    header = list(_account(report.rows[0])) if report.rows else []
-    return spreadsheet.as_csv(header, (_account(row) for row in report.listed))
+
+    def record(row: Row) -> dict[str, Any]:
+        return _account(row) | {each.name: "; ".join(_controls(each, row)) for each in report.frameworks}
+
+    header = list(record(report.rows[0])) if report.rows else []
+    return spreadsheet.as_csv(header, map(record, report.listed))
 
 
 def as_json(report: Report) -> str:
@@ -69,9 +76,13 @@ def as_json(report: Report) -> str:
     exception, in force or not: empty or null if there is none), `result_time` (ISO 8601 in UTC, or null),
     `age_hours` (or null), `rule_names`, `conformance_pack_status` and `stack_set_status` (empty if AWS was not asked, since the
     account is not in doubt), and `advice` (`why`, `action`, `commands`).
+
+    For the frameworks that were asked for, `frameworks` has by name `title`, `note`, and `controls`: a list of `id`, `asks`,
+    `source` and `unverified`.  Then each account has `frameworks` too: by name the ids of the controls that are `satisfied`,
+    `not satisfied` and `unknown`.
     """
     deployment = report.deployment
-    document = {
+    document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "time": _time(report.time),
         "organization_id": deployment.organization_id or None,
@@ -88,6 +99,10 @@ def as_json(report: Report) -> str:
         "listed_statuses": [status for status in Status if report.lists(status)],
         "accounts": [_account(row) for row in report.listed],
     }
+    if report.frameworks:
+        document["frameworks"] = {each.name: _framework(each) for each in report.frameworks}
+        for account, row in zip(document["accounts"], report.listed, strict=True):
+            account["frameworks"] = {each.name: outcomes(each, row.root) for each in report.frameworks}
     return json.dumps(document, indent=2) + "\n"
 
 
@@ -103,6 +118,8 @@ def as_html(report: Report) -> str:
         hours=hours,
         time=_time,
         stale_after=hours(STALE_AFTER),
+        outcomes=outcomes,
+        controls=_controls,
     )
 
 
@@ -115,7 +132,7 @@ def as_table(report: Report) -> str:
 
 def print_table(report: Report, screen: Screen) -> None:
     """Print a row for each account that is listed, what to do, and the totals."""
-    table = Table("Account", "OU", "Status", "Age", "Finding")
+    table = Table("Account", "OU", "Status", "Age", "Finding", *(each.title for each in report.frameworks))
     for row in report.listed:
         table.add_row(
             Text("\n").join(text(each) for each in (row.account.name, row.account.account_id) if each),
@@ -123,6 +140,7 @@ def print_table(report: Report, screen: Screen) -> None:
             text((row.status, _COLOURS.get(row.status, "dim"))),
             text(hours(row.age) if row.age is not None else "-"),
             text(row.finding),
+            *(Text("\n").join(map(text, _controls(each, row))) for each in report.frameworks),
         )
     screen.print(table)
     advised = [(row, advice) for row in report.listed for advice in row.advice]
@@ -168,6 +186,23 @@ def _account(row: Row) -> dict[str, Any]:
         "conformance_pack_status": row.conformance_pack_status,
         "stack_set_status": row.stack_set_status,
         "advice": [{"why": each.why, "action": each.action, "commands": each.commands} for each in row.advice],
+    }
+
+
+def _controls(framework: Framework, row: Row) -> list[str]:
+    """Say which controls of a framework an account satisfies: one text for each outcome that a control has."""
+    found = outcomes(framework, row.root).items()
+    return [f"{outcome}: {', '.join(control_ids)}" for outcome, control_ids in found if control_ids]
+
+
+def _framework(framework: Framework) -> dict[str, Any]:
+    return {
+        "title": framework.title,
+        "note": framework.note,
+        "controls": [
+            {"id": each.control_id, "asks": each.asks, "source": each.source or None, "unverified": each.unverified or None}
+            for each in framework.controls
+        ],
     }
 
 

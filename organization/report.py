@@ -9,6 +9,7 @@ from organization import aws, exceptions_file, files, formats, reading, statuses
 from organization.aws import CommandError
 from organization.exceptions import Exceptions
 from organization.formats import Report
+from organization.frameworks import frameworks
 from organization.screen import Screen, progress_bars
 from organization.statuses import Status
 
@@ -31,14 +32,17 @@ def run(  # noqa: PLR0913 - the options of the command
     output: Sequence[Path] = (),
     only: Collection[Status] = (),
     exceptions_path: Path | None = None,
+    framework_names: Collection[str] = (),
 ) -> int:
     """Read everything, print the report and write it to files; returns the exit code, which counts every account.
 
     `format_name`: what to print, or, with `output`, the format of the files.  `only`: the statuses to list; all, if empty.
+    `framework_names`: those of which to tell which controls each account satisfies, by name.
     """
     outputs = files.formats(output, format_name, FORMATS)
+    asked = [frameworks()[name] for name in dict.fromkeys(framework_names)]
     exceptions = exceptions_file.read(exceptions_path or exceptions_file.default_file())
-    report = replace(_read(region, profile, stack_name, exceptions), only=frozenset(only))
+    report = replace(_read(region, profile, stack_name, exceptions), only=frozenset(only), frameworks=asked)
     if format_name in {None, "table"} or outputs:
         formats.print_table(report, Screen())
     else:

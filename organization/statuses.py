@@ -19,6 +19,7 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from organization import commands, exceptions, invoke_permission
+from organization.controls import RootUser
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment
 from organization.exceptions import Acceptance, Exceptions, Exclusion, in_force
 from organization.journal import Entry, Journal
@@ -175,7 +176,8 @@ class Row:
     """What the report says of one account.
 
     `age` is None without a result.  `reason` says why an account is not judged, if no exception does.  `exception` is the
-    account's, whether it is in force or not.
+    account's, whether it is in force or not.  `root` has the facts behind the verdict; None if they are not known: it takes a
+    line of the journal that counts and that AWS Config confirms.
     """
 
     account: Account
@@ -189,6 +191,7 @@ class Row:
     conformance_pack_status: str = ""
     stack_set_status: str = ""
     exception: Exclusion | Acceptance | None = None
+    root: RootUser | None = None
 
     @property
     def excuse(self) -> str:
@@ -289,6 +292,7 @@ def _row(account: Account, observed: Observations) -> Row:
     doubts: list[Advice] = []
     status: Status
     result: Result | None
+    is_confirmed = True
     if observed.packs is not None and entry and not in_doubt(account.account_id, results, observed.journal, observed.now):
         others = [each for each in results if each.rule_name != entry.rule_name]
         status, result = Status(entry.verdict), _result_of(entry)
@@ -296,13 +300,15 @@ def _row(account: Account, observed: Observations) -> Row:
         own, others = _part(account, results, observed)
         status, result, doubts = _verdict(account, [_refreshed(each, entry) for each in own], observed)
         said = next((each.compliance for each in results if entry and each.rule_name == entry.rule_name), "")
-        if entry and said != entry.verdict:
+        is_confirmed = entry is not None and said == entry.verdict
+        if entry and not is_confirmed:
             doubts = [_disagreement(entry, said, account, observed), *doubts]
             status = status if status is Status.NON_COMPLIANT else Status.UNKNOWN
         if entry and entry.verdict == Status.NON_COMPLIANT:
             status, result = Status.NON_COMPLIANT, _result_of(entry)
     if status is Status.UNKNOWN and not doubts and not (missing and result is None):
         doubts = [_nothing_recent(result, account, observed) if result else _no_result(account, observed)]
+    root = entry.root if entry and is_confirmed and status == entry.verdict else None
     acceptance = observed.exceptions.accepted.get(account.account_id)
     accepted: tuple[Advice, ...] = ()
     if acceptance:
@@ -312,6 +318,7 @@ def _row(account: Account, observed: Observations) -> Row:
         status,
         annotation=result.annotation if result and status is not Status.UNKNOWN else "",
         exception=acceptance,
+        root=root,
         advice=(*accepted, *doubts, *missing, *_somebodys(others, account, observed)),
         result_time=result.time if result else None,
         age=_age(result.time, observed.now) if result and result.time else None,

@@ -18,10 +18,13 @@ from selenium.webdriver.common.print_page_options import PrintOptions
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+from organization.controls import RootUser
 from organization.deployment import Deployment
 from organization.exceptions import Acceptance
 from organization.formats import Report, as_html
+from organization.frameworks import frameworks
 from organization.statuses import Account, Advice, Row, Status
+from root_virtual_mfa_enabled.decision import AccountSummary
 from tests.browser import chromium, needs_chromium
 from tests.e2e.conftest import BARE, EXCLUDED, HARDWARE, UNREADABLE, VIRTUAL
 from tests.e2e.organization import CENTRAL, Organization, run
@@ -284,6 +287,36 @@ def test_print_has_everything_open_and_no_tools(page: Page) -> None:
     assert displayed == {".tools": False, "summary": False, ".totals": True, "#accounts thead": True, ".legend": True}
     assert sorting == "contents"  # as a button it would be printed on the first sheet only
     assert background == "rgba(255, 255, 255, 1)"
+
+
+# --- Frameworks ---
+
+
+def test_column_of_a_framework_sorts_and_is_found_by_words(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    summary = AccountSummary(
+        mfa_enabled=True, password_present=True, access_keys_present=False, signing_certificates_present=False
+    )
+    deployed = Deployment("root-virtual-mfa", "CREATE_COMPLETE", CENTRAL, "eu-central-1", "aws")
+    roots = {"1": RootUser(summary, 1), "2": RootUser(summary, 0), "3": None}
+    rows = [Row(Account(each, "", ""), Status.COMPLIANT, root=root) for each, root in roots.items()]
+    frameworks_asked = [frameworks()["cis-aws-6.0"], frameworks()["soc-2"]]
+    report = Report(deployed, datetime(2026, 3, 1, tzinfo=UTC), rows, [], frameworks=frameworks_asked)
+    assert open_page(browser, tmp_path / "page.html", as_html(report)) == []
+    page = Page(browser)
+    [header, other] = browser.find_elements(By.CSS_SELECTOR, "#accounts thead th.controls")
+    assert [header.text[:28], other.text[:5]] == ["CIS AWS Foundations Benchmark"[:28], "SOC 2"]
+    header.find_element(By.TAG_NAME, "button").click()
+    assert page.shown() == ["2", "1", "3"], "both satisfied; one; unknown"
+    header.find_element(By.TAG_NAME, "button").click()
+    assert page.shown() == ["3", "1", "2"]
+    page.filter("not satisfied: 2.5")
+    assert page.shown() == ["1"]
+    colours = {
+        each.get_attribute("data-outcome"): each.value_of_css_property("color")
+        for each in browser.find_elements(By.CSS_SELECTOR, "td.controls p")
+    }
+    assert len(set(colours.values())) == 3
+    assert "Unverified" not in browser.find_element(By.CSS_SELECTOR, "[aria-labelledby=frameworks]").text
 
 
 # --- What others wrote ---

@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from organization import cli, formats, journal
 from organization.deployment import Deployment
 from organization.formats import Report
+from organization.frameworks import frameworks
 from organization.statuses import Account, Row, Status
 from organization.visible import visible
 from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
@@ -532,6 +533,96 @@ def test_deployment_for_one_account(fake: FakeAws, capsys: pytest.CaptureFixture
     assert document["organization_id"] is None
     fake.refuse("GetComplianceDetailsByConfigRule", "NoSuchConfigRuleException")
     assert run("--format", "json") == 1
+
+
+# --- Frameworks ---
+
+FACTS = {"password_present": "1", "access_keys_present": "0", "signing_certificates_present": "0"}
+
+
+def with_facts(row: list[dict[str, str]], *, mfa: str, devices: str) -> list[dict[str, str]]:
+    """Add the facts to a row of the journal."""
+    fields = {
+        **{f"facts.{name}": said for name, said in ({"mfa_enabled": mfa} | FACTS).items()},
+        "rootVirtualMfaDevices": devices,
+    }
+    return [*row, *({"field": name, "value": value} for name, value in fields.items())]
+
+
+@pytest.fixture
+def with_facts_of_two(fake: FakeAws) -> FakeAws:
+    """Let the journal and AWS Config agree: MEMBER has a hardware key, and fails; OTHER has a virtual device."""
+    confirm(fake)
+    rules: Any = fake.answers["DescribeAggregateComplianceByConfigRules"]
+    rules["AggregateComplianceByConfigRules"][2]["Compliance"] = {"ComplianceType": "NON_COMPLIANT"}
+    write(
+        fake,
+        evaluation_line(MANAGEMENT, "COMPLIANT", RULE),
+        with_facts(evaluation_line(MEMBER, "NON_COMPLIANT", RULE), mfa="1", devices="0"),
+        with_facts(evaluation_line(OTHER, "COMPLIANT", RULE), mfa="1", devices="1"),
+    )
+    return fake
+
+
+@pytest.mark.usefixtures("with_facts_of_two")
+def test_framework_has_a_column_in_every_format_with_the_controls_that_facts_satisfy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [tmp_path / f"report.{suffix}" for suffix in ("html", "csv", "json")]
+    outputs = [word for path in paths for word in ("--output", str(path))]
+    names = ["--framework", "cis-aws-5.0", "--framework", "iso-27001-2022", "--framework", "cis-aws-5.0"]
+    assert run(*names, *outputs) == 1
+    page, spreadsheet, document = (path.read_text(encoding="utf-8") for path in paths)
+    printed = capsys.readouterr().out
+    report = json.loads(document)
+    accounts = {each["account_id"]: each["frameworks"] for each in report["accounts"]}
+    assert accounts[MEMBER]["cis-aws-5.0"] == {"satisfied": ["1.4", "1.5"], "not satisfied": [], "unknown": []}
+    assert accounts[OTHER]["cis-aws-5.0"] == {"satisfied": ["1.4"], "not satisfied": ["1.5"], "unknown": []}
+    assert accounts[OTHER]["iso-27001-2022"]["satisfied"] == ["A.5.15", "A.5.17", "A.8.5"]
+    # A line without facts, and no line at all
+    for account_id in (MANAGEMENT, CENTRAL):
+        assert accounts[account_id]["cis-aws-5.0"] == {"satisfied": [], "not satisfied": [], "unknown": ["1.4", "1.5"]}
+    assert list(report["frameworks"]) == ["cis-aws-5.0", "iso-27001-2022"]
+    assert [each["id"] for each in report["frameworks"]["cis-aws-5.0"]["controls"]] == ["1.4", "1.5"]
+    lines = {each["account_id"]: each for each in csv.DictReader(io.StringIO(spreadsheet, newline=""))}
+    assert lines[MEMBER]["cis-aws-5.0"] == "satisfied: 1.4, 1.5"
+    assert lines[OTHER]["cis-aws-5.0"] == "satisfied: 1.4; not satisfied: 1.5"
+    assert lines[CENTRAL]["iso-27001-2022"] == "unknown: A.5.15, A.5.17, A.8.5"
+    for shown in (printed, re.sub("</?span>", "", page)):
+        for said in ("CIS AWS", "27001:2022", "not satisfied: 1.5", "unknown: 1.4, 1.5"):
+            assert said in shown
+    tags = Page(page).tags
+    assert [attributes.get("data-outcome") for _, attributes in tags].count("not satisfied") == 1
+    assert len([tag for tag, attributes in tags if tag == "th" and attributes.get("scope") == "col"]) == 7
+    assert "https://github.com/prowler-cloud/prowler/" in page
+    assert not [attributes for _, attributes in tags if "href" in attributes]
+
+
+@pytest.mark.usefixtures("with_facts_of_two")
+def test_without_a_framework_nothing_is_told_of_any(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--format", "json") == 1
+    document = json_report(capsys)
+    assert "frameworks" not in document
+    assert not [each for each in document["accounts"] if "frameworks" in each]
+
+
+def test_unknown_framework_is_refused_and_the_help_lists_all(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--framework", "cis") == 2
+    assert "'cis' is not one of" in capsys.readouterr().err
+    assert fake.calls == []
+    assert run("--help") == 0
+    said = "".join(capsys.readouterr().out.split())
+    assert all(name in said for name in frameworks())
+
+
+def test_json_keys_of_frameworks_are_those_that_are_documented(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    confirm(fake)
+    run("--format", "json", "--framework", "soc-2")
+    document = json_report(capsys)
+    documented = formats.as_json.__doc__ or ""
+    framework = document["frameworks"]["soc-2"]
+    keys = {*document, *framework, *framework["controls"][0], *document["accounts"][0]["frameworks"]["soc-2"]}
+    assert {key for key in keys if f"`{key}`" not in documented} == set()
 
 
 # --- How it is shown ---

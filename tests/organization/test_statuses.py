@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from organization import commands
+from organization.controls import RootUser
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment, is_our_rule
 from organization.exceptions import Acceptance, Exceptions, Exclusion
 from organization.journal import Entry, Failure, Journal
@@ -34,6 +35,7 @@ from organization.statuses import (
     totals,
 )
 from organization.visible import visible
+from root_virtual_mfa_enabled.decision import AccountSummary
 
 CENTRAL, MANAGEMENT, MEMBER = "111111111111", "222222222222", "333333333333"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -88,8 +90,13 @@ def judge(  # noqa: PLR0913 - the parts of an account that a test may change
     return row
 
 
+ROOT_USER = RootUser(
+    AccountSummary(mfa_enabled=True, password_present=True, access_keys_present=False, signing_certificates_present=False), 0
+)
+
+
 def entry(verdict: str = "COMPLIANT", hours_ago: float = 1, rule: str = PACK_RULE) -> Entry:
-    return Entry(NOW - timedelta(hours=hours_ago), rule, verdict, f"Noted {verdict}.")
+    return Entry(NOW - timedelta(hours=hours_ago), rule, verdict, f"Noted {verdict}.", ROOT_USER)
 
 
 def noted(*args: Any, **kwargs: Any) -> Journal:  # noqa: ANN401 - those of entry()
@@ -181,6 +188,37 @@ def test_if_the_journal_and_aws_config_say_the_same_that_counts_whatever_aws_con
     row = judge(listed(verdict), journal=noted(verdict, 25), pack=None, stack=None, asked=frozenset())
     assert (row.status, row.annotation, row.age) == (verdict, f"Noted {verdict}.", timedelta(hours=25))
     assert (row.advice, row.rule_names) == ((), (PACK_RULE,))
+
+
+@pytest.mark.parametrize("verdict", ["COMPLIANT", "NON_COMPLIANT"])
+@pytest.mark.parametrize("pack", [ARRIVED_PACK, None])
+def test_facts_are_those_of_a_line_that_aws_config_confirms(verdict: str, pack: Arrival | None) -> None:
+    assert judge(listed(verdict), journal=noted(verdict), pack=pack, asked=frozenset()).root == ROOT_USER
+    assert judge(result(verdict), pack=pack).root is None
+    assert judge(result(verdict, 1), journal=noted(verdict, 27), pack=pack).root is None
+
+
+@pytest.mark.parametrize(
+    ("results", "journal"),
+    [
+        ([], noted("NON_COMPLIANT")),
+        ([result("COMPLIANT")], noted("NON_COMPLIANT")),
+        ([result("NON_COMPLIANT")], noted("COMPLIANT")),
+        ([result("NON_COMPLIANT", rule=OTHER_PACK_RULE)], noted("NON_COMPLIANT")),
+        ([result("COMPLIANT"), result(rule=OTHER_PACK_RULE)], noted("COMPLIANT")),
+    ],
+)
+def test_facts_are_unknown_if_the_two_sources_differ_or_the_status_is_not_the_lines(
+    results: list[Result], journal: Journal
+) -> None:
+    assert judge(*results, journal=journal).root is None
+
+
+def test_facts_of_an_accepted_failure_stay_and_an_excluded_account_has_none() -> None:
+    seen, journal = listed("NON_COMPLIANT"), noted("NON_COMPLIANT")
+    row = judge(seen, journal=journal, asked=frozenset(), exceptions=accepting(TODAY))
+    assert (row.status, row.root) == (Status.ACCEPTED, ROOT_USER)
+    assert judge(seen, journal=journal, deployment=EXCLUDED).root is None
 
 
 def test_not_applicable_result_which_no_aggregator_lists_is_known_from_the_journal() -> None:
