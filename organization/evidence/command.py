@@ -18,12 +18,14 @@ from organization import aws, exceptions_file, project, reading, spreadsheet
 from organization.aws import Caller, CommandError
 from organization.commands import PROGRAM
 from organization.evidence import folder, page, tables
+from organization.evidence.control_days import ControlDays
 from organization.evidence.days import DAY, MEANINGS, NAMES, History, Member, Period, Scope, Status, share
 from organization.evidence.folder import Folder
 from organization.evidence.lines import Ownership
 from organization.evidence.sources import TRAIL_KEEPS, Journal, Log, Sources, Spool
 from organization.evidence.tables import DAY_COLUMNS, Evidence, Findings, Gap, Table, Value
 from organization.exceptions import Exceptions, Exclusion
+from organization.frameworks import frameworks
 from organization.screen import Screen, complain, progress_bars
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class Wanted:
     confirmed: bool
     exceptions_path: Path | None
     role_name: str | None
+    framework_names: Sequence[str] = ()
 
 
 def verify(path: Path, manifest_sha256: str | None) -> int:
@@ -91,7 +94,8 @@ def run(region: str | None, profile: str | None, stack_name: str, wanted: Wanted
         made: list[Evidence] = []
 
         def fill(written: Folder) -> str:
-            evidence, manifest = gathered.fill(written, exceptions, wanted.role_name)
+            asked = ControlDays([frameworks()[name] for name in dict.fromkeys(wanted.framework_names)])
+            evidence, manifest = gathered.fill(written, exceptions, asked, wanted.role_name)
             made.append(evidence)
             return written.finish(manifest)
 
@@ -148,7 +152,9 @@ class _Gathered:
         self._log = log
         self._gaps: list[Gap] = []
 
-    def fill(self, written: Folder, exceptions: Exceptions, role_name: str | None) -> tuple[Evidence, dict[str, object]]:
+    def fill(
+        self, written: Folder, exceptions: Exceptions, controls: ControlDays, role_name: str | None
+    ) -> tuple[Evidence, dict[str, object]]:
         """Write everything but the manifest; returns the evidence and what the manifest says.
 
         `role_name`: the role with which to read, in each account, the runs of the runbooks.
@@ -163,7 +169,7 @@ class _Gathered:
             history = History(self._period, self._scope(journal, exceptions), Ownership(self._deployment), spool.lines)
             findings = self._findings(history, exceptions, role_name)
             self._judge_gaps(history, role_name)
-            evidence = write(written, history, self._deployment, findings)
+            evidence = write(written, history, self._deployment, findings, controls)
         finally:
             spool.close()
             spooled.unlink(missing_ok=True)
@@ -277,12 +283,15 @@ def _ends(period: Period) -> tuple[date, date]:
     return period.first, period.last
 
 
-def write(written: Folder, history: History, deployment: "Deployment", findings: Findings) -> Evidence:
+def write(
+    written: Folder, history: History, deployment: "Deployment", findings: Findings, controls: ControlDays | None = None
+) -> Evidence:
     """Write every file but the manifest: the days as they come, then what follows from them."""
-    with _Days(written) as days:
+    controls = controls or ControlDays()
+    with _Days(written, (*DAY_COLUMNS, *(framework.name for framework in controls.frameworks))) as days:
         for day in history.days():
-            days.add(day.day, tables.day_row(day, history.parameters))
-    evidence = tables.evidence_of(history, deployment, findings)
+            days.add(day.day, (*tables.day_row(day, history.parameters), *controls.add(day)))
+    evidence = tables.evidence_of(history, deployment, findings, controls)
     for table in evidence.tables.values():
         with written.open(f"{table.name}.csv") as file:
             _write_csv(file, table)
@@ -297,8 +306,9 @@ def write(written: Folder, history: History, deployment: "Deployment", findings:
 class _Days:
     """Writes the days, two files for each month: CSV, and JSON with `columns` and `rows`."""
 
-    def __init__(self, written: Folder) -> None:
+    def __init__(self, written: Folder, columns: Sequence[str]) -> None:
         self._written = written
+        self._columns = columns
         self._stack = ExitStack()
         self._month = ""
 
@@ -317,8 +327,8 @@ class _Days:
             self._month, separator = month, "\n"
             self._csv = csv.writer(self._stack.enter_context(self._written.open(f"days/{month}.csv")))
             self._json = self._stack.enter_context(self._written.open(f"days/{month}.json"))
-            self._csv.writerow(DAY_COLUMNS)
-            self._json.write(f'{{"columns": {json.dumps(DAY_COLUMNS)}, "rows": [')
+            self._csv.writerow(self._columns)
+            self._json.write(f'{{"columns": {json.dumps(self._columns)}, "rows": [')
             self._stack.callback(self._json.write, "\n]}\n")
         self._csv.writerow([_cell(value) for value in row])
         self._json.write(separator + json.dumps(row, separators=(",", ":")))

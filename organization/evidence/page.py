@@ -53,7 +53,7 @@ def as_html(evidence: Evidence) -> str:
     )
 
 
-_LISTS = ("exceptions", "parameters", "versions", "deployments", "runbooks", "failed-evaluations", "other-lines")
+_LISTS = ("controls", "exceptions", "parameters", "versions", "deployments", "runbooks", "failed-evaluations", "other-lines")
 
 
 def _shown(value: tables.Value) -> str:

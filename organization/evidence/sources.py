@@ -51,6 +51,8 @@ _DEPLOYMENTS = (
 )
 """The names that CloudTrail gives.  For Lambda's it appends the version of the API."""
 _RUNBOOKS = "RootVirtualMfa-"
+_NO_MESSAGE = "none"
+"""What RootVirtualMfa-Notify says of a message that it did not send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +350,6 @@ def _execution(account_id: str, found: Mapping[str, Any]) -> Execution:
         parameters.get("AccountId", account_id),
         found.get("ExecutedBy", ""),
         "; ".join(decided),
-        any(name.endswith(".MessageId") and value for name, value in outputs.items()),
+        outputs.get("Notify.MessageId", _NO_MESSAGE) != _NO_MESSAGE,
         said or found.get("FailureMessage", ""),
     )

@@ -89,7 +89,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         )
         first, last, folder = it.day(1), it.today - DAY, directory / "out"
         empty = Made(it, folder, first, last, until, "", "", 0)
-        code, printed, said = empty.make(folder, "--exceptions", str(exceptions))
+        code, printed, said = empty.make(folder, "--exceptions", str(exceptions), "--framework", "cis-aws-5.0")
         yield Made(it, folder, first, last, until, printed, said, code)
 
 
@@ -166,17 +166,15 @@ def test_the_files_of_days_have_the_facts_of_the_raw_lines(made: Made) -> None:
         for row in csv.DictReader(file.read_text("utf-8").splitlines())
     ]
     for row in rows:
-        line = last.get((row["account_id"], row["day"]))
-        if line is None:
-            assert (row["verdict"], row["mfa_enabled"], row["status"]) in {("", "", "UNKNOWN"), ("", "", "EXCLUDED")}
+        wrote = last.get((row["account_id"], row["day"]))
+        if wrote is None:
+            assert (row["verdict"], row["mfa_enabled"]) == ("", "")
+            assert row["status"] in {"UNKNOWN", "EXCLUDED"}
         else:
-            facts = {name: {True: "true", False: "false", None: ""}[value] for name, value in line["facts"].items()}
+            facts = {name: {True: "true", False: "false", None: ""}[value] for name, value in wrote["facts"].items()}
             assert facts.items() <= row.items()
-            assert (row["root_virtual_mfa_devices"], row["annotation"]) == (
-                str(line["rootVirtualMfaDevices"]),
-                line["annotation"],
-            )
-            assert (row["verdict"], row["version"]) == (line["verdict"], line["version"])
+            assert (row["root_virtual_mfa_devices"], row["version"]) == (str(wrote["rootVirtualMfaDevices"]), wrote["version"])
+            assert (row["verdict"], row["annotation"]) == (wrote["verdict"], wrote["annotation"])
     days = {account_id: [day for day, letter in days.items() if letter != "."] for account_id, days in expected(made).items()}
     assert Counter(row["account_id"] for row in rows) == {account_id: len(each) for account_id, each in days.items()}
 
@@ -240,6 +238,32 @@ def test_exceptions_and_gaps_are_told(made: Made) -> None:
     assert "An account that is gone counts until its last evaluation." in gaps
 
 
+def test_controls_are_counted_from_the_facts_of_the_raw_lines(made: Made) -> None:
+    """A hardware key satisfies CIS 1.4 (any MFA) and 1.5 (hardware) from the first day on, whatever the rule says of it."""
+    last: dict[tuple[str, date], bool] = {}
+    for time, line in made.history.raw():
+        if made.history.is_own(line):
+            last[line["account"], time.date()] = line["facts"]["mfa_enabled"]
+    satisfied: Counter[str] = Counter()
+    for account_id, days in expected(made).items():
+        for day, letter in days.items():
+            has_mfa = last.get((account_id, day), False) and letter not in {".", "X"}
+            satisfied["1.4"] += has_mfa
+            satisfied["1.5"] += has_mfa and account_id in {HARDWARE, FORGES}
+    controls = {each["control"]: each for each in made.document["controls"]}
+    assert {name: each["satisfied_days"] for name, each in controls.items()} == satisfied
+    assert controls["1.4"]["not_satisfied_days"] == sum(letter == "N" for letter in expected(made)[FAILS].values())
+    accounts = {each["account_id"]: each for each in made.document["accounts"]}
+    assert accounts[STEADY]["cis-aws-5.0 1.4 satisfied_days"] == len(made.days)
+    assert accounts[STEADY]["cis-aws-5.0 1.5 satisfied_days"] == 0
+    [row] = [
+        row
+        for row in csv.DictReader((made.folder / f"days/{made.last:%Y-%m}.csv").read_text("utf-8").splitlines())
+        if (row["account_id"], row["day"]) == (STEADY, str(made.last))
+    ]
+    assert row["cis-aws-5.0"] == "satisfied: 1.4; not satisfied: 1.5"
+
+
 def test_the_folder_verifies_and_the_same_inputs_give_the_same_bytes(made: Made, tmp_path: Path) -> None:
     aws = made.history.aws
     assert run(aws, CENTRAL, "evidence", "--verify", str(made.folder)).code == 0
@@ -266,6 +290,7 @@ def test_with_a_role_the_notices_of_every_account_are_listed_and_where_it_is_mis
     document = json.loads((tmp_path / "out/evidence.json").read_text(encoding="utf-8"))
     [notice] = [each for each in document["runbooks"] if each["notice_sent"]]
     assert (notice["account_id"], notice["runbook"], notice["status"]) == (FAILS, "RootVirtualMfa-Notify", "Success")
+    assert "Sent message" in notice["said"]
     assert notice["started"].startswith(str(made.history.turns["fails"]))
     told = [each["what"] for each in document["gaps"] if each["source"] == "Automation"]
     assert any(each.startswith(f"Account {STEADY} could not be read: AssumeRole failed with ") for each in told)
