@@ -24,6 +24,7 @@ from rich.table import Table
 from benchmark.measure import machine
 from organization.deployment import EVALUATION_ROLE_NAME, PACK_RULE_PREFIX, Deployment
 from organization.evidence.command import write
+from organization.evidence.control_days import ControlDays
 from organization.evidence.days import DAY, History, Member, Period, Scope, Status
 from organization.evidence.folder import Folder, verify
 from organization.evidence.lines import Ownership
@@ -139,7 +140,7 @@ def measure(accounts: int, days: int, directory: Path) -> Row:
     out = directory / "evidence"
     out.mkdir()
     folder = Folder(out)
-    evidence = write(folder, history, deployment, Findings())
+    evidence = write(folder, history, deployment, Findings, ControlDays())
     folder.finish({})
     done = time.perf_counter()
     correct = not verify(out).is_any

@@ -19,6 +19,7 @@ from organization.evidence.days import (
 )
 from organization.evidence.lines import FACTS, MEANINGS, Parameters, in_words
 from organization.exceptions import Exceptions
+from organization.statuses import Result
 
 Value = str | int | float | bool | None
 Row = Sequence[Value]
@@ -102,11 +103,12 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What other sources than the journal say."""
+    """What other sources than the journal say.  `contradictions` are those of AWS Config, by account id."""
 
     exceptions: Exceptions = field(default_factory=Exceptions)
     deployments: Sequence[Event] = ()
     executions: Sequence[Execution] = ()
+    contradictions: Mapping[str, Result] = field(default_factory=dict)
     gaps: Sequence[Gap] = ()
     code: tuple[str, str] = ("", "")
 
@@ -144,6 +146,7 @@ def evidence_of(history: History, deployment: Deployment, findings: Findings, co
         _deployments(findings),
         _failed_evaluations(history),
         _runbooks(findings),
+        _contradictions(history, findings),
         _apart(history),
         _gaps(findings),
     )
@@ -345,6 +348,25 @@ def _runbooks(findings: Findings) -> Table:
                 each.said,
             )
             for each in findings.executions
+        ],
+    )
+
+
+def _contradictions(history: History, findings: Findings) -> Table:
+    return Table(
+        "contradictions",
+        "Accounts of which AWS Config's last result, from before the end of the period, is another than that of the last line.",
+        ("account_id", "journal_time", "journal_verdict", "aws_config_time", "aws_config_result", "annotation"),
+        [
+            (
+                account_id,
+                instant(history.last[account_id].time),
+                history.last[account_id].verdict,
+                instant(result.time) if result.time else None,
+                result.compliance,
+                result.annotation,
+            )
+            for account_id, result in sorted(findings.contradictions.items())
         ],
     )
 

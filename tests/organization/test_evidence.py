@@ -15,8 +15,18 @@ from organization import cli, insights
 from organization.evidence import command, folder, sources
 from organization.evidence.days import DAY, midnight
 from tests.fake_aws import CENTRAL, FakeAws, RefusalError, paged
-from tests.organization.fake_organization import HOSTILE, MANAGEMENT, MEMBER, OTHER, ROOT, account, check_shown, stack
-from tests.organization.journal_lines import OF_RULE, PARAMETERS, text
+from tests.organization.fake_organization import (
+    HOSTILE,
+    MANAGEMENT,
+    MEMBER,
+    OTHER,
+    ROOT,
+    account,
+    check_shown,
+    evaluation,
+    stack,
+)
+from tests.organization.journal_lines import OF_RULE, PARAMETERS, RULE, text
 
 PROJECT = Path(__file__).parents[2]
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -36,6 +46,7 @@ class Log:
     def __init__(self) -> None:
         self.lines: Lines = []
         self.most_rows = 10_000
+        self.recorded = NOW
         self.group: dict[str, Any] = {
             "logGroupName": GROUP,
             "creationTime": int(midnight(date(2026, 1, 1)).timestamp() * 1000),
@@ -101,6 +112,23 @@ def fake(log: Log) -> Iterator[FakeAws]:
             "DescribeLogGroups": lambda _: {"logGroups": [{"logGroupName": f"{GROUP}-2"}, log.group]},
             "StartQuery": log.start,
             "GetQueryResults": log.results,
+            "DescribeAggregateComplianceByConfigRules": lambda _: {
+                "AggregateComplianceByConfigRules": [
+                    {
+                        "ConfigRuleName": RULE,
+                        "AccountId": each,
+                        "AwsRegion": "eu-central-1",
+                        "Compliance": {"ComplianceType": "NON_COMPLIANT" if each == MEMBER else "COMPLIANT"},
+                    }
+                    for each in (CENTRAL, MEMBER)
+                ]
+            },
+            "GetAggregateComplianceDetailsByConfigRule": lambda asked: {
+                "AggregateEvaluationResults": [
+                    evaluation(asked["AccountId"], "NON_COMPLIANT")
+                    | dict.fromkeys(("ResultRecordedTime", "ConfigRuleInvokedTime"), log.recorded)
+                ]
+            },
             "LookupEvents": {"Events": []},
             "DescribeAutomationExecutions": {"AutomationExecutionMetadataList": []},
             "GetFunctionConfiguration": {"CodeSha256": "abc=", "Environment": {"Variables": {"VERSION": "0.1.0"}}},
@@ -330,6 +358,29 @@ def test_without_a_period_it_is_the_last_365_days_that_are_over(fake: FakeAws, t
 
 
 # --- Who and what else ---
+
+
+def test_a_result_of_aws_config_that_contradicts_the_last_line_is_a_finding_unless_it_is_newer(
+    fake: FakeAws, log: Log, tmp_path: Path
+) -> None:
+    """Somebody who may write into the log, and not to AWS Config, wrote that MEMBER is compliant."""
+    run(tmp_path / "newer")
+    assert document(tmp_path / "newer")["contradictions"] == []
+    log.recorded = midnight(FIRST + DAY * 3)
+    run(tmp_path / "older")
+    [each] = document(tmp_path / "older")["contradictions"]
+    assert (each["account_id"], each["journal_verdict"], each["aws_config_result"]) == (MEMBER, "COMPLIANT", "NON_COMPLIANT")
+    asked = fake.called("GetAggregateComplianceDetailsByConfigRule")
+    assert {each["AccountId"] for each in asked} == {MEMBER}, "only what differs is read"
+
+
+def test_without_the_aggregator_there_is_a_gap(fake: FakeAws, tmp_path: Path) -> None:
+    fake.refuse("DescribeAggregateComplianceByConfigRules", "NoSuchConfigurationAggregatorException")
+    run(tmp_path / "evidence")
+    assert any(
+        each.startswith("AWS Config: It could not be read: The aggregator agg is not in account")
+        for each in gaps(tmp_path / "evidence")
+    )
 
 
 def test_an_account_that_left_is_known_from_cloudtrail_or_else_from_its_last_evaluation(
