@@ -35,7 +35,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo local-aws root-user invoke build release preflight deploy report evidence verify delete lint render test test-fast test-clients bench bench-organization bench-report bench-evidence lock clean
+.PHONY: help setup demo local-aws root-user invoke build release preflight check deploy report evidence verify delete lint render test test-fast test-clients bench bench-organization bench-report bench-evidence lock clean
 
 help: ## List what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -111,6 +111,9 @@ OPERATE := @$(BIN)/python -m organization
 preflight: $(DEV) ## Check what a deployment for the organization needs, with the command for what is missing
 	$(OPERATE) preflight $(ARGS)
 
+check: $(DEV) ## Check what the rule would say of accounts, before anything is deployed (ARGS="--role-name ROLE")
+	$(OPERATE) check $(ARGS)
+
 deploy: $(ARTEFACT) ## Deploy to this account, or to its organization, after showing the change set
 	$(OPERATE) deploy --no-build $(ARGS)
 
@@ -152,8 +155,9 @@ test-fast: setup build ## Run the tests that deploy nothing: unit, functional, o
 test-clients: setup $(ARTEFACT) .venvs/prowler/.ready .venvs/cloud-custodian/.ready ## Run Prowler and Cloud Custodian on the local AWS, beside the rule
 	@$(BIN)/python -m tests.clients
 
-bench: $(DEV) $(LAMBDA_RUNTIME) $(ARTEFACT) ## Measure what the rule costs beside bare boto3 and rdklib's sample (ARGS="--help")
+bench: setup $(ARTEFACT) ## Measure the rule beside bare boto3 and rdklib's sample (ARGS="--help"), and the report on 300 and 1,000 accounts
 	@$(BIN)/python -m benchmark $(ARGS)
+	@$(BIN)/python -m benchmark.report --accounts 300 1000
 
 bench-organization: setup $(ARTEFACT) ## Evaluate an organization of ACCOUNTS=300 with throttled calls, and see that nothing is lost
 	@$(BIN)/python -m benchmark.organization $(if $(ACCOUNTS),--accounts $(ACCOUNTS)) $(ARGS)

@@ -30,10 +30,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
+from benchmark.command import EXIT_INCORRECT, at_least, carry_out
 from benchmark.measure import machine
-from benchmark.organization import EXIT_ERROR, EXIT_INCORRECT, EXIT_INTERRUPTED, OrganizationBenchmark
+from benchmark.organization import OrganizationBenchmark
 from benchmark.organization_result import CENTRAL as BENCHMARK_CENTRAL
-from benchmark.organization_result import accounts_file, root_users
+from benchmark.organization_result import FEWEST_ACCOUNTS, accounts_file, root_users
 from benchmark.organization_result import verdict as verdict_of
 from demo.clients import boto3_client
 from demo.sam import STACK_NAME, DeploymentError
@@ -264,25 +265,31 @@ def _run(aws: LocalAwsProcess, *arguments: str) -> tuple[float, float, int]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print.  Returns the exit code."""
     parser = argparse.ArgumentParser(prog=PROG, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--accounts", type=int, default=2000, metavar="N", help="that are generated (default: %(default)s)")
-    parser.add_argument("--days", type=int, default=365, metavar="N", help="that are generated (default: %(default)s)")
-    parser.add_argument("--local-accounts", type=int, default=300, metavar="N", help="on the local AWS (default: %(default)s)")
+    accounts, days = at_least(1), at_least(1)
+    parser.add_argument(
+        "--accounts", type=accounts, default=2000, metavar="N", help="that are generated (default: %(default)s)"
+    )
+    parser.add_argument("--days", type=days, default=365, metavar="N", help="that are generated (default: %(default)s)")
+    parser.add_argument(
+        "--local-accounts",
+        type=at_least(FEWEST_ACCOUNTS),
+        default=300,
+        metavar="N",
+        help="on the local AWS (default: %(default)s)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome to FILE too, as JSON")
     options = parser.parse_args(arguments)
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    try:
-        with TemporaryDirectory(prefix="root-virtual-mfa-benchmark-") as directory:
-            row = measure(options.accounts, options.days, Path(directory))
-        _show(row, console)
-        with TemporaryDirectory(prefix="root-virtual-mfa-benchmark-") as directory:
-            local = measure_local(options.local_accounts, LOCAL_DAYS, Path(directory))
-        _show_local(local, console)
-    except KeyboardInterrupt:
-        console.print("\nStopped.")
-        return EXIT_INTERRUPTED
-    except (LocalAwsError, DeploymentError, ClientError, BotoCoreError, OSError) as error:
-        console.print(f"\n{PROG}: {error}", markup=False, style="red", soft_wrap=True)
-        return EXIT_ERROR
+    errors = (LocalAwsError, DeploymentError, ClientError, BotoCoreError, OSError)
+    return carry_out(PROG, lambda console: _measure(options, console), errors)
+
+
+def _measure(options: argparse.Namespace, console: Console) -> int:
+    with TemporaryDirectory(prefix="root-virtual-mfa-benchmark-") as directory:
+        row = measure(options.accounts, options.days, Path(directory))
+    _show(row, console)
+    with TemporaryDirectory(prefix="root-virtual-mfa-benchmark-") as directory:
+        local = measure_local(options.local_accounts, LOCAL_DAYS, Path(directory))
+    _show_local(local, console)
     if options.json:
         outcome = {"machine": machine(), "generated": asdict(row), "local_aws": asdict(local)}
         options.json.write_text(json.dumps(outcome, indent=2) + "\n", encoding="utf-8")
