@@ -112,19 +112,29 @@ def _measure(accounts: int, say: Callable[[str], None]) -> Row:
 
 
 def _run_report(aws: LocalAwsClient, file: Path) -> tuple[float, float]:
-    """Run the command as an operator does, with the report in `file`; return its seconds, and its peak memory in MiB."""
+    """Run the command as an operator does, with the report in `file`; return its seconds, and its peak memory in MiB.
+
+    Raises LocalAwsError, with what the command said, if it made no report.
+    """
     began = time.perf_counter()
-    process = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "organization", "report", "--output", str(file)],
-        cwd=PROJECT,
-        env={**os.environ, **aws.environment(CENTRAL)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    with file.with_suffix(".log").open("w+", encoding="utf-8") as said:
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "organization", "report", "--output", str(file)],
+            cwd=PROJECT,
+            env={**os.environ, **aws.environment(CENTRAL)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if not file.exists():
+            said.seek(0)
+            message = f"The report ended with exit code {process.returncode}. {said.read().strip()}"
+            raise LocalAwsError(message)
     unit = 1024 if sys.platform != "darwin" else 1024 * 1024  # Linux counts KiB, macOS bytes
-    return time.perf_counter() - began, usage.ru_maxrss / unit
+    return seconds, usage.ru_maxrss / unit
 
 
 def _peer(aws: LocalAwsClient) -> None:

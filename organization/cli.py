@@ -91,6 +91,17 @@ def _prints(formats: Iterable[str], endings: str) -> Callable[[F], F]:
     return decorate
 
 
+def _excepts(*names: str) -> Callable[[F], F]:
+    """Give a command the option, of these names, for the file of exceptions."""
+    return click.option(
+        *names,
+        "exceptions_path",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help=f"Which accounts are excluded and which failures accepted.  [default: {exceptions.FILE} beside template.yaml]",
+    )
+
+
 @click.group(
     context_settings=_SETTINGS,
     epilog='For completion, in bash: eval "$(_ROOT_VIRTUAL_MFA_COMPLETE=bash_source root-virtual-mfa)"; also zsh and fish.',
@@ -226,19 +237,7 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     help="A parameter that another setting has otherwise, to see which accounts change their verdict; may be given several "
     "times. The other setting has all else from --parameter.",
 )
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(list(check.FORMATS)),
-    help="What to print; with --output, the format of the files, whatever their names.  [default: table]",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="Write a file too, in the format of its name: .html, .csv, .json or .txt. May be given several times.",
-)
+@_prints(check.FORMATS, ".html, .csv, .json or .txt")
 def _check(  # noqa: PLR0913 - the options of the command
     *,
     region: str | None,
@@ -283,14 +282,7 @@ def _check(  # noqa: PLR0913 - the options of the command
     multiple=True,
     help="List the accounts of this status only; may be given several times. Totals and exit code count all accounts.",
 )
-@click.option(
-    "--exceptions",
-    "--exclusions",
-    "exceptions_path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help=f"Which accounts are excluded and which failures accepted.  [default: {exceptions.FILE} beside template.yaml]",
-)
+@_excepts("--exceptions", "--exclusions")
 @click.option(
     "--framework",
     "framework_names",
@@ -418,13 +410,7 @@ class _Day(click.ParamType):
 @click.option(
     "--output", type=click.Path(path_type=Path), metavar="DIR", help="The folder to write: a new one, or an older evidence."
 )
-@click.option(
-    "--exceptions",
-    "exceptions_path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help=f"Which accounts are excluded and which failures accepted.  [default: {exceptions.FILE} beside template.yaml]",
-)
+@_excepts("--exceptions")
 @click.option(
     "--framework",
     "framework_names",

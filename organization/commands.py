@@ -213,7 +213,7 @@ def put_pack_again(deployment: "Deployment") -> str:
     """
     if deployment.pack_parameters is None:
         return deploy()
-    if deployment.remediates_in_pack:
+    if deployment.remediates:
         return "; ".join([deploy(Remediation="Off"), deploy(Remediation=deployment.remediation)])
     parameters = (f"ParameterName={name},ParameterValue={value}" for name, value in sorted(deployment.pack_parameters.items()))
     options = [

@@ -97,9 +97,9 @@ class Deployment:
         return self.in_management_account or self.management_account_has_role
 
     @property
-    def remediates_in_pack(self) -> bool:
-        """Whether the conformance pack has AWS Config's remediation."""
-        return bool(self.organization_id) and self.remediation in {"Manual", "Automatic"}
+    def remediates(self) -> bool:
+        """Whether the rule has AWS Config's remediation. What Default means: the parameter's description in template.yaml."""
+        return self.remediation not in ({"Default", "Off"} if self.organization_id else {"Off"})
 
     @property
     def permitted(self) -> frozenset[str]:
