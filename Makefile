@@ -165,7 +165,7 @@ bench-organization: setup $(ARTEFACT) ## Evaluate an organization of ACCOUNTS=30
 bench-report: setup $(ARTEFACT) ## Measure the report on organizations of 300 to 10,000 accounts (ARGS="--accounts 300 1000")
 	@$(BIN)/python -m benchmark.report $(ARGS)
 
-bench-evidence: $(DEV) ## Measure the evidence of 2,000 accounts over a year (ARGS="--accounts 300 --days 90")
+bench-evidence: setup $(ARTEFACT) ## Measure the evidence of 2,000 accounts over a year (ARGS="--accounts 300 --days 90")
 	@$(BIN)/python -m benchmark.evidence $(ARGS)
 
 clean: ## Remove what was built and cached (not .venvs)

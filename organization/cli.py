@@ -412,6 +412,15 @@ class _Day(click.ParamType):
 )
 @_excepts("--exceptions")
 @click.option(
+    "--framework",
+    "framework_names",
+    type=click.Choice(list(frameworks())),
+    multiple=True,
+    metavar="NAME",
+    help="Tell on how many days each control of a framework was satisfied; may be given several times. "
+    f"NAME is one of {', '.join(frameworks())}.",
+)
+@click.option(
     "--role-name",
     metavar="ROLE",
     help="A role to assume in every account, to list the notices sent there.  [default: this account's runbooks alone]",
@@ -432,6 +441,7 @@ def _evidence(  # noqa: PLR0913 - the options of the command
     last: date | None,
     output: Path | None,
     exceptions_path: Path | None,
+    framework_names: Sequence[str],
     role_name: str | None,
     yes: bool,
     verify: Path | None,
@@ -463,7 +473,9 @@ def _evidence(  # noqa: PLR0913 - the options of the command
     if output is None or verify is not None:
         message = "Give --output DIR to write the evidence, or --verify DIR to verify one."
         raise click.UsageError(message)
-    return evidence.run(region, profile, stack_name, evidence.Wanted(first, last, output, yes, exceptions_path, role_name))
+    return evidence.run(
+        region, profile, stack_name, evidence.Wanted(first, last, output, yes, exceptions_path, role_name, framework_names)
+    )
 
 
 @command.command("delete", short_help="Delete the deployment.")
