@@ -158,8 +158,9 @@ test-fast: setup build ## Run the tests that deploy nothing: unit, functional, o
 test-clients: setup $(ARTEFACT) .venvs/prowler/.ready .venvs/cloud-custodian/.ready ## Run Prowler and Cloud Custodian on the local AWS, beside the rule
 	@$(BIN)/python -m tests.clients
 
-bench: $(DEV) $(LAMBDA_RUNTIME) $(ARTEFACT) ## Measure what the rule costs beside bare boto3 and rdklib's sample (ARGS="--help")
+bench: setup $(ARTEFACT) ## Measure the rule beside bare boto3 and rdklib's sample (ARGS="--help"), and the report on 300 and 1,000 accounts
 	@$(BIN)/python -m benchmark $(ARGS)
+	@$(BIN)/python -m benchmark.report --accounts 300 1000
 
 bench-organization: setup $(ARTEFACT) ## Evaluate an organization of ACCOUNTS=300 with throttled calls, and see that nothing is lost
 	@$(BIN)/python -m benchmark.organization $(if $(ACCOUNTS),--accounts $(ACCOUNTS)) $(ARGS)
@@ -167,7 +168,7 @@ bench-organization: setup $(ARTEFACT) ## Evaluate an organization of ACCOUNTS=30
 bench-report: setup $(ARTEFACT) ## Measure the report on organizations of 300 to 10,000 accounts (ARGS="--accounts 300 1000")
 	@$(BIN)/python -m benchmark.report $(ARGS)
 
-bench-evidence: $(DEV) ## Measure the evidence of 2,000 accounts over a year (ARGS="--accounts 300 --days 90")
+bench-evidence: setup $(ARTEFACT) ## Measure the evidence of 2,000 accounts over a year (ARGS="--accounts 300 --days 90")
 	@$(BIN)/python -m benchmark.evidence $(ARGS)
 
 clean: ## Remove what was built and cached (not .venvs)

@@ -3,7 +3,7 @@
 import io
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -65,6 +65,42 @@ def _where(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def _prints(formats: Iterable[str], endings: str) -> Callable[[F], F]:
+    """Give a command the options for one of `formats` on the screen, and for files whose names have one of `endings`."""
+
+    def decorate(function: F) -> F:
+        for option in (
+            click.option(
+                "--output",
+                type=click.Path(path_type=Path),
+                multiple=True,
+                metavar="FILE",
+                help=f"Write a file too, in the format of its name: {endings}. May be given several times.",
+            ),
+            click.option(
+                "--format",
+                "format_name",
+                type=click.Choice(list(formats)),
+                help="What to print; with --output, the format of the files, whatever their names.  [default: table]",
+            ),
+        ):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def _excepts(*names: str) -> Callable[[F], F]:
+    """Give a command the option, of these names, for the file of exceptions."""
+    return click.option(
+        *names,
+        "exceptions_path",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help=f"Which accounts are excluded and which failures accepted.  [default: {exceptions.FILE} beside template.yaml]",
+    )
 
 
 @click.group(
@@ -202,19 +238,7 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     help="A parameter that another setting has otherwise, to see which accounts change their verdict; may be given several "
     "times. The other setting has all else from --parameter.",
 )
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(list(check.FORMATS)),
-    help="What to print; with --output, the format of the files, whatever their names.  [default: table]",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="Write a file too, in the format of its name: .html, .csv, .json or .txt. May be given several times.",
-)
+@_prints(check.FORMATS, ".html, .csv, .json or .txt")
 def _check(  # noqa: PLR0913 - the options of the command
     *,
     region: str | None,
@@ -298,33 +322,14 @@ def _inventory(  # noqa: PLR0913 - the options of the command
 
 @command.command("report", short_help="Report every account.")
 @_where
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(list(report.FORMATS)),
-    help="What to print; with --output, the format of the files, whatever their names.  [default: table]",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="Write a file too, in the format of its name: .html, .csv, .json or .txt. May be given several times.",
-)
+@_prints(report.FORMATS, ".html, .csv, .json or .txt")
 @click.option(
     "--status",
     type=click.Choice([str(status) for status in statuses.Status], case_sensitive=False),
     multiple=True,
     help="List the accounts of this status only; may be given several times. Totals and exit code count all accounts.",
 )
-@click.option(
-    "--exceptions",
-    "--exclusions",
-    "exceptions_path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help=f"Which accounts are excluded and which failures accepted.  [default: {exceptions.FILE} beside template.yaml]",
-)
+@_excepts("--exceptions", "--exclusions")
 @click.option(
     "--framework",
     "framework_names",
@@ -389,19 +394,7 @@ def _account_id(context: click.Context, parameter: click.Parameter, value: str |
     metavar="ROLE",
     help="A role to assume in the accounts, to see what only they show.  [default: look into the deployment's account alone]",
 )
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(list(verify.FORMATS)),
-    help="What to print; with --output, the format of the files, whatever their names.  [default: table]",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="Write a file too, in the format of its name: .html, .json or .txt. May be given several times.",
-)
+@_prints(verify.FORMATS, ".html, .json or .txt")
 @click.option(
     "--probe",
     metavar="ACCOUNT",
@@ -464,12 +457,15 @@ class _Day(click.ParamType):
 @click.option(
     "--output", type=click.Path(path_type=Path), metavar="DIR", help="The folder to write: a new one, or an older evidence."
 )
+@_excepts("--exceptions")
 @click.option(
-    "--exceptions",
-    "exceptions_path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help=f"Which accounts are excluded and which failures accepted.  [default: {exceptions.FILE} beside template.yaml]",
+    "--framework",
+    "framework_names",
+    type=click.Choice(list(frameworks())),
+    multiple=True,
+    metavar="NAME",
+    help="Tell on how many days each control of a framework was satisfied; may be given several times. "
+    f"NAME is one of {', '.join(frameworks())}.",
 )
 @click.option(
     "--role-name",
@@ -492,6 +488,7 @@ def _evidence(  # noqa: PLR0913 - the options of the command
     last: date | None,
     output: Path | None,
     exceptions_path: Path | None,
+    framework_names: Sequence[str],
     role_name: str | None,
     yes: bool,
     verify: Path | None,
@@ -523,7 +520,9 @@ def _evidence(  # noqa: PLR0913 - the options of the command
     if output is None or verify is not None:
         message = "Give --output DIR to write the evidence, or --verify DIR to verify one."
         raise click.UsageError(message)
-    return evidence.run(region, profile, stack_name, evidence.Wanted(first, last, output, yes, exceptions_path, role_name))
+    return evidence.run(
+        region, profile, stack_name, evidence.Wanted(first, last, output, yes, exceptions_path, role_name, framework_names)
+    )
 
 
 @command.command("delete", short_help="Delete the deployment.")

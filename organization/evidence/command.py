@@ -18,13 +18,16 @@ from organization import aws, exceptions_file, project, reading, spreadsheet
 from organization.aws import Caller, CommandError
 from organization.commands import PROGRAM
 from organization.evidence import folder, page, tables
+from organization.evidence.control_days import ControlDays
 from organization.evidence.days import DAY, MEANINGS, NAMES, History, Member, Period, Scope, Status, share
 from organization.evidence.folder import Folder
-from organization.evidence.lines import Ownership
+from organization.evidence.lines import Line, Ownership
 from organization.evidence.sources import TRAIL_KEEPS, Journal, Log, Sources, Spool
 from organization.evidence.tables import DAY_COLUMNS, Evidence, Findings, Gap, Table, Value
 from organization.exceptions import Exceptions, Exclusion
+from organization.frameworks import frameworks
 from organization.screen import Screen, complain, progress_bars
+from organization.statuses import Result
 
 if TYPE_CHECKING:
     from organization.deployment import Deployment
@@ -40,6 +43,7 @@ Assumed: the list price of most Regions. Source: https://aws.amazon.com/cloudwat
 ASKS_FROM = 10 * 10**9
 """Bytes to scan from which the command asks first: five cents."""
 _SHOWN = 10
+_OTHER_SOURCES = ("AWS Organizations", "AWS Config", "CloudTrail", "AWS Lambda", "Systems Manager Automation")
 T = TypeVar("T")
 
 
@@ -53,6 +57,7 @@ class Wanted:
     confirmed: bool
     exceptions_path: Path | None
     role_name: str | None
+    framework_names: Sequence[str] = ()
 
 
 def verify(path: Path, manifest_sha256: str | None) -> int:
@@ -91,7 +96,8 @@ def run(region: str | None, profile: str | None, stack_name: str, wanted: Wanted
         made: list[Evidence] = []
 
         def fill(written: Folder) -> str:
-            evidence, manifest = gathered.fill(written, exceptions, wanted.role_name)
+            asked = ControlDays([frameworks()[name] for name in dict.fromkeys(wanted.framework_names)])
+            evidence, manifest = gathered.fill(written, exceptions, asked, wanted.role_name)
             made.append(evidence)
             return written.finish(manifest)
 
@@ -148,7 +154,9 @@ class _Gathered:
         self._log = log
         self._gaps: list[Gap] = []
 
-    def fill(self, written: Folder, exceptions: Exceptions, role_name: str | None) -> tuple[Evidence, dict[str, object]]:
+    def fill(
+        self, written: Folder, exceptions: Exceptions, controls: ControlDays, role_name: str | None
+    ) -> tuple[Evidence, dict[str, object]]:
         """Write everything but the manifest; returns the evidence and what the manifest says.
 
         `role_name`: the role with which to read, in each account, the runs of the runbooks.
@@ -161,9 +169,9 @@ class _Gathered:
             undocumented = {each: Exclusion("No reason given.") for each in sorted(self._deployment.excluded)}
             exceptions = Exceptions(undocumented | dict(exceptions.excluded), exceptions.accepted)
             history = History(self._period, self._scope(journal, exceptions), Ownership(self._deployment), spool.lines)
-            findings = self._findings(history, exceptions, role_name)
-            self._judge_gaps(history, role_name)
-            evidence = write(written, history, self._deployment, findings)
+            evidence = write(
+                written, history, self._deployment, lambda: self._findings(history, exceptions, role_name), controls
+            )
         finally:
             spool.close()
             spooled.unlink(missing_ok=True)
@@ -179,7 +187,9 @@ class _Gathered:
         return Scope(members, exceptions, self._log.whole_from, frozenset(journal.unreadable))
 
     def _findings(self, history: History, exceptions: Exceptions, role_name: str | None) -> Findings:
+        """Ask the other sources, when the days of the history are at their end."""
         deployment, period, sources = self._deployment, self._period, self._sources
+        self._judge_gaps(history, role_name)
         name, own = deployment.function_name, self._caller.account_id
         executions = self._seen("Automation", lambda: sources.executions(own, period)) or []
         if role_name:
@@ -192,16 +202,47 @@ class _Gathered:
             exceptions,
             self._seen("CloudTrail", lambda: sources.deployments(deployment, name, period)) or (),
             executions,
+            self._seen("AWS Config", lambda: self._contradictions(history)) or {},
             self._gaps,
             self._seen("Lambda", lambda: sources.code(name)) or ("", ""),
         )
+
+    def _contradictions(self, history: History) -> dict[str, Result]:
+        """Return the last result of AWS Config by account, if it is of before the end of the period and not what the line says.
+
+        A result of NOT_APPLICABLE never reaches an aggregator.
+        """
+        deployment, reader = self._deployment, self._reader
+        last = {each: line for each, line in history.last.items() if line.verdict != "NOT_APPLICABLE"}
+        if deployment.organization_id:
+            listed = reader.listed(deployment, set(last))
+            results = reader.details(
+                deployment,
+                {
+                    account_id: [each for each in listed.get(account_id, ()) if self._differs(each, line)]
+                    for account_id, line in last.items()
+                },
+            )
+        else:
+            results = {deployment.account_id: reader.own_results(deployment)}
+        return {
+            account_id: each
+            for account_id, found in results.items()
+            for each in found
+            if account_id in last and self._differs(each, last[account_id]) and each.time and each.time < self._period.end
+        }
+
+    @staticmethod
+    def _differs(result: Result, line: Line) -> bool:
+        return result.rule_name == line.rule_name and result.compliance not in {"", line.verdict}
 
     def _seen(self, source: str, read: Callable[[], T]) -> T | None:
         """Read something; if AWS refuses it, that is a gap."""
         try:
             return read()
-        except ClientError as error:
-            self._gaps.append(Gap(source, f"It could not be read: {aws.sentence_of(error)}", *_ends(self._period)))
+        except (ClientError, CommandError) as error:
+            why = aws.sentence_of(error) if isinstance(error, ClientError) else str(error)
+            self._gaps.append(Gap(source, f"It could not be read: {why}", *_ends(self._period)))
             return None
 
     def _judge_gaps(self, history: History, role_name: str | None) -> None:
@@ -268,7 +309,10 @@ class _Gathered:
                     "bytes_scanned": scanned,
                 },
                 {"name": "CloudFormation", "stack": self._deployment.stack_name},
-                *({"name": name} for name in ("AWS Organizations", "CloudTrail", "AWS Lambda", "Systems Manager Automation")),
+                *(
+                    {"name": name}
+                    for name in ("AWS Organizations", "AWS Config", "CloudTrail", "AWS Lambda", "Systems Manager Automation")
+                ),
             ],
         }
 
@@ -277,12 +321,14 @@ def _ends(period: Period) -> tuple[date, date]:
     return period.first, period.last
 
 
-def write(written: Folder, history: History, deployment: "Deployment", findings: Findings) -> Evidence:
-    """Write every file but the manifest: the days as they come, then what follows from them."""
-    with _Days(written) as days:
+def write(
+    written: Folder, history: History, deployment: "Deployment", find: Callable[[], Findings], controls: ControlDays
+) -> Evidence:
+    """Write every file but the manifest: the days as they come, then what follows from them and what `find` finds then."""
+    with _Days(written, (*DAY_COLUMNS, *(framework.name for framework in controls.frameworks))) as days:
         for day in history.days():
-            days.add(day.day, tables.day_row(day, history.parameters))
-    evidence = tables.evidence_of(history, deployment, findings)
+            days.add(day.day, (*tables.day_row(day, history.parameters), *controls.add(day)))
+    evidence = tables.evidence_of(history, deployment, find(), controls)
     for table in evidence.tables.values():
         with written.open(f"{table.name}.csv") as file:
             _write_csv(file, table)
@@ -297,8 +343,9 @@ def write(written: Folder, history: History, deployment: "Deployment", findings:
 class _Days:
     """Writes the days, two files for each month: CSV, and JSON with `columns` and `rows`."""
 
-    def __init__(self, written: Folder) -> None:
+    def __init__(self, written: Folder, columns: Sequence[str]) -> None:
         self._written = written
+        self._columns = columns
         self._stack = ExitStack()
         self._month = ""
 
@@ -317,8 +364,8 @@ class _Days:
             self._month, separator = month, "\n"
             self._csv = csv.writer(self._stack.enter_context(self._written.open(f"days/{month}.csv")))
             self._json = self._stack.enter_context(self._written.open(f"days/{month}.json"))
-            self._csv.writerow(DAY_COLUMNS)
-            self._json.write(f'{{"columns": {json.dumps(DAY_COLUMNS)}, "rows": [')
+            self._csv.writerow(self._columns)
+            self._json.write(f'{{"columns": {json.dumps(self._columns)}, "rows": [')
             self._stack.callback(self._json.write, "\n]}\n")
         self._csv.writerow([_cell(value) for value in row])
         self._json.write(separator + json.dumps(row, separators=(",", ":")))

@@ -53,7 +53,10 @@ def as_html(evidence: Evidence) -> str:
     )
 
 
-_LISTS = ("exceptions", "parameters", "versions", "deployments", "runbooks", "failed-evaluations", "other-lines")
+_LISTS = (
+    *("controls", "exceptions", "parameters", "versions", "deployments", "runbooks"),
+    *("failed-evaluations", "contradictions", "other-lines"),
+)
 
 
 def _shown(value: tables.Value) -> str:
