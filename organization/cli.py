@@ -111,8 +111,9 @@ def _excepts(*names: str) -> Callable[[F], F]:
 def command() -> None:
     """Virtual MFA of root users, checked by AWS Config: deploy the rule, and report on every account.
 
-    Each command uses your AWS credentials. All but check need the account and the home Region of the deployment.  Exit code 2
-    says that the command could not do its work, with one sentence on stderr; 130 that you interrupted it.
+    Each command uses your AWS credentials. check and inventory need no deployment; the others need the account and the home
+    Region of the deployment.  Exit code 2 says that the command could not do its work, with one sentence on stderr; 130 that
+    you interrupted it.
     """
 
 

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local_aws.authorization.root_tasks import TASKS
 from organization import aws, cli
 from organization.inventory import formats, reading
 from organization.inventory.judging import STATUSES, List, Observed, Refusal, inventory
@@ -256,6 +257,11 @@ def test_permissions_are_the_calls(roots: Roots, fake: FakeAws) -> None:
     assert run() == 0
     called = fake.actions - {"sts:GetCallerIdentity", "cloudformation:DescribeStacks"}
     assert called == reading.PERMISSIONS | reading.TASK_PERMISSIONS | facts.PERMISSIONS
+
+
+def test_root_sessions_do_all_that_their_task_policy_allows_and_no_more() -> None:
+    allowed, _ = TASKS["IAMAuditRootUserCredentials"].statements
+    assert set(allowed["NotAction"]) == reading.TASK_PERMISSIONS
 
 
 def test_documented_policy_has_the_permissions() -> None:
