@@ -203,7 +203,8 @@ def _summary_differs(root: RootUser) -> Iterator[str]:
     """Say where the account summary, from which the rule decides, and the lists contradict each other."""
     said = "The account summary says"
     if root.summary.mfa_enabled != bool(root.device_count) and root.device_count is not None:
-        yield f"{said} that MFA is {'on' if root.summary.mfa_enabled else 'off'}, but {root.device_count} devices are listed."
+        state = "on" if root.summary.mfa_enabled else "off"
+        yield f"{said} that MFA is {state}, but the number of MFA devices in the list is {root.device_count}."
     if None not in (root.summary.password_present, root.password) and root.summary.password_present != root.password:
         are = ("a password", "no login profile") if root.summary.password_present else ("no password", "a login profile")
         yield f"{said} that there is {are[0]}, but IAM has {are[1]}."

@@ -307,7 +307,7 @@ def test_deployment_that_cannot_be_read_is_a_note(fake: FakeAws, capsys: pytest.
 @pytest.mark.parametrize(
     ("change", "finding"),
     [
-        ({"AccountMFAEnabled": 0}, "The account summary says that MFA is off, but 1 devices are listed."),
+        ({"AccountMFAEnabled": 0}, "The account summary says that MFA is off, but the number of MFA devices in the list is 1."),
         ({"AccountPasswordPresent": 0}, "The account summary says that there is no password, but IAM has a login profile."),
         ({"AccountAccessKeysPresent": 1}, "The account summary says that there are access keys, but none are listed."),
         (
