@@ -31,12 +31,13 @@ from types import ModuleType
 from typing import IO, Any, SupportsIndex
 
 import boto3
+import botocore.httpsession
 import botocore.loaders
 import botocore.session
 
 _AT_THE_SAME_TIME = 4
 """The most scripts that run at a time. Those that sleep do not count."""
-_WARM = ("config", "iam", "sns", "ssm", "sts")
+_WARM = ("config", "iam", "organizations", "sns", "ssm", "sts")
 """The services whose models are loaded before a script asks for them."""
 _PACKAGES = {"boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3"}
 _LONGEST_LOG = 20_000
@@ -273,6 +274,8 @@ def _let_boto3_lack(operations: dict[str, list[str]]) -> None:
 
 def _warm_up() -> None:
     """Load what scripts need of boto3, and let all sessions share it."""
+    context = botocore.httpsession.create_urllib3_context()  # each client makes one, although the local AWS has no TLS
+    botocore.httpsession.create_urllib3_context = lambda *_, **__: context
     loader = botocore.loaders.create_loader()
     botocore.session.create_loader = lambda *_: loader
     session: Any = boto3.Session(aws_access_key_id="-", aws_secret_access_key="-", region_name="us-east-1")  # noqa: S106 - none
