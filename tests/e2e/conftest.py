@@ -48,7 +48,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProcess]:
 
 
 @pytest.fixture(scope="session")
-def deployed(aws: LocalAwsProcess) -> Application:
+def deployed_application(aws: LocalAwsProcess) -> Application:
     """Deploy the application to the central account; it may evaluate other accounts too."""
     deploy(aws, CENTRAL_ACCOUNT_ID)
     application = Application(aws, CENTRAL_ACCOUNT_ID)
@@ -58,10 +58,10 @@ def deployed(aws: LocalAwsProcess) -> Application:
 
 
 @pytest.fixture
-def application(deployed: Application) -> Iterator[Application]:
+def application(deployed_application: Application) -> Iterator[Application]:
     """Give the application. What other accounts were permitted meanwhile ends with the test."""
-    yield deployed
-    deployed.forbid()
+    yield deployed_application
+    deployed_application.forbid()
 
 
 @pytest.fixture(scope="session")

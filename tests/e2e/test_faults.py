@@ -58,37 +58,40 @@ class Outcomes:
 
 
 @pytest.fixture(scope="session")
-def outcomes(deployed: Application, unused_accounts: Iterator[str]) -> Outcomes:
+def outcomes(deployed_application: Application, unused_accounts: Iterator[str]) -> Outcomes:
     """Evaluate an account for each API and fault. Its root user has got a virtual device since its last result."""
+    application = deployed_application
     lasting = {cell: next(unused_accounts) for cell in LASTING_CELLS}
     passing = {action: next(unused_accounts) for action in ERROR_TYPES}
     late = {action: next(unused_accounts) for action in ERROR_TYPES}
     refused = {action: next(unused_accounts) for action in ERROR_TYPES}
     by_aws_config = [*lasting.values(), *passing.values()]
     with ThreadPoolExecutor(16) as pool:
-        list(pool.map(deployed.watch, [*by_aws_config, *late.values()]))
-        before = {account_id: deployed.result(account_id) for account_id in [*by_aws_config, *late.values()]}
+        list(pool.map(application.watch, [*by_aws_config, *late.values()]))
+        before = {account_id: application.result(account_id) for account_id in [*by_aws_config, *late.values()]}
         for account_id in [*before, *refused.values()]:
-            deployed.change_root_user(account_id, "add-virtual-device phone")
+            application.change_root_user(account_id, "add-virtual-device phone")
 
         for action, account_id in late.items():
-            deployed.aws.add_fault(account_id, action, "Latency", seconds=LATE)
-        late_answers = {action: pool.submit(deployed.invoke, deployed.event(account_id)) for action, account_id in late.items()}
+            application.aws.add_fault(account_id, action, "Latency", seconds=LATE)
+        late_answers = {
+            action: pool.submit(application.invoke, application.event(account_id)) for action, account_id in late.items()
+        }
         refused_answers = {
-            action: pool.submit(invoke_refused, deployed, action, account_id) for action, account_id in refused.items()
+            action: pool.submit(invoke_refused, application, action, account_id) for action, account_id in refused.items()
         }
         for (action, kind), account_id in lasting.items():
-            deployed.aws.add_fault(account_id, action, kind)
+            application.aws.add_fault(account_id, action, kind)
         for action, account_id in passing.items():
-            deployed.aws.add_fault(account_id, action, "Throttling", times=2)
-        deployed.start_evaluation(*by_aws_config)
+            application.aws.add_fault(account_id, action, "Throttling", times=2)
+        application.start_evaluation(*by_aws_config)
 
-        errors = {account_id: deployed.failure(account_id)["errors"][0] for account_id in lasting.values()}
+        errors = {account_id: application.failure(account_id)["errors"][0] for account_id in lasting.values()}
         for account_id in passing.values():
-            deployed.changed(account_id, [before[account_id]])
+            application.changed(account_id, [before[account_id]])
 
         def cell(account_id: str) -> Cell:
-            return Cell(account_id, before[account_id], deployed.result(account_id), errors.get(account_id, {}))
+            return Cell(account_id, before[account_id], application.result(account_id), errors.get(account_id, {}))
 
         outcomes = Outcomes(
             {key: cell(account_id) for key, account_id in lasting.items()},
@@ -96,7 +99,7 @@ def outcomes(deployed: Application, unused_accounts: Iterator[str]) -> Outcomes:
             {key: answer.result() for key, answer in late_answers.items()},
             {key: answer.result() for key, answer in refused_answers.items()},
         )
-    deployed.aws.clear_faults()
+    application.aws.clear_faults()
     return outcomes
 
 
