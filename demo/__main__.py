@@ -6,12 +6,14 @@ Exit code 0 means that everything was as expected.
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NoReturn
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 ORGANIZATION = PROJECT / "local_aws/organization.yaml"
 HTML_PAGE = PROJECT / "demo-report.html"
+EVIDENCE = PROJECT / "demo-evidence"
 CENTRAL_ACCOUNT_ID = "222222222222"
 EVALUATION_SECONDS = 600
 DAY_AND_MORE = 27 * 3600
@@ -98,6 +101,7 @@ class Demo:
         self._act()
         self._remove()
         self._join()
+        self._prove()
 
     # The steps
 
@@ -251,6 +255,32 @@ class Demo:
         self._names[JOINS] = "sandbox-new-team"
         self._wait_for_results([JOINS])
         self._show_compliant(JOINS)
+
+    def _prove(self) -> None:
+        self._say("An auditor asks:", "root-virtual-mfa evidence, when the day is over:")
+        answer = boto3_client(self._client, "sts", CENTRAL_ACCOUNT_ID).get_caller_identity()
+        now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        self._client.advance_clock(seconds=86_400 - (now.hour * 60 + now.minute) * 60 - now.second + 1)
+        if (EVIDENCE / "manifest.json").exists():
+            shutil.rmtree(EVIDENCE)  # of an earlier run
+        made = self._evidence("--from", str(now.date()), "--to", str(now.date()), "--output", str(EVIDENCE))
+        verified = self._evidence("--verify", str(EVIDENCE))
+        if made.returncode not in {0, 1} or verified.returncode != 0:
+            message = f"the evidence was not made, or does not verify: {made.stderr}{verified.stdout}{verified.stderr}"
+            raise UnexpectedError(message)
+        self._console.print(f"  {made.stdout.splitlines()[0]}", highlight=False, markup=False)
+        self._console.print(f"  {verified.stdout.strip()}", highlight=False, markup=False)
+        self._console.print(f"  The folder, with a page for its reader: [bold]{EVIDENCE}[/]", highlight=False)
+
+    def _evidence(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(  # noqa: S603 - our own module
+            [sys.executable, "-m", "organization", "evidence", *arguments],
+            cwd=PROJECT,
+            env={**os.environ, **self._client.environment(CENTRAL_ACCOUNT_ID)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     # What they need
 

@@ -207,9 +207,14 @@ def stack_instances(deployment: "Deployment", operation: str, account_id: str, *
 
 
 def put_pack_again(deployment: "Deployment") -> str:
-    """Put the conformance pack into every account again, unchanged."""
+    """Put the conformance pack into every account again, unchanged.
+
+    A pack with a remediation has what only the stack knows. So the stack takes the remediation out and puts it back.
+    """
     if deployment.pack_parameters is None:
         return deploy()
+    if deployment.remediates:
+        return "; ".join([deploy(Remediation="Off"), deploy(Remediation=deployment.remediation)])
     parameters = (f"ParameterName={name},ParameterValue={value}" for name, value in sorted(deployment.pack_parameters.items()))
     options = [
         f"--organization-conformance-pack-name {quoted(deployment.conformance_pack_name)}",

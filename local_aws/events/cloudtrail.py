@@ -5,7 +5,8 @@ Sources: https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-e
 https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-track-privileged-tasks.html.
 Simpler than on AWS: an event comes at once, not after minutes, and needs no trail. EventBridge delivers reads only on request,
 so they are in the history alone; here it gets no changes of other services than IAM either. Only the owner's changes have
-responseElements, and only calls of IAM and STS have requestParameters; those of all others are null.
+responseElements, and only calls of CloudFormation, IAM, Organizations and STS have requestParameters; those of all others are
+null.  A template that stands in a request is not among them.
 
 Live: the name of an error (radkawar/stackd, testdata/aws/cloudtrail/iam_history.json, and docs/eventbridge.md for refusals).
 """
@@ -46,7 +47,7 @@ _READS = (
     "Simulate",
 )
 """How the names of calls begin that only read. Live, radkawar/stackd, docs/cloudtrail.md: AssumeRole is one of them."""
-_WITH_PARAMETERS = {"iam", "sts"}
+_WITH_PARAMETERS = {"cloudformation", "iam", "organizations", "sts"}
 _DATA = {
     "events": ("PutEvents",),
     "lambda": ("Invoke",),
@@ -60,7 +61,9 @@ _DATA = {
 
 The history lacks S3's lists of buckets and changes of their settings, which are management events on AWS.
 """
-_NEVER_RECORDED = {"Password", "OldPassword", "NewPassword", "AuthenticationCode1", "AuthenticationCode2", "TokenCode"}
+_NEVER_RECORDED = {
+    *("AuthenticationCode1", "AuthenticationCode2", "NewPassword", "OldPassword", "Password", "TemplateBody", "TokenCode"),
+}
 
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Answer]]
 _Change = tuple[str, dict[str, Any] | None, dict[str, Any] | None]

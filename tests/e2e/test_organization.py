@@ -29,7 +29,7 @@ from tests.e2e.conftest import (
     USED,
     VIRTUAL,
 )
-from tests.e2e.organization import CENTRAL, MANAGEMENT, OUTSIDER, ROOT, Organization, run_aws, run_aws_deploy
+from tests.e2e.organization import CENTRAL, MANAGEMENT, OUTSIDER, ROOT, Organization, run, run_aws, run_aws_deploy
 from tests.local_aws.scene import allow, package, trust
 
 JOINS = "360000000001"
@@ -73,6 +73,21 @@ def test_management_account_is_not_watched_until_it_has_the_role(organization: O
 
 
 # --- Results ---
+
+
+def test_check_says_what_the_rule_says(organization: Organization) -> None:
+    name = "reads-for-the-check"
+    for account_id in STATES:
+        iam = organization.client("iam", account_id)
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust({"AWS": CENTRAL}))
+        policy = allow("iam:GetAccountSummary", "iam:ListVirtualMFADevices")
+        iam.put_role_policy(RoleName=name, PolicyName="read", PolicyDocument=policy)
+    ran = run(organization.aws, CENTRAL, "check", "--role-name", name, "--format", "json")
+    checked = {each["account_id"]: (each["status"], each["annotation"]) for each in json.loads(ran.printed)["accounts"]}
+    results = {account_id: organization.result(account_id) for account_id in STATES}
+    assert {account_id: checked[account_id] for account_id in STATES} == {
+        account_id: (result["ComplianceType"], result["Annotation"]) for account_id, result in results.items()
+    }
 
 
 @pytest.mark.parametrize(

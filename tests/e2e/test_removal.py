@@ -92,22 +92,22 @@ def test_one_approved_run_removes_everything(scene: Scene, switched_on: str) -> 
     assert outputs["Text"] == f"{outputs['Approval']} Removed: {outputs['Removed']}. {left} Nothing remains."
     assert outputs["Removed"].startswith("access key AKIA")
     assert outputs["Removed"].endswith(f", console password, MFA device {devices[0]}, MFA device {devices[1]}")
-    assert outputs["Remaining"] == "no credentials"
     unassigned = boto3_client(scene.removal.aws, "iam", switched_on).list_virtual_mfa_devices()["VirtualMFADevices"]
     assert unassigned == [{"SerialNumber": serial_number} for serial_number in devices]
 
 
 @pytest.mark.parametrize("switched_on", ["deactivate-on-any-resource"], indirect=True)
-def test_devices_that_iam_does_not_deactivate_remain_and_the_run_says_that_they_are_harmless(
-    scene: Scene, switched_on: str
-) -> None:
+def test_devices_that_iam_does_not_deactivate_fail_the_run_and_are_named(scene: Scene, switched_on: str) -> None:
     execution = scene.remove(switched_on)
-    assert execution["AutomationExecutionStatus"] == "Success", execution
+    assert execution["AutomationExecutionStatus"] == "Failed", execution
     summary = scene.summary(switched_on)
     assert summary.pop("AccountMFAEnabled") == 1
     assert set(summary.values()) == {0}
-    [text] = execution["Outputs"]["RemoveCredentials.Text"]
-    assert "Remaining, harmless, since no credentials are left: MFA device" in text
+    devices = [f"arn:aws:iam::{switched_on}:mfa/{name}" for name in ("phone", "tablet")]
+    remain = f" Remaining: MFA device {devices[0]}, MFA device {devices[1]}. "
+    assert "CredentialsRemainError" in execution["FailureMessage"]
+    assert "iam:DeactivateMFADevice failed in account" in execution["FailureMessage"]
+    assert remain in execution["FailureMessage"]
 
 
 @pytest.mark.parametrize("reversed_end", [False, True])
