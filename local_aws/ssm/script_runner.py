@@ -31,7 +31,6 @@ from types import ModuleType
 from typing import IO, Any, SupportsIndex
 
 import boto3
-import botocore.httpsession
 import botocore.loaders
 import botocore.session
 
@@ -274,8 +273,6 @@ def _let_boto3_lack(operations: dict[str, list[str]]) -> None:
 
 def _warm_up() -> None:
     """Load what scripts need of boto3, and let all sessions share it."""
-    context = botocore.httpsession.create_urllib3_context()  # each client makes one, although the local AWS has no TLS
-    botocore.httpsession.create_urllib3_context = lambda *_, **__: context
     loader = botocore.loaders.create_loader()
     botocore.session.create_loader = lambda *_: loader
     session: Any = boto3.Session(aws_access_key_id="-", aws_secret_access_key="-", region_name="us-east-1")  # noqa: S106 - none
