@@ -456,8 +456,8 @@ def _evidence(  # noqa: PLR0913 - the options of the command
     It reads the journal with queries of CloudWatch Logs Insights, and says beforehand what they cost.
 
     \b
-    Exit code 0: each account-day in scope is known, and none fails without an accepted exception.
-    Exit code 1: the evidence is written, and some account-days fail or are not known.
+    Exit code 0: each account-day in scope is known, none fails without an accepted exception, and AWS Config says the same.
+    Exit code 1: the evidence is written, and one of these does not hold.
     Exit code 2: no evidence could be written; an older one stays as it was.
 
     With --verify it needs no AWS: it compares a folder with its manifest. Give --manifest-sha256 too, from where nobody who can

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from organization.deployment import Deployment
 
 DIFFERS = 1
-"""The exit code of `--verify` if anything differs, and of the evidence if a day is not known or fails."""
+"""The exit code of `--verify` if anything differs, and of the evidence if a day is not known or fails, or AWS Config
+contradicts the journal."""
 
 PRICE_PER_GB = 0.005
 """US dollars for each GB that a query of Logs Insights scans.
@@ -92,7 +93,7 @@ def run(region: str | None, profile: str | None, stack_name: str, wanted: Wanted
     _say_cost(log, period, ask=not wanted.confirmed)
     with progress_bars() as progress:
         reader = reading.Reader(session, caller.time, progress)
-        gathered = _Gathered(Sources(session, caller, progress), reader, deployment, caller, period, log)
+        gathered = _Gathered(Sources(session, caller, progress), reader, deployment, caller, period, log, progress)
         made: list[Evidence] = []
 
         def fill(written: Folder) -> str:
@@ -106,7 +107,8 @@ def run(region: str | None, profile: str | None, stack_name: str, wanted: Wanted
     _show(evidence, Screen())
     complain(f"wrote {wanted.output}. The SHA-256 of its {folder.MANIFEST} is {manifest_sha256}: keep it elsewhere.")
     counts = evidence.figures.counts
-    return DIFFERS if any(counts[each] for each in (Status.NON_COMPLIANT, Status.UNKNOWN, Status.NO_SOURCE)) else 0
+    fails = any(counts[each] for each in (Status.NON_COMPLIANT, Status.UNKNOWN, Status.NO_SOURCE))
+    return DIFFERS if fails or evidence.tables["contradictions"].rows else 0
 
 
 def _period(wanted: Wanted, caller: Caller) -> Period:
@@ -145,6 +147,7 @@ class _Gathered:
         caller: Caller,
         period: Period,
         log: Log,
+        progress: reading.Progress,
     ) -> None:
         self._sources = sources
         self._reader = reader
@@ -152,6 +155,7 @@ class _Gathered:
         self._caller = caller
         self._period = period
         self._log = log
+        self._progress = progress
         self._gaps: list[Gap] = []
 
     def fill(
@@ -170,7 +174,11 @@ class _Gathered:
             exceptions = Exceptions(undocumented | dict(exceptions.excluded), exceptions.accepted)
             history = History(self._period, self._scope(journal, exceptions), Ownership(self._deployment), spool.lines)
             evidence = write(
-                written, history, self._deployment, lambda: self._findings(history, exceptions, role_name), controls
+                written,
+                history,
+                lambda: self._findings(history, exceptions, role_name),
+                controls,
+                self._progress,
             )
         finally:
             spool.close()
@@ -199,6 +207,7 @@ class _Gathered:
             for account_id, why in refused.items():
                 self._gaps.append(Gap("Automation", f"Account {account_id} could not be read: {why}", *_ends(period)))
         return Findings(
+            deployment,
             exceptions,
             self._seen("CloudTrail", lambda: sources.deployments(deployment, name, period)) or (),
             executions,
@@ -322,13 +331,18 @@ def _ends(period: Period) -> tuple[date, date]:
 
 
 def write(
-    written: Folder, history: History, deployment: "Deployment", find: Callable[[], Findings], controls: ControlDays
+    written: Folder,
+    history: History,
+    find: Callable[[], Findings],
+    controls: ControlDays,
+    progress: reading.Progress,
 ) -> Evidence:
     """Write every file but the manifest: the days as they come, then what follows from them and what `find` finds then."""
     with _Days(written, (*DAY_COLUMNS, *(framework.name for framework in controls.frameworks))) as days:
         for day in history.days():
+            progress("Days written", (day.day - history.period.first).days + 1, history.period.days)
             days.add(day.day, (*tables.day_row(day, history.parameters), *controls.add(day)))
-    evidence = tables.evidence_of(history, deployment, find(), controls)
+    evidence = tables.evidence_of(history, find(), controls)
     for table in evidence.tables.values():
         with written.open(f"{table.name}.csv") as file:
             _write_csv(file, table)
@@ -435,6 +449,12 @@ def _show(evidence: Evidence, screen: Screen) -> None:
         )
     if len(failures) > _SHOWN:
         screen.say(f"and {len(failures) - _SHOWN} more failures: see failures.csv.", indent=2)
+    for each in evidence.tables["contradictions"].records():
+        screen.say(
+            (f"Account {each['account_id']}:", "bold"),
+            f" AWS Config says {each['aws_config_result']} since {each['aws_config_time']}, and the journal's last line says "
+            f"{each['journal_verdict']}.",
+        )
     for gap in evidence.tables["gaps"].records():
         screen.say(("Gap:", "bold"), f" {gap['source']}: {gap['what']}")
     sys.stdout.flush()

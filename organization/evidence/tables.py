@@ -105,6 +105,7 @@ class Evidence:
 class Findings:
     """What other sources than the journal say.  `contradictions` are those of AWS Config, by account id."""
 
+    deployment: Deployment
     exceptions: Exceptions = field(default_factory=Exceptions)
     deployments: Sequence[Event] = ()
     executions: Sequence[Execution] = ()
@@ -132,9 +133,8 @@ def day_row(day: AccountDay, parameters: Parameters) -> Row:
     return (day.day.isoformat(), day.account_id, NAMES[day.status], *said, day.evaluations, day.failed_evaluations, annotation)
 
 
-def evidence_of(history: History, deployment: Deployment, findings: Findings, controls: ControlDays | None = None) -> Evidence:
+def evidence_of(history: History, findings: Findings, controls: ControlDays) -> Evidence:
     """Put everything together, when the days of the history are at their end and counted into `controls`."""
-    controls = controls or ControlDays()
     tables = (
         _accounts(history, controls),
         _controls(history, controls),
@@ -151,10 +151,10 @@ def evidence_of(history: History, deployment: Deployment, findings: Findings, co
         _gaps(findings),
     )
     return Evidence(
-        deployment.organization_id,
-        deployment.account_id,
-        deployment.region,
-        deployment.stack_name,
+        findings.deployment.organization_id,
+        findings.deployment.account_id,
+        findings.deployment.region,
+        findings.deployment.stack_name,
         history,
         {table.name: table for table in tables},
     )

@@ -19,6 +19,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.print_page_options import PrintOptions
 
 from organization.deployment import Deployment
+from organization.evidence.control_days import ControlDays
 from organization.evidence.days import History as Days
 from organization.evidence.days import Member, Period, Scope
 from organization.evidence.lines import Ownership
@@ -420,7 +421,7 @@ def test_the_page_of_two_thousand_accounts_over_a_year_is_small_and_works(browse
     for number, calendar in enumerate(past.calendars.values()):
         calendar[:] = bytes(b"CNU"[(number + day) % 3] for day in range(period.days))
     page = tmp_path / "index.html"
-    page.write_text(as_html(evidence_of(past, deployment, Findings())), encoding="utf-8")
+    page.write_text(as_html(evidence_of(past, Findings(deployment), ControlDays())), encoding="utf-8")
     assert page.stat().st_size < 4 * 2**20
     assert opened(browser, page) == [page.as_uri()]
     assert len(shown(browser)) == accounts

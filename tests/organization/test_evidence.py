@@ -261,6 +261,16 @@ def test_a_query_that_fails_leaves_nothing(fake: FakeAws, tmp_path: Path, capsys
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interrupted_command_leaves_nothing(fake: FakeAws, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(_: Mapping[str, Any]) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    fake.answers["ListRoots"] = interrupt
+    assert run(tmp_path / "evidence") == 130
+    assert "interrupted." in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_queries_wait_for_others_to_end(fake: FakeAws, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(insights, "_PAUSES", (0.0,) * 10)
     refused = iter([True, True])
@@ -361,7 +371,7 @@ def test_without_a_period_it_is_the_last_365_days_that_are_over(fake: FakeAws, t
 
 
 def test_a_result_of_aws_config_that_contradicts_the_last_line_is_a_finding_unless_it_is_newer(
-    fake: FakeAws, log: Log, tmp_path: Path
+    fake: FakeAws, log: Log, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Somebody who may write into the log, and not to AWS Config, wrote that MEMBER is compliant."""
     run(tmp_path / "newer")
@@ -369,6 +379,7 @@ def test_a_result_of_aws_config_that_contradicts_the_last_line_is_a_finding_unle
     log.recorded = midnight(FIRST + DAY * 3)
     run(tmp_path / "older")
     [each] = document(tmp_path / "older")["contradictions"]
+    assert f"Account {MEMBER}: AWS Config says NON_COMPLIANT since 2026-06-11" in capsys.readouterr().out
     assert (each["account_id"], each["journal_verdict"], each["aws_config_result"]) == (MEMBER, "COMPLIANT", "NON_COMPLIANT")
     asked = fake.called("GetAggregateComplianceDetailsByConfigRule")
     assert {each["AccountId"] for each in asked} == {MEMBER}, "only what differs is read"
