@@ -79,24 +79,27 @@ class CommandError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls and from where: account id, Region and partition; `time` is when AWS said so, by its clock."""
+    """Who calls and from where: account id, Region, partition and ARN; `time` is when AWS said so, by its clock."""
 
     account_id: str
     region: str
     partition: str
     time: datetime
+    arn: str = ""
 
 
-def session(region: str | None, profile: str | None = None) -> tuple[boto3.Session, Caller]:
+def session(
+    region: str | None, profile: str | None = None, where: str = "the home Region of the deployment"
+) -> tuple[boto3.Session, Caller]:
     """Open a session and find out whose credentials it has.
 
     `region` and `profile` of None: those of the environment or the AWS configuration.  Raises CommandError if there is no
-    Region, and botocore's exceptions if AWS cannot be reached.
+    Region, which asks for `where`, and botocore's exceptions if AWS cannot be reached.
     """
     # boto3 itself reads AWS_DEFAULT_REGION only; the AWS CLI reads AWS_REGION too, and before it.
     opened = boto3.Session(region_name=region or os.environ.get("AWS_REGION"), profile_name=profile)
     if not opened.region_name:
-        message = "No Region is set: give the home Region of the deployment with --region, or set AWS_REGION."
+        message = f"No Region is set: give {where} with --region, or set AWS_REGION."
         raise CommandError(message)
     try:
         identity = opened.client("sts", config=_BRIEF).get_caller_identity()
@@ -105,7 +108,8 @@ def session(region: str | None, profile: str | None = None) -> tuple[boto3.Sessi
     except ValueError as error:
         message = f"{error}: AWS_ENDPOINT_URL must be a URL such as http://127.0.0.1:4566, or not be set."
         raise CommandError(message) from error
-    return opened, Caller(identity["Account"], opened.region_name, identity["Arn"].split(":")[1], _time_of(identity))
+    arn = identity["Arn"]
+    return opened, Caller(identity["Account"], opened.region_name, arn.split(":")[1], _time_of(identity), arn)
 
 
 def _time_of(answer: "GetCallerIdentityResponseTypeDef") -> datetime:

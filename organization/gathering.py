@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import boto3
 from botocore.exceptions import ClientError
 
-from organization import aws, deployment, reading, statuses
+from organization import accounts, aws, deployment, reading, statuses
 from organization.aws import Caller, CommandError
 from organization.checks import Source, Unseen
 from organization.commands import FORWARDED_REGION
@@ -92,9 +92,6 @@ class Gatherer:
         )
         looked = failing[:MOST_INSIDE]
         parameters = {each.get("ParameterKey"): each.get("ParameterValue", "") for each in stack.get("Parameters", [])}
-        # What Default means: the parameter's description in template.yaml.
-        off = {"Default", "Off"} if found.organization_id else {"Off"}
-        remediates = parameters.get("Remediation", "Default") not in off
         outputs = {each.get("OutputKey", ""): each.get("OutputValue", "") for each in stack.get("Outputs", [])}
         organization = bool(found.organization_id)
         alarms = _seen(lambda: self._alarms(stack))
@@ -104,7 +101,7 @@ class Gatherer:
             now=self._caller.time,
             created=stack["CreationTime"],
             evaluated=evaluated,
-            remediates=remediates,
+            remediates=found.remediates,
             function_arn=outputs.get("FunctionArn", ""),
             alarm_topic=bool(parameters.get("AlarmEmail") or parameters.get("AlarmTopicArn")),
             packs=packs,
@@ -113,7 +110,7 @@ class Gatherer:
             results=_seen(lambda: self._results(found, looked)),
             journal=written,
             history=history,
-            inside=self._inside(found, looked, role_name, remediates=remediates),
+            inside=self._inside(found, looked, role_name, remediates=found.remediates),
             counts=_seen(lambda: self._counts(outputs)),
             alarms=alarms,
             alarm_actions=() if isinstance(alarms, Unseen) else _seen(lambda: self._alarm_actions(alarms)),
@@ -242,16 +239,12 @@ class Gatherer:
         """Return what makes clients with credentials of an account: the caller's own, or those of the role there."""
         if account_id == self._caller.account_id:
             return self._session.client
-        role = f"arn:{self._caller.partition}:iam::{account_id}:role/{role_name}"
-        given = self._client("sts").assume_role(RoleArn=role, RoleSessionName="root-virtual-mfa-verify")["Credentials"]
+        where = (self._caller.partition, account_id, str(role_name))
+        given = accounts.assume_role(self._client("sts"), *where, "root-virtual-mfa-verify")
 
         def client(service: str, **options: Any) -> Any:  # noqa: ANN401 - a client of any service
             return boto3.Session(region_name=self._caller.region).client(  # type: ignore[call-overload]
-                service,
-                aws_access_key_id=given["AccessKeyId"],
-                aws_secret_access_key=given["SecretAccessKey"],
-                aws_session_token=given["SessionToken"],
-                **options,
+                service, **given.for_client(), **options
             )
 
         return client
