@@ -43,12 +43,10 @@ def as_html(evidence: Evidence) -> str:
         good=figures.in_scope > 0 and figures.compliant == figures.in_scope,
         statuses=[(status.value, NAMES[status], MEANINGS[status], figures.counts[status]) for status in Status],
         accounts=sorted(evidence.tables["accounts"].records(), key=_worst_first),
-        failures=evidence.tables["failures"],
         lists=[evidence.tables[name] for name in _LISTS],
         gaps=evidence.tables["gaps"].records(),
         listed=LISTED,
         length=length,
-        file=lambda table: f"{table.name}.csv",
         shown=_shown,
     )
 
@@ -60,7 +58,7 @@ def _worst_first(account: dict[str, tables.Value]) -> tuple[float, str]:
 
 
 _LISTS = (
-    *("controls", "exceptions", "parameters", "versions", "deployments", "runbooks"),
+    *("failures", "controls", "exceptions", "parameters", "versions", "deployments", "runbooks"),
     *("failed-evaluations", "contradictions", "other-lines"),
 )
 

@@ -230,7 +230,8 @@ def _controls(history: History, controls: ControlDays) -> Table:
 def _failures(history: History) -> Table:
     return Table(
         "failures",
-        "How long failures lasted: from the first NON_COMPLIANT evaluation to the next other verdict. The longest comes first.",
+        "A failure lasts from the first NON_COMPLIANT evaluation to the next other verdict. Days without an evaluation do not "
+        "end it. The longest comes first.",
         (
             *("account_id", "account_name", "began", "began_earlier", "ended", "hours"),
             *("days_not_known", "days_accepted", "annotation"),

@@ -546,6 +546,29 @@ def test_the_policy_in_the_docs_allows_what_is_called_and_nothing_else(fake: Fak
     assert fake.actions - {"sts:GetCallerIdentity"} == allowed, "the one that is left out needs no permission"
 
 
+def test_an_execution_that_failed_says_why(fake: FakeAws, tmp_path: Path) -> None:
+    told = {
+        "AutomationExecutionId": "01234567-89ab-cdef-0123-456789abcdef",
+        "DocumentName": "RootVirtualMfa-RemoveRootCredentials",
+        "AutomationExecutionStatus": "Failed",
+        "ExecutionStartTime": midnight(FIRST + DAY),
+        "Outputs": {"Plan.Text": ["No output available yet"]},
+        "FailureMessage": "RefusedError: the account is never touched.",
+    }
+    fake.answers["DescribeAutomationExecutions"] = {"AutomationExecutionMetadataList": [told]}
+    fake.answers["GetAutomationExecution"] = {"AutomationExecution": told}
+    run(tmp_path / "evidence")
+    [each] = document(tmp_path / "evidence")["runbooks"]
+    assert (each["status"], each["said"]) == ("Failed", "RefusedError: the account is never touched.")
+
+
+def test_the_page_has_no_line_breaks_that_are_seen(fake: FakeAws, tmp_path: Path) -> None:
+    del fake
+    run(tmp_path / "evidence")
+    page = (tmp_path / "evidence/index.html").read_text(encoding="utf-8")
+    assert "\\n" not in page.partition("<script>")[0]
+
+
 def test_executions_show_who_started_and_approved(fake: FakeAws, tmp_path: Path) -> None:
     inside = {
         "AutomationExecutionId": "01234567-89ab-cdef-0123-456789abcdef",
@@ -561,7 +584,7 @@ def test_executions_show_who_started_and_approved(fake: FakeAws, tmp_path: Path)
             "DocumentVersion": "3",
             "ExecutedBy": "arn:starter",
             "Parameters": {"AccountId": [MEMBER]},
-            "Outputs": {"RemoveCredentials.Text": ["Removed: the password."], "Plan.Text": [""]},
+            "Outputs": {"Plan.Text": ["All of it is removed."], "RemoveCredentials.Text": ["Removed: the password."]},
             "StepExecutions": [
                 {"StepName": "Plan", "Action": "aws:executeScript"},
                 {
