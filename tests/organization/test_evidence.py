@@ -444,6 +444,30 @@ def test_deployments_show_who_and_the_hash_and_others_stacks_do_not(fake: FakeAw
     assert [(each["version"], each["lines"], each["code_sha256"]) for each in found["versions"]] == [("0.1.0", 28, "abc=")]
 
 
+def test_an_older_version_has_the_hash_of_the_deployment_before_it_and_none_if_nobody_knows(
+    fake: FakeAws, log: Log, tmp_path: Path
+) -> None:
+    log.lines = [
+        (time, line.replace('"version": "0.1.0"', f'"version": "{1 if time < midnight(FIRST + DAY * 3) else 2}"'))
+        for time, line in log.lines
+    ]
+    event = {
+        "userIdentity": {"arn": "arn:deployer"},
+        "requestParameters": {"functionName": "function"},
+        "responseElements": {"codeSha256": "second="},
+    }
+
+    def lookup(asked: Mapping[str, Any]) -> dict[str, Any]:
+        [attribute] = asked["LookupAttributes"]
+        told = {"EventTime": midnight(FIRST + DAY * 3), "CloudTrailEvent": json.dumps(event)}
+        return {"Events": [told] if attribute["AttributeValue"] == "UpdateFunctionCode20150331v2" else []}
+
+    fake.answers["LookupEvents"] = lookup
+    run(tmp_path / "evidence")
+    versions = document(tmp_path / "evidence")["versions"]
+    assert [(each["version"], each["code_sha256"]) for each in versions] == [("1", ""), ("2", "second=")]
+
+
 def test_a_member_that_forges_lines_changes_nothing_and_is_listed(fake: FakeAws, log: Log, tmp_path: Path) -> None:
     del fake
     run(tmp_path / "before")
