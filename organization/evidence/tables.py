@@ -299,8 +299,8 @@ def _versions(history: History, findings: Findings) -> Table:
 
     return Table(
         "versions",
-        "The versions of the function's code that wrote the lines. The hash is Lambda's CodeSha256 (base64): what Lambda has now, "
-        "or what CloudTrail has of the last deployment before the first line.",
+        "The versions of the function's code that wrote the lines. The hash is Lambda's CodeSha256 (base64): what Lambda has "
+        "now, or what CloudTrail has of the last deployment before the first line.",
         ("version", "first_line", "last_line", "lines", "code_sha256"),
         [
             (version, instant(group.first), instant(group.last), group.count, code_sha256(version, group.first))
