@@ -35,7 +35,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo local-aws root-user invoke build release preflight check deploy report evidence verify delete lint render test test-fast test-clients bench bench-organization bench-report bench-evidence lock clean
+.PHONY: help setup demo local-aws root-user invoke build release preflight check deploy report inventory evidence verify delete lint render test test-fast test-clients bench bench-organization bench-report bench-evidence lock clean
 
 help: ## List what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -117,6 +117,9 @@ check: $(DEV) ## Check what the rule would say of accounts, before anything is d
 deploy: $(ARTEFACT) ## Deploy to this account, or to its organization, after showing the change set
 	$(OPERATE) deploy --no-build $(ARGS)
 
+inventory: $(DEV) ## Show what the root user of each account has (ARGS="--output inventory.html")
+	$(OPERATE) inventory $(ARGS)
+
 report: $(DEV) ## Report every account of the deployment (ARGS="--output report.html")
 	$(OPERATE) report $(ARGS)
 
@@ -155,9 +158,9 @@ test-fast: setup build ## Run the tests that deploy nothing: unit, functional, o
 test-clients: setup $(ARTEFACT) .venvs/prowler/.ready .venvs/cloud-custodian/.ready ## Run Prowler and Cloud Custodian on the local AWS, beside the rule
 	@$(BIN)/python -m tests.clients
 
-bench: setup $(ARTEFACT) ## Measure the rule beside bare boto3 and rdklib's sample (ARGS="--help"), and the report on 300 and 1,000 accounts
+bench: setup $(ARTEFACT) ## Measure the rule beside bare boto3 and rdklib's sample, and the report on 300 and 1,000 accounts (ARGS="--help": the rule alone)
 	@$(BIN)/python -m benchmark $(ARGS)
-	@$(BIN)/python -m benchmark.report --accounts 300 1000
+	@$(if $(ARGS),,$(BIN)/python -m benchmark.report --accounts 300 1000)
 
 bench-organization: setup $(ARTEFACT) ## Evaluate an organization of ACCOUNTS=300 with throttled calls, and see that nothing is lost
 	@$(BIN)/python -m benchmark.organization $(if $(ACCOUNTS),--accounts $(ACCOUNTS)) $(ARGS)

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -93,6 +94,7 @@ class Demo:
 
     def run(self) -> None:
         """Show everything. Raises UnexpectedError, DeploymentError, LocalAwsError or TimeoutError."""
+        self._look()
         self._deploy()
         self._evaluate_states()
         self._tell()
@@ -104,6 +106,37 @@ class Demo:
         self._prove()
 
     # The steps
+
+    def _look(self) -> None:
+        self._say("root-virtual-mfa check", f"in {self._name(CENTRAL_ACCOUNT_ID)}, before anything is deployed:")
+        ran = self._operate("check")
+        self._console.print(Text(ran.stdout.rstrip()))
+        self._say("root-virtual-mfa inventory", "opens a root session that may only audit in each member account:")
+        found = json.loads(self._operate("inventory", "--format", "json").stdout)
+        management = self._client.organization()["management_account_id"]
+        unknown = [account["account_id"] for account in found["accounts"] if account["status"] == "UNKNOWN"]
+        if unknown != [management]:
+            message = f"the inventory should know all but {management}, which no root session reaches, but not {unknown}"
+            raise UnexpectedError(message)
+        kinds = Counter(device["kind"] for account in found["accounts"] for device in account["mfa_devices"] or ())
+        self._console.print(f"  {', '.join(f'{count} {kind}s' for kind, count in sorted(kinds.items()))}", highlight=False)
+        for title, accounts in found["lists"].items():
+            self._console.print(f"  {title.replace('_', ' ')}: {len(accounts)}", highlight=False)
+
+    def _operate(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command of the operator in the central account. Raises UnexpectedError if it cannot do its work."""
+        ran = subprocess.run(  # noqa: S603 - our own module
+            [sys.executable, "-m", "organization", *arguments],
+            cwd=PROJECT,
+            env={**os.environ, **self._client.environment(CENTRAL_ACCOUNT_ID)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ran.returncode not in {0, 1}:
+            message = f"root-virtual-mfa {arguments[0]} failed: {ran.stderr}"
+            raise UnexpectedError(message)
+        return ran
 
     def _deploy(self) -> None:
         organization = self._client.organization()

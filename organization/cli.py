@@ -30,6 +30,7 @@ from organization.check import command as check
 from organization.commands import PROGRAM
 from organization.evidence import command as evidence
 from organization.frameworks import frameworks
+from organization.inventory import command as inventory
 from organization.screen import complain
 from root_virtual_mfa_enabled.parameters import PARAMETERS
 
@@ -110,8 +111,9 @@ def _excepts(*names: str) -> Callable[[F], F]:
 def command() -> None:
     """Virtual MFA of root users, checked by AWS Config: deploy the rule, and report on every account.
 
-    Each command uses your AWS credentials. All but check need the account and the home Region of the deployment.  Exit code 2
-    says that the command could not do its work, with one sentence on stderr; 130 that you interrupted it.
+    Each command uses your AWS credentials. check and inventory need no deployment; the others need the account and the home
+    Region of the deployment.  Exit code 2 says that the command could not do its work, with one sentence on stderr; 130 that
+    you interrupted it.
     """
 
 
@@ -271,6 +273,52 @@ def _check(  # noqa: PLR0913 - the options of the command
         format_name=format_name,
         output=output,
     )
+
+
+@command.command("inventory", short_help="Show what the root user of each account has.")
+@_where
+@click.option(
+    "--unused-days",
+    type=click.IntRange(1, 3650),
+    default=inventory.UNUSED_DAYS,
+    metavar="N",
+    help="List credentials as removable that IAM saw nobody use for N days, and access keys as in use that were used since.",
+)
+@click.option(
+    "--format",
+    "format_name",
+    type=click.Choice(list(inventory.FORMATS)),
+    help="What to print; with --output, the format of the files, whatever their names.  [default: table]",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Write a file too, in the format of its name: .html, .csv, .json or .txt. May be given several times.",
+)
+def _inventory(  # noqa: PLR0913 - the options of the command
+    *,
+    region: str | None,
+    profile: str | None,
+    stack_name: str,
+    unused_days: int,
+    format_name: str | None,
+    output: Sequence[Path],
+) -> int:
+    """Show what the root user of each account has: password, access keys, signing certificates, MFA devices of every kind.
+
+    Changes nothing. It opens a root session in each member account that may only audit, and so needs centralized root access
+    and the management account or IAM's delegated administrator. Of the management account, which no root session reaches, it
+    shows what its account summary says. If the rule is deployed here, what contradicts its verdict comes first.
+
+    \b
+    Exit code 0: nothing contradicts the rule's verdict, and every account is known.
+    Exit code 1: something contradicts it, or an account is UNKNOWN.
+    Exit code 2: nothing could be read.
+    Exit code 130: you interrupted it. What was read is shown, and the other accounts are UNKNOWN.
+    """  # noqa: D301 - click's sign against wrapping
+    return inventory.run(region, profile, stack_name, unused_days, format_name=format_name, output=output)
 
 
 @command.command("report", short_help="Report every account.")

@@ -99,7 +99,7 @@ def page(lists: Iterable[Coverage]) -> str:
 def _parse(file: Path) -> Coverage:
     where = f"coverage/{file.name}"
     try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        document = yaml.load(file.read_text(encoding="utf-8"), yaml.CSafeLoader)
     except yaml.YAMLError as error:
         message = f"{where} is no YAML: {error}"
         raise CoverageError(message) from error

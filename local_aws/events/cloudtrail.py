@@ -236,9 +236,10 @@ def _changes(account_id: str, before: RootUser, after: RootUser) -> Iterator[_Ch
         serial_number = {"serialNumber": f"arn:aws:iam::{account_id}:mfa/{name}"}
         yield "DeactivateMFADevice", serial_number, None
         yield "DeleteVirtualMFADevice", serial_number, None
-    for device in _new(before.hardware_mfa_devices, after.hardware_mfa_devices):
+    tokens_before, tokens_after = (_tokens(account_id, each) for each in (before, after))
+    for device in _new(tokens_before, tokens_after):
         yield "EnableMFADevice", {"serialNumber": device}, None
-    for device in _new(after.hardware_mfa_devices, before.hardware_mfa_devices):
+    for device in _new(tokens_after, tokens_before):
         yield "DeactivateMFADevice", {"serialNumber": device}, None
     for key in _new(before.access_keys, after.access_keys):
         yield "CreateAccessKey", None, {"accessKey": {"accessKeyId": key, "status": "Active"}}
@@ -250,6 +251,12 @@ def _changes(account_id: str, before: RootUser, after: RootUser) -> Iterator[_Ch
         yield "DeleteSigningCertificate", {"certificateId": certificate}, None
     if before.password and not after.password:
         yield "DeleteLoginProfile", None, None
+
+
+def _tokens(account_id: str, root: RootUser) -> dict[str, datetime]:
+    """Return hardware TOTP tokens, passkeys and security keys by serial number."""
+    passkeys = {f"arn:aws:iam::{account_id}:u2f/root/{name}": enabled for name, enabled in root.passkeys.items()}
+    return {**root.hardware_mfa_devices, **passkeys}
 
 
 def _new(before: Mapping[str, datetime], after: Mapping[str, datetime]) -> list[str]:

@@ -10,6 +10,7 @@ from organization import page, spreadsheet
 from organization.check.judging import MEANINGS, STATUSES, Checked, Row
 from organization.formats import account_cell, advice_json, print_advice, status_cell, utc
 from organization.screen import Screen, text
+from organization.statuses import Status
 
 SCHEMA_VERSION = 1
 """The JSON document's version: it rises if a key goes or changes its meaning."""
@@ -80,9 +81,8 @@ def print_table(checked: Checked, screen: Screen) -> None:
     """Print a row for each account, what to do about those that could not be read, what changes, and the totals."""
     table = Table("Account", "Status", *(["Compared"] if checked.compared else []), "Finding")
     for row in checked.rows:
-        compared = [text(row.compared.status if row.changes else "same")] if row.compared else []
-        if row.compared and row.changes:
-            compared = [status_cell(row.compared.status)]
+        same = text("same" if row.facts else "-")
+        compared = [status_cell(row.compared.status) if row.changes else same] if row.compared else []
         table.add_row(account_cell(row.account), status_cell(row.status), *compared, text(row.finding))
     screen.print(table)
     advised = [(row, advice) for row in checked.rows for advice in row.advice]
@@ -98,7 +98,9 @@ def print_table(checked: Checked, screen: Screen) -> None:
         for (before, after), count in checked.changes.items():
             screen.say(f"{count} {before} would be {after}", indent=2)
         if not checked.changes:
-            screen.say("No account changes its verdict.", indent=2)
+            screen.say("No account that was read changes its verdict.", indent=2)
+        if checked.totals[Status.UNKNOWN]:
+            screen.say(f"Of {checked.totals[Status.UNKNOWN]} UNKNOWN, nobody knows.", indent=2)
     counts = ", ".join(f"{count} {status}" for status, count in checked.totals.items() if count)
     screen.say()
     screen.say((f"{len(checked.rows)} {'account' if len(checked.rows) == 1 else 'accounts'}:", "bold"), f" {counts}")

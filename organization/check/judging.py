@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from organization.statuses import Account, Advice, Status
+from organization.unread import Step, Unread, what_to_do
 from root_virtual_mfa_enabled.decision import Facts, Parameters, decide
 
 STATUSES = (Status.NON_COMPLIANT, Status.UNKNOWN, Status.COMPLIANT, Status.NOT_APPLICABLE, Status.SUSPENDED)
@@ -24,26 +24,6 @@ MEANINGS = {
 }
 
 FAILURES = frozenset({Status.NON_COMPLIANT, Status.UNKNOWN})
-
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
-_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
-_THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException", "LimitExceededException"})
-
-
-class Step(StrEnum):
-    """What a failure kept from being done."""
-
-    ASSUME = "assume the role"
-    READ = "read the root user"
-
-
-@dataclass(frozen=True, slots=True)
-class Unread:
-    """Why facts are not known: the sentence that says what happened, AWS's error code (or ""), and at which step."""
-
-    happened: str
-    code: str
-    step: Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +132,10 @@ def _row(
         case _ if account.is_suspended:
             status, reason = Status.SUSPENDED, f"The account is {account.state} in AWS Organizations."
         case Unread():
-            status, advice = Status.UNKNOWN, (Advice(reading.happened, _what_to_do(reading, account, role_name)),)
+            status, advice = (
+                Status.UNKNOWN,
+                (Advice(reading.happened, what_to_do(reading, _if_denied(reading, account, role_name))),),
+            )
         case None:
             status, advice = Status.UNKNOWN, (Advice("The check was interrupted before it read this account.", "Check again."),)
     return Row(account, status, reason=reason, advice=advice, compared=Verdict(status) if compared else None)
@@ -163,14 +146,8 @@ def _verdict(facts: Facts, setting: Setting) -> Verdict:
     return Verdict(Status(decision.verdict), decision.annotation)
 
 
-def _what_to_do(unread: Unread, account: Account, role_name: str | None) -> str:
-    if unread.code in _EXPIRED:
-        return "Your credentials have expired: sign in again, and check again."
-    if unread.code in _THROTTLED:
-        return "AWS throttled the calls for longer than the retries: check again when less goes on in the organization."
-    if unread.code not in _DENIED:
-        return "Check again. If it fails again, check the network, and look the error up in the documentation of the service."
-    if unread.step is Step.ASSUME:
+def _if_denied(unread: Unread, account: Account, role_name: str | None) -> str:
+    if unread.step is Step.SESSION:
         return (
             f"Either account {account.account_id} has no role {role_name}, or that does not trust you, or a policy of yours or "
             "of the organization denies sts:AssumeRole. Give the name of a role that every account has, or make it there."

@@ -8,8 +8,8 @@ from botocore.exceptions import ClientError
 from organization import accounts, aws
 from organization.accounts import Readings
 from organization.aws import Caller, CommandError
-from organization.check.judging import Step, Unread
 from organization.statuses import Account
+from organization.unread import Step, Unread
 from periodic_rule import event
 from periodic_rule.errors import AssumeRoleError, EvaluationError, raising
 from root_virtual_mfa_enabled import facts
@@ -69,7 +69,7 @@ class Reader:
         try:
             return facts.read(_Clients(self, account_id), event.Account(account_id, self._caller.partition))
         except EvaluationError as error:
-            step = Step.ASSUME if isinstance(error, AssumeRoleError) else Step.READ
+            step = Step.SESSION if isinstance(error, AssumeRoleError) else Step.READ
             return Unread(error.happened, error.code, step)
 
     def client(self, service: str, account_id: str) -> Any:  # noqa: ANN401 - a client of any service

@@ -1,4 +1,4 @@
-"""check as it is run from a shell, before anything is deployed, on an organization with a root user of every state."""
+"""check and inventory as they are run from a shell, without a deployment, on an organization with every root user there is."""
 
 import csv
 import io
@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from demo.clients import boto3_client
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsProcess
 from tests.e2e import auditing
 from tests.e2e.auditing import (
@@ -22,6 +23,7 @@ from tests.e2e.auditing import (
     NAME,
     NO_CREDENTIALS,
     NO_MFA,
+    PASSKEY,
     ROLE,
     STATES,
     TWO,
@@ -82,7 +84,7 @@ def test_check_says_of_every_account_what_the_rule_would_say(checked: tuple[Ran,
     assert ran.code == 1
     assert {account_id: each["status"] for account_id, each in accounts(files["json"]).items()} == {
         **dict.fromkeys((MANAGEMENT, CENTRAL, VIRTUAL, TWO, NO_CREDENTIALS), "COMPLIANT"),
-        **dict.fromkeys((HARDWARE, KEYS, NO_MFA), "NON_COMPLIANT"),
+        **dict.fromkeys((HARDWARE, PASSKEY, KEYS, NO_MFA), "NON_COMPLIANT"),
         **dict.fromkeys((WITHOUT_ROLE, DENIED), "UNKNOWN"),
         CLOSED: "SUSPENDED",
     }
@@ -116,3 +118,67 @@ def test_check_of_the_own_account_alone(auditor: Auditor) -> None:
     ran = auditor.run("check", "--format", "json")
     assert (ran.code, list(accounts(ran.printed))) == (0, [MANAGEMENT])
     assert accounts(ran.printed)[MANAGEMENT]["annotation"] == "The root user has 1 virtual MFA device (safe)."
+
+
+@pytest.fixture(scope="module")
+def inventory(auditor: Auditor) -> tuple[Ran, dict[str, str]]:
+    return auditor.files("inventory")
+
+
+def test_inventory_shows_every_device_with_its_kind(inventory: tuple[Ran, dict[str, str]]) -> None:
+    _, files = inventory
+    found = accounts(files["json"])
+    kinds = {account_id: " + ".join(each["kind"] for each in one["mfa_devices"] or ()) for account_id, one in found.items()}
+    assert kinds == {
+        **dict.fromkeys((MANAGEMENT, CENTRAL, VIRTUAL, WITHOUT_ROLE), "virtual MFA device"),
+        TWO: "virtual MFA device + virtual MFA device",
+        HARDWARE: "hardware TOTP token",
+        PASSKEY: "passkey or security key",
+        **dict.fromkeys((NO_CREDENTIALS, KEYS, NO_MFA, CLOSED, DENIED), ""),
+    }
+    assert found[PASSKEY]["mfa_devices"][0]["serial_number"].startswith(f"arn:aws:iam::{PASSKEY}:u2f/root/passkey-")
+    assert found[MANAGEMENT]["inferred_mfa_devices"] == 1, "the hardware token"
+    assert [found[each]["password"] for each in (NO_CREDENTIALS, NO_MFA)] == [False, True]
+    [key] = found[KEYS]["access_keys"]
+    assert (key["active"], key["service"], key["last_used"] is not None) == (True, "iam", True)
+
+
+def test_inventory_says_what_check_says(inventory: tuple[Ran, dict[str, str]], checked: tuple[Ran, dict[str, str]]) -> None:
+    """It needs no role in the accounts, so it sees one more; in DENIED, IAM refuses the summary to both."""
+    said = {account_id: (one["status"], one["annotation"]) for account_id, one in accounts(checked[1]["json"]).items()}
+    found = {account_id: (one["status"], one["annotation"]) for account_id, one in accounts(inventory[1]["json"]).items()}
+    assert found == said | {WITHOUT_ROLE: ("COMPLIANT", "The root user has 1 virtual MFA device (phone).")}
+    assert (inventory[0].code, accounts(inventory[1]["json"])[DENIED]["status"]) == (1, "UNKNOWN")
+
+
+def test_inventory_lists(inventory: tuple[Ran, dict[str, str]]) -> None:
+    lists = json.loads(inventory[1]["json"])["lists"]
+    assert lists["access_keys_in_use"] == [KEYS]
+    assert sorted(lists["one_device"]) == sorted([CENTRAL, VIRTUAL, HARDWARE, PASSKEY, WITHOUT_ROLE])
+    assert lists["only_a_passkey"] == [PASSKEY]
+    removable = {each["account_id"]: each["command"] for each in lists["removable"]}
+    assert sorted(removable) == sorted([CENTRAL, VIRTUAL, TWO, HARDWARE, NO_MFA, WITHOUT_ROLE])
+    assert all(command in inventory[0].printed and f"AccountId={each}," in command for each, command in removable.items())
+
+
+def test_inventory_in_every_format(inventory: tuple[Ran, dict[str, str]]) -> None:
+    ran, files = inventory
+    assert files["txt"] == ran.printed
+    lines = csv.DictReader(io.StringIO(files["csv"], newline=""))
+    assert [line["account_id"] for line in lines] == list(accounts(files["json"]))
+    assert set(accounts(files["json"])) == set(STATES)
+    assert NAME not in files["html"]
+    assert files["html"].count("data-account=") == len(STATES)
+
+
+def test_inventory_while_root_access_is_off_says_so_once(auditor: Auditor) -> None:
+    iam = boto3_client(auditor.aws, "iam", MANAGEMENT)
+    iam.disable_organizations_root_credentials_management()
+    try:
+        ran = auditor.run("inventory")
+    finally:
+        iam.enable_organizations_root_credentials_management()
+    assert ran.code == 1
+    assert ran.printed.count("aws iam enable-organizations-root-credentials-management") == 1
+    assert "2 COMPLIANT" not in ran.printed
+    assert "1 COMPLIANT" in ran.printed, "the management account"

@@ -90,6 +90,23 @@ def test_check_says_what_the_rule_says(organization: Organization) -> None:
     }
 
 
+def test_inventory_shows_what_contradicts_the_rules_result(organization: Organization) -> None:
+    """Its owner has another device since the last evaluation: a passkey, which the rule does not accept."""
+    organization.change_root_user(VIRTUAL, "remove-virtual-device phone", "add-passkey")
+    try:
+        found = json.loads(run(organization.aws, CENTRAL, "inventory", "--format", "json").printed)
+    finally:
+        organization.change_root_user(VIRTUAL, "remove-passkeys", "add-virtual-device phone")
+        organization.client("events", VIRTUAL).enable_rule(Name="root-virtual-mfa-root-user-change")
+    first, *others = found["accounts"]
+    said = "The rule's result is COMPLIANT, but by what the root user has now it is NON_COMPLIANT."
+    assert (first["account_id"], first["rule_status"], first["findings"]) == (VIRTUAL, "COMPLIANT", [said])
+    assert VIRTUAL in found["lists"]["only_a_passkey"]
+    judged = {each["account_id"]: (each["status"], each["rule_status"], each["findings"]) for each in others}
+    assert judged[HARDWARE] == ("NON_COMPLIANT", "NON_COMPLIANT", [])
+    assert judged[EXCLUDED[0]][1] == "EXCLUDED"
+
+
 @pytest.mark.parametrize(
     ("account_id", "compliance", "annotation"),
     [

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from demo.clients import boto3_client
-from demo.operator import Operator
+from demo.operator import APPROVALS, Operator
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import wait_for
 from tests.e2e.organization import CENTRAL, MANAGEMENT, write_accounts
@@ -57,7 +57,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     members = {account_id: {"name": account_id, "root_user": EVERYTHING} for account_id in [*ANSWERS.values(), DRY]}
     directory = tmp_path_factory.mktemp("removal")
     file = write_accounts(directory, {MANAGEMENT: {"name": "management"}, CENTRAL: {"name": "security"}, **members})
-    with LocalAwsProcess(file, directory / "local-aws.log") as aws, Operator(aws, CENTRAL) as operator:
+    with LocalAwsProcess(file, directory / "local-aws.log") as aws, Operator(aws, CENTRAL, APPROVALS) as operator:
         removal = Removal(aws, operator)
         role, (_, starter) = removal.role("lead", path="/leads/"), removal.user("starter")
         removal.deploy([f"arn:aws:sts::{CENTRAL}:assumed-role/lead/alice"])

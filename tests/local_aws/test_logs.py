@@ -41,8 +41,9 @@ def put_filter(logs: Client, name: str, pattern: str, group: str = GROUP, value:
 
 def write(logs: Client, *lines: str, group: str = GROUP) -> None:
     stream = f"stream-{time.monotonic_ns()}"
-    now = int(time.time() * 1000)
-    logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    created = logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    # Other tests have advanced the clock, perhaps by weeks: the local AWS's time is not the machine's.
+    now = int(parsedate_to_datetime(created["ResponseMetadata"]["HTTPHeaders"]["date"]).timestamp() * 1000)
     logs.put_log_events(
         logGroupName=group,
         logStreamName=stream,

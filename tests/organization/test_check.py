@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 
 from organization import aws, cli
 from organization.check import formats, judging, reading
-from organization.check.judging import STATUSES, Checked, Row, Setting, Step, Unread, rows
+from organization.check.judging import STATUSES, Checked, Row, Setting, rows
 from organization.statuses import Account, Status
+from organization.unread import Step, Unread
 from periodic_rule.parameters import RuleParameters
 from periodic_rule.verdict import Verdict
 from root_virtual_mfa_enabled import facts
@@ -364,16 +365,20 @@ def test_bad_parameter_is_refused_before_anything_is_read(
     assert fake.calls == []
 
 
-def test_compare_shows_which_accounts_change(capsys: pytest.CaptureFixture[str]) -> None:
+def test_compare_shows_which_accounts_change(accounts: FakeAccounts, capsys: pytest.CaptureFixture[str]) -> None:
     other = ("--compare", "minimumVirtualMfaDevices=2", "--compare", "noRootCredentials=NON_COMPLIANT")
     document = checked(capsys, 0, "--role-name", ROLE, *other)
     changes = {each["account_id"]: each["compared_status"] for each in document["accounts"] if each["changes"]}
     assert changes == dict.fromkeys((CENTRAL, MEMBER, OTHER), "NON_COMPLIANT")
     assert document["changes"] == [{"status": "COMPLIANT", "compared_status": "NON_COMPLIANT", "accounts": 3}]
-    assert run("--role-name", ROLE, *other) == 0
+    accounts.summaries[MEMBER] = RefusalError("AccessDenied")
+    assert run("--role-name", ROLE, *other) == 1
     printed = capsys.readouterr().out
     assert "Compared with: minimumVirtualMfaDevices=2, noRootCredentials=NON_COMPLIANT" in printed
-    assert "3 COMPLIANT would be NON_COMPLIANT" in printed
+    assert "2 COMPLIANT would be NON_COMPLIANT" in printed
+    assert "Of 1 UNKNOWN, nobody knows." in printed
+    [unread] = [line for line in printed.splitlines() if "UNKNOWN   │" in line]
+    assert "│ -  " in unread, "not that it stays the same"
 
 
 def test_compare_has_what_the_setting_has_unless_it_says_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
