@@ -231,11 +231,13 @@ def test_inventory_while_root_access_is_off_says_so_once(auditor: Auditor) -> No
 
 
 @needs_chromium
-@pytest.mark.usefixtures("checked", "inventory")
-def test_pages_filter_and_sort_in_a_browser_and_load_nothing(auditor: Auditor, tmp_path: Path) -> None:
+def test_pages_filter_and_sort_in_a_browser_and_load_nothing(
+    checked: tuple[Ran, dict[str, str]], inventory: tuple[Ran, dict[str, str]], tmp_path: Path
+) -> None:
+    pages = {tmp_path / "check.html": checked[1]["html"], tmp_path / "inventory.html": inventory[1]["html"]}
     with chromium(tmp_path) as browser:
-        for name, word, shown in (("check", "duty-phone", [CENTRAL]), ("inventory", "passkey-", [PASSKEY])):
-            page = auditor.directory / f"{name}.html"
+        for (page, html), word, shown in zip(pages.items(), ("duty-phone", "passkey-"), ([CENTRAL], [PASSKEY]), strict=True):
+            page.write_text(html, encoding="utf-8")
             browser.get(page.as_uri())
             browser.find_element(By.CSS_SELECTOR, "#accounts thead button").click()
             rows = browser.find_elements(By.CSS_SELECTOR, "#accounts tbody tr")
@@ -247,4 +249,4 @@ def test_pages_filter_and_sort_in_a_browser_and_load_nothing(auditor: Auditor, t
         assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]  # Selenium's
         events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]  # type: ignore[no-untyped-call]
         asked = [each["params"]["request"]["url"] for each in events if each["method"] == "Network.requestWillBeSent"]
-        assert asked == [(auditor.directory / f"{name}.html").as_uri() for name in ("check", "inventory")]
+        assert asked == [page.as_uri() for page in pages]
