@@ -1,5 +1,6 @@
 """Remediation in one account: one message tells the owner, the owner acts, and nobody starts anything."""
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -11,8 +12,10 @@ from demo.clients import boto3_client
 from demo.operator import NOTIFY, REEVALUATE, Operator
 from demo.sam import RULE_NAME
 from local_aws.client import PROJECT, LocalAwsProcess
+from organization.verification import CHECKS
 from remediation.notify import PROCEDURE
 from tests.e2e.application import Application, wait_for
+from tests.e2e.organization import run
 from tests.e2e.packaged import deploy
 
 A_DAY = 24 * 3600 + 1
@@ -301,6 +304,29 @@ def test_off_is_off_and_automatic_starts_by_itself_and_changes_nothing_twice(dep
     assert len(operator.messages(account_id)) == 1
     deploy(aws, account_id, {"Remediation": "Off"})
     assert remediations(application) == []
+
+
+# --- What `root-virtual-mfa verify` says of one account ---
+
+
+def test_verify_and_its_probe_in_one_account(deployed: Deployed, aws: LocalAwsProcess) -> None:
+    application, operator = deployed()
+    account_id = application.account_id
+    with ThreadPoolExecutor(1) as pool:
+        ran = pool.submit(run, aws, account_id, "verify", "--format", "json", "--probe", account_id, "--yes")
+        operator.let_a_minute_pass(account_id)
+    found = {each["name"]: each["outcome"] for each in json.loads(ran.result().printed)["checks"]}
+    names = [check.name for check in CHECKS if not check.in_organization_only]
+    assert list(found) == [
+        *names,
+        f"Probe: {NOTIFY} runs in account {account_id}",
+        f"Probe: {REEVALUATE} runs in account {account_id}",
+    ]
+    assert {found[name] for name in found if name.startswith("Probe")} == {"HOLDS"}
+    assert {"EventBridge may start the runbooks", "The journal can be queried"} <= {
+        name for name, outcome in found.items() if outcome == "HOLDS"
+    }
+    assert (ran.result().code, "FAILS" in found.values()) == (0, False)
 
 
 # --- A home Region other than us-east-1 ---
