@@ -13,7 +13,7 @@ ARGS ?=
 PORT ?= 4566
 
 # One environment for each job, since their requirements contradict each other: see the files in requirements/.
-DEV := .venvs/dev/.ready
+DEV := .venvs/dev/.installed
 LOCAL_AWS := .venvs/local-aws/.ready
 LAMBDA_RUNTIME := .venvs/lambda-runtime/.ready
 BIN := .venvs/dev/bin
@@ -35,7 +35,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo local-aws root-user invoke build release preflight deploy report verify delete lint render test test-fast test-clients bench bench-organization bench-report lock clean
+.PHONY: help setup demo local-aws root-user invoke build release preflight deploy report evidence verify delete lint render test test-fast test-clients bench bench-organization bench-report bench-evidence lock clean
 
 help: ## List what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,7 +53,11 @@ setup: $(DEV) $(LOCAL_AWS) $(LAMBDA_RUNTIME) ## Install the tools into .venvs (-
 	@echo "Installing .venvs/$* ..."
 	@$(PYTHON) -m venv --clear .venvs/$*
 	@.venvs/$*/bin/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps -r $<
-	@$(if $(filter dev,$*),.venvs/$*/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .)
+	@touch $@
+
+# The operator's command, from this checkout. pyproject.toml says which packages it has.
+$(DEV): .venvs/dev/.ready pyproject.toml
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 lock: $(DEV) ## Lock the requirements anew (UPGRADE=--upgrade: to the newest releases)
@@ -113,6 +117,9 @@ deploy: $(ARTEFACT) ## Deploy to this account, or to its organization, after sho
 report: $(DEV) ## Report every account of the deployment (ARGS="--output report.html")
 	$(OPERATE) report $(ARGS)
 
+evidence: $(DEV) ## Write the evidence of a period for an auditor (ARGS="--from 2026-01-01 --to 2026-12-31 --output evidence")
+	$(OPERATE) evidence $(ARGS)
+
 verify: $(DEV) ## Verify what nobody could before a deployment (ARGS="--role-name ROLE")
 	$(OPERATE) verify $(ARGS)
 
@@ -153,6 +160,9 @@ bench-organization: setup $(ARTEFACT) ## Evaluate an organization of ACCOUNTS=30
 
 bench-report: setup $(ARTEFACT) ## Measure the report on organizations of 300 to 10,000 accounts (ARGS="--accounts 300 1000")
 	@$(BIN)/python -m benchmark.report $(ARGS)
+
+bench-evidence: $(DEV) ## Measure the evidence of 2,000 accounts over a year (ARGS="--accounts 300 --days 90")
+	@$(BIN)/python -m benchmark.evidence $(ARGS)
 
 clean: ## Remove what was built and cached (not .venvs)
 	rm -rf .aws-sam .cache .hypothesis build dist

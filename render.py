@@ -1,10 +1,10 @@
-"""Write what stands in other files into the templates and a page: `python -m render`, or `make render`.
+"""Write what stands in other files into the templates and two pages: `python -m render`, or `make render`.
 
 A script of a runbook stands below a line `KEY: | # remediation/NAME.py`, word for word, but without imports of another script:
 the template joins the two. The version of pyproject.toml stands in each line `KEY: "VERSION" # version of pyproject.toml`. The
-page local_aws/coverage/README.md shows the lists beside it. Exit codes: 0; 1 if a script is missing or Automation would not
-take it, if there is no version, if a list is not as it has to be, or if `--check` finds that a template or the page is out of
-date.
+page local_aws/coverage/README.md shows the lists beside it, and docs/controls.md shows organization/controls.yaml. Exit codes:
+0; 1 if a script is missing or Automation would not take it, if there is no version, if a list is not as it has to be, or if
+`--check` finds that a template or a page is out of date.
 """
 
 import argparse
@@ -19,10 +19,13 @@ import yaml
 
 from local_aws.core import coverage
 from local_aws.core.models import service_model
+from organization.controls import STATES, Control, State
+from organization.frameworks import frameworks
 
 PROJECT = Path(__file__).parent
 TEMPLATES = ("template.yaml", "account.yaml", "root-credentials.yaml")
 COVERAGE_PAGE = "local_aws/coverage/README.md"
+CONTROLS_PAGE = "docs/controls.md"
 
 _SCRIPT = re.compile(
     r"^(?P<indent> *)(?P<key>\w+): \| # (?P<script>remediation/\w+\.py)\n(?:(?P=indent) +\S.*\n|\n(?=\n*(?P=indent) ))*",
@@ -90,22 +93,60 @@ def coverage_page() -> str:
     return coverage.page(lists)
 
 
+def controls_page() -> str:
+    """Return the page of the frameworks, of their controls, and of what satisfies each."""
+    lines = [_CONTROLS_INTRODUCTION, "| A root user's state | Meaning |", "|---|---|"]
+    lines += [f"| {state} | {meaning} |" for state, meaning in STATES.items()]
+    for framework in frameworks().values():
+        lines += ["", f"## {framework.title}", "", *textwrap.wrap(f"`--framework {framework.name}`. {framework.note}", 150), ""]
+        lines += ["| Control | Asks | Satisfied by | Says nothing of | Source |", "|---|---|---|---|---|"]
+        lines += [f"| {' | '.join(_control(each))} |" for each in framework.controls]
+    return "\n".join(lines) + "\n"
+
+
+_CONTROLS_INTRODUCTION = """\
+# Frameworks and their controls
+
+Auditors ask by framework. `root-virtual-mfa report --framework NAME` tells which controls of a framework each account
+satisfies and which it does not, or that this is *unknown*. Give it several times for several frameworks.
+
+Frameworks ask other questions than this rule, which wants a virtual MFA device. So the facts behind the verdict decide, and
+not the verdict: MFA on or off, virtual devices, password, access keys and signing certificates. The report takes them from
+the journal's latest line of the account if it is not older than 26 hours, counts, and AWS Config confirms it. Otherwise each
+control is unknown. What is not known to be absent counts as present. Exceptions change nothing here.
+
+A control asks for more than MFA of root users. *Satisfied* says that the account's root user is no obstacle to it. Each
+line has its source. Some sources are AWS, others are projects that map checks to frameworks, and none is the framework's own
+publisher.
+
+`make render` writes this page from [controls.yaml](../organization/controls.yaml).
+"""
+
+
+def _control(control: Control) -> tuple[str, ...]:
+    source = f"[page]({control.source})" if control.source else f"Unverified: {control.unverified}"
+    satisfying, silent = (
+        ", ".join(state for state in State if state in those) or "\N{EN DASH}"
+        for those in (control.satisfied_by, control.silent_on)
+    )
+    return control.control_id, control.asks, satisfying, silent, source
+
+
 def main() -> int:
-    """Render the templates and the page, or check them. Returns the exit code."""
+    """Render the templates and the pages, or check them. Returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m render", description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing, and fail if a file is out of date")
     parser.add_argument("--in-steps", action="store_true", help="put the scripts into the steps, and into no mapping")
     arguments = parser.parse_args()
     check = arguments.check
     outdated = []
-    for name in (*TEMPLATES, COVERAGE_PAGE):
+    pages = {COVERAGE_PAGE: coverage_page, CONTROLS_PAGE: controls_page}
+    for name in (*TEMPLATES, *pages):
         path = PROJECT / name
         try:
-            found = path.read_text(encoding="utf-8")
+            found = path.read_text(encoding="utf-8") if name in TEMPLATES or path.is_file() else ""
             rendered = (
-                coverage_page()
-                if name == COVERAGE_PAGE
-                else render(found, lambda file: (PROJECT / file).read_text(encoding="utf-8"))
+                pages[name]() if name in pages else render(found, lambda file: (PROJECT / file).read_text(encoding="utf-8"))
             )
             rendered = in_steps(rendered) if arguments.in_steps else rendered
         except (ScriptError, coverage.CoverageError, OSError, KeyError) as error:

@@ -79,12 +79,13 @@ class CommandError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls and from where: account id, Region and partition; `time` is when AWS said so, by its clock."""
+    """Who calls and from where: account id, Region, partition and ARN; `time` is when AWS said so, by its clock."""
 
     account_id: str
     region: str
     partition: str
     time: datetime
+    arn: str = ""
 
 
 def session(region: str | None, profile: str | None = None) -> tuple[boto3.Session, Caller]:
@@ -105,7 +106,8 @@ def session(region: str | None, profile: str | None = None) -> tuple[boto3.Sessi
     except ValueError as error:
         message = f"{error}: AWS_ENDPOINT_URL must be a URL such as http://127.0.0.1:4566, or not be set."
         raise CommandError(message) from error
-    return opened, Caller(identity["Account"], opened.region_name, identity["Arn"].split(":")[1], _time_of(identity))
+    arn = identity["Arn"]
+    return opened, Caller(identity["Account"], opened.region_name, arn.split(":")[1], _time_of(identity), arn)
 
 
 def _time_of(answer: "GetCallerIdentityResponseTypeDef") -> datetime:

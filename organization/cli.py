@@ -4,15 +4,30 @@ import io
 import re
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from organization import aws, delete, deploy, deploy_parameters, deployment, preflight, project, report, statuses, verify
+from organization import (
+    aws,
+    delete,
+    deploy,
+    deploy_parameters,
+    deployment,
+    exceptions,
+    preflight,
+    project,
+    report,
+    statuses,
+    verify,
+)
 from organization.aws import CommandError
 from organization.commands import PROGRAM
+from organization.evidence import command as evidence
+from organization.frameworks import frameworks
 from organization.screen import complain
 
 EXIT_ERROR = 2
@@ -172,10 +187,21 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     help="List the accounts of this status only; may be given several times. Totals and exit code count all accounts.",
 )
 @click.option(
+    "--exceptions",
     "--exclusions",
+    "exceptions_path",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help=f"The reasons why accounts are excluded.  [default: {statuses.EXCLUSIONS_FILE} beside template.yaml]",
+    help=f"Which accounts are excluded and which failures accepted.  [default: {exceptions.FILE} beside template.yaml]",
+)
+@click.option(
+    "--framework",
+    "framework_names",
+    type=click.Choice(list(frameworks())),
+    multiple=True,
+    metavar="NAME",
+    help="Tell which controls of a framework each account satisfies; may be given several times. "
+    f"NAME is one of {', '.join(frameworks())}.",
 )
 def _report(  # noqa: PLR0913 - the options of the command
     *,
@@ -185,19 +211,25 @@ def _report(  # noqa: PLR0913 - the options of the command
     format_name: str | None,
     output: Sequence[Path],
     status: Sequence[str],
-    exclusions: Path | None,
+    exceptions_path: Path | None,
+    framework_names: Sequence[str],
 ) -> int:
     """Report every account: whether its root user has virtual MFA, and how old that knowledge is.
 
     Changes nothing. Lists what fails first, and what to do about it.
 
     \b
-    Exit code 0: every account is COMPLIANT, excluded, suspended, or one that the rule does not apply to.
-    Exit code 1: an account is NON_COMPLIANT or UNKNOWN.
+    Exit code 0: every account is COMPLIANT, excluded, suspended, one that the rule does not apply to, or ACCEPTED: it
+    fails, and the file of exceptions accepts that today.
+    Exit code 1: an account is NON_COMPLIANT or UNKNOWN. After its last day, an accepted failure is NON_COMPLIANT, and an
+    excluded account UNKNOWN.
     Exit code 2: no report could be made.
 
     There are two sources: AWS Config, and the journal, which is the function's log. If they differ, the report says so, and the
     worse verdict counts. A verdict older than 26 hours is UNKNOWN. Its age counts from the later of both sources.
+
+    A framework asks other questions than this rule, so facts answer them, which the journal has. Without a fresh line of the
+    journal that AWS Config confirms, it is unknown whether an account satisfies a control. The exit code stays as it is.
     """  # noqa: D301 - click's sign against wrapping
     return report.run(
         region,
@@ -206,7 +238,8 @@ def _report(  # noqa: PLR0913 - the options of the command
         format_name=format_name,
         output=output,
         only=[statuses.Status(each) for each in status],
-        exclusions_file=exclusions,
+        exceptions_path=exceptions_path,
+        framework_names=framework_names,
     )
 
 
@@ -276,6 +309,90 @@ def _verify(  # noqa: PLR0913 - the options of the command
     if probe and not yes:
         click.confirm(f"Start RootVirtualMfa-Notify and -Reevaluate in account {probe}?", abort=True, err=True)
     return verify.run(region, profile, stack_name, role_name, probe=probe, format_name=format_name, output=output)
+
+
+class _Day(click.ParamType):
+    """A day, as 2026-01-31."""
+
+    name = "day"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:  # noqa: ANN401 - click's
+        """Read it."""
+        try:
+            return value if isinstance(value, date) else datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC).date()
+        except ValueError:
+            self.fail(f"{value!r} must be a day such as 2026-01-31.", param, ctx)
+
+
+@command.command("evidence", short_help="Write the evidence of a period, for an auditor.")
+@_where
+@click.option("--from", "first", type=_Day(), metavar="DAY", help="The first day, in UTC.  [default: 364 days before the last]")
+@click.option(
+    "--to", "last", type=_Day(), metavar="DAY", help="The last day, in UTC, which has to be over.  [default: yesterday]"
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path), metavar="DIR", help="The folder to write: a new one, or an older evidence."
+)
+@click.option(
+    "--exceptions",
+    "exceptions_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=f"Which accounts are excluded and which failures accepted.  [default: {exceptions.FILE} beside template.yaml]",
+)
+@click.option(
+    "--role-name",
+    metavar="ROLE",
+    help="A role to assume in every account, to list the notices sent there.  [default: this account's runbooks alone]",
+)
+@click.option("--yes", is_flag=True, help="Do not ask before a query that costs more than a few cents.")
+@click.option(
+    "--verify", type=click.Path(path_type=Path), metavar="DIR", help="Say what was changed in a folder since it was written."
+)
+@click.option(
+    "--manifest-sha256", metavar="HASH", help="With --verify: the SHA-256 that manifest.json had when it was written."
+)
+def _evidence(  # noqa: PLR0913 - the options of the command
+    *,
+    region: str | None,
+    profile: str | None,
+    stack_name: str,
+    first: date | None,
+    last: date | None,
+    output: Path | None,
+    exceptions_path: Path | None,
+    role_name: str | None,
+    yes: bool,
+    verify: Path | None,
+    manifest_sha256: str | None,
+) -> int:
+    """Write the evidence of a period into a folder, for an auditor.
+
+    Changes nothing in AWS. The folder stands for itself: index.html to read, days/ with the verdict and the facts of each
+    account on each day, CSV files and evidence.json, and manifest.json with the SHA-256 of each file. Only manifest.json says
+    when and by whom it was made: the same inputs give the same bytes in all other files.
+
+    It reads the journal with queries of CloudWatch Logs Insights, and says beforehand what they cost.
+
+    \b
+    Exit code 0: each account-day in scope is known, and none fails without an accepted exception.
+    Exit code 1: the evidence is written, and some account-days fail or are not known.
+    Exit code 2: no evidence could be written; an older one stays as it was.
+
+    With --verify it needs no AWS: it compares a folder with its manifest. Give --manifest-sha256 too, from where nobody who can
+    change the folder can change it.
+
+    \b
+    Exit code 0: nothing was changed, added or removed.
+    Exit code 1: something was.
+    Exit code 2: the folder is no evidence, or cannot be read.
+    """  # noqa: D301 - click's sign against wrapping
+    if verify is not None and output is None:
+        return evidence.verify(verify, manifest_sha256)
+    if output is None or verify is not None:
+        message = "Give --output DIR to write the evidence, or --verify DIR to verify one."
+        raise click.UsageError(message)
+    return evidence.run(region, profile, stack_name, evidence.Wanted(first, last, output, yes, exceptions_path, role_name))
 
 
 @command.command("delete", short_help="Delete the deployment.")

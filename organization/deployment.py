@@ -54,7 +54,8 @@ def stack_set_name(stack_name: str) -> str:
 class Deployment:
     """A deployed stack of template.yaml.  Account ids are strings of 12 digits; `organization_id` is empty for one account.
 
-    `log_group_name` is empty if it is not known.  `listed` are the accounts of InvokingAccounts and its further parts.
+    `log_group_name` and `function_name` are empty if they are not known.  `listed` are the accounts of InvokingAccounts and its
+    further parts.
     `rule_parameters` has those of the rule, by the names in its log lines, that the stack gives.  `pack_parameters` and
     `pack_excluded` are what the conformance pack was put with; `pack_parameters` is None if there is no pack.  `emails` are the
     addresses that get notices or alarms.
@@ -73,6 +74,7 @@ class Deployment:
     stack_set_name: str = ""
     aggregator_name: str = AGGREGATOR_NAME
     log_group_name: str = ""
+    function_name: str = ""
     excluded: frozenset[str] = frozenset()
     invoke_permission: str = ORGANIZATION
     function_policy_type: str = RESOURCE_POLICY
@@ -122,6 +124,8 @@ def from_stack(stack: "StackTypeDef", physical_ids: Mapping[str, str]) -> Deploy
         stack_set_name=outputs.get("StackSetName") or stack_set_name(stack["StackName"]),
         aggregator_name=outputs.get("AggregatorName") or parameters.get("AggregatorName") or AGGREGATOR_NAME,
         log_group_name=outputs.get("LogGroupName") or physical_ids.get("FunctionLogGroup", ""),
+        function_name=outputs.get("FunctionArn", "").rpartition(":")[2]
+        or physical_ids.get("RootVirtualMfaEnabledFunction", ""),
         excluded=accounts(parameters.get("ExcludedAccounts", "")),
         invoke_permission=parameters.get(PARAMETER, ORGANIZATION),
         function_policy_type=parameters.get(POLICY_TYPE, RESOURCE_POLICY),

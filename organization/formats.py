@@ -1,9 +1,7 @@
 """The report in each of its formats: a table, CSV, JSON and one self-contained HTML page."""
 
-import csv
 import io
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,11 +10,12 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from organization import page
+from organization import page, spreadsheet
+from organization.controls import Framework, outcomes
 from organization.deployment import Deployment
+from organization.exceptions import Acceptance
 from organization.screen import Screen, text
 from organization.statuses import FAILURES, MEANINGS, STALE_AFTER, Advice, Row, Status, hours, totals
-from organization.visible import visible
 
 SCHEMA_VERSION = 1
 """The JSON report's version: it rises if a key goes or changes its meaning."""
@@ -24,20 +23,17 @@ SCHEMA_VERSION = 1
 _COLOURS = {
     Status.NON_COMPLIANT: "red",
     Status.UNKNOWN: "yellow",
+    Status.ACCEPTED: "magenta",
     Status.COMPLIANT: "green",
 }
-
-# A spreadsheet may see a formula after one of four signs, or after a sign that looks like one in another alphabet, with or
-# without spaces before it.  Another locale has another separator, so a cell may begin inside one of this file's cells.
-# Source: https://owasp.org/www-community/attacks/CSV_Injection
-_FORMULA = re.compile(r"""((?:^|[,;|])[\s"]*)(?=[-=+@\u2212\uFE62\uFE63\uFE66\uFE6B\uFF0B\uFF0D\uFF1D\uFF20])""")
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """A report on a deployment at a time: a row for each account, and notes that concern no single account.
 
-    `only`: the statuses whose accounts are listed; empty for all.  Totals count every account.
+    `only`: the statuses whose accounts are listed; empty for all.  Totals count every account.  `frameworks`: those of which
+    each account is to be told which controls it satisfies.
     """
 
     deployment: Deployment
@@ -45,6 +41,7 @@ class Report:
     rows: Sequence[Row]
     notes: Sequence[str]
     only: frozenset[Status] = frozenset()
+    frameworks: Sequence[Framework] = ()
 
     @property
     def listed(self) -> list[Row]:
@@ -57,16 +54,16 @@ class Report:
 
 
 def as_csv(report: Report) -> str:
-    """Return one line for each account, with the keys of the JSON report as the header.
+    """Return one line for each account, with the keys of the JSON report and the names of the frameworks as the header.
 
     An apostrophe before whatever a spreadsheet could take for a formula makes it text.
     """
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(_account(report.rows[0]) if report.rows else [])
-    for row in report.listed:
-        writer.writerow([_cell(value) for value in _account(row).values()])
-    return text.getvalue()
+
+    def record(row: Row) -> dict[str, Any]:
+        return _account(row) | {each.name: "; ".join(_controls(each, row)) for each in report.frameworks}
+
+    header = list(record(report.rows[0])) if report.rows else []
+    return spreadsheet.as_csv(header, map(record, report.listed))
 
 
 def as_json(report: Report) -> str:
@@ -75,12 +72,17 @@ def as_json(report: Report) -> str:
     Keys: `schema_version`, `time`, `organization_id` and `management_account_id` (null for one account), `stack` (`name`,
     `status`, `account_id`, `region`), `stale_after_hours`, `totals` (all accounts by status), `notes`, `listed_statuses`, and
     `accounts`: a list of the accounts with these statuses, what fails first.  Each has `account_id`, `account_name`, `ou_path`,
-    `account_state`, `status`, `annotation`, `reason` (of an exclusion or suspension), `result_time` (ISO 8601 in UTC, or null),
+    `account_state`, `status`, `annotation`, `reason` (of an exception or suspension), `control`, `owner` and `until` (of an
+    exception, in force or not: empty or null if there is none), `result_time` (ISO 8601 in UTC, or null),
     `age_hours` (or null), `rule_names`, `conformance_pack_status` and `stack_set_status` (empty if AWS was not asked, since the
     account is not in doubt), and `advice` (`why`, `action`, `commands`).
+
+    For the frameworks that were asked for, `frameworks` has by name `title`, `note`, and `controls`: a list of `id`, `asks`,
+    `source` and `unverified`.  Then each account has `frameworks` too: by name the ids of the controls that are `satisfied`,
+    `not satisfied` and `unknown`.
     """
     deployment = report.deployment
-    document = {
+    document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "time": _time(report.time),
         "organization_id": deployment.organization_id or None,
@@ -97,6 +99,10 @@ def as_json(report: Report) -> str:
         "listed_statuses": [status for status in Status if report.lists(status)],
         "accounts": [_account(row) for row in report.listed],
     }
+    if report.frameworks:
+        document["frameworks"] = {each.name: _framework(each) for each in report.frameworks}
+        for account, row in zip(document["accounts"], report.listed, strict=True):
+            account["frameworks"] = {each.name: outcomes(each, row.root) for each in report.frameworks}
     return json.dumps(document, indent=2) + "\n"
 
 
@@ -112,6 +118,8 @@ def as_html(report: Report) -> str:
         hours=hours,
         time=_time,
         stale_after=hours(STALE_AFTER),
+        outcomes=outcomes,
+        controls=_controls,
     )
 
 
@@ -124,7 +132,7 @@ def as_table(report: Report) -> str:
 
 def print_table(report: Report, screen: Screen) -> None:
     """Print a row for each account that is listed, what to do, and the totals."""
-    table = Table("Account", "OU", "Status", "Age", "Finding")
+    table = Table("Account", "OU", "Status", "Age", "Finding", *(each.title for each in report.frameworks))
     for row in report.listed:
         table.add_row(
             Text("\n").join(text(each) for each in (row.account.name, row.account.account_id) if each),
@@ -132,6 +140,7 @@ def print_table(report: Report, screen: Screen) -> None:
             text((row.status, _COLOURS.get(row.status, "dim"))),
             text(hours(row.age) if row.age is not None else "-"),
             text(row.finding),
+            *(Text("\n").join(map(text, _controls(each, row))) for each in report.frameworks),
         )
     screen.print(table)
     advised = [(row, advice) for row in report.listed for advice in row.advice]
@@ -167,7 +176,10 @@ def _account(row: Row) -> dict[str, Any]:
         "account_state": row.account.state,
         "status": row.status,
         "annotation": row.annotation,
-        "reason": row.reason,
+        "reason": row.exception.reason if row.exception else row.reason,
+        "control": row.exception.control if isinstance(row.exception, Acceptance) else "",
+        "owner": row.exception.owner if row.exception else "",
+        "until": row.exception.until.isoformat() if row.exception and row.exception.until else None,
         "result_time": _time(row.result_time) if row.result_time else None,
         "age_hours": round(row.age / timedelta(hours=1), 2) if row.age is not None else None,
         "rule_names": row.rule_names,
@@ -177,19 +189,21 @@ def _account(row: Row) -> dict[str, Any]:
     }
 
 
-def _cell(value: Any) -> str:  # noqa: ANN401 - any value of the JSON report
-    match value:
-        case None:
-            return ""
-        case int() | float():
-            return str(value)
-        case [dict(), *_]:
-            said = " ".join(" ".join([each["why"], each["action"], *each["commands"]]) for each in value)
-        case [*_]:
-            said = " ".join(value)
-        case _:
-            said = str(value)
-    return _FORMULA.sub(r"\1'", visible(said))
+def _controls(framework: Framework, row: Row) -> list[str]:
+    """Say which controls of a framework an account satisfies: one text for each outcome that a control has."""
+    found = outcomes(framework, row.root).items()
+    return [f"{outcome}: {', '.join(control_ids)}" for outcome, control_ids in found if control_ids]
+
+
+def _framework(framework: Framework) -> dict[str, Any]:
+    return {
+        "title": framework.title,
+        "note": framework.note,
+        "controls": [
+            {"id": each.control_id, "asks": each.asks, "source": each.source or None, "unverified": each.unverified or None}
+            for each in framework.controls
+        ],
+    }
 
 
 def _time(time: datetime) -> str:

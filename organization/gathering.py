@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import boto3
 from botocore.exceptions import ClientError
 
-from organization import aws, deployment, reading, statuses
+from organization import accounts, aws, deployment, reading, statuses
 from organization.aws import Caller, CommandError
 from organization.checks import Source, Unseen
 from organization.commands import FORWARDED_REGION
@@ -264,16 +264,12 @@ class Gatherer:
         """Return what makes clients with credentials of an account: the caller's own, or those of the role there."""
         if account_id == self._caller.account_id:
             return self._session.client
-        role = f"arn:{self._caller.partition}:iam::{account_id}:role/{role_name}"
-        given = self._client("sts").assume_role(RoleArn=role, RoleSessionName="root-virtual-mfa-verify")["Credentials"]
+        where = (self._caller.partition, account_id, str(role_name))
+        given = accounts.assume_role(self._client("sts"), *where, "root-virtual-mfa-verify")
 
         def client(service: str, **options: Any) -> Any:  # noqa: ANN401 - a client of any service
             return boto3.Session(region_name=self._caller.region).client(  # type: ignore[call-overload]
-                service,
-                aws_access_key_id=given["AccessKeyId"],
-                aws_secret_access_key=given["SecretAccessKey"],
-                aws_session_token=given["SessionToken"],
-                **options,
+                service, **given.for_client(), **options
             )
 
         return client

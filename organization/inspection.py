@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import boto3
 from botocore.exceptions import ClientError
 
-from organization import aws, deployment
+from organization import accounts, aws, deployment
 from organization.aws import Caller
 from organization.checks import (
     CONFIG_ROLE,
@@ -97,9 +97,8 @@ class Inspector:
         return root["Id"]
 
     def _accounts(self) -> tuple[str, ...]:
-        pages = self._organizations.get_paginator("list_accounts").paginate()
-        found = [each for page in pages for each in page["Accounts"]]
-        return tuple(sorted(each["Id"] for each in found if (each.get("State") or each.get("Status")) == "ACTIVE"))
+        found = accounts.of_organization(self._organizations)
+        return tuple(sorted(each.account_id for each in found if each.state == "ACTIVE"))
 
     def _trusted(self) -> frozenset[str]:
         pages = self._organizations.get_paginator("list_aws_service_access_for_organization").paginate()
@@ -138,14 +137,10 @@ class Inspector:
             return found | dict(zip(others, looked, strict=True))
 
     def _recorder_of(self, account_id: str, role_name: str) -> Recorder:
-        role = f"arn:{self._caller.partition}:iam::{account_id}:role/{role_name}"
-        assumed = self._sts.assume_role(RoleArn=role, RoleSessionName="root-virtual-mfa-preflight")["Credentials"]
-        config: ConfigServiceClient = boto3.Session(region_name=self._caller.region).client(
-            "config",
-            config=aws.patient(),
-            aws_access_key_id=assumed["AccessKeyId"],
-            aws_secret_access_key=assumed["SecretAccessKey"],
-            aws_session_token=assumed["SessionToken"],
+        where = (self._caller.partition, account_id, role_name)
+        assumed = accounts.assume_role(self._sts, *where, "root-virtual-mfa-preflight")
+        config: ConfigServiceClient = boto3.Session(region_name=self._caller.region).client(  # type: ignore[call-overload]  # knows no dictionary
+            "config", config=aws.patient(), **assumed.for_client()
         )
         return _recorder(config)
 

@@ -5,11 +5,14 @@ annotation, whatever AWS Config shows later.  Only lines of the deployment's own
 can point a rule of its own, with parameters of its own, at the function.  This module is pure, without input or output.
 """
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 
+from organization.controls import RootUser
 from organization.deployment import EVALUATION_ROLE_NAME, PACK_RULE_PREFIX, RULE_NAME, Deployment
+from root_virtual_mfa_enabled.decision import AccountSummary
 
 REACH = timedelta(days=7)
 """How far back the journal is read: an account that nobody evaluated for longer is unknown anyway."""
@@ -23,18 +26,30 @@ MOST_ROWS = 10_000
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-Limit.html
 """
 
-_EVALUATION, _FAILURE = "evaluation", "evaluation failed"
-_PACK_OWNER = "config-conforms.amazonaws.com"
+EVALUATION, FAILURE = "evaluation", "evaluation failed"
+"""The messages of the lines about an account."""
+PACK_OWNER = "config-conforms.amazonaws.com"
+"""Who makes the rules of a conformance pack."""
+
+_FACTS = tuple(each.name for each in fields(AccountSummary))
+_DEVICES = "rootVirtualMfaDevices"
+_COUNT = re.compile(r"[0-9]{1,4}")
+_BOOLEANS = {"0": False, "false": False, "1": True, "true": True}
+"""How a query may show a boolean of a line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line about an evaluation: when it was written, the rule's name in the account, and the verdict with its annotation."""
+    """A line about an evaluation: when it was written, the rule's name in the account, the verdict with its annotation.
+
+    `root` has the facts behind the verdict; None if there are none, as in a partition that the rule does not evaluate.
+    """
 
     time: datetime
     rule_name: str
     verdict: str
     annotation: str
+    root: RootUser | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +82,9 @@ def query(deployment: Deployment, ending: str = "") -> str:
     own += [f"account like /{ending}$/"] if ending else []
     return "\n".join(
         [
-            "fields @timestamp, account, message, configRuleName, verdict, annotation, errorType, errorMessage",
-            f'| filter message in ["{_EVALUATION}", "{_FAILURE}"] and (test = 0 or test = "false")',
+            "fields @timestamp, account, message, configRuleName, verdict, annotation, errorType, errorMessage, "
+            + ", ".join((*(f"facts.{name}" for name in _FACTS), _DEVICES)),
+            f'| filter message in ["{EVALUATION}", "{FAILURE}"] and (test = 0 or test = "false")',
             f"| filter {' and '.join(own)}",
             "| sort @timestamp desc",
             "| dedup account, message",
@@ -82,7 +98,7 @@ def history_query(deployment: Deployment) -> str:
     return "\n".join(
         [
             "fields @timestamp, account, message, configRuleName, verdict, annotation",
-            f'| filter message = "{_EVALUATION}" and (test = 0 or test = "false")',
+            f'| filter message = "{EVALUATION}" and (test = 0 or test = "false")',
             f"| filter {' and '.join(_own(deployment))}",
             "| sort @timestamp desc",
             f"| limit {MOST_ROWS}",
@@ -94,7 +110,7 @@ def _own(deployment: Deployment) -> list[str]:
     """Return the conditions that the deployment's own rule with its own parameters fulfils."""
     if deployment.organization_id:
         own = [
-            f'ruleOwner = "{_PACK_OWNER}"',
+            f'ruleOwner = "{PACK_OWNER}"',
             f"configRuleName like /^{PACK_RULE_PREFIX}/",
             f'parameters.ExecutionRoleName = "{EVALUATION_ROLE_NAME}"',
         ]
@@ -114,7 +130,7 @@ def from_rows(rows: Iterable[Mapping[str, str]]) -> Journal:
     failures: dict[str, Failure] = {}
     for row in rows:
         account_id = row.get("account", "")
-        if row["message"] == _EVALUATION:
+        if row["message"] == EVALUATION:
             evaluations[account_id] = _entry(row)
         else:
             failures[account_id] = Failure(_time(row), f"{row.get('errorType', 'Error')}: {row.get('errorMessage', '')}")
@@ -130,7 +146,17 @@ def history(rows: Iterable[Mapping[str, str]]) -> dict[str, list[Entry]]:
 
 
 def _entry(row: Mapping[str, str]) -> Entry:
-    return Entry(_time(row), *(row.get(each, "") for each in ("configRuleName", "verdict", "annotation")))
+    rule_name, verdict, annotation = (row.get(each, "") for each in ("configRuleName", "verdict", "annotation"))
+    return Entry(_time(row), rule_name, verdict, annotation, _root_user(row))
+
+
+def _root_user(row: Mapping[str, str]) -> RootUser | None:
+    """Return the facts of a line; None if it does not say whether MFA is on and how many virtual devices root has."""
+    facts = {name: _BOOLEANS.get(row.get(f"facts.{name}", "")) for name in _FACTS}
+    mfa_enabled, devices = facts.pop("mfa_enabled"), row.get(_DEVICES, "")
+    if mfa_enabled is None or not _COUNT.fullmatch(devices):
+        return None
+    return RootUser(AccountSummary(mfa_enabled, **facts), int(devices))
 
 
 def _time(row: Mapping[str, str]) -> datetime:

@@ -23,11 +23,18 @@ _TEMPLATES = Environment(
 
 
 def render(name: str, **values: Any) -> str:  # noqa: ANN401 - whatever the template shows
-    """Render a template that extends page.html.jinja, with these values."""
+    """Render a template that extends page.html.jinja, with these values; `name` is its path in this package."""
     return _TEMPLATES.get_template(name).render(script_hash=_script_hash(name), **values)
 
 
 def _script_hash(name: str) -> str:
-    """Return the hash of the page's script for its Content-Security-Policy, which lets no other script run; empty if none."""
-    script = re.search("<script>(.*)</script>", (_FOLDER / name).read_text(encoding="utf-8"), re.DOTALL)
-    return f"sha256-{b64encode(hashlib.sha256(script[1].encode()).digest()).decode('ascii')}" if script else ""
+    """Return the hash of the page's script for its Content-Security-Policy, which lets no other script run; empty if none.
+
+    The script is the template's own, or that of a template that it extends.
+    """
+    source = (_FOLDER / name).read_text(encoding="utf-8")
+    script = re.search("<script>(.*)</script>", source, re.DOTALL)
+    if script:
+        return f"sha256-{b64encode(hashlib.sha256(script[1].encode()).digest()).decode('ascii')}"
+    extended = re.match(r'{% extends "(.+)" %}', source)
+    return _script_hash(extended[1]) if extended else ""

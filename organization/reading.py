@@ -4,7 +4,6 @@ For an organization it reads the accounts, the journal and the compliance of the
 accounts that are still in doubt.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from botocore.exceptions import ClientError
 
-from organization import aws, commands, deployment, journal, statuses
+from organization import accounts, aws, commands, deployment, insights, journal, statuses
 from organization.aws import CommandError
 from organization.deployment import Deployment
+from organization.exceptions import Exceptions
 from organization.journal import Entry, Journal
 from organization.statuses import Account, Arrival, Observations, Result
 
@@ -50,12 +50,6 @@ _ORGANIZATIONS_PAGE = 20
 # cloudformation, StackInstanceDetailedStatus.
 _PACK_FAILURES: tuple["OrganizationResourceDetailedStatusType", ...] = ("CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED")
 _STACK_FAILURES = ("FAILED", "CANCELLED", "INOPERABLE")
-
-# A query of Logs Insights takes a second or more. StartQuery has a limit of queries that run at once in the account.
-_PAUSES = (0.05, 0.1, 0.2, 0.4, *(1.0,) * 120)
-"""Seconds between looks at a query that runs, or between attempts to start one."""
-_BUSY = frozenset({"LimitExceededException", "ThrottlingException"})
-_WAITING = frozenset({"Scheduled", "Running", "Unknown"})
 
 
 class Progress(Protocol):
@@ -95,20 +89,20 @@ class Reader:
         found = deployment.from_stack(stack, physical_ids)
         return self._with_pack(found) if found.organization_id else found
 
-    def observe(self, found: Deployment, reasons: dict[str, str]) -> Observations:
+    def observe(self, found: Deployment, exceptions: Exceptions) -> Observations:
         """Read what the report needs. Raises CommandError if the aggregator is missing."""
         written = self.read_journal(found)
         if not found.organization_id:
             account = Account(found.account_id, name="", ou_path="")
             results = {found.account_id: self.own_results(found)}
-            return Observations(found, self._now, [account], results, reasons=reasons, journal=written)
+            return Observations(found, self._now, [account], results, exceptions=exceptions, journal=written)
         accounts = list(self.accounts())
         judged = {each.account_id for each in accounts if statuses.is_judged(each, found)}
         listed = self.listed(found, judged)
         doubtful = {each for each in judged if statuses.in_doubt(each, listed.get(each, ()), written, self._now)}
         results = listed | self.details(found, {each: listed.get(each, []) for each in doubtful})
         packs, stack_instances, asked = self._arrivals(found, doubtful, len(accounts))
-        return Observations(found, self._now, accounts, results, packs, stack_instances, reasons, written, asked)
+        return Observations(found, self._now, accounts, results, packs, stack_instances, exceptions, written, asked)
 
     # --- The organization ---
 
@@ -124,9 +118,7 @@ class Reader:
             )
             for page in pages:
                 for account in page["Accounts"]:
-                    # State has replaced Status; an older endpoint has Status only.
-                    state = account.get("State") or account.get("Status") or ""
-                    yield Account(account["Id"], account.get("Name", ""), path, state)
+                    yield accounts.described(account, path)
                 done += len(page["Accounts"])
                 self._progress("Accounts", done)
             units = self._organizations.get_paginator("list_organizational_units_for_parent").paginate(
@@ -257,33 +249,9 @@ class Reader:
         """Read every evaluation of the last days, the latest first, by account id. Raises CommandError."""
         return journal.history(self._query(found.log_group_name, journal.history_query(found), journal.HISTORY))
 
-    def _query(self, log_group_name: str, query: str, reach: timedelta = journal.REACH) -> list[dict[str, str]]:
+    def _query(self, log_group_name: str, query: str, reach: timedelta = journal.REACH) -> Sequence[dict[str, str]]:
         """Run a query of Logs Insights over the last days; each row has its fields by name."""
-        query_id = self._started(log_group_name, query, reach)
-        for pause in _PAUSES:
-            answer = self._logs.get_query_results(queryId=query_id)
-            if answer["status"] not in _WAITING:
-                break
-            time.sleep(pause)
-        if answer["status"] != "Complete":
-            message = f"The query of the log group {log_group_name} ended as {answer['status']}."
-            raise CommandError(message)
-        return [{each["field"]: each["value"] for each in row} for row in answer["results"]]
-
-    def _started(self, log_group_name: str, query: str, reach: timedelta) -> str:
-        """Start a query, when AWS lets one more run."""
-        start, end = (int(each.timestamp()) for each in (self._now - reach, self._now))
-        for pause in _PAUSES:
-            try:
-                return self._logs.start_query(logGroupName=log_group_name, startTime=start, endTime=end + 1, queryString=query)[
-                    "queryId"
-                ]
-            except ClientError as error:
-                if aws.code_of(error) not in _BUSY:
-                    raise
-            time.sleep(pause)
-        message = "CloudWatch Logs started no query for two minutes, since too many others run."
-        raise CommandError(message)
+        return insights.run(self._logs, log_group_name, query, self._now - reach, self._now + timedelta(seconds=1)).rows
 
     # --- Results ---
 

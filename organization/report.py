@@ -5,9 +5,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from organization import aws, exclusions, files, formats, reading, statuses
+from organization import aws, exceptions_file, files, formats, reading, statuses
 from organization.aws import CommandError
+from organization.exceptions import Exceptions
 from organization.formats import Report
+from organization.frameworks import frameworks
 from organization.screen import Screen, progress_bars
 from organization.statuses import Status
 
@@ -29,15 +31,18 @@ def run(  # noqa: PLR0913 - the options of the command
     format_name: str | None = None,
     output: Sequence[Path] = (),
     only: Collection[Status] = (),
-    exclusions_file: Path | None = None,
+    exceptions_path: Path | None = None,
+    framework_names: Collection[str] = (),
 ) -> int:
     """Read everything, print the report and write it to files; returns the exit code, which counts every account.
 
     `format_name`: what to print, or, with `output`, the format of the files.  `only`: the statuses to list; all, if empty.
+    `framework_names`: those of which to tell which controls each account satisfies, by name.
     """
     outputs = files.formats(output, format_name, FORMATS)
-    reasons = exclusions.reasons(exclusions_file or exclusions.default_file())
-    report = replace(_read(region, profile, stack_name, reasons), only=frozenset(only))
+    asked = [frameworks()[name] for name in dict.fromkeys(framework_names)]
+    exceptions = exceptions_file.read(exceptions_path or exceptions_file.default_file())
+    report = replace(_read(region, profile, stack_name, exceptions), only=frozenset(only), frameworks=asked)
     if format_name in {None, "table"} or outputs:
         formats.print_table(report, Screen())
     else:
@@ -47,12 +52,12 @@ def run(  # noqa: PLR0913 - the options of the command
     return FAILED if any(row.status in statuses.FAILURES for row in report.rows) else 0
 
 
-def _read(region: str | None, profile: str | None, stack_name: str, reasons: dict[str, str]) -> Report:
+def _read(region: str | None, profile: str | None, stack_name: str, exceptions: Exceptions) -> Report:
     session, caller = aws.session(region, profile)
     with progress_bars() as progress:
         reader = reading.Reader(session, caller.time, progress)
         found = reader.deployment(stack_name)
         if found is None:
             raise CommandError(aws.no_stack(stack_name, caller))
-        observed = reader.observe(found, reasons)
+        observed = reader.observe(found, exceptions)
     return Report(observed.deployment, observed.now, statuses.rows(observed), statuses.notes(observed))

@@ -8,16 +8,20 @@ An account's administrator can make rules of any name, and these can say anythin
 So without the journal, a result counts in an organization only if the conformance pack has arrived in the account, and if one
 rule alone has a name that a pack gives.  COMPLIANT counts only if AWS Config says it of the pack too: nobody in the account can
 change that pack, or make another with its name.
+
+Only a failure that is known can be accepted: an account with an acceptance that is UNKNOWN stays so.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
-from organization import commands, invoke_permission
+from organization import commands, exceptions, invoke_permission
+from organization.controls import RootUser
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment
+from organization.exceptions import Acceptance, Exceptions, Exclusion, in_force
 from organization.journal import Entry, Journal
 
 STALE_AFTER = timedelta(hours=26)
@@ -29,8 +33,6 @@ document whether its two times advance while a verdict stays the same.
 
 _IN_DAYS = timedelta(days=3)
 """Older than this, an age is shown in days."""
-
-EXCLUSIONS_FILE = "excluded-accounts.yaml"
 
 _SHOWN_RULES = 5
 """How many rules a message names: an account may have hundreds, and somebody chose their names."""
@@ -47,6 +49,7 @@ class Status(StrEnum):
 
     NON_COMPLIANT = "NON_COMPLIANT"
     UNKNOWN = "UNKNOWN"
+    ACCEPTED = "ACCEPTED"
     COMPLIANT = "COMPLIANT"
     NOT_APPLICABLE = "NOT_APPLICABLE"
     EXCLUDED = "EXCLUDED"
@@ -56,15 +59,22 @@ class Status(StrEnum):
 MEANINGS = {
     Status.NON_COMPLIANT: "The root user has too few virtual MFA devices. The finding says what to do.",
     Status.UNKNOWN: (
-        "Nobody knows: the deployment's own rule has no result, or the last one is older than 26 hours. It counts as a failure."
+        "Nobody knows: the deployment's own rule has no result, or the last one is older than 26 hours, or the account is not "
+        "evaluated though its exclusion has ended. It counts as a failure."
+    ),
+    Status.ACCEPTED: (
+        "NON_COMPLIANT, and accepted until a date, since another control makes up for it. It does not count as a failure until "
+        f"then. The reason comes from {exceptions.FILE}."
     ),
     Status.COMPLIANT: "The last evaluation, not older than 26 hours, found enough devices, or what the parameters accept.",
     Status.NOT_APPLICABLE: "The rule does not apply to this account.",
-    Status.EXCLUDED: f"Excluded from the evaluation on purpose. The reason comes from {EXCLUSIONS_FILE}.",
+    Status.EXCLUDED: f"Excluded from the evaluation on purpose. The reason comes from {exceptions.FILE}.",
     Status.SUSPENDED: "AWS Organizations says that the account is suspended or closing. The report does not judge it.",
 }
 
 FAILURES = frozenset({Status.NON_COMPLIANT, Status.UNKNOWN})
+
+_EXCEPTED = frozenset({Status.ACCEPTED, Status.EXCLUDED})
 
 _VERDICTS = frozenset({Status.COMPLIANT, Status.NON_COMPLIANT, Status.NOT_APPLICABLE})
 
@@ -74,12 +84,21 @@ _WORST_FIRST = (Status.NON_COMPLIANT, Status.UNKNOWN, Status.COMPLIANT, Status.N
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account of the organization: `ou_path` like "Root/Workloads/Production", `state` as AWS Organizations says."""
+    """An account of the organization: `ou_path` like "Root/Workloads/Production", `state` as AWS Organizations says.
+
+    `joined` is when it joined; None if AWS does not say, or for a deployment for one account.
+    """
 
     account_id: str
     name: str
     ou_path: str
     state: str = "ACTIVE"
+    joined: datetime | None = None
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether the account is suspended or closing, so that nobody judges it."""
+        return self.state in _NO_LONGER_ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +152,14 @@ class Observations:
     results: Mapping[str, Sequence[Result]]
     packs: Mapping[str, Arrival] | None = None
     stack_instances: Mapping[str, Arrival] | None = None
-    reasons: Mapping[str, str] = field(default_factory=dict)
+    exceptions: Exceptions = field(default_factory=Exceptions)
     journal: Journal = field(default_factory=Journal)
     asked: frozenset[str] | None = None
+
+    @property
+    def day(self) -> date:
+        """The day of the report in UTC, which decides which exceptions are in force."""
+        return self.now.astimezone(UTC).date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +173,12 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the report says of one account.  `age` is None without a result."""
+    """What the report says of one account.
+
+    `age` is None without a result.  `reason` says why an account is not judged, if no exception does.  `exception` is the
+    account's, whether it is in force or not.  `root` has the facts behind the verdict; None if they are not known: it takes a
+    line of the journal that counts and that AWS Config confirms.
+    """
 
     account: Account
     status: Status
@@ -161,16 +190,23 @@ class Row:
     rule_names: tuple[str, ...] = ()
     conformance_pack_status: str = ""
     stack_set_status: str = ""
+    exception: Exclusion | Acceptance | None = None
+    root: RootUser | None = None
+
+    @property
+    def excuse(self) -> str:
+        """Why the account is not judged, or why its failure is accepted, with who answers for that and until when."""
+        return str(self.exception) if self.exception and self.status in _EXCEPTED else self.reason
 
     @property
     def finding(self) -> str:
-        """The rule's annotation, or why there is none."""
-        return " ".join(filter(None, [self.annotation, self.reason, *(advice.why for advice in self.advice)]))
+        """The rule's annotation, or why there is none, and what excuses that."""
+        return " ".join(filter(None, [self.annotation, self.excuse, *(advice.why for advice in self.advice)]))
 
 
 def is_judged(account: Account, deployment: Deployment) -> bool:
     """Tell whether the report judges an account: it is neither suspended nor excluded."""
-    return account.state not in _NO_LONGER_ACTIVE and account.account_id not in deployment.excluded
+    return not account.is_suspended and account.account_id not in deployment.excluded
 
 
 def in_doubt(account_id: str, results: Iterable[Result], journal: Journal, now: datetime) -> bool:
@@ -215,19 +251,40 @@ def notes(observed: Observations) -> list[str]:
         f"Account {account_id} is excluded, but it is not in the organization: remove it from ExcludedAccounts."
         for account_id in sorted(observed.deployment.excluded - known)
     ]
+    excluded, accepted = observed.exceptions.excluded, observed.exceptions.accepted
     said += [
-        f"{EXCLUSIONS_FILE} has a reason for account {account_id}, but the parameter ExcludedAccounts does not name it."
-        for account_id in sorted(set(observed.reasons) - observed.deployment.excluded)
+        f"{exceptions.FILE} has a reason for account {account_id}, but the parameter ExcludedAccounts does not name it."
+        for account_id in sorted(set(excluded) - observed.deployment.excluded)
+    ]
+    said += [
+        f"{exceptions.FILE} accepts that account {account_id} fails, but {why}."
+        for account_id in sorted(accepted)
+        if (why := _unfit(account_id, known, observed.deployment))
+    ]
+    ending: list[tuple[str, str, Exclusion | Acceptance]] = [
+        *((account_id, "exclusion", each) for account_id, each in excluded.items()),
+        *((account_id, "acceptance", each) for account_id, each in accepted.items()),
+    ]
+    said += [
+        f"The {kind} of account {account_id} ends after {each.until} (owner: {each.owner})."
+        for account_id, kind, each in sorted(ending, key=lambda each: each[:2])
+        if exceptions.ends_soon(each, observed.day)
     ]
     return said
 
 
+def _unfit(account_id: str, known: Container[str], deployment: Deployment) -> str:
+    """Say why an acceptance can be of no use to an account; empty if it can."""
+    if account_id not in known:
+        return "the report has no such account"
+    return "ExcludedAccounts names it: nothing evaluates it" if account_id in deployment.excluded else ""
+
+
 def _row(account: Account, observed: Observations) -> Row:
-    if account.state in _NO_LONGER_ACTIVE:
+    if account.is_suspended:
         return Row(account, Status.SUSPENDED, reason=f"The account is {account.state} in AWS Organizations.")
     if account.account_id in observed.deployment.excluded:
-        reason = observed.reasons.get(account.account_id)
-        return Row(account, Status.EXCLUDED, reason=reason or f"No reason given in {EXCLUSIONS_FILE}.")
+        return _excluded(account, observed)
 
     results = observed.results.get(account.account_id, ())
     entry = _fresh(observed.journal.evaluations.get(account.account_id), observed.now)
@@ -235,6 +292,7 @@ def _row(account: Account, observed: Observations) -> Row:
     doubts: list[Advice] = []
     status: Status
     result: Result | None
+    is_confirmed = True
     if observed.packs is not None and entry and not in_doubt(account.account_id, results, observed.journal, observed.now):
         others = [each for each in results if each.rule_name != entry.rule_name]
         status, result = Status(entry.verdict), _result_of(entry)
@@ -242,18 +300,26 @@ def _row(account: Account, observed: Observations) -> Row:
         own, others = _part(account, results, observed)
         status, result, doubts = _verdict(account, [_refreshed(each, entry) for each in own], observed)
         said = next((each.compliance for each in results if entry and each.rule_name == entry.rule_name), "")
-        if entry and said != entry.verdict:
+        is_confirmed = entry is not None and said == entry.verdict
+        if entry and not is_confirmed:
             doubts = [_disagreement(entry, said, account, observed), *doubts]
             status = status if status is Status.NON_COMPLIANT else Status.UNKNOWN
         if entry and entry.verdict == Status.NON_COMPLIANT:
             status, result = Status.NON_COMPLIANT, _result_of(entry)
     if status is Status.UNKNOWN and not doubts and not (missing and result is None):
         doubts = [_nothing_recent(result, account, observed) if result else _no_result(account, observed)]
+    root = entry.root if entry and is_confirmed and status == entry.verdict else None
+    acceptance = observed.exceptions.accepted.get(account.account_id)
+    accepted: tuple[Advice, ...] = ()
+    if acceptance:
+        status, accepted = _accepted(status, acceptance, observed.day)
     return Row(
         account,
         status,
         annotation=result.annotation if result and status is not Status.UNKNOWN else "",
-        advice=(*doubts, *missing, *_somebodys(others, account, observed)),
+        exception=acceptance,
+        root=root,
+        advice=(*accepted, *doubts, *missing, *_somebodys(others, account, observed)),
         result_time=result.time if result else None,
         age=_age(result.time, observed.now) if result and result.time else None,
         rule_names=tuple(sorted(each.rule_name for each in results)),
@@ -310,6 +376,47 @@ def _judge(result: Result, now: datetime) -> Status:
 def _age(time: datetime, now: datetime) -> timedelta:
     # The clock here may be behind AWS's.
     return max(now - time, timedelta())
+
+
+# --- Exceptions ---
+
+
+def _excluded(account: Account, observed: Observations) -> Row:
+    """Judge an account that the deployment does not evaluate: nobody knows of it once its exclusion has ended."""
+    exclusion = observed.exceptions.excluded.get(account.account_id)
+    if exclusion is None:
+        return Row(account, Status.EXCLUDED, reason=f"No reason given in {exceptions.FILE}.")
+    if in_force(exclusion, observed.day):
+        return Row(account, Status.EXCLUDED, exception=exclusion)
+    kept = sorted(
+        account_id
+        for account_id in observed.deployment.excluded
+        if (each := observed.exceptions.excluded.get(account_id)) is None or in_force(each, observed.day)
+    )
+    advice = Advice(
+        f"The account was excluded until {exclusion.until}, and is still not evaluated.",
+        f"Let the rule evaluate it: the command keeps only the exclusions in force. Or let the owner ({exclusion.owner}) "
+        f"decide anew, and write a later date into {exceptions.FILE}. The reason was: {exclusion.reason}",
+        (commands.deploy(ExcludedAccounts=",".join(kept)),),
+    )
+    return Row(account, Status.UNKNOWN, exception=exclusion, advice=(advice,))
+
+
+def _accepted(status: Status, acceptance: Acceptance, day: date) -> tuple[Status, tuple[Advice, ...]]:
+    """Say what an acceptance makes of a status.  It changes only a failure that is known, and only while it is in force."""
+    if status in {Status.COMPLIANT, Status.NOT_APPLICABLE}:
+        why = f"A failure of this account is accepted until {acceptance.until}, and it does not fail."
+        return status, (Advice(why, f"Remove its entry from {exceptions.FILE}."),)
+    if status is not Status.NON_COMPLIANT:
+        return status, ()
+    if in_force(acceptance, day):
+        return Status.ACCEPTED, ()
+    advice = Advice(
+        f"This failure was accepted until {acceptance.until}, and no longer is.",
+        f"Do what the finding says. Or let the owner ({acceptance.owner}) decide anew, and write a later date into "
+        f"{exceptions.FILE}. The reason was: {acceptance.reason}",
+    )
+    return status, (advice,)
 
 
 # --- The journal beside AWS Config ---

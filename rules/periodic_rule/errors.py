@@ -19,7 +19,16 @@ _LONGEST_ARN_SHOWN = 100
 
 
 class EvaluationError(Exception):
-    """The rule could not evaluate the account. The message says what happened, in which account, and what to do."""
+    """The rule could not evaluate the account. The message says what happened, in which account, and what to do.
+
+    `happened` is the part of the message that says what happened, if a call of AWS failed; `code` is the code of AWS's answer,
+    or the name of botocore's exception.
+    """
+
+    def __init__(self, message: str = "", *, happened: str = "", code: str = "") -> None:
+        super().__init__(message)
+        self.happened = happened or message
+        self.code = code
 
 
 class InvalidEventError(EvaluationError):
@@ -74,14 +83,16 @@ def raising(
         text = str(details.get("Message") or "").partition("\n")[0]
         if secret:
             text = text.replace(secret, "…")
-        message = f"{action} failed in account {account_id}: {_sentence(code, text)} {_advice(code, if_denied)}"
-        raise error_type(message) from None  # a log with format Text would show all of the cause
+        happened = f"{action} failed in account {account_id}: {_sentence(code, text)}"
+        message = f"{happened} {_advice(code, if_denied)}"
+        raise error_type(message, happened=happened, code=code) from None  # a log with format Text would show all of the cause
     except BotoCoreError as error:
+        code = type(error).__name__
+        happened = f"{action} failed in account {account_id}: {_sentence(code, str(error))}"
         message = (
-            f"{action} failed in account {account_id}: {_sentence(type(error).__name__, str(error))} "
-            "Lambda repeats the event; if it keeps failing, check the function's network and the service's health."
+            f"{happened} Lambda repeats the event; if it keeps failing, check the function's network and the service's health."
         )
-        raise error_type(message) from error
+        raise error_type(message, happened=happened, code=code) from error
     except ResponseParserError:
         # Without botocore's own message, here and as the cause: it quotes the body, which may contain credentials.
         raise malformed(action, account_id, "its body could not be parsed") from None
@@ -103,10 +114,8 @@ def reading(action: str, account_id: str) -> Iterator[None]:
 
 def malformed(action: str, account_id: str, what: str) -> MalformedAnswerError:
     """Make the error for an answer to `action` that the rule cannot understand because of `what`."""
-    return MalformedAnswerError(
-        f"The answer to {action} in account {account_id} cannot be understood: {what}. "
-        "The rule concluded nothing from it; Lambda repeats the event."
-    )
+    happened = f"The answer to {action} in account {account_id} cannot be understood: {what}."
+    return MalformedAnswerError(f"{happened} The rule concluded nothing from it; Lambda repeats the event.", happened=happened)
 
 
 def shown(value: object) -> str:

@@ -1,14 +1,13 @@
 """Parse rule parameters: AWS Config passes each as a string.
 
-Every rule has ExecutionRoleName. A rule declares its own parameters in a ParameterSchema.
+Every rule has ExecutionRoleName. A rule declares its own parameters in a ParameterSchema.  Nothing here needs rdklib, so that
+the operator's command, which is installed without it, takes the same parameters.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
-
-from rdklib import InvalidParametersError
 
 from periodic_rule.errors import shown
 from periodic_rule.verdict import Verdict
@@ -21,6 +20,13 @@ EXECUTION_ROLE_NAME = "ExecutionRoleName"
 _ROLE_NAME = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 """The name of a role, without a path. Source: API model, iam, roleNameType."""
 _ROLE_NAME_ALLOWED = "the name of a role (1 to 64 of A-Z a-z 0-9 + = , . @ _ -), without a path or ARN"
+
+
+class ParameterError(Exception):
+    """A rule parameter has an unknown name, or a value that is not allowed.
+
+    The message names the parameter, what is allowed and, unless it is long, the value.
+    """
 
 
 class NotAllowedError(Exception):
@@ -55,28 +61,19 @@ class ParameterSchema(Generic[P]):
     fields: Mapping[str, tuple[str, Parser]]
 
     def parse(self, rule_parameters: Mapping[str, str]) -> RuleParameters[P]:
-        """Parse the rule parameters of an event.
+        """Parse the rule parameters of an event. Raises ParameterError."""
+        _refuse_unknown(rule_parameters, [*self.fields, EXECUTION_ROLE_NAME])
+        own = {name: text for name, text in rule_parameters.items() if name != EXECUTION_ROLE_NAME}
+        role_name = rule_parameters.get(EXECUTION_ROLE_NAME)
+        return RuleParameters(
+            self.parse_own(own), None if role_name is None else _parsed(EXECUTION_ROLE_NAME, role_name, _role_name)
+        )
 
-        Raises rdklib's InvalidParametersError, which names the parameter, what is allowed and, unless it is long, its value.
-        """
-        allowed = [*self.fields, EXECUTION_ROLE_NAME]
-        for name in rule_parameters:
-            if name not in allowed:
-                message = f"Unknown rule parameter {shown(name)}: allowed are {', '.join(allowed)}."
-                raise InvalidParametersError(message)
-        values: dict[str, Any] = {}
-        execution_role_name: str | None = None
-        for name, text in rule_parameters.items():
-            try:
-                if name == EXECUTION_ROLE_NAME:
-                    execution_role_name = _role_name(text)
-                else:
-                    field, parse = self.fields[name]
-                    values[field] = parse(text)
-            except NotAllowedError as error:
-                message = f"Rule parameter {name} is {shown(text)}: allowed is {error.allowed}."
-                raise InvalidParametersError(message) from None
-        return RuleParameters(self.make(**values), execution_role_name)
+    def parse_own(self, texts: Mapping[str, str]) -> P:
+        """Parse the parameters that the rule declares itself, and so without ExecutionRoleName. Raises ParameterError."""
+        _refuse_unknown(texts, self.fields)
+        parsers = {name: self.fields[name] for name in texts}
+        return self.make(**{field: _parsed(name, texts[name], parse) for name, (field, parse) in parsers.items()})
 
     def texts(self, parameters: RuleParameters[P]) -> dict[str, str]:
         """Return the parameters in force, defaults included, by the names and as the strings that AWS Config passes."""
@@ -105,6 +102,21 @@ def one_of(*allowed: Verdict) -> Parser:
         return Verdict(text)
 
     return parse
+
+
+def _refuse_unknown(names: Collection[str], allowed: Collection[str]) -> None:
+    for name in names:
+        if name not in allowed:
+            message = f"Unknown rule parameter {shown(name)}: allowed are {', '.join(allowed)}."
+            raise ParameterError(message)
+
+
+def _parsed(name: str, text: str, parse: Parser) -> Any:  # noqa: ANN401 - a parser's value may be of any type
+    try:
+        return parse(text)
+    except NotAllowedError as error:
+        message = f"Rule parameter {name} is {shown(text)}: allowed is {error.allowed}."
+        raise ParameterError(message) from None
 
 
 def _role_name(text: str) -> str:

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from rdklib import ComplianceType, ConfigRule, Evaluation
+from rdklib import ComplianceType, ConfigRule, Evaluation, InvalidParametersError
 
 from periodic_rule.clients import AccountClients
 from periodic_rule.errors import IncorrectRuleError
 from periodic_rule.event import Account, ScheduledNotification
-from periodic_rule.parameters import ParameterSchema, RuleParameters
+from periodic_rule.parameters import ParameterError, ParameterSchema, RuleParameters
 from periodic_rule.verdict import Decision, Verdict
 
 RESOURCE_TYPE = "AWS::::Account"
@@ -72,7 +72,10 @@ class AccountRule(ConfigRule, Generic[F, P]):
 
     def evaluate_parameters(self, rule_parameters: Mapping[str, str]) -> RuleParameters[P]:
         """Parse the rule parameters. Raises InvalidParametersError."""
-        return self._rule.parameters.parse(rule_parameters)
+        try:
+            return self._rule.parameters.parse(rule_parameters)
+        except ParameterError as error:
+            raise InvalidParametersError(str(error)) from None
 
     def evaluate_periodic(
         self, event: ScheduledNotification, client_factory: AccountClients, valid_rule_parameters: RuleParameters[P]

@@ -5,9 +5,8 @@ That takes one call; if MFA is on, it takes a second one, and one more for each 
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from periodic_rule.clients import AccountClients
 from periodic_rule.errors import malformed, reading
 from periodic_rule.event import Account
 from root_virtual_mfa_enabled.decision import NOT_EVALUATED_PARTITIONS, AccountSummary, Facts, VirtualMfaDevice
@@ -22,7 +21,14 @@ _PAGE_SIZE = 1000
 """The largest page. Source: API model, iam, maxItemsType."""
 
 
-def read(clients: AccountClients, account: Account) -> Facts:
+class Clients(Protocol):
+    """Makes clients with credentials of the account: periodic_rule's AccountClients, or what the operator's command has."""
+
+    def build_client(self, service: str) -> Any:  # noqa: ANN401 - a client of any service
+        """Make a client of `service`, such as "iam"."""
+
+
+def read(clients: Clients, account: Account) -> Facts:
     """Read the facts with the clients of `account`.
 
     Raises ReadError if IAM does not answer, MalformedAnswerError if its answer is broken or incomplete.

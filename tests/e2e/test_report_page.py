@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,13 @@ from selenium.webdriver.common.print_page_options import PrintOptions
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+from organization.controls import RootUser
 from organization.deployment import Deployment
+from organization.exceptions import Acceptance
 from organization.formats import Report, as_html
+from organization.frameworks import frameworks
 from organization.statuses import Account, Advice, Row, Status
+from root_virtual_mfa_enabled.decision import AccountSummary
 from tests.browser import chromium, needs_chromium
 from tests.e2e.conftest import BARE, EXCLUDED, HARDWARE, UNREADABLE, VIRTUAL
 from tests.e2e.organization import CENTRAL, Organization, run
@@ -237,7 +241,7 @@ def test_columns_sort_both_ways(page: Page, files: Files) -> None:
 
     assert page.sort("Status") == "ascending"
     assert page.header("Account").get_attribute("aria-sort") == "none"
-    worst_first = ["NON_COMPLIANT", "UNKNOWN", "COMPLIANT", "NOT_APPLICABLE", "EXCLUDED", "SUSPENDED"]
+    worst_first = ["NON_COMPLIANT", "UNKNOWN", "ACCEPTED", "COMPLIANT", "NOT_APPLICABLE", "EXCLUDED", "SUSPENDED"]
     statuses = page.cells("Status")
     assert statuses == sorted(statuses, key=worst_first.index)
     assert Counter(statuses) == files.totals
@@ -285,6 +289,36 @@ def test_print_has_everything_open_and_no_tools(page: Page) -> None:
     assert background == "rgba(255, 255, 255, 1)"
 
 
+# --- Frameworks ---
+
+
+def test_column_of_a_framework_sorts_and_is_found_by_words(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    summary = AccountSummary(
+        mfa_enabled=True, password_present=True, access_keys_present=False, signing_certificates_present=False
+    )
+    deployed = Deployment("root-virtual-mfa", "CREATE_COMPLETE", CENTRAL, "eu-central-1", "aws")
+    roots = {"1": RootUser(summary, 1), "2": RootUser(summary, 0), "3": None}
+    rows = [Row(Account(each, "", ""), Status.COMPLIANT, root=root) for each, root in roots.items()]
+    frameworks_asked = [frameworks()["cis-aws-6.0"], frameworks()["soc-2"]]
+    report = Report(deployed, datetime(2026, 3, 1, tzinfo=UTC), rows, [], frameworks=frameworks_asked)
+    assert open_page(browser, tmp_path / "page.html", as_html(report)) == []
+    page = Page(browser)
+    [header, other] = browser.find_elements(By.CSS_SELECTOR, "#accounts thead th.controls")
+    assert [header.text[:28], other.text[:5]] == ["CIS AWS Foundations Benchmark"[:28], "SOC 2"]
+    header.find_element(By.TAG_NAME, "button").click()
+    assert page.shown() == ["2", "1", "3"], "both satisfied; one; unknown"
+    header.find_element(By.TAG_NAME, "button").click()
+    assert page.shown() == ["3", "1", "2"]
+    page.filter("not satisfied: 2.5")
+    assert page.shown() == ["1"]
+    colours = {
+        each.get_attribute("data-outcome"): each.value_of_css_property("color")
+        for each in browser.find_elements(By.CSS_SELECTOR, "td.controls p")
+    }
+    assert len(set(colours.values())) == 3
+    assert "Unverified" not in browser.find_element(By.CSS_SELECTOR, "[aria-labelledby=frameworks]").text
+
+
 # --- What others wrote ---
 
 HOSTILE = "<img src=x onerror=alert(1)> \"'><script>alert(2)</script> {{ 7 * 7 }} \u202egnp.exe\u2066 \x1b[2J\r\n 📱 [red]"
@@ -295,9 +329,10 @@ def hostile_page() -> str:
     """Write a page. Whatever is not the package's own text is hostile."""
     deployed = Deployment(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
     advice = Advice(HOSTILE, HOSTILE, (HOSTILE,))
+    accepted = Acceptance(HOSTILE, HOSTILE, HOSTILE, date(2026, 3, 1))
     rows = [
         Row(Account(f"1{HOSTILE}", HOSTILE, HOSTILE), Status.NON_COMPLIANT, HOSTILE, HOSTILE, (advice,)),
-        Row(Account("222222222222", "b", "Root"), Status.COMPLIANT, "a"),
+        Row(Account("222222222222", "b", "Root"), Status.ACCEPTED, "a", exception=accepted),
     ]
     return as_html(Report(deployed, datetime(2026, 3, 1, tzinfo=UTC), rows, [HOSTILE]))
 
@@ -330,8 +365,13 @@ def test_whatever_is_on_the_page_is_text_that_can_be_seen(browser: webdriver.Chr
     assert row.find_element(By.TAG_NAME, "pre").text == SEEN
     for column in ("Account", "OU", "Finding"):
         page.sort(column)
+    page.filter("gnp.exe root")
+    assert page.shown() == ["222222222222"]
+    page.press("ACCEPTED")
     page.filter("gnp.exe")
-    assert page.shown() == [f"1{SEEN}"]
+    assert page.shown() == ["222222222222"]
+    outcomes = [each.text for each in browser.find_elements(By.CSS_SELECTOR, ".outcome")]
+    assert outcomes == ["1 of 2 accounts fail or are unknown.", "1 of 2 accounts fail, and that is accepted."]
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """Build a wheel without a network, and install it beside the dependencies that are installed here."""
     directory = tmp_path_factory.mktemp("installed")
     source, environment, folder = (directory / name for name in ("source", "environment", "folder"))
-    shutil.copytree(PROJECT / "organization", source / "organization", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("organization", "rules"):
+        shutil.copytree(PROJECT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(PROJECT / name, source)
     folder.mkdir()
@@ -83,8 +84,9 @@ def test_report_needs_no_checkout(installed: Installed) -> None:
 
 
 def test_page_templates_are_installed(installed: Installed) -> None:
-    names = "('page', 'report', 'verification')"
-    code = f"from organization import page; [page._TEMPLATES.get_template(f'{{name}}.html.jinja') for name in {names}]"
+    names = [str(each.relative_to(PROJECT / "organization")) for each in PROJECT.glob("organization/**/*.html.jinja")]
+    assert {"page.html.jinja", "report.html.jinja"} <= set(names)
+    code = f"from organization import page; [page._TEMPLATES.get_template(name) for name in {names}]"
     python = installed.program.parent / "python"
     subprocess.run([python, "-c", code], cwd=installed.folder, check=True)  # noqa: S603 - our own code
 

@@ -9,11 +9,10 @@ import os
 import re
 import shlex
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from organization import cli, exclusions, formats, journal
+from organization import cli, formats, journal
 from organization.deployment import Deployment
 from organization.formats import Report
+from organization.frameworks import frameworks
 from organization.statuses import Account, Row, Status
 from organization.visible import visible
 from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
@@ -105,12 +105,6 @@ def fake() -> Iterator[FakeAws]:
     )
     with fake.in_place():
         yield fake
-
-
-@pytest.fixture
-def reasons(tmp_path: Path) -> Path:
-    """Name a file of reasons."""
-    return tmp_path / "excluded-accounts.yaml"
 
 
 def run(*arguments: str) -> int:
@@ -383,11 +377,12 @@ def test_exit_code_1_for_one_account_that_fails(
 
 
 def test_excluded_and_suspended_accounts_are_not_failures_and_cost_no_call(
-    fake: FakeAws, reasons: Path, capsys: pytest.CaptureFixture[str]
+    fake: FakeAws, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake.answers["DescribeStacks"] = {
         "Stacks": [stack(ManagementAccountHasEvaluationRole="true", ExcludedAccounts=f"{MEMBER}, {OTHER}")]
     }
+    reasons = tmp_path / "excluded-accounts.yaml"
     reasons.write_text(f'"{MEMBER}": Sandbox.\n', encoding="utf-8")
     units = fake.answers["ListAccountsForParent"]
     assert callable(units)
@@ -396,11 +391,93 @@ def test_excluded_and_suspended_accounts_are_not_failures_and_cost_no_call(
         if asked["ParentId"] == ROOT
         else units(asked)
     )
-    assert run("--format", "json", "--exclusions", str(reasons)) == 0
+    assert run("--format", "json", "--exclusions", str(reasons)) == 0, "the option's old name"
     document = json_report(capsys)
     assert statuses(document) == {MANAGEMENT: "COMPLIANT", CENTRAL: "SUSPENDED", MEMBER: "EXCLUDED", OTHER: "EXCLUDED"}
     assert [each["reason"] for each in document["accounts"][1:3]] == ["Sandbox.", "No reason given in excluded-accounts.yaml."]
     assert {each["AccountId"] for each in fake.called("GetAggregateComplianceDetailsByConfigRule")} == {MANAGEMENT}
+
+
+EXCEPTIONS = f"""
+"{OTHER}": {{ reason: Moves to another organization, owner: platform team, until: 2026-03-01 }}
+accepted:
+  "{MEMBER}": {{ reason: No phones on the site, control: Two keys in two safes, owner: "=security", until: 2026-03-01 }}
+"""
+
+
+@pytest.fixture
+def excepted(fake: FakeAws, tmp_path: Path) -> list[str]:
+    """Exclude an account, and let another fail that may, until the first of March; returns the options of the report."""
+    deployed = stack(ManagementAccountHasEvaluationRole="true", ExcludedAccounts=OTHER)
+    fake.answers["DescribeStacks"] = {"Stacks": [deployed]}
+    path = tmp_path / "exceptions.yaml"
+    path.write_text(EXCEPTIONS, encoding="utf-8")
+    return ["--exceptions", str(path)]
+
+
+def today(fake: FakeAws, day: str) -> None:
+    """Let it be a day by AWS's clock, an hour before its end, and let MEMBER's evaluation fail then."""
+    end = datetime.fromisoformat(f"{day}T23:59:59Z")
+    fake.answers["GetCallerIdentity"] = {
+        "Account": CENTRAL,
+        "Arn": f"arn:aws:iam::{CENTRAL}:user/operator",
+        "ResponseMetadata": {"HTTPHeaders": {"date": format_datetime(end, usegmt=True)}},
+    }
+    for account_id in (MANAGEMENT, CENTRAL, MEMBER):
+        verdict = "NON_COMPLIANT" if account_id == MEMBER else "COMPLIANT"
+        change_details(fake, account_id, evaluation(account_id, verdict) | {"ResultRecordedTime": end - timedelta(hours=1)})
+
+
+def test_accepted_failure_is_shown_as_such_in_every_format_and_is_no_failure(
+    fake: FakeAws, excepted: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    today(fake, "2026-03-01")
+    paths = [tmp_path / f"report.{suffix}" for suffix in ("html", "csv", "json")]
+    assert run(*excepted, *(word for path in paths for word in ("--output", str(path)))) == 0
+    printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    page, spreadsheet, document = (path.read_text(encoding="utf-8") for path in paths)
+    assert "4 accounts: 1 ACCEPTED, 2 COMPLIANT, 1 EXCLUDED" in printed
+    for said in (
+        "No phones on the site",
+        "Two keys in two safes",
+        "=security",
+        "platform team",
+        "2026-03-01",
+        "Moves to another",
+    ):
+        assert said in page
+    accounts = {each["account_id"]: each for each in json.loads(document)["accounts"]}
+    lines = {each["account_id"]: each for each in csv.DictReader(io.StringIO(spreadsheet, newline=""))}
+    keys = ("status", "reason", "control", "owner", "until")
+    accepted = ["ACCEPTED", "No phones on the site", "Two keys in two safes", "=security", "2026-03-01"]
+    excluded = ["EXCLUDED", "Moves to another organization", "", "platform team", "2026-03-01"]
+    assert [accounts[MEMBER][key] for key in keys] == accepted
+    assert [accounts[OTHER][key] for key in keys] == excluded
+    assert [lines[MEMBER][key] for key in keys] == [each.replace("=", "'=") for each in accepted]
+    assert [lines[OTHER][key] for key in keys] == excluded
+    assert accounts[MEMBER]["annotation"] == "Found."
+    assert accounts[CENTRAL]["until"] is None
+    assert "1 of 4 accounts fail, and that is accepted." in page
+    assert "No other account fails, and none is unknown." in page
+
+
+def test_from_the_day_after_both_exceptions_count_for_nothing_and_that_is_said(
+    fake: FakeAws, excepted: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    today(fake, "2026-03-02")
+    assert run(*excepted, "--format", "json") == 1
+    document = json_report(capsys)
+    assert statuses(document) == {
+        MEMBER: "NON_COMPLIANT",
+        OTHER: "UNKNOWN",
+        MANAGEMENT: "COMPLIANT",
+        CENTRAL: "COMPLIANT",
+    }
+    [accepted, excluded] = document["accounts"][:2]
+    assert accepted["advice"][0]["why"] == "This failure was accepted until 2026-03-01, and no longer is."
+    assert excluded["advice"][0]["why"] == "The account was excluded until 2026-03-01, and is still not evaluated."
+    assert excluded["advice"][0]["commands"] == ["root-virtual-mfa deploy --parameter ExcludedAccounts="]
+    assert [accepted["owner"], excluded["owner"]] == ["=security", "platform team"]
 
 
 def test_errors_of_pack_and_stack_set_are_shown_for_the_account(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
@@ -458,6 +535,96 @@ def test_deployment_for_one_account(fake: FakeAws, capsys: pytest.CaptureFixture
     assert run("--format", "json") == 1
 
 
+# --- Frameworks ---
+
+FACTS = {"password_present": "1", "access_keys_present": "0", "signing_certificates_present": "0"}
+
+
+def with_facts(row: list[dict[str, str]], *, mfa: str, devices: str) -> list[dict[str, str]]:
+    """Add the facts to a row of the journal."""
+    fields = {
+        **{f"facts.{name}": said for name, said in ({"mfa_enabled": mfa} | FACTS).items()},
+        "rootVirtualMfaDevices": devices,
+    }
+    return [*row, *({"field": name, "value": value} for name, value in fields.items())]
+
+
+@pytest.fixture
+def with_facts_of_two(fake: FakeAws) -> FakeAws:
+    """Let the journal and AWS Config agree: MEMBER has a hardware key, and fails; OTHER has a virtual device."""
+    confirm(fake)
+    rules: Any = fake.answers["DescribeAggregateComplianceByConfigRules"]
+    rules["AggregateComplianceByConfigRules"][2]["Compliance"] = {"ComplianceType": "NON_COMPLIANT"}
+    write(
+        fake,
+        evaluation_line(MANAGEMENT, "COMPLIANT", RULE),
+        with_facts(evaluation_line(MEMBER, "NON_COMPLIANT", RULE), mfa="1", devices="0"),
+        with_facts(evaluation_line(OTHER, "COMPLIANT", RULE), mfa="1", devices="1"),
+    )
+    return fake
+
+
+@pytest.mark.usefixtures("with_facts_of_two")
+def test_framework_has_a_column_in_every_format_with_the_controls_that_facts_satisfy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [tmp_path / f"report.{suffix}" for suffix in ("html", "csv", "json")]
+    outputs = [word for path in paths for word in ("--output", str(path))]
+    names = ["--framework", "cis-aws-5.0", "--framework", "iso-27001-2022", "--framework", "cis-aws-5.0"]
+    assert run(*names, *outputs) == 1
+    page, spreadsheet, document = (path.read_text(encoding="utf-8") for path in paths)
+    printed = capsys.readouterr().out
+    report = json.loads(document)
+    accounts = {each["account_id"]: each["frameworks"] for each in report["accounts"]}
+    assert accounts[MEMBER]["cis-aws-5.0"] == {"satisfied": ["1.4", "1.5"], "not satisfied": [], "unknown": []}
+    assert accounts[OTHER]["cis-aws-5.0"] == {"satisfied": ["1.4"], "not satisfied": ["1.5"], "unknown": []}
+    assert accounts[OTHER]["iso-27001-2022"]["satisfied"] == ["A.5.15", "A.5.17", "A.8.5"]
+    # A line without facts, and no line at all
+    for account_id in (MANAGEMENT, CENTRAL):
+        assert accounts[account_id]["cis-aws-5.0"] == {"satisfied": [], "not satisfied": [], "unknown": ["1.4", "1.5"]}
+    assert list(report["frameworks"]) == ["cis-aws-5.0", "iso-27001-2022"]
+    assert [each["id"] for each in report["frameworks"]["cis-aws-5.0"]["controls"]] == ["1.4", "1.5"]
+    lines = {each["account_id"]: each for each in csv.DictReader(io.StringIO(spreadsheet, newline=""))}
+    assert lines[MEMBER]["cis-aws-5.0"] == "satisfied: 1.4, 1.5"
+    assert lines[OTHER]["cis-aws-5.0"] == "satisfied: 1.4; not satisfied: 1.5"
+    assert lines[CENTRAL]["iso-27001-2022"] == "unknown: A.5.15, A.5.17, A.8.5"
+    for shown in (printed, re.sub("</?span>", "", page)):
+        for said in ("CIS AWS", "27001:2022", "not satisfied: 1.5", "unknown: 1.4, 1.5"):
+            assert said in shown
+    tags = Page(page).tags
+    assert [attributes.get("data-outcome") for _, attributes in tags].count("not satisfied") == 1
+    assert len([tag for tag, attributes in tags if tag == "th" and attributes.get("scope") == "col"]) == 7
+    assert "https://github.com/prowler-cloud/prowler/" in page
+    assert not [attributes for _, attributes in tags if "href" in attributes]
+
+
+@pytest.mark.usefixtures("with_facts_of_two")
+def test_without_a_framework_nothing_is_told_of_any(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--format", "json") == 1
+    document = json_report(capsys)
+    assert "frameworks" not in document
+    assert not [each for each in document["accounts"] if "frameworks" in each]
+
+
+def test_unknown_framework_is_refused_and_the_help_lists_all(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--framework", "cis") == 2
+    assert "'cis' is not one of" in capsys.readouterr().err
+    assert fake.calls == []
+    assert run("--help") == 0
+    said = "".join(capsys.readouterr().out.split())
+    assert all(name in said for name in frameworks())
+
+
+def test_json_keys_of_frameworks_are_those_that_are_documented(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    confirm(fake)
+    run("--format", "json", "--framework", "soc-2")
+    document = json_report(capsys)
+    documented = formats.as_json.__doc__ or ""
+    framework = document["frameworks"]["soc-2"]
+    keys = {*document, *framework, *framework["controls"][0], *document["accounts"][0]["frameworks"]["soc-2"]}
+    assert {key for key in keys if f"`{key}`" not in documented} == set()
+
+
 # --- How it is shown ---
 
 
@@ -510,8 +677,9 @@ def hostile(fake: FakeAws) -> FakeAws:
 def test_nothing_that_others_wrote_acts_on_a_screen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = [tmp_path / f"report.{suffix}" for suffix in ("txt", "csv", "html", "json")]
     reasons = tmp_path / "reasons.yaml"
-    reasons.write_text(json.dumps({MEMBER: HOSTILE}), encoding="utf-8")
-    assert run("--exclusions", str(reasons), *(word for path in paths for word in ("--output", str(path)))) == 1
+    accepted = dict.fromkeys(("reason", "control", "owner"), HOSTILE) | {"until": "2999-01-01"}
+    reasons.write_text(json.dumps({MEMBER: HOSTILE, "accepted": {CENTRAL: accepted}}), encoding="utf-8")
+    assert run("--exceptions", str(reasons), *(word for path in paths for word in ("--output", str(path)))) == 1
     table, spreadsheet, html, document = (path.read_text(encoding="utf-8") for path in paths)
     accounts = json.loads(document)["accounts"]
     commands = [command for each in accounts for advice in each["advice"] for command in advice["commands"]]
@@ -862,112 +1030,6 @@ def test_no_region(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Monke
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     assert failure(capsys).startswith("root-virtual-mfa: No Region is set")
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("111111111111: x", "in quotes"),
-        ('"1111": x', "12 digits"),
-        ('"111111111111": ""', "line 1: the reason of account 111111111111 is blank"),
-        ('\n"111111111111": 5', "line 2: the reason of account 111111111111 is a whole number"),
-        ('"111111111111": [x]', "is a list"),
-        ('"111111111111": {x: y}', "is a mapping"),
-        ('"111111111111":', "is nothing"),
-        ('"111111111111": 2026-01-01', "is a date"),
-        ('"111111111111": yes', "is a yes or no"),
-        ('"111111111111": 1.5', "is a number"),
-        ('"111111111111": =', "is a default value"),
-        ('"111111111111": !!python/object/apply:os.system ["false"]', "is something with a tag"),
-        ('"111111111111": !!str x', "is something with a tag"),
-        ("!!python/dict {}", "the file is something with a tag"),
-        ('"111111111111": &x y', "is something with an anchor"),
-        ("&x {}", "the file is something with an anchor"),
-        ('"111111111111": *x', "is an alias"),
-        ("<<: {}", "the key is a merge key"),
-        ('"111111111111": x\n"222222222222": y\n"111111111111": z', "line 3: account 111111111111 is there a second time"),
-        ('"\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661\u0661": x', "12 digits"),
-        ("[x]: y", "the key is a"),
-        ("{}\n---\n{}", "line 2: a second document begins"),
-        ("- x", "a mapping"),
-        ("x", "the file is text: it must be a mapping"),
-        ("a: [", "12 digits"),
-        ('{"111111111111": x', ", line 1, cannot be read: expected"),
-        ('"111111111111": \x1b[2J', "cannot be read: unacceptable character #x001b"),
-        ("[" * 100_000, "the file is a list"),
-        ("? " * 100_000, "the key is a mapping"),
-        ("# " + "x" * 1024 * 1024, "has more than 1048576 bytes"),
-    ],
-)
-def test_reasons_that_are_no_reasons(
-    fake: FakeAws, reasons: Path, capsys: pytest.CaptureFixture[str], text: str, said: str
-) -> None:
-    reasons.write_text(text, encoding="utf-8")
-    line = failure(capsys, "--exclusions", str(reasons))
-    assert str(reasons) in line
-    assert said in line
-    assert fake.calls == []
-
-
-def bomb(depth: int, width: int) -> str:
-    """Write some hundred characters that stand for width to the power of depth."""
-    layers = ["&l0 x", *(f"&l{n} [{','.join([f'*l{n - 1}'] * width)}]" for n in range(1, depth))]
-    return f'"111111111111": [{", ".join(layers)}]'
-
-
-def test_bomb_ends_where_it_begins(reasons: Path) -> None:
-    reasons.write_text(bomb(depth=12, width=9), encoding="utf-8")
-    command = [sys.executable, "-m", "organization", "report", "--exclusions", str(reasons)]
-    environment = {"PATH": os.environ["PATH"], "HOME": str(reasons.parent)}
-    ran = subprocess.run(  # noqa: S603 - our own module
-        command, cwd=Path(__file__).parents[2], env=environment, capture_output=True, text=True, check=False, timeout=120
-    )
-    said = "line 1: the reason of account 111111111111 is a list: it must be text that says why."
-    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", f"root-virtual-mfa: {reasons}, {said}\n")
-
-
-@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "not UTF-8"])
-def test_file_of_reasons_that_is_none(fake: FakeAws, reasons: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
-    match kind:
-        case "pipe":
-            os.mkfifo(reasons)  # which nobody ever writes to
-        case "device":
-            reasons.symlink_to("/dev/zero")
-        case "folder":
-            reasons.mkdir()
-        case _:
-            reasons.write_bytes(b"\xff")
-    assert f"{reasons} cannot be read: " in failure(capsys, "--exclusions", str(reasons))
-    assert fake.calls == []
-
-
-def test_reasons_for_10_000_accounts_fit(reasons: Path) -> None:
-    written = {
-        f"{number:012}": "Sandbox without data, emptied every night; approved by security on 2026-01-15."
-        for number in range(10_000)
-    }
-    reasons.write_text("".join(f'"{account_id}": {reason}\n' for account_id, reason in written.items()), encoding="utf-8")
-    assert exclusions.reasons(reasons) == written
-
-
-def test_reasons_may_be_written_as_yaml_writes_text(reasons: Path) -> None:
-    text = "\ufeff'111111111111': 'it''s'\n? \"222222222222\"\n: >\n  two\n  lines\n\"333333333333\": é 日本\n"
-    reasons.write_text(text, encoding="utf-8")
-    assert exclusions.reasons(reasons) == {"111111111111": "it's", "222222222222": "two lines", "333333333333": "é 日本"}
-
-
-@pytest.mark.parametrize("text", ["", "{}", "# nothing", "~", "---\n...\n"])
-def test_no_reasons(reasons: Path, text: str) -> None:
-    reasons.write_text(text, encoding="utf-8")
-    assert exclusions.reasons(reasons) == {}
-
-
-def test_no_file_of_reasons(reasons: Path) -> None:
-    assert exclusions.reasons(reasons) == {}
-
-
-def test_reasons_of_the_project_can_be_read() -> None:
-    assert isinstance(exclusions.reasons(exclusions.default_file()), dict)
 
 
 def test_failure_in_one_of_many_accounts_ends_the_report(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ import shlex
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from organization import commands
+from organization.controls import RootUser
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment, is_our_rule
+from organization.exceptions import Acceptance, Exceptions, Exclusion
 from organization.journal import Entry, Failure, Journal
 from organization.statuses import (
     FAILURES,
@@ -33,6 +35,7 @@ from organization.statuses import (
     totals,
 )
 from organization.visible import visible
+from root_virtual_mfa_enabled.decision import AccountSummary
 
 CENTRAL, MANAGEMENT, MEMBER = "111111111111", "222222222222", "333333333333"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -69,7 +72,7 @@ def judge(  # noqa: PLR0913 - the parts of an account that a test may change
     deployment: Deployment = DEPLOYMENT,
     pack: Arrival | None = ARRIVED_PACK,
     stack: Arrival | None = ARRIVED_STACK,
-    reasons: dict[str, str] | None = None,
+    exceptions: Exceptions | None = None,
     journal: Journal | None = None,
     asked: frozenset[str] | None = None,
 ) -> Row:
@@ -82,12 +85,18 @@ def judge(  # noqa: PLR0913 - the parts of an account that a test may change
     stacks = {key: stack} if stack else {}
     results_by_id = {key: results} if results else {}
     written = journal or Journal()
-    (row,) = rows(Observations(deployment, NOW, [account], results_by_id, packs, stacks, reasons or {}, written, asked))
+    excepted = exceptions or Exceptions()
+    (row,) = rows(Observations(deployment, NOW, [account], results_by_id, packs, stacks, excepted, written, asked))
     return row
 
 
+ROOT_USER = RootUser(
+    AccountSummary(mfa_enabled=True, password_present=True, access_keys_present=False, signing_certificates_present=False), 0
+)
+
+
 def entry(verdict: str = "COMPLIANT", hours_ago: float = 1, rule: str = PACK_RULE) -> Entry:
-    return Entry(NOW - timedelta(hours=hours_ago), rule, verdict, f"Noted {verdict}.")
+    return Entry(NOW - timedelta(hours=hours_ago), rule, verdict, f"Noted {verdict}.", ROOT_USER)
 
 
 def noted(*args: Any, **kwargs: Any) -> Journal:  # noqa: ANN401 - those of entry()
@@ -179,6 +188,37 @@ def test_if_the_journal_and_aws_config_say_the_same_that_counts_whatever_aws_con
     row = judge(listed(verdict), journal=noted(verdict, 25), pack=None, stack=None, asked=frozenset())
     assert (row.status, row.annotation, row.age) == (verdict, f"Noted {verdict}.", timedelta(hours=25))
     assert (row.advice, row.rule_names) == ((), (PACK_RULE,))
+
+
+@pytest.mark.parametrize("verdict", ["COMPLIANT", "NON_COMPLIANT"])
+@pytest.mark.parametrize("pack", [ARRIVED_PACK, None])
+def test_facts_are_those_of_a_line_that_aws_config_confirms(verdict: str, pack: Arrival | None) -> None:
+    assert judge(listed(verdict), journal=noted(verdict), pack=pack, asked=frozenset()).root == ROOT_USER
+    assert judge(result(verdict), pack=pack).root is None
+    assert judge(result(verdict, 1), journal=noted(verdict, 27), pack=pack).root is None
+
+
+@pytest.mark.parametrize(
+    ("results", "journal"),
+    [
+        ([], noted("NON_COMPLIANT")),
+        ([result("COMPLIANT")], noted("NON_COMPLIANT")),
+        ([result("NON_COMPLIANT")], noted("COMPLIANT")),
+        ([result("NON_COMPLIANT", rule=OTHER_PACK_RULE)], noted("NON_COMPLIANT")),
+        ([result("COMPLIANT"), result(rule=OTHER_PACK_RULE)], noted("COMPLIANT")),
+    ],
+)
+def test_facts_are_unknown_if_the_two_sources_differ_or_the_status_is_not_the_lines(
+    results: list[Result], journal: Journal
+) -> None:
+    assert judge(*results, journal=journal).root is None
+
+
+def test_facts_of_an_accepted_failure_stay_and_an_excluded_account_has_none() -> None:
+    seen, journal = listed("NON_COMPLIANT"), noted("NON_COMPLIANT")
+    row = judge(seen, journal=journal, asked=frozenset(), exceptions=accepting(TODAY))
+    assert (row.status, row.root) == (Status.ACCEPTED, ROOT_USER)
+    assert judge(seen, journal=journal, deployment=EXCLUDED).root is None
 
 
 def test_not_applicable_result_which_no_aggregator_lists_is_known_from_the_journal() -> None:
@@ -464,11 +504,107 @@ def test_account_that_is_not_active_yet_is_judged() -> None:
     assert judge(account=Account(MEMBER, "New", "Root", "PENDING_ACTIVATION")).status is Status.UNKNOWN
 
 
-def test_excluded_account_has_its_reason() -> None:
-    deployment = replace(DEPLOYMENT, excluded=frozenset({MEMBER}))
-    row = judge(result("NON_COMPLIANT"), deployment=deployment, reasons={MEMBER: "Sandbox."})
-    assert (row.status, row.finding) == (Status.EXCLUDED, "Sandbox.")
-    assert judge(deployment=deployment).finding == "No reason given in excluded-accounts.yaml."
+EXCLUDED = replace(DEPLOYMENT, excluded=frozenset({MEMBER, CENTRAL}))
+TODAY, YESTERDAY = NOW.date(), NOW.date() - timedelta(days=1)
+
+
+def excluding(until: date | None, owner: str = "platform") -> Exceptions:
+    return Exceptions(excluded={MEMBER: Exclusion("Sandbox", owner, until)})
+
+
+def test_excluded_account_has_its_reason_its_owner_and_its_last_day() -> None:
+    row = judge(result("NON_COMPLIANT"), deployment=EXCLUDED, exceptions=Exceptions({MEMBER: Exclusion("Sandbox")}))
+    assert (row.status, row.finding) == (Status.EXCLUDED, "Sandbox")
+    row = judge(result("NON_COMPLIANT"), deployment=EXCLUDED, exceptions=excluding(TODAY))
+    assert (row.status, row.finding) == (Status.EXCLUDED, "Sandbox. Owner: platform. Until 2026-03-01.")
+    assert judge(deployment=EXCLUDED).finding == "No reason given in excluded-accounts.yaml."
+
+
+def test_account_whose_exclusion_has_ended_is_unknown_and_the_command_lets_it_be_evaluated() -> None:
+    row = judge(deployment=EXCLUDED, exceptions=excluding(YESTERDAY))
+    assert row.status is Status.UNKNOWN
+    assert row.finding == "The account was excluded until 2026-02-28, and is still not evaluated."
+    (advice,) = row.advice
+    assert "the owner (platform) decide anew" in advice.action
+    assert advice.action.endswith("The reason was: Sandbox")
+    assert advice.commands == (f"root-virtual-mfa deploy --parameter ExcludedAccounts={CENTRAL}",)
+    alone = replace(DEPLOYMENT, excluded=frozenset({MEMBER}))
+    assert judge(deployment=alone, exceptions=excluding(YESTERDAY)).advice[0].commands == (
+        "root-virtual-mfa deploy --parameter ExcludedAccounts=",
+    )
+
+
+# --- Failures that are accepted ---
+
+
+def accepting(until: date) -> Exceptions:
+    return Exceptions(accepted={MEMBER: Acceptance("No phones on the site", "Two keys in two safes.", "security", until)})
+
+
+def test_accepted_failure_is_one_of_its_own_kind_with_its_reason_control_owner_and_last_day() -> None:
+    row = judge(result("NON_COMPLIANT"), exceptions=accepting(TODAY))
+    assert row.status is Status.ACCEPTED
+    assert row.finding == (
+        "Annotation of NON_COMPLIANT. Accepted until 2026-03-01: No phones on the site. Compensating control: Two keys in two "
+        "safes. Owner: security."
+    )
+    assert row.advice == ()
+    assert Status.ACCEPTED not in FAILURES
+
+
+def test_from_the_day_after_it_is_a_plain_failure_and_the_report_says_why() -> None:
+    row = judge(result("NON_COMPLIANT"), exceptions=accepting(YESTERDAY))
+    assert row.status is Status.NON_COMPLIANT
+    assert row.finding == "Annotation of NON_COMPLIANT. This failure was accepted until 2026-02-28, and no longer is."
+    assert "the owner (security) decide anew" in row.advice[0].action
+
+
+@pytest.mark.parametrize("until", [TODAY, YESTERDAY])
+def test_account_that_does_not_fail_needs_no_acceptance(until: date) -> None:
+    for seen, status in (([result()], Status.COMPLIANT), ([result("NOT_APPLICABLE")], Status.NOT_APPLICABLE)):
+        row = judge(*seen, exceptions=accepting(until))
+        assert row.status is status
+        assert row.advice[0].action == "Remove its entry from excluded-accounts.yaml."
+
+
+@pytest.mark.parametrize(
+    ("moment", "status"),
+    [
+        (datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC), Status.ACCEPTED),
+        (datetime(2026, 3, 2, tzinfo=UTC), Status.NON_COMPLIANT),
+        (datetime(2026, 3, 2, 1, 59, tzinfo=timezone(timedelta(hours=2))), Status.ACCEPTED),
+        (datetime(2026, 3, 1, 22, tzinfo=timezone(timedelta(hours=-2))), Status.NON_COMPLIANT),
+    ],
+)
+def test_the_day_is_that_of_utc(moment: datetime, status: Status) -> None:
+    deployment = replace(DEPLOYMENT, organization_id="", management_account_id="")
+    results = {MEMBER: [Result(RULE_NAME, "NON_COMPLIANT", "", moment)]}
+    accepted = accepting(date(2026, 3, 1))
+    (row,) = rows(Observations(deployment, moment, [Account(MEMBER, "", "")], results, exceptions=accepted))
+    assert row.status is status
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["COMPLIANT", "NON_COMPLIANT", "NOT_APPLICABLE", "", "?"]), st.floats(0, 100)), max_size=2
+    ),
+    st.sampled_from([None, "CREATE_SUCCESSFUL", "CREATE_FAILED"]),
+    st.sampled_from([None, "COMPLIANT", "NON_COMPLIANT"]),
+    st.dates(TODAY - timedelta(days=2), TODAY + timedelta(days=2)),
+)
+def test_an_acceptance_changes_a_failure_that_is_known_and_nothing_else(
+    seen: Sequence[tuple[str, float]], pack_status: str | None, verdict: str | None, until: date
+) -> None:
+    rules = (PACK_RULE, OTHER_PACK_RULE)
+    results = [result(compliance, ago, rule) for (compliance, ago), rule in zip(seen, rules, strict=False)]
+    pack = Arrival(pack_status, name=PACK, compliance="COMPLIANT") if pack_status else None
+    journal = noted(verdict) if verdict else Journal()
+    plain = judge(*results, pack=pack, journal=journal)
+    row = judge(*results, pack=pack, journal=journal, exceptions=accepting(until))
+    is_accepted = plain.status is Status.NON_COMPLIANT and until >= TODAY
+    assert row.status is (Status.ACCEPTED if is_accepted else plain.status)
+    assert row.annotation == plain.annotation
+    assert set(plain.advice) <= set(row.advice)
 
 
 # --- Accounts without a result ---
@@ -646,9 +782,28 @@ def test_totals_have_every_status() -> None:
 
 def test_notes_on_exclusions_that_do_not_fit_and_on_a_failed_stack() -> None:
     deployment = replace(DEPLOYMENT, stack_status="CREATE_FAILED", excluded=frozenset({"999999999999"}))
-    said = notes(Observations(deployment, NOW, [Account(MEMBER, "Shop", "Root")], {}, {}, {}, {MEMBER: "Sandbox."}))
+    sandbox = Exceptions({MEMBER: Exclusion("Sandbox.")})
+    said = notes(Observations(deployment, NOW, [Account(MEMBER, "Shop", "Root")], {}, {}, {}, sandbox))
     assert [any(word in note for note in said) for word in ("CREATE_FAILED", "999999999999", MEMBER)] == [True] * 3
     assert notes(Observations(DEPLOYMENT, NOW, [], {}, {}, {})) == []
+
+
+def test_notes_on_exceptions_that_do_not_fit_or_end_within_a_month() -> None:
+    accounts = [Account(MEMBER, "Shop", "Root"), Account(CENTRAL, "Security", "Root")]
+    ending, later = TODAY + timedelta(days=30), TODAY + timedelta(days=31)
+    accepted = {
+        "999999999999": Acceptance("r", "c", "o", later),
+        MEMBER: Acceptance("r", "c", "security", ending),
+        MANAGEMENT: Acceptance("r", "c", "o", YESTERDAY),
+    }
+    excepted = Exceptions({CENTRAL: Exclusion("r", "platform", TODAY)}, accepted)
+    assert notes(Observations(EXCLUDED, NOW, accounts, {}, {}, {}, excepted)) == [
+        f"excluded-accounts.yaml accepts that account {MANAGEMENT} fails, but the report has no such account.",
+        f"excluded-accounts.yaml accepts that account {MEMBER} fails, but ExcludedAccounts names it: nothing evaluates it.",
+        "excluded-accounts.yaml accepts that account 999999999999 fails, but the report has no such account.",
+        f"The exclusion of account {CENTRAL} ends after 2026-03-01 (owner: platform).",
+        f"The acceptance of account {MEMBER} ends after 2026-03-31 (owner: security).",
+    ]
 
 
 @pytest.mark.parametrize(

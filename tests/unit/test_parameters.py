@@ -3,9 +3,8 @@
 import re
 
 import pytest
-from rdklib import InvalidParametersError
 
-from periodic_rule.parameters import RuleParameters
+from periodic_rule.parameters import ParameterError, RuleParameters
 from periodic_rule.verdict import Verdict
 from root_virtual_mfa_enabled.decision import Parameters
 from root_virtual_mfa_enabled.parameters import PARAMETERS
@@ -124,7 +123,7 @@ def test_execution_role_name(name: str) -> None:
 )
 def test_scenario_7_value_that_is_not_allowed(name: str, value: str, allowed: str) -> None:
     message = f"Rule parameter {name} is {value!r}: allowed is {allowed}."
-    with pytest.raises(InvalidParametersError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(ParameterError, match=f"^{re.escape(message)}$"):
         PARAMETERS.parse({name: value})
 
 
@@ -144,7 +143,7 @@ def test_scenario_7_unknown_name(name: str) -> None:
         f"Unknown rule parameter {name!r}: allowed are minimumVirtualMfaDevices, nonVirtualMfa, noRootCredentials, "
         "ExecutionRoleName."
     )
-    with pytest.raises(InvalidParametersError, match=f"^{re.escape(message)}$"):
+    with pytest.raises(ParameterError, match=f"^{re.escape(message)}$"):
         PARAMETERS.parse({"nonVirtualMfa": "COMPLIANT", name: "true"})
 
 
@@ -159,7 +158,7 @@ def test_scenario_7_unknown_name(name: str) -> None:
     ],
 )
 def test_scenario_7_what_is_as_long_as_a_result_token_is_not_shown(given: dict[str, str], message: str) -> None:
-    with pytest.raises(InvalidParametersError, match=f"^{re.escape(message)}"):
+    with pytest.raises(ParameterError, match=f"^{re.escape(message)}"):
         PARAMETERS.parse(given)
 
 
@@ -175,5 +174,5 @@ def test_parameters_that_are_in_force_are_what_the_rule_takes() -> None:
 
 
 def test_scenario_7_a_good_parameter_excuses_no_bad_one() -> None:
-    with pytest.raises(InvalidParametersError, match=r"^Rule parameter noRootCredentials is 'maybe'"):
+    with pytest.raises(ParameterError, match=r"^Rule parameter noRootCredentials is 'maybe'"):
         PARAMETERS.parse({"minimumVirtualMfaDevices": "1", "noRootCredentials": "maybe", "ExecutionRoleName": "evaluation"})

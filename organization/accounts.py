@@ -1,0 +1,111 @@
+"""The accounts of an organization, the credentials of a role in each, and reading many of them at the same time."""
+
+import queue
+import threading
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from organization import aws
+from organization.statuses import Account
+
+if TYPE_CHECKING:
+    from mypy_boto3_organizations import OrganizationsClient
+    from mypy_boto3_organizations.type_defs import AccountTypeDef
+    from mypy_boto3_sts import STSClient
+
+    from organization.reading import Progress
+
+T = TypeVar("T", bound=Hashable)
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Temporary credentials; what prints them shows none of them."""
+
+    access_key_id: str
+    secret_access_key: str
+    session_token: str
+
+    def __repr__(self) -> str:
+        return "Credentials(...)"
+
+    def for_client(self) -> dict[str, str]:
+        """Return them by the names that boto3's `Session.client` has for them."""
+        return {
+            "aws_access_key_id": self.access_key_id,
+            "aws_secret_access_key": self.secret_access_key,
+            "aws_session_token": self.session_token,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Readings(Generic[T, R]):
+    """What was read of each item before the end, or before somebody interrupted it."""
+
+    of: Mapping[T, R]
+    interrupted: bool
+
+
+def of_organization(organizations: "OrganizationsClient") -> list[Account]:
+    """List every account of the organization, without its organizational unit.
+
+    The caller has to be the management account or a delegated administrator of any service.
+    """
+    pages = organizations.get_paginator("list_accounts").paginate()
+    return [described(each) for page in pages for each in page["Accounts"]]
+
+
+def described(entry: "AccountTypeDef", ou_path: str = "") -> Account:
+    """Return an account that AWS Organizations describes."""
+    # State has replaced Status; an older endpoint has Status only.
+    state = entry.get("State") or entry.get("Status") or ""
+    return Account(entry["Id"], entry.get("Name", ""), ou_path, state, entry.get("JoinedTimestamp"))
+
+
+def assume_role(sts: "STSClient", partition: str, account_id: str, role_name: str, session_name: str) -> Credentials:
+    """Assume a role of an account; CloudTrail shows `session_name`."""
+    role = f"arn:{partition}:iam::{account_id}:role/{role_name}"
+    given = sts.assume_role(RoleArn=role, RoleSessionName=session_name)["Credentials"]
+    return Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+
+
+def read_each(what: str, items: Sequence[T], read: Callable[[T], R], progress: "Progress") -> Readings[T, R]:
+    """Read each item, aws.THREADS of them at the same time, and keep what was read if somebody interrupts that.
+
+    Whatever `read` raises ends all of it.
+    """
+    waiting: queue.SimpleQueue[T] = queue.SimpleQueue()
+    ended: queue.SimpleQueue[tuple[T, R | BaseException, bool]] = queue.SimpleQueue()
+    stop = threading.Event()
+    for item in items:
+        waiting.put(item)
+
+    def work() -> None:
+        while not stop.is_set():
+            try:
+                item = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                ended.put((item, read(item), True))
+            except BaseException as error:  # noqa: BLE001 - raised where the items are awaited
+                ended.put((item, error, False))
+
+    # Daemons: a call that is under way when somebody interrupts delays neither the output nor the end.
+    for _ in range(min(aws.THREADS, len(items))):
+        threading.Thread(target=work, daemon=True).start()
+    found: dict[T, R] = {}
+    try:
+        for done in range(1, len(items) + 1):
+            item, outcome, succeeded = ended.get()
+            if not succeeded:
+                raise outcome  # type: ignore[misc]  # an exception, as it did not succeed
+            found[item] = outcome  # type: ignore[assignment]  # what `read` returned, as it succeeded
+            progress(what, done, len(items))
+    except KeyboardInterrupt:
+        return Readings(found, interrupted=True)
+    finally:
+        stop.set()
+    return Readings(found, interrupted=False)

@@ -1,0 +1,393 @@
+"""Writes the evidence of a period into a folder, or verifies a folder."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, date, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Self, TypeVar
+
+import click
+from botocore.exceptions import ClientError
+
+from organization import aws, exceptions_file, project, reading, spreadsheet
+from organization.aws import Caller, CommandError
+from organization.commands import PROGRAM
+from organization.evidence import folder, page, tables
+from organization.evidence.days import DAY, MEANINGS, NAMES, History, Member, Period, Scope, Status, share
+from organization.evidence.folder import Folder
+from organization.evidence.lines import Ownership
+from organization.evidence.sources import TRAIL_KEEPS, Journal, Log, Sources, Spool
+from organization.evidence.tables import DAY_COLUMNS, Evidence, Findings, Gap, Table, Value
+from organization.exceptions import Exceptions, Exclusion
+from organization.screen import Screen, complain, progress_bars
+
+if TYPE_CHECKING:
+    from organization.deployment import Deployment
+
+DIFFERS = 1
+"""The exit code of `--verify` if anything differs, and of the evidence if a day is not known or fails."""
+
+PRICE_PER_GB = 0.005
+"""US dollars for each GB that a query of Logs Insights scans.
+
+Assumed: the list price of most Regions. Source: https://aws.amazon.com/cloudwatch/pricing/
+"""
+ASKS_FROM = 10 * 10**9
+"""Bytes to scan from which the command asks first: five cents."""
+_SHOWN = 10
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the operator asked for."""
+
+    first: date | None
+    last: date | None
+    output: Path
+    confirmed: bool
+    exceptions_path: Path | None
+    role_name: str | None
+
+
+def verify(path: Path, manifest_sha256: str | None) -> int:
+    """Say what differs from the manifest of a folder; returns the exit code."""
+    found = folder.verify(path)
+    screen = Screen()
+    for what, names in (("changed", found.changed), ("removed", found.removed), ("added", found.added)):
+        for name in names:
+            screen.say(f"{what}: {name}")
+    is_other = manifest_sha256 is not None and manifest_sha256.lower() != found.manifest_sha256
+    if is_other:
+        screen.say(f"{folder.MANIFEST} is another one: its SHA-256 is {found.manifest_sha256}, not {manifest_sha256}.")
+    if found.is_any or is_other:
+        return DIFFERS
+    screen.say(f"{found.files} files are as {folder.MANIFEST} says. Its SHA-256 is {found.manifest_sha256}.")
+    return 0
+
+
+def run(region: str | None, profile: str | None, stack_name: str, wanted: Wanted) -> int:
+    """Read everything, write the folder and print a summary; returns the exit code."""
+    folder.check(wanted.output)
+    exceptions = exceptions_file.read(wanted.exceptions_path or exceptions_file.default_file())
+    session, caller = aws.session(region, profile)
+    with progress_bars() as progress:
+        reader = reading.Reader(session, caller.time, progress)
+        deployment = reader.deployment(stack_name)
+        if deployment is None:
+            raise CommandError(aws.no_stack(stack_name, caller))
+        period = _period(wanted, caller)
+        sources = Sources(session, caller, progress)
+        log = sources.log(deployment)
+    _say_cost(log, period, ask=not wanted.confirmed)
+    with progress_bars() as progress:
+        reader = reading.Reader(session, caller.time, progress)
+        gathered = _Gathered(Sources(session, caller, progress), reader, deployment, caller, period, log)
+        made: list[Evidence] = []
+
+        def fill(written: Folder) -> str:
+            evidence, manifest = gathered.fill(written, exceptions, wanted.role_name)
+            made.append(evidence)
+            return written.finish(manifest)
+
+        manifest_sha256 = folder.write(wanted.output, fill)
+    [evidence] = made
+    _show(evidence, Screen())
+    complain(f"wrote {wanted.output}. The SHA-256 of its {folder.MANIFEST} is {manifest_sha256}: keep it elsewhere.")
+    counts = evidence.figures.counts
+    return DIFFERS if any(counts[each] for each in (Status.NON_COMPLIANT, Status.UNKNOWN, Status.NO_SOURCE)) else 0
+
+
+def _period(wanted: Wanted, caller: Caller) -> Period:
+    """Return the period: by default the 365 days that are over.  Raises CommandError if it is empty or not over."""
+    yesterday = caller.time.astimezone(UTC).date() - DAY
+    last = wanted.last or yesterday
+    first = wanted.first or last - timedelta(days=364)
+    if last > yesterday:
+        message = f"--to {last} is not over: give {yesterday} or a day before, in UTC."
+        raise CommandError(message)
+    if first > last:
+        message = f"--from {first} is after --to {last}: give a day that is not."
+        raise CommandError(message)
+    return Period(first, last)
+
+
+def _say_cost(log: Log, period: Period, *, ask: bool) -> None:
+    """Say what the queries cost, and ask if that is more than a few cents."""
+    scanned = log.bytes_of(period)
+    complain(
+        f"the log {log.name} has about {scanned / 10**9:.2f} GB of this period, which Logs Insights scans at least once: about "
+        f"${scanned / 10**9 * PRICE_PER_GB:.2f} at ${PRICE_PER_GB} a GB (https://aws.amazon.com/cloudwatch/pricing/)."
+    )
+    if ask and scanned > ASKS_FROM:
+        click.confirm("Read it?", abort=True, err=True)
+
+
+class _Gathered:
+    """Reads the sources and writes the files."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what it reads with
+        self,
+        sources: Sources,
+        reader: reading.Reader,
+        deployment: "Deployment",
+        caller: Caller,
+        period: Period,
+        log: Log,
+    ) -> None:
+        self._sources = sources
+        self._reader = reader
+        self._deployment = deployment
+        self._caller = caller
+        self._period = period
+        self._log = log
+        self._gaps: list[Gap] = []
+
+    def fill(self, written: Folder, exceptions: Exceptions, role_name: str | None) -> tuple[Evidence, dict[str, object]]:
+        """Write everything but the manifest; returns the evidence and what the manifest says.
+
+        `role_name`: the role with which to read, in each account, the runs of the runbooks.
+        """
+        spooled = written.path / ".lines.gz"
+        spool = Spool(spooled)
+        try:
+            journal = self._sources.read_journal(self._log, self._period, spool)
+            spool.close()
+            undocumented = {each: Exclusion("No reason given.") for each in sorted(self._deployment.excluded)}
+            exceptions = Exceptions(undocumented | dict(exceptions.excluded), exceptions.accepted)
+            history = History(self._period, self._scope(journal, exceptions), Ownership(self._deployment), spool.lines)
+            findings = self._findings(history, exceptions, role_name)
+            self._judge_gaps(history, role_name)
+            evidence = write(written, history, self._deployment, findings)
+        finally:
+            spool.close()
+            spooled.unlink(missing_ok=True)
+        return evidence, self._manifest(journal)
+
+    def _scope(self, journal: Journal, exceptions: Exceptions) -> Scope:
+        deployment = self._deployment
+        if deployment.organization_id:
+            departures = self._seen("CloudTrail", lambda: self._sources.departures(self._period)) or []
+            members = self._sources.members(list(self._reader.accounts()), departures)
+        else:
+            members = {deployment.account_id: Member(deployment.account_id)}
+        return Scope(members, exceptions, self._log.whole_from, frozenset(journal.unreadable))
+
+    def _findings(self, history: History, exceptions: Exceptions, role_name: str | None) -> Findings:
+        deployment, period, sources = self._deployment, self._period, self._sources
+        name, own = deployment.function_name, self._caller.account_id
+        executions = self._seen("Automation", lambda: sources.executions(own, period)) or []
+        if role_name:
+            others = [each for each, member in history.members.items() if member.listed and each != own]
+            found, refused = sources.executions_in(others, role_name, period)
+            executions += found
+            for account_id, why in refused.items():
+                self._gaps.append(Gap("Automation", f"Account {account_id} could not be read: {why}", *_ends(period)))
+        return Findings(
+            exceptions,
+            self._seen("CloudTrail", lambda: sources.deployments(deployment, name, period)) or (),
+            executions,
+            self._gaps,
+            self._seen("Lambda", lambda: sources.code(name)) or ("", ""),
+        )
+
+    def _seen(self, source: str, read: Callable[[], T]) -> T | None:
+        """Read something; if AWS refuses it, that is a gap."""
+        try:
+            return read()
+        except ClientError as error:
+            self._gaps.append(Gap(source, f"It could not be read: {aws.sentence_of(error)}", *_ends(self._period)))
+            return None
+
+    def _judge_gaps(self, history: History, role_name: str | None) -> None:
+        """Say what no source tells."""
+        period, first_whole = self._period, self._log.whole_from
+        if first_whole > period.first:
+            last = min(first_whole - DAY, period.last)
+            what = (
+                f"The log has everything from {first_whole} on. Days before are not known, unless it has an evaluation of them."
+            )
+            self._gaps.append(Gap("Journal", what, period.first, last))
+        for day in sorted(each for each in period if each in history.scope.unreadable):
+            self._gaps.append(
+                Gap("Journal", "A minute of one account has 10,000 lines or more: nobody can read them.", day, day)
+            )
+        if not history.parameters.anchored:
+            self._gaps.append(
+                Gap(
+                    "Journal",
+                    "Neither the central account nor the management account was evaluated. So the rule's parameters are taken "
+                    "to have been those of today: an evaluation with others does not count.",
+                    *_ends(period),
+                )
+            )
+        trail_from = (self._caller.time - TRAIL_KEEPS).astimezone(UTC).date() + DAY
+        if trail_from > period.first:
+            what = "CloudTrail's event history keeps 90 days: who deployed, and which accounts left, is not known before."
+            self._gaps.append(Gap("CloudTrail", what, period.first, min(trail_from - DAY, period.last)))
+        if self._deployment.organization_id and not self._deployment.in_management_account:
+            self._gaps.append(
+                Gap(
+                    "CloudTrail",
+                    "The management account records which accounts left or were closed, and the evidence was not made there. "
+                    "An account that is gone counts until its last evaluation.",
+                    *_ends(period),
+                )
+            )
+        what = "Automation does not keep its runs for ever: those that it no longer has are missing."
+        if not role_name:
+            what += " Only runs in the account of the evidence were read, as removals are. Notices are sent in each account."
+        self._gaps.append(Gap("Automation", what, *_ends(period)))
+
+    def _manifest(self, journal: Journal) -> dict[str, object]:
+        """Say when, by whom and from what the folder was made."""
+        caller, period = self._caller, self._period
+        scanned = sum(journal.scans)
+        return {
+            "made": {
+                "time": tables.instant(caller.time),
+                "by": caller.arn,
+                "program": PROGRAM,
+                "version": project.version(),
+                "account_id": caller.account_id,
+                "region": caller.region,
+            },
+            "period": {"from": period.first.isoformat(), "to": period.last.isoformat()},
+            "sources": [
+                {
+                    "name": "CloudWatch Logs Insights",
+                    "log_group": self._log.name,
+                    "whole_from": self._log.whole_from.isoformat(),
+                    "queries": len(journal.scans),
+                    "rows": journal.rows,
+                    "bytes_scanned": scanned,
+                },
+                {"name": "CloudFormation", "stack": self._deployment.stack_name},
+                *({"name": name} for name in ("AWS Organizations", "CloudTrail", "AWS Lambda", "Systems Manager Automation")),
+            ],
+        }
+
+
+def _ends(period: Period) -> tuple[date, date]:
+    return period.first, period.last
+
+
+def write(written: Folder, history: History, deployment: "Deployment", findings: Findings) -> Evidence:
+    """Write every file but the manifest: the days as they come, then what follows from them."""
+    with _Days(written) as days:
+        for day in history.days():
+            days.add(day.day, tables.day_row(day, history.parameters))
+    evidence = tables.evidence_of(history, deployment, findings)
+    for table in evidence.tables.values():
+        with written.open(f"{table.name}.csv") as file:
+            _write_csv(file, table)
+    with written.open("evidence.json") as file:
+        json.dump(_document(evidence), file, indent=1)
+        file.write("\n")
+    with written.open("index.html") as file:
+        file.write(page.as_html(evidence))
+    return evidence
+
+
+class _Days:
+    """Writes the days, two files for each month: CSV, and JSON with `columns` and `rows`."""
+
+    def __init__(self, written: Folder) -> None:
+        self._written = written
+        self._stack = ExitStack()
+        self._month = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def add(self, day: date, row: Sequence[Value]) -> None:
+        """Write a day of an account."""
+        month = day.isoformat()[:7]
+        separator = ",\n"
+        if month != self._month:
+            self._stack.close()
+            self._month, separator = month, "\n"
+            self._csv = csv.writer(self._stack.enter_context(self._written.open(f"days/{month}.csv")))
+            self._json = self._stack.enter_context(self._written.open(f"days/{month}.json"))
+            self._csv.writerow(DAY_COLUMNS)
+            self._json.write(f'{{"columns": {json.dumps(DAY_COLUMNS)}, "rows": [')
+            self._stack.callback(self._json.write, "\n]}\n")
+        self._csv.writerow([_cell(value) for value in row])
+        self._json.write(separator + json.dumps(row, separators=(",", ":")))
+
+
+def _write_csv(file: IO[str], table: Table) -> None:
+    writer = csv.writer(file)
+    writer.writerow(table.columns)
+    writer.writerows([_cell(value) for value in row] for row in table.rows)
+
+
+def _cell(value: Value) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return _text(value)
+        case _:
+            return str(value)
+
+
+@lru_cache(maxsize=20_000)
+def _text(value: str) -> str:
+    return spreadsheet.cell(value)
+
+
+def _document(evidence: Evidence) -> dict[str, object]:
+    """Return evidence.json: what it is about, the figures, what letters mean, and every table but the days."""
+    figures, period = evidence.figures, evidence.period
+    return {
+        "schema_version": 1,
+        "organization_id": evidence.organization_id or None,
+        "account_id": evidence.account_id,
+        "region": evidence.region,
+        "stack_name": evidence.stack_name,
+        "from": period.first.isoformat(),
+        "to": period.last.isoformat(),
+        "figures": {
+            "accounts": len(evidence.history.calendars),
+            "account_days_in_scope": figures.in_scope,
+            "account_days_compliant": figures.compliant,
+            "account_days_known": figures.known,
+            "share_compliant": share(figures.compliant, figures.in_scope),
+            "share_known": share(figures.known, figures.in_scope),
+            "account_days": {NAMES[status]: figures.counts[status] for status in Status if status is not Status.OUT_OF_SCOPE},
+        },
+        "letters": {status.value: {"status": NAMES[status], "meaning": MEANINGS[status]} for status in Status},
+        **{name.replace("-", "_"): table.records() for name, table in evidence.tables.items()},
+    }
+
+
+def _show(evidence: Evidence, screen: Screen) -> None:
+    """Print the figures, the longest failures and the gaps."""
+    figures, period = evidence.figures, evidence.period
+    screen.say((page.answer(evidence), "bold"))
+    counts = ", ".join(f"{figures.counts[status]} {NAMES[status]}" for status in Status if figures.counts[status])
+    screen.say(f"Account-days from {period.first} to {period.last}: {counts}.")
+    failures = evidence.history.failures
+    for failure in failures[:_SHOWN]:
+        ended = f"until {tables.instant(failure.ended)}" if failure.ended else "and went on"
+        lasted = f"{tables.hours(failure.length):.2f} h"
+        screen.say(
+            f"{failure.account_id} failed for {lasted} from {tables.instant(failure.began)} {ended}. {failure.annotation}",
+            indent=2,
+        )
+    if len(failures) > _SHOWN:
+        screen.say(f"and {len(failures) - _SHOWN} more failures: see failures.csv.", indent=2)
+    for gap in evidence.tables["gaps"].records():
+        screen.say(("Gap:", "bold"), f" {gap['source']}: {gap['what']}")
+    sys.stdout.flush()

@@ -1,0 +1,67 @@
+"""Makes the page of the evidence: one file that needs no other and no network, and stays readable with 2,000 accounts."""
+
+from datetime import timedelta
+
+from organization import page
+from organization.evidence import tables
+from organization.evidence.days import MEANINGS, NAMES, Status, share
+from organization.evidence.tables import Evidence
+
+LISTED = 500
+"""How many rows of a list the page shows; the CSV file has all."""
+
+
+def answer(evidence: Evidence) -> str:
+    """Say in one sentence what the evidence shows."""
+    figures, period = evidence.figures, evidence.period
+    return (
+        f"From {period.first} to {period.last}, {figures.compliant} of {figures.in_scope} account-days "
+        f"({share(figures.compliant, figures.in_scope)}) have a COMPLIANT verdict of that day, and "
+        f"{figures.known} ({share(figures.known, figures.in_scope)}) have any verdict."
+    )
+
+
+def length(hours: float) -> str:
+    """Write a number of hours as "40 min", "26 h" or "3 d"."""
+    time = timedelta(hours=hours)
+    if time < timedelta(hours=1):
+        return f"{time // timedelta(minutes=1)} min"
+    return f"{time // timedelta(hours=1)} h" if time < timedelta(days=3) else f"{time.days} d"
+
+
+def as_html(evidence: Evidence) -> str:
+    """Return the page."""
+    figures = evidence.figures
+    return page.render(
+        "evidence.html.jinja",
+        evidence=evidence,
+        period=evidence.period,
+        figures=figures,
+        answer=answer(evidence),
+        compliant=share(figures.compliant, figures.in_scope),
+        known=share(figures.known, figures.in_scope),
+        good=figures.in_scope > 0 and figures.compliant == figures.in_scope,
+        statuses=[(status.value, NAMES[status], MEANINGS[status], figures.counts[status]) for status in Status],
+        accounts=evidence.tables["accounts"].records(),
+        failures=evidence.tables["failures"],
+        lists=[evidence.tables[name] for name in _LISTS],
+        gaps=evidence.tables["gaps"].records(),
+        listed=LISTED,
+        length=length,
+        file=lambda table: f"{table.name}.csv",
+        shown=_shown,
+    )
+
+
+_LISTS = ("exceptions", "parameters", "versions", "deployments", "runbooks", "failed-evaluations", "other-lines")
+
+
+def _shown(value: tables.Value) -> str:
+    """Write a value of a table for readers."""
+    match value:
+        case None | "":
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case _:
+            return str(value)

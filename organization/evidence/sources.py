@@ -1,0 +1,350 @@
+"""Reads what the evidence is made of, with calls that change nothing: the journal, the organization, CloudTrail, Automation.
+
+Each source says how far back it goes.  What it no longer has is a gap, which the evidence shows.
+"""
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from organization import aws, insights
+from organization.accounts import Credentials, assume_role, read_each
+from organization.aws import Caller, CommandError
+from organization.evidence.days import DAY, Member, Period, midnight
+from organization.evidence.lines import Line, parse
+from organization.evidence.tables import Event, Execution
+from organization.journal import EVALUATION, FAILURE, MOST_ROWS
+from organization.reading import Progress
+from organization.statuses import Account
+
+if TYPE_CHECKING:
+    import boto3
+    from mypy_boto3_logs import CloudWatchLogsClient
+
+    from organization.deployment import Deployment
+
+AT_ONCE = 4
+"""Queries at the same time.  Each may hold 10,000 lines in memory."""
+_ROWS_WANTED = MOST_ROWS // 2
+_FIRST_SLICE = timedelta(hours=6)
+_LONGEST_SLICE = timedelta(days=31)
+_SHORTEST_SLICE = timedelta(minutes=1)
+_DIGITS = 12
+"""An account id has as many."""
+
+TRAIL_KEEPS = timedelta(days=90)
+"""How long CloudTrail's event history goes back. Source: API reference, LookupEvents."""
+_TRAIL_REGION = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+"""Where CloudTrail records what AWS Organizations does. Source: AWS Organizations User Guide, CloudTrail."""
+_MOST_EVENTS = 1000
+_DEPARTURES = ("RemoveAccountFromOrganization", "LeaveOrganization", "CloseAccount")
+_DEPLOYMENTS = (
+    *("CreateStack", "UpdateStack", "ExecuteChangeSet", "DeleteStack"),
+    *("UpdateFunctionCode", "UpdateFunctionCode20150331v2", "UpdateFunctionConfiguration20150331v2"),
+)
+"""The names that CloudTrail gives.  For Lambda's it appends the version of the API."""
+_RUNBOOKS = "RootVirtualMfa-"
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The function's log group: its name, the first day of which it has everything, and how many bytes it has."""
+
+    name: str
+    whole_from: date
+    bytes_stored: int
+    days_stored: int
+
+    def bytes_of(self, period: Period) -> int:
+        """Estimate how many bytes the lines of a period have, if the log grows evenly."""
+        days = (period.last - max(period.first, self.whole_from)).days + 1
+        return self.bytes_stored * min(max(days, 0), self.days_stored) // self.days_stored
+
+
+@dataclass(slots=True)
+class Journal:
+    """What reading the journal took: the bytes that each query scanned, and rows; and the days that could not be read."""
+
+    scans: list[int] = field(default_factory=list)
+    rows: int = 0
+    unreadable: set[date] = field(default_factory=set)
+
+
+class Spool:
+    """Lines of the log in a file, so that they can be read twice and need no memory."""
+
+    def __init__(self, file: Path) -> None:
+        """Write to `file`, which is not there yet."""
+        self._file = file
+        self._written = gzip.open(file, "xt", compresslevel=1, encoding="utf-8", newline="\n")  # noqa: SIM115 - see close
+
+    def add(self, lines: Iterable[tuple[datetime, str]]) -> None:
+        """Append lines, each with its time in UTC."""
+        for time, text in lines:
+            self._written.write(f"{time.isoformat()} {json.dumps(text)}\n")
+
+    def close(self) -> None:
+        """Write what is still in memory."""
+        self._written.close()
+
+    def lines(self) -> Iterator[Line | None]:
+        """Give the lines; None for one that the function did not write."""
+        with gzip.open(self._file, "rt", encoding="utf-8", newline="\n") as file:
+            for line in file:
+                time, _, text = line.partition(" ")
+                yield parse(datetime.fromisoformat(time), json.loads(text))
+
+
+class Sources:
+    """Reads with the credentials of a session.  Raises ClientError and BotoCoreError if AWS refuses or does not answer."""
+
+    def __init__(self, session: "boto3.Session", caller: Caller, progress: Progress) -> None:
+        """Say how far it is through `progress`."""
+        self._session = session
+        self._caller = caller
+        self._progress = progress
+        self._logs: CloudWatchLogsClient = session.client("logs", config=aws.patient())
+
+    def _client(self, service: str, **options: str) -> Any:  # noqa: ANN401 - a client of any service
+        return self._session.client(service, config=aws.patient(), **options)  # type: ignore[call-overload]
+
+    # --- The journal ---
+
+    def log(self, deployment: "Deployment") -> Log:
+        """Describe the log group.  Raises CommandError if there is none."""
+        name = deployment.log_group_name
+        pages = self._logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=name) if name else ()
+        group = next((each for page in pages for each in page["logGroups"] if each.get("logGroupName") == name), None)
+        if group is None:
+            message = f"There is no log group {name or 'in the stack'} to read the journal from."
+            raise CommandError(message)
+        created = datetime.fromtimestamp(group["creationTime"] / 1000, UTC)
+        kept = group.get("retentionInDays")
+        oldest = max(created, self._caller.time - timedelta(days=kept)) if kept else created
+        days = max((self._caller.time - oldest).days, 1)
+        return Log(
+            name, oldest.date() if oldest == midnight(oldest.date()) else oldest.date() + DAY, group["storedBytes"], days
+        )
+
+    def read_journal(self, log: Log, period: Period, spool: Spool) -> Journal:
+        """Write the lines of a period into a spool, in the order of time.
+
+        A query gives 10,000 rows at most, so each asks for a slice of time.  The slices grow and shrink with what they find.
+        """
+        found = Journal()
+        # Of the day on which the log begins it may have something, which is read although the day is not whole.
+        at = max(period.start, midnight(log.whole_from - DAY))
+        width = _FIRST_SLICE
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            try:
+                while at < period.end:
+                    ends = [min(at + width * number, period.end) for number in range(1, AT_ONCE + 1)]
+                    starts = [at, *ends[:-1]]
+                    slices = [(start, end) for start, end in zip(starts, ends, strict=True) if start < end]
+                    most = 0
+                    for rows in pool.map(lambda each: self._slice(log.name, each[0], each[1], found), slices):
+                        spool.add(rows)
+                        most = max(most, len(rows))
+                        found.rows += len(rows)
+                    at = ends[-1]
+                    self._progress("Days of the journal", min((at - period.start).days, period.days), period.days)
+                    width = min(max(width * _ROWS_WANTED // max(most, 1), _SHORTEST_SLICE), width * 8, _LONGEST_SLICE)
+                    width = max(timedelta(seconds=int(width.total_seconds())), _SHORTEST_SLICE)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        return found
+
+    def _slice(
+        self, log_group: str, start: datetime, end: datetime, found: Journal, digits: str = ""
+    ) -> list[tuple[datetime, str]]:
+        """Read the lines from `start`, and before `end`, of accounts whose id ends with these digits."""
+        try:
+            answer = insights.run(self._logs, log_group, _query(digits), start, end)
+        except ClientError as error:
+            # The log may have lost its oldest day in between.
+            if aws.code_of(error) == "MalformedQueryException" and "retention" in str(error):
+                return []
+            raise
+        found.scans.append(answer.bytes_scanned)
+        if len(answer.rows) < MOST_ROWS:
+            # The end of a query is included, so that two slices may have the same line.
+            lines = ((_time(row["@timestamp"]), row.get("@message", "")) for row in answer.rows)
+            return sorted((each for each in lines if start <= each[0] < end), key=lambda each: each[0])
+        if end - start > _SHORTEST_SLICE:
+            middle = start + timedelta(seconds=(end - start) // timedelta(seconds=2))
+            return self._slice(log_group, start, middle, found, digits) + self._slice(log_group, middle, end, found, digits)
+        if len(digits) < _DIGITS:
+            parts = (self._slice(log_group, start, end, found, digit + digits) for digit in "0123456789")
+            return sorted((each for part in parts for each in part), key=lambda each: each[0])
+        found.unreadable.add(start.date())
+        return []
+
+    # --- The organization ---
+
+    def members(self, accounts: Sequence[Account], departures: Sequence[Event]) -> dict[str, Member]:
+        """Put together who is a member, and who was, as far as Organizations and CloudTrail tell."""
+        left = {event.about: event.time for event in reversed(departures) if event.about and not event.error}
+        members = {
+            each.account_id: Member(
+                each.account_id,
+                each.name,
+                each.ou_path,
+                each.joined,
+                left.get(each.account_id) if each.is_suspended else None,
+                listed=not each.is_suspended,
+            )
+            for each in accounts
+        }
+        gone = {each: time for each, time in left.items() if each not in members}
+        return members | {each: Member(each, left=time, listed=False) for each, time in gone.items()}
+
+    # --- CloudTrail ---
+
+    def departures(self, period: Period) -> list[Event]:
+        """Read which accounts left or were closed, the first one first; of the management account, if the caller is there."""
+        region = _TRAIL_REGION.get(self._caller.partition, self._caller.region)
+        return self._trail(_DEPARTURES, period, region, lambda request: str(request.get("accountId", "")))
+
+    def deployments(self, deployment: "Deployment", function_name: str, period: Period) -> list[Event]:
+        """Read who changed the stack or the function.  An event that names neither is not about them."""
+
+        def about(request: Mapping[str, Any]) -> str:
+            named = {str(request.get(name, "")) for name in ("stackName", "functionName", "changeSetName")}
+            for each in sorted(named - {""}):
+                name = each.rpartition(":function:")[2] or each
+                if name in {deployment.stack_name, function_name} or f":stack/{deployment.stack_name}/" in each:
+                    return name
+            return ""
+
+        return [event for event in self._trail(_DEPLOYMENTS, period, deployment.region, about) if event.about]
+
+    def _trail(self, names: Sequence[str], period: Period, region: str, about: Any) -> list[Event]:  # noqa: ANN401 - a function
+        client = self._client("cloudtrail", region_name=region)
+        start = max(period.start, self._caller.time - TRAIL_KEEPS)
+        if start >= period.end:
+            return []
+        found = []
+        for name in names:
+            pages = client.get_paginator("lookup_events").paginate(
+                LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": name}],
+                StartTime=start,
+                EndTime=min(period.end, self._caller.time),
+                PaginationConfig={"MaxItems": _MOST_EVENTS},
+            )
+            for page in pages:
+                for each in page["Events"]:
+                    said = json.loads(each.get("CloudTrailEvent", "{}"))
+                    answered = said.get("responseElements") or {}
+                    found.append(
+                        Event(
+                            each["EventTime"].astimezone(UTC),
+                            name.removesuffix("20150331v2"),
+                            str(said.get("userIdentity", {}).get("arn", "")),
+                            about(said.get("requestParameters") or {}),
+                            ": ".join(filter(None, (said.get("errorCode"), said.get("errorMessage")))),
+                            str(answered.get("codeSha256", "")),
+                        )
+                    )
+        return sorted(found, key=lambda event: (event.time, event.name, event.about))
+
+    # --- Lambda ---
+
+    def code(self, function_name: str) -> tuple[str, str]:
+        """Return the version and the SHA-256 (base64) of the code that the function has now."""
+        found = self._client("lambda").get_function_configuration(FunctionName=function_name)
+        return found.get("Environment", {}).get("Variables", {}).get("VERSION", "unknown"), found["CodeSha256"]
+
+    # --- Automation ---
+
+    def executions(self, account_id: str, period: Period, credentials: Credentials | None = None) -> list[Execution]:
+        """Read the runs of the runbooks in an account, the first one first; None: in the caller's, with its credentials.
+
+        Of another account, in which a runbook starts every day, only those that sent a notice or did not succeed.
+        """
+        ssm = self._client("ssm", **(credentials.for_client() if credentials else {}))
+        pages = ssm.get_paginator("describe_automation_executions").paginate(
+            Filters=[
+                {"Key": "DocumentNamePrefix", "Values": [_RUNBOOKS]},
+                {"Key": "StartTimeAfter", "Values": [f"{period.start:%Y-%m-%dT%H:%M:%SZ}"]},
+            ]
+        )
+        executions = []
+        for page in pages:
+            for each in page["AutomationExecutionMetadataList"]:
+                if period.start <= each["ExecutionStartTime"].astimezone(UTC) < period.end:
+                    found = ssm.get_automation_execution(AutomationExecutionId=each["AutomationExecutionId"])
+                    executions.append(_execution(account_id, found["AutomationExecution"]))
+        if credentials:
+            executions = [each for each in executions if each.notice or each.status not in {"Success", "InProgress"}]
+        return sorted(executions, key=lambda each: (each.started, each.execution_id))
+
+    def executions_in(
+        self, account_ids: Sequence[str], role_name: str, period: Period
+    ) -> tuple[list[Execution], dict[str, str]]:
+        """Read the runs in other accounts, with a role there; returns them, and why accounts could not be read."""
+        sts = self._client("sts")
+
+        def read(account_id: str) -> list[Execution] | str:
+            try:
+                given = assume_role(sts, self._caller.partition, account_id, role_name, "root-virtual-mfa-evidence")
+                return self.executions(account_id, period, given)
+            except ClientError as error:
+                return aws.sentence_of(error)
+
+        readings = read_each("Runs of the runbooks", account_ids, read, self._progress)
+        if readings.interrupted:
+            raise KeyboardInterrupt
+        found = [each for account_id in account_ids if isinstance(said := readings.of[account_id], list) for each in said]
+        return found, {account_id: said for account_id in account_ids if isinstance(said := readings.of[account_id], str)}
+
+
+def _query(digits: str) -> str:
+    return "\n".join(
+        [
+            "fields @timestamp, @message",
+            f'| filter message in ["{EVALUATION}", "{FAILURE}"]',
+            *([f"| filter account like /{digits}$/"] if digits else []),
+            "| sort @timestamp asc",
+            f"| limit {MOST_ROWS}",
+        ]
+    )
+
+
+def _time(text: str) -> datetime:
+    # The form of @timestamp: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-datetime.html
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def _execution(account_id: str, found: Mapping[str, Any]) -> Execution:
+    outputs = {name: " ".join(values) for name, values in found.get("Outputs", {}).items()}
+    parameters = {name: " ".join(values) for name, values in found.get("Parameters", {}).items()}
+    ended = found.get("ExecutionEndTime")
+    decided = (
+        decision
+        for step in found.get("StepExecutions", [])
+        if step.get("Action") == "aws:approve"
+        for decision in step.get("Outputs", {}).get("ApproverDecisions", [])
+    )
+    said = next((outputs[name] for name in sorted(outputs) if name.endswith(".Text") and outputs[name]), "")
+    return Execution(
+        account_id,
+        found["AutomationExecutionId"],
+        found["DocumentName"].rpartition("/")[2],
+        found.get("DocumentVersion", ""),
+        found["ExecutionStartTime"].astimezone(UTC),
+        ended.astimezone(UTC) if ended else None,
+        found["AutomationExecutionStatus"],
+        parameters.get("AccountId", account_id),
+        found.get("ExecutedBy", ""),
+        "; ".join(decided),
+        any(name.endswith(".MessageId") and value for name, value in outputs.items()),
+        said or found.get("FailureMessage", ""),
+    )

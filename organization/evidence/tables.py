@@ -1,0 +1,371 @@
+"""Puts the evidence into tables: pure, without input or output.  Each is a CSV file, a list of evidence.json, or both."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+from organization.deployment import Deployment
+from organization.evidence.days import (
+    NAMES,
+    AccountDay,
+    Figures,
+    History,
+    Member,
+    Period,
+    Status,
+    share,
+)
+from organization.evidence.lines import FACTS, MEANINGS, Parameters, in_words
+from organization.exceptions import Exceptions
+
+Value = str | int | float | bool | None
+Row = Sequence[Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: its name, what it is about, its columns and rows."""
+
+    name: str
+    about: str
+    columns: Sequence[str]
+    rows: Sequence[Row]
+
+    def records(self) -> list[dict[str, Value]]:
+        """Return each row by its columns."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """What a source does not tell: from when to when, as far as that is known, and what that means."""
+
+    source: str
+    what: str
+    first: date | None = None
+    last: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An event of CloudTrail: who (an ARN) did what, to which account, stack or function; `code_sha256` if it says one."""
+
+    time: datetime
+    name: str
+    by: str
+    about: str
+    error: str = ""
+    code_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A run of a runbook: in which account, about which, who started and who approved it (ARNs), and what it says."""
+
+    account_id: str
+    execution_id: str
+    runbook: str
+    version: str
+    started: datetime
+    ended: datetime | None
+    status: str
+    about: str
+    started_by: str
+    approvals: str
+    notice: bool
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that the folder says.  `tables` have it by name; `history` has the calendars and figures."""
+
+    organization_id: str
+    account_id: str
+    region: str
+    stack_name: str
+    history: History
+    tables: Mapping[str, Table]
+
+    @property
+    def period(self) -> Period:
+        """The period."""
+        return self.history.period
+
+    @property
+    def figures(self) -> Figures:
+        """The account-days of all accounts."""
+        return self.history.figures()
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What other sources than the journal say."""
+
+    exceptions: Exceptions = field(default_factory=Exceptions)
+    deployments: Sequence[Event] = ()
+    executions: Sequence[Execution] = ()
+    gaps: Sequence[Gap] = ()
+    code: tuple[str, str] = ("", "")
+
+
+DAY_COLUMNS = (
+    *("day", "account_id", "status", "verdict", "evaluated_at", *FACTS, "root_virtual_mfa_devices"),
+    *("parameters", "version", "rule_name", "evaluations", "failed_evaluations", "annotation"),
+)
+
+
+def day_row(day: AccountDay, parameters: Parameters) -> Row:
+    """Return the row of a day of an account, as DAY_COLUMNS; `parameters` is their number in the table of that name."""
+    line = day.line
+    if line is None:
+        said: Row = (None,) * (2 + len(FACTS) + 1 + 3)
+    else:
+        facts: Row = line.facts or (None,) * len(FACTS)
+        number = parameters.number(line.parameters)
+        said = (line.verdict, instant(line.time), *facts, line.devices, number, line.version, line.rule_name)
+    annotation = line.annotation if line else None
+    return (day.day.isoformat(), day.account_id, NAMES[day.status], *said, day.evaluations, day.failed_evaluations, annotation)
+
+
+def evidence_of(history: History, deployment: Deployment, findings: Findings) -> Evidence:
+    """Put everything together, when the days of the history are at their end."""
+    tables = (
+        _accounts(history),
+        _failures(history),
+        _changes(history),
+        _exceptions(findings),
+        _parameters(history),
+        _versions(history, findings),
+        _deployments(findings),
+        _failed_evaluations(history),
+        _runbooks(findings),
+        _apart(history),
+        _gaps(findings),
+    )
+    return Evidence(
+        deployment.organization_id,
+        deployment.account_id,
+        deployment.region,
+        deployment.stack_name,
+        history,
+        {table.name: table for table in tables},
+    )
+
+
+def instant(time: datetime) -> str:
+    """Write an instant in UTC, to the millisecond."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def hours(length: timedelta) -> float:
+    """Write a length in hours, with two digits."""
+    return round(length / timedelta(hours=1), 2)
+
+
+def _accounts(history: History) -> Table:
+    failures = history.failures_of()
+
+    def row(member: Member) -> Row:
+        figures = history.figures_of(member.account_id)
+        own = failures.get(member.account_id, [])
+        return (
+            member.account_id,
+            member.name,
+            member.ou_path,
+            member.listed,
+            instant(member.joined) if member.joined else None,
+            instant(member.left) if member.left else None,
+            figures.in_scope,
+            *(figures.counts[status] for status in Status if status is not Status.OUT_OF_SCOPE),
+            share(figures.compliant, figures.in_scope),
+            share(figures.known, figures.in_scope),
+            len(own),
+            hours(own[0].length) if own else 0.0,
+            history.calendars[member.account_id].decode("ascii"),
+        )
+
+    days = [f"{NAMES[status].lower()}_days" for status in Status if status is not Status.OUT_OF_SCOPE]
+    columns = ("account_id", "account_name", "ou_path", "is_member", "joined", "left", "days_in_scope", *days)
+    columns += ("share_compliant", "share_known", "failures", "longest_failure_hours", "calendar")
+    return Table(
+        "accounts",
+        "Each account, with its days. In the calendar, each letter is a day: evidence.json says what it means.",
+        columns,
+        [row(history.members[account_id]) for account_id in history.calendars],
+    )
+
+
+def _failures(history: History) -> Table:
+    return Table(
+        "failures",
+        "How long failures lasted: from the first NON_COMPLIANT evaluation to the next other verdict. The longest comes first.",
+        (
+            *("account_id", "account_name", "began", "began_earlier", "ended", "hours"),
+            *("days_not_known", "days_accepted", "annotation"),
+        ),
+        [
+            (
+                each.account_id,
+                history.members[each.account_id].name,
+                instant(each.began),
+                each.began_earlier,
+                instant(each.ended) if each.ended else None,
+                hours(each.length),
+                each.unknown_days,
+                each.accepted_days,
+                each.annotation,
+            )
+            for each in history.failures
+        ],
+    )
+
+
+def _changes(history: History) -> Table:
+    return Table(
+        "changes",
+        "Each evaluation with another verdict than the one before; before is empty for an account's first of the period.",
+        ("account_id", "time", "before", "after", "annotation"),
+        [(each.account_id, instant(each.time), each.before, each.after, each.annotation) for each in history.changes],
+    )
+
+
+def _exceptions(findings: Findings) -> Table:
+    rows: list[Row] = [
+        (account_id, "excluded", each.reason, "", each.owner, _iso(each.until))
+        for account_id, each in sorted(findings.exceptions.excluded.items())
+    ]
+    rows += [
+        (account_id, "accepted", each.reason, each.control, each.owner, _iso(each.until))
+        for account_id, each in sorted(findings.exceptions.accepted.items())
+    ]
+    return Table(
+        "exceptions",
+        "Which accounts are excluded, and whose failures are accepted: why, who answers for it, and the last day.",
+        ("account_id", "kind", "reason", "compensating_control", "owner", "until"),
+        rows,
+    )
+
+
+def _parameters(history: History) -> Table:
+    return Table(
+        "parameters",
+        "The rule's parameters, each since an evaluation of the central account or the management account first had them.",
+        ("since", "number", "parameters"),
+        [
+            (instant(time), history.parameters.number(parameters), in_words(parameters))
+            for time, parameters in history.parameters.changes
+        ],
+    )
+
+
+def _versions(history: History, findings: Findings) -> Table:
+    hashes = {findings.code[0]: findings.code[1]} if findings.code[0] else {}
+    return Table(
+        "versions",
+        "The versions of the function's code that wrote the lines. The hash is Lambda's CodeSha256 (base64), if it is known.",
+        ("version", "first_line", "last_line", "lines", "code_sha256"),
+        [
+            (version, instant(group.first), instant(group.last), group.count, hashes.get(version, ""))
+            for version, group in history.versions.items()
+        ],
+    )
+
+
+def _deployments(findings: Findings) -> Table:
+    return Table(
+        "deployments",
+        "Who changed the stack or the function, according to CloudTrail.",
+        ("time", "event", "by", "about", "code_sha256", "error"),
+        [(instant(each.time), each.name, each.by, each.about, each.code_sha256, each.error) for each in findings.deployments],
+    )
+
+
+def _failed_evaluations(history: History) -> Table:
+    return Table(
+        "failed-evaluations",
+        "Evaluations that failed, by account and kind of error, with the last message.",
+        ("account_id", "error", "count", "first", "last", "last_message"),
+        [
+            (account_id, kind, group.count, instant(group.first), instant(group.last), group.said)
+            for (account_id, kind), group in sorted(history.failed_evaluations.items())
+        ],
+    )
+
+
+def _runbooks(findings: Findings) -> Table:
+    return Table(
+        "runbooks",
+        "Runs of the runbooks: notices sent, and removals of root credentials with who started and who approved them.",
+        (
+            *("account_id", "execution_id", "runbook", "version", "started", "ended", "status", "about_account"),
+            *("started_by", "approvals", "notice_sent", "said"),
+        ),
+        [
+            (
+                each.account_id,
+                each.execution_id,
+                each.runbook,
+                each.version,
+                instant(each.started),
+                instant(each.ended) if each.ended else None,
+                each.status,
+                each.about,
+                each.started_by,
+                each.approvals,
+                each.notice,
+                each.said,
+            )
+            for each in findings.executions
+        ],
+    )
+
+
+def _apart(history: History) -> Table:
+    rows: list[Row] = [
+        (
+            apart,
+            account_id,
+            rule_name,
+            rule_owner,
+            in_words(parameters),
+            group.count,
+            instant(group.first),
+            instant(group.last),
+            group.said,
+            MEANINGS[apart],
+        )
+        for (apart, account_id, rule_name, rule_owner, parameters), group in sorted(history.apart.items())
+    ]
+    if history.apart_unlisted:
+        rows.append(("more", "", "", "", "", history.apart_unlisted, None, None, "", "Lines of yet other rules."))
+    return Table(
+        "other-lines",
+        "Lines of the journal that do not count, and why.",
+        (
+            "why",
+            "account_id",
+            "rule_name",
+            "rule_owner",
+            "parameters",
+            "count",
+            "first",
+            "last",
+            "last_verdict_or_error",
+            "meaning",
+        ),
+        rows,
+    )
+
+
+def _gaps(findings: Findings) -> Table:
+    return Table(
+        "gaps",
+        "What the sources do not tell.",
+        ("source", "first_day", "last_day", "what"),
+        [(each.source, _iso(each.first), _iso(each.last), each.what) for each in findings.gaps],
+    )
+
+
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day else None

@@ -1,0 +1,455 @@
+"""The command `evidence` as it is run, on answers of AWS: what it reads, asks and writes, and its exit code."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from organization import cli, insights
+from organization.evidence import command, folder, sources
+from organization.evidence.days import DAY, midnight
+from tests.fake_aws import CENTRAL, FakeAws, RefusalError, paged
+from tests.organization.fake_organization import HOSTILE, MANAGEMENT, MEMBER, OTHER, ROOT, account, check_shown, stack
+from tests.organization.journal_lines import OF_RULE, PARAMETERS, text
+
+TODAY = date(2026, 6, 15)
+NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
+FIRST, LAST = date(2026, 6, 8), date(2026, 6, 14)
+GROUP = "/aws/lambda/root-virtual-mfa"
+STACK_PARAMETERS = {
+    "MinimumVirtualMfaDevices": PARAMETERS["minimumVirtualMfaDevices"],
+    "NonVirtualMfa": PARAMETERS["nonVirtualMfa"],
+    "NoRootCredentials": PARAMETERS["noRootCredentials"],
+}
+Lines = list[tuple[datetime, str]]
+
+
+class Log:
+    """A log group that answers queries as Logs Insights does: 10,000 rows at most, or as many as a test says."""
+
+    def __init__(self) -> None:
+        self.lines: Lines = []
+        self.most_rows = 10_000
+        self.group: dict[str, Any] = {
+            "logGroupName": GROUP,
+            "creationTime": int(midnight(date(2026, 1, 1)).timestamp() * 1000),
+            "storedBytes": 5_000_000,
+        }
+        self._queries: dict[str, list[list[dict[str, str]]]] = {}
+
+    def start(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        digits = re.search(r"account like /(\d+)\$/", asked["queryString"])
+        start, end = (datetime.fromtimestamp(asked[name], UTC) for name in ("startTime", "endTime"))
+        found = [
+            [
+                {"field": "@timestamp", "value": f"{time:%Y-%m-%d %H:%M:%S}.{time.microsecond // 1000:03}"},
+                {"field": "@message", "value": line},
+                {"field": "@ptr", "value": "x"},
+            ]
+            for time, line in sorted(self.lines)
+            if start <= time <= end and (not digits or json.loads(line)["account"].endswith(digits[1]))
+        ]
+        self._queries[f"q{len(self._queries)}"] = found[: self.most_rows]
+        return {"queryId": f"q{len(self._queries) - 1}"}
+
+    def results(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        return {"status": "Complete", "results": self._queries[asked["queryId"]], "statistics": {"bytesScanned": 1000.0}}
+
+
+@pytest.fixture
+def log() -> Log:
+    """Evaluate every account every day at one; MEMBER fails on two days."""
+    log = Log()
+    for number in range(7):
+        for account_id in (CENTRAL, MANAGEMENT, MEMBER, OTHER):
+            verdict = "NON_COMPLIANT" if account_id == MEMBER and number in {2, 3} else "COMPLIANT"
+            log.lines.append((midnight(FIRST + DAY * number) + timedelta(hours=1), text(account_id, verdict)))
+    return log
+
+
+@pytest.fixture
+def fake(log: Log) -> Iterator[FakeAws]:
+    """Answer for an organization of four accounts, on two pages."""
+    told = stack()
+    told["Parameters"] += [{"ParameterKey": key, "ParameterValue": value} for key, value in STACK_PARAMETERS.items()]
+    told["Outputs"] += [
+        {"OutputKey": "FunctionArn", "OutputValue": f"arn:aws:lambda:eu-central-1:{CENTRAL}:function:function"},
+        {"OutputKey": "LogGroupName", "OutputValue": GROUP},
+    ]
+    joined = {"JoinedTimestamp": datetime(2025, 1, 1, tzinfo=UTC)}
+    accounts = [account(each, f"name-{each}") | joined for each in (CENTRAL, MANAGEMENT, MEMBER, OTHER)]
+    fake = FakeAws(
+        {
+            "GetCallerIdentity": {
+                "Account": CENTRAL,
+                "UserId": "x",
+                "Arn": f"arn:aws:iam::{CENTRAL}:user/auditor",
+                "ResponseMetadata": {"HTTPHeaders": {"date": f"{NOW:%a, %d %b %Y %H:%M:%S} GMT"}},
+            },
+            "DescribeStacks": {"Stacks": [told]},
+            "ListStackResources": {"StackResourceSummaries": []},
+            "DescribeOrganizationConformancePacks": {"OrganizationConformancePacks": [{"ExcludedAccounts": []}]},
+            "ListRoots": {"Roots": [{"Id": ROOT, "Name": "Root"}]},
+            "ListOrganizationalUnitsForParent": {"OrganizationalUnits": []},
+            "ListAccountsForParent": paged("Accounts", [accounts[:2], [], accounts[2:]]),
+            "DescribeLogGroups": lambda _: {"logGroups": [{"logGroupName": f"{GROUP}-2"}, log.group]},
+            "StartQuery": log.start,
+            "GetQueryResults": log.results,
+            "LookupEvents": {"Events": []},
+            "DescribeAutomationExecutions": {"AutomationExecutionMetadataList": []},
+            "GetFunctionConfiguration": {"CodeSha256": "abc=", "Environment": {"Variables": {"VERSION": "0.1.0"}}},
+        }
+    )
+    with fake.in_place():
+        yield fake
+
+
+def run(output: Path, *arguments: str, first: date = FIRST, last: date = LAST) -> int:
+    return cli.main(["evidence", "--from", str(first), "--to", str(last), "--output", str(output), *arguments])
+
+
+def document(output: Path) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads((output / "evidence.json").read_text(encoding="utf-8"))
+    return said
+
+
+def calendars(output: Path) -> dict[str, str]:
+    return {each["account_id"]: each["calendar"] for each in document(output)["accounts"]}
+
+
+def days(output: Path) -> list[dict[str, str]]:
+    return [
+        row for file in sorted((output / "days").glob("*.csv")) for row in csv.DictReader(file.read_text("utf-8").splitlines())
+    ]
+
+
+def gaps(output: Path) -> list[str]:
+    return [f"{each['source']}: {each['what']}" for each in document(output)["gaps"]]
+
+
+@pytest.mark.usefixtures("fake")
+def test_the_folder_has_each_day_with_its_facts_and_the_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "evidence"
+    assert run(output) == 1
+    printed, said = capsys.readouterr()
+    figures = document(output)["figures"]
+    assert (figures["account_days_in_scope"], figures["account_days_compliant"], figures["share_known"]) == (28, 26, "100.00 %")
+    assert "26 of 28 account-days (92.85 %) have a COMPLIANT verdict of that day" in printed
+    assert f"{MEMBER} failed for 48.00 h from 2026-06-10T01:00:00.000Z until 2026-06-12T01:00:00.000Z." in printed
+    assert calendars(output)[MEMBER] == "CCNNCCC"
+    rows = days(output)
+    assert len(rows) == 28
+    [row] = [each for each in rows if (each["account_id"], each["day"]) == (MEMBER, "2026-06-10")]
+    assert (row["status"], row["mfa_enabled"], row["access_keys_present"], row["annotation"]) == (
+        *("NON_COMPLIANT", "false", "", "Found NON_COMPLIANT."),
+    )
+    months = json.loads((output / "days/2026-06.json").read_text(encoding="utf-8"))
+    assert months["columns"] == list(row)
+    assert [str(each[1]) for each in months["rows"]] == [each["account_id"] for each in rows]
+    sha256 = re.search(r"SHA-256 of its manifest.json is ([0-9a-f]{64})", said)
+    assert sha256
+    assert folder.verify(output).manifest_sha256 == sha256[1]
+    assert "about $0.00 at $0.005 a GB (https://aws.amazon.com/cloudwatch/pricing/)" in said
+
+
+def test_exit_code_0_says_that_every_day_is_known_and_none_fails(fake: FakeAws, log: Log, tmp_path: Path) -> None:
+    del fake
+    log.lines = [
+        (time, line.replace("NON_COMPLIANT.", "COMPLIANT.")) for time, line in log.lines if '"NON_COMPLIANT", "ann' not in line
+    ]
+    assert run(tmp_path / "some are not known") == 1
+    log.lines += [(midnight(FIRST + DAY * number), text(MEMBER)) for number in range(7)]
+    assert run(tmp_path / "all are compliant") == 0
+
+
+@pytest.mark.usefixtures("fake")
+def test_the_same_inputs_give_the_same_bytes_and_only_the_manifest_says_when_and_by_whom(fake: FakeAws, tmp_path: Path) -> None:
+    run(tmp_path / "one")
+    fake.answers["GetCallerIdentity"] = {
+        "Account": CENTRAL,
+        "UserId": "y",
+        "Arn": f"arn:aws:iam::{CENTRAL}:user/other",
+        "ResponseMetadata": {"HTTPHeaders": {"date": f"{NOW + timedelta(hours=3):%a, %d %b %Y %H:%M:%S} GMT"}},
+    }
+    run(tmp_path / "two")
+    one, two = (
+        {file.relative_to(root).as_posix(): file.read_bytes() for file in root.rglob("*") if file.is_file()}
+        for root in (tmp_path / "one", tmp_path / "two")
+    )
+    assert one.keys() == two.keys()
+    assert {name for name in one if one[name] != two[name]} == {"manifest.json"}
+    made = json.loads(two["manifest.json"])
+    assert (made["made"]["by"], made["made"]["time"]) == (f"arn:aws:iam::{CENTRAL}:user/other", "2026-06-15T15:00:00.000Z")
+    assert made["period"] == {"from": "2026-06-08", "to": "2026-06-14"}
+    assert made["sources"][0]["rows"] == 28
+
+
+# --- Queries ---
+
+
+@pytest.mark.parametrize("most_rows", [3, 4, 7, 10_000])
+def test_no_line_is_lost_or_doubled_however_few_rows_a_query_gives(
+    fake: FakeAws, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_rows: int
+) -> None:
+    monkeypatch.setattr(sources, "MOST_ROWS", most_rows)
+    monkeypatch.setattr(sources, "_ROWS_WANTED", max(most_rows // 2, 1))
+    monkeypatch.setattr(sources, "_SHORTEST_SLICE", timedelta(hours=6))
+    log.most_rows = most_rows
+    log.lines += [(midnight(FIRST + DAY), text(OTHER)), (midnight(LAST + DAY), text(OTHER)), (midnight(FIRST), text(CENTRAL))]
+    output = tmp_path / "evidence"
+    run(output)
+    evaluations = {(each["account_id"], each["day"]): each["evaluations"] for each in days(output)}
+    assert evaluations.pop((OTHER, "2026-06-09")) == "2"
+    assert evaluations.pop((CENTRAL, "2026-06-08")) == "2"
+    assert set(evaluations.values()) == {"1"}
+    assert calendars(output)[MEMBER] == "CCNNCCC"
+    assert len(fake.called("StartQuery")) > (1 if most_rows > 10 else 7)
+
+
+def test_a_minute_of_an_account_with_more_lines_than_a_query_gives_is_a_gap(
+    fake: FakeAws, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del fake
+    monkeypatch.setattr(sources, "MOST_ROWS", 3)
+    monkeypatch.setattr(sources, "_SHORTEST_SLICE", timedelta(hours=6))
+    log.most_rows = 3
+    log.lines += [(midnight(FIRST + DAY * 5) + timedelta(hours=1), text(OTHER))] * 3
+    output = tmp_path / "evidence"
+    assert run(output) == 1
+    assert calendars(output)[OTHER] == "CCCCCGC"
+    assert any("nobody can read them" in each for each in gaps(output))
+
+
+def test_a_query_that_fails_leaves_nothing(fake: FakeAws, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.answers["GetQueryResults"] = {"status": "Failed", "results": []}
+    assert run(tmp_path / "evidence") == 2
+    assert "ended as Failed" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_queries_wait_for_others_to_end(fake: FakeAws, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(insights, "_PAUSES", (0.0,) * 10)
+    refused = iter([True, True])
+
+    def start(asked: Mapping[str, Any]) -> dict[str, Any]:
+        if next(refused, False):
+            raise RefusalError("LimitExceededException")
+        return log.start(asked)
+
+    fake.answers["StartQuery"] = start
+    assert run(tmp_path / "evidence") == 1
+    assert calendars(tmp_path / "evidence")[MEMBER] == "CCNNCCC"
+
+
+def test_a_large_log_is_read_only_after_a_yes(
+    fake: FakeAws, log: Log, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    # 165 days are stored, of which 7 are read.
+    log.group["storedBytes"] = 165 * command.ASKS_FROM
+    assert run(tmp_path / "evidence") == 130
+    assert "about 70.00 GB" in capsys.readouterr().err
+    assert fake.called("StartQuery") == []
+    assert run(tmp_path / "evidence", "--yes") == 1
+
+
+# --- What is not there ---
+
+
+def test_days_before_the_log_are_gaps_and_not_blanks(fake: FakeAws, log: Log, tmp_path: Path) -> None:
+    del fake
+    log.group["retentionInDays"] = 5  # from 10 June at noon
+    log.lines = [each for each in log.lines if each[0] > NOW - timedelta(days=5)]
+    output = tmp_path / "evidence"
+    assert run(output) == 1
+    assert calendars(output)[OTHER] == "GGGCCCC"
+    assert document(output)["figures"]["account_days"]["NO_SOURCE"] == 12
+    [gap] = [each for each in document(output)["gaps"] if "The log has everything from 2026-06-11 on" in each["what"]]
+    assert (gap["first_day"], gap["last_day"]) == ("2026-06-08", "2026-06-10")
+
+
+@pytest.mark.parametrize(
+    ("operation", "source"),
+    [("LookupEvents", "CloudTrail"), ("DescribeAutomationExecutions", "Automation"), ("GetFunctionConfiguration", "Lambda")],
+)
+def test_a_source_that_refuses_is_a_gap(fake: FakeAws, tmp_path: Path, operation: str, source: str) -> None:
+    fake.refuse(operation, "AccessDeniedException")
+    run(tmp_path / "evidence")
+    assert [
+        each for each in gaps(tmp_path / "evidence") if each.startswith(f"{source}: It could not be read: {operation} failed")
+    ]
+    assert calendars(tmp_path / "evidence")[MEMBER] == "CCNNCCC"
+
+
+@pytest.mark.parametrize("operation", ["ListRoots", "StartQuery", "DescribeLogGroups", "DescribeStacks"])
+def test_without_scope_or_journal_there_is_no_evidence(fake: FakeAws, tmp_path: Path, operation: str) -> None:
+    fake.refuse(operation, "AccessDeniedException")
+    assert run(tmp_path / "evidence") == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stack_without_its_log_group_is_told(fake: FakeAws, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.answers["DescribeLogGroups"] = {"logGroups": [{"logGroupName": f"{GROUP}-2"}]}
+    assert run(tmp_path / "evidence") == 2
+    assert f"There is no log group {GROUP}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [
+        ("2026-06-08", "2026-06-15", "--to 2026-06-15 is not over: give 2026-06-14 or a day before, in UTC."),
+        ("2026-06-09", "2026-06-08", "--from 2026-06-09 is after --to 2026-06-08"),
+        ("2026-02-30", "2026-06-08", "must be a day such as 2026-01-31"),
+        ("8.6.2026", "2026-06-08", "must be a day such as 2026-01-31"),
+    ],
+)
+@pytest.mark.usefixtures("fake")
+def test_a_period_that_is_none_is_refused(
+    first: str, last: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["evidence", "--from", first, "--to", last, "--output", str(tmp_path / "evidence")]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--output", "a", "--verify", "b"]])
+def test_it_writes_or_verifies(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["evidence", *arguments]) == 2
+    assert "Give --output DIR to write the evidence, or --verify DIR" in capsys.readouterr().err
+
+
+def test_without_a_period_it_is_the_last_365_days_that_are_over(fake: FakeAws, tmp_path: Path) -> None:
+    del fake
+    cli.main(["evidence", "--output", str(tmp_path / "evidence")])
+    assert (document(tmp_path / "evidence")["from"], document(tmp_path / "evidence")["to"]) == ("2025-06-15", "2026-06-14")
+
+
+# --- Who and what else ---
+
+
+def test_an_account_that_left_is_known_from_cloudtrail_or_else_from_its_last_evaluation(
+    fake: FakeAws, log: Log, tmp_path: Path
+) -> None:
+    gone = "555555555555"
+    log.lines += [(midnight(FIRST + DAY * number), text(gone)) for number in range(3)]
+    run(tmp_path / "one")
+    assert calendars(tmp_path / "one")[gone] == "CCC...."
+    assert any("was not made there" in each for each in gaps(tmp_path / "one"))
+    event = {
+        "eventName": "RemoveAccountFromOrganization",
+        "requestParameters": {"accountId": gone},
+        "userIdentity": {"arn": "arn:x"},
+    }
+
+    def lookup(asked: Mapping[str, Any]) -> dict[str, Any]:
+        [attribute] = asked["LookupAttributes"]
+        told = {"EventTime": midnight(FIRST + DAY * 5) + timedelta(hours=7), "CloudTrailEvent": json.dumps(event)}
+        return {"Events": [told] if attribute["AttributeValue"] == event["eventName"] else []}
+
+    fake.answers["LookupEvents"] = lookup
+    run(tmp_path / "two")
+    assert calendars(tmp_path / "two")[gone] == "CCCUU.."
+
+
+def test_deployments_show_who_and_the_hash_and_others_stacks_do_not(fake: FakeAws, tmp_path: Path) -> None:
+    events = {
+        "ExecuteChangeSet": {"requestParameters": {"stackName": "root-virtual-mfa", "changeSetName": "samcli"}},
+        "UpdateStack": {"requestParameters": {"stackName": "another"}},
+        "UpdateFunctionCode20150331v2": {
+            "requestParameters": {"functionName": f"arn:aws:lambda:eu-central-1:{CENTRAL}:function:function"},
+            "responseElements": {"codeSha256": "abc="},
+        },
+    }
+
+    def lookup(asked: Mapping[str, Any]) -> dict[str, Any]:
+        [attribute] = asked["LookupAttributes"]
+        event = events.get(attribute["AttributeValue"])
+        said = json.dumps({"userIdentity": {"arn": "arn:deployer"}, **event}) if event else ""
+        return {"Events": [{"EventTime": midnight(FIRST + DAY), "CloudTrailEvent": said}] if said else []}
+
+    fake.answers["LookupEvents"] = lookup
+    run(tmp_path / "evidence")
+    found = document(tmp_path / "evidence")
+    assert [(each["event"], each["by"], each["about"], each["code_sha256"]) for each in found["deployments"]] == [
+        ("ExecuteChangeSet", "arn:deployer", "root-virtual-mfa", ""),
+        ("UpdateFunctionCode", "arn:deployer", "function", "abc="),
+    ]
+    assert [(each["version"], each["lines"], each["code_sha256"]) for each in found["versions"]] == [("0.1.0", 28, "abc=")]
+
+
+def test_a_member_that_forges_lines_changes_nothing_and_is_listed(fake: FakeAws, log: Log, tmp_path: Path) -> None:
+    del fake
+    run(tmp_path / "before")
+    loose = {**OF_RULE, "nonVirtualMfa": "COMPLIANT"}
+    log.lines += [
+        (midnight(FIRST + DAY * 2) + timedelta(hours=20), text(MEMBER, ruleOwner="account")),
+        (midnight(FIRST + DAY * 3) + timedelta(hours=20), text(MEMBER, parameters=loose)),
+    ]
+    run(tmp_path / "after")
+    for name in ("days/2026-06.csv", "accounts.csv", "failures.csv", "changes.csv"):
+        assert (tmp_path / "before" / name).read_bytes() == (tmp_path / "after" / name).read_bytes(), name
+    lines = document(tmp_path / "after")["other_lines"]
+    assert [(each["why"], each["account_id"], each["count"], each["last_verdict_or_error"]) for each in lines] == [
+        ("another rule", MEMBER, 1, "COMPLIANT"),
+        ("other parameters", MEMBER, 1, "COMPLIANT"),
+    ]
+
+
+def test_what_others_wrote_is_text_in_every_file_and_on_the_screen(
+    fake: FakeAws, log: Log, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del fake
+    day = midnight(FIRST + DAY * 3) + timedelta(hours=2)
+    log.lines += [
+        (day, text(MEMBER, "NON_COMPLIANT", annotation=HOSTILE, version=HOSTILE)),
+        (day, text(OTHER, "", errorType="<b>", errorMessage="=HYPERLINK(1)")),
+        (day, text(MEMBER, configRuleName=HOSTILE)),
+    ]
+    run(tmp_path / "evidence")
+    check_shown(capsys.readouterr().out, commands=0)
+    page = (tmp_path / "evidence/index.html").read_text(encoding="utf-8")
+    assert HOSTILE not in page
+    assert "<b>" not in page
+    for file in (tmp_path / "evidence").rglob("*.csv"):
+        for row in csv.reader(file.read_text(encoding="utf-8").splitlines()):
+            assert not [cell for cell in row if cell.startswith(("=", "+", "@", "-")) or "\x1b" in cell], file
+    for file in (tmp_path / "evidence").rglob("*.json"):
+        assert file.read_text(encoding="utf-8").isascii()
+
+
+def test_executions_show_who_started_and_approved(fake: FakeAws, tmp_path: Path) -> None:
+    inside = {
+        "AutomationExecutionId": "01234567-89ab-cdef-0123-456789abcdef",
+        "DocumentName": "RootVirtualMfa-RemoveRootCredentials",
+        "AutomationExecutionStatus": "Success",
+        "ExecutionStartTime": midnight(FIRST + DAY),
+    }
+    outside = {**inside, "ExecutionStartTime": midnight(LAST + DAY)}
+    fake.answers["DescribeAutomationExecutions"] = paged("AutomationExecutionMetadataList", [[outside], [inside]])
+    fake.answers["GetAutomationExecution"] = {
+        "AutomationExecution": {
+            **inside,
+            "DocumentVersion": "3",
+            "ExecutedBy": "arn:starter",
+            "Parameters": {"AccountId": [MEMBER]},
+            "Outputs": {"RemoveCredentials.Text": ["Removed: the password."], "Plan.Text": [""]},
+            "StepExecutions": [
+                {"StepName": "Plan", "Action": "aws:executeScript"},
+                {
+                    "StepName": "Approve",
+                    "Action": "aws:approve",
+                    "Outputs": {"ApproverDecisions": ['{"Approver": "arn:lead"}']},
+                },
+            ],
+        }
+    }
+    run(tmp_path / "evidence")
+    [each] = document(tmp_path / "evidence")["runbooks"]
+    assert (each["about_account"], each["started_by"], each["approvals"], each["said"]) == (
+        *(MEMBER, "arn:starter", '{"Approver": "arn:lead"}', "Removed: the password."),
+    )
