@@ -549,8 +549,9 @@ def _execution(
 
 
 def _started(ssm: "SSMClient", runbook: str, parameters: Mapping[str, list[str]]) -> str | Unseen:
-    """Start a runbook; returns the execution's id."""
-    return _seen(lambda: ssm.start_automation_execution(DocumentName=runbook, Parameters=parameters)["AutomationExecutionId"])
+    """Start a runbook; returns the execution's id. Systems Manager refuses Parameters without any (API model)."""
+    given: dict[str, Any] = {"Parameters": parameters} if parameters else {}
+    return _seen(lambda: ssm.start_automation_execution(DocumentName=runbook, **given)["AutomationExecutionId"])
 
 
 def _succeeded(history_data: str) -> bool:

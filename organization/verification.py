@@ -74,6 +74,9 @@ RECORDED_CALLS = (
 )
 """What these roles may do, of what CloudTrail records."""
 
+_NO_OUTPUT = "No output available yet"
+"""How the sentence begins that Automation gives for an output of a step that did not run. Seen by users of AWS."""
+
 _RUNNING = frozenset({"Pending", "InProgress", "Waiting", "Cancelling"})
 """Source: API model, ssm, AutomationExecutionStatus."""
 
@@ -141,6 +144,11 @@ class Execution:
     def runs(self) -> bool:
         """Whether it has not ended."""
         return self.status in _RUNNING
+
+    def said(self, output: str) -> str:
+        """Return an output, "" if there is none. Of a step that did not run, Automation gives a sentence instead."""
+        text = self.outputs.get(output, "")
+        return "" if text.startswith(_NO_OUTPUT) else text
 
     @property
     def by_eventbridge(self) -> bool:
@@ -520,17 +528,19 @@ def _reevaluation(evidence: Evidence) -> Finding:
         mend = commands.start_reevaluate(evidence.deployment)
         return _not_yet(f"{REEVALUATE} has not run yet. Start it, and verify again.", mend, run_in="a member account")
     latest = {account_id: max(runs, key=lambda run: run.started) for account_id, runs in members.items()}
-    refused = {each: run for each, run in latest.items() if run.status != "Success" or not run.outputs.get(_STARTED)}
+    refused = {
+        each: run for each, run in latest.items() if run.status != "Success" or not run.said(_STARTED).startswith("Started")
+    }
     if not refused:
         return _holds(f"{REEVALUATE} started the evaluation in {shown(sorted(latest))}.")
     run = next(iter(refused.values()))
-    why = run.failure or run.outputs.get("StartEvaluation.Text") or "it gives no reason."
+    why = run.failure or run.said(_STARTED) or "it gives no reason."
     mend = commands.deploy(EvaluationFrequency="Three_Hours")
     text = f"{REEVALUATE} started nothing in {shown(sorted(refused))}: {why} The next evaluation finds out. Let it come sooner."
     return _fails(text, mend, run_in=evidence.central)
 
 
-_STARTED = "StartEvaluation.ConfigRuleNames"
+_STARTED = "StartEvaluation.Text"
 
 
 def _runbooks(evidence: Evidence) -> Finding:
@@ -609,7 +619,7 @@ def _told_to_notify(evidence: Evidence) -> dict[str, str]:
     if isinstance(found, Unseen):
         return {}
     latest = {each: max(runs, key=lambda run: run.started) for each, runs in found.items() if runs}
-    sources = {account_id: run.outputs.get(_SOURCE, "") for account_id, run in latest.items() if run.status == "Success"}
+    sources = {account_id: run.said(_SOURCE) for account_id, run in latest.items() if run.status == "Success"}
     return {account_id: source for account_id, source in sources.items() if source}
 
 
@@ -999,14 +1009,14 @@ def _approval(evidence: Evidence) -> Finding:
         return _not_seen("This deployment does not have the removal of root credentials.")
     if isinstance(evidence.removals, Unseen):
         return _not_seen(evidence.removals.reason)
-    told = [run for run in evidence.removals if run.outputs.get(_APPROVAL)]
+    told = [run for run in evidence.removals if run.said(_APPROVAL)]
     if not told:
         return _not_yet("No removal has been approved yet. Verify again after the first one.")
     latest = max(told, key=lambda run: run.started)
-    if "Not checked" in latest.outputs[_APPROVAL]:
-        text = f"Automation did not tell: {latest.outputs[_APPROVAL]} Ask for two approvals of different people."
+    if "Not checked" in latest.said(_APPROVAL):
+        text = f"Automation did not tell: {latest.said(_APPROVAL)} Ask for two approvals of different people."
         return _fails(text, commands.deploy(RemovalMinimumApprovals="2"), run_in=evidence.central)
-    return _holds(f"Automation said of {latest.execution_id}: {latest.outputs[_APPROVAL]}")
+    return _holds(f"Automation said of {latest.execution_id}: {latest.said(_APPROVAL)}")
 
 
 _APPROVAL = "RemoveCredentials.Approval"
@@ -1063,7 +1073,7 @@ def judge_probe(deployment: Deployment, account_id: str, runbook: str, run: Exec
     if run.runs:
         text = "It still runs. See later what became of it."
         return Verified(name, _not_yet(text, show, run_in=f"account {account_id}"))
-    said = " ".join(text for key, text in sorted(run.outputs.items()) if key.endswith(".Text"))
+    said = " ".join(text for key in sorted(run.outputs) if key.endswith(".Text") and (text := run.said(key)))
     if run.status == "Success":
         return Verified(name, _holds(f"It ended as Success. {said}".rstrip()))
     return Verified(name, _fails(f"It ended as {run.status}: {run.failure}", show, run_in=f"account {account_id}"))

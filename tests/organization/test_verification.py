@@ -482,6 +482,11 @@ CASES: Mapping[str, list[Case]] = {
             removals=(run_of(REMOVAL, **{"RemoveCredentials.Approval": "Not checked: Automation names nobody."}),),
         ),
         case(NOT_YET, "after the first one", removals=()),
+        case(
+            NOT_YET,
+            "after the first one",
+            removals=(run_of(REMOVAL, **{"RemoveCredentials.Approval": "No output available yet because the step ..."}),),
+        ),
         case(NOT_SEEN, "does not have the removal", **deployed(removes_root_credentials=False)),
         case(NOT_SEEN, "AccessDenied", removals=REFUSED),
     ],

@@ -313,7 +313,7 @@ def test_the_probe_starts_the_runbooks_and_a_dry_run_and_says_what_became_of_the
     assert found[1]["text"] == "It ended as Success. Started."
     assert probed.called("StartAutomationExecution") == [
         {"DocumentName": NOTIFY, "Parameters": {"AccountId": [MEMBER]}},
-        {"DocumentName": REEVALUATE, "Parameters": {}},
+        {"DocumentName": REEVALUATE},
         {"DocumentName": REMOVAL, "Parameters": {"AccountId": [MEMBER], "DryRun": ["true"]}},
     ]
 
