@@ -310,8 +310,9 @@ def test_off_is_off_and_automatic_starts_by_itself_and_changes_nothing_twice(dep
 
 
 def test_verify_and_its_probe_in_one_account(deployed: Deployed, aws: LocalAwsProcess) -> None:
-    application, operator = deployed()
-    account_id = application.account_id
+    application, operator = deployed(Remediation="Automatic")
+    account_id, remediates = application.account_id, "AWS Config remediates an account"
+    operator.wait_for_executions(account_id, NOTIFY, 2)  # EventBridge's, and AWS Config's
     with ThreadPoolExecutor(1) as pool:
         ran = pool.submit(run, aws, account_id, "verify", "--format", "json", "--probe", account_id, "--yes")
 
@@ -321,18 +322,25 @@ def test_verify_and_its_probe_in_one_account(deployed: Deployed, aws: LocalAwsPr
             return ran.done()
 
         wait_for(has_ended, "the end of the probe")
-    found = {each["name"]: each["outcome"] for each in json.loads(ran.result().printed)["checks"]}
-    names = [check.name for check in CHECKS if not check.in_organization_only]
-    assert list(found) == [
-        *names,
-        f"Probe: {NOTIFY} runs in account {account_id}",
-        f"Probe: {REEVALUATE} runs in account {account_id}",
+    checks = json.loads(ran.result().printed)["checks"]
+    found = {each["name"]: each["outcome"] for each in checks}
+    probes = [f"Probe: {runbook} runs in account {account_id}" for runbook in (NOTIFY, REEVALUATE)]
+    assert list(found) == [*(check.name for check in CHECKS if not check.in_organization_only), *probes]
+    assert {found[name] for name in (*probes, remediates, "EventBridge may start the runbooks")} == {"HOLDS"}, checks
+    assert ran.result().code == 0, checks
+
+    aws.switch("no-remediation-of-accounts", on=True)
+    try:
+        application.start_evaluation(account_id)
+        aws.settle()
+    finally:
+        aws.switch("no-remediation-of-accounts", on=False)
+    again = run(aws, account_id, "verify", "--format", "json")
+    failed = [each for each in json.loads(again.printed)["checks"] if each["outcome"] == "FAILS"]
+    assert [(each["name"], each["commands"]) for each in failed] == [
+        (remediates, ["root-virtual-mfa deploy --parameter Remediation=Off"])
     ]
-    assert {found[name] for name in found if name.startswith("Probe")} == {"HOLDS"}
-    assert {"EventBridge may start the runbooks", "The journal can be queried"} <= {
-        name for name, outcome in found.items() if outcome == "HOLDS"
-    }
-    assert (ran.result().code, "FAILS" in found.values()) == (0, False)
+    assert again.code == 1
 
 
 # --- A home Region other than us-east-1 ---
