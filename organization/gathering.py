@@ -446,13 +446,17 @@ class _Account:
         return round(sum(point["Sum"] for point in answer["Datapoints"]))
 
     def _calls(self) -> Calls:
-        """Read the calls of the package's roles, and those that AWS refused. Source: CloudTrail User Guide, record contents."""
+        """Read the last calls of the package's roles, and those that AWS refused.
+
+        One page of each operation: CloudTrail answers two requests a second.
+        Sources: CloudTrail User Guide, record contents; API reference, LookupEvents.
+        """
         numbers: Counter[str] = Counter()
         refusals = []
         for action in RECORDED_CALLS:
             service, _, operation = action.partition(":")
             region = FORWARDED_REGION if service in _GLOBAL and self._partition == "aws" else None
-            for event in self._trail("EventName", operation, region):
+            for event in self._trail("EventName", operation, region, pages=1):
                 by = re.search(r":assumed-role/([^/]+)/", str(event.get("userIdentity", {}).get("arn", "")))
                 if by is None or by[1] not in ROLES or not str(event.get("eventSource", "")).startswith(f"{service}."):
                     continue
@@ -472,12 +476,12 @@ class _Account:
             and event.get("userIdentity", {}).get("type") == "Root"
         )
 
-    def _trail(self, key: str, value: str, region: str | None = None) -> Iterator[dict[str, Any]]:
+    def _trail(self, key: str, value: str, region: str | None = None, pages: int = _MOST_PAGES) -> Iterator[dict[str, Any]]:
         cloudtrail = self._client("cloudtrail", region or self._found.region)
-        pages = cloudtrail.get_paginator("lookup_events").paginate(
+        found = cloudtrail.get_paginator("lookup_events").paginate(
             LookupAttributes=[{"AttributeKey": key, "AttributeValue": value}], StartTime=self._now - _BACK
         )
-        for _, page in zip(range(_MOST_PAGES), pages, strict=False):
+        for _, page in zip(range(pages), found, strict=False):
             yield from (json.loads(each["CloudTrailEvent"]) for each in page["Events"])
 
     def _recorder_is_on(self) -> bool:
