@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from datetime import datetime, timedelta
+from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
@@ -84,6 +86,7 @@ class Gatherer:
         self._caller = caller
         self._progress = progress
         self._reader = Reader(session, caller.time, progress)
+        self._makes = Lock()
 
     def evidence(self, stack_name: str, role_name: str | None) -> Evidence:
         """Read everything; with `role_name`, the role to assume, also inside accounts. Raises CommandError without a stack."""
@@ -263,16 +266,15 @@ class Gatherer:
     def _clients_of(self, account_id: str, role_name: str | None) -> Callable[..., Any]:
         """Return what makes clients with credentials of an account: the caller's own, or those of the role there."""
         if account_id == self._caller.account_id:
-            return self._session.client
+            return self._client_with
         where = (self._caller.partition, account_id, str(role_name))
         given = accounts.assume_role(self._client("sts"), *where, "root-virtual-mfa-verify")
+        return partial(self._client_with, **given.for_client())
 
-        def client(service: str, **options: Any) -> Any:  # noqa: ANN401 - a client of any service
-            return boto3.Session(region_name=self._caller.region).client(  # type: ignore[call-overload]
-                service, **given.for_client(), **options
-            )
-
-        return client
+    def _client_with(self, service: str, **options: Any) -> Any:  # noqa: ANN401 - a client of any service
+        """Make a client: one at a time, as sessions do. A session for each account would load all API models anew."""
+        with self._makes:
+            return self._session.client(service, **options)  # type: ignore[call-overload]
 
     # --- The probe ---
 
