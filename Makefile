@@ -35,7 +35,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo local-aws root-user invoke build release preflight deploy report evidence verify delete lint render test test-fast test-clients bench bench-organization bench-report bench-evidence lock clean
+.PHONY: help setup demo local-aws root-user invoke build release preflight check deploy report inventory evidence verify delete lint render test test-fast test-clients bench bench-organization bench-report bench-auditing bench-evidence lock clean
 
 help: ## List what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -111,8 +111,14 @@ OPERATE := @$(BIN)/python -m organization
 preflight: $(DEV) ## Check what a deployment for the organization needs, with the command for what is missing
 	$(OPERATE) preflight $(ARGS)
 
+check: $(DEV) ## Check what the rule would say of accounts, before anything is deployed (ARGS="--role-name ROLE")
+	$(OPERATE) check $(ARGS)
+
 deploy: $(ARTEFACT) ## Deploy to this account, or to its organization, after showing the change set
 	$(OPERATE) deploy --no-build $(ARGS)
+
+inventory: $(DEV) ## Show what the root user of each account has (ARGS="--output inventory.html")
+	$(OPERATE) inventory $(ARGS)
 
 report: $(DEV) ## Report every account of the deployment (ARGS="--output report.html")
 	$(OPERATE) report $(ARGS)
@@ -152,16 +158,20 @@ test-fast: setup build ## Run the tests that deploy nothing: unit, functional, o
 test-clients: setup $(ARTEFACT) .venvs/prowler/.ready .venvs/cloud-custodian/.ready ## Run Prowler and Cloud Custodian on the local AWS, beside the rule
 	@$(BIN)/python -m tests.clients
 
-bench: $(DEV) $(LAMBDA_RUNTIME) $(ARTEFACT) ## Measure what the rule costs beside bare boto3 and rdklib's sample (ARGS="--help")
+bench: setup $(ARTEFACT) ## Measure the rule beside bare boto3 and rdklib's sample, and the report on 300 and 1,000 accounts (ARGS="--help": the rule alone)
 	@$(BIN)/python -m benchmark $(ARGS)
+	@$(if $(ARGS),,$(BIN)/python -m benchmark.report --accounts 300 1000)
 
 bench-organization: setup $(ARTEFACT) ## Evaluate an organization of ACCOUNTS=300 with throttled calls, and see that nothing is lost
 	@$(BIN)/python -m benchmark.organization $(if $(ACCOUNTS),--accounts $(ACCOUNTS)) $(ARGS)
 
+bench-auditing: setup $(ARTEFACT) ## Measure check and inventory on organizations of 250 to 1,000 accounts (ARGS="--accounts 250")
+	@$(BIN)/python -m benchmark.auditing $(ARGS)
+
 bench-report: setup $(ARTEFACT) ## Measure the report on organizations of 300 to 10,000 accounts (ARGS="--accounts 300 1000")
 	@$(BIN)/python -m benchmark.report $(ARGS)
 
-bench-evidence: $(DEV) ## Measure the evidence of 2,000 accounts over a year (ARGS="--accounts 300 --days 90")
+bench-evidence: setup $(ARTEFACT) ## Measure the evidence of 2,000 accounts over a year (ARGS="--accounts 300 --days 90")
 	@$(BIN)/python -m benchmark.evidence $(ARGS)
 
 clean: ## Remove what was built and cached (not .venvs)

@@ -1,24 +1,23 @@
 """Measure what the package costs, compared with the least that the same calls cost and with a rule like rdklib's sample.
 
-A benchmark is not a test: the exit code is 0 if it measured everything, whether or not the package met an aim. It is 1 if
+A benchmark is not a test: the exit code is 0 if it measured everything, whether or not the package met an aim. It is 2 if
 something failed or a function gave a wrong answer.
 """
 
 import argparse
 import json
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from benchmark.command import at_least, carry_out
 from benchmark.endpoint import Endpoint, EndpointError
-from benchmark.measure import ARTEFACT, Benchmark, Plan, WrongAnswerError, functions, machine
+from benchmark.measure import Benchmark, Plan, WrongAnswerError, functions, machine
 from benchmark.result import Measurements, Row, as_json, rows
 
 QUICK = Plan(rounds=2, events=20, accounts=40)
@@ -38,23 +37,15 @@ Compare the package with the others: the numbers depend on the machine, and the 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print. Returns the exit code."""
     options = _options(arguments)
-    signal.signal(signal.SIGTERM, _stop)
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
-    if not ARTEFACT.is_dir():
-        console.print(f"make bench: {ARTEFACT} is missing: run `make build` first.", soft_wrap=True)
-        return 1
+    return carry_out("make bench", lambda console: _measure(options, console), (EndpointError, WrongAnswerError, OSError))
+
+
+def _measure(options: argparse.Namespace, console: Console) -> int:
     plan = QUICK if options.quick else Plan(options.rounds, options.events, options.accounts)
     began = time.monotonic()
-    try:
-        with functions() as candidates, Endpoint() as endpoint:
-            benchmark = Benchmark(endpoint, candidates)
-            _run(benchmark, plan, console)
-    except KeyboardInterrupt:
-        console.print("\nStopped.")
-        return 130
-    except (EndpointError, WrongAnswerError, OSError) as error:
-        console.print(f"\nmake bench: {error}", markup=False, style="red", soft_wrap=True)
-        return 1
+    with functions() as candidates, Endpoint() as endpoint:
+        benchmark = Benchmark(endpoint, candidates)
+        _run(benchmark, plan, console)
     package, floor, sample = benchmark.measurements.values()
     table = rows(package, floor, sample, (plan.early, plan.accounts))
     measured_on = machine()
@@ -69,13 +60,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make bench", description=__doc__, epilog='Options are given as in: make bench ARGS="--rounds 30".'
     )
-    parser.add_argument("--rounds", type=_positive, default=15, help="cold starts of each function (default: %(default)s)")
+    parser.add_argument("--rounds", type=at_least(1), default=15, help="cold starts of each function (default: %(default)s)")
     parser.add_argument(
-        "--events", type=_positive, default=300, help="warm events for the own account, each (default: %(default)s)"
+        "--events", type=at_least(1), default=300, help="warm events for the own account, each (default: %(default)s)"
     )
     parser.add_argument(
         "--accounts",
-        type=_member_accounts,
+        type=at_least(4),  # one of each kind before the first reading of the memory, and one of each after it
         default=3000,
         help="member accounts, an event for each; every other one has no MFA (default: %(default)s)",
     )
@@ -86,22 +77,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table to FILE too, as JSON")
     return parser.parse_args(arguments)
-
-
-def _positive(text: str) -> int:
-    return _at_least(1, text)
-
-
-def _member_accounts(text: str) -> int:
-    # One of each kind before the first reading of the memory, and one of each after it.
-    return _at_least(4, text)
-
-
-def _at_least(minimum: int, text: str) -> int:
-    if not text.isdecimal() or int(text) < minimum:
-        message = f"{text!r} is no whole number of at least {minimum}"
-        raise argparse.ArgumentTypeError(message)
-    return int(text)
 
 
 def _run(benchmark: Benchmark, plan: Plan, console: Console) -> None:
@@ -158,10 +133,6 @@ def _value(row: Row, value: float | None) -> str:
 
 def _times(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}x"
-
-
-def _stop(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Measure what the evidence of a year takes: time, memory and calls to AWS.
 
-A generated journal with the lines of 2,000 accounts over a year takes the place of AWS, so that what the command itself does is
-measured.
+There are two parts.  In the first, a generated journal with the lines of 2,000 accounts over a year takes the place of AWS, so
+that what the command itself does is measured.  In the second, the command reads the journal of a smaller organization from the
+local AWS, with as many calls as it takes there.
 
 Exit code 0: the figures of the evidence were those that the generated journal demands.
 Exit code 1: they were others.
@@ -10,20 +11,37 @@ Exit code 2: the benchmark could not measure.
 
 import argparse
 import json
+import os
+import resource
+import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
+import yaml
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
+from benchmark.command import EXIT_INCORRECT, at_least, carry_out
 from benchmark.measure import machine
+from benchmark.organization import OrganizationBenchmark
+from benchmark.organization_result import CENTRAL as BENCHMARK_CENTRAL
+from benchmark.organization_result import FEWEST_ACCOUNTS, accounts_file, root_users
+from benchmark.organization_result import verdict as verdict_of
+from demo.clients import boto3_client
+from demo.sam import STACK_NAME, DeploymentError
+from local_aws.client import PROJECT, LocalAwsError, LocalAwsProcess
 from organization.deployment import EVALUATION_ROLE_NAME, PACK_RULE_PREFIX, Deployment
 from organization.evidence.command import write
+from organization.evidence.control_days import ControlDays
 from organization.evidence.days import DAY, History, Member, Period, Scope, Status
 from organization.evidence.folder import Folder, verify
 from organization.evidence.lines import Ownership
@@ -33,7 +51,11 @@ from organization.evidence.tables import Findings
 PROG = "make bench-evidence"
 CENTRAL = "100000000000"
 FIRST = date(2026, 1, 1)
-EXIT_INCORRECT, EXIT_ERROR = 1, 2
+LOCAL_DAYS = 13
+"""Log events may be 14 days old when they are put."""
+_UNIT = 1024 if sys.platform != "darwin" else 1024 * 1024
+"""Of peak memory in a MiB: Linux counts KiB, macOS bytes."""
+_SEED = 1
 _FAILING_EVERY = 10
 _SILENT_EVERY = 50
 _PARAMETERS = {"minimumVirtualMfaDevices": "1", "nonVirtualMfa": "NON_COMPLIANT", "noRootCredentials": "COMPLIANT"}
@@ -41,7 +63,10 @@ _PARAMETERS = {"minimumVirtualMfaDevices": "1", "nonVirtualMfa": "NON_COMPLIANT"
 
 @dataclass(frozen=True)
 class Row:
-    """A generated journal: accounts, days and lines; seconds to spool and to write; peak memory, and what was written (MiB)."""
+    """A generated journal: accounts, days and lines; seconds; peak memory, and what was written (MiB).
+
+    `cpu_seconds` are those of all three steps, which say the same on a machine that is busy.
+    """
 
     accounts: int
     days: int
@@ -49,6 +74,7 @@ class Row:
     spool_seconds: float
     write_seconds: float
     verify_seconds: float
+    cpu_seconds: float
     peak_memory_mib: float
     written_mib: float
     page_mib: float
@@ -117,7 +143,7 @@ def journal(accounts: int, days: int) -> Iterator[tuple[datetime, str]]:
 
 def measure(accounts: int, days: int, directory: Path) -> Row:
     """Write the evidence of a generated journal."""
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     spool = Spool(directory / "lines.gz")
     written = list[int]()
 
@@ -139,11 +165,11 @@ def measure(accounts: int, days: int, directory: Path) -> Row:
     out = directory / "evidence"
     out.mkdir()
     folder = Folder(out)
-    evidence = write(folder, history, deployment, Findings())
+    evidence = write(folder, history, lambda: Findings(deployment), ControlDays(), lambda _, __, ___=None: None)
     folder.finish({})
     done = time.perf_counter()
     correct = not verify(out).is_any
-    verified = time.perf_counter()
+    verified, cpu = time.perf_counter(), time.process_time() - cpu
     expected = dict.fromkeys(("COMPLIANT", "NON_COMPLIANT", ""), 0)
     for number in range(accounts):
         for day in range(days):
@@ -158,6 +184,7 @@ def measure(accounts: int, days: int, directory: Path) -> Row:
         spooled - began,
         done - spooled,
         verified - done,
+        cpu,
         peak_memory_mib(),
         size / 2**20,
         (out / "index.html").stat().st_size / 2**20,
@@ -167,43 +194,127 @@ def measure(accounts: int, days: int, directory: Path) -> Row:
 
 def peak_memory_mib() -> float:
     """Return the most memory that this process had."""
-    import resource  # noqa: PLC0415 - Windows has none, and imports this module for nothing
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _UNIT
 
-    unit = 1024 if sys.platform != "darwin" else 1024 * 1024  # Linux counts KiB, macOS bytes
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+@dataclass(frozen=True)
+class LocalRow:
+    """A journal on the local AWS: accounts, days, lines; calls to AWS by name; seconds, peak memory (MiB); if it is right."""
+
+    accounts: int
+    days: int
+    lines: int
+    calls: dict[str, int]
+    seconds: float
+    peak_memory_mib: float
+    correct: bool
+
+
+def measure_local(accounts: int, days: int, directory: Path) -> LocalRow:
+    """Deploy to an organization on the local AWS, repeat its lines every day, and run the command."""
+    users = root_users(accounts, _SEED)
+    file = directory / "accounts.yaml"
+    file.write_text(yaml.safe_dump(accounts_file(users)), encoding="utf-8")
+    with LocalAwsProcess(file, directory / "local-aws.log") as aws:
+        OrganizationBenchmark(aws, users, share=0, seed=_SEED).deploy_and_evaluate()
+        aws.settle()
+        cloudformation: Any = boto3_client(aws, "cloudformation", BENCHMARK_CENTRAL)
+        [stack] = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"]
+        group = {"logGroupName": next(each["OutputValue"] for each in stack["Outputs"] if each["OutputKey"] == "LogGroupName")}
+        logs: Any = boto3_client(aws, "logs", BENCHMARK_CENTRAL)
+        pages = logs.get_paginator("filter_log_events").paginate(**group, filterPattern='{ $.message = "evaluation" }')
+        lines = {json.loads(each["message"])["account"]: each for page in pages for each in page["events"]}
+        logs.create_log_stream(**group, logStreamName="repeated")
+        first = max(each["timestamp"] for each in lines.values())
+        for account_id in users:  # a schedule would start a script in each account
+            events: Any = boto3_client(aws, "events", account_id)
+            with suppress(events.exceptions.ResourceNotFoundException):
+                events.disable_rule(Name="root-virtual-mfa-daily")
+        aws.advance_clock(seconds=(days + 1) * 86_400)
+        aws.settle()
+        for day in range(1, days + 1):
+            batch = [{"timestamp": first + day * 86_400_000, "message": each["message"]} for each in lines.values()]
+            logs.put_log_events(**group, logStreamName="repeated", logEvents=batch)
+        aws.take_calls()
+        start = datetime.fromtimestamp(first / 1000, UTC).date()
+        output = directory / "evidence"
+        seconds, peak, code = _run(aws, "--from", f"{start + DAY}", "--to", f"{start + DAY * days}", "--output", f"{output}")
+        calls = Counter(each["action"] for each in aws.take_calls())
+        figures = json.loads((output / "evidence.json").read_text(encoding="utf-8"))["figures"] if code in {0, 1} else {}
+        expected = sum(verdict_of(user) == "COMPLIANT" for user in users.values()) * days
+        correct = figures.get("account_days_compliant") == expected
+        return LocalRow(accounts, days, days * len(lines), dict(sorted(calls.items())), seconds, peak, correct)
+
+
+def _run(aws: LocalAwsProcess, *arguments: str) -> tuple[float, float, int]:
+    """Run the command as an operator does; return its seconds, its peak memory in MiB, and its exit code."""
+    began = time.perf_counter()
+    process = subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-m", "organization", "evidence", *arguments],
+        cwd=PROJECT,
+        env={**os.environ, **aws.environment(BENCHMARK_CENTRAL)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return time.perf_counter() - began, usage.ru_maxrss / _UNIT, process.returncode
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print.  Returns the exit code."""
     parser = argparse.ArgumentParser(prog=PROG, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    accounts, days = at_least(1), at_least(1)
     parser.add_argument(
-        "--accounts", type=int, default=2000, metavar="N", help="accounts of the generated journal (default: %(default)s)"
+        "--accounts", type=accounts, default=2000, metavar="N", help="that are generated (default: %(default)s)"
     )
-    parser.add_argument("--days", type=int, default=365, metavar="N", help="its days (default: %(default)s)")
+    parser.add_argument("--days", type=days, default=365, metavar="N", help="that are generated (default: %(default)s)")
+    parser.add_argument(
+        "--local-accounts",
+        type=at_least(FEWEST_ACCOUNTS),
+        default=300,
+        metavar="N",
+        help="on the local AWS (default: %(default)s)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome to FILE too, as JSON")
     options = parser.parse_args(arguments)
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    errors = (LocalAwsError, DeploymentError, ClientError, BotoCoreError, OSError)
+    return carry_out(PROG, lambda console: _measure(options, console), errors)
+
+
+def _measure(options: argparse.Namespace, console: Console) -> int:
     with TemporaryDirectory(prefix="root-virtual-mfa-benchmark-") as directory:
         row = measure(options.accounts, options.days, Path(directory))
-    table = Table("Accounts", "Days", "Lines", "Spool", "Write", "Verify", "Peak memory", "Written", "Page", "Correct")
+    _show(row, console)
+    with TemporaryDirectory(prefix="root-virtual-mfa-benchmark-") as directory:
+        local = measure_local(options.local_accounts, LOCAL_DAYS, Path(directory))
+    _show_local(local, console)
+    if options.json:
+        outcome = {"machine": machine(), "generated": asdict(row), "local_aws": asdict(local)}
+        options.json.write_text(json.dumps(outcome, indent=2) + "\n", encoding="utf-8")
+    return 0 if row.correct and local.correct else EXIT_INCORRECT
+
+
+def _show(row: Row, console: Console) -> None:
+    table = Table("Accounts", "Days", "Lines", "Spool", "Write", "Verify", "CPU", "Peak memory", "Written", "Page", "Correct")
     for column in table.columns:
         column.justify = "right"
-    table.add_row(
-        f"{row.accounts:,}",
-        f"{row.days:,}",
-        f"{row.lines:,}",
-        f"{row.spool_seconds:.1f} s",
-        f"{row.write_seconds:.1f} s",
-        f"{row.verify_seconds:.1f} s",
-        f"{row.peak_memory_mib:.0f} MiB",
-        f"{row.written_mib:.0f} MiB",
-        f"{row.page_mib:.1f} MiB",
-        "yes" if row.correct else "NO",
-    )
+    seconds = (row.spool_seconds, row.write_seconds, row.verify_seconds, row.cpu_seconds)
+    sizes = (f"{row.peak_memory_mib:.0f} MiB", f"{row.written_mib:.0f} MiB", f"{row.page_mib:.1f} MiB")
+    counts = (f"{each:,}" for each in (row.accounts, row.days, row.lines))
+    table.add_row(*counts, *(f"{each:.1f} s" for each in seconds), *sizes, "yes" if row.correct else "NO")
     console.print(table)
-    if options.json:
-        options.json.write_text(json.dumps({"machine": machine(), "generated": asdict(row)}, indent=2) + "\n", encoding="utf-8")
-    return 0 if row.correct else EXIT_INCORRECT
+
+
+def _show_local(row: LocalRow, console: Console) -> None:
+    table = Table("Accounts", "Days", "Lines", "Calls", "Queries", "Time", "Peak memory", "Correct")
+    for column in table.columns:
+        column.justify = "right"
+    queries = row.calls.get("logs:StartQuery", 0)
+    counts = (f"{each:,}" for each in (row.accounts, row.days, row.lines, sum(row.calls.values()), queries))
+    table.add_row(*counts, f"{row.seconds:.1f} s", f"{row.peak_memory_mib:.0f} MiB", "yes" if row.correct else "NO")
+    console.print(table)
 
 
 if __name__ == "__main__":

@@ -11,16 +11,16 @@ Exit code 2: the benchmark could not measure.
 
 import argparse
 import json
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 from botocore.config import Config
@@ -29,7 +29,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from benchmark.measure import ARTEFACT, machine
+from benchmark.command import EXIT_INCORRECT, at_least, carry_out
+from benchmark.measure import machine
 from benchmark.organization_result import (
     ACTIONS,
     CENTRAL,
@@ -53,7 +54,8 @@ from local_aws.client import REGION, LocalAwsClient, LocalAwsError, LocalAwsProc
 from local_aws.core.faults import ANY_ACCOUNT
 
 PROG = "make bench-organization"
-EXIT_INCORRECT, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
+ERRORS = (LocalAwsError, DeploymentError, ClientError, BotoCoreError, OSError)
+"""Why a measurement on the local AWS cannot be made."""
 
 DAY = timedelta(days=1)
 PATIENCE = 600.0
@@ -80,6 +82,16 @@ _NAMED = 10
 
 Progressed = Callable[[str, int], None]
 """Hears what is under way, and how many accounts are done."""
+
+
+@contextmanager
+def local_aws_of(users: Mapping[str, RootUser]) -> Iterator[LocalAwsProcess]:
+    """Serve an organization whose accounts have these root users, and leave nothing behind."""
+    with TemporaryDirectory(prefix="root-virtual-mfa-benchmark-") as directory:
+        file = Path(directory, "accounts.yaml")
+        file.write_text(yaml.safe_dump(accounts_file(users)), encoding="utf-8")
+        with LocalAwsProcess(file, Path(directory, "local-aws.log")) as aws:
+            yield aws
 
 
 class OrganizationBenchmark:
@@ -204,36 +216,28 @@ class OrganizationBenchmark:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print. Returns the exit code."""
     options = _options(arguments)
-    signal.signal(signal.SIGTERM, _stop)
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
-    if not ARTEFACT.is_dir():
-        console.print(f"{PROG}: {ARTEFACT} is missing: run `make build` first.", soft_wrap=True)
-        return EXIT_ERROR
+    return carry_out(PROG, lambda console: _measure(options, console), ERRORS)
+
+
+def _measure(options: argparse.Namespace, console: Console) -> int:
     began = time.monotonic()
-    try:
-        rounds = _run(options, console)
-        table = rows(rounds)
-        measured_on = machine()
-        _show(console, rounds, table)
-        console.print(
-            f"\n{', '.join(measured_on.values())}. At most {PARALLEL_EVENTS} events at once, seed {options.seed}. "
-            f"Measured in {time.monotonic() - began:.0f} s.",
-            soft_wrap=True,
-        )
-        if options.json:
-            written = {
-                "machine": measured_on,
-                "throttled_share": options.throttled_share,
-                "seed": options.seed,
-                "rounds": [asdict(each) for each in rounds],
-            }
-            options.json.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
-    except KeyboardInterrupt:
-        console.print("\nStopped.")
-        return EXIT_INTERRUPTED
-    except (LocalAwsError, DeploymentError, ClientError, BotoCoreError, OSError) as error:
-        console.print(f"\n{PROG}: {error}", markup=False, style="red", soft_wrap=True)
-        return EXIT_ERROR
+    rounds = _run(options, console)
+    table = rows(rounds)
+    measured_on = machine()
+    _show(console, rounds, table)
+    console.print(
+        f"\n{', '.join(measured_on.values())}. At most {PARALLEL_EVENTS} events at once, seed {options.seed}. "
+        f"Measured in {time.monotonic() - began:.0f} s.",
+        soft_wrap=True,
+    )
+    if options.json:
+        written = {
+            "machine": measured_on,
+            "throttled_share": options.throttled_share,
+            "seed": options.seed,
+            "rounds": [asdict(each) for each in rounds],
+        }
+        options.json.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
     return 0 if all(each.correct for each in rounds) else EXIT_INCORRECT
 
 
@@ -244,7 +248,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         epilog=f'Options are given as in: {PROG} ACCOUNTS=300 ARGS="--seed 2".',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--accounts", type=_accounts, default=300, help="accounts of the organization (default: %(default)s)")
+    parser.add_argument(
+        "--accounts", type=at_least(FEWEST_ACCOUNTS), default=300, help="accounts of the organization (default: %(default)s)"
+    )
     parser.add_argument(
         "--throttled-share",
         type=_share,
@@ -257,13 +263,6 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome to FILE too, as JSON")
     return parser.parse_args(arguments)
-
-
-def _accounts(text: str) -> int:
-    if not text.isdecimal() or int(text) < FEWEST_ACCOUNTS:
-        message = f"{text!r} is no whole number of at least {FEWEST_ACCOUNTS}"
-        raise argparse.ArgumentTypeError(message)
-    return int(text)
 
 
 def _share(text: str) -> float:
@@ -280,25 +279,19 @@ def _share(text: str) -> float:
 def _run(options: argparse.Namespace, console: Console) -> list[Round]:
     users = root_users(options.accounts, options.seed)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with TemporaryDirectory(prefix="root-virtual-mfa-benchmark-") as directory:
-        file = Path(directory, "accounts.yaml")
-        file.write_text(yaml.safe_dump(accounts_file(users)), encoding="utf-8")
-        with (
-            LocalAwsProcess(file, Path(directory, "local-aws.log")) as aws,
-            Progress(*columns, console=console, transient=True) as progress,
-        ):
-            task = progress.add_task("", total=len(users))
-            shown = ""
+    with local_aws_of(users) as aws, Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=len(users))
+        shown = ""
 
-            def progressed(what: str, done: int) -> None:
-                nonlocal shown
-                # If the output is not a terminal, there is no bar, but still a line for each part.
-                if what != shown and not console.is_terminal:
-                    console.print(f"{what} …")
-                shown = what
-                progress.update(task, description=what, completed=done)
+        def progressed(what: str, done: int) -> None:
+            nonlocal shown
+            # If the output is not a terminal, there is no bar, but still a line for each part.
+            if what != shown and not console.is_terminal:
+                console.print(f"{what} …")
+            shown = what
+            progress.update(task, description=what, completed=done)
 
-            return list(OrganizationBenchmark(aws, users, options.throttled_share, options.seed).run(progressed))
+        return list(OrganizationBenchmark(aws, users, options.throttled_share, options.seed).run(progressed))
 
 
 def _show(console: Console, rounds: Sequence[Round], table: Sequence[Row]) -> None:
@@ -316,10 +309,6 @@ def _show(console: Console, rounds: Sequence[Round], table: Sequence[Row]) -> No
             if account_ids:
                 more = f" and {len(account_ids) - _NAMED} more" if len(account_ids) > _NAMED else ""
                 console.print(f"{each.name}: {what} {', '.join(account_ids[:_NAMED])}{more}.", style="red", soft_wrap=True)
-
-
-def _stop(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

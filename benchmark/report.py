@@ -10,9 +10,6 @@ Exit code 2: the benchmark could not measure.
 
 import argparse
 import json
-import os
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -20,22 +17,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NoReturn
+from typing import Any
 
-import yaml
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
-from benchmark.measure import ARTEFACT, machine
-from benchmark.organization import EXIT_ERROR, EXIT_INCORRECT, EXIT_INTERRUPTED, OrganizationBenchmark
-from benchmark.organization_result import CENTRAL, FEWEST_ACCOUNTS, RootUser, accounts_file, root_users, verdict
+from benchmark.command import EXIT_INCORRECT, at_least, carry_out, run_operator
+from benchmark.measure import machine
+from benchmark.organization import ERRORS, OrganizationBenchmark, local_aws_of
+from benchmark.organization_result import CENTRAL, FEWEST_ACCOUNTS, RootUser, root_users, verdict
 from demo.clients import boto3_client
-from demo.sam import RULE_NAME, STACK_NAME, DeploymentError
-from local_aws.client import PROJECT, REGION, LocalAwsClient, LocalAwsError, LocalAwsProcess
+from demo.sam import RULE_NAME, STACK_NAME
+from local_aws.client import REGION, LocalAwsClient, LocalAwsError
 
 PROG = "make bench-report"
+ACCOUNTS = (300, 1000, 3000, 10_000)
 _READERS = 8
 """Calls of the peer at the same time: as many as the report makes."""
 _SEED = 1
@@ -57,86 +54,71 @@ class Row:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print. Returns the exit code."""
     options = _options(arguments)
-    signal.signal(signal.SIGTERM, _stop)
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    if not ARTEFACT.is_dir():
-        console.print(f"{PROG}: {ARTEFACT} is missing: run `make build` first.", soft_wrap=True)
-        return EXIT_ERROR
-    try:
-        rows = [_measure(accounts, lambda said: console.print(f"{said} …")) for accounts in options.accounts]
-    except KeyboardInterrupt:
-        console.print("\nStopped.")
-        return EXIT_INTERRUPTED
-    except (LocalAwsError, DeploymentError, ClientError, BotoCoreError, OSError) as error:
-        console.print(f"\n{PROG}: {error}", markup=False, style="red", soft_wrap=True)
-        return EXIT_ERROR
+    return carry_out(PROG, lambda console: _measure_all(options, console), ERRORS, width=120)
+
+
+def _measure_all(options: argparse.Namespace, console: Console) -> int:
+    rows = [_measure(accounts, lambda said: console.print(f"{said} …")) for accounts in options.accounts]
     _show(rows, console)
+    if max(options.accounts) < max(ACCOUNTS):
+        console.print(f"\n`{PROG}` measures organizations of {_in_words(ACCOUNTS)} accounts.")
     if options.json:
         written = {"machine": machine(), "rows": [asdict(row) for row in rows]}
         options.json.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
     return EXIT_INCORRECT if any(row.wrong for row in rows) else 0
 
 
+def _in_words(numbers: Sequence[int]) -> str:
+    *first, last = (f"{number:,}" for number in numbers)
+    return f"{', '.join(first)} and {last}"
+
+
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=PROG, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--accounts",
-        type=_accounts,
+        type=at_least(FEWEST_ACCOUNTS),
         nargs="+",
-        default=[300, 1000, 3000, 10_000],
+        default=ACCOUNTS,
         metavar="N",
-        help="accounts of each organization (default: %(default)s)",
+        help=f"accounts of each organization (default: {_in_words(ACCOUNTS)})",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome to FILE too, as JSON")
     return parser.parse_args(arguments)
 
 
-def _accounts(text: str) -> int:
-    if not text.isdecimal() or int(text) < FEWEST_ACCOUNTS:
-        message = f"{text!r} is no whole number of at least {FEWEST_ACCOUNTS}"
-        raise argparse.ArgumentTypeError(message)
-    return int(text)
-
-
 def _measure(accounts: int, say: Callable[[str], None]) -> Row:
     """Let an organization be evaluated, and measure report and peer."""
     users = root_users(accounts, _SEED)
-    with TemporaryDirectory(prefix="root-virtual-mfa-benchmark-") as directory:
-        file = Path(directory, "accounts.yaml")
-        file.write_text(yaml.safe_dump(accounts_file(users)), encoding="utf-8")
-        with LocalAwsProcess(file, Path(directory, "local-aws.log")) as aws:
-            say(f"{accounts:,} accounts: deploy, and evaluate each")
-            evaluated = OrganizationBenchmark(aws, users, share=0, seed=_SEED).deploy_and_evaluate()
-            if evaluated.lost:
-                message = f"{len(evaluated.lost)} accounts were not evaluated."
-                raise LocalAwsError(message)
-            aws.settle()
-            aws.take_calls()
-            say(f"{accounts:,} accounts: report")
-            report = Path(directory, "report.json")
-            seconds, peak_memory_mib = _run_report(aws, report)
-            calls = len(aws.take_calls())
-            began = time.perf_counter()
-            _peer(aws)
-            peer_seconds = time.perf_counter() - began
-            wrong = _wrong(report.read_text(encoding="utf-8"), users)
-            return Row(accounts, calls, seconds, peak_memory_mib, len(aws.take_calls()), peer_seconds, wrong)
+    with TemporaryDirectory(prefix="root-virtual-mfa-report-") as directory, local_aws_of(users) as aws:
+        say(f"{accounts:,} accounts: deploy, and evaluate each")
+        evaluated = OrganizationBenchmark(aws, users, share=0, seed=_SEED).deploy_and_evaluate()
+        if evaluated.lost:
+            message = f"{len(evaluated.lost)} accounts were not evaluated."
+            raise LocalAwsError(message)
+        aws.settle()
+        aws.take_calls()
+        say(f"{accounts:,} accounts: report")
+        report = Path(directory, "report.json")
+        seconds, peak_memory_mib = _run_report(aws, report)
+        calls = len(aws.take_calls())
+        began = time.perf_counter()
+        _peer(aws)
+        peer_seconds = time.perf_counter() - began
+        wrong = _wrong(report.read_text(encoding="utf-8"), users)
+        return Row(accounts, calls, seconds, peak_memory_mib, len(aws.take_calls()), peer_seconds, wrong)
 
 
 def _run_report(aws: LocalAwsClient, file: Path) -> tuple[float, float]:
-    """Run the command as an operator does, with the report in `file`; return its seconds, and its peak memory in MiB."""
-    began = time.perf_counter()
-    process = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "organization", "report", "--output", str(file)],
-        cwd=PROJECT,
-        env={**os.environ, **aws.environment(CENTRAL)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    unit = 1024 if sys.platform != "darwin" else 1024 * 1024  # Linux counts KiB, macOS bytes
-    return time.perf_counter() - began, usage.ru_maxrss / unit
+    """Run the command as an operator does, with the report in `file`; return its seconds, and its peak memory in MiB.
+
+    Raises LocalAwsError, with what the command said, if it made no report.
+    """
+    ran = run_operator(aws, CENTRAL, "report", "--output", str(file))
+    if not file.exists():
+        message = f"The report ended with exit code {ran.code}. {ran.said}"
+        raise LocalAwsError(message)
+    return ran.seconds, ran.peak_memory_mib
 
 
 def _peer(aws: LocalAwsClient) -> None:
@@ -184,10 +166,6 @@ def _show(rows: Sequence[Row], console: Console) -> None:
         "accounts a call), the journal, and how pack and StackSet arrived. Its time includes the start of the command.",
         soft_wrap=True,
     )
-
-
-def _stop(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -6,12 +6,15 @@ Exit code 0 means that everything was as expected.
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NoReturn
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 ORGANIZATION = PROJECT / "local_aws/organization.yaml"
 HTML_PAGE = PROJECT / "demo-report.html"
+EVIDENCE = PROJECT / "demo-evidence"
 CENTRAL_ACCOUNT_ID = "222222222222"
 EVALUATION_SECONDS = 600
 DAY_AND_MORE = 27 * 3600
@@ -90,6 +94,7 @@ class Demo:
 
     def run(self) -> None:
         """Show everything. Raises UnexpectedError, DeploymentError, LocalAwsError or TimeoutError."""
+        self._look()
         self._deploy()
         self._evaluate_states()
         self._tell()
@@ -98,8 +103,40 @@ class Demo:
         self._act()
         self._remove()
         self._join()
+        self._prove()
 
     # The steps
+
+    def _look(self) -> None:
+        self._say("root-virtual-mfa check", f"in {self._name(CENTRAL_ACCOUNT_ID)}, before anything is deployed:")
+        ran = self._operate("check")
+        self._console.print(Text(ran.stdout.rstrip()))
+        self._say("root-virtual-mfa inventory", "opens a root session that may only audit in each member account:")
+        found = json.loads(self._operate("inventory", "--format", "json").stdout)
+        management = self._client.organization()["management_account_id"]
+        unknown = [account["account_id"] for account in found["accounts"] if account["status"] == "UNKNOWN"]
+        if unknown != [management]:
+            message = f"the inventory should know all but {management}, which no root session reaches, but not {unknown}"
+            raise UnexpectedError(message)
+        kinds = Counter(device["kind"] for account in found["accounts"] for device in account["mfa_devices"] or ())
+        self._console.print(f"  {', '.join(f'{count} {kind}s' for kind, count in sorted(kinds.items()))}", highlight=False)
+        for title, accounts in found["lists"].items():
+            self._console.print(f"  {title.replace('_', ' ')}: {len(accounts)}", highlight=False)
+
+    def _operate(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command of the operator in the central account. Raises UnexpectedError if it cannot do its work."""
+        ran = subprocess.run(  # noqa: S603 - our own module
+            [sys.executable, "-m", "organization", *arguments],
+            cwd=PROJECT,
+            env={**os.environ, **self._client.environment(CENTRAL_ACCOUNT_ID)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if ran.returncode not in {0, 1}:
+            message = f"root-virtual-mfa {arguments[0]} failed: {ran.stderr}"
+            raise UnexpectedError(message)
+        return ran
 
     def _deploy(self) -> None:
         organization = self._client.organization()
@@ -251,6 +288,32 @@ class Demo:
         self._names[JOINS] = "sandbox-new-team"
         self._wait_for_results([JOINS])
         self._show_compliant(JOINS)
+
+    def _prove(self) -> None:
+        self._say("An auditor asks:", "root-virtual-mfa evidence, when the day is over:")
+        answer = boto3_client(self._client, "sts", CENTRAL_ACCOUNT_ID).get_caller_identity()
+        now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        self._client.advance_clock(seconds=86_400 - (now.hour * 60 + now.minute) * 60 - now.second + 1)
+        if (EVIDENCE / "manifest.json").exists():
+            shutil.rmtree(EVIDENCE)  # of an earlier run
+        made = self._evidence("--from", str(now.date()), "--to", str(now.date()), "--output", str(EVIDENCE))
+        verified = self._evidence("--verify", str(EVIDENCE))
+        if made.returncode not in {0, 1} or verified.returncode != 0:
+            message = f"the evidence was not made, or does not verify: {made.stderr}{verified.stdout}{verified.stderr}"
+            raise UnexpectedError(message)
+        self._console.print(f"  {made.stdout.splitlines()[0]}", highlight=False, markup=False)
+        self._console.print(f"  {verified.stdout.strip()}", highlight=False, markup=False)
+        self._console.print(f"  The folder, with a page for its reader: [bold]{EVIDENCE}[/]", highlight=False)
+
+    def _evidence(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(  # noqa: S603 - our own module
+            [sys.executable, "-m", "organization", "evidence", *arguments],
+            cwd=PROJECT,
+            env={**os.environ, **self._client.environment(CENTRAL_ACCOUNT_ID)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
 
     # What they need
 

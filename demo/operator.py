@@ -12,8 +12,8 @@ from local_aws.client import REGION, LocalAwsClient
 
 NOTIFY, REEVALUATE, REMOVE = (f"RootVirtualMfa-{name}" for name in ("Notify", "Reevaluate", "RemoveRootCredentials"))
 APPROVER = "security-lead"
-TOPICS = ("root-virtual-mfa-notices", "Automation-root-virtual-mfa")
-"""The topics of notices and of requests for approval."""
+NOTICES, APPROVALS = "root-virtual-mfa-notices", "Automation-root-virtual-mfa"
+"""The names of the topics: of notices, and of requests for approval."""
 
 _RUNNING = {"Pending", "InProgress", "Waiting"}
 _PATIENCE = 600.0
@@ -26,12 +26,13 @@ class Operator:
     Within a `with` block it also gets what the topics of the central account send.
     """
 
-    def __init__(self, aws: LocalAwsClient, central_account_id: str) -> None:
-        """Speak to `aws`; the topics are in `central_account_id`."""
+    def __init__(self, aws: LocalAwsClient, central_account_id: str, *topics: str) -> None:
+        """Speak to `aws`; the topics are in `central_account_id`: both, or those given, if only they will exist."""
         self.aws = aws
         self.central = central_account_id
         self._clients: dict[tuple[str, str], Any] = {}
         self._messages: list[dict[str, str]] = []
+        self._topics = topics or (NOTICES, APPROVALS)
         self._closed = threading.Event()
         self._subscribing = threading.Thread(target=self._subscribe)
 
@@ -53,7 +54,7 @@ class Operator:
     def _subscribe(self) -> None:
         sns = boto3_client(self.aws, "sns", self.central)
         queue_arn = f"arn:aws:sqs:{REGION}:{self.central}:notices"
-        missing = {f"arn:aws:sns:{REGION}:{self.central}:{name}" for name in TOPICS}
+        missing = {f"arn:aws:sns:{REGION}:{self.central}:{name}" for name in self._topics}
         while missing and not self._closed.wait(0.02):
             for topic_arn in missing & {topic["TopicArn"] for topic in sns.list_topics()["Topics"]}:
                 sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn)

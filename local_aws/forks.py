@@ -11,7 +11,8 @@ import sys
 import tempfile
 
 from local_aws import __main__
-from local_aws.core import ministack_seams
+from local_aws.core import coverage, ministack_seams
+from local_aws.core.operations import Operations
 from local_aws.server import application
 
 _PORTS = {
@@ -29,6 +30,7 @@ def main() -> int:
     """
     application.configure_ministack(0)
     ministack_seams.check()
+    Operations(coverage.read())  # reads API models, which all forks then have
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     ends_with_this_process, held = os.pipe()
     for line in sys.stdin.buffer:

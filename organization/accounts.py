@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sts import STSClient
 
     from organization.reading import Progress
+
+EXIT_INTERRUPTED = 130
+"""The exit code if somebody interrupted the command, with Ctrl-C: 128 and the number of SIGINT, as shells have it."""
 
 T = TypeVar("T", bound=Hashable)
 R = TypeVar("R")
@@ -77,35 +81,48 @@ def read_each(what: str, items: Sequence[T], read: Callable[[T], R], progress: "
     Whatever `read` raises ends all of it.
     """
     waiting: queue.SimpleQueue[T] = queue.SimpleQueue()
-    ended: queue.SimpleQueue[tuple[T, R | BaseException, bool]] = queue.SimpleQueue()
-    stop = threading.Event()
+    work: _Work[T, R] = _Work(waiting, read)
     for item in items:
         waiting.put(item)
-
-    def work() -> None:
-        while not stop.is_set():
-            try:
-                item = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                ended.put((item, read(item), True))
-            except BaseException as error:  # noqa: BLE001 - raised where the items are awaited
-                ended.put((item, error, False))
-
-    # Daemons: a call that is under way when somebody interrupts delays neither the output nor the end.
-    for _ in range(min(aws.THREADS, len(items))):
-        threading.Thread(target=work, daemon=True).start()
-    found: dict[T, R] = {}
     try:
+        # Daemons: a call that is under way when somebody interrupts delays neither the output nor the end.
+        for _ in range(min(aws.THREADS, len(items))):
+            threading.Thread(target=work.do, daemon=True).start()
         for done in range(1, len(items) + 1):
-            item, outcome, succeeded = ended.get()
-            if not succeeded:
-                raise outcome  # type: ignore[misc]  # an exception, as it did not succeed
-            found[item] = outcome  # type: ignore[assignment]  # what `read` returned, as it succeeded
+            work.readings[work.ended.get()].result()
             progress(what, done, len(items))
     except KeyboardInterrupt:
-        return Readings(found, interrupted=True)
+        return Readings(work.so_far(), interrupted=True)
     finally:
-        stop.set()
-    return Readings(found, interrupted=False)
+        work.stop.set()
+    return Readings(work.so_far(), interrupted=False)
+
+
+class _Work(Generic[T, R]):
+    """What several threads read, item by item, until nothing waits or `stop` is set."""
+
+    def __init__(self, waiting: "queue.SimpleQueue[T]", read: Callable[[T], R]) -> None:
+        self._waiting = waiting
+        self._read = read
+        self.readings: dict[T, Future[R]] = {}
+        self.ended: queue.SimpleQueue[T] = queue.SimpleQueue()
+        self.stop = threading.Event()
+
+    def do(self) -> None:
+        """Read what waits."""
+        while not self.stop.is_set():
+            try:
+                item = self._waiting.get_nowait()
+            except queue.Empty:
+                return
+            future: Future[R] = Future()
+            try:
+                future.set_result(self._read(item))
+            except BaseException as error:  # noqa: BLE001 - raised where the readings are awaited
+                future.set_exception(error)
+            self.readings[item] = future
+            self.ended.put(item)
+
+    def so_far(self) -> dict[T, R]:
+        """Return the readings so far, or raise what came instead of one."""
+        return {item: future.result() for item, future in list(self.readings.items())}

@@ -88,16 +88,18 @@ class Caller:
     arn: str = ""
 
 
-def session(region: str | None, profile: str | None = None) -> tuple[boto3.Session, Caller]:
+def session(
+    region: str | None, profile: str | None = None, where: str = "the home Region of the deployment"
+) -> tuple[boto3.Session, Caller]:
     """Open a session and find out whose credentials it has.
 
     `region` and `profile` of None: those of the environment or the AWS configuration.  Raises CommandError if there is no
-    Region, and botocore's exceptions if AWS cannot be reached.
+    Region, which asks for `where`, and botocore's exceptions if AWS cannot be reached.
     """
     # boto3 itself reads AWS_DEFAULT_REGION only; the AWS CLI reads AWS_REGION too, and before it.
     opened = boto3.Session(region_name=region or os.environ.get("AWS_REGION"), profile_name=profile)
     if not opened.region_name:
-        message = "No Region is set: give the home Region of the deployment with --region, or set AWS_REGION."
+        message = f"No Region is set: give {where} with --region, or set AWS_REGION."
         raise CommandError(message)
     try:
         identity = opened.client("sts", config=_BRIEF).get_caller_identity()

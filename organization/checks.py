@@ -324,6 +324,13 @@ def _service_linked_roles(seen: Seen) -> Iterator[Check]:
 # --- Recorders ---
 
 
+def not_excluded(accounts: tuple[str, ...] | Unseen, deployed: Deployment | None) -> tuple[str, ...] | Unseen:
+    """Return the accounts that the stack, if there is one, does not exclude: only these need a recorder."""
+    if isinstance(accounts, Unseen) or deployed is None:
+        return accounts
+    return tuple(each for each in accounts if each not in deployed.excluded)
+
+
 def _recorders(seen: Seen) -> Iterator[Check]:
     name = "Configuration recorders"
     on = [account_id for account_id, recorder in seen.recorders.items() if recorder is Recorder.ON]
@@ -349,10 +356,11 @@ def _recorders(seen: Seen) -> Iterator[Check]:
     if unseen:
         reason = next(iter(unseen.values()))
         yield Check(name, Outcome.UNSEEN, f"Not seen in {shown(list(unseen))}. {reason}")
-    if isinstance(seen.accounts, Unseen):
-        yield Check(name, Outcome.UNSEEN, f"Nor can the accounts of the organization: {seen.accounts.reason}")
+    accounts = not_excluded(seen.accounts, seen.deployed)
+    if isinstance(accounts, Unseen):
+        yield Check(name, Outcome.UNSEEN, f"Nor can the accounts of the organization: {accounts.reason}")
     else:
-        yield from _recorders_by_aggregator(seen, [each for each in seen.accounts if each not in seen.recorders])
+        yield from _recorders_by_aggregator(seen, [each for each in accounts if each not in seen.recorders])
 
 
 def _recorders_by_aggregator(seen: Seen, others: list[str]) -> Iterator[Check]:

@@ -3,7 +3,7 @@
 import io
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,18 +24,32 @@ from organization import (
     statuses,
     verify,
 )
+from organization.accounts import EXIT_INTERRUPTED
 from organization.aws import CommandError
+from organization.check import command as check
 from organization.commands import PROGRAM
 from organization.evidence import command as evidence
 from organization.frameworks import frameworks
+from organization.inventory import command as inventory
 from organization.screen import complain
+from root_virtual_mfa_enabled.parameters import PARAMETERS
 
 EXIT_ERROR = 2
-EXIT_INTERRUPTED = 130
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 120, "show_default": True}
+
+
+_PROFILE = click.option("--profile", metavar="NAME", help="A profile of the AWS configuration.  [default: AWS_PROFILE]")
+
+
+def _as_whom(function: F) -> F:
+    """Give a command that needs no deployment the options that say with whose credentials it reads."""
+    region = click.option(
+        "--region", metavar="REGION", help="A Region in the partition of the accounts.  [default: AWS_REGION, or the profile's]"
+    )
+    return region(_PROFILE(function))
 
 
 def _where(function: F) -> F:
@@ -44,13 +58,49 @@ def _where(function: F) -> F:
         click.option(
             "--stack-name", default=deployment.STACK_NAME, metavar="NAME", help="The CloudFormation stack of the deployment."
         ),
-        click.option("--profile", metavar="NAME", help="A profile of the AWS configuration.  [default: AWS_PROFILE]"),
+        _PROFILE,
         click.option(
             "--region", metavar="REGION", help="The home Region of the deployment.  [default: AWS_REGION, or the profile's]"
         ),
     ):
         function = option(function)
     return function
+
+
+def _prints(formats: Iterable[str], endings: str) -> Callable[[F], F]:
+    """Give a command the options for one of `formats` on the screen, and for files whose names have one of `endings`."""
+
+    def decorate(function: F) -> F:
+        for option in (
+            click.option(
+                "--output",
+                type=click.Path(path_type=Path),
+                multiple=True,
+                metavar="FILE",
+                help=f"Write a file too, in the format of its name: {endings}. May be given several times.",
+            ),
+            click.option(
+                "--format",
+                "format_name",
+                type=click.Choice(list(formats)),
+                help="What to print; with --output, the format of the files, whatever their names.  [default: table]",
+            ),
+        ):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def _excepts(*names: str) -> Callable[[F], F]:
+    """Give a command the option, of these names, for the file of exceptions."""
+    return click.option(
+        *names,
+        "exceptions_path",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help=f"Which accounts are excluded and which failures accepted.  [default: {exceptions.FILE} beside template.yaml]",
+    )
 
 
 @click.group(
@@ -61,8 +111,9 @@ def _where(function: F) -> F:
 def command() -> None:
     """Virtual MFA of root users, checked by AWS Config: deploy the rule, and report on every account.
 
-    Each command uses your AWS credentials and needs the account and the home Region of the deployment.  Exit code 2 says that
-    the command could not do its work, with one sentence on stderr; 130 that you interrupted it.
+    Each command uses your AWS credentials. check and inventory need no deployment; the others need the account and the home
+    Region of the deployment.  Exit code 2 says that the command could not do its work, with one sentence on stderr; 130 that
+    you interrupted it.
     """
 
 
@@ -92,7 +143,7 @@ def _preflight(region: str | None, profile: str | None, stack_name: str, role_na
 
 
 class _Parameter(click.ParamType):
-    """A parameter of the template, as NAME=VALUE."""
+    """A parameter of the template or of the rule, as NAME=VALUE."""
 
     name = "parameter"
 
@@ -165,12 +216,78 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     return deploy.run(region, profile, stack_name, options)
 
 
-@command.command("report", short_help="Report every account.")
+@command.command("check", short_help="Check accounts before anything is deployed.")
+@_as_whom
+@click.option(
+    "--role-name",
+    metavar="ROLE",
+    help="A role to assume in every account of the organization.  [default: check the account of your credentials alone]",
+)
+@click.option(
+    "--parameter",
+    "parameters",
+    type=_Parameter(),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help=f"A parameter of the rule ({', '.join(PARAMETERS.fields)}); may be given several times.  [default: the rule's]",
+)
+@click.option(
+    "--compare",
+    type=_Parameter(),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter that another setting has otherwise, to see which accounts change their verdict; may be given several "
+    "times. The other setting has all else from --parameter.",
+)
+@_prints(check.FORMATS, ".html, .csv, .json or .txt")
+def _check(  # noqa: PLR0913 - the options of the command
+    *,
+    region: str | None,
+    profile: str | None,
+    role_name: str | None,
+    parameters: Sequence[tuple[str, str]],
+    compare: Sequence[tuple[str, str]],
+    format_name: str | None,
+    output: Sequence[Path],
+) -> int:
+    """Check what the rule would say of accounts, before anything is deployed.
+
+    Changes nothing, and needs no deployment. It reads the root user of the account of your credentials, or with --role-name of
+    every account of the organization, and judges as the rule does. An account that it cannot read is UNKNOWN, with the reason
+    and what to do. Ctrl-C keeps what was read: the others are UNKNOWN.
+
+    \b
+    Exit code 0: every account is COMPLIANT, suspended, or one that the rule does not apply to.
+    Exit code 1: an account is NON_COMPLIANT or UNKNOWN, with the parameters of --parameter.
+    Exit code 2: nothing could be checked.
+    Exit code 130: you interrupted it.
+
+    For every account, it needs the management account or a delegated administrator of any service.
+    """  # noqa: D301 - click's sign against wrapping
+    return check.run(
+        region,
+        profile,
+        role_name,
+        parameters=dict(parameters),
+        compare=dict(compare),
+        format_name=format_name,
+        output=output,
+    )
+
+
+@command.command("inventory", short_help="Show what the root user of each account has.")
 @_where
+@click.option(
+    "--unused-days",
+    type=click.IntRange(1, 3650),
+    default=inventory.UNUSED_DAYS,
+    metavar="N",
+    help="List credentials as removable that IAM saw nobody use for N days, and access keys as in use that were used since.",
+)
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(list(report.FORMATS)),
+    type=click.Choice(list(inventory.FORMATS)),
     help="What to print; with --output, the format of the files, whatever their names.  [default: table]",
 )
 @click.option(
@@ -180,20 +297,40 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     metavar="FILE",
     help="Write a file too, in the format of its name: .html, .csv, .json or .txt. May be given several times.",
 )
+def _inventory(  # noqa: PLR0913 - the options of the command
+    *,
+    region: str | None,
+    profile: str | None,
+    stack_name: str,
+    unused_days: int,
+    format_name: str | None,
+    output: Sequence[Path],
+) -> int:
+    """Show what the root user of each account has: password, access keys, signing certificates, MFA devices of every kind.
+
+    Changes nothing. It opens a root session in each member account that may only audit, and so needs centralized root access
+    and the management account or IAM's delegated administrator. Of the management account, which no root session reaches, it
+    shows what its account summary says. If the rule is deployed here, what contradicts its verdict comes first.
+
+    \b
+    Exit code 0: nothing contradicts the rule's verdict, and every account is known.
+    Exit code 1: something contradicts it, or an account is UNKNOWN.
+    Exit code 2: nothing could be read.
+    Exit code 130: you interrupted it. What was read is shown, and the other accounts are UNKNOWN.
+    """  # noqa: D301 - click's sign against wrapping
+    return inventory.run(region, profile, stack_name, unused_days, format_name=format_name, output=output)
+
+
+@command.command("report", short_help="Report every account.")
+@_where
+@_prints(report.FORMATS, ".html, .csv, .json or .txt")
 @click.option(
     "--status",
     type=click.Choice([str(status) for status in statuses.Status], case_sensitive=False),
     multiple=True,
     help="List the accounts of this status only; may be given several times. Totals and exit code count all accounts.",
 )
-@click.option(
-    "--exceptions",
-    "--exclusions",
-    "exceptions_path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help=f"Which accounts are excluded and which failures accepted.  [default: {exceptions.FILE} beside template.yaml]",
-)
+@_excepts("--exceptions", "--exclusions")
 @click.option(
     "--framework",
     "framework_names",
@@ -258,19 +395,7 @@ def _account_id(context: click.Context, parameter: click.Parameter, value: str |
     metavar="ROLE",
     help="A role to assume in the accounts, to see what only they show.  [default: look into the deployment's account alone]",
 )
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(list(verify.FORMATS)),
-    help="What to print; with --output, the format of the files, whatever their names.  [default: table]",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="Write a file too, in the format of its name: .html, .json or .txt. May be given several times.",
-)
+@_prints(verify.FORMATS, ".html, .json or .txt")
 @click.option(
     "--probe",
     metavar="ACCOUNT",
@@ -333,12 +458,15 @@ class _Day(click.ParamType):
 @click.option(
     "--output", type=click.Path(path_type=Path), metavar="DIR", help="The folder to write: a new one, or an older evidence."
 )
+@_excepts("--exceptions")
 @click.option(
-    "--exceptions",
-    "exceptions_path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help=f"Which accounts are excluded and which failures accepted.  [default: {exceptions.FILE} beside template.yaml]",
+    "--framework",
+    "framework_names",
+    type=click.Choice(list(frameworks())),
+    multiple=True,
+    metavar="NAME",
+    help="Tell on how many days each control of a framework was satisfied; may be given several times. "
+    f"NAME is one of {', '.join(frameworks())}.",
 )
 @click.option(
     "--role-name",
@@ -361,6 +489,7 @@ def _evidence(  # noqa: PLR0913 - the options of the command
     last: date | None,
     output: Path | None,
     exceptions_path: Path | None,
+    framework_names: Sequence[str],
     role_name: str | None,
     yes: bool,
     verify: Path | None,
@@ -375,8 +504,8 @@ def _evidence(  # noqa: PLR0913 - the options of the command
     It reads the journal with queries of CloudWatch Logs Insights, and says beforehand what they cost.
 
     \b
-    Exit code 0: each account-day in scope is known, and none fails without an accepted exception.
-    Exit code 1: the evidence is written, and some account-days fail or are not known.
+    Exit code 0: each account-day in scope is known, none fails without an accepted exception, and AWS Config says the same.
+    Exit code 1: the evidence is written, and one of these does not hold.
     Exit code 2: no evidence could be written; an older one stays as it was.
 
     With --verify it needs no AWS: it compares a folder with its manifest. Give --manifest-sha256 too, from where nobody who can
@@ -392,7 +521,9 @@ def _evidence(  # noqa: PLR0913 - the options of the command
     if output is None or verify is not None:
         message = "Give --output DIR to write the evidence, or --verify DIR to verify one."
         raise click.UsageError(message)
-    return evidence.run(region, profile, stack_name, evidence.Wanted(first, last, output, yes, exceptions_path, role_name))
+    return evidence.run(
+        region, profile, stack_name, evidence.Wanted(first, last, output, yes, exceptions_path, role_name, framework_names)
+    )
 
 
 @command.command("delete", short_help="Delete the deployment.")

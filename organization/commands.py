@@ -207,9 +207,14 @@ def stack_instances(deployment: "Deployment", operation: str, account_id: str, *
 
 
 def put_pack_again(deployment: "Deployment") -> str:
-    """Put the conformance pack into every account again, unchanged."""
+    """Put the conformance pack into every account again, unchanged.
+
+    A pack with a remediation has what only the stack knows. So the stack takes the remediation out and puts it back.
+    """
     if deployment.pack_parameters is None:
         return deploy()
+    if deployment.remediates:
+        return "; ".join([deploy(Remediation="Off"), deploy(Remediation=deployment.remediation)])
     parameters = (f"ParameterName={name},ParameterValue={value}" for name, value in sorted(deployment.pack_parameters.items()))
     options = [
         f"--organization-conformance-pack-name {quoted(deployment.conformance_pack_name)}",
@@ -282,22 +287,22 @@ def start_remediation(deployment: "Deployment", rule_name: str, account_id: str)
 
 def start_notify(deployment: "Deployment", account_id: str) -> str:
     """Tell an account's owner what AWS Config found; for credentials of that account."""
-    return _start_runbook(deployment, "RootVirtualMfa-Notify", f"AccountId={account_id}")
+    return _start_runbook(deployment.region, "RootVirtualMfa-Notify", f"AccountId={account_id}")
 
 
 def start_reevaluate(deployment: "Deployment") -> str:
     """Let AWS Config evaluate an account now; for credentials of that account."""
-    return _start_runbook(deployment, "RootVirtualMfa-Reevaluate")
+    return _start_runbook(deployment.region, "RootVirtualMfa-Reevaluate")
 
 
-def start_removal(deployment: "Deployment", account_id: str) -> str:
-    """Plan the removal of an account's root credentials, and remove nothing."""
-    return _start_runbook(deployment, "RootVirtualMfa-RemoveRootCredentials", f"AccountId={account_id},DryRun=true")
+def start_removal(region: str, account_id: str) -> str:
+    """Plan the removal of an account's root credentials, and remove nothing; `region` is the deployment's."""
+    return _start_runbook(region, "RootVirtualMfa-RemoveRootCredentials", f"AccountId={account_id},DryRun=true")
 
 
-def _start_runbook(deployment: "Deployment", name: str, parameters: str = "") -> str:
+def _start_runbook(region: str, name: str, parameters: str = "") -> str:
     options = [f"--document-name {name}"] + ([f"--parameters {quoted(parameters)}"] if parameters else [])
-    return _aws("ssm", "start-automation-execution", *options, region=deployment.region)
+    return _aws("ssm", "start-automation-execution", *options, region=region)
 
 
 def show_execution(deployment: "Deployment", execution_id: str) -> str:

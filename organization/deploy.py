@@ -1,13 +1,13 @@
 """Deploys the package with the SAM CLI: fills in the parameters that AWS can tell, and asks for the others."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from organization import aws, commands, deployment, invoke_permission, project, rollbacks, sam, template
 from organization.aws import Caller, CommandError
-from organization.deploy_parameters import ORGANIZATION, SCOPES, Finder, Options
+from organization.deploy_parameters import ORGANIZATION, SCOPES, Finder, Options, spread
 from organization.deployment import Deployment
 from organization.sam import Sam
 from organization.screen import Screen
@@ -30,6 +30,7 @@ def run(region: str | None, profile: str | None, stack_name: str, options: Optio
     directory = _directory(options.directory)
     program = sam.find()
     declared = template.read(directory / "template.yaml")
+    options = replace(options, parameters=spread(options.parameters))
     template.check(declared, options.parameters)
     session, caller = aws.session(region, profile)
     cloudformation: CloudFormationClient = session.client("cloudformation", config=aws.patient())

@@ -1,5 +1,6 @@
 """Finds out what to deploy: the scope and the parameters, from the options, the stack, AWS, and at last the operator."""
 
+import re
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from organization import aws, checks, commands, deployment, invoke_permission, preflight, removal
+from organization.account_lists import EXCLUDED, INVOKING, split, too_many_excluded
 from organization.aws import Caller, CommandError
 from organization.checks import Outcome, Seen, Unseen
 from organization.deployment import Deployment
@@ -30,8 +32,9 @@ SCOPES = {ACCOUNT: "default", ORGANIZATION: "organization"}
 
 _NAMES_ORGANIZATION = ("OrganizationId", "OrganizationRootId", "ManagementAccountId")
 _ASKED = ("NoticeEmail", "AlarmEmail")
-_ASKED_FOR_ORGANIZATION = ("ExcludedAccounts", "ExpectedEvaluations")
+_ASKED_FOR_ORGANIZATION = (EXCLUDED.names[0], "ExpectedEvaluations")
 """Asked for a new stack only: an existing one keeps its values."""
+_ACCOUNT_ID = re.compile("[0-9]{12}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,24 @@ class Options:
     build: bool
     rollback: bool
     directory: Path | None
+
+
+def spread(given: Mapping[str, str]) -> dict[str, str]:
+    """Spread the excluded accounts, which are given as one list, over the parameters that hold them; the others stay.
+
+    Raises CommandError if there are more than a conformance pack takes, or if a further parameter is given too.
+    """
+    first, *further = EXCLUDED.names
+    for name in further:
+        if name in given:
+            message = f"Parameter {name} is filled in by this command: give all excluded accounts in {first}."
+            raise CommandError(message)
+    account_ids = split(given.get(first, ""))
+    if first not in given or not all(map(_ACCOUNT_ID.fullmatch, account_ids)):
+        return dict(given)  # nothing to spread, or what the template refuses
+    if too_many := too_many_excluded(account_ids):
+        raise CommandError(too_many)
+    return {**given, **EXCLUDED.parameters(account_ids)}
 
 
 @dataclass(slots=True)
@@ -85,11 +106,18 @@ class Finder:
 
     def parameters(self, scope: str) -> dict[str, str]:
         """Return the parameters to deploy with; others keep their values. Raises CommandError if one is missing."""
-        before = self.before.get("Parameters", []) if self.before else []
-        kept = {str(each.get("ParameterKey")): each.get("ParameterValue", "") for each in before}
-        if too_few := removal.too_few_approvers({**kept, **self.options.parameters}):
+        if too_few := removal.too_few_approvers({**self._kept, **self.options.parameters}):
             raise CommandError(too_few)
-        return self._for_organization() if scope == ORGANIZATION else self._for_account()
+        parameters = self._for_organization() if scope == ORGANIZATION else self._for_account()
+        # A further list that was empty and stays so is nothing to deploy.
+        empty = {name for name in EXCLUDED.names[1:] if not parameters.get(name) and not self._kept.get(name)}
+        return {name: value for name, value in parameters.items() if name not in empty}
+
+    @property
+    def _kept(self) -> dict[str, str]:
+        """The parameters of the stack as it is."""
+        before = self.before.get("Parameters", []) if self.before else []
+        return {str(each.get("ParameterKey")): each.get("ParameterValue", "") for each in before}
 
     def _for_account(self) -> dict[str, str]:
         given = dict(self.options.parameters)
@@ -99,7 +127,7 @@ class Finder:
                 raise CommandError(message)
         if self.before:
             self._refuse_obstacle(organization_id="")
-        return self._asked(given, {})
+        return self._asked(given)
 
     def _for_organization(self) -> dict[str, str]:
         with Console(stderr=True).status("Looking ..."):
@@ -119,8 +147,16 @@ class Finder:
                 f"mend that and run this again. `{commands.preflight()}` shows everything."
             )
             raise CommandError(message)
-        parameters = self._asked(self._organization(seen), {"ExpectedEvaluations": str(self._expected(seen) or "")})
+        parameters = self._asked(self._organization(seen), seen)
+        self._refuse_too_many_excluded({**self._kept, **parameters})
         return parameters | self._policy(seen, parameters)
+
+    def _refuse_too_many_excluded(self, parameters: Mapping[str, str]) -> None:
+        """Raise CommandError if the pack of a deployment with these parameters would leave out too many accounts."""
+        management = parameters["ManagementAccountId"]
+        is_watched = management == self.caller.account_id or parameters.get("ManagementAccountHasEvaluationRole") == "true"
+        if too_many := too_many_excluded(EXCLUDED.read(parameters), "" if is_watched else management):
+            raise CommandError(too_many)
 
     def _organization(self, seen: Seen) -> dict[str, str]:
         """Return what is given, and the parameters that name the organization."""
@@ -149,7 +185,7 @@ class Finder:
         policy = {}
         if seen.deployed is None and seen.has_resource_policy is False:
             policy[invoke_permission.POLICY_TYPE] = invoke_permission.PERMISSION
-        if not any(name in parameters for name in invoke_permission.LISTS):
+        if not any(name in parameters for name in INVOKING.names):
             policy |= self._lists(seen.deployed, parameters)
         return {name: value for name, value in policy.items() if name not in parameters}
 
@@ -158,16 +194,14 @@ class Finder:
         listed = deployed.listed if deployed else frozenset()
         if self._permission(deployed) != invoke_permission.ACCOUNTS:
             # Lists are of no use any more if the operator has now chosen otherwise.
-            return invoke_permission.lists([]) if listed and invoke_permission.PARAMETER in parameters else {}
+            return INVOKING.parameters([]) if listed and invoke_permission.PARAMETER in parameters else {}
         if isinstance(self.account_ids, Unseen) and listed:
             self.screen.say(
                 f"The accounts of the organization cannot be read, so the function's policy goes on to list {len(listed)} "
                 f"accounts. {self.account_ids.reason}"
             )
             return {}
-        kept = deployed.excluded if deployed else frozenset()
-        excluded = deployment.accounts(parameters["ExcludedAccounts"]) if "ExcludedAccounts" in parameters else kept
-        lists = self._listing(parameters["ManagementAccountId"], excluded)
+        lists = self._listing(parameters["ManagementAccountId"], EXCLUDED.read({**self._kept, **parameters}))
         return lists if deployed else {name: value for name, value in lists.items() if value}
 
     def _listing(self, management_account_id: str, excluded: Collection[str]) -> dict[str, str]:
@@ -182,7 +216,7 @@ class Finder:
         to_list = invoke_permission.to_list(self.account_ids, permitted=permitted, excluded=excluded)
         if too_many := invoke_permission.too_many(to_list):
             raise CommandError(too_many)
-        return invoke_permission.lists(to_list)
+        return INVOKING.parameters(to_list)
 
     def listing(self, after: "StackTypeDef") -> dict[str, str]:
         """Find out whether AWS Config names the organization when it invokes; if not, return parameters that list the accounts.
@@ -209,11 +243,13 @@ class Finder:
         )
         return {invoke_permission.PARAMETER: invoke_permission.ACCOUNTS, **lists}
 
-    def _expected(self, seen: Seen) -> int:
-        """Count the accounts that will be evaluated; 0 if that cannot be seen."""
+    @staticmethod
+    def _expected(seen: Seen, parameters: Mapping[str, str]) -> str:
+        """Count the accounts that a new deployment evaluates; "" if that cannot be seen."""
         if not isinstance(seen.accounts, tuple):
-            return 0
-        return len(seen.accounts) - (not seen.in_management_account)
+            return ""
+        unwatched = set() if seen.in_management_account else {parameters["ManagementAccountId"]}
+        return str(len(set(seen.accounts) - EXCLUDED.read(parameters) - unwatched) or "")
 
     def _refuse_obstacle(self, organization_id: str) -> None:
         deployed = deployment.from_stack(self.before, {}) if self.before else None
@@ -235,13 +271,16 @@ class Finder:
 
     # --- Questions ---
 
-    def _asked(self, parameters: dict[str, str], defaults: Mapping[str, str]) -> dict[str, str]:
-        """Add what the operator answers, for a new stack."""
+    def _asked(self, parameters: dict[str, str], seen: Seen | None = None) -> dict[str, str]:
+        """Add what the operator answers, for a new stack; `seen` is what there is of the organization, for one."""
         if not self.may_ask or self.before:
             return parameters
-        names = _ASKED + (_ASKED_FOR_ORGANIZATION if "OrganizationId" in parameters else ())
-        answers = {name: self._ask(name, defaults.get(name, "")) for name in names if name not in parameters}
-        return parameters | {name: answer for name, answer in answers.items() if answer}
+        asked = dict(parameters)
+        for name in _ASKED + (_ASKED_FOR_ORGANIZATION if seen else ()):
+            if name not in asked:
+                default = self._expected(seen, asked) if seen and name == "ExpectedEvaluations" else ""
+                asked[name] = self._ask(name, default)
+        return {name: value for name, value in asked.items() if value or name in parameters}
 
     def _ask(self, name: str, default: str | None) -> str:
         """Ask until the template allows the answer.  Without a default an answer is needed."""

@@ -1,10 +1,11 @@
 """What is deployed, as CloudFormation describes its stack: pure, without input or output."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from organization.invoke_permission import LISTS, ORGANIZATION, PARAMETER, POLICY_TYPE, RESOURCE_POLICY
+from organization.account_lists import EXCLUDED, INVOKING
+from organization.invoke_permission import ORGANIZATION, PARAMETER, POLICY_TYPE, RESOURCE_POLICY
 from organization.removal import APPROVERS
 
 if TYPE_CHECKING:
@@ -54,11 +55,10 @@ def stack_set_name(stack_name: str) -> str:
 class Deployment:
     """A deployed stack of template.yaml.  Account ids are strings of 12 digits; `organization_id` is empty for one account.
 
-    `log_group_name` and `function_name` are empty if they are not known.  `listed` are the accounts of InvokingAccounts and its
-    further parts.
-    `rule_parameters` has those of the rule, by the names in its log lines, that the stack gives.  `pack_parameters` and
-    `pack_excluded` are what the conformance pack was put with; `pack_parameters` is None if there is no pack.  `emails` are the
-    addresses that get notices or alarms.
+    `log_group_name` and `function_name` are empty if they are not known.  `excluded` and `listed` are the accounts of
+    ExcludedAccounts and of InvokingAccounts, with their further parts.  `rule_parameters` has those of the rule, by the names
+    in its log lines, that the stack gives.  `pack_parameters` and `pack_excluded` are what the conformance pack was put with;
+    `pack_parameters` is None if there is no pack.  `emails` are the addresses that get notices or alarms.
     """
 
     stack_name: str
@@ -80,6 +80,7 @@ class Deployment:
     function_policy_type: str = RESOURCE_POLICY
     listed: frozenset[str] = frozenset()
     removes_root_credentials: bool = False
+    remediation: str = "Default"
     rule_parameters: Mapping[str, str] = field(default_factory=dict)
     pack_parameters: Mapping[str, str] | None = None
     pack_excluded: tuple[str, ...] = ()
@@ -94,6 +95,11 @@ class Deployment:
     def watches_management_account(self) -> bool:
         """Whether the management account has what an evaluation needs."""
         return self.in_management_account or self.management_account_has_role
+
+    @property
+    def remediates(self) -> bool:
+        """Whether the rule has AWS Config's remediation. What Default means: the parameter's description in template.yaml."""
+        return self.remediation not in ({"Default", "Off"} if self.organization_id else {"Off"})
 
     @property
     def permitted(self) -> frozenset[str]:
@@ -126,17 +132,12 @@ def from_stack(stack: "StackTypeDef", physical_ids: Mapping[str, str]) -> Deploy
         log_group_name=outputs.get("LogGroupName") or physical_ids.get("FunctionLogGroup", ""),
         function_name=outputs.get("FunctionArn", "").rpartition(":")[2]
         or physical_ids.get("RootVirtualMfaEnabledFunction", ""),
-        excluded=accounts(parameters.get("ExcludedAccounts", "")),
+        excluded=EXCLUDED.read(parameters),
         invoke_permission=parameters.get(PARAMETER, ORGANIZATION),
         function_policy_type=parameters.get(POLICY_TYPE, RESOURCE_POLICY),
-        listed=accounts(",".join(parameters.get(name, "") for name in LISTS)),
+        listed=INVOKING.read(parameters),
         removes_root_credentials=bool(parameters.get(APPROVERS)),
+        remediation=parameters.get("Remediation", "Default"),
         rule_parameters={name: parameters[given] for name, given in _RULE_PARAMETERS.items() if given in parameters},
         emails=tuple(dict.fromkeys(filter(None, (parameters.get("NoticeEmail"), parameters.get("AlarmEmail"))))),
     )
-
-
-def accounts(listed: str) -> frozenset[str]:
-    """Return the account ids in the value of a parameter."""
-    account_ids: Iterable[str] = (account_id.strip() for account_id in listed.split(","))
-    return frozenset(account_id for account_id in account_ids if account_id)

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +15,7 @@ from organization.controls import Framework, outcomes
 from organization.deployment import Deployment
 from organization.exceptions import Acceptance
 from organization.screen import Screen, text
-from organization.statuses import FAILURES, MEANINGS, STALE_AFTER, Advice, Row, Status, hours, totals
+from organization.statuses import FAILURES, MEANINGS, STALE_AFTER, Account, Advice, Row, Status, hours, totals
 
 SCHEMA_VERSION = 1
 """The JSON report's version: it rises if a key goes or changes its meaning."""
@@ -84,7 +84,7 @@ def as_json(report: Report) -> str:
     deployment = report.deployment
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
-        "time": _time(report.time),
+        "time": utc(report.time),
         "organization_id": deployment.organization_id or None,
         "management_account_id": deployment.management_account_id or None,
         "stack": {
@@ -116,7 +116,7 @@ def as_html(report: Report) -> str:
         meanings=MEANINGS,
         failures=FAILURES,
         hours=hours,
-        time=_time,
+        time=utc,
         stale_after=hours(STALE_AFTER),
         outcomes=outcomes,
         controls=_controls,
@@ -135,9 +135,9 @@ def print_table(report: Report, screen: Screen) -> None:
     table = Table("Account", "OU", "Status", "Age", "Finding", *(each.title for each in report.frameworks))
     for row in report.listed:
         table.add_row(
-            Text("\n").join(text(each) for each in (row.account.name, row.account.account_id) if each),
+            account_cell(row.account),
             text(row.account.ou_path),
-            text((row.status, _COLOURS.get(row.status, "dim"))),
+            status_cell(row.status),
             text(hours(row.age) if row.age is not None else "-"),
             text(row.finding),
             *(Text("\n").join(map(text, _controls(each, row))) for each in report.frameworks),
@@ -148,7 +148,7 @@ def print_table(report: Report, screen: Screen) -> None:
         screen.say()
         screen.say(("What to do", "bold"))
     for row, advice in advised:
-        _print_advice(row, advice, screen)
+        print_advice(row.account, advice, screen)
     for note in report.notes:
         screen.say()
         screen.say(("Note:", "bold"), f" {note}")
@@ -160,9 +160,20 @@ def print_table(report: Report, screen: Screen) -> None:
         screen.say(f"Only accounts with the status {listed} are listed.")
 
 
-def _print_advice(row: Row, advice: Advice, screen: Screen) -> None:
+def account_cell(account: Account) -> Text:
+    """Return an account's name and id as a cell of a table."""
+    return Text("\n").join(text(each) for each in (account.name, account.account_id) if each)
+
+
+def status_cell(status: Status) -> Text:
+    """Return a status in its colour as a cell of a table."""
+    return text((status, _COLOURS.get(status, "dim")))
+
+
+def print_advice(account: Account, advice: Advice, screen: Screen) -> None:
+    """Print a problem of an account, what to do about it, and the commands."""
     # The id comes first: somebody chose the name, which could begin like a command.
-    who = f"{row.account.account_id} {row.account.name}".strip()
+    who = f"{account.account_id} {account.name}".strip()
     screen.say((who, "bold"), f": {advice.why} {advice.action}", indent=2)
     for command in advice.commands:
         screen.say(command, indent=4, whole=True)
@@ -180,13 +191,18 @@ def _account(row: Row) -> dict[str, Any]:
         "control": row.exception.control if isinstance(row.exception, Acceptance) else "",
         "owner": row.exception.owner if row.exception else "",
         "until": row.exception.until.isoformat() if row.exception and row.exception.until else None,
-        "result_time": _time(row.result_time) if row.result_time else None,
+        "result_time": utc(row.result_time) if row.result_time else None,
         "age_hours": round(row.age / timedelta(hours=1), 2) if row.age is not None else None,
         "rule_names": row.rule_names,
         "conformance_pack_status": row.conformance_pack_status,
         "stack_set_status": row.stack_set_status,
-        "advice": [{"why": each.why, "action": each.action, "commands": each.commands} for each in row.advice],
+        "advice": advice_json(row.advice),
     }
+
+
+def advice_json(advice: Iterable[Advice]) -> list[dict[str, Any]]:
+    """Return problems as JSON has them."""
+    return [{"why": each.why, "action": each.action, "commands": each.commands} for each in advice]
 
 
 def _controls(framework: Framework, row: Row) -> list[str]:
@@ -206,5 +222,6 @@ def _framework(framework: Framework) -> dict[str, Any]:
     }
 
 
-def _time(time: datetime) -> str:
+def utc(time: datetime) -> str:
+    """Write a time in UTC, in ISO 8601."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")

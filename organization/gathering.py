@@ -107,9 +107,6 @@ class Gatherer:
         )
         looked = failing[:MOST_INSIDE]
         parameters = {each.get("ParameterKey"): each.get("ParameterValue", "") for each in stack.get("Parameters", [])}
-        # What Default means: the parameter's description in template.yaml.
-        off = {"Default", "Off"} if found.organization_id else {"Off"}
-        remediates = parameters.get("Remediation", "Default") not in off
         outputs = {each.get("OutputKey", ""): each.get("OutputValue", "") for each in stack.get("Outputs", [])}
         organization = bool(found.organization_id)
         alarms = _seen(lambda: self._alarms(stack))
@@ -119,7 +116,7 @@ class Gatherer:
             now=self._caller.time,
             created=stack["CreationTime"],
             evaluated=evaluated,
-            remediates=remediates,
+            remediates=found.remediates,
             function_arn=outputs.get("FunctionArn", ""),
             alarm_topic=bool(parameters.get("AlarmEmail") or parameters.get("AlarmTopicArn")),
             packs=packs,
@@ -128,7 +125,7 @@ class Gatherer:
             results=_seen(lambda: self._results(found, looked)),
             journal=written,
             history=history,
-            inside=self._inside(found, looked, role_name, remediates=remediates),
+            inside=self._inside(found, looked, role_name, remediates=found.remediates),
             counts=_seen(lambda: self._counts(outputs)),
             alarms=alarms,
             alarm_actions=() if isinstance(alarms, Unseen) else _seen(lambda: self._alarm_actions(alarms)),

@@ -21,6 +21,7 @@ from organization.checks import (
     Source,
     Unseen,
     names,
+    not_excluded,
 )
 from organization.invoke_permission import RESOURCE_POLICY
 from organization.removal import IAM
@@ -75,7 +76,7 @@ class Inspector:
             trusted=_seen(self._trusted) if in_organization else nothing,
             delegated=_seen(partial(self._delegated, services)) if in_organization else nothing,
             has_resource_policy=_seen(self._has_resource_policy),
-            recorders=self._recorders(accounts, role_name),
+            recorders=self._recorders(not_excluded(accounts, deployed), role_name),
             aggregator=_seen(self._aggregator),
             service_linked_roles=self._service_linked_roles([CONFIG_ROLE, *([STACK_SETS_ROLE] if managing else [])]),
             deployed=deployed,

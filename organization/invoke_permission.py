@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from organization import commands
+from organization.account_lists import INVOKING
 
 if TYPE_CHECKING:
     from organization.deployment import Deployment
@@ -17,17 +18,6 @@ if TYPE_CHECKING:
 PARAMETER = "InvokePermission"
 ORGANIZATION, ACCOUNTS, ANY = "Organization", "Accounts", "Any"
 """The values of the parameter: by the organization's id, by the accounts' ids, or for every account of the world."""
-
-LISTS = ("InvokingAccounts", "InvokingAccounts2", "InvokingAccounts3", "InvokingAccounts4")
-"""The parameters that list accounts."""
-
-LONGEST_VALUE = 4096
-"""Bytes of a template parameter. Source: AWS CloudFormation User Guide, quotas."""
-
-_ACCOUNTS_IN_A_LIST = (LONGEST_VALUE + 1) // len("111122223333,")
-
-MOST_LISTED = _ACCOUNTS_IN_A_LIST * len(LISTS)
-"""Accounts in all lists. The policy also has the function's own and the management account. Lambda takes 20,480 characters."""
 
 POLICY_TYPE = "FunctionPolicyType"
 RESOURCE_POLICY, PERMISSION = "AWS::Lambda::ResourcePolicy", "AWS::Lambda::Permission"
@@ -40,20 +30,17 @@ def to_list(account_ids: Iterable[str], *, permitted: Collection[str], excluded:
 
 
 def too_many(account_ids: Sequence[str]) -> str:
-    """Say why so many accounts cannot be listed, and what to do; empty if they can."""
-    if len(account_ids) <= MOST_LISTED:
+    """Say why so many accounts cannot be listed, and what to do; empty if they can.
+
+    The policy also has the function's own and the management account. Lambda takes 20,480 characters.
+    """
+    if len(account_ids) <= INVOKING.most:
         return ""
     return (
-        f"The function's policy would have to list {len(account_ids)} accounts, and the parameters hold {MOST_LISTED}. Let AWS "
-        f"Config invoke the function for any account: `{commands.deploy(InvokePermission=ANY)}`. Then the function itself "
+        f"The function's policy would have to list {len(account_ids)} accounts, and the parameters hold {INVOKING.most}. Let "
+        f"AWS Config invoke the function for any account: `{commands.deploy(InvokePermission=ANY)}`. Then the function itself "
         "refuses accounts of other organizations; docs/threat-model.md says what that costs."
     )
-
-
-def lists(account_ids: Sequence[str]) -> dict[str, str]:
-    """Return the parameters that list these accounts, at most MOST_LISTED; those that are not needed are empty."""
-    starts = range(0, MOST_LISTED, _ACCOUNTS_IN_A_LIST)
-    return {name: ",".join(account_ids[start : start + _ACCOUNTS_IN_A_LIST]) for name, start in zip(LISTS, starts, strict=True)}
 
 
 def refused(found: "Deployment", packs: Mapping[str, "Arrival"]) -> list[str]:

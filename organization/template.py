@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
+from organization.account_lists import LONGEST_VALUE
 from organization.aws import CommandError
-from organization.invoke_permission import LONGEST_VALUE
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the faster one, if PyYAML was built with it
@@ -33,20 +33,22 @@ class Parameter:
 
     def check(self, value: str) -> None:
         """Raise CommandError if the template does not allow a value."""
+        for item in [item.strip() for item in value.split(",")] if self.is_list else [value]:
+            if not self._takes(item):
+                verb = "has" if self.is_list else "is"
+                message = f"Parameter {self.name} {verb} {item!r}, but {self.constraint or 'must be another value.'}"
+                raise CommandError(message)
         length = len(value.encode())
         if length > LONGEST_VALUE:
             message = f"Parameter {self.name} has {length} bytes, and CloudFormation takes {LONGEST_VALUE}."
             raise CommandError(message)
-        items = [item.strip() for item in value.split(",")] if self.is_list else [value]
-        fits = all(
+
+    def _takes(self, item: str) -> bool:
+        return bool(
             (not self.pattern or re.search(self.pattern, item))
             and (not self.allowed or item in self.allowed)
             and (not self.is_number or (item.isascii() and item.isdigit()))
-            for item in items
         )
-        if not fits:
-            message = f"Parameter {self.name} is {value!r}, but {self.constraint or 'must be another value.'}"
-            raise CommandError(message)
 
 
 def read(path: Path) -> dict[str, Parameter]:

@@ -582,7 +582,7 @@ def _start(evidence: Evidence, runbook: str) -> str:
         case "RootVirtualMfa-Reevaluate":
             return commands.start_reevaluate(evidence.deployment)
         case _:
-            return commands.start_removal(evidence.deployment, "ACCOUNT_ID")
+            return commands.start_removal(evidence.deployment.region, "ACCOUNT_ID")
 
 
 def _results(evidence: Evidence) -> Finding:

@@ -17,7 +17,6 @@ from remediation.root_credentials import (
     RefusedError,
     call,
     in_words,
-    is_denied,
     is_dry_run,
     own_execution,
     read,
@@ -54,9 +53,10 @@ def remove(events: dict[str, Any], _: object) -> dict[str, Any]:
 
     `Found` and `Version` are what step `plan` returned; Automation may have read the JSON of `Found`. `MinimumApprovals` is how
     many people have to approve. Then read what remains, of each kind and in IAM's summary. A virtual MFA device counts as
-    removed when it is deactivated: IAM may refuse to delete it. Returns texts: `Approval` (who approved and who started),
-    `Removed`, `Remaining` and `Text` (all of it). Raises RefusedError, also if the root user has credentials that nobody
-    approved to remove; CredentialsRemainError; and CallError. Once something may be removed, each error says what was.
+    removed when it is deactivated: IAM may refuse to delete it. If it is not, the run fails: whoever has the device has a part
+    of the sign-in as root, once a password is recovered. Returns texts: `Approval` (who approved and who started), `Removed`
+    and `Text` (all of it). Raises RefusedError, also if the root user has credentials that nobody approved to remove;
+    CredentialsRemainError; and CallError. Once something may be removed, each error says what was.
     """
     if is_dry_run(events):
         raise RefusedError(f"This execution is a dry run. {ANEW}")
@@ -77,21 +77,11 @@ def remove(events: dict[str, Any], _: object) -> dict[str, Any]:
     remaining, unread = _remaining(events)
     if unread is not None:
         raise CallError(f"{done} What remains could not be read: {unread}", unread.code)
-    credentials_remain = any(names for kind, names in remaining.items() if kind != "MfaDevices")
-    if any(remaining.values()) and (credentials_remain or not is_denied(failure)):
-        raise CredentialsRemainError(f"{done} Remaining: {in_words(remaining)}. Start the runbook again: it goes on from here.")
-    removed = {kind: [name for name in names if name not in remaining[kind]] for kind, names in found.items()}
-    text = [approval, f"Removed: {in_words(removed, 'nothing')}.", *_delete_devices(account_id, iam, removed["MfaDevices"])]
     if any(remaining.values()):
-        text.append(f"Remaining, harmless, since no credentials are left: {in_words(remaining)}. {failure}")
-    else:
-        text.append("Nothing remains.")
-    return {
-        "Approval": approval,
-        "Removed": in_words(removed, "nothing"),
-        "Remaining": in_words(remaining),
-        "Text": " ".join(text),
-    }
+        raise CredentialsRemainError(f"{done} Remaining: {in_words(remaining)}. Start the runbook again: it goes on from here.")
+    left = _delete_devices(account_id, iam, found["MfaDevices"])
+    text = " ".join([approval, f"Removed: {in_words(found, 'nothing')}.", *left, "Nothing remains."])
+    return {"Approval": approval, "Removed": in_words(found, "nothing"), "Text": text}
 
 
 def _delete(account_id: str, iam: Any, found: dict[str, list[str]]) -> tuple[dict[str, list[str]], CallError | None]:  # noqa: ANN401 - a client of boto3

@@ -1,5 +1,6 @@
 """What all tests share: the settings of hypothesis, and quick starts of the local AWS."""
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,11 @@ from tests.forks import Forks
 # No deadline: a busy machine may interrupt an example that is not slow.
 settings.register_profile("project", deadline=None, max_examples=150)
 settings.load_profile("project")
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over all that was imported and collected: thousands of tests, which stay."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

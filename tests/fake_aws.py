@@ -1,5 +1,6 @@
 """An AWS without a network: real boto3 clients, whose requests are checked against the API models and answered from here."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -44,6 +45,14 @@ class FakeAws:
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     actions: set[str] = field(default_factory=set)
     """What was called, as IAM names it."""
+    urls: dict[str, str] = field(default_factory=dict)
+    """Where each operation was last called."""
+    _signed: threading.local = field(default_factory=threading.local)
+
+    @property
+    def access_key_id(self) -> str:
+        """Whose call is being answered."""
+        return str(self._signed.access_key_id)
 
     def __post_init__(self) -> None:
         self.answers.setdefault(
@@ -88,7 +97,9 @@ class FakeAws:
         operation, parameters = event["model"].name, event["context"]["parameters"]
         self.calls.append((operation, parameters))
         self.actions.add(f"{event['model'].service_model.signing_name}:{operation}")
+        self.urls[operation] = event["params"]["url"]
         answer = self.answers[operation]
+        self._signed.access_key_id = event["request_signer"]._credentials.access_key  # noqa: SLF001 - botocore tells nobody else
         try:
             said = dict(answer(parameters) if callable(answer) else answer)
         except RefusalError as refusal:

@@ -64,7 +64,7 @@ def install(  # noqa: PLR0913, PLR0917 - what has a say
     resources = ActionResources(config, switches, actions.extract_resource_arn)
     ministack_seams.replace("ministack.core.iam_actions", "extract_resource_arn", resources.arn)
     condition_keys.install(organization)
-    enforce = suspended_accounts.refusing(organization, _enforcing(policies, evaluator.enforce))
+    enforce = _enforcing(organization, policies, evaluator.enforce)
     ministack_seams.replace("ministack.core.iam_evaluator", "enforce", enforce)
     refusals.install(when_refused)
 
@@ -73,8 +73,8 @@ def install(  # noqa: PLR0913, PLR0917 - what has a say
     deployers.install(resource_types)
 
 
-def _enforcing(policies: ServiceControlPolicies, iam_policies: Any) -> Any:  # noqa: ANN401 - MiniStack's function, and one like it
-    """Return what asks IAM policies, which MiniStack evaluates, and then service control policies.
+def _enforcing(organization: Organization | None, policies: ServiceControlPolicies, iam_policies: Any) -> Any:  # noqa: ANN401 - MiniStack's function, and one like it
+    """Return what refuses suspended accounts, then asks IAM policies, which MiniStack evaluates, then service control policies.
 
     A refusal by IAM or of AssumeRoot gets AWS's message: MiniStack's names no resource and takes a session policy for another.
     """
@@ -89,6 +89,9 @@ def _enforcing(policies: ServiceControlPolicies, iam_policies: Any) -> Any:  # n
         resource_arn: str = "*",
         service_context: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401 - MiniStack's EvalResult or AuthError, or None if the call is allowed
+        shut = suspended_accounts.refusal(organization, action, resource_arn)
+        if shut is not None:
+            return shut
         denied = iam_policies(access_key_id, action, service, region, resource_arn, service_context)
         account_id = responses._account_from_sts_session(access_key_id) or callers.account_id()
         as_root = root_sessions.is_root_session(access_key_id)

@@ -13,26 +13,13 @@ from local_aws.organizations.organization import Organization
 _ASSUMING = {"sts:AssumeRole", "sts:AssumeRoot"}
 
 
-def refusing(organization: Organization | None, enforce: Any) -> Any:  # noqa: ANN401 - MiniStack's function, and one like it
-    """Return what refuses to assume roles in the accounts of `organization`, and then asks `enforce`."""
-    if organization is None:
-        return enforce
+def refusal(organization: Organization | None, action: str, resource_arn: str) -> Any:  # noqa: ANN401 - MiniStack's EvalResult or None
+    """Refuse to assume a role in an account of `organization` that is suspended or closed; None if it is neither."""
+    if organization is None or action not in _ASSUMING or not organization.is_shut(_account_of(resource_arn)):
+        return None
+    said = f"User: {callers.principal()} is not authorized to perform: {action} on resource: {resource_arn}"
     evaluator = ministack_seams.module("ministack.core.iam_evaluator")
-
-    def enforce_in_active_accounts(  # noqa: PLR0913, PLR0917 - MiniStack's parameters
-        access_key_id: str,
-        action: str,
-        service: str,
-        region: str,
-        resource_arn: str = "*",
-        service_context: dict[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401 - MiniStack's EvalResult or AuthError, or None if the call is allowed
-        if action in _ASSUMING and organization.is_shut(_account_of(resource_arn)):
-            said = f"User: {callers.principal()} is not authorized to perform: {action} on resource: {resource_arn}"
-            return evaluator.EvalResult("Deny", principal_arn=Refused(callers.principal(), said))
-        return enforce(access_key_id, action, service, region, resource_arn, service_context)
-
-    return enforce_in_active_accounts
+    return evaluator.EvalResult("Deny", principal_arn=Refused(callers.principal(), said))
 
 
 def _account_of(arn: str) -> str:

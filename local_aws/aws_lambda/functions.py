@@ -37,8 +37,8 @@ from local_aws.core.models import LOADER, AwsError
 from local_aws.core.switches import Switches
 from local_aws.organizations.organization import Organization
 
-PARALLEL_EVENTS = 8
-"""How many asynchronous events run at once: AWS takes far more, but here each is a process of this machine."""
+PARALLEL_EVENTS = 4
+"""How many asynchronous events run at once: AWS takes far more, but here each starts a process of this machine."""
 
 _DEFAULT_RETRIES = 2
 _DEFAULT_EVENT_AGE = 6 * 3600

@@ -27,6 +27,7 @@ from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from local_aws.authorization.deployers import Deployers
+from local_aws.cloudformation import stack_set_dependencies
 from local_aws.cloudformation.member_stacks import MemberStacks, execution_role, key_values
 from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock
@@ -122,7 +123,7 @@ class Outcome:
 
 @dataclass
 class Operation:
-    """An operation at some places; `action` is CREATE, UPDATE or DELETE."""
+    """An operation at some places; `action` is CREATE, UPDATE or DELETE. `after` has to succeed first."""
 
     operation_id: str
     action: str
@@ -134,6 +135,7 @@ class Operation:
     status: str = "QUEUED"
     reason: str | None = None
     done: Event = field(default_factory=Event)
+    after: tuple["Operation", ...] = ()
 
     @property
     def failures(self) -> dict[Place, str]:
@@ -164,6 +166,11 @@ class StackSet:
     def auto_deployment(self) -> dict[str, Any]:
         """`Enabled` and `RetainStacksOnAccountRemoval`."""
         return {"Enabled": False, "RetainStacksOnAccountRemoval": False, **self.settings.get("AutoDeployment", {})}
+
+    @property
+    def depends_on(self) -> list[str]:
+        """The ARNs of the StackSets whose automatic deployments come first."""
+        return list(self.auto_deployment.get("DependsOn", []))
 
     def wanted(self, organization: Organization) -> dict[Place, str]:
         """Return the places that should have stacks, and the unit that each belongs to."""
@@ -215,7 +222,7 @@ class StackSets:
         name = params["StackSetName"]
         if params.get("PermissionModel", "SELF_MANAGED") != "SERVICE_MANAGED":
             _refuse("The local AWS emulates StackSets whose PermissionModel is SERVICE_MANAGED only.")
-        _check_settings(params)
+        _refuse_self_managed(params)
         if "AutoDeployment" not in params:
             _refuse("AutoDeployment is required for StackSets with SERVICE_MANAGED permission model.")
         if "StackId" in params:
@@ -233,6 +240,7 @@ class StackSets:
         if template is None:
             _refuse("TemplateBody or TemplateURL is required")
         self._check_template(template, params)
+        self._check_dependencies("", params)
         stack_set = StackSet(f"{name}:{uuid.uuid4()}", name, region, template, _settings(params))
         self._sets[stack_set.stack_set_id] = stack_set
         return {"StackSetId": stack_set.stack_set_id}
@@ -253,7 +261,8 @@ class StackSets:
             ]
         }
         self._check_template(template, params)
-        _check_settings(params)
+        _refuse_self_managed(params)
+        self._check_dependencies(stack_set.arn(self._organization.management_account_id), params)
         places = self._places_to_update(stack_set, params)
         operation = self._operation(stack_set, "UPDATE", places, params)
         kept = {
@@ -523,6 +532,17 @@ class StackSets:
             _refuse(f"Template may not exceed {_LONGEST_DOCUMENT} bytes in size.")
         return document.decode()
 
+    def _check_dependencies(self, arn: str, params: dict[str, Any]) -> None:
+        """Refuse dependencies that a StackSet, "" for a new one, may not have."""
+        depends_on = params.get("AutoDeployment", {}).get("DependsOn", [])
+        others = {known: stack_set.depends_on for known, stack_set in self._by_arn().items() if known != arn}
+        stack_set_dependencies.check(arn, depends_on, others)
+
+    def _by_arn(self) -> dict[str, StackSet]:
+        """Return the StackSets of all Regions that are not deleted."""
+        management_account_id = self._organization.management_account_id
+        return {each.arn(management_account_id): each for each in list(self._sets.values()) if each.status == "ACTIVE"}
+
     @staticmethod
     def _check_template(template: str, params: dict[str, Any]) -> None:
         """Refuse a template that fails in every account: it has a macro, or a capability or a parameter is missing."""
@@ -558,9 +578,15 @@ class StackSets:
     # Operations
 
     def _follow(self, account_id: str) -> None:
-        """Deploy to an account that the targets now include, and delete from one that they no longer include."""
-        for stack_set in list(self._sets.values()):
-            if stack_set.status != "ACTIVE" or not stack_set.auto_deployment["Enabled"]:
+        """Deploy to an account that the targets now include, and delete from one that they no longer include.
+
+        What a StackSet depends on comes first, and has to succeed.
+        """
+        by_arn = self._by_arn()
+        started: dict[str, list[Operation]] = {}
+        for arn in stack_set_dependencies.in_order({arn: stack_set.depends_on for arn, stack_set in by_arn.items()}):
+            stack_set = by_arn[arn]
+            if not stack_set.auto_deployment["Enabled"]:
                 continue
             wanted = {place: unit for place, unit in stack_set.wanted(self._organization).items() if place[0] == account_id}
             present = {place: known.unit_id for place, known in stack_set.instances.items() if place[0] == account_id}
@@ -572,7 +598,10 @@ class StackSets:
                 ("CREATE", {place: unit for place, unit in wanted.items() if place not in present}),
             ):
                 if places:
-                    self._start(stack_set, self._operation(stack_set, action, places, retain, automatic=True))
+                    operation = self._operation(stack_set, action, places, retain, automatic=True)
+                    operation.after = tuple(each for other in stack_set.depends_on for each in started.get(other, []))
+                    self._start(stack_set, operation)
+                    started.setdefault(arn, []).append(operation)
 
     def _operation(
         self, stack_set: StackSet, action: str, places: dict[Place, str], params: dict[str, Any], *, automatic: bool = False
@@ -622,6 +651,11 @@ class StackSets:
 
     async def _carry_out(self, stack_set: StackSet, operation: Operation) -> bool:
         """Work through the places Region by Region, and return whether the failures stayed within the tolerance."""
+        failed = [each.operation_id for each in operation.after if each.status != "SUCCEEDED"]
+        if failed:
+            operation.reason = f"Operation {failed[0]} on a StackSet that this one depends on did not succeed."
+            _cancel(stack_set, operation, list(operation.outcomes), operation.reason)
+            return False
         within = True
         order = operation.preferences.get("RegionOrder", [])
         regions = list(dict.fromkeys([*order, *(region for _, region in operation.outcomes)]))
@@ -704,13 +738,13 @@ def _skip(stack_set: StackSet, operation: Operation, place: Place) -> bool:
     return True
 
 
-def _cancel(stack_set: StackSet, operation: Operation, places: Collection[Place]) -> None:
+def _cancel(stack_set: StackSet, operation: Operation, places: Collection[Place], reason: str = _CANCELLED) -> None:
     for place in places:
         outcome = operation.outcomes[place]
-        outcome.status, outcome.reason = "CANCELLED", _CANCELLED
+        outcome.status, outcome.reason = "CANCELLED", reason
         if place in stack_set.instances:
             instance = stack_set.instances[place]
-            instance.detailed_status, instance.reason = "CANCELLED", _CANCELLED
+            instance.detailed_status, instance.reason = "CANCELLED", reason
 
 
 @cache
@@ -718,13 +752,6 @@ def _known_regions() -> frozenset[str]:
     """Return AWS's Regions, those of the partition aws that botocore has."""
     partitions = LOADER.load_data("partitions")["partitions"]
     return frozenset(next(partition["regions"] for partition in partitions if partition["id"] == "aws"))
-
-
-def _check_settings(params: dict[str, Any]) -> None:
-    """Refuse the settings of self-managed StackSets, and those that the local AWS does not emulate. Raises AwsError."""
-    _refuse_self_managed(params)
-    if "DependsOn" in params.get("AutoDeployment", {}):
-        _refuse("The local AWS does not emulate DependsOn of AutoDeployment.")
 
 
 def _refuse_self_managed(params: dict[str, Any]) -> None:

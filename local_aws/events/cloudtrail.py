@@ -5,7 +5,8 @@ Sources: https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-e
 https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-track-privileged-tasks.html.
 Simpler than on AWS: an event comes at once, not after minutes, and needs no trail. EventBridge delivers reads only on request,
 so they are in the history alone; here it gets no changes of other services than IAM either. Only the owner's changes have
-responseElements, and only calls of IAM and STS have requestParameters; those of all others are null.
+responseElements, and only calls of CloudFormation, IAM, Organizations and STS have requestParameters; those of all others are
+null.  A template that stands in a request is not among them.
 
 Live: the name of an error (radkawar/stackd, testdata/aws/cloudtrail/iam_history.json, and docs/eventbridge.md for refusals).
 """
@@ -47,7 +48,7 @@ _READS = (
     "Simulate",
 )
 """How the names of calls begin that only read. Live, radkawar/stackd, docs/cloudtrail.md: AssumeRole is one of them."""
-_WITH_PARAMETERS = {"iam", "sts"}
+_WITH_PARAMETERS = {"cloudformation", "iam", "organizations", "sts"}
 _DATA = {
     "events": ("PutEvents",),
     "lambda": ("Invoke",),
@@ -61,7 +62,9 @@ _DATA = {
 
 The history lacks S3's lists of buckets and changes of their settings, which are management events on AWS.
 """
-_NEVER_RECORDED = {"Password", "OldPassword", "NewPassword", "AuthenticationCode1", "AuthenticationCode2", "TokenCode"}
+_NEVER_RECORDED = {
+    *("AuthenticationCode1", "AuthenticationCode2", "NewPassword", "OldPassword", "Password", "TemplateBody", "TokenCode"),
+}
 
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Answer]]
 _Change = tuple[str, dict[str, Any] | None, dict[str, Any] | None]
@@ -236,9 +239,10 @@ def _changes(account_id: str, before: RootUser, after: RootUser) -> Iterator[_Ch
         serial_number = {"serialNumber": f"arn:aws:iam::{account_id}:mfa/{name}"}
         yield "DeactivateMFADevice", serial_number, None
         yield "DeleteVirtualMFADevice", serial_number, None
-    for device in _new(before.hardware_mfa_devices, after.hardware_mfa_devices):
+    tokens_before, tokens_after = (_tokens(account_id, each) for each in (before, after))
+    for device in _new(tokens_before, tokens_after):
         yield "EnableMFADevice", {"serialNumber": device}, None
-    for device in _new(after.hardware_mfa_devices, before.hardware_mfa_devices):
+    for device in _new(tokens_after, tokens_before):
         yield "DeactivateMFADevice", {"serialNumber": device}, None
     for key in _new(before.access_keys, after.access_keys):
         yield "CreateAccessKey", None, {"accessKey": {"accessKeyId": key, "status": "Active"}}
@@ -250,6 +254,12 @@ def _changes(account_id: str, before: RootUser, after: RootUser) -> Iterator[_Ch
         yield "DeleteSigningCertificate", {"certificateId": certificate}, None
     if before.password and not after.password:
         yield "DeleteLoginProfile", None, None
+
+
+def _tokens(account_id: str, root: RootUser) -> dict[str, datetime]:
+    """Return hardware TOTP tokens, passkeys and security keys by serial number."""
+    passkeys = {f"arn:aws:iam::{account_id}:u2f/root/{name}": enabled for name, enabled in root.passkeys.items()}
+    return {**root.hardware_mfa_devices, **passkeys}
 
 
 def _new(before: Mapping[str, datetime], after: Mapping[str, datetime]) -> list[str]:

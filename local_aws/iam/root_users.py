@@ -205,12 +205,16 @@ class RootUsers:
         return {}
 
     def list_mfa_devices(self, account: Account, params: dict[str, Any]) -> dict[str, Any]:
-        """List the devices of all kinds."""
+        """List the devices of all kinds.
+
+        Source of a passkey's serial number: API reference, GetMFADevice, whose example is of root.
+        """
         root = account.root_user
         virtual = {_serial_number(account.account_id, name): enabled for name, enabled in root.virtual_mfa_devices.items()}
+        passkeys = {_passkey_serial_number(account.account_id, name): enabled for name, enabled in root.passkeys.items()}
         devices = (
             {"SerialNumber": serial_number, "EnableDate": enabled}
-            for serial_number, enabled in {**virtual, **root.hardware_mfa_devices}.items()
+            for serial_number, enabled in {**virtual, **root.hardware_mfa_devices, **passkeys}.items()
         )
         return self._page("MFADevices", devices, params)
 
@@ -221,6 +225,10 @@ class RootUsers:
             if serial_number == _serial_number(account.account_id, name):
                 del root.virtual_mfa_devices[name]
                 root.unassigned_virtual_mfa_devices.append(name)
+                return {}
+        for name in root.passkeys:
+            if serial_number == _passkey_serial_number(account.account_id, name):
+                del root.passkeys[name]
                 return {}
         if root.hardware_mfa_devices.pop(serial_number, None) is None:
             raise _not_of_user()
@@ -248,6 +256,10 @@ def _root(account: Account) -> dict[str, Any]:
 
 def _serial_number(account_id: str, device: str) -> str:
     return f"arn:aws:iam::{account_id}:mfa/{device}"
+
+
+def _passkey_serial_number(account_id: str, passkey: str) -> str:
+    return f"arn:aws:iam::{account_id}:u2f/root/{passkey}"
 
 
 def _require_password(root: RootUser) -> None:

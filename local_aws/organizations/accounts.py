@@ -30,14 +30,15 @@ class AccountsError(ValueError):
 class RootUser:
     """The credentials of a root user, when each was created or enabled, and when they were last used.
 
-    The keys are the ids of access keys and of signing certificates, the serial numbers of hardware devices (hardware TOTP
-    tokens, passkeys and security keys), and the names of virtual devices.
+    The keys are the ids of access keys and of signing certificates, the serial numbers of hardware TOTP tokens, and the names
+    of passkeys (security keys too) and of virtual devices.
     """
 
     password: bool = True
     access_keys: dict[str, datetime] = field(default_factory=dict)
     signing_certificates: dict[str, datetime] = field(default_factory=dict)
     hardware_mfa_devices: dict[str, datetime] = field(default_factory=dict)
+    passkeys: dict[str, datetime] = field(default_factory=dict)
     virtual_mfa_devices: dict[str, datetime] = field(default_factory=dict)
     unassigned_virtual_mfa_devices: list[str] = field(default_factory=list)
     """The names of devices that are deactivated, but not deleted. They are nobody's."""
@@ -51,7 +52,7 @@ class RootUser:
     @property
     def mfa_devices(self) -> int:
         """How many devices of all kinds are enabled."""
-        return len(self.hardware_mfa_devices) + len(self.virtual_mfa_devices)
+        return len(self.hardware_mfa_devices) + len(self.passkeys) + len(self.virtual_mfa_devices)
 
     @property
     def virtual_mfa_device_names(self) -> list[str]:
@@ -127,6 +128,11 @@ def _add_hardware_device(root_user: RootUser, _: str, now: datetime) -> None:
     root_user.hardware_mfa_devices[_new_id("GAHT", 8, string.digits)] = now
 
 
+def _add_passkey(root_user: RootUser, _: str, now: datetime) -> None:
+    _refuse_ninth(root_user)
+    root_user.passkeys[_new_id("passkey-", 26)] = now
+
+
 def _refuse_ninth(root_user: RootUser) -> None:
     if root_user.mfa_devices >= MAXIMUM_MFA_DEVICES:
         message = f"The root user already has {MAXIMUM_MFA_DEVICES} MFA devices, and may have no more."
@@ -185,6 +191,8 @@ CHANGES: Mapping[str, Callable[[RootUser, str, datetime], None]] = {
     "remove-virtual-device": _remove_virtual_device,
     "add-hardware-device": _add_hardware_device,
     "remove-hardware-devices": lambda root_user, *_: root_user.hardware_mfa_devices.clear(),
+    "add-passkey": _add_passkey,
+    "remove-passkeys": lambda root_user, *_: root_user.passkeys.clear(),
     "recover-password": _recover_password,
     "delete-password": _delete_password,
     "sign-in": _sign_in,

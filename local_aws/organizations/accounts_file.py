@@ -64,6 +64,7 @@ _NUMBERED = {
     "access_keys": "create-access-key",
     "signing_certificates": "upload-signing-certificate",
     "hardware_mfa_devices": "add-hardware-device",
+    "passkeys": "add-passkey",
 }
 """The settings of a root user that are numbers. Each says how often to make its change."""
 

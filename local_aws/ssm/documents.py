@@ -365,4 +365,8 @@ def content_of(content: str | Mapping[str, Any], document_format: str) -> str:
     """Write a document's content, given as an object, in its format, as CloudFormation does."""
     if isinstance(content, str):
         return content
-    return yaml.safe_dump(content, sort_keys=False) if document_format == "YAML" else json.dumps(content, indent=2)
+    return (
+        yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False)
+        if document_format == "YAML"
+        else json.dumps(content, indent=2)
+    )

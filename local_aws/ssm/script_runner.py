@@ -36,7 +36,7 @@ import botocore.session
 
 _AT_THE_SAME_TIME = 4
 """The most scripts that run at a time. Those that sleep do not count."""
-_WARM = ("config", "iam", "sns", "ssm", "sts")
+_WARM = ("config", "iam", "organizations", "sns", "ssm", "sts")
 """The services whose models are loaded before a script asks for them."""
 _PACKAGES = {"boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3"}
 _LONGEST_LOG = 20_000

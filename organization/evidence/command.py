@@ -18,19 +18,23 @@ from organization import aws, exceptions_file, project, reading, spreadsheet
 from organization.aws import Caller, CommandError
 from organization.commands import PROGRAM
 from organization.evidence import folder, page, tables
+from organization.evidence.control_days import ControlDays
 from organization.evidence.days import DAY, MEANINGS, NAMES, History, Member, Period, Scope, Status, share
 from organization.evidence.folder import Folder
-from organization.evidence.lines import Ownership
+from organization.evidence.lines import Line, Ownership
 from organization.evidence.sources import TRAIL_KEEPS, Journal, Log, Sources, Spool
 from organization.evidence.tables import DAY_COLUMNS, Evidence, Findings, Gap, Table, Value
 from organization.exceptions import Exceptions, Exclusion
+from organization.frameworks import frameworks
 from organization.screen import Screen, complain, progress_bars
+from organization.statuses import Result
 
 if TYPE_CHECKING:
     from organization.deployment import Deployment
 
 DIFFERS = 1
-"""The exit code of `--verify` if anything differs, and of the evidence if a day is not known or fails."""
+"""The exit code of `--verify` if anything differs, and of the evidence if a day is not known or fails, or AWS Config
+contradicts the journal."""
 
 PRICE_PER_GB = 0.005
 """US dollars for each GB that a query of Logs Insights scans.
@@ -40,6 +44,7 @@ Assumed: the list price of most Regions. Source: https://aws.amazon.com/cloudwat
 ASKS_FROM = 10 * 10**9
 """Bytes to scan from which the command asks first: five cents."""
 _SHOWN = 10
+_OTHER_SOURCES = ("AWS Organizations", "AWS Config", "CloudTrail", "AWS Lambda", "Systems Manager Automation")
 T = TypeVar("T")
 
 
@@ -53,6 +58,7 @@ class Wanted:
     confirmed: bool
     exceptions_path: Path | None
     role_name: str | None
+    framework_names: Sequence[str] = ()
 
 
 def verify(path: Path, manifest_sha256: str | None) -> int:
@@ -87,11 +93,12 @@ def run(region: str | None, profile: str | None, stack_name: str, wanted: Wanted
     _say_cost(log, period, ask=not wanted.confirmed)
     with progress_bars() as progress:
         reader = reading.Reader(session, caller.time, progress)
-        gathered = _Gathered(Sources(session, caller, progress), reader, deployment, caller, period, log)
+        gathered = _Gathered(Sources(session, caller, progress), reader, deployment, caller, period, log, progress)
         made: list[Evidence] = []
 
         def fill(written: Folder) -> str:
-            evidence, manifest = gathered.fill(written, exceptions, wanted.role_name)
+            asked = ControlDays([frameworks()[name] for name in dict.fromkeys(wanted.framework_names)])
+            evidence, manifest = gathered.fill(written, exceptions, asked, wanted.role_name)
             made.append(evidence)
             return written.finish(manifest)
 
@@ -100,7 +107,8 @@ def run(region: str | None, profile: str | None, stack_name: str, wanted: Wanted
     _show(evidence, Screen())
     complain(f"wrote {wanted.output}. The SHA-256 of its {folder.MANIFEST} is {manifest_sha256}: keep it elsewhere.")
     counts = evidence.figures.counts
-    return DIFFERS if any(counts[each] for each in (Status.NON_COMPLIANT, Status.UNKNOWN, Status.NO_SOURCE)) else 0
+    fails = any(counts[each] for each in (Status.NON_COMPLIANT, Status.UNKNOWN, Status.NO_SOURCE))
+    return DIFFERS if fails or evidence.tables["contradictions"].rows else 0
 
 
 def _period(wanted: Wanted, caller: Caller) -> Period:
@@ -139,6 +147,7 @@ class _Gathered:
         caller: Caller,
         period: Period,
         log: Log,
+        progress: reading.Progress,
     ) -> None:
         self._sources = sources
         self._reader = reader
@@ -146,9 +155,12 @@ class _Gathered:
         self._caller = caller
         self._period = period
         self._log = log
+        self._progress = progress
         self._gaps: list[Gap] = []
 
-    def fill(self, written: Folder, exceptions: Exceptions, role_name: str | None) -> tuple[Evidence, dict[str, object]]:
+    def fill(
+        self, written: Folder, exceptions: Exceptions, controls: ControlDays, role_name: str | None
+    ) -> tuple[Evidence, dict[str, object]]:
         """Write everything but the manifest; returns the evidence and what the manifest says.
 
         `role_name`: the role with which to read, in each account, the runs of the runbooks.
@@ -161,9 +173,13 @@ class _Gathered:
             undocumented = {each: Exclusion("No reason given.") for each in sorted(self._deployment.excluded)}
             exceptions = Exceptions(undocumented | dict(exceptions.excluded), exceptions.accepted)
             history = History(self._period, self._scope(journal, exceptions), Ownership(self._deployment), spool.lines)
-            findings = self._findings(history, exceptions, role_name)
-            self._judge_gaps(history, role_name)
-            evidence = write(written, history, self._deployment, findings)
+            evidence = write(
+                written,
+                history,
+                lambda: self._findings(history, exceptions, role_name),
+                controls,
+                self._progress,
+            )
         finally:
             spool.close()
             spooled.unlink(missing_ok=True)
@@ -179,7 +195,9 @@ class _Gathered:
         return Scope(members, exceptions, self._log.whole_from, frozenset(journal.unreadable))
 
     def _findings(self, history: History, exceptions: Exceptions, role_name: str | None) -> Findings:
+        """Ask the other sources, when the days of the history are at their end."""
         deployment, period, sources = self._deployment, self._period, self._sources
+        self._judge_gaps(history, role_name)
         name, own = deployment.function_name, self._caller.account_id
         executions = self._seen("Automation", lambda: sources.executions(own, period)) or []
         if role_name:
@@ -189,19 +207,51 @@ class _Gathered:
             for account_id, why in refused.items():
                 self._gaps.append(Gap("Automation", f"Account {account_id} could not be read: {why}", *_ends(period)))
         return Findings(
+            deployment,
             exceptions,
             self._seen("CloudTrail", lambda: sources.deployments(deployment, name, period)) or (),
             executions,
+            self._seen("AWS Config", lambda: self._contradictions(history)) or {},
             self._gaps,
             self._seen("Lambda", lambda: sources.code(name)) or ("", ""),
         )
+
+    def _contradictions(self, history: History) -> dict[str, Result]:
+        """Return the last result of AWS Config by account, if it is of before the end of the period and not what the line says.
+
+        A result of NOT_APPLICABLE never reaches an aggregator.
+        """
+        deployment, reader = self._deployment, self._reader
+        last = {each: line for each, line in history.last.items() if line.verdict != "NOT_APPLICABLE"}
+        if deployment.organization_id:
+            listed = reader.listed(deployment, set(last))
+            results = reader.details(
+                deployment,
+                {
+                    account_id: [each for each in listed.get(account_id, ()) if self._differs(each, line)]
+                    for account_id, line in last.items()
+                },
+            )
+        else:
+            results = {deployment.account_id: reader.own_results(deployment)}
+        return {
+            account_id: each
+            for account_id, found in results.items()
+            for each in found
+            if account_id in last and self._differs(each, last[account_id]) and each.time and each.time < self._period.end
+        }
+
+    @staticmethod
+    def _differs(result: Result, line: Line) -> bool:
+        return result.rule_name == line.rule_name and result.compliance not in {"", line.verdict}
 
     def _seen(self, source: str, read: Callable[[], T]) -> T | None:
         """Read something; if AWS refuses it, that is a gap."""
         try:
             return read()
-        except ClientError as error:
-            self._gaps.append(Gap(source, f"It could not be read: {aws.sentence_of(error)}", *_ends(self._period)))
+        except (ClientError, CommandError) as error:
+            why = aws.sentence_of(error) if isinstance(error, ClientError) else str(error)
+            self._gaps.append(Gap(source, f"It could not be read: {why}", *_ends(self._period)))
             return None
 
     def _judge_gaps(self, history: History, role_name: str | None) -> None:
@@ -268,7 +318,10 @@ class _Gathered:
                     "bytes_scanned": scanned,
                 },
                 {"name": "CloudFormation", "stack": self._deployment.stack_name},
-                *({"name": name} for name in ("AWS Organizations", "CloudTrail", "AWS Lambda", "Systems Manager Automation")),
+                *(
+                    {"name": name}
+                    for name in ("AWS Organizations", "AWS Config", "CloudTrail", "AWS Lambda", "Systems Manager Automation")
+                ),
             ],
         }
 
@@ -277,12 +330,19 @@ def _ends(period: Period) -> tuple[date, date]:
     return period.first, period.last
 
 
-def write(written: Folder, history: History, deployment: "Deployment", findings: Findings) -> Evidence:
-    """Write every file but the manifest: the days as they come, then what follows from them."""
-    with _Days(written) as days:
+def write(
+    written: Folder,
+    history: History,
+    find: Callable[[], Findings],
+    controls: ControlDays,
+    progress: reading.Progress,
+) -> Evidence:
+    """Write every file but the manifest: the days as they come, then what follows from them and what `find` finds then."""
+    with _Days(written, (*DAY_COLUMNS, *(framework.name for framework in controls.frameworks))) as days:
         for day in history.days():
-            days.add(day.day, tables.day_row(day, history.parameters))
-    evidence = tables.evidence_of(history, deployment, findings)
+            progress("Days written", (day.day - history.period.first).days + 1, history.period.days)
+            days.add(day.day, (*tables.day_row(day, history.parameters), *controls.add(day)))
+    evidence = tables.evidence_of(history, find(), controls)
     for table in evidence.tables.values():
         with written.open(f"{table.name}.csv") as file:
             _write_csv(file, table)
@@ -297,8 +357,9 @@ def write(written: Folder, history: History, deployment: "Deployment", findings:
 class _Days:
     """Writes the days, two files for each month: CSV, and JSON with `columns` and `rows`."""
 
-    def __init__(self, written: Folder) -> None:
+    def __init__(self, written: Folder, columns: Sequence[str]) -> None:
         self._written = written
+        self._columns = columns
         self._stack = ExitStack()
         self._month = ""
 
@@ -317,8 +378,8 @@ class _Days:
             self._month, separator = month, "\n"
             self._csv = csv.writer(self._stack.enter_context(self._written.open(f"days/{month}.csv")))
             self._json = self._stack.enter_context(self._written.open(f"days/{month}.json"))
-            self._csv.writerow(DAY_COLUMNS)
-            self._json.write(f'{{"columns": {json.dumps(DAY_COLUMNS)}, "rows": [')
+            self._csv.writerow(self._columns)
+            self._json.write(f'{{"columns": {json.dumps(self._columns)}, "rows": [')
             self._stack.callback(self._json.write, "\n]}\n")
         self._csv.writerow([_cell(value) for value in row])
         self._json.write(separator + json.dumps(row, separators=(",", ":")))
@@ -388,6 +449,12 @@ def _show(evidence: Evidence, screen: Screen) -> None:
         )
     if len(failures) > _SHOWN:
         screen.say(f"and {len(failures) - _SHOWN} more failures: see failures.csv.", indent=2)
+    for each in evidence.tables["contradictions"].records():
+        screen.say(
+            (f"Account {each['account_id']}:", "bold"),
+            f" AWS Config says {each['aws_config_result']} since {each['aws_config_time']}, and the journal's last line says "
+            f"{each['journal_verdict']}.",
+        )
     for gap in evidence.tables["gaps"].records():
         screen.say(("Gap:", "bold"), f" {gap['source']}: {gap['what']}")
     sys.stdout.flush()

@@ -240,7 +240,7 @@ class History:
         self.apart_unlisted = 0
         self.versions: dict[str, Group] = {}
         self.own_lines = 0
-        self._last: dict[str, Line] = {}
+        self.last: dict[str, Line] = {}
         self._open: dict[str, Failure] = {}
         self._spans = {account_id: self._span(member) for account_id, member in self.members.items()}
 
@@ -332,8 +332,8 @@ class History:
             group = self.failed_evaluations.setdefault((line.account_id, kind), Group(0, line.time, line.time, ""))
             group.add(line, line.error)
             return
-        before = self._last.get(line.account_id)
-        self._last[line.account_id] = line
+        before = self.last.get(line.account_id)
+        self.last[line.account_id] = line
         if before is None or before.verdict != line.verdict:
             was = before.verdict if before else ""
             self.changes.append(Change(line.account_id, line.time, was, line.verdict, line.annotation))

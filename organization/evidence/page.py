@@ -42,7 +42,7 @@ def as_html(evidence: Evidence) -> str:
         known=share(figures.known, figures.in_scope),
         good=figures.in_scope > 0 and figures.compliant == figures.in_scope,
         statuses=[(status.value, NAMES[status], MEANINGS[status], figures.counts[status]) for status in Status],
-        accounts=evidence.tables["accounts"].records(),
+        accounts=sorted(evidence.tables["accounts"].records(), key=_worst_first),
         failures=evidence.tables["failures"],
         lists=[evidence.tables[name] for name in _LISTS],
         gaps=evidence.tables["gaps"].records(),
@@ -53,7 +53,16 @@ def as_html(evidence: Evidence) -> str:
     )
 
 
-_LISTS = ("exceptions", "parameters", "versions", "deployments", "runbooks", "failed-evaluations", "other-lines")
+def _worst_first(account: dict[str, tables.Value]) -> tuple[float, str]:
+    """Order accounts by their share of compliant days; those without any day in scope come last."""
+    compliant, in_scope = int(account["compliant_days"] or 0), int(account["days_in_scope"] or 0)
+    return (compliant / in_scope if in_scope else 2.0, str(account["account_id"]))
+
+
+_LISTS = (
+    *("controls", "exceptions", "parameters", "versions", "deployments", "runbooks"),
+    *("failed-evaluations", "contradictions", "other-lines"),
+)
 
 
 def _shown(value: tables.Value) -> str:

@@ -51,6 +51,8 @@ _DEPLOYMENTS = (
 )
 """The names that CloudTrail gives.  For Lambda's it appends the version of the API."""
 _RUNBOOKS = "RootVirtualMfa-"
+_NO_MESSAGE = "none"
+"""What RootVirtualMfa-Notify says of a message that it did not send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Journal:
 
 
 class Spool:
-    """Lines of the log in a file, so that they can be read twice and need no memory."""
+    """Lines of the journal in a file, so that they can be read twice and need no memory."""
 
     def __init__(self, file: Path) -> None:
         """Write to `file`, which is not there yet."""
@@ -86,9 +88,10 @@ class Spool:
         self._written = gzip.open(file, "xt", compresslevel=1, encoding="utf-8", newline="\n")  # noqa: SIM115 - see close
 
     def add(self, lines: Iterable[tuple[datetime, str]]) -> None:
-        """Append lines, each with its time in UTC."""
+        """Append lines as they are in the log, each with its time in UTC."""
         for time, text in lines:
-            self._written.write(f"{time.isoformat()} {json.dumps(text)}\n")
+            line = parse(time, text)
+            self._written.write(json.dumps([time.isoformat(), *line[1:]] if line else None, separators=(",", ":")) + "\n")
 
     def close(self) -> None:
         """Write what is still in memory."""
@@ -97,9 +100,14 @@ class Spool:
     def lines(self) -> Iterator[Line | None]:
         """Give the lines; None for one that the function did not write."""
         with gzip.open(self._file, "rt", encoding="utf-8", newline="\n") as file:
-            for line in file:
-                time, _, text = line.partition(" ")
-                yield parse(datetime.fromisoformat(time), json.loads(text))
+            for text in file:
+                kept = json.loads(text)
+                if kept is None:
+                    yield None
+                    continue
+                line = Line(datetime.fromisoformat(kept[0]), *kept[1:])
+                facts = tuple(line.facts) if line.facts is not None else None
+                yield line._replace(parameters=tuple((name, value) for name, value in line.parameters), facts=facts)
 
 
 class Sources:
@@ -243,12 +251,15 @@ class Sources:
                 for each in page["Events"]:
                     said = json.loads(each.get("CloudTrailEvent", "{}"))
                     answered = said.get("responseElements") or {}
+                    by = said.get("userIdentity") or {}
+                    # A member that leaves names itself by its credentials alone.
+                    left = str(by.get("accountId", "")) if name == "LeaveOrganization" else ""
                     found.append(
                         Event(
                             each["EventTime"].astimezone(UTC),
                             name.removesuffix("20150331v2"),
-                            str(said.get("userIdentity", {}).get("arn", "")),
-                            about(said.get("requestParameters") or {}),
+                            str(by.get("arn", "")),
+                            left or about(said.get("requestParameters") or {}),
                             ": ".join(filter(None, (said.get("errorCode"), said.get("errorMessage")))),
                             str(answered.get("codeSha256", "")),
                         )
@@ -345,6 +356,6 @@ def _execution(account_id: str, found: Mapping[str, Any]) -> Execution:
         parameters.get("AccountId", account_id),
         found.get("ExecutedBy", ""),
         "; ".join(decided),
-        any(name.endswith(".MessageId") and value for name, value in outputs.items()),
+        outputs.get("Notify.MessageId", _NO_MESSAGE) != _NO_MESSAGE,
         said or found.get("FailureMessage", ""),
     )

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
+from organization.controls import Control, Framework, Outcome
 from organization.deployment import Deployment
+from organization.evidence.control_days import ControlDays
 from organization.evidence.days import (
     NAMES,
     AccountDay,
@@ -17,6 +19,7 @@ from organization.evidence.days import (
 )
 from organization.evidence.lines import FACTS, MEANINGS, Parameters, in_words
 from organization.exceptions import Exceptions
+from organization.statuses import Result
 
 Value = str | int | float | bool | None
 Row = Sequence[Value]
@@ -100,11 +103,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What other sources than the journal say."""
+    """What other sources than the journal say.  `contradictions` are those of AWS Config, by account id."""
 
+    deployment: Deployment
     exceptions: Exceptions = field(default_factory=Exceptions)
     deployments: Sequence[Event] = ()
     executions: Sequence[Execution] = ()
+    contradictions: Mapping[str, Result] = field(default_factory=dict)
     gaps: Sequence[Gap] = ()
     code: tuple[str, str] = ("", "")
 
@@ -116,7 +121,7 @@ DAY_COLUMNS = (
 
 
 def day_row(day: AccountDay, parameters: Parameters) -> Row:
-    """Return the row of a day of an account, as DAY_COLUMNS; `parameters` is their number in the table of that name."""
+    """Return the row of a day of an account, as DAY_COLUMNS; in it `parameters` is their number in the table of that name."""
     line = day.line
     if line is None:
         said: Row = (None,) * (2 + len(FACTS) + 1 + 3)
@@ -128,10 +133,11 @@ def day_row(day: AccountDay, parameters: Parameters) -> Row:
     return (day.day.isoformat(), day.account_id, NAMES[day.status], *said, day.evaluations, day.failed_evaluations, annotation)
 
 
-def evidence_of(history: History, deployment: Deployment, findings: Findings) -> Evidence:
-    """Put everything together, when the days of the history are at their end."""
+def evidence_of(history: History, findings: Findings, controls: ControlDays) -> Evidence:
+    """Put everything together, when the days of the history are at their end and counted into `controls`."""
     tables = (
-        _accounts(history),
+        _accounts(history, controls),
+        _controls(history, controls),
         _failures(history),
         _changes(history),
         _exceptions(findings),
@@ -140,14 +146,15 @@ def evidence_of(history: History, deployment: Deployment, findings: Findings) ->
         _deployments(findings),
         _failed_evaluations(history),
         _runbooks(findings),
+        _contradictions(history, findings),
         _apart(history),
         _gaps(findings),
     )
     return Evidence(
-        deployment.organization_id,
-        deployment.account_id,
-        deployment.region,
-        deployment.stack_name,
+        findings.deployment.organization_id,
+        findings.deployment.account_id,
+        findings.deployment.region,
+        findings.deployment.stack_name,
         history,
         {table.name: table for table in tables},
     )
@@ -163,7 +170,7 @@ def hours(length: timedelta) -> float:
     return round(length / timedelta(hours=1), 2)
 
 
-def _accounts(history: History) -> Table:
+def _accounts(history: History, controls: ControlDays) -> Table:
     failures = history.failures_of()
 
     def row(member: Member) -> Row:
@@ -182,17 +189,41 @@ def _accounts(history: History) -> Table:
             share(figures.known, figures.in_scope),
             len(own),
             hours(own[0].length) if own else 0.0,
+            *(controls.satisfied[member.account_id, *control] for control in asked),
             history.calendars[member.account_id].decode("ascii"),
         )
 
+    asked = [(framework.name, each.control_id) for framework in controls.frameworks for each in framework.controls]
+
     days = [f"{NAMES[status].lower()}_days" for status in Status if status is not Status.OUT_OF_SCOPE]
     columns = ("account_id", "account_name", "ou_path", "is_member", "joined", "left", "days_in_scope", *days)
-    columns += ("share_compliant", "share_known", "failures", "longest_failure_hours", "calendar")
+    columns += ("share_compliant", "share_known", "failures", "longest_failure_hours")
+    columns += (*(f"{name} {control_id} satisfied_days" for name, control_id in asked), "calendar")
     return Table(
         "accounts",
         "Each account, with its days. In the calendar, each letter is a day: evidence.json says what it means.",
         columns,
         [row(history.members[account_id]) for account_id in history.calendars],
+    )
+
+
+def _controls(history: History, controls: ControlDays) -> Table:
+    in_scope = history.figures().in_scope
+
+    def row(framework: Framework, control: Control) -> Row:
+        days = {outcome: controls.counts[framework.name, control.control_id, outcome] for outcome in Outcome}
+        satisfied = days[Outcome.SATISFIED]
+        source = control.source or f"unverified: {control.unverified}"
+        return (framework.title, control.control_id, control.asks, *days.values(), share(satisfied, in_scope), source)
+
+    return Table(
+        "controls",
+        "On how many account-days root users satisfied each control of the frameworks that were asked for, from the facts.",
+        (
+            *("framework", "control", "asks", "satisfied_days", "not_satisfied_days", "unknown_days"),
+            *("share_satisfied", "source"),
+        ),
+        [row(framework, control) for framework in controls.frameworks for control in framework.controls],
     )
 
 
@@ -317,6 +348,25 @@ def _runbooks(findings: Findings) -> Table:
                 each.said,
             )
             for each in findings.executions
+        ],
+    )
+
+
+def _contradictions(history: History, findings: Findings) -> Table:
+    return Table(
+        "contradictions",
+        "Accounts of which AWS Config's last result, from before the end of the period, is another than that of the last line.",
+        ("account_id", "journal_time", "journal_verdict", "aws_config_time", "aws_config_result", "annotation"),
+        [
+            (
+                account_id,
+                instant(history.last[account_id].time),
+                history.last[account_id].verdict,
+                instant(result.time) if result.time else None,
+                result.compliance,
+                result.annotation,
+            )
+            for account_id, result in sorted(findings.contradictions.items())
         ],
     )
 

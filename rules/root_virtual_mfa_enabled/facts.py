@@ -36,7 +36,7 @@ def read(clients: Clients, account: Account) -> Facts:
     if account.partition in NOT_EVALUATED_PARTITIONS:
         return Facts(account.partition, account.account_id)
     iam: IAMClient = clients.build_client("iam")
-    summary = _account_summary(iam, account.account_id)
+    summary = account_summary(iam, account.account_id)
     devices = _assigned_virtual_mfa_devices(iam, account.account_id) if summary.mfa_enabled else ()
     return Facts(account.partition, account.account_id, summary, devices)
 
@@ -48,7 +48,8 @@ def log_fields(facts: Facts) -> Mapping[str, Any]:
     return {"facts": asdict(facts.summary), "rootVirtualMfaDevices": len(facts.root_devices)}
 
 
-def _account_summary(iam: "IAMClient", account_id: str) -> AccountSummary:
+def account_summary(iam: "IAMClient", account_id: str) -> AccountSummary:
+    """Read what the account summary says about the root user. Raises ReadError and MalformedAnswerError."""
     action = "iam:GetAccountSummary"
     with reading(action, account_id):
         summary = {str(key): value for key, value in iam.get_account_summary().get("SummaryMap", {}).items()}
@@ -83,7 +84,7 @@ def _assigned_virtual_mfa_devices(iam: "IAMClient", account_id: str) -> tuple[Vi
             # If the answer is cut off, the list would look shorter than it is.
             if "VirtualMFADevices" not in page or "IsTruncated" not in page:
                 raise malformed(action, account_id, "VirtualMFADevices or IsTruncated is missing")
-            devices += [_device(entry, account_id) for entry in page["VirtualMFADevices"]]
+            devices += [device(entry, account_id) for entry in page["VirtualMFADevices"]]
             if not page["IsTruncated"]:
                 return tuple(devices)
             if page.get("Marker") in (None, "", request.get("Marker")):
@@ -91,7 +92,8 @@ def _assigned_virtual_mfa_devices(iam: "IAMClient", account_id: str) -> tuple[Vi
             request["Marker"] = page["Marker"]
 
 
-def _device(entry: Any, account_id: str) -> VirtualMfaDevice:  # noqa: ANN401 - the stubs promise keys that an answer may lack
+def device(entry: Any, account_id: str) -> VirtualMfaDevice:  # noqa: ANN401 - the stubs promise keys that an answer may lack
+    """Return a device of iam:ListVirtualMFADevices. Raises MalformedAnswerError."""
     user = entry.get("User")
     if not entry.get("SerialNumber") or (user is not None and not user.get("Arn")):
         raise malformed("iam:ListVirtualMFADevices", account_id, "a device has no SerialNumber, or its User no Arn")

@@ -43,6 +43,7 @@ class Application:
         [stack] = self.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"]
         self.outputs: dict[str, str] = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
         self._failures: dict[str, list[dict[str, Any]]] = {}
+        self._permitted: list[str] = []
 
     @property
     def function_arn(self) -> str:
@@ -78,6 +79,13 @@ class Application:
             Principal="config.amazonaws.com",
             SourceAccount=account_id,
         )
+        self._permitted.append(account_id)
+
+    def forbid(self) -> None:
+        """Take back what `permit` gave: the function's policy has room for about 60 accounts."""
+        while self._permitted:
+            statement = f"account-{self._permitted.pop()}"
+            self.client("lambda").remove_permission(FunctionName=self.function_arn, StatementId=statement)
 
     def rule_of(self, parameters: Mapping[str, str], name: str = RULE_NAME) -> dict[str, Any]:
         """Describe a rule that this application's function evaluates, as PutConfigRule takes it."""

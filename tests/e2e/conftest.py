@@ -48,13 +48,20 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProcess]:
 
 
 @pytest.fixture(scope="session")
-def application(aws: LocalAwsProcess) -> Application:
+def deployed_application(aws: LocalAwsProcess) -> Application:
     """Deploy the application to the central account; it may evaluate other accounts too."""
     deploy(aws, CENTRAL_ACCOUNT_ID)
     application = Application(aws, CENTRAL_ACCOUNT_ID)
     let_assume_evaluation_roles(aws, CENTRAL_ACCOUNT_ID)
     application.result(CENTRAL_ACCOUNT_ID)
     return application
+
+
+@pytest.fixture
+def application(deployed_application: Application) -> Iterator[Application]:
+    """Give the application. What other accounts were permitted meanwhile ends with the test."""
+    yield deployed_application
+    deployed_application.forbid()
 
 
 @pytest.fixture(scope="session")

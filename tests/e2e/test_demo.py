@@ -114,6 +114,8 @@ def test_everything_is_as_expected(start_demo: StartDemo) -> None:
     assert code == 0, demo.printed
     for said in ("sam deploy", "NON_COMPLIANT", "COMPLIANT", "phone-in-the-safe", "Everything was as expected", "make deploy"):
         assert said in demo.printed
+    assert "have a COMPLIANT verdict of that day" in " ".join(demo.printed.split())
+    assert "files are as manifest.json says" in " ".join(demo.printed.split())
 
 
 @pytest.mark.parametrize("after", ["The local AWS", "sam deploy", "NON_COMPLIANT"])

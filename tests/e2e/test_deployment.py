@@ -114,6 +114,10 @@ def test_parameters_reach_the_rule_and_an_update_changes_them(aws: LocalAwsProce
             "OrganizationId also needs ManagementAccountId. Preflight shows both.",
         ),
         (
+            {"ExcludedAccounts3": "333333333333"},
+            "ExcludedAccounts2, 3 and 4 also need ExcludedAccounts.",
+        ),
+        (
             {"AggregatorName": "company"},
             "OrganizationRootId, ManagementAccountId and AggregatorName also need OrganizationId.",
         ),

@@ -58,8 +58,9 @@ class Outcomes:
 
 
 @pytest.fixture(scope="session")
-def outcomes(application: Application, unused_accounts: Iterator[str]) -> Outcomes:
+def outcomes(deployed_application: Application, unused_accounts: Iterator[str]) -> Outcomes:
     """Evaluate an account for each API and fault. Its root user has got a virtual device since its last result."""
+    application = deployed_application
     lasting = {cell: next(unused_accounts) for cell in LASTING_CELLS}
     passing = {action: next(unused_accounts) for action in ERROR_TYPES}
     late = {action: next(unused_accounts) for action in ERROR_TYPES}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from demo.operator import NOTIFY, REEVALUATE, Operator
+from demo.operator import NOTICES, NOTIFY, REEVALUATE, Operator
 from local_aws.client import REGION, LocalAwsProcess
 from remediation.notify import PROCEDURE, SENT_BY, SOURCE
 from tests.e2e.application import wait_for
@@ -102,7 +102,7 @@ def organization(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Org
     }
     directory = tmp_path_factory.mktemp("notice-attacks")
     accounts_file = write_accounts(directory, accounts)
-    with LocalAwsProcess(accounts_file, directory / "local-aws.log") as aws, Operator(aws, CENTRAL) as operator:
+    with LocalAwsProcess(accounts_file, directory / "local-aws.log") as aws, Operator(aws, CENTRAL, NOTICES) as operator:
         deploy_organization(aws, CENTRAL)
         yield Organization(aws, CENTRAL), operator
 

@@ -29,7 +29,7 @@ from tests.e2e.conftest import (
     USED,
     VIRTUAL,
 )
-from tests.e2e.organization import CENTRAL, MANAGEMENT, OUTSIDER, ROOT, Organization, run_aws, run_aws_deploy
+from tests.e2e.organization import CENTRAL, MANAGEMENT, OUTSIDER, ROOT, Organization, run, run_aws, run_aws_deploy
 from tests.local_aws.scene import allow, package, trust
 
 JOINS = "360000000001"
@@ -73,6 +73,38 @@ def test_management_account_is_not_watched_until_it_has_the_role(organization: O
 
 
 # --- Results ---
+
+
+def test_check_says_what_the_rule_says(organization: Organization) -> None:
+    name = "reads-for-the-check"
+    for account_id in STATES:
+        iam = organization.client("iam", account_id)
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust({"AWS": CENTRAL}))
+        policy = allow("iam:GetAccountSummary", "iam:ListVirtualMFADevices")
+        iam.put_role_policy(RoleName=name, PolicyName="read", PolicyDocument=policy)
+    ran = run(organization.aws, CENTRAL, "check", "--role-name", name, "--format", "json")
+    checked = {each["account_id"]: (each["status"], each["annotation"]) for each in json.loads(ran.printed)["accounts"]}
+    results = {account_id: organization.result(account_id) for account_id in STATES}
+    assert {account_id: checked[account_id] for account_id in STATES} == {
+        account_id: (result["ComplianceType"], result["Annotation"]) for account_id, result in results.items()
+    }
+
+
+def test_inventory_shows_what_contradicts_the_rules_result(organization: Organization) -> None:
+    """Its owner has another device since the last evaluation: a passkey, which the rule does not accept."""
+    organization.change_root_user(VIRTUAL, "remove-virtual-device phone", "add-passkey")
+    try:
+        found = json.loads(run(organization.aws, CENTRAL, "inventory", "--format", "json").printed)
+    finally:
+        organization.change_root_user(VIRTUAL, "remove-passkeys", "add-virtual-device phone")
+        organization.client("events", VIRTUAL).enable_rule(Name="root-virtual-mfa-root-user-change")
+    first, *others = found["accounts"]
+    said = "The rule's result is COMPLIANT, but by what the root user has now it is NON_COMPLIANT."
+    assert (first["account_id"], first["rule_status"], first["findings"]) == (VIRTUAL, "COMPLIANT", [said])
+    assert VIRTUAL in found["lists"]["only_a_passkey"]
+    judged = {each["account_id"]: (each["status"], each["rule_status"], each["findings"]) for each in others}
+    assert judged[HARDWARE] == ("NON_COMPLIANT", "NON_COMPLIANT", [])
+    assert judged[EXCLUDED[0]][1] == "EXCLUDED"
 
 
 @pytest.mark.parametrize(

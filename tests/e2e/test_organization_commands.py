@@ -107,8 +107,9 @@ class Terminal:
         return self._process.wait()
 
     def _read(self) -> bool:
-        readable, _, _ = select.select([self._own], [], [], PATIENCE)
-        assert readable, f"the command printed nothing more:\n{self.printed}"
+        poll = select.poll()  # select.select() takes no descriptor above 1,023
+        poll.register(self._own)
+        assert poll.poll(PATIENCE * 1000), f"the command printed nothing more:\n{self.printed}"
         try:
             read = os.read(self._own, 4096)
         except OSError:  # Linux says so when the last process has closed the terminal

@@ -68,8 +68,8 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
         deployed, outputs, report = see(organization, accounts), organization.outputs, organization.report()
         aggregators = left(organization)["aggregators"]
 
-        excluded = f"{EXCLUDED},{EXCLUDED_LATER}"
-        sam_deploy_organization(aws, MANAGEMENT, {"MinimumVirtualMfaDevices": "2", "ExcludedAccounts": excluded})
+        excluded = {"ExcludedAccounts": EXCLUDED, "ExcludedAccounts2": EXCLUDED_LATER}
+        sam_deploy_organization(aws, MANAGEMENT, {"MinimumVirtualMfaDevices": "2", **excluded})
         annotations = {each: organization.changed(each, before[each])["Annotation"] for each in WATCHED}
         updated = see(organization, accounts)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from demo.clients import boto3_client
-from demo.operator import NOTIFY, REEVALUATE, Operator
+from demo.operator import NOTICES, NOTIFY, REEVALUATE, Operator
 from demo.sam import RULE_NAME
 from local_aws.client import PROJECT, LocalAwsProcess
 from organization.verification import CHECKS
@@ -46,7 +46,7 @@ def deployed(aws: LocalAwsProcess, unused: Iterator[str]) -> Iterator[Deployed]:
 
     def deploy_to_new(**parameters: str) -> tuple[Application, Operator]:
         account_id = next(unused)
-        operator = stack.enter_context(Operator(aws, account_id))
+        operator = stack.enter_context(Operator(aws, account_id, NOTICES))
         deploy(aws, account_id, parameters)
         application = Application(aws, account_id)
         application.result(account_id)
@@ -132,7 +132,7 @@ def test_without_an_event_the_owner_is_told_within_a_day_and_whatever_is_closed_
 ) -> None:
     account_id = next(unused)
     aws.switch("no-event-of-first-verdict", on=True)
-    with Operator(aws, account_id) as operator:
+    with Operator(aws, account_id, NOTICES) as operator:
         deploy(aws, account_id)
         application = Application(aws, account_id)
         application.result(account_id)

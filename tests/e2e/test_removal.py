@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from demo.clients import boto3_client
-from demo.operator import Operator
+from demo.operator import APPROVALS, Operator
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import wait_for
 from tests.e2e.organization import CENTRAL, MANAGEMENT, write_accounts
@@ -57,7 +57,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     members = {account_id: {"name": account_id, "root_user": EVERYTHING} for account_id in [*ANSWERS.values(), DRY]}
     directory = tmp_path_factory.mktemp("removal")
     file = write_accounts(directory, {MANAGEMENT: {"name": "management"}, CENTRAL: {"name": "security"}, **members})
-    with LocalAwsProcess(file, directory / "local-aws.log") as aws, Operator(aws, CENTRAL) as operator:
+    with LocalAwsProcess(file, directory / "local-aws.log") as aws, Operator(aws, CENTRAL, APPROVALS) as operator:
         removal = Removal(aws, operator)
         role, (_, starter) = removal.role("lead", path="/leads/"), removal.user("starter")
         removal.deploy([f"arn:aws:sts::{CENTRAL}:assumed-role/lead/alice"])
@@ -92,22 +92,22 @@ def test_one_approved_run_removes_everything(scene: Scene, switched_on: str) -> 
     assert outputs["Text"] == f"{outputs['Approval']} Removed: {outputs['Removed']}. {left} Nothing remains."
     assert outputs["Removed"].startswith("access key AKIA")
     assert outputs["Removed"].endswith(f", console password, MFA device {devices[0]}, MFA device {devices[1]}")
-    assert outputs["Remaining"] == "no credentials"
     unassigned = boto3_client(scene.removal.aws, "iam", switched_on).list_virtual_mfa_devices()["VirtualMFADevices"]
     assert unassigned == [{"SerialNumber": serial_number} for serial_number in devices]
 
 
 @pytest.mark.parametrize("switched_on", ["deactivate-on-any-resource"], indirect=True)
-def test_devices_that_iam_does_not_deactivate_remain_and_the_run_says_that_they_are_harmless(
-    scene: Scene, switched_on: str
-) -> None:
+def test_devices_that_iam_does_not_deactivate_fail_the_run_and_are_named(scene: Scene, switched_on: str) -> None:
     execution = scene.remove(switched_on)
-    assert execution["AutomationExecutionStatus"] == "Success", execution
+    assert execution["AutomationExecutionStatus"] == "Failed", execution
     summary = scene.summary(switched_on)
     assert summary.pop("AccountMFAEnabled") == 1
     assert set(summary.values()) == {0}
-    [text] = execution["Outputs"]["RemoveCredentials.Text"]
-    assert "Remaining, harmless, since no credentials are left: MFA device" in text
+    devices = [f"arn:aws:iam::{switched_on}:mfa/{name}" for name in ("phone", "tablet")]
+    remain = f" Remaining: MFA device {devices[0]}, MFA device {devices[1]}. "
+    assert "CredentialsRemainError" in execution["FailureMessage"]
+    assert "iam:DeactivateMFADevice failed in account" in execution["FailureMessage"]
+    assert remain in execution["FailureMessage"]
 
 
 @pytest.mark.parametrize("reversed_end", [False, True])

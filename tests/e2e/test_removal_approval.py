@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from demo.clients import boto3_client
-from demo.operator import REMOVE, Operator
+from demo.operator import APPROVALS, REMOVE, Operator
 from local_aws.client import PROJECT, LocalAwsProcess
 from tests.e2e.organization import CENTRAL, MANAGEMENT, write_accounts
 from tests.e2e.removal import EVERYTHING, ROLE, Removal
@@ -26,7 +26,7 @@ def removal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Removal]:
     }
     directory = tmp_path_factory.mktemp("removal")
     file = write_accounts(directory, accounts)
-    with LocalAwsProcess(file, directory / "local-aws.log") as aws, Operator(aws, CENTRAL) as operator:
+    with LocalAwsProcess(file, directory / "local-aws.log") as aws, Operator(aws, CENTRAL, APPROVALS) as operator:
         yield Removal(aws, operator)
 
 

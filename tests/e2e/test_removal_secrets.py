@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from demo.clients import boto3_client
-from demo.operator import Operator
+from demo.operator import APPROVALS, Operator
 from local_aws.client import LocalAwsProcess
 from local_aws.core.faults import KINDS
 from tests.e2e.application import wait_for
@@ -116,7 +116,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     accounts = {MANAGEMENT: {"name": "management"}, CENTRAL: {"name": "security"}, **members}
     directory = tmp_path_factory.mktemp("removal-secrets")
     file, log = write_accounts(directory, accounts), directory / "local-aws.log"
-    with LocalAwsProcess(file, log) as aws, Operator(aws, CENTRAL) as operator:
+    with LocalAwsProcess(file, log) as aws, Operator(aws, CENTRAL, APPROVALS) as operator:
         scene = Scene(Removal(aws, operator), log)
         scene.removal.deploy([scene.approver_arn])
         yield scene

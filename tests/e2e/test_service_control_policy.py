@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from demo.clients import boto3_client
-from demo.operator import Operator
+from demo.operator import NOTICES, Operator
 from demo.sam import RULE_NAME
 from local_aws.client import PROJECT, REGION, LocalAwsClient, LocalAwsProcess
 from tests.e2e.application import wait_for
@@ -320,7 +320,7 @@ def test_the_root_user_of_a_member_is_refused_as_well(organization: Organization
 def test_what_is_protected_goes_on_working(organization: Organization) -> None:
     """AWS Config, EventBridge and Automation go their way: the root user's change is seen, and the OpsItem is resolved."""
     before = organization.results(PROTECTED)
-    with Operator(organization.aws, CENTRAL) as operator:
+    with Operator(organization.aws, CENTRAL, NOTICES) as operator:
         wait_for(lambda: operator.ops_items(PROTECTED), "the OpsItem")
         organization.aws.change_root_user(PROTECTED, "add-virtual-device", "phone")
         operator.let_a_minute_pass(PROTECTED)

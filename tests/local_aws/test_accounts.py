@@ -172,6 +172,8 @@ def test_a_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
     [
         ("add-hardware-device", "hardware_mfa_devices", 1, 2),
         ("remove-hardware-devices", "hardware_mfa_devices", 3, 0),
+        ("add-passkey", "passkeys", 1, 2),
+        ("remove-passkeys", "passkeys", 2, 0),
         ("create-access-key", "access_keys", 1, 2),
         ("delete-access-keys", "access_keys", 2, 0),
         ("upload-signing-certificate", "signing_certificates", 0, 1),

@@ -2,27 +2,49 @@
 
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from typing import Any, NamedTuple
 
 import pytest
 
+from local_aws.__main__ import main
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, free_port
 from local_aws.core.faults import KINDS
 from local_aws.core.switches import SWITCHES
 from local_aws.organizations.accounts import CHANGES
 from tests.local_aws.scene import Clients, refusal
 
-# Whatever runs this has PyYAML and botocore, which is all that a command needs.
-MODULE = [sys.executable, "-m", "local_aws"]
+
+class Ran(NamedTuple):
+    """What a command printed, and its exit code."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([*MODULE, *arguments], cwd=PROJECT, capture_output=True, text=True, check=False, timeout=600)  # noqa: S603 - ours
+def process(*arguments: str) -> Ran:
+    """Run a command as users do. Whatever runs it has PyYAML and botocore, which is all that it needs."""
+    words = [sys.executable, "-m", "local_aws", *arguments]
+    ran = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=600)  # noqa: S603 - ours
+    return Ran(ran.returncode, ran.stdout, ran.stderr)
 
 
-def steer(local_aws: LocalAwsClient, *arguments: str) -> str:
+def command(*arguments: str) -> Ran:
+    """Run a command in this process, which takes less than the start of another."""
+    with redirect_stdout(StringIO()) as stdout, redirect_stderr(StringIO()) as stderr:
+        try:
+            code = main(list(arguments))
+        except SystemExit as ended:  # argparse's
+            code = int(ended.code or 0)
+    return Ran(code, stdout.getvalue(), stderr.getvalue())
+
+
+def steer(local_aws: LocalAwsClient, *arguments: str, run: Callable[..., Ran] = command) -> str:
     """Give a command to a local AWS, and return what it printed."""
-    ran = command("--port", str(local_aws.port), *arguments)
+    ran = run("--port", str(local_aws.port), *arguments)
     assert (ran.returncode, ran.stderr) == (0, "")
     return ran.stdout
 
@@ -33,7 +55,7 @@ def test_a_root_user_is_changed_as_at_the_console(local_aws: LocalAwsClient, cli
     assert "; virtual_mfa_devices: phone; " in said
     [device] = client("iam", account_id).list_virtual_mfa_devices()["VirtualMFADevices"]
     assert device["SerialNumber"] == f"arn:aws:iam::{account_id}:mfa/phone"
-    said = steer(local_aws, "root-user", account_id, "delete-password")
+    said = steer(local_aws, "root-user", account_id, "delete-password", run=process)
     assert said.startswith("The root user now has: password: False; ")
 
 
@@ -141,14 +163,14 @@ def test_help_says_what_there_is() -> None:
         ("fault",): list(KINDS),
         ("switch",): [f"{name}: {meaning}" for name, meaning in SWITCHES.items()],
     }.items():
-        ran = command(*arguments, "--help")
+        ran = process(*arguments, "--help")
         assert (ran.returncode, ran.stderr) == (0, "")
         assert [word for word in words if word not in ran.stdout] == []
 
 
 def test_the_port_may_stand_before_the_command(local_aws: LocalAwsClient) -> None:
     for arguments in (["--port", str(local_aws.port), "serve"], ["serve", "--port", str(local_aws.port)]):
-        assert f"Port {local_aws.port} of 127.0.0.1 is in use" in command(*arguments).stderr
+        assert f"Port {local_aws.port} of 127.0.0.1 is in use" in process(*arguments).stderr
 
 
 # What the command line has no command for, or argparse would stop

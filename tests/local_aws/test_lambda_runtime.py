@@ -1,6 +1,5 @@
 """The runtime: a function's code under Amazon's runtime client, in processes of its own."""
 
-import gc
 import json
 import os
 import select
@@ -57,7 +56,6 @@ def function(tmp_path: Path) -> Function:
 @pytest.fixture(autouse=True)
 def leave_nothing_behind() -> Iterator[None]:
     """Hold every test to it: what it started has ended, and what it opened is closed."""
-    gc.collect()  # what others have opened and forgotten
     threads, files = set(threading.enumerate()), open_files()
     yield
     assert set(threading.enumerate()) <= threads

@@ -672,18 +672,20 @@ def test_devices_are_deactivated_and_stay_unassigned(
     """S iam/mfa.json: the messages. IAM authorizes the deletion on the device, and the task policy denies that."""
     local_aws.change_root_user(member, "add-virtual-device", "phone")
     [token] = local_aws.change_root_user(member, "add-hardware-device")["hardware_mfa_devices"]
-    phone = f"arn:aws:iam::{member}:mfa/phone"
+    [name] = local_aws.change_root_user(member, "add-passkey")["passkeys"]
+    phone, passkey = f"arn:aws:iam::{member}:mfa/phone", f"arn:aws:iam::{member}:u2f/root/{name}"
     iam, administrator = root.iam(), client("iam", member)
     action = f"iam:DeleteVirtualMFADevice on resource: {phone} with an explicit deny in a session policy"
     refused = "AccessDenied", f"User: arn:aws:iam::{member}:root is not authorized to perform: {action}"
-    assert [device["SerialNumber"] for device in iam.list_mfa_devices()["MFADevices"]] == [phone, token]
+    assert [device["SerialNumber"] for device in iam.list_mfa_devices()["MFADevices"]] == [phone, token, passkey]
     assert refusal(administrator.delete_virtual_mfa_device, SerialNumber=phone) == IN_USE
     assert refusal(iam.delete_virtual_mfa_device, SerialNumber=phone) == refused
-    iam.deactivate_mfa_device(SerialNumber=token)
+    for serial_number in (token, passkey):
+        iam.deactivate_mfa_device(SerialNumber=serial_number)
     assert "AccountMFAEnabled" in root.credentials()
     iam.deactivate_mfa_device(SerialNumber=phone)
     assert root.credentials() == ["AccountPasswordPresent"]
-    for serial_number in (token, phone):
+    for serial_number in (token, phone, passkey):
         assert refusal(iam.deactivate_mfa_device, SerialNumber=serial_number) == NOT_OF_USER
     assert refusal(iam.delete_virtual_mfa_device, SerialNumber=phone) == refused
     assert administrator.list_virtual_mfa_devices()["VirtualMFADevices"] == [{"SerialNumber": phone}]

@@ -25,6 +25,12 @@ SERVICE = "member.org.stacksets.cloudformation.amazonaws.com"
 NAME = "evaluation"
 """Of the StackSet, and of the role that it makes."""
 SECONDS = 600
+UNKNOWN = f"arn:aws:cloudformation:{REGION}:{MANAGEMENT}:stackset/unknown:12345678-1234-1234-1234-123456789012"
+
+
+def depends_on(*arns: str) -> dict[str, Any]:
+    return {"AutoDeployment": {"Enabled": True, "RetainStacksOnAccountRemoval": False, "DependsOn": list(arns)}}
+
 
 ORGANIZATION = {
     "organization": {
@@ -196,6 +202,28 @@ class Administrator:
         return NAME in [stack_set["StackSetName"] for stack_set in active]
 
 
+class Other:
+    """Another StackSet of the administrator's, without stacks at first."""
+
+    def __init__(self, admin: Administrator, name: str, template: dict[str, Any]) -> None:
+        admin.create(template, StackSetName=name)
+        self._admin = admin
+        self._which = {"StackSetName": name, "CallAs": admin.call_as}
+        self.arn: str = admin.cloudformation.describe_stack_set(**self._which)["StackSet"]["StackSetARN"]
+
+    def deploy(self, unit_id: str) -> None:
+        targets = {"DeploymentTargets": {"OrganizationalUnitIds": [unit_id]}, "Regions": [REGION]}
+        self._admin.cloudformation.create_stack_instances(**self._which, **targets)
+
+    def update(self, **params: Any) -> None:  # noqa: ANN401 - of any operation
+        given = {"UsePreviousTemplate": True, "Capabilities": ["CAPABILITY_NAMED_IAM"], **params}
+        self._admin.cloudformation.update_stack_set(**self._which, **given)
+
+    def detailed_status(self, account_id: str) -> str:
+        listed = self._admin.cloudformation.list_stack_instances(**self._which, StackInstanceAccount=account_id)
+        return str(listed["Summaries"][0]["StackInstanceStatus"]["DetailedStatus"])
+
+
 @pytest.fixture
 def admin(aws: LocalAwsClient) -> Administrator:
     return Administrator(aws)
@@ -343,7 +371,8 @@ def test_trusted_access_must_be_on(fresh: LocalAwsClient) -> None:
         ),
         ({"template": {}}, "ValidationError", "At least one Resources member"),
         ({"ExecutionRoleName": "role"}, "ValidationError", "can not have ExecutionRoleName"),
-        ({"AutoDeployment": {"Enabled": True, "DependsOn": ["arn"]}}, "ValidationError", "does not emulate DependsOn"),
+        (depends_on("arn"), "ValidationError", "no ARN of a StackSet: arn"),
+        (depends_on(UNKNOWN), "ValidationError", f"that is not there: {UNKNOWN}"),
         ({"StackId": "arn:aws:cloudformation:us-east-1:1:stack/a/b"}, "ValidationError", "does not emulate the import"),
         ({"Capabilities": []}, "InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_NAMED_IAM]"),
         ({"Capabilities": ["CAPABILITY_IAM"]}, "InsufficientCapabilitiesException", "[CAPABILITY_NAMED_IAM]"),
@@ -588,6 +617,53 @@ def test_an_excluded_account_stays_excluded_when_another_joins(fresh: LocalAwsCl
     assert FIRST not in admin.statuses()
 
 
+def test_a_stack_set_waits_for_those_that_it_depends_on_and_is_cancelled_if_one_fails(fresh: LocalAwsClient) -> None:
+    """The StackSet that comes first is made last, so that their age does not give the order."""
+    admin = Administrator(fresh)
+    admin.create()
+    base = Other(admin, "base", {"Resources": {"Second": SECOND_ROLE}})
+    workloads = unit_id(fresh, "Workloads")
+    admin.deploy(unit_id=workloads)
+    base.deploy(workloads)
+    admin.run("update_stack_set", UsePreviousTemplate=True, Capabilities=["CAPABILITY_NAMED_IAM"], **depends_on(base.arn))
+    assert admin.read("describe_stack_set")["StackSet"]["AutoDeployment"]["DependsOn"] == [base.arn]
+
+    fresh.create_account(NEW, "new", "Workloads", {})
+    wait(lambda: admin.statuses().get(NEW) == ("CURRENT", "SUCCEEDED"))
+    assert base.detailed_status(NEW) == "SUCCEEDED"
+
+    of(fresh, "iam", SANDBOX).create_role(RoleName="second", AssumeRolePolicyDocument=json.dumps(TRUST))  # somebody else's
+    sandbox = unit_id(fresh, "Sandbox")
+    of(fresh, "organizations", MANAGEMENT).move_account(
+        AccountId=SANDBOX, SourceParentId=sandbox, DestinationParentId=workloads
+    )
+    wait(lambda: admin.statuses().get(SANDBOX) == ("OUTDATED", "CANCELLED"))
+    assert base.detailed_status(SANDBOX) == "FAILED"
+    assert SANDBOX not in with_role(fresh)
+    newest, *_ = admin.read("list_stack_set_operations")["Summaries"]
+    assert newest["Status"] == "FAILED"
+    assert "did not succeed" in newest["StatusReason"]
+
+    refused = refusal(base.update, **depends_on(admin.read("describe_stack_set")["StackSet"]["StackSetARN"]))
+    assert refused == ("ValidationError", "DependsOn makes StackSets depend on each other in a circle.")
+    assert refusal(base.update, **depends_on(base.arn))[1].endswith("in a circle.")
+
+
+def test_dependencies_are_ten_for_a_stack_set_and_each_is_named_once(aws: LocalAwsClient, admin: Administrator) -> None:
+    admin.create()
+    arns = [Other(admin, f"base-{number}", {"Resources": {"Second": SECOND_ROLE}}).arn for number in range(11)]
+    for given, says in ((arns, "DependsOn has 11 StackSets, and 10 are allowed."), (arns[:1] * 2, "more than once")):
+        refused = refusal(admin.create, **{"StackSetName": "another", **depends_on(*given)})
+        assert refused[0] == "ValidationError"
+        assert says in refused[1]
+    for number in range(10):
+        admin.create(StackSetName=f"top-{number}", **depends_on(*arns[:10]))
+    refused = refusal(admin.create, **{"StackSetName": "another", **depends_on(arns[0])})
+    assert refused[0] == "LimitExceededException"
+    for name in [f"top-{number}" for number in range(10)] + [f"base-{number}" for number in range(11)]:
+        of(aws, "cloudformation", DELEGATED).delete_stack_set(StackSetName=name, CallAs="DELEGATED_ADMIN")
+
+
 # Update and deletion
 
 
@@ -640,7 +716,7 @@ def test_an_update_of_a_unit_changes_its_stacks_and_leaves_the_others_outdated(
             "ValidationError",
             "only have DeploymentTargets",
         ),
-        ({"AutoDeployment": {"Enabled": True, "DependsOn": ["arn"]}}, "ValidationError", "does not emulate DependsOn"),
+        (depends_on("arn"), "ValidationError", "no ARN of a StackSet: arn"),
         ({"ExecutionRoleName": "role"}, "ValidationError", "can not have ExecutionRoleName"),
         ({"StackSetName": "unknown"}, "StackSetNotFoundException", "StackSet unknown not found"),
     ],

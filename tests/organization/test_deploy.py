@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from organization import cli, commands, template
+from organization.account_lists import EXCLUDED, INVOKING
 from organization.checks import SERVICES
-from organization.invoke_permission import LISTS
 from organization.visible import visible
 from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
 from tests.organization.fake_organization import HOSTILE, MANAGEMENT, MEMBER, ORGANIZATION, OTHER, ROOT, account, stack
@@ -224,7 +224,7 @@ def test_it_asks_for_what_it_cannot_read(
     types(monkeypatch, "organization", "nonsense", "r-a1b2", "nobody", "a@example.com", "", MEMBER, "")
     options = scene.deploys()
     assert "--confirm-changeset" in options
-    given = {"NoticeEmail": "a@example.com", "ExcludedAccounts": MEMBER, "ExpectedEvaluations": "3"}
+    given = {"NoticeEmail": "a@example.com", "ExcludedAccounts": MEMBER, "ExpectedEvaluations": "2"}
     assert dict(pair.split("=") for pair in options.partition("--parameter-overrides ")[2].split()) == NAMES | given
     printed = capfd.readouterr()
     assert "must be the id of an organization's root" in printed.out + printed.err
@@ -284,7 +284,12 @@ def test_without_a_terminal_it_says_which_option_is_missing(
         ("Nothing=1", "The template has no parameter Nothing: it has MinimumVirtualMfaDevices, "),
         ("MinimumVirtualMfaDevices=9", "Parameter MinimumVirtualMfaDevices is '9', but must be a number from 1 to 8"),
         ("AlarmEmail=nobody", "Parameter AlarmEmail is 'nobody', but must be an e-mail address, or empty."),
-        (f"ExcludedAccounts={MEMBER},x", f"Parameter ExcludedAccounts is '{MEMBER},x', but must be 12-digit account ids"),
+        (f"ExcludedAccounts={MEMBER},x", "Parameter ExcludedAccounts has 'x', but must be 12-digit account ids, separated"),
+        (f"ExcludedAccounts={'333333333333,' * 400}x", "Parameter ExcludedAccounts has 'x', but must be 12-digit account ids"),
+        (
+            f"ExcludedAccounts2={MEMBER}",
+            "Parameter ExcludedAccounts2 is filled in by this command: give all excluded accounts in ExcludedAccounts.",
+        ),
         ("ExpectedEvaluations=many", "Parameter ExpectedEvaluations is 'many', but must be at least 1."),
     ],
 )
@@ -390,7 +395,7 @@ def overrides(options: str) -> dict[str, str]:
 
 def listed(*account_ids: str) -> dict[str, str]:
     """Return the parameters that list accounts, fewer than fill the first of them."""
-    return dict.fromkeys(LISTS, "") | {LISTS[0]: ",".join(account_ids)}
+    return dict.fromkeys(INVOKING.names, "") | {INVOKING.names[0]: ",".join(account_ids)}
 
 
 def test_if_config_does_not_name_the_organization_every_account_is_listed(
@@ -512,7 +517,7 @@ def test_as_many_accounts_as_the_policy_takes_are_listed(scene: Scene) -> None:
     account_ids = organization_of(scene, 1_260)
     scene.stays(stack(InvokePermission="Accounts"))
     found = overrides(scene.deploys("--yes"))
-    values = [found[name] for name in LISTS]
+    values = [found[name] for name in INVOKING.names]
     assert ",".join(values).split(",") == account_ids
     assert [len(value) for value in values] == [4_094] * 4, "a parameter has 4,096 bytes at most"
 
@@ -531,9 +536,76 @@ def test_larger_organization_is_told_what_to_do(scene: Scene, capfd: pytest.Capt
 
 def test_value_that_is_too_long_for_a_parameter(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     value = ",".join(["333333333333"] * 316)
-    said = failure(capsys, "--yes", "--parameter", f"ExcludedAccounts={value}")
-    assert said == "Parameter ExcludedAccounts has 4107 bytes, and CloudFormation takes 4096."
+    said = failure(capsys, "--yes", "--parameter", f"InvokingAccounts={value}")
+    assert said == "Parameter InvokingAccounts has 4107 bytes, and CloudFormation takes 4096."
     assert scene.sam_calls() == []
+
+
+# --- Excluded accounts ---
+
+
+def many(number: int) -> list[str]:
+    return [f"{700000000000 + each}" for each in range(number)]
+
+
+def excluding(account_ids: list[str]) -> tuple[str, str]:
+    return "--parameter", f"ExcludedAccounts={','.join(account_ids)}"
+
+
+def test_as_many_accounts_are_excluded_as_a_pack_takes(scene: Scene) -> None:
+    found = overrides(scene.deploys("--scope", "organization", "--yes", *excluding(many(999))))
+    values = [found[name] for name in EXCLUDED.names]
+    assert ",".join(values).split(",") == many(999)
+    assert max(len(value) for value in values) == 4_094, "a parameter has 4,096 bytes at most"
+
+
+def test_list_of_excluded_accounts_replaces_all_parts_of_the_former_one(scene: Scene) -> None:
+    former = EXCLUDED.parameters(many(700))
+    scene.stays(stack(outputs=True, **former))
+    found = overrides(scene.deploys("--yes", *excluding([MEMBER, OTHER, MEMBER])))
+    wanted = {"ExcludedAccounts": f"{MEMBER},{OTHER}", "ExcludedAccounts2": "", "ExcludedAccounts3": ""}
+    assert found == NAMES | wanted, "the fourth part was empty before"
+
+
+def test_accounts_of_every_part_are_excluded_from_the_functions_policy(scene: Scene) -> None:
+    excluded = organization_of(scene, 700)
+    scene.stays(stack(outputs=True, InvokePermission="Accounts", **EXCLUDED.parameters(excluded[:-1])))
+    assert overrides(scene.deploys("--yes")) == NAMES | listed(excluded[-1])
+
+
+@pytest.mark.parametrize(
+    ("number", "parameters", "said"),
+    [
+        (1001, {}, "ExcludedAccounts has 1001 accounts, and AWS Config takes 1000 at most."),
+        (1300, {}, "ExcludedAccounts has 1300 accounts, and AWS Config takes 1000 at most."),
+        (
+            1000,
+            {},
+            (
+                "ExcludedAccounts has 1000 accounts, and AWS Config takes 999 at most beside the management account "
+                f"{MANAGEMENT}, which has no evaluation role."
+            ),
+        ),
+        (1000, {"ManagementAccountHasEvaluationRole": "true"}, ""),
+    ],
+)
+def test_more_excluded_accounts_than_a_pack_takes(
+    scene: Scene, capsys: pytest.CaptureFixture[str], number: int, parameters: dict[str, str], said: str
+) -> None:
+    scene.stays(stack(outputs=True, **parameters))
+    if said:
+        assert failure(capsys, "--yes", *excluding(many(number))) == said
+    else:
+        assert run("--yes", *excluding(many(number))) == 0
+    assert bool(scene.deployments()) is not bool(said)
+
+
+def test_excluded_accounts_that_the_stack_has_count_when_the_management_account_is_left_out_anew(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.stays(stack(outputs=True, ManagementAccountHasEvaluationRole="true", **EXCLUDED.parameters(many(1000))))
+    said = failure(capsys, "--yes", "--parameter", "ManagementAccountHasEvaluationRole=false")
+    assert said.startswith("ExcludedAccounts has 1000 accounts, and AWS Config takes 999 at most beside ")
 
 
 # --- Regions without AWS::Lambda::ResourcePolicy ---

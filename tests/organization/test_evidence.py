@@ -15,10 +15,20 @@ from organization import cli, insights
 from organization.evidence import command, folder, sources
 from organization.evidence.days import DAY, midnight
 from tests.fake_aws import CENTRAL, FakeAws, RefusalError, paged
-from tests.organization.fake_organization import HOSTILE, MANAGEMENT, MEMBER, OTHER, ROOT, account, check_shown, stack
-from tests.organization.journal_lines import OF_RULE, PARAMETERS, text
+from tests.organization.fake_organization import (
+    HOSTILE,
+    MANAGEMENT,
+    MEMBER,
+    OTHER,
+    ROOT,
+    account,
+    check_shown,
+    evaluation,
+    stack,
+)
+from tests.organization.journal_lines import OF_RULE, PARAMETERS, RULE, text
 
-TODAY = date(2026, 6, 15)
+PROJECT = Path(__file__).parents[2]
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
 FIRST, LAST = date(2026, 6, 8), date(2026, 6, 14)
 GROUP = "/aws/lambda/root-virtual-mfa"
@@ -36,6 +46,7 @@ class Log:
     def __init__(self) -> None:
         self.lines: Lines = []
         self.most_rows = 10_000
+        self.recorded = NOW
         self.group: dict[str, Any] = {
             "logGroupName": GROUP,
             "creationTime": int(midnight(date(2026, 1, 1)).timestamp() * 1000),
@@ -101,6 +112,23 @@ def fake(log: Log) -> Iterator[FakeAws]:
             "DescribeLogGroups": lambda _: {"logGroups": [{"logGroupName": f"{GROUP}-2"}, log.group]},
             "StartQuery": log.start,
             "GetQueryResults": log.results,
+            "DescribeAggregateComplianceByConfigRules": lambda _: {
+                "AggregateComplianceByConfigRules": [
+                    {
+                        "ConfigRuleName": RULE,
+                        "AccountId": each,
+                        "AwsRegion": "eu-central-1",
+                        "Compliance": {"ComplianceType": "NON_COMPLIANT" if each == MEMBER else "COMPLIANT"},
+                    }
+                    for each in (CENTRAL, MEMBER)
+                ]
+            },
+            "GetAggregateComplianceDetailsByConfigRule": lambda asked: {
+                "AggregateEvaluationResults": [
+                    evaluation(asked["AccountId"], "NON_COMPLIANT")
+                    | dict.fromkeys(("ResultRecordedTime", "ConfigRuleInvokedTime"), log.recorded)
+                ]
+            },
             "LookupEvents": {"Events": []},
             "DescribeAutomationExecutions": {"AutomationExecutionMetadataList": []},
             "GetFunctionConfiguration": {"CodeSha256": "abc=", "Environment": {"Variables": {"VERSION": "0.1.0"}}},
@@ -233,6 +261,16 @@ def test_a_query_that_fails_leaves_nothing(fake: FakeAws, tmp_path: Path, capsys
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_interrupted_command_leaves_nothing(fake: FakeAws, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(_: Mapping[str, Any]) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    fake.answers["ListRoots"] = interrupt
+    assert run(tmp_path / "evidence") == 130
+    assert "interrupted." in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_queries_wait_for_others_to_end(fake: FakeAws, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(insights, "_PAUSES", (0.0,) * 10)
     refused = iter([True, True])
@@ -332,6 +370,30 @@ def test_without_a_period_it_is_the_last_365_days_that_are_over(fake: FakeAws, t
 # --- Who and what else ---
 
 
+def test_a_result_of_aws_config_that_contradicts_the_last_line_is_a_finding_unless_it_is_newer(
+    fake: FakeAws, log: Log, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody who may write into the log, and not to AWS Config, wrote that MEMBER is compliant."""
+    run(tmp_path / "newer")
+    assert document(tmp_path / "newer")["contradictions"] == []
+    log.recorded = midnight(FIRST + DAY * 3)
+    run(tmp_path / "older")
+    [each] = document(tmp_path / "older")["contradictions"]
+    assert f"Account {MEMBER}: AWS Config says NON_COMPLIANT since 2026-06-11" in capsys.readouterr().out
+    assert (each["account_id"], each["journal_verdict"], each["aws_config_result"]) == (MEMBER, "COMPLIANT", "NON_COMPLIANT")
+    asked = fake.called("GetAggregateComplianceDetailsByConfigRule")
+    assert {each["AccountId"] for each in asked} == {MEMBER}, "only what differs is read"
+
+
+def test_without_the_aggregator_there_is_a_gap(fake: FakeAws, tmp_path: Path) -> None:
+    fake.refuse("DescribeAggregateComplianceByConfigRules", "NoSuchConfigurationAggregatorException")
+    run(tmp_path / "evidence")
+    assert any(
+        each.startswith("AWS Config: It could not be read: The aggregator agg is not in account")
+        for each in gaps(tmp_path / "evidence")
+    )
+
+
 def test_an_account_that_left_is_known_from_cloudtrail_or_else_from_its_last_evaluation(
     fake: FakeAws, log: Log, tmp_path: Path
 ) -> None:
@@ -420,6 +482,68 @@ def test_what_others_wrote_is_text_in_every_file_and_on_the_screen(
             assert not [cell for cell in row if cell.startswith(("=", "+", "@", "-")) or "\x1b" in cell], file
     for file in (tmp_path / "evidence").rglob("*.json"):
         assert file.read_text(encoding="utf-8").isascii()
+
+
+def test_a_notice_that_was_not_sent_is_not_one(fake: FakeAws, tmp_path: Path) -> None:
+    told = {
+        "AutomationExecutionId": "01234567-89ab-cdef-0123-456789abcdef",
+        "DocumentName": "RootVirtualMfa-Notify",
+        "AutomationExecutionStatus": "Success",
+        "ExecutionStartTime": midnight(FIRST + DAY),
+    }
+    fake.answers["DescribeAutomationExecutions"] = {"AutomationExecutionMetadataList": [told]}
+    for message_id, sent in (("none", False), ("0b6f", True)):
+        outputs = {"Notify.MessageId": [message_id], "Notify.Text": ["Looked."]}
+        fake.answers["GetAutomationExecution"] = {"AutomationExecution": {**told, "Outputs": outputs}}
+        run(tmp_path / message_id)
+        assert [each["notice_sent"] for each in document(tmp_path / message_id)["runbooks"]] == [sent]
+
+
+def test_a_framework_has_a_column_for_each_day_and_counts_from_the_facts(fake: FakeAws, log: Log, tmp_path: Path) -> None:
+    del fake
+    log.lines = [each for each in log.lines if f'"{OTHER}"' not in each[1] or each[0] < midnight(FIRST + DAY * 2)]
+    run(tmp_path / "evidence", "--framework", "cis-aws-4.0.1", "--framework", "aws-iam-43")
+    found = {each["control"]: each for each in document(tmp_path / "evidence")["controls"]}
+    counts = {
+        name: [each[f"{what}_days"] for what in ("satisfied", "not_satisfied", "unknown")] for name, each in found.items()
+    }
+    assert counts == {"1.5": [21, 2, 5], "1.6": [0, 23, 5], "AWS_IAM_43": [21, 2, 5]}
+    assert found["1.5"]["source"].startswith("https://")
+    by_day = {(each["account_id"], each["day"]): each["cis-aws-4.0.1"] for each in days(tmp_path / "evidence")}
+    assert by_day[MEMBER, "2026-06-09"] == "satisfied: 1.5; not satisfied: 1.6"
+    assert by_day[MEMBER, "2026-06-10"] == "not satisfied: 1.5, 1.6"
+    assert by_day[OTHER, "2026-06-10"] == "unknown: 1.5, 1.6"
+
+
+def test_an_unknown_framework_is_refused_with_those_that_there_are(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(tmp_path / "evidence", "--framework", "cobit") == 2
+    assert "cis-aws-5.0" in capsys.readouterr().err
+
+
+def test_the_policy_in_the_docs_allows_what_is_called_and_nothing_else(fake: FakeAws, tmp_path: Path) -> None:
+    text_of_page = (PROJECT / "docs/auditing.md").read_text(encoding="utf-8")
+    [policy] = re.findall(
+        r"```json\n(\{.*?\})\n```", text_of_page.partition("## `evidence`")[2].partition("\n## ")[0], re.DOTALL
+    )
+    allowed = {action for statement in json.loads(policy)["Statement"] for action in statement["Action"]}
+    told = {
+        "AutomationExecutionId": "01234567-89ab-cdef-0123-456789abcdef",
+        "DocumentName": "RootVirtualMfa-Notify",
+        "AutomationExecutionStatus": "Success",
+        "ExecutionStartTime": midnight(FIRST + DAY),
+    }
+    fake.answers["DescribeAutomationExecutions"] = {"AutomationExecutionMetadataList": [told]}
+    fake.answers["GetAutomationExecution"] = {"AutomationExecution": told}
+    fake.answers["AssumeRole"] = {
+        "Credentials": {
+            "AccessKeyId": "AKIAIOSFODNN7EXAMPLE",
+            "SecretAccessKey": "x",
+            "SessionToken": "x",
+            "Expiration": NOW,
+        }
+    }
+    run(tmp_path / "evidence", "--role-name", "auditor")
+    assert fake.actions - {"sts:GetCallerIdentity"} == allowed, "the one that is left out needs no permission"
 
 
 def test_executions_show_who_started_and_approved(fake: FakeAws, tmp_path: Path) -> None:

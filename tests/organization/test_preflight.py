@@ -380,6 +380,15 @@ def test_with_a_role_every_active_account_is_looked_into(fake: FakeAws, prefligh
     assert f"Not seen in account {MEMBER}. AssumeRole failed with AccessDenied (Not you)" in printed
 
 
+def test_excluded_account_needs_no_recorder(fake: FakeAws, preflight_of: Preflight) -> None:
+    lists = {"ManagementAccountHasEvaluationRole": "true", "ExcludedAccounts": MEMBER, "ExcludedAccounts2": OTHER}
+    fake.answers["DescribeStacks"] = {"Stacks": [stack(outputs=True, **lists)]}
+    fake.answers["AssumeRole"] = {"Credentials": {"AccessKeyId": "ASIA", "SecretAccessKey": "x", "SessionToken": "y"}}
+    assert f"On in 2 accounts: {CENTRAL}, {MANAGEMENT}." in preflight_of(0, "--role-name", "Audit")
+    assert [each["RoleArn"] for each in fake.called("AssumeRole")] == [f"arn:aws:iam::{MANAGEMENT}:role/Audit"]
+    assert MEMBER not in preflight_of(0)
+
+
 # --- What is there already ---
 
 

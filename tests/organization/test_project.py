@@ -71,7 +71,9 @@ def test_help_names_every_command(installed: Installed) -> None:
     said = installed.run("--help")
     assert said.returncode == 0
     commands = said.stdout.partition("Commands:\n")[2]
-    assert {"preflight", "deploy", "report", "delete"} <= set(re.findall(r"^  (\w+)", commands, re.MULTILINE))
+    assert {"preflight", "deploy", "check", "inventory", "report", "delete"} <= set(
+        re.findall(r"^  (\w+)", commands, re.MULTILINE)
+    )
     for name in ("preflight", "deploy", "report", "delete"):
         shown = installed.run(name, "--help").stdout
         assert all(option in shown for option in ("--region", "--profile", "--stack-name", "Exit code 0:", "Exit code 2:"))
@@ -89,6 +91,21 @@ def test_page_templates_are_installed(installed: Installed) -> None:
     code = f"from organization import page; [page._TEMPLATES.get_template(name) for name in {names}]"
     python = installed.program.parent / "python"
     subprocess.run([python, "-c", code], cwd=installed.folder, check=True)  # noqa: S603 - our own code
+
+
+def test_check_and_inventory_need_neither_rdklib_nor_a_checkout(installed: Installed) -> None:
+    hidden = "import sys; sys.modules['rdklib'] = None; from organization.cli import main; sys.exit(main(sys.argv[1:]))"
+    python = installed.program.parent / "python"
+    for name in ("check", "inventory"):
+        ran = subprocess.run(  # noqa: S603 - our own code
+            [python, "-c", hidden, name],
+            cwd=installed.folder,
+            env={"HOME": str(installed.folder), "AWS_REGION": "eu-central-1", "AWS_EC2_METADATA_DISABLED": "true"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ran.returncode, "No AWS credentials were found" in ran.stderr) == (2, True), ran.stderr
 
 
 def test_deploy_needs_a_checkout(installed: Installed) -> None:

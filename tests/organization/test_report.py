@@ -398,6 +398,21 @@ def test_excluded_and_suspended_accounts_are_not_failures_and_cost_no_call(
     assert {each["AccountId"] for each in fake.called("GetAggregateComplianceDetailsByConfigRule")} == {MANAGEMENT}
 
 
+def test_pack_that_failed_keeps_the_stacks_remediation_and_leaves_out_who_is_excluded_in_any_part(
+    fake: FakeAws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed = {"AccountId": MEMBER, "ConformancePackName": PACK, "Status": "CREATE_FAILED", "ErrorCode": "NoRecorder"}
+    fake.answers["GetOrganizationConformancePackDetailedStatus"] = {"OrganizationConformancePackDetailedStatuses": [failed]}
+    fake.answers["DescribeStacks"] = {"Stacks": [stack(Remediation="Automatic", ExcludedAccounts4=OTHER)]}
+    change_details(fake, MEMBER)
+    assert run("--format", "json") == 1
+    rows = {each["account_id"]: each for each in json_report(capsys)["accounts"]}
+    assert rows[OTHER]["status"] == "EXCLUDED"
+    commands = [command for advice in rows[MEMBER]["advice"] for command in advice["commands"]]
+    parameter = "root-virtual-mfa deploy --parameter Remediation="
+    assert f"{parameter}Off; {parameter}Automatic" in commands
+
+
 EXCEPTIONS = f"""
 "{OTHER}": {{ reason: Moves to another organization, owner: platform team, until: 2026-03-01 }}
 accepted:

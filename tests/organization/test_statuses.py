@@ -695,6 +695,20 @@ def test_pack_is_not_in_the_account() -> None:
     )
 
 
+@pytest.mark.parametrize("remediation", ["Manual", "Automatic"])
+def test_pack_with_a_remediation_keeps_it(remediation: str) -> None:
+    row = judge(pack=None, deployment=replace(DEPLOYMENT, remediation=remediation))
+    (command,) = row.advice[0].commands
+    again = f"root-virtual-mfa deploy --parameter Remediation={remediation}"
+    assert command == f"root-virtual-mfa deploy --parameter Remediation=Off; {again}"
+
+
+@pytest.mark.parametrize("remediation", ["Default", "Off"])
+def test_pack_without_a_remediation_is_put_by_its_file(remediation: str) -> None:
+    row = judge(pack=None, deployment=replace(DEPLOYMENT, remediation=remediation))
+    assert "--template-body file://conformance_packs/root-virtual-mfa.yaml " in row.advice[0].commands[0]
+
+
 def test_pack_that_is_nowhere_is_deployed_anew() -> None:
     row = judge(pack=None, deployment=replace(DEPLOYMENT, pack_parameters=None))
     assert row.advice[0].commands == ("root-virtual-mfa deploy",)

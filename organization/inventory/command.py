@@ -1,0 +1,53 @@
+"""Shows what the root user of each account has, which devices of which kind, and what contradicts the rule's verdict."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from organization import aws, files
+from organization.accounts import EXIT_INTERRUPTED
+from organization.inventory import formats
+from organization.inventory.judging import Inventory, inventory
+from organization.inventory.reading import Reader
+from organization.screen import Screen, complain, progress_bars
+
+FAILED = 1
+
+UNUSED_DAYS = 90
+
+FORMATS: dict[str, Callable[[Inventory], str]] = {
+    "table": formats.as_table,
+    "csv": formats.as_csv,
+    "json": formats.as_json,
+    "html": formats.as_html,
+}
+
+
+def run(  # noqa: PLR0913 - the options of the command
+    region: str | None,
+    profile: str | None,
+    stack_name: str,
+    unused_days: int,
+    *,
+    format_name: str | None = None,
+    output: Sequence[Path] = (),
+) -> int:
+    """Read every root user, print what it has and write it to files; returns the exit code.
+
+    `unused_days`: after how many days without use credentials are listed as removable.
+    """
+    outputs = files.formats(output, format_name, FORMATS)
+    session, caller = aws.session(region, profile)
+    with progress_bars() as progress:
+        observed = Reader(session, caller, progress).observe(stack_name)
+    found = inventory(observed, unused_days)
+    if format_name in {None, "table"} or outputs:
+        formats.print_table(found, Screen())
+    else:
+        sys.stdout.write(FORMATS[format_name](found))
+    for path, name in outputs:
+        files.write(path, FORMATS[name](found))
+    if observed.interrupted:
+        complain("interrupted: the accounts that were not read yet are UNKNOWN.")
+        return EXIT_INTERRUPTED
+    return FAILED if found.fails else 0
