@@ -21,6 +21,7 @@ REPORTING = "config:PutEvaluations"
 _SERVICES = (
     "config.amazonaws.com",
     "config-multiaccountsetup.amazonaws.com",
+    "iam.amazonaws.com",
     "member.org.stacksets.cloudformation.amazonaws.com",
 )
 _UNITS = ("Infrastructure", "Sandbox", "Workloads/Development", "Workloads/Production")
@@ -78,6 +79,7 @@ def accounts_file(users: Mapping[str, RootUser]) -> dict[str, Any]:
             "management_account": MANAGEMENT,
             "trusted_services": list(_SERVICES),
             "delegated_administrators": {CENTRAL: list(_SERVICES)},
+            "root_access_features": ["RootCredentialsManagement"],
             "units": {"Security": [CENTRAL], **units},
         },
         "accounts": {account_id: {"root_user": dict(root_user)} for account_id, root_user in users.items()},

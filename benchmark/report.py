@@ -10,8 +10,6 @@ Exit code 2: the benchmark could not measure.
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -25,13 +23,13 @@ from botocore.config import Config
 from rich.console import Console
 from rich.table import Table
 
-from benchmark.command import EXIT_INCORRECT, at_least, carry_out
+from benchmark.command import EXIT_INCORRECT, at_least, carry_out, run_operator
 from benchmark.measure import machine
 from benchmark.organization import ERRORS, OrganizationBenchmark, local_aws_of
 from benchmark.organization_result import CENTRAL, FEWEST_ACCOUNTS, RootUser, root_users, verdict
 from demo.clients import boto3_client
 from demo.sam import RULE_NAME, STACK_NAME
-from local_aws.client import PROJECT, REGION, LocalAwsClient, LocalAwsError
+from local_aws.client import REGION, LocalAwsClient, LocalAwsError
 
 PROG = "make bench-report"
 ACCOUNTS = (300, 1000, 3000, 10_000)
@@ -116,25 +114,11 @@ def _run_report(aws: LocalAwsClient, file: Path) -> tuple[float, float]:
 
     Raises LocalAwsError, with what the command said, if it made no report.
     """
-    began = time.perf_counter()
-    with file.with_suffix(".log").open("w+", encoding="utf-8") as said:
-        process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "organization", "report", "--output", str(file)],
-            cwd=PROJECT,
-            env={**os.environ, **aws.environment(CENTRAL)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=said,
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if not file.exists():
-            said.seek(0)
-            message = f"The report ended with exit code {process.returncode}. {said.read().strip()}"
-            raise LocalAwsError(message)
-    unit = 1024 if sys.platform != "darwin" else 1024 * 1024  # Linux counts KiB, macOS bytes
-    return seconds, usage.ru_maxrss / unit
+    ran = run_operator(aws, CENTRAL, "report", "--output", str(file))
+    if not file.exists():
+        message = f"The report ended with exit code {ran.code}. {ran.said}"
+        raise LocalAwsError(message)
+    return ran.seconds, ran.peak_memory_mib
 
 
 def _peer(aws: LocalAwsClient) -> None:

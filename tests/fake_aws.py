@@ -46,6 +46,8 @@ class FakeAws:
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     actions: set[str] = field(default_factory=set)
     """What was called, as IAM names it."""
+    urls: dict[str, str] = field(default_factory=dict)
+    """Where each operation was last called."""
     _signed: threading.local = field(default_factory=threading.local)
 
     @property
@@ -88,6 +90,7 @@ class FakeAws:
         operation, parameters = event["model"].name, event["context"]["parameters"]
         self.calls.append((operation, parameters))
         self.actions.add(f"{event['model'].service_model.signing_name}:{operation}")
+        self.urls[operation] = event["params"]["url"]
         answer = self.answers[operation]
         self._signed.access_key_id = event["request_signer"]._credentials.access_key  # noqa: SLF001 - botocore tells nobody else
         try:

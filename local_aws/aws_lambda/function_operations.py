@@ -20,6 +20,17 @@ _CODE_STORAGE = 75 * 1024**3
 _LARGEST_UNZIPPED = 250 * 1024**2
 _LARGEST_ZIP = 50 * 1024**2
 _LONGEST_TIMEOUT = 900
+_LARGEST_ENVIRONMENT = 4 * 1024
+_MOST_TAGS = 50
+_INVALID = "InvalidParameterValueException"
+_SOURCES = ("ZipFile", "S3Bucket", "ImageUri")
+_RESERVED = {
+    *("_HANDLER", "_X_AMZN_TRACE_ID", "AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_EXECUTION_ENV"),
+    *("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION"),
+    *("AWS_LAMBDA_INITIALIZATION_TYPE", "AWS_LAMBDA_LOG_GROUP_NAME", "AWS_LAMBDA_LOG_STREAM_NAME", "AWS_LAMBDA_RUNTIME_API"),
+    *("AWS_REGION", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "LAMBDA_RUNTIME_DIR", "LAMBDA_TASK_ROOT"),
+}
+"""Source: https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html. The message is AWS's as users quote it."""
 _LARGEST_PAYLOADS = {"RequestResponse": 6 * 1024**2, "Event": 1024**2}
 """Bytes, by the type of the invocation."""
 _NOT_LISTED = (
@@ -41,8 +52,10 @@ def operations() -> Operations:
         "UpdateFunctionConfiguration": _update_configuration,
         "UpdateFunctionCode": _update_code,
         "Invoke": _invoke,
-        **dict.fromkeys(("GetFunction", "GetFunctionConfiguration", "DeleteFunction"), _leave_to_ministack),
-        **dict.fromkeys(("ListTags", "TagResource", "UntagResource"), _of_resource),
+        "DeleteFunction": _delete,
+        **dict.fromkeys(("GetFunction", "GetFunctionConfiguration"), _leave_to_ministack),
+        "TagResource": _tag,
+        **dict.fromkeys(("ListTags", "UntagResource"), _of_resource),
     }
 
 
@@ -84,14 +97,18 @@ def _get_account_settings(_: str, __: dict[str, Any]) -> dict[str, Any]:
 
 def _create(_: str, params: dict[str, Any]) -> None:
     wanted = registry.named(params)
-    _check_timeout(params)
+    if params.get("PackageType", "Zip") == "Zip" and not (params.get("Runtime") and params.get("Handler")):
+        message = "Runtime and Handler are mandatory parameters for functions created with deployment packages."
+        raise AwsError(_INVALID, message)
+    _check_settings(params)
+    _check_tags(params.get("Tags", {}))
     _check_role(params["Role"], wanted.arn)
     _check_code(params["Code"])
 
 
 def _update_configuration(_: str, params: dict[str, Any]) -> None:
     wanted, __ = registry.find(params)
-    _check_timeout(params)
+    _check_settings(params)
     if "Role" in params:
         _check_role(params["Role"], wanted.arn)
 
@@ -123,6 +140,42 @@ def _of_resource(_: str, params: dict[str, Any]) -> None:
     registry.find({"FunctionName": params["Resource"]})
 
 
+def _delete(_: str, params: dict[str, Any]) -> None:
+    wanted, __ = registry.find(params)
+    if wanted.qualifier == registry.LATEST:
+        raise AwsError(_INVALID, "$LATEST version cannot be deleted without deleting the function.")
+
+
+def _tag(_: str, params: dict[str, Any]) -> None:
+    __, function = registry.find({"FunctionName": params["Resource"]})
+    _check_tags({**(function.get("tags") or {}), **params["Tags"]}, params["Tags"])
+
+
+def _check_tags(tags: Mapping[str, str], new: Mapping[str, str] | None = None) -> None:
+    """Refuse too many tags, and new ones that AWS reserves."""
+    if len(tags) > _MOST_TAGS:
+        raise AwsError(_INVALID, f"Number of tags exceeds resource tag limit of {_MOST_TAGS}.")
+    for key in tags if new is None else new:
+        if key.lower().startswith("aws:"):
+            raise AwsError(_INVALID, f"Tag keys that begin with aws: are reserved for AWS: {key}")
+
+
+def _check_settings(params: Mapping[str, Any]) -> None:
+    if params.get("Layers"):
+        raise AwsError(_INVALID, "The local AWS does not emulate layers.")
+    _check_timeout(params)
+    variables = params.get("Environment", {}).get("Variables", {})
+    unable = "Lambda was unable to configure your environment variables because the environment variables you have provided"
+    if reserved := [name for name in variables if name in _RESERVED]:
+        message = (
+            f"{unable} contains reserved keys that are currently not supported for modification. Reserved keys used in this "
+            f"request: {', '.join(reserved)}"
+        )
+        raise AwsError(_INVALID, message)
+    if len(json.dumps(variables, separators=(",", ":"))) > _LARGEST_ENVIRONMENT:
+        raise AwsError(_INVALID, f"{unable} exceeded the 4KB limit.")
+
+
 def _check_timeout(params: Mapping[str, Any]) -> None:
     """Refuse a timeout of more than 15 minutes. Source: API reference, FunctionConfiguration; the model has no maximum."""
     if params.get("Timeout", 0) > _LONGEST_TIMEOUT:
@@ -143,7 +196,9 @@ def _check_role(role_arn: str, function_arn: str) -> None:
 
 
 def _check_code(code: Mapping[str, Any]) -> None:
-    """Refuse code in S3 that is not there."""
+    """Refuse a request without code, and code in S3 that is not there."""
+    if not any(code.get(member) for member in _SOURCES):
+        raise AwsError(_INVALID, "Please provide a source for function code.")
     bucket, key = code.get("S3Bucket"), code.get("S3Key")
     if not bucket or not key:
         return

@@ -87,16 +87,22 @@ def of_events(function: Function) -> Mapping[str, Any]:
 def _put_concurrency(_: str, params: dict[str, Any]) -> dict[str, Any]:
     wanted, function = registry.find(params, f"Function not found: {_LATEST_ARN}")
     reserved = params["ReservedConcurrentExecutions"]
-    others = sum(each["concurrency"] or 0 for each in registry.all_functions() if each is not function)
-    if reserved and CONCURRENT_EXECUTIONS - others - reserved < _LEAST_UNRESERVED:
+    check_concurrency(wanted.name, reserved)
+    _refuse_version(wanted)
+    function["concurrency"] = reserved
+    return {"ReservedConcurrentExecutions": reserved}
+
+
+def check_concurrency(name: str, reserved: int) -> None:
+    """Refuse to reserve so much for the function `name` that too little is left for those without. Raises AwsError."""
+    others = (each for each in registry.all_functions() if each["config"]["FunctionName"] != name)
+    left = CONCURRENT_EXECUTIONS - reserved - sum(each["concurrency"] or 0 for each in others)
+    if reserved and left < _LEAST_UNRESERVED:
         message = (
             "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its "
             f"minimum value of [{_LEAST_UNRESERVED}]."
         )
         raise AwsError("InvalidParameterValueException", message)
-    _refuse_version(wanted)
-    function["concurrency"] = reserved
-    return {"ReservedConcurrentExecutions": reserved}
 
 
 def _get_concurrency(_: str, params: dict[str, Any]) -> dict[str, Any]:

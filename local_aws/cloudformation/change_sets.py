@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from local_aws.cloudformation import stacks
+from local_aws.cloudformation import stacks, template_checks
 from local_aws.core import callers, ministack_seams
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
@@ -51,7 +51,7 @@ class ChangeSets:
         return {"Summaries": [_summary(each) for each in page], **token}
 
     def _create(self, _: str, params: dict[str, Any]) -> None:
-        stacks.check_template(params)
+        template_checks.check(params, with_parameters=True)
         if params.get("ChangeSetType", "UPDATE") == "UPDATE":
             stacks.check_state(stacks.get(params["StackName"], _NO_STACK))
         for arn, change_set in [*_kept().items()]:

@@ -5,7 +5,8 @@ Live: radkawar/stackd, testdata/aws/cloudformation/function_resource_policy.json
 
 from typing import TYPE_CHECKING, Any
 
-from local_aws.cloudformation.resource_types import ResourceFailedError
+from local_aws.cloudformation import listed_types
+from local_aws.cloudformation.resources import ResourceFailedError
 from local_aws.core import callers, ministack_seams
 from local_aws.core.models import AwsError
 from local_aws.core.switches import Switches
@@ -46,6 +47,8 @@ class Registry:
         if params.get("Type") != "RESOURCE" or not name or "VersionId" in params:
             message = "The local AWS describes resource types by Type and TypeName only."
             raise AwsError("ValidationError", message)
+        if listed_types.is_refused(name):
+            raise AwsError("CFNRegistryException", listed_types.not_emulated(name))
         if not self._has(name):
             message = f"The type '{name}' cannot be found."
             raise AwsError("TypeNotFoundException", message)
@@ -61,4 +64,4 @@ class Registry:
 
     def _has(self, name: str) -> bool:
         withheld = name == RESOURCE_POLICY and self._switches.is_on("withhold-resource-policy-type")
-        return name in self._handlers and not withheld
+        return listed_types.is_emulated(name) and not withheld

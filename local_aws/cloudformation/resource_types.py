@@ -8,13 +8,23 @@ import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import yaml
 
 from local_aws.authorization.principals import SERVICE_LINKED, entity
 from local_aws.aws_lambda import policies
+from local_aws.aws_lambda.functions import LambdaFunctions
 from local_aws.cloudformation import name_conflicts
+from local_aws.cloudformation.lambda_types import PERMISSION_PROPERTIES, EventInvokeConfigType, PermissionType
+from local_aws.cloudformation.resources import (
+    FailedOnceMadeError,
+    Properties,
+    Provisioned,
+    ResourceFailedError,
+    ResourceType,
+    Service,
+)
 from local_aws.cloudformation.stack_sets import StackSets, Targets
 from local_aws.cloudwatch.service import CloudWatch
 from local_aws.config.aggregators import Aggregators
@@ -23,32 +33,15 @@ from local_aws.config.remediation_configurations import PROPERTIES, Remediations
 from local_aws.config.rules import RULE_PROPERTIES, Config
 from local_aws.core import callers, ministack_seams
 from local_aws.core.clock import Clock
-from local_aws.core.models import AwsError, ServiceApi
+from local_aws.core.models import AwsError
 from local_aws.events.rules import EventRules
 from local_aws.logs.saved_queries import SavedQueries
 from local_aws.ssm.documents import Documents, content_of
-
-Properties = Mapping[str, Any]
-Provisioned = tuple[str, dict[str, Any]]
-"""A physical id and the attributes for Fn::GetAtt."""
 
 _ORGANIZATION_PACK = "AWS::Config::OrganizationConformancePack"
 _STACK_SET = "AWS::CloudFormation::StackSet"
 _SHOWN_ACCOUNTS = 5
 """How many accounts a failure names for each reason, at most."""
-
-
-class ResourceType(Protocol):
-    """What MiniStack asks of a resource type. Each method raises ResourceFailedError."""
-
-    def create(self, logical_id: str, properties: Properties, stack_name: str, /) -> Provisioned:
-        """Make a resource."""
-
-    def update(self, physical_id: str, old: Properties, properties: Properties, stack_name: str, /) -> Provisioned:
-        """Change it."""
-
-    def delete(self, physical_id: str, properties: Properties, /) -> None:
-        """Delete it, if it is still there."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +57,7 @@ class Services:
     documents: Documents
     event_rules: EventRules
     cloudwatch: CloudWatch
+    functions: LambdaFunctions
 
 
 def install(services: Services, clock: Clock) -> None:
@@ -77,6 +71,8 @@ def install(services: Services, clock: Clock) -> None:
         "AWS::Config::StoredQuery": (StoredQueryType(services.aggregators), ("QueryName",)),
         "AWS::CloudWatch::Alarm": (AlarmType(services.cloudwatch), ("AlarmName",)),
         "AWS::Events::Rule": (EventRuleType(services.event_rules), ("Name",)),
+        "AWS::Lambda::EventInvokeConfig": (EventInvokeConfigType(services.functions), ("FunctionName", "Qualifier")),
+        "AWS::Lambda::Permission": (PermissionType(services.functions), PERMISSION_PROPERTIES),
         "AWS::Lambda::ResourcePolicy": (ResourcePolicyType(), ("ResourceArn",)),
         "AWS::Logs::QueryDefinition": (QueryDefinitionType(services.saved_queries), ()),
         "AWS::SSM::Document": (DocumentType(services.documents), ("Name", "DocumentType")),
@@ -245,18 +241,6 @@ def _reserve_concurrency(handlers: dict[str, Callable[..., Provisioned]]) -> Non
     handlers |= {"create": create_and_reserve, "update": update_and_reserve}
 
 
-class ResourceFailedError(ValueError):
-    """A resource could not be made, changed or deleted. MiniStack fails it with the message, and rolls back."""
-
-
-class FailedOnceMadeError(ResourceFailedError):
-    """A resource was made, and then failed; `provisioned` describes it."""
-
-    def __init__(self, message: str, provisioned: Provisioned) -> None:
-        super().__init__(message)
-        self.provisioned = provisioned
-
-
 _FAILED = "CreationFailed"
 """Marks a failed resource, so that the next update finds it changed, even an equal one. No resource type has it."""
 
@@ -290,36 +274,6 @@ def _create(  # noqa: PLR0913, PLR0917 - MiniStack's last three
         raise
 
 
-class _Service:
-    """Calls a service's operations in the account of the stack, and checks requests against the API model."""
-
-    def __init__(
-        self,
-        name: str,
-        service: Config
-        | Remediations
-        | ConformancePacks
-        | Aggregators
-        | SavedQueries
-        | StackSets
-        | Documents
-        | EventRules
-        | CloudWatch,
-    ) -> None:
-        self._api = ServiceApi(name)
-        self._service = service
-        self._responses = ministack_seams.module("ministack.core.responses")
-
-    def __call__(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
-        try:
-            params = self._api.from_template(operation, params)
-            self._api.validate(operation, params)
-            return self._service.operations[operation](self._responses.get_account_id(), params) or {}
-        except AwsError as error:
-            message = f"{error.message} (Service: {operation}, Error Code: {error.code})"
-            raise ResourceFailedError(message) from error
-
-
 def _refuse_unknown(properties: Properties, names: Iterable[str]) -> None:
     unknown = sorted(set(properties).difference(names))
     if unknown:
@@ -340,7 +294,7 @@ class _NamedType:
 
     def __init__(self, service: Config | ConformancePacks | Aggregators) -> None:
         """Keep resources in `service`."""
-        self._call = _Service("config", service)
+        self._call = Service("config", service)
 
     def create(self, logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
         """Put it, unless there is one of that name."""
@@ -399,7 +353,7 @@ class RemediationConfigurationType:
 
     def __init__(self, remediations: Remediations) -> None:
         """Keep configurations in `remediations`."""
-        self._call = _Service("config", remediations)
+        self._call = Service("config", remediations)
 
     def create(self, _: str, properties: Properties, __: str) -> Provisioned:
         """Put it, unless the rule has one."""
@@ -503,7 +457,7 @@ class AlarmType:
 
     def __init__(self, cloudwatch: CloudWatch) -> None:
         """Keep alarms in `cloudwatch`."""
-        self._call = _Service("cloudwatch", cloudwatch)
+        self._call = Service("cloudwatch", cloudwatch)
 
     def create(self, logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
         """Put an alarm, unless there is one of that name."""
@@ -547,7 +501,7 @@ class EventRuleType:
 
     def __init__(self, event_rules: EventRules) -> None:
         """Keep rules in `event_rules`."""
-        self._call = _Service("events", event_rules)
+        self._call = Service("events", event_rules)
 
     def create(self, logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
         """Put a rule and its targets, unless there is one of that name."""
@@ -648,7 +602,7 @@ class QueryDefinitionType:
 
     def __init__(self, saved_queries: SavedQueries) -> None:
         """Keep queries in `saved_queries`."""
-        self._call = _Service("logs", saved_queries)
+        self._call = Service("logs", saved_queries)
 
     def create(self, _: str, properties: Properties, __: str) -> Provisioned:
         """Save the query."""
@@ -685,7 +639,7 @@ class DocumentType:
 
     def __init__(self, documents: Documents) -> None:
         """Keep documents in `documents`."""
-        self._call = _Service("ssm", documents)
+        self._call = Service("ssm", documents)
 
     def create(self, logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
         """Create the document."""
@@ -745,7 +699,7 @@ class StackSetType:
 
     def __init__(self, stack_sets: StackSets) -> None:
         """Keep StackSets in `stack_sets`."""
-        self._call = _Service("cloudformation", stack_sets)
+        self._call = Service("cloudformation", stack_sets)
         self._stack_sets = stack_sets
 
     def create(self, _: str, properties: Properties, __: str) -> Provisioned:

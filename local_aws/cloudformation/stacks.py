@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from local_aws.cloudformation import rollback
+from local_aws.cloudformation import rollback, template_checks
 from local_aws.core import callers, ministack_seams
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
@@ -80,7 +80,7 @@ class Stacks:
                 "client request token"
             )
             raise AwsError("TokenAlreadyExistsException", message)
-        check_template(params)
+        template_checks.check(params, with_parameters=True)
         if token:
             self._created_with[request] = params
         return None
@@ -279,31 +279,11 @@ def _check_of_template(_: str, params: dict[str, Any]) -> None:
 
 
 def _validate_template(_: str, params: Mapping[str, Any]) -> None:
-    if not (params.get("TemplateBody") or params.get("TemplateURL") or params.get("UsePreviousTemplate")):
-        message = "Either Template URL or Template Body must be specified."
-        raise AwsError("ValidationError", message)
-
-
-def check_template(params: Mapping[str, Any]) -> None:
-    """Refuse a request without a template, and a template without resources. MiniStack finds its other faults."""
-    _validate_template("", params)
-    body = params.get("TemplateBody")
-    template = _parsed(body) if body else None
-    if isinstance(template, dict) and not template.get("Resources"):
-        message = "Template format error: At least one Resources member must be defined."
-        raise AwsError("ValidationError", message)
-
-
-def _parsed(body: str) -> object:
-    try:
-        template: object = ministack_seams.module("ministack.services.cloudformation.engine")._parse_template(body)
-    except Exception:  # noqa: BLE001 - whatever the parser raises: MiniStack refuses the template with its message
-        return None
-    return template
+    template_checks.check(params, with_parameters=False)
 
 
 def _update_stack(account_id: str, params: dict[str, Any]) -> None:
-    check_template(params)
+    template_checks.check(params, with_parameters=True)
     check_state(get(params["StackName"], _IN_BRACKETS))
     rollback.OPERATIONS["UpdateStack"](account_id, params)
 

@@ -14,6 +14,11 @@ The server answers the operations on these lists and refuses all others; `make r
       - what: Changes of compliance are events.
         left_out: Nothing
         rests_on: "Live: the form of the event."
+    resource_types:                             # CloudFormation only: as operations
+      - names: [AWS::SNS::Topic]
+        answered_by: MiniStack
+        left_out: Nothing
+        rests_on: MiniStack
 """
 
 from collections import Counter
@@ -34,7 +39,10 @@ class CoverageError(ValueError):
 
 @dataclass(frozen=True)
 class Operations:
-    """Operations that stand together: the names, who answers ("package" or "MiniStack"), and two sentences in Markdown."""
+    """Operations, or resource types, that stand together: the names, who answers, and two sentences in Markdown.
+
+    "package" or "MiniStack" answers.
+    """
 
     names: tuple[str, ...]
     answered_by: str
@@ -61,11 +69,17 @@ class Coverage:
     introduction: str
     operations: tuple[Operations, ...]
     behaviours: tuple[Behaviour, ...]
+    resource_types: tuple[Operations, ...] = ()
 
     @property
     def names(self) -> frozenset[str]:
         """Return the names of all operations."""
         return frozenset(name for operations in self.operations for name in operations.names)
+
+    @property
+    def resource_type_names(self) -> frozenset[str]:
+        """Return the names of all resource types."""
+        return frozenset(name for each in self.resource_types for name in each.names)
 
     @property
     def answered_by_package(self) -> frozenset[str]:
@@ -103,23 +117,32 @@ def _parse(file: Path) -> Coverage:
     except yaml.YAMLError as error:
         message = f"{where} is no YAML: {error}"
         raise CoverageError(message) from error
-    given = _mapping(where, document, ("title", "operations"), ("introduction", "api", "behaviours"))
-    operations = tuple(
-        _operations(f"{where}, operations, item {number}", item)
-        for number, item in enumerate(_list(where, given, "operations"), 1)
+    given = _mapping(where, document, ("title", "operations"), ("introduction", "api", "behaviours", "resource_types"))
+    operations, resource_types = (
+        tuple(
+            _operations(f"{where}, {key}, item {number}", item)
+            for number, item in enumerate(_list(where, given, key) if key in given else [], 1)
+        )
+        for key in ("operations", "resource_types")
     )
     behaviours = tuple(
         Behaviour(**_texts(place, _mapping(place, item, ("what", "left_out", "rests_on"))))
         for number, item in enumerate(_list(where, given, "behaviours") if "behaviours" in given else [], 1)
         for place in [f"{where}, behaviours, item {number}"]
     )
-    counted = Counter(name for each in operations for name in each.names)
+    counted = Counter(name for each in (*operations, *resource_types) for name in each.names)
     if twice := sorted(name for name, times in counted.items() if times > 1):
         message = f"{where} has {', '.join(twice)} more than once."
         raise CoverageError(message)
     texts = _texts(where, {name: given[name] for name in ("title", "introduction", "api") if name in given})
     return Coverage(
-        file.stem, texts.get("api", file.stem), texts["title"], texts.get("introduction", ""), operations, behaviours
+        file.stem,
+        texts.get("api", file.stem),
+        texts["title"],
+        texts.get("introduction", ""),
+        operations,
+        behaviours,
+        resource_types,
     )
 
 
@@ -177,7 +200,7 @@ Each row has the operations, who answers them, what they leave out, and the evid
 - **Page**: AWS's documentation says it. The modules name the pages.
 - **Live**: real AWS was seen to answer so.
 - **Guess**: no source says it. The code says what it assumes.
-- **MiniStack**: MiniStack answers, and nobody has compared its answers with AWS's.
+- **MiniStack**: MiniStack answers, and nobody has compared its answers with AWS's. The API model checks requests, except S3's.
 
 No service emulates latency, quotas other than those named here, or eventual consistency: a change is visible at once.
 """
@@ -187,9 +210,14 @@ def _section(coverage: Coverage) -> str:
     lines = [f"## {coverage.title} (`{coverage.service}`)", ""]
     if coverage.introduction:
         lines += [coverage.introduction, ""]
-    if coverage.operations:
-        lines += ["| Operations | Answered by | Left out | Rests on |", "|---|---|---|---|"]
-        for each in coverage.operations:
+    for title, listed in (
+        ("Operations | Answered by", coverage.operations),
+        ("Resource types | Made by", coverage.resource_types),
+    ):
+        if not listed:
+            continue
+        lines += [f"| {title} | Left out | Rests on |", "|---|---|---|---|"]
+        for each in listed:
             names = ", ".join(f"`{name}`" for name in each.names)
             answered_by = f"the {each.answered_by}" if each.answered_by == "package" else each.answered_by
             lines.append(f"| {names} | {answered_by} | {_cell(each.left_out)} | {_cell(each.rests_on)} |")

@@ -83,7 +83,12 @@ _SEAMS = {
         "_deploy_stack_async",
         "_evaluate_conditions",
     ),
-    "ministack.services.cloudformation.changesets": ("_evaluate_conditions", "_deploy_stack_async", "_find_change_set"),
+    "ministack.services.cloudformation.changesets": (
+        "_RESOURCE_HANDLERS",
+        "_evaluate_conditions",
+        "_deploy_stack_async",
+        "_find_change_set",
+    ),
     "ministack.services.cloudformation.stacks": (
         "_add_event",
         "_evaluate_conditions",
@@ -127,6 +132,7 @@ _SEAMS = {
         "attach_managed_policy",
         "_IAM_HANDLERS",
         "_access_keys",
+        "_account_aliases",
         "_account_password_policy",
         "_aws_managed_policies",
         "_create_role",

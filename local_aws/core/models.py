@@ -45,7 +45,7 @@ _UNDECLARED: Mapping[tuple[str, str | None], Mapping[str, int]] = {
     ("cloudwatch", "GetMetricData"): {"ValidationError": HTTPStatus.BAD_REQUEST},
     **{
         ("sqs", operation): {"InvalidParameterValue": HTTPStatus.BAD_REQUEST}
-        for operation in ("CreateQueue", "ListQueues", "ReceiveMessage", "SendMessage")
+        for operation in ("ChangeMessageVisibility", "CreateQueue", "ListQueues", "ReceiveMessage", "SendMessage")
     },
 }
 """The HTTP status of errors, by operation, that the model lacks.
@@ -74,6 +74,13 @@ page says that the service accepts it.  RecorderStatus: real AWS answered SUCCES
 (radkawar/stackd, testdata/aws/configservice/lifecycle.json).
 """
 
+
+_VALIDATION_CODES = {"logs": "InvalidParameterException", "resourcegroupstaggingapi": "InvalidParameterException"}
+"""The code for a request that breaks the model, of services with another one than their protocol's.
+
+CloudWatch Logs: users quote it (cisagov/crossfeed#374, grafana/grafana#79155). The Resource Groups Tagging
+API: its model's documentation of the error (a parameter is missing, malformed or out of range).
+"""
 
 _MILLISECONDS = {"cloudformation"}
 """The services of the query protocol whose times have milliseconds. Live: radkawar/stackd, testdata/aws/cloudformation."""
@@ -149,7 +156,8 @@ class ServiceApi:
         if broken:
             clauses = "; ".join(violation.clause for violation in broken)
             message = f"{len(broken)} validation error{'s' * (len(broken) > 1)} detected: {clauses}"
-            raise AwsError("ValidationError" if "query" in self._spoken else self._protocol.validation_code, message)
+            of_protocol = "ValidationError" if "query" in self._spoken else self._protocol.validation_code
+            raise AwsError(_VALIDATION_CODES.get(self._model.service_name, of_protocol), message)
 
     def from_template(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return parameters that come from a template, where a number, a Boolean or a text may stand for the others.

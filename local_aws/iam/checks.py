@@ -60,6 +60,21 @@ class Checks:
                 for operation in ("GetLoginProfile", "UpdateLoginProfile", "DeleteLoginProfile")
             },
         }
+        self._checks |= {
+            "CreateInstanceProfile": [self._new_instance_profile],
+            "DeleteInstanceProfile": [self._delete_instance_profile],
+            "AddRoleToInstanceProfile": [self._add_to_instance_profile],
+            "RemoveRoleFromInstanceProfile": [self._remove_from_instance_profile],
+            "CreateAccountAlias": [self._new_alias],
+            "DeleteAccountAlias": [self._alias],
+            "UpdateAccountPasswordPolicy": [self._new_password_policy],
+            "GetAccountPasswordPolicy": [
+                self._password_policy("The Password Policy with domain name {account} cannot be found.")
+            ],
+            "DeleteAccountPasswordPolicy": [
+                self._password_policy("The account policy with name PasswordPolicy cannot be found.")
+            ],
+        }
         self._checks["UpdateAssumeRolePolicy"].append(lambda params: self.check_trust(params["PolicyDocument"]))
         self._checks["DeleteRole"].append(self._delete_role)
         for kind in ("Role", "User", "Group"):
@@ -101,6 +116,55 @@ class Checks:
     def _find_instance_profile(self, name: str) -> None:
         if name not in self._iam._instance_profiles:
             _no_such(f"Instance Profile {name} cannot be found.")
+
+    # Instance profiles
+
+    def _new_instance_profile(self, params: dict[str, Any]) -> None:
+        name = params["InstanceProfileName"]
+        if any(name.lower() == each.lower() for each in self._iam._instance_profiles):
+            _exists(f"Instance Profile {name} already exists.")
+
+    def _delete_instance_profile(self, params: dict[str, Any]) -> None:
+        if self._iam._instance_profiles[params["InstanceProfileName"]]["Roles"]:
+            _in_use("must remove roles from instance profile first")
+
+    def _add_to_instance_profile(self, params: dict[str, Any]) -> None:
+        if self._iam._instance_profiles[params["InstanceProfileName"]]["Roles"]:
+            _exceeded("Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1")
+
+    def _remove_from_instance_profile(self, params: dict[str, Any]) -> None:
+        if params["RoleName"] not in self._iam._instance_profiles[params["InstanceProfileName"]]["Roles"]:
+            _no_such(f"Role {params['RoleName']} is not in Instance Profile {params['InstanceProfileName']}.")
+
+    # The account
+
+    def _aliases(self) -> list[str]:
+        return [*(self._iam._account_aliases.get("aliases") or [])]
+
+    def _new_alias(self, params: dict[str, Any]) -> None:
+        """Refuse an alias that is no new one. It replaces the account's present one (API reference, CreateAccountAlias)."""
+        alias = params["AccountAlias"]
+        if _ACCOUNT.fullmatch(alias):
+            message = f"The account alias {alias} must not be an account ID."
+            raise AwsError("ValidationError", message)
+        if alias in self._aliases():
+            _exists(f"The account alias {alias} already exists.")
+
+    def _alias(self, params: dict[str, Any]) -> None:
+        if params["AccountAlias"] not in self._aliases():
+            _no_such(f"The Account Alias with name {params['AccountAlias']} cannot be found.")
+
+    def _new_password_policy(self, params: dict[str, Any]) -> None:
+        """Begin anew: what a request leaves out gets its default (API reference, UpdateAccountPasswordPolicy)."""
+        self._iam._account_password_policy.pop("policy", None)
+        params.setdefault("MinimumPasswordLength", 6)
+
+    def _password_policy(self, message: str) -> Check:
+        def refuse(_: dict[str, Any]) -> None:
+            if not self._iam._account_password_policy.get("policy"):
+                _no_such(message.format(account=callers.account_id()))
+
+        return refuse
 
     # Roles
 
@@ -149,8 +213,7 @@ class Checks:
         def refuse(params: dict[str, Any]) -> None:
             name = params[f"{kind}Name"]
             if entity(kind.lower(), callers.account_id(), name):
-                message = f"{kind} with name {name} already exists."
-                raise AwsError("EntityAlreadyExists", message)
+                _exists(f"{kind} with name {name} already exists.")
 
         return refuse
 
@@ -193,8 +256,7 @@ class Checks:
     def _create_login_profile(self, params: dict[str, Any]) -> None:
         self._find_entities(params)
         if params["UserName"] in self._iam._login_profiles:
-            message = f"Login Profile for user {params['UserName']} already exists."
-            raise AwsError("EntityAlreadyExists", message)
+            _exists(f"Login Profile for user {params['UserName']} already exists.")
 
     def _login_profile(self, params: dict[str, Any]) -> None:
         if params["UserName"] not in self._iam._login_profiles:
@@ -243,8 +305,7 @@ class Checks:
     def _create_policy(self, params: dict[str, Any]) -> None:
         name = params["PolicyName"]
         if any(policy["PolicyName"].lower() == name.lower() for policy in self._iam._policies.values()):
-            message = f"A policy called {name} already exists. Duplicate names are not allowed."
-            raise AwsError("EntityAlreadyExists", message)
+            _exists(f"A policy called {name} already exists. Duplicate names are not allowed.")
         self._document(params)
 
     def _create_policy_version(self, params: dict[str, Any]) -> None:
@@ -290,6 +351,10 @@ def _length(document: str) -> int:
 
 def _no_such(message: str) -> NoReturn:
     raise AwsError("NoSuchEntity", message)
+
+
+def _exists(message: str) -> NoReturn:
+    raise AwsError("EntityAlreadyExists", message)
 
 
 def _in_use(why: str) -> NoReturn:

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -22,9 +23,10 @@ from local_aws.authorization.deployers import Deployers
 from local_aws.authorization.service_control_policies import ServiceControlPolicies
 from local_aws.aws_lambda.functions import LambdaFunctions
 from local_aws.client import HOST, REGION
-from local_aws.cloudformation import name_conflicts, resource_types, rollback
+from local_aws.cloudformation import checked_types, listed_types, name_conflicts, resource_types, rollback
 from local_aws.cloudformation.change_sets import ChangeSets
 from local_aws.cloudformation.registry import Registry
+from local_aws.cloudformation.resources import HasOperations
 from local_aws.cloudformation.stack_sets import StackSets
 from local_aws.cloudformation.stacks import Stacks
 from local_aws.cloudwatch.service import CloudWatch
@@ -50,12 +52,13 @@ from local_aws.iam.root_access import RootAccess
 from local_aws.iam.root_users import RootUsers
 from local_aws.logs import metric_filters
 from local_aws.logs.log_events import LogEvents
+from local_aws.logs.log_group_operations import LogGroupOperations
 from local_aws.logs.queries import Queries
 from local_aws.logs.saved_queries import SavedQueries
 from local_aws.organizations.accounts import Account
 from local_aws.organizations.organization import Organization
 from local_aws.organizations.service import Organizations
-from local_aws.s3 import bucket_policies
+from local_aws.s3 import checks as s3_checks
 from local_aws.server.commands import COMMAND_PATH, Commands
 from local_aws.server.dispatch import Dispatch, Operations
 from local_aws.server.gate import Gate
@@ -119,21 +122,15 @@ class LocalAws:
         for part in (self._events, self._cloudwatch, self._targets, Schedules(self._events, self._clock), self._functions):
             part.install()
         metric_filters.install()
-        resource_types.install(
-            resource_types.Services(
-                self._config,
-                self._remediations,
-                self._packs,
-                self._aggregators,
-                saved_queries,
-                self._stack_sets,
-                self._documents,
-                self._event_rules,
-                self._cloudwatch,
-            ),
-            self._clock,
+        checking = checked_types.Services(
+            self._functions,
+            LogGroupOperations(self._clock),
+            metric_filters.MetricFilters(self._clock),
+            Topics(),
+            Queues(self._clock),
+            self._event_rules,
         )
-        rollback.install()
+        self._teach_resource_types(saved_queries, checking)
         self._registry = Registry(switches)
         self._registry.install()
         self._commands = Commands(
@@ -148,12 +145,13 @@ class LocalAws:
         )
         checks = Checks(self._accounts.__contains__)
         self._entities = Entities(checks, self._root_users.operations)
-        self._take_over(saved_queries)
+        logs = (saved_queries, checking.log_groups, checking.metric_filters)
+        self._take_over({"logs": logs, "sns": (checking.topics,), "sqs": (checking.queues,)})
         aws_policies.install()
-        templates.install(ministack_seams.module("ministack.services.cloudformation.provisioners")._RESOURCE_HANDLERS, checks)
+        templates.install(_resource_handlers(), checks)
         pipeline.install(
             self._dispatch.handlers,
-            ministack_seams.module("ministack.services.cloudformation.provisioners")._RESOURCE_HANDLERS,
+            _resource_handlers(),
             organization,
             service_control_policies,
             deployers,
@@ -174,22 +172,43 @@ class LocalAws:
             if account.recorder:
                 self._config.recorders.start(account.account_id, REGION)
 
-    def _take_over(self, saved_queries: SavedQueries) -> None:
-        """Let this package answer the operations that it emulates, and see every call of every listed service."""
+    def _teach_resource_types(self, saved_queries: SavedQueries, checking: checked_types.Services) -> None:
+        """Let MiniStack make resources of the listed types only, with what this package knows of them."""
+        resource_types.install(
+            resource_types.Services(
+                self._config,
+                self._remediations,
+                self._packs,
+                self._aggregators,
+                saved_queries,
+                self._stack_sets,
+                self._documents,
+                self._event_rules,
+                self._cloudwatch,
+                self._functions,
+            ),
+            self._clock,
+        )
+        listed_types.install(self._lists["cloudformation"].resource_type_names)
+        checking.topics.install()
+        checked_types.install(_resource_handlers(), checking)
+        rollback.install()
+
+    def _take_over(self, more: Mapping[str, Iterable[HasOperations]]) -> None:
+        """Let this package answer the operations that it emulates, and see every call of every listed service.
+
+        `more` has parts of services that this object does not keep.
+        """
         reports = AccountReports(self._root_users.account, self._clock)
         config = (self._config.recorders, self._config, self._remediations, self._packs, self._aggregators)
-        logs = (saved_queries, self._log_events, self._queries)
+        logs = (self._log_events, self._queries)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))
         change_sets = ChangeSets()
         change_sets.install()
         name_conflicts.install()
-        topics = Topics()
-        topics.install()
         operations: dict[str, Operations] = {
             "iam": {**self._entities.operations, **reports.operations, **self._root_access.iam_operations},
             "sts": {**sessions.OPERATIONS, **self._root_access.sts_operations},
-            "sns": topics.operations,
-            "sqs": Queues(self._clock).operations,
             "tagging": TaggedResources().operations,
             "config": {name: operation for part in config for name, operation in part.operations.items()},
             "logs": {name: operation for part in logs for name, operation in part.operations.items()},
@@ -208,9 +227,10 @@ class LocalAws:
             "lambda": self._functions.operations,
         }
         for service in self._lists:
-            self._dispatch.in_front(service, operations.get(service, {}))
+            others = (operation for part in more.get(service, ()) for operation in part.operations.items())
+            self._dispatch.in_front(service, {**operations.get(service, {}), **dict(others)})
         handlers = self._dispatch.handlers
-        handlers["s3"] = bucket_policies.checking(handlers["s3"])
+        handlers["s3"] = s3_checks.checking(handlers["s3"])
         for service in self._lists:
             handlers[service] = self._cloudtrail.watching(service, self._dispatch.apis.get(service), handlers[service])
 
@@ -281,6 +301,14 @@ class LocalAws:
         with suppress(RuntimeError):  # the local AWS ends
             self._clock.submit(self._retries, "conformance packs", self._packs.retry)
         self._retry_packs_later()
+
+
+def _resource_handlers() -> dict[str, dict[str, Any]]:
+    """Return MiniStack's handlers of CloudFormation's resource types."""
+    handlers: dict[str, dict[str, Any]] = ministack_seams.module(
+        "ministack.services.cloudformation.provisioners"
+    )._RESOURCE_HANDLERS
+    return handlers
 
 
 def _when_stdin_ends(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

@@ -64,9 +64,8 @@ class Dispatch:
     def in_front(self, service: str, operations: Operations) -> None:
         """Record the calls of a service, apply faults, and answer `operations` here instead of in MiniStack.
 
-        Refuse what is not on the service's list. Policies have allowed it, as AWS asks them first.
-
-        The API model also checks the requests of STS that MiniStack answers, because AssumeRole has to refuse what AWS refuses.
+        Refuse what is not on the service's list, and what breaks the API model, whoever answers it. Policies have allowed it,
+        as AWS asks them first.
         """
         ministack: Handler = self.handlers[service]
         api = None if service in _WITHOUT_API else ServiceApi(self._lists[service].api)
@@ -92,16 +91,14 @@ class Dispatch:
             return faults.cut_in_half(normal) if fault.kind == "BrokenBody" else normal
 
         async def answer(spoken: ServiceApi | None, *request: Any) -> Answer:  # noqa: ANN401 - a Handler's arguments
-            called = current.get()
-            ours = called is not None and called.operation in operations
-            if spoken is None or not (ours or service == "sts"):
+            if spoken is None:
                 return await ministack(*request)
-            operation = None
+            called, operation = current.get(), None
             try:
                 _, path, headers, body, query = request
                 operation, params = spoken.parse(headers, body, Routed(called.operation, path, query) if called else None)
                 spoken.validate(operation, params)
-                if not ours:
+                if operation not in operations:
                     return await ministack(*request)
                 result = operations[operation](self._responses.get_account_id(), params)
                 return await ministack(*request) if result is None else spoken.response(operation, result)

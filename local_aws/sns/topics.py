@@ -44,6 +44,8 @@ _OTHER_PROTOCOLS = {"application", "firehose", "sms"}
 _ARN_PARTS = 6
 _LONGEST_NAME, _LONGEST_DISPLAY_NAME, _LONGEST_SUBJECT, _LONGEST_MESSAGE = 256, 100, 100, 262144
 _PAGE = 100
+_MOST_TAGS = 50
+_BATCH_ID = re.compile(r"[\w-]{1,80}", re.ASCII)
 _INVALID = "InvalidParameter"
 
 Operation = Callable[[str, dict[str, Any]], dict[str, Any] | None]
@@ -71,7 +73,11 @@ class Topics:
             "ListSubscriptionsByTopic": self._list_subscriptions_by_topic,
             "SetSubscriptionAttributes": self._check_subscription_attribute,
             "Publish": self._check_message,
-            "PublishBatch": self._check_topic,
+            "PublishBatch": self._check_batch,
+            "Unsubscribe": self._check_unsubscription,
+            "GetSubscriptionAttributes": self._find_subscription,
+            "TagResource": self._check_tags,
+            **dict.fromkeys(("UntagResource", "ListTagsForResource"), self._check_tagged),
         }
 
     def install(self) -> None:
@@ -114,11 +120,7 @@ class Topics:
             raise AwsError(_INVALID, "Invalid parameter: Tags Reason: Topic already exists with different tags")
 
     def _check_arn(self, _: str, params: dict[str, Any]) -> None:
-        parts = len(params["TopicArn"].split(":"))
-        if parts < _ARN_PARTS:
-            raise AwsError(
-                _INVALID, f"Invalid parameter: TopicArn Reason: An ARN must have at least {_ARN_PARTS} elements, not {parts}"
-            )
+        _check_arn("TopicArn", params["TopicArn"])
 
     def _check_topic(self, account_id: str, params: dict[str, Any]) -> None:
         self._check_arn(account_id, params)
@@ -140,6 +142,14 @@ class Topics:
 
     def _check_subscription(self, account_id: str, params: dict[str, Any]) -> None:
         self._check_topic(account_id, params)
+        self.check_endpoint(params)
+        for attribute in params.get("Attributes", {}):
+            if attribute not in _SUBSCRIPTION_ATTRIBUTES:
+                raise AwsError(_INVALID, f"Invalid parameter: Attributes Reason: Unknown attribute {attribute}")
+
+    @staticmethod
+    def check_endpoint(params: Mapping[str, Any]) -> None:
+        """Refuse a subscription whose Protocol is unknown or not emulated, or does not fit its Endpoint. Raises AwsError."""
         protocol = params["Protocol"]
         if protocol in _OTHER_PROTOCOLS:
             message = f"The local AWS does not emulate subscriptions of the protocol {protocol}."
@@ -149,13 +159,23 @@ class Topics:
         pattern, what = _ENDPOINTS[protocol]
         if not re.fullmatch(pattern, params.get("Endpoint", "")):
             raise AwsError(_INVALID, f"Invalid parameter: {what}")
-        for attribute in params.get("Attributes", {}):
-            if attribute not in _SUBSCRIPTION_ATTRIBUTES:
-                raise AwsError(_INVALID, f"Invalid parameter: Attributes Reason: Unknown attribute {attribute}")
 
-    def _check_subscription_attribute(self, _: str, params: dict[str, Any]) -> None:
+    def _check_subscription_attribute(self, account_id: str, params: dict[str, Any]) -> None:
+        self._find_subscription(account_id, params)
         if params["AttributeName"] not in _SUBSCRIPTION_ATTRIBUTES:
             raise AwsError(_INVALID, "Invalid parameter: AttributeName")
+
+    @staticmethod
+    def _check_unsubscription(_: str, params: dict[str, Any]) -> None:
+        """Refuse what is no ARN. To end a subscription that is not there is no mistake."""
+        _check_arn("SubscriptionArn", params["SubscriptionArn"])
+
+    def _find_subscription(self, _: str, params: dict[str, Any]) -> None:
+        arn = params["SubscriptionArn"]
+        _check_arn("SubscriptionArn", arn)
+        topic = self._sns._topic_by_arn_any_scope(arn.rpartition(":")[0])
+        if topic is None or all(each["arn"] != arn for each in topic["subscriptions"]):
+            raise AwsError("NotFound", "Subscription does not exist")
 
     def _list_subscriptions(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         found = [subscription for topic in self._sns._topics.values() for subscription in topic["subscriptions"]]
@@ -182,7 +202,36 @@ class Topics:
         ]
         return {"Subscriptions": shown, **token}
 
+    # Tags
+
+    def _check_tagged(self, _: str, params: dict[str, Any]) -> None:
+        arn = params["ResourceArn"]
+        _check_arn("ResourceArn", arn)
+        if self._sns._topics.get(arn) is None:
+            raise AwsError("ResourceNotFound", "Resource does not exist")
+
+    def _check_tags(self, account_id: str, params: dict[str, Any]) -> None:
+        self._check_tagged(account_id, params)
+        keys = [tag["Key"] for tag in params["Tags"]]
+        if len(set(keys)) < len(keys):
+            raise AwsError(_INVALID, "Invalid parameter: Duplicated keys are not allowed.")
+        if any(key.lower().startswith("aws:") for key in keys):
+            raise AwsError(_INVALID, "Invalid parameter: Tag keys that begin with aws: are reserved for AWS.")
+        if len({*self._sns._topics[params["ResourceArn"]]["tags"], *keys}) > _MOST_TAGS:
+            message = f"Could not complete request: tag quota of per resource exceeded. The limit is {_MOST_TAGS}."
+            raise AwsError("TagLimitExceeded", message)
+
     # Messages
+
+    def _check_batch(self, account_id: str, params: dict[str, Any]) -> None:
+        self._check_topic(account_id, params)
+        entries = params["PublishBatchRequestEntries"]
+        if not entries:
+            raise AwsError("EmptyBatchRequest", "The batch request doesn't contain any entries.")
+        for entry in entries:
+            if not _BATCH_ID.fullmatch(entry["Id"]):
+                message = "The batch entry id can only contain alphanumeric characters, hyphens and underscores, at most 80."
+                raise AwsError("InvalidBatchEntryId", message)
 
     def _check_message(self, account_id: str, params: dict[str, Any]) -> None:
         if "PhoneNumber" in params:
@@ -200,6 +249,13 @@ class Topics:
             raise AwsError(_INVALID, "Invalid parameter: Subject")
         if params.get("MessageStructure") == "json":
             _check_structure(message)
+
+
+def _check_arn(member: str, arn: str) -> None:
+    parts = len(arn.split(":"))
+    if parts < _ARN_PARTS:
+        message = f"Invalid parameter: {member} Reason: An ARN must have at least {_ARN_PARTS} elements, not {parts}"
+        raise AwsError(_INVALID, message)
 
 
 def _check_structure(message: str) -> None:

@@ -28,6 +28,7 @@ _READ_ONLY = {
 _BETWEEN_PURGES = timedelta(seconds=60)
 _INVALID = "InvalidParameterValue"
 _LONGEST_DELAY, _LONGEST_WAIT, _LONGEST_NAME, _PAGE = 900, 20, 80, 1000
+_LONGEST_INVISIBLE = 12 * 3600
 
 Operation = Callable[[str, dict[str, Any]], dict[str, Any] | None]
 
@@ -53,6 +54,7 @@ class Queues:
             "PurgeQueue": self._check_purge,
             "SendMessage": self._check_message,
             "ReceiveMessage": self._check_wait,
+            "ChangeMessageVisibility": _check_visibility,
         }
 
     def _check_creation(self, account_id: str, params: dict[str, Any]) -> None:
@@ -98,8 +100,16 @@ class Queues:
             reason = f"DelaySeconds must be >= 0 and <= {_LONGEST_DELAY}."
             raise AwsError(_INVALID, f"Value {delay} for parameter DelaySeconds is invalid. Reason: {reason}")
 
-    def _check_wait(self, _: str, params: dict[str, Any]) -> None:
+    def _check_wait(self, account_id: str, params: dict[str, Any]) -> None:
+        _check_visibility(account_id, params)
         wait = params.get("WaitTimeSeconds", 0)
         if not 0 <= wait <= _LONGEST_WAIT:
             reason = f"Must be >= 0 and <= {_LONGEST_WAIT}, if provided."
             raise AwsError(_INVALID, f"Value {wait} for parameter WaitTimeSeconds is invalid. Reason: {reason}")
+
+
+def _check_visibility(_: str, params: dict[str, Any]) -> None:
+    timeout = params.get("VisibilityTimeout", 0)
+    if not 0 <= timeout <= _LONGEST_INVISIBLE:
+        reason = f"Must be >= 0 and <= {_LONGEST_INVISIBLE}, if provided."
+        raise AwsError(_INVALID, f"Value {timeout} for parameter VisibilityTimeout is invalid. Reason: {reason}")

@@ -30,7 +30,12 @@ class TaggedResources:
     @property
     def operations(self) -> Mapping[str, Operation]:
         """Return what answers each operation."""
-        return {"GetResources": self._get_resources, "GetTagKeys": self._get_keys, "GetTagValues": self._get_values}
+        return {
+            "GetResources": self._get_resources,
+            "GetTagKeys": self._get_keys,
+            "GetTagValues": self._get_values,
+            **dict.fromkeys(("TagResources", "UntagResources"), _check_keys),
+        }
 
     def _get_resources(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         unknown = [name for name in _COMPLIANCE if params.get(name)]
@@ -65,6 +70,13 @@ class TaggedResources:
             for arn, tags in self._collectors[service]():
                 if tags:
                     yield arn, {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def _check_keys(_: str, params: dict[str, Any]) -> None:
+    """Refuse tags that AWS reserves. MiniStack does the rest."""
+    for key in (*params.get("Tags", ()), *params.get("TagKeys", ())):
+        if key.lower().startswith("aws:"):
+            raise AwsError("InvalidParameterException", f"Tag keys that begin with aws: are reserved for AWS: {key}")
 
 
 def _is_of_type(arn: str, types: list[str]) -> bool:

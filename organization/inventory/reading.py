@@ -3,6 +3,7 @@
 The credentials of a root session stay here: nothing returns or prints them, and no error quotes an answer of AWS.
 """
 
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -63,6 +64,9 @@ class Reader:
         self._caller = caller
         self._progress = progress
         self._making = threading.Lock()
+        os.environ["AWS_STS_REGIONAL_ENDPOINTS"] = (
+            "regional"  # the global endpoint, for which a profile may ask, has no AssumeRoot
+        )
         self._sts = session.client("sts", config=aws.patient())
         self._iam = session.client("iam", config=aws.patient())
 

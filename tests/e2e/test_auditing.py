@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from demo.clients import boto3_client
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsProcess
 from tests.e2e import auditing
+from tests.e2e.application import wait_for
 from tests.e2e.auditing import (
     CLOSED,
     DENIED,
@@ -72,6 +74,7 @@ def auditor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Auditor]:
 
 @pytest.fixture(scope="module")
 def checked(auditor: Auditor) -> tuple[Ran, dict[str, str]]:
+    auditor.aws.add_fault(TWO, "iam:GetAccountSummary", "Throttling", times=2)  # it is asked again
     return auditor.files("check", "--role-name", ROLE, "--compare", "minimumVirtualMfaDevices=2")
 
 
@@ -120,6 +123,29 @@ def test_check_of_the_own_account_alone(auditor: Auditor) -> None:
     assert accounts(ran.printed)[MANAGEMENT]["annotation"] == "The root user has 1 virtual MFA device (safe)."
 
 
+def test_interrupting_keeps_what_was_read_and_waits_for_no_call(auditor: Auditor, tmp_path: Path) -> None:
+    file = tmp_path / "check.json"
+    auditor.aws.add_fault(HARDWARE, "iam:GetAccountSummary", "Latency", times=1, seconds=600)
+    auditor.aws.take_issued_credentials()
+    process = subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-m", "organization", "check", "--role-name", ROLE, "--output", str(file)],
+        cwd=PROJECT,
+        env=environment(auditor.aws, MANAGEMENT) | auditor.session,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(lambda: any(HARDWARE in each["arn"] for each in auditor.aws.take_issued_credentials()), "a session in HARDWARE")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=300)
+    auditor.aws.clear_faults()
+    auditor.aws.add_fault(DENIED, "iam:GetAccountSummary", "AccessDenied")
+    assert process.returncode == 130, said
+    found = accounts(file.read_text(encoding="utf-8"))
+    assert set(found) == set(STATES)
+    assert found[HARDWARE]["advice"][0]["why"] == "The check was interrupted before it read this account."
+
+
 @pytest.fixture(scope="module")
 def inventory(auditor: Auditor) -> tuple[Ran, dict[str, str]]:
     return auditor.files("inventory")
@@ -159,6 +185,24 @@ def test_inventory_lists(inventory: tuple[Ran, dict[str, str]]) -> None:
     removable = {each["account_id"]: each["command"] for each in lists["removable"]}
     assert sorted(removable) == sorted([CENTRAL, VIRTUAL, TWO, HARDWARE, NO_MFA, WITHOUT_ROLE])
     assert all(command in inventory[0].printed and f"AccountId={each}," in command for each, command in removable.items())
+
+
+def test_no_secret_of_a_root_session_is_anywhere(auditor: Auditor) -> None:
+    """One answer of STS is cut in half, and IAM refuses one read of each other session."""
+    auditor.aws.add_fault(TWO, "sts:AssumeRoot", "BrokenBody", times=1)
+    auditor.aws.add_fault("*", "iam:ListMFADevices", "AccessDenied")
+    auditor.aws.take_issued_credentials()
+    try:
+        ran, files = auditor.files("inventory")
+    finally:
+        auditor.aws.clear_faults()
+        auditor.aws.add_fault(DENIED, "iam:GetAccountSummary", "AccessDenied")
+    issued = auditor.aws.take_issued_credentials()
+    secrets = {each[name] for each in issued for name in ("access_key_id", "secret_access_key", "session_token")}
+    assert len(secrets) == 3 * (len(STATES) - 2), "of every member but the one that is closed"
+    assert not [text for text in (ran.printed, ran.said, *files.values()) if any(secret in text for secret in secrets)]
+    [advice] = accounts(files["json"])[TWO]["advice"]
+    assert advice["why"] == f"The answer to sts:AssumeRoot in account {TWO} cannot be understood: its body could not be parsed."
 
 
 def test_inventory_in_every_format(inventory: tuple[Ran, dict[str, str]]) -> None:

@@ -43,6 +43,11 @@ class Stack:
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
     @property
+    def resources(self) -> list[dict[str, Any]]:
+        resources: list[dict[str, Any]] = self._cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
+        return resources
+
+    @property
     def failures(self) -> dict[str, str]:
         """The first failure of each resource."""
         events = self._cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]

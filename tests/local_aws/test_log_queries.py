@@ -575,9 +575,9 @@ def test_a_malformed_query_is_refused_with_its_place(logs: Client) -> None:
         ({"logGroupName": GROUP, "queryLanguage": "SQL"}, "InvalidParameterException"),
         ({"logGroupName": GROUP, "startTime": 3_000_000_000}, "InvalidParameterException"),
         ({"logGroupName": GROUP, "startTime": 1, "endTime": 2}, "MalformedQueryException"),
-        ({"logGroupName": GROUP, "startTime": -1}, "ValidationException"),
-        ({"logGroupName": GROUP, "limit": 100_001}, "ValidationException"),
-        ({"logGroupName": GROUP, "queryString": "x" * 10_001}, "ValidationException"),
+        ({"logGroupName": GROUP, "startTime": -1}, "InvalidParameterException"),
+        ({"logGroupName": GROUP, "limit": 100_001}, "InvalidParameterException"),
+        ({"logGroupName": GROUP, "queryString": "x" * 10_001}, "InvalidParameterException"),
     ],
 )
 def test_a_query_that_cannot_be_run_is_refused(logs: Client, params: dict[str, Any], code: str) -> None:

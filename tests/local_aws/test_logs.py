@@ -236,15 +236,15 @@ def test_queries_are_found_by_the_beginning_of_their_names(client: Clients, acco
 @pytest.mark.parametrize(
     ("operation", "params", "code"),
     [
-        ("put_query_definition", {"name": "a"}, "ValidationException"),
-        ("put_query_definition", {"name": "", "queryString": "fields @message"}, "ValidationException"),
+        ("put_query_definition", {"name": "a"}, "InvalidParameterException"),
+        ("put_query_definition", {"name": "", "queryString": "fields @message"}, "InvalidParameterException"),
         (
             "put_query_definition",
             {"name": "a", "queryString": "fields @message", "queryDefinitionId": "none"},
             "ResourceNotFoundException",
         ),
         ("delete_query_definition", {"queryDefinitionId": "none"}, "ResourceNotFoundException"),
-        ("delete_query_definition", {}, "ValidationException"),
+        ("delete_query_definition", {}, "InvalidParameterException"),
     ],
 )
 def test_a_bad_request_is_refused(client: Clients, account_id: str, operation: str, params: dict[str, str], code: str) -> None:

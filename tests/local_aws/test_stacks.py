@@ -385,8 +385,9 @@ def test_a_policy_that_was_put_fails_the_stack_before_anything_is_made(
 def test_a_policy_whose_function_the_template_computes_fails_when_it_is_made(stack: Stack, policies: Policies) -> None:
     policies.put(policies.first, "by-hand")
     # MiniStack cannot tell the name of a function that an output of another resource gives before it makes that.
-    name = {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": policies.first}}
-    computed = policies.resource({"Fn::GetAtt": ["Name", "Value"]}, "stack")
+    name = {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": "first"}}
+    arn = policies.first.replace("function:first", "function:${Name.TopicName}")
+    computed = policies.resource({"Fn::Sub": arn}, "stack")
     with pytest.raises(WaiterError):
         stack.create({"Name": name, "Policy": computed})
     assert stack.failures["Policy"].endswith(f"with identifier '{policies.first}' already exists.")

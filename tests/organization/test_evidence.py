@@ -444,6 +444,30 @@ def test_deployments_show_who_and_the_hash_and_others_stacks_do_not(fake: FakeAw
     assert [(each["version"], each["lines"], each["code_sha256"]) for each in found["versions"]] == [("0.1.0", 28, "abc=")]
 
 
+def test_an_older_version_has_the_hash_of_the_deployment_before_it_and_none_if_nobody_knows(
+    fake: FakeAws, log: Log, tmp_path: Path
+) -> None:
+    log.lines = [
+        (time, line.replace('"version": "0.1.0"', f'"version": "{1 if time < midnight(FIRST + DAY * 3) else 2}"'))
+        for time, line in log.lines
+    ]
+    event = {
+        "userIdentity": {"arn": "arn:deployer"},
+        "requestParameters": {"functionName": "function"},
+        "responseElements": {"codeSha256": "second="},
+    }
+
+    def lookup(asked: Mapping[str, Any]) -> dict[str, Any]:
+        [attribute] = asked["LookupAttributes"]
+        told = {"EventTime": midnight(FIRST + DAY * 3), "CloudTrailEvent": json.dumps(event)}
+        return {"Events": [told] if attribute["AttributeValue"] == "UpdateFunctionCode20150331v2" else []}
+
+    fake.answers["LookupEvents"] = lookup
+    run(tmp_path / "evidence")
+    versions = document(tmp_path / "evidence")["versions"]
+    assert [(each["version"], each["code_sha256"]) for each in versions] == [("1", ""), ("2", "second=")]
+
+
 def test_a_member_that_forges_lines_changes_nothing_and_is_listed(fake: FakeAws, log: Log, tmp_path: Path) -> None:
     del fake
     run(tmp_path / "before")
@@ -546,6 +570,29 @@ def test_the_policy_in_the_docs_allows_what_is_called_and_nothing_else(fake: Fak
     assert fake.actions - {"sts:GetCallerIdentity"} == allowed, "the one that is left out needs no permission"
 
 
+def test_an_execution_that_failed_says_why(fake: FakeAws, tmp_path: Path) -> None:
+    told = {
+        "AutomationExecutionId": "01234567-89ab-cdef-0123-456789abcdef",
+        "DocumentName": "RootVirtualMfa-RemoveRootCredentials",
+        "AutomationExecutionStatus": "Failed",
+        "ExecutionStartTime": midnight(FIRST + DAY),
+        "Outputs": {"Plan.Text": ["No output available yet"]},
+        "FailureMessage": "RefusedError: the account is never touched.",
+    }
+    fake.answers["DescribeAutomationExecutions"] = {"AutomationExecutionMetadataList": [told]}
+    fake.answers["GetAutomationExecution"] = {"AutomationExecution": told}
+    run(tmp_path / "evidence")
+    [each] = document(tmp_path / "evidence")["runbooks"]
+    assert (each["status"], each["said"]) == ("Failed", "RefusedError: the account is never touched.")
+
+
+def test_the_page_has_no_line_breaks_that_are_seen(fake: FakeAws, tmp_path: Path) -> None:
+    del fake
+    run(tmp_path / "evidence")
+    page = (tmp_path / "evidence/index.html").read_text(encoding="utf-8")
+    assert "\\n" not in page.partition("<script>")[0]
+
+
 def test_executions_show_who_started_and_approved(fake: FakeAws, tmp_path: Path) -> None:
     inside = {
         "AutomationExecutionId": "01234567-89ab-cdef-0123-456789abcdef",
@@ -561,7 +608,7 @@ def test_executions_show_who_started_and_approved(fake: FakeAws, tmp_path: Path)
             "DocumentVersion": "3",
             "ExecutedBy": "arn:starter",
             "Parameters": {"AccountId": [MEMBER]},
-            "Outputs": {"RemoveCredentials.Text": ["Removed: the password."], "Plan.Text": [""]},
+            "Outputs": {"Plan.Text": ["All of it is removed."], "RemoveCredentials.Text": ["Removed: the password."]},
             "StepExecutions": [
                 {"StepName": "Plan", "Action": "aws:executeScript"},
                 {

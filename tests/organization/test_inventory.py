@@ -232,6 +232,12 @@ def test_sessions_may_only_audit_members(roots: Roots, fake: FakeAws) -> None:
     assert all("UserName" not in asked for _, asked in fake.calls)
 
 
+def test_sessions_are_asked_for_where_sts_gives_them(fake: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_STS_REGIONAL_ENDPOINTS", "legacy")
+    assert run() == 0
+    assert fake.urls["AssumeRoot"].startswith(f"https://sts.{REGION}.amazonaws.com"), "the global endpoint has no AssumeRoot"
+
+
 def test_management_account_is_inferred_from_its_summary(roots: Roots, capsys: pytest.CaptureFixture[str]) -> None:
     document = taken(capsys, 0)
     own = document["accounts"][MANAGEMENT]

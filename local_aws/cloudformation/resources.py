@@ -1,0 +1,75 @@
+"""What every resource type of CloudFormation builds on: properties, failures, and calls of the services that hold resources."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from local_aws.core import ministack_seams
+from local_aws.core.models import AwsError, ServiceApi
+
+Properties = Mapping[str, Any]
+Provisioned = tuple[str, dict[str, Any]]
+"""A physical id and the attributes for Fn::GetAtt."""
+
+
+class ResourceType(Protocol):
+    """What MiniStack asks of a resource type. Each method raises ResourceFailedError."""
+
+    def create(self, logical_id: str, properties: Properties, stack_name: str, /) -> Provisioned:
+        """Make a resource."""
+
+    def update(self, physical_id: str, old: Properties, properties: Properties, stack_name: str, /) -> Provisioned:
+        """Change it."""
+
+    def delete(self, physical_id: str, properties: Properties, /) -> None:
+        """Delete it, if it is still there."""
+
+
+class ResourceFailedError(ValueError):
+    """A resource could not be made, changed or deleted. MiniStack fails it with the message, and rolls back."""
+
+
+class FailedOnceMadeError(ResourceFailedError):
+    """A resource was made, and then failed; `provisioned` describes it."""
+
+    def __init__(self, message: str, provisioned: Provisioned) -> None:
+        super().__init__(message)
+        self.provisioned = provisioned
+
+
+Operation = Callable[[str, dict[str, Any]], dict[str, Any] | None]
+"""Takes account id and request, and answers; None lets MiniStack answer."""
+
+
+class HasOperations(Protocol):
+    """A service."""
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        """Return what answers each operation."""
+
+
+class Service:
+    """Calls a service's operations in the account of the stack, and checks requests against the API model."""
+
+    def __init__(self, name: str, service: HasOperations) -> None:
+        """Call `service`, whose API model botocore calls `name`."""
+        self._api = ServiceApi(name)
+        self._service = service
+        self._responses = ministack_seams.module("ministack.core.responses")
+
+    def __call__(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Carry an operation out. MiniStack's part is left out: the answer is then empty. Raises ResourceFailedError."""
+        return self._carry_out(operation, params, self._service.operations[operation])
+
+    def check(self, operation: str, params: dict[str, Any]) -> None:
+        """Check parameters by the API model only. Raises ResourceFailedError."""
+        self._carry_out(operation, params, lambda _, __: None)
+
+    def _carry_out(self, operation: str, params: dict[str, Any], answer: Operation) -> dict[str, Any]:
+        try:
+            params = self._api.from_template(operation, params)
+            self._api.validate(operation, params)
+            return answer(self._responses.get_account_id(), params) or {}
+        except AwsError as error:
+            message = f"{error.message} (Service: {operation}, Error Code: {error.code})"
+            raise ResourceFailedError(message) from error
