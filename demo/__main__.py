@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +27,7 @@ from rich.table import Table
 from rich.text import Text
 
 from demo.clients import boto3_client
-from demo.operator import REEVALUATE, REMOVE, Operator
+from demo.operator import APPROVER, REEVALUATE, REMOVE, Operator
 from demo.sam import ACCOUNT_STACK_NAME, EVALUATION_ROLE_NAME, STACK_NAME, DeploymentError, deploy_account, deploy_organization
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, LocalAwsProcess, describe
 
@@ -296,10 +297,16 @@ class Demo:
         self._client.advance_clock(seconds=86_400 - (now.hour * 60 + now.minute) * 60 - now.second + 1)
         if (EVIDENCE / "manifest.json").exists():
             shutil.rmtree(EVIDENCE)  # of an earlier run
-        made = self._evidence("--from", str(now.date()), "--to", str(now.date()), "--output", str(EVIDENCE))
+        first = (now - timedelta(hours=1)).date()  # the demo takes minutes, and they may be around midnight
+        made = self._evidence("--from", str(first), "--to", str(now.date()), "--output", str(EVIDENCE))
         verified = self._evidence("--verify", str(EVIDENCE))
         if made.returncode not in {0, 1} or verified.returncode != 0:
             message = f"the evidence was not made, or does not verify: {made.stderr}{verified.stdout}{verified.stderr}"
+            raise UnexpectedError(message)
+        runbooks = json.loads((EVIDENCE / "evidence.json").read_text(encoding="utf-8"))["runbooks"]
+        approved = [each for each in runbooks if APPROVER in each["approvals"] and each["about_account"] == NOBODY_NEEDS_ROOT]
+        if len(approved) != 1:
+            message = f"the evidence should name who approved the removal in {NOBODY_NEEDS_ROOT}, and has {runbooks}"
             raise UnexpectedError(message)
         self._console.print(f"  {made.stdout.splitlines()[0]}", highlight=False, markup=False)
         self._console.print(f"  {verified.stdout.strip()}", highlight=False, markup=False)

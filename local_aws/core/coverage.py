@@ -200,7 +200,7 @@ Each row has the operations, who answers them, what they leave out, and the evid
 - **Page**: AWS's documentation says it. The modules name the pages.
 - **Live**: real AWS was seen to answer so.
 - **Guess**: no source says it. The code says what it assumes.
-- **MiniStack**: MiniStack answers, and nobody has compared its answers with AWS's.
+- **MiniStack**: MiniStack answers, and nobody has compared its answers with AWS's. The API model checks requests, except S3's.
 
 No service emulates latency, quotas other than those named here, or eventual consistency: a change is visible at once.
 """

@@ -51,6 +51,8 @@ _DEPLOYMENTS = (
 )
 """The names that CloudTrail gives.  For Lambda's it appends the version of the API."""
 _RUNBOOKS = "RootVirtualMfa-"
+_NO_OUTPUT = "No output available"
+"""How the output of a step that did not succeed begins."""
 _NO_MESSAGE = "none"
 """What RootVirtualMfa-Notify says of a message that it did not send."""
 
@@ -344,7 +346,10 @@ def _execution(account_id: str, found: Mapping[str, Any]) -> Execution:
         if step.get("Action") == "aws:approve"
         for decision in step.get("Outputs", {}).get("ApproverDecisions", [])
     )
-    said = next((outputs[name] for name in sorted(outputs) if name.endswith(".Text") and outputs[name]), "")
+    # Of the removal both steps may have a text, Plan and RemoveCredentials, and the second one says what was done.
+    said = (text for name, text in sorted(outputs.items(), reverse=True) if name.endswith(".Text"))
+    texts = [text for text in said if text and not text.startswith(_NO_OUTPUT)]
+    failure = found.get("FailureMessage", "") if found["AutomationExecutionStatus"] != "Success" else ""
     return Execution(
         account_id,
         found["AutomationExecutionId"],
@@ -357,5 +362,5 @@ def _execution(account_id: str, found: Mapping[str, Any]) -> Execution:
         found.get("ExecutedBy", ""),
         "; ".join(decided),
         outputs.get("Notify.MessageId", _NO_MESSAGE) != _NO_MESSAGE,
-        said or found.get("FailureMessage", ""),
+        failure or next(iter(texts), ""),
     )

@@ -230,7 +230,8 @@ def _controls(history: History, controls: ControlDays) -> Table:
 def _failures(history: History) -> Table:
     return Table(
         "failures",
-        "How long failures lasted: from the first NON_COMPLIANT evaluation to the next other verdict. The longest comes first.",
+        "A failure lasts from the first NON_COMPLIANT evaluation to the next other verdict. Days without an evaluation do not "
+        "end it. The longest comes first.",
         (
             *("account_id", "account_name", "began", "began_earlier", "ended", "hours"),
             *("days_not_known", "days_accepted", "annotation"),
@@ -291,13 +292,18 @@ def _parameters(history: History) -> Table:
 
 
 def _versions(history: History, findings: Findings) -> Table:
-    hashes = {findings.code[0]: findings.code[1]} if findings.code[0] else {}
+    def code_sha256(version: str, first: datetime) -> str:
+        """Return the hash that Lambda has now, or that of the last deployment before the version's first line."""
+        deployed = [each.code_sha256 for each in findings.deployments if each.code_sha256 and each.time <= first]
+        return findings.code[1] if version == findings.code[0] else next(reversed(deployed), "")
+
     return Table(
         "versions",
-        "The versions of the function's code that wrote the lines. The hash is Lambda's CodeSha256 (base64), if it is known.",
+        "The versions of the function's code that wrote the lines. The hash is Lambda's CodeSha256 (base64): what Lambda has "
+        "now, or what CloudTrail has of the last deployment before the first line.",
         ("version", "first_line", "last_line", "lines", "code_sha256"),
         [
-            (version, instant(group.first), instant(group.last), group.count, hashes.get(version, ""))
+            (version, instant(group.first), instant(group.last), group.count, code_sha256(version, group.first))
             for version, group in history.versions.items()
         ],
     )

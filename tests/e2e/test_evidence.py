@@ -412,6 +412,22 @@ def test_failures_come_longest_first_and_everything_prints(browser: webdriver.Ch
 
 
 @needs_chromium
+def test_without_its_script_the_page_has_the_numbers_of_every_account(browser: webdriver.Chrome, made: Made) -> None:
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get((made.folder / "index.html").as_uri())
+        rows = browser.find_elements(By.CSS_SELECTOR, "#accounts tbody tr")
+        said = {str(row.get_attribute("data-account")): row.find_elements(By.CSS_SELECTOR, "td.number") for row in rows}
+        for account_id, days in expected(made).items():
+            counts = Counter(days.values())
+            failing, unknown = (cell.text for cell in said[account_id][2:4])
+            assert (failing, unknown) == (str(counts["N"] + counts["A"]), str(counts["U"])), account_id
+        assert "Without it, the table has the numbers" in browser.find_element(By.TAG_NAME, "noscript").text
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+@needs_chromium
 def test_the_page_of_two_thousand_accounts_over_a_year_is_small_and_works(browser: webdriver.Chrome, tmp_path: Path) -> None:
     accounts = 2000
     deployment = Deployment("s", "CREATE_COMPLETE", "100000000000", "us-east-1", "aws", "o-a1b2c3d4e5")

@@ -358,6 +358,15 @@ def test_a_role_that_may_not_be_assumed_is_recorded(client: Clients, account_id:
     assert record["requestParameters"] == {"roleArn": arn, "roleSessionName": "test"}
 
 
+def test_calls_of_cloudformation_have_their_parameters_without_a_template(
+    client: Clients, account_id: str, trail: Client
+) -> None:
+    """CreateStack is refused here for its template; CloudTrail has the stack that it named."""
+    refusal(client("cloudformation", account_id).create_stack, StackName="mine", TemplateBody="{}")
+    [event] = looked_up(trail, "EventName", "CreateStack")
+    assert json.loads(event["CloudTrailEvent"])["requestParameters"] == {"stackName": "mine"}
+
+
 def test_events_are_kept_for_ninety_days_and_found_by_time(
     local_aws: LocalAwsClient, client: Clients, account_id: str, trail: Client
 ) -> None:

@@ -339,6 +339,18 @@ def test_a_rule_is_evaluated_when_its_period_has_passed(  # noqa: PLR0913, PLR09
     assert timedelta(hours=hours) <= passed < timedelta(hours=hours, minutes=1)
 
 
+def test_a_periodic_rule_goes_on_while_the_recorder_is_stopped(
+    local_aws: LocalAwsClient, client: Clients, config: Client, put_rule: Rule, account_id: str
+) -> None:
+    """Source: https://docs.aws.amazon.com/config/latest/developerguide/evaluate-config_components.html."""
+    put_rule()
+    wait_for_events(client, account_id)
+    [recorder] = config.describe_configuration_recorders()["ConfigurationRecorders"]
+    config.stop_configuration_recorder(ConfigurationRecorderName=recorder["name"])
+    local_aws.advance_clock(seconds=24 * HOUR)
+    assert len(wait_for_events(client, account_id, 2)) == 2
+
+
 def test_without_its_permission_a_rule_keeps_its_last_result(
     client: Clients, config: Client, account_id: str, local_aws: LocalAwsClient
 ) -> None:

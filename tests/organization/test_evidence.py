@@ -343,6 +343,7 @@ def test_a_stack_without_its_log_group_is_told(fake: FakeAws, tmp_path: Path, ca
     [
         ("2026-06-08", "2026-06-15", "--to 2026-06-15 is not over: give 2026-06-14 or a day before, in UTC."),
         ("2026-06-09", "2026-06-08", "--from 2026-06-09 is after --to 2026-06-08"),
+        ("1026-06-08", "2026-06-08", "3660 are allowed, since no log is kept for longer."),
         ("2026-02-30", "2026-06-08", "must be a day such as 2026-01-31"),
         ("8.6.2026", "2026-06-08", "must be a day such as 2026-01-31"),
     ],
@@ -365,6 +366,27 @@ def test_without_a_period_it_is_the_last_365_days_that_are_over(fake: FakeAws, t
     del fake
     cli.main(["evidence", "--output", str(tmp_path / "evidence")])
     assert (document(tmp_path / "evidence")["from"], document(tmp_path / "evidence")["to"]) == ("2025-06-15", "2026-06-14")
+
+
+def test_a_deployment_for_one_account_has_that_account_alone(fake: FakeAws, log: Log, tmp_path: Path) -> None:
+    """Its own rule counts; AWS Config itself is asked whether it contradicts."""
+    answer = fake.answers["DescribeStacks"]
+    assert isinstance(answer, dict)
+    [told] = answer["Stacks"]
+    told["Parameters"] = [{"ParameterKey": key, "ParameterValue": value} for key, value in STACK_PARAMETERS.items()]
+    own = {"ruleOwner": "account", "configRuleName": "root-virtual-mfa-enabled", "parameters": PARAMETERS}
+    log.lines += [(midnight(FIRST + DAY * number) + timedelta(hours=2), text(CENTRAL, **own)) for number in (0, 1, 3)]
+    recorded = {name: midnight(FIRST + DAY * 4) for name in ("ResultRecordedTime", "ConfigRuleInvokedTime")}
+    qualifier = {"ConfigRuleName": "x", "ResourceType": "AWS::::Account", "ResourceId": CENTRAL}
+    result = {"EvaluationResultIdentifier": {"EvaluationResultQualifier": qualifier}, "ComplianceType": "NON_COMPLIANT"}
+    fake.answers["GetComplianceDetailsByConfigRule"] = {"EvaluationResults": [result | recorded]}
+    assert run(tmp_path / "evidence") == 1
+    found = document(tmp_path / "evidence")
+    assert calendars(tmp_path / "evidence") == {CENTRAL: "CCUCUUU"}
+    assert found["organization_id"] is None
+    assert [each["aws_config_result"] for each in found["contradictions"]] == ["NON_COMPLIANT"]
+    assert {each["why"] for each in found["other_lines"]} == {"another rule"}
+    assert not any(operation.startswith("List") for operation, _ in fake.calls if operation != "ListStackResources")
 
 
 # --- Who and what else ---
@@ -442,6 +464,30 @@ def test_deployments_show_who_and_the_hash_and_others_stacks_do_not(fake: FakeAw
         ("UpdateFunctionCode", "arn:deployer", "function", "abc="),
     ]
     assert [(each["version"], each["lines"], each["code_sha256"]) for each in found["versions"]] == [("0.1.0", 28, "abc=")]
+
+
+def test_an_older_version_has_the_hash_of_the_deployment_before_it_and_none_if_nobody_knows(
+    fake: FakeAws, log: Log, tmp_path: Path
+) -> None:
+    log.lines = [
+        (time, line.replace('"version": "0.1.0"', f'"version": "{1 if time < midnight(FIRST + DAY * 3) else 2}"'))
+        for time, line in log.lines
+    ]
+    event = {
+        "userIdentity": {"arn": "arn:deployer"},
+        "requestParameters": {"functionName": "function"},
+        "responseElements": {"codeSha256": "second="},
+    }
+
+    def lookup(asked: Mapping[str, Any]) -> dict[str, Any]:
+        [attribute] = asked["LookupAttributes"]
+        told = {"EventTime": midnight(FIRST + DAY * 3), "CloudTrailEvent": json.dumps(event)}
+        return {"Events": [told] if attribute["AttributeValue"] == "UpdateFunctionCode20150331v2" else []}
+
+    fake.answers["LookupEvents"] = lookup
+    run(tmp_path / "evidence")
+    versions = document(tmp_path / "evidence")["versions"]
+    assert [(each["version"], each["code_sha256"]) for each in versions] == [("1", ""), ("2", "second=")]
 
 
 def test_a_member_that_forges_lines_changes_nothing_and_is_listed(fake: FakeAws, log: Log, tmp_path: Path) -> None:
@@ -546,6 +592,29 @@ def test_the_policy_in_the_docs_allows_what_is_called_and_nothing_else(fake: Fak
     assert fake.actions - {"sts:GetCallerIdentity"} == allowed, "the one that is left out needs no permission"
 
 
+def test_an_execution_that_failed_says_why(fake: FakeAws, tmp_path: Path) -> None:
+    told = {
+        "AutomationExecutionId": "01234567-89ab-cdef-0123-456789abcdef",
+        "DocumentName": "RootVirtualMfa-RemoveRootCredentials",
+        "AutomationExecutionStatus": "Failed",
+        "ExecutionStartTime": midnight(FIRST + DAY),
+        "Outputs": {"Plan.Text": ["No output available yet"]},
+        "FailureMessage": "RefusedError: the account is never touched.",
+    }
+    fake.answers["DescribeAutomationExecutions"] = {"AutomationExecutionMetadataList": [told]}
+    fake.answers["GetAutomationExecution"] = {"AutomationExecution": told}
+    run(tmp_path / "evidence")
+    [each] = document(tmp_path / "evidence")["runbooks"]
+    assert (each["status"], each["said"]) == ("Failed", "RefusedError: the account is never touched.")
+
+
+def test_the_page_has_no_line_breaks_that_are_seen(fake: FakeAws, tmp_path: Path) -> None:
+    del fake
+    run(tmp_path / "evidence")
+    page = (tmp_path / "evidence/index.html").read_text(encoding="utf-8")
+    assert "\\n" not in page.partition("<script>")[0]
+
+
 def test_executions_show_who_started_and_approved(fake: FakeAws, tmp_path: Path) -> None:
     inside = {
         "AutomationExecutionId": "01234567-89ab-cdef-0123-456789abcdef",
@@ -561,7 +630,7 @@ def test_executions_show_who_started_and_approved(fake: FakeAws, tmp_path: Path)
             "DocumentVersion": "3",
             "ExecutedBy": "arn:starter",
             "Parameters": {"AccountId": [MEMBER]},
-            "Outputs": {"RemoveCredentials.Text": ["Removed: the password."], "Plan.Text": [""]},
+            "Outputs": {"Plan.Text": ["All of it is removed."], "RemoveCredentials.Text": ["Removed: the password."]},
             "StepExecutions": [
                 {"StepName": "Plan", "Action": "aws:executeScript"},
                 {
