@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -296,7 +297,8 @@ class Demo:
         self._client.advance_clock(seconds=86_400 - (now.hour * 60 + now.minute) * 60 - now.second + 1)
         if (EVIDENCE / "manifest.json").exists():
             shutil.rmtree(EVIDENCE)  # of an earlier run
-        made = self._evidence("--from", str(now.date()), "--to", str(now.date()), "--output", str(EVIDENCE))
+        first = (now - timedelta(hours=1)).date()  # the demo takes minutes, and they may be around midnight
+        made = self._evidence("--from", str(first), "--to", str(now.date()), "--output", str(EVIDENCE))
         verified = self._evidence("--verify", str(EVIDENCE))
         if made.returncode not in {0, 1} or verified.returncode != 0:
             message = f"the evidence was not made, or does not verify: {made.stderr}{verified.stdout}{verified.stderr}"

@@ -246,6 +246,15 @@ def _filter_log(deployment: "Deployment", pattern: str) -> tuple[str, ...]:
     return (_aws("logs", "filter-log-events", *options, region=deployment.region),)
 
 
+def make_log_group(deployment: "Deployment") -> tuple[str, ...]:
+    """Make the function's log group again; no command if it is not known."""
+    if not deployment.log_group_name:
+        return ()
+    return (
+        _aws("logs", "create-log-group", f"--log-group-name {quoted(deployment.log_group_name)}", region=deployment.region),
+    )
+
+
 def show_rules(deployment: "Deployment", names: Iterable[str]) -> str:
     """Describe rules of an account; for credentials of that account."""
     return _config("describe-config-rules", f"--config-rule-names {' '.join(map(quoted, names))}", region=deployment.region)
@@ -302,17 +311,6 @@ def show_execution(deployment: "Deployment", execution_id: str) -> str:
     return _aws("ssm", "get-automation-execution", execution, region=deployment.region)
 
 
-def show_trails(region: str) -> str:
-    """Show the trails that record in a Region; for credentials of the account."""
-    return _aws("cloudtrail", "describe-trails", region=region)
-
-
-def show_sources(deployment: "Deployment") -> str:
-    """Show whether the aggregator reads each account."""
-    aggregator = f"--configuration-aggregator-name {quoted(deployment.aggregator_name)}"
-    return _config("describe-configuration-aggregator-sources-status", aggregator, region=deployment.region)
-
-
 def show_listed_packs(deployment: "Deployment") -> str:
     """Show the conformance packs that the aggregator lists."""
     aggregator = f"--configuration-aggregator-name {quoted(deployment.aggregator_name)}"
@@ -348,6 +346,14 @@ def invoke_with_nothing(deployment: "Deployment", function_arn: str) -> str:
     return _aws("lambda", "invoke", *options, region=deployment.region)
 
 
-def detach_policy() -> str:
-    """Detach a service control policy."""
-    return _aws("organizations", "detach-policy", "--policy-id p-...", "--target-id ...")
+def detach_policy(policy_id: str, target_id: str) -> str:
+    """Detach a service control policy from an organization's root, unit or account."""
+    return _aws("organizations", "detach-policy", f"--policy-id {quoted(policy_id)}", f"--target-id {quoted(target_id)}")
+
+
+def permit(role_name: str, action: str) -> str:
+    """Permit a role an action on everything; for credentials of its account."""
+    statement = f'{{"Effect": "Allow", "Action": "{action}", "Resource": "*"}}'
+    document = f'{{"Version": "2012-10-17", "Statement": [{statement}]}}'
+    name = f"--policy-name {action.replace(':', '-')}"
+    return _aws("iam", "put-role-policy", f"--role-name {role_name}", name, f"--policy-document {quoted(document)}")

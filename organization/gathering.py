@@ -1,11 +1,15 @@
 """Reads what `verify` judges: of the deployment, and of accounts that it evaluates.  Only the probe changes anything."""
 
 import json
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from datetime import datetime, timedelta
+from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
@@ -21,17 +25,22 @@ from organization.statuses import Result
 from organization.verification import (
     EVENTS_ROLE,
     NOTIFY,
+    RECORDED_CALLS,
     REEVALUATE,
     REMOVAL,
+    ROLES,
     ROOT_CHANGES,
     AlarmAction,
+    Calls,
     Counts,
     Evidence,
     Execution,
     Inside,
+    Refusal,
     Remediation,
     RootPassword,
     Rule,
+    ServiceControlPolicy,
     StackSetOperation,
     Verified,
     judge_probe,
@@ -56,6 +65,11 @@ _NAMESPACE = "RootVirtualMfa"
 _PAUSES = (1.0, 2.0, *(5.0,) * 120)
 """Seconds between looks at an execution. RootVirtualMfa-Reevaluate sleeps for a minute, and may try for ten."""
 _ACCOUNT_TYPE = "AWS::::Account"
+_VERDICT_RULE = "root-virtual-mfa-compliance-change"
+"""The EventBridge rule that AWS Config's events of verdicts match, as account.yaml names it."""
+_GLOBAL = frozenset({"iam", "organizations"})
+"""Services whose calls AWS records in us-east-1. Source: CloudTrail User Guide, global service events."""
+_REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "Client.UnauthorizedOperation", "UnauthorizedOperation"})
 _NO_REPORT = frozenset({"ReportNotPresent", "ReportExpired", "ReportInProgress"})
 """Source: API reference, GetCredentialReport."""
 
@@ -72,6 +86,7 @@ class Gatherer:
         self._caller = caller
         self._progress = progress
         self._reader = Reader(session, caller.time, progress)
+        self._makes = Lock()
 
     def evidence(self, stack_name: str, role_name: str | None) -> Evidence:
         """Read everything; with `role_name`, the role to assume, also inside accounts. Raises CommandError without a stack."""
@@ -196,13 +211,23 @@ class Gatherer:
             for each in page["AlarmHistoryItems"]
         )
 
-    def _policies(self) -> tuple[str, ...]:
+    def _policies(self) -> tuple[ServiceControlPolicy, ...]:
         organizations = self._client("organizations")
         pages = organizations.get_paginator("list_policies").paginate(Filter="SERVICE_CONTROL_POLICY")
         names = {each["Id"]: each["Name"] for page in pages for each in page["Policies"] if not each["AwsManaged"]}
         with ThreadPoolExecutor(aws.THREADS) as pool:
             contents = pool.map(lambda each: organizations.describe_policy(PolicyId=each)["Policy"]["Content"], names)
-            return tuple(sorted(name for name, content in zip(names.values(), contents, strict=True) if EVENTS_ROLE in content))
+            own = [each for each, content in zip(names, contents, strict=True) if EVENTS_ROLE in content]
+            targets = pool.map(
+                lambda each: [
+                    target["TargetId"]
+                    for page in organizations.get_paginator("list_targets_for_policy").paginate(PolicyId=each)
+                    for target in page["Targets"]
+                ],
+                own,
+            )
+            policies = (ServiceControlPolicy(names[each], each, tuple(found)) for each, found in zip(own, targets, strict=True))
+            return tuple(sorted(policies, key=lambda each: each.name))
 
     def _operation(self, found: Deployment) -> StackSetOperation | None:
         pages = (
@@ -238,16 +263,15 @@ class Gatherer:
     def _clients_of(self, account_id: str, role_name: str | None) -> Callable[..., Any]:
         """Return what makes clients with credentials of an account: the caller's own, or those of the role there."""
         if account_id == self._caller.account_id:
-            return self._session.client
+            return self._client_with
         where = (self._caller.partition, account_id, str(role_name))
         given = accounts.assume_role(self._client("sts"), *where, "root-virtual-mfa-verify")
+        return partial(self._client_with, **given.for_client())
 
-        def client(service: str, **options: Any) -> Any:  # noqa: ANN401 - a client of any service
-            return boto3.Session(region_name=self._caller.region).client(  # type: ignore[call-overload]
-                service, **given.for_client(), **options
-            )
-
-        return client
+    def _client_with(self, service: str, **options: Any) -> Any:  # noqa: ANN401 - a client of any service
+        """Make a client: one at a time, as sessions do. A session for each account would load all API models anew."""
+        with self._makes:
+            return self._session.client(service, **options)  # type: ignore[call-overload]
 
     # --- The probe ---
 
@@ -300,13 +324,17 @@ class _Account:
 
     def __init__(self, client: Callable[..., Any], caller: Caller, found: Deployment, account_id: str) -> None:
         self._make = client
+        self._clients: dict[tuple[str, str], Any] = {}
         self._now = caller.time
         self._partition = caller.partition
         self._found = found
         self._account_id = account_id
 
-    def _client(self, service: str, **options: str) -> Any:  # noqa: ANN401 - a client of any service
-        return self._make(service, config=aws.patient(), **options)
+    def _client(self, service: str, region: str = "") -> Any:  # noqa: ANN401 - a client of any service
+        if (service, region) not in self._clients:
+            where = {"region_name": region} if region else {}
+            self._clients[service, region] = self._make(service, config=aws.patient(), **where)
+        return self._clients[service, region]
 
     def look(self, *, remediates: bool) -> Inside:
         """Read everything about the account that its own credentials show."""
@@ -320,7 +348,8 @@ class _Account:
             executions=_seen(lambda: _executions(self._client("ssm"), "RootVirtualMfa-", since)),
             documents=_seen(self._documents),
             failed_invocations=_seen(self._failed_invocations),
-            refusals=_seen(self._refusals),
+            verdict_events=_seen(lambda: self._invocations(_VERDICT_RULE, "Invocations")),
+            calls=_seen(self._calls),
             root_changes=_seen(self._root_changes),
             recorder_is_on=_seen(self._recorder_is_on),
             password=_seen(self._password),
@@ -399,29 +428,41 @@ class _Account:
             for page in self._client("events").get_paginator("list_rules").paginate(NamePrefix="root-virtual-mfa-")
             for each in page["Rules"]
         ]
-        cloudwatch = self._client("cloudwatch")
-        counts = {}
-        for name in names:
-            answer = cloudwatch.get_metric_statistics(
-                Namespace="AWS/Events",
-                MetricName="FailedInvocations",
-                Dimensions=[{"Name": "RuleName", "Value": name}],
-                StartTime=self._now - _BACK,
-                EndTime=self._now + timedelta(minutes=1),
-                Period=_DAY,
-                Statistics=["Sum"],
-            )
-            counts[name] = round(sum(point["Sum"] for point in answer["Datapoints"]))
-        return counts
+        return {name: self._invocations(name, "FailedInvocations") for name in names}
 
-    def _refusals(self) -> tuple[str, ...]:
-        """Read which starts of the runbooks by EventBridge were refused. Source: CloudTrail User Guide, record contents."""
-        said = []
-        for event in self._trail("EventName", "StartAutomationExecution"):
-            by = str(event.get("userIdentity", {}).get("arn", ""))
-            if event.get("errorCode") and f"/{EVENTS_ROLE}/" in by:
-                said.append(f"{event['errorCode']}: {event.get('errorMessage', '')}")
-        return tuple(said)
+    def _invocations(self, rule_name: str, metric: str) -> int:
+        """Read how often EventBridge invoked the targets of a rule. Source: EventBridge User Guide, eb-monitoring.html."""
+        cloudwatch: CloudWatchClient = self._client("cloudwatch")
+        answer = cloudwatch.get_metric_statistics(
+            Namespace="AWS/Events",
+            MetricName=metric,
+            Dimensions=[{"Name": "RuleName", "Value": rule_name}],
+            StartTime=self._now - _BACK,
+            EndTime=self._now + timedelta(minutes=1),
+            Period=_DAY,
+            Statistics=["Sum"],
+        )
+        return round(sum(point["Sum"] for point in answer["Datapoints"]))
+
+    def _calls(self) -> Calls:
+        """Read the last calls of the package's roles, and those that AWS refused.
+
+        One page of each operation: CloudTrail answers two requests a second.
+        Sources: CloudTrail User Guide, record contents; API reference, LookupEvents.
+        """
+        numbers: Counter[str] = Counter()
+        refusals = []
+        for action in RECORDED_CALLS:
+            service, _, operation = action.partition(":")
+            region = FORWARDED_REGION if service in _GLOBAL and self._partition == "aws" else None
+            for event in self._trail("EventName", operation, region, pages=1):
+                by = re.search(r":assumed-role/([^/]+)/", str(event.get("userIdentity", {}).get("arn", "")))
+                if by is None or by[1] not in ROLES or not str(event.get("eventSource", "")).startswith(f"{service}."):
+                    continue
+                numbers[by[1]] += 1
+                if event.get("errorCode") in _REFUSED:
+                    refusals.append(Refusal(by[1], action, f"{event['errorCode']}: {event.get('errorMessage', '')}"))
+        return Calls(numbers, tuple(refusals))
 
     def _root_changes(self) -> tuple[datetime, ...]:
         """Read when root changed its own credentials. AWS records that in us-east-1."""
@@ -434,12 +475,12 @@ class _Account:
             and event.get("userIdentity", {}).get("type") == "Root"
         )
 
-    def _trail(self, key: str, value: str, region: str | None = None) -> Iterator[dict[str, Any]]:
-        cloudtrail = self._client("cloudtrail", region_name=region or self._found.region)
-        pages = cloudtrail.get_paginator("lookup_events").paginate(
+    def _trail(self, key: str, value: str, region: str | None = None, pages: int = _MOST_PAGES) -> Iterator[dict[str, Any]]:
+        cloudtrail = self._client("cloudtrail", region or self._found.region)
+        found = cloudtrail.get_paginator("lookup_events").paginate(
             LookupAttributes=[{"AttributeKey": key, "AttributeValue": value}], StartTime=self._now - _BACK
         )
-        for _, page in zip(range(_MOST_PAGES), pages, strict=False):
+        for _, page in zip(range(pages), found, strict=False):
             yield from (json.loads(each["CloudTrailEvent"]) for each in page["Events"])
 
     def _recorder_is_on(self) -> bool:
@@ -511,8 +552,9 @@ def _execution(
 
 
 def _started(ssm: "SSMClient", runbook: str, parameters: Mapping[str, list[str]]) -> str | Unseen:
-    """Start a runbook; returns the execution's id."""
-    return _seen(lambda: ssm.start_automation_execution(DocumentName=runbook, Parameters=parameters)["AutomationExecutionId"])
+    """Start a runbook; returns the execution's id. Systems Manager refuses Parameters without any (API model)."""
+    given: dict[str, Any] = {"Parameters": parameters} if parameters else {}
+    return _seen(lambda: ssm.start_automation_execution(DocumentName=runbook, **given)["AutomationExecutionId"])
 
 
 def _succeeded(history_data: str) -> bool:

@@ -39,6 +39,44 @@ ROOT_CHANGES = frozenset(
 )
 """The events of root that start RootVirtualMfa-Reevaluate, as account.yaml has them."""
 
+ROLES = (
+    "root-virtual-mfa-credential-removal",
+    "root-virtual-mfa-evaluation",
+    EVENTS_ROLE,
+    "root-virtual-mfa-function",
+    "root-virtual-mfa-reevaluation",
+    "root-virtual-mfa-remediation",
+)
+"""The roles that the templates make, but that of the forwarder: CloudTrail does not record what it does."""
+
+RECORDED_CALLS = (
+    "config:DescribeComplianceByConfigRule",
+    "config:DescribeConfigRules",
+    "config:GetComplianceDetailsByConfigRule",
+    "config:GetComplianceDetailsByResource",
+    "config:PutEvaluations",
+    "config:StartConfigRulesEvaluation",
+    "iam:GetAccountSummary",
+    "iam:ListOrganizationsFeatures",
+    "iam:ListVirtualMFADevices",
+    "organizations:DescribeAccount",
+    "organizations:DescribeOrganization",
+    "ssm:CreateOpsItem",
+    "ssm:DescribeAutomationExecutions",
+    "ssm:DescribeDocument",
+    "ssm:DescribeOpsItems",
+    "ssm:GetAutomationExecution",
+    "ssm:GetOpsItem",
+    "ssm:StartAutomationExecution",
+    "ssm:UpdateOpsItem",
+    "sts:AssumeRole",
+    "sts:AssumeRoot",
+)
+"""What these roles may do, of what CloudTrail records."""
+
+_NO_OUTPUT = "No output available yet"
+"""How the sentence begins that Automation gives for an output of a step that did not run. Seen by users of AWS."""
+
 _RUNNING = frozenset({"Pending", "InProgress", "Waiting", "Cancelling"})
 """Source: API model, ssm, AutomationExecutionStatus."""
 
@@ -107,6 +145,11 @@ class Execution:
         """Whether it has not ended."""
         return self.status in _RUNNING
 
+    def said(self, output: str) -> str:
+        """Return an output, "" if there is none. Of a step that did not run, Automation gives a sentence instead."""
+        text = self.outputs.get(output, "")
+        return "" if text.startswith(_NO_OUTPUT) else text
+
     @property
     def by_eventbridge(self) -> bool:
         """Whether EventBridge started it."""
@@ -141,13 +184,40 @@ class Remediation:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """A call of one of the package's roles that AWS refused: its action (one of RECORDED_CALLS), and what AWS says."""
+
+    role: str
+    action: str
+    text: str
+
+    @property
+    def by_service_control_policy(self) -> bool:
+        """Whether a service control policy refused it."""
+        return "service control policy" in self.text.lower()
+
+    @property
+    def by_policy(self) -> bool:
+        """Whether IAM refused it, by the words of its refusals. AWS Config has others for a service's rule."""
+        return "is not authorized to perform" in self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What CloudTrail has of the package's roles: how many calls of each role, and the refusals."""
+
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    refusals: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Inside:
     """What can only be seen with an account's own credentials.
 
     `by_rule` and `by_resource` are the results of the deployment's rule, read in these two ways.  `password` is None if nobody
     had a credential report made lately.  All else is of two weeks: `failed_invocations` counts what EventBridge could not
-    deliver for each of the package's EventBridge rules.  `root_changes` are the times at which root changed its credentials.
-    `refusals` say what CloudTrail has of refused starts of the runbooks.
+    deliver for each of the package's EventBridge rules, and `verdict_events` how often it got an event of a verdict.
+    `root_changes` are the times at which root changed its credentials.  `calls` are those of the package's roles.
     """
 
     rules: tuple[Rule, ...] | Unseen = NOT_LOOKED_INTO
@@ -156,7 +226,8 @@ class Inside:
     executions: tuple[Execution, ...] | Unseen = NOT_LOOKED_INTO
     documents: Mapping[str, str] | Unseen = NOT_LOOKED_INTO
     failed_invocations: Mapping[str, int] | Unseen = NOT_LOOKED_INTO
-    refusals: tuple[str, ...] | Unseen = NOT_LOOKED_INTO
+    verdict_events: int | Unseen = NOT_LOOKED_INTO
+    calls: Calls | Unseen = NOT_LOOKED_INTO
     root_changes: tuple[datetime, ...] | Unseen = NOT_LOOKED_INTO
     recorder_is_on: bool | Unseen = NOT_LOOKED_INTO
     password: RootPassword | Unseen | None = NOT_LOOKED_INTO
@@ -184,6 +255,15 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceControlPolicy:
+    """One that protects the package: its name, its id, and the ids of what it is attached to."""
+
+    name: str
+    policy_id: str
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StackSetOperation:
     """The latest operation of the StackSet that has ended."""
 
@@ -199,7 +279,7 @@ class Evidence:
     remediation is on.  `packs`, `stacks` and `sources` are by account id.  `results` are AWS Config's for some accounts.
     `history` has every evaluation of the last three days, the latest first, by account id.  `inside` has the accounts that were
     looked into.  `alarms` are the names of the stack's alarms.  `alarm_actions` are from their history.  `alarm_topic` says
-    whether they have a topic.  `policies` are the names of the service control policies that protect the package.
+    whether they have a topic.  `policies` are the service control policies that protect the package.
     """
 
     deployment: Deployment
@@ -219,7 +299,7 @@ class Evidence:
     inside: Mapping[str, Inside] = field(default_factory=dict)
     counts: Counts | Unseen = NOT_LOOKED_INTO
     alarm_actions: tuple[AlarmAction, ...] | Unseen = NOT_LOOKED_INTO
-    policies: tuple[str, ...] | Unseen = NOT_LOOKED_INTO
+    policies: tuple[ServiceControlPolicy, ...] | Unseen = NOT_LOOKED_INTO
     operation: StackSetOperation | Unseen | None = None
     removals: tuple[Execution, ...] | Unseen = NOT_LOOKED_INTO
 
@@ -344,9 +424,9 @@ def _aggregation(evidence: Evidence) -> Finding:
         return _fails(text, commands.deploy(AggregatorName="NAME"), run_in=evidence.central)
     if failed:
         why = next(iter(failed.values())).reason
-        show = commands.show_sources(deployment)
+        first = min(failed)
         text = f"The aggregator's role works, but the aggregator does not read {shown(sorted(failed))}: {why}"
-        return _fails(f"{text} If the account's recorder is off, turn it on.", show, run_in=evidence.central)
+        return _fails(f"{text} Turn on the recorder.", commands.start_recorder(deployment.region), run_in=f"account {first}")
     return _holds(f"The aggregator {deployment.aggregator_name} has read {_count(len(expected), 'account')}.")
 
 
@@ -356,7 +436,7 @@ def _verdict_events(evidence: Evidence) -> Finding:
         return _not_seen(found.reason)
     started = {account_id for account_id, all_ in found.items() if any(each.by_eventbridge for each in all_)}
     if started:
-        return _holds(f"EventBridge started {NOTIFY} in {shown(sorted(started))}.")
+        return _holds(f"EventBridge started {NOTIFY} in {shown(sorted(started))}. {_by_events(evidence)}".rstrip())
     entries = evidence.journal.evaluations
     waiting = [each for each in found if each in entries and evidence.now - entries[each].time > _SOON]
     if not waiting:
@@ -368,6 +448,17 @@ def _verdict_events(evidence: Evidence) -> Finding:
         return _not_yet(f"{text} It starts every day in any case. Verify again after {_time(evidence.created + STALE_AFTER)}.")
     mend = commands.deploy(Remediation="Automatic")
     return _fails(f"{text} Let AWS Config start it in accounts that fail.", mend, run_in=evidence.central)
+
+
+def _by_events(evidence: Evidence) -> str:
+    """Say whether AWS Config's events started it, or its daily start only."""
+    events = _seen_inside(evidence, lambda inside: inside.verdict_events)
+    if isinstance(events, Unseen):
+        return ""
+    told = sorted(account_id for account_id, number in events.items() if number)
+    if told:
+        return f"AWS Config's events came in {shown(told)}."
+    return "No event of AWS Config came: it starts once a day, so owners hear within a day."
 
 
 def _root_events(evidence: Evidence) -> Finding:
@@ -387,8 +478,8 @@ def _root_events(evidence: Evidence) -> Finding:
     text = f"Root changed its credentials in {shown(missed)}, and EventBridge did not start {REEVALUATE}."
     home = evidence.deployment.region
     if home == commands.FORWARDED_REGION:
-        trail = commands.show_trails(home)
-        return _fails(f"{text} See that a trail records management events here.", trail, run_in=f"account {missed[0]}")
+        text += " A trail has to record management events here. Without it, the next evaluation finds out. Let it come sooner."
+        return _fails(text, commands.deploy(EvaluationFrequency="Three_Hours"), run_in=evidence.central)
     forward = commands.deploy_forwarder(home)
     text += f" See that a trail records management events in {commands.FORWARDED_REGION}, and that events are sent from there."
     return _fails(text, forward, run_in="each of these accounts that no StackSet reaches")
@@ -400,16 +491,12 @@ def _starts(evidence: Evidence) -> Finding:
     if isinstance(failed, Unseen) and isinstance(found, Unseen):
         return _not_seen(failed.reason)
     failing = {} if isinstance(failed, Unseen) else {each: counts for each, counts in failed.items() if any(counts.values())}
-    refused = {
-        account_id: inside.refusals
-        for account_id, inside in evidence.inside.items()
-        if not isinstance(inside.refusals, Unseen) and inside.refusals
-    }
+    refused = _refused(evidence, lambda refusal: refusal.role == EVENTS_ROLE)
     if failing or refused:
         rules = sorted({name for counts in failing.values() for name, count in counts.items() if count})
         text = f"EventBridge could not start a runbook in {shown(sorted({*failing, *refused}))}"
         text += f" (FailedInvocations of {', '.join(rules)})." if rules else "."
-        said = next((each[0] for each in refused.values()), "")
+        said = next((each[0].text for each in refused.values()), "")
         text += f" CloudTrail says: {said}" if said else ""
         text += " Let AWS Config start RootVirtualMfa-Notify in accounts that fail. AWS Config evaluates every day in any case."
         return _fails(text, commands.deploy(Remediation="Automatic"), run_in=evidence.central)
@@ -418,6 +505,17 @@ def _starts(evidence: Evidence) -> Finding:
     if working:
         return _holds(f"EventBridge started runbooks in {shown(working)}, and no invocation failed.")
     return _not_yet("EventBridge has not tried to start a runbook yet. Verify again after the first verdict.")
+
+
+def _refused(evidence: Evidence, concerns: Callable[[Refusal], bool]) -> dict[str, list[Refusal]]:
+    """Return the refusals that concern a check, of each account that has any."""
+    calls = {account_id: inside.calls for account_id, inside in evidence.inside.items()}
+    refused = {
+        account_id: [refusal for refusal in each.refusals if concerns(refusal)]
+        for account_id, each in calls.items()
+        if not isinstance(each, Unseen)
+    }
+    return {account_id: refusals for account_id, refusals in refused.items() if refusals}
 
 
 def _reevaluation(evidence: Evidence) -> Finding:
@@ -430,17 +528,19 @@ def _reevaluation(evidence: Evidence) -> Finding:
         mend = commands.start_reevaluate(evidence.deployment)
         return _not_yet(f"{REEVALUATE} has not run yet. Start it, and verify again.", mend, run_in="a member account")
     latest = {account_id: max(runs, key=lambda run: run.started) for account_id, runs in members.items()}
-    refused = {each: run for each, run in latest.items() if run.status != "Success" or not run.outputs.get(_STARTED)}
+    refused = {
+        each: run for each, run in latest.items() if run.status != "Success" or not run.said(_STARTED).startswith("Started")
+    }
     if not refused:
         return _holds(f"{REEVALUATE} started the evaluation in {shown(sorted(latest))}.")
     run = next(iter(refused.values()))
-    why = run.failure or run.outputs.get("StartEvaluation.Text") or "it gives no reason."
+    why = run.failure or run.said(_STARTED) or "it gives no reason."
     mend = commands.deploy(EvaluationFrequency="Three_Hours")
     text = f"{REEVALUATE} started nothing in {shown(sorted(refused))}: {why} The next evaluation finds out. Let it come sooner."
     return _fails(text, mend, run_in=evidence.central)
 
 
-_STARTED = "StartEvaluation.ConfigRuleNames"
+_STARTED = "StartEvaluation.Text"
 
 
 def _runbooks(evidence: Evidence) -> Finding:
@@ -462,8 +562,11 @@ def _runbooks(evidence: Evidence) -> Finding:
     failed = [run for run in latest.values() if run.status in {"Failed", "TimedOut"}]
     if failed:
         run = failed[0]
-        mend = commands.show_execution(evidence.deployment, run.execution_id)
-        return _fails(f"{run.runbook} ended as {run.status}: {run.failure}", mend, run_in="the account of the execution")
+        text = (
+            f"{run.runbook} ended as {run.status}: {run.failure} The evaluations, the alarms and the report go on without it."
+        )
+        show = commands.show_execution(evidence.deployment, run.execution_id)
+        return _fails(text, show, run_in="the account of the execution")
     expected = {NOTIFY, REEVALUATE, *({REMOVAL} if evidence.deployment.removes_root_credentials else ())}
     never = sorted(expected - latest.keys())
     if never:
@@ -487,21 +590,40 @@ def _results(evidence: Evidence) -> Finding:
     if isinstance(pairs, Unseen):
         return _not_seen(pairs.reason)
     entries = evidence.journal.evaluations
-    told = sorted(each for each, (by_rule, by_resource) in pairs.items() if by_rule or by_resource)
+    notified = _told_to_notify(evidence)
+    told = sorted(each for each, (by_rule, by_resource) in pairs.items() if by_rule or by_resource or each in notified)
     silent = sorted(
         each for each in pairs if each not in told and each in entries and evidence.now - entries[each].time > _SOON
     )
     if silent:
-        verdicts = ", ".join(sorted({entries[each].verdict for each in silent}))
-        text = f"{_these(silent)} had an evaluation ({verdicts}), and AWS Config gives no result there."
-        mend = commands.deploy(NoRootCredentials="COMPLIANT")
-        return _fails(f"{text} If the verdict is NOT_APPLICABLE, avoid it.", mend, run_in=evidence.central)
+        verdicts = sorted({entries[each].verdict for each in silent})
+        text = f"{_these(silent)} had an evaluation ({', '.join(verdicts)}), and AWS Config gives no result there."
+        if verdicts == ["NOT_APPLICABLE"]:
+            mend = commands.deploy(NoRootCredentials="COMPLIANT")
+            return _fails(f"{text} Let that be no verdict.", mend, run_in=evidence.central)
+        text += f" {NOTIFY} goes by AWS Config's events then. The report goes on: it names who fails, so tell their owners."
+        return _fails(text, commands.report(), run_in=evidence.central)
     if not told:
         return _not_yet(f"No rule has a result yet in {shown(sorted(pairs))}. Verify again in an hour.")
     kinds = ", ".join(sorted({each.compliance for account_id in told for both in pairs[account_id] for each in both}))
-    if all(pairs[each][1] for each in told):
-        return _holds(f"AWS Config gives the result in {shown(told)} by the resource; {kinds} was seen.")
-    return _holds(f"AWS Config gives the result in {shown(told)} by the rule, not always by the resource; {kinds} was seen.")
+    text = f"AWS Config gives the result in {shown(told)}"
+    text += " by the resource" if all(pairs[each][1] for each in told) else " by the rule, not always by the resource"
+    text += f"; {kinds} was seen." if kinds else "."
+    sources = ", ".join(sorted({notified[each] for each in told if each in notified}))
+    return _holds(f"{text} {NOTIFY} had it from {sources}." if sources else text)
+
+
+def _told_to_notify(evidence: Evidence) -> dict[str, str]:
+    """Return what gave the last run of RootVirtualMfa-Notify its result, of each account in which it ended well."""
+    found = _executions(evidence, NOTIFY)
+    if isinstance(found, Unseen):
+        return {}
+    latest = {each: max(runs, key=lambda run: run.started) for each, runs in found.items() if runs}
+    sources = {account_id: run.said(_SOURCE) for account_id, run in latest.items() if run.status == "Success"}
+    return {account_id: source for account_id, source in sources.items() if source}
+
+
+_SOURCE = "Notify.Source"
 
 
 def _both_ways(inside: Inside) -> tuple[tuple[Result, ...], tuple[Result, ...]] | Unseen:
@@ -538,10 +660,12 @@ def _remediation(evidence: Evidence) -> Finding:
 def _renewal(evidence: Evidence) -> Finding:  # noqa: PLR0911 - one for each thing that may be missing
     if evidence.age < TWO_DAYS:
         return _not_yet(f"That shows in two days. Verify again after {_time(evidence.created + TWO_DAYS)}.")
-    if isinstance(evidence.history, Unseen):
-        return _not_seen(evidence.history.reason)
     if isinstance(evidence.results, Unseen):
         return _not_seen(evidence.results.reason)
+    if evidence.journal.problem:
+        return _ages_without_journal(evidence, evidence.results)
+    if isinstance(evidence.history, Unseen):
+        return _not_seen(evidence.history.reason)
     unchanged = {
         account_id: entries[0]
         for account_id, entries in evidence.history.items()
@@ -558,10 +682,23 @@ def _renewal(evidence: Evidence) -> Finding:  # noqa: PLR0911 - one for each thi
     if not kept:
         return _holds(f"AWS Config renews the time of an unchanged result: seen in {shown(sorted(times))}.")
     text = f"AWS Config keeps the time of an unchanged result ({shown(kept)})."
-    if evidence.journal.problem:
-        text += f" The report goes by the journal then, and cannot read it: {evidence.journal.problem}"
-        return _fails(text, commands.deploy(), run_in=evidence.central)
     return _holds(f"{text} The report takes the age from the journal, which is current.")
+
+
+def _ages_without_journal(evidence: Evidence, results: Mapping[str, Sequence[Result]]) -> Finding:
+    """Judge whether AWS Config's times alone tell ages: the journal cannot be read, so nobody knows what is unchanged."""
+    problem = evidence.journal.problem
+    latest = {account_id: max((each.time for each in all_ if each.time), default=None) for account_id, all_ in results.items()}
+    old = sorted(each for each, time in latest.items() if time is not None and evidence.now - time > STALE_AFTER)
+    if not old:
+        return _not_seen(problem)
+    text = f"AWS Config's results of {shown(old)} are older than 26 hours, and the journal, which may be newer, cannot be read:"
+    text += f" {problem} The report calls these accounts UNKNOWN."
+    if "ResourceNotFound" in problem:
+        make = commands.make_log_group(evidence.deployment)
+        return _fails(f"{text} Make the log group again.", *make, run_in=evidence.central)
+    show = commands.show_journal(evidence.deployment, old[0])
+    return _fails(f"{text} The log itself tells when each was evaluated.", *show, run_in=evidence.central)
 
 
 def _first_evaluation(evidence: Evidence) -> Finding:
@@ -733,7 +870,8 @@ def _metrics(evidence: Evidence) -> Finding:
     latest = max((entry.time for entry in evidence.journal.evaluations.values()), default=None)
     if latest is None or evidence.now - latest < timedelta(minutes=15):
         return _not_yet("There was no evaluation yet. Verify again an hour after the first one.")
-    text = "The journal has evaluations, and the metric Evaluations counts none. Only the alarm on silence suffers."
+    text = "The journal has evaluations, and the metric Evaluations counts none. The alarm on silence rings in vain; the other"
+    text += " alarms and the report go on."
     return _fails(text, commands.show_metric_filters(evidence.deployment), run_in=evidence.central)
 
 
@@ -742,13 +880,19 @@ def _queue(evidence: Evidence) -> Finding:
         return _not_seen(evidence.counts.reason)
     counts = evidence.counts
     if counts.undelivered_records:
-        text = f"Lambda could not pass on {_count(counts.undelivered_records, 'failed event')}. The log says why each failed."
+        text = (
+            f"Lambda could not pass on {_count(counts.undelivered_records, 'failed event')}. The alarm on failed events rings"
+        )
+        text += " in any case, and the log says why each failed."
         return _fails(text, *commands.show_all_failures(evidence.deployment), run_in=evidence.central)
     if counts.messages:
         return _holds(f"The queue has {_count(counts.messages, 'failed event')}.")
     if counts.dropped_events:
         text = f"Lambda gave up {_count(counts.dropped_events, 'event')} in two weeks, and the queue has none."
-        text += " If nobody took them from it, it got none. The log says of each why it failed."
+        text += (
+            " If nobody took them from it, it got none. The alarm on failed events rings in any case, and the log says why each"
+        )
+        text += " failed."
         return _fails(text, *commands.show_all_failures(evidence.deployment), run_in=evidence.central)
     test = commands.invoke_with_nothing(evidence.deployment, evidence.function_arn)
     return _not_yet(
@@ -786,14 +930,17 @@ def _service_control_policies(evidence: Evidence) -> Finding:
         return _not_yet(
             "No service control policy of the package is in the organization. Verify again when you have attached one."
         )
-    names = ", ".join(evidence.policies)
+    names = ", ".join(each.name for each in evidence.policies)
     stacks = {} if isinstance(evidence.stacks, Unseen) else evidence.stacks
     refused = sorted(each for each, stack in stacks.items() if "service control policy" in stack.reason.lower())
     failures = evidence.journal.failures
     refused += sorted(each for each, failure in failures.items() if "service control policy" in failure.error.lower())
+    refused += _refused(evidence, lambda refusal: refusal.by_service_control_policy)
     if refused:
-        text = f"A service control policy refuses StackSets or evaluations in {shown(sorted(set(refused)))}. Detach {names}."
-        return _fails(text, commands.detach_policy(), run_in="the management account")
+        text = f"A service control policy refuses StackSets or the package's roles in {shown(sorted(set(refused)))}."
+        attached = [(each.policy_id, target) for each in evidence.policies for target in each.targets]
+        detach = [commands.detach_policy(policy_id, target) for policy_id, target in attached[:_MOST_COMMANDS]]
+        return _fails(f"{text} Detach {names}.", *detach, run_in="the management account")
     operation = evidence.operation
     if isinstance(operation, Unseen):
         return _not_seen(operation.reason)
@@ -806,7 +953,10 @@ def _service_control_policies(evidence: Evidence) -> Finding:
     )
 
 
-def _listed_packs(evidence: Evidence) -> Finding:
+_MOST_COMMANDS = 10
+
+
+def _listed_packs(evidence: Evidence) -> Finding:  # noqa: PLR0911 - one for each thing that may be missing
     if isinstance(evidence.packs, Unseen):
         return _not_seen(evidence.packs.reason)
     arrived = {each: pack for each, pack in evidence.packs.items() if pack.arrived}
@@ -819,14 +969,39 @@ def _listed_packs(evidence: Evidence) -> Finding:
         )
     if evidence.age < _SOON:
         return _not_yet(f"The aggregator does not list the pack of {shown(unlisted)} yet. Verify again in an hour.")
-    show = commands.show_listed_packs(evidence.deployment)
-    if len(unlisted) == len(arrived) and not evidence.journal.problem:
+    if len(unlisted) < len(arrived):
+        text = (
+            f"The aggregator does not list the pack of {shown(unlisted)}. The report calls an account UNKNOWN then, unless the"
+        )
+        mend = commands.put_pack_again(evidence.deployment)
+        return _fails(f"{text} journal confirms its result. Put the pack again.", mend, run_in=evidence.central)
+    if not evidence.journal.problem:
         return _holds("The aggregator lists no pack by its name. The report confirms each result by the journal instead.")
-    return _fails(
-        f"The aggregator does not list the pack of {shown(unlisted)}: see under which names it does.",
-        show,
-        run_in=evidence.central,
+    text = (
+        "The aggregator lists no pack by the name that its status gives, and the journal cannot be read. The report goes by the"
     )
+    text += " name of the rule alone, and says so. See under which names the aggregator lists packs."
+    return _fails(text, commands.show_listed_packs(evidence.deployment), run_in=evidence.central)
+
+
+def _permissions(evidence: Evidence) -> Finding:
+    found = _seen_inside(evidence, lambda inside: inside.calls)
+    if isinstance(found, Unseen):
+        return _not_seen(found.reason)
+    refused = _refused(
+        evidence, lambda each: each.by_policy and not each.by_service_control_policy and each.role != EVENTS_ROLE
+    )
+    if refused:
+        account_id = min(refused)
+        first = refused[account_id][0]
+        text = f"AWS refused calls of the package's roles in {shown(sorted(refused))}. {first.role}: {first.text}"
+        text += " If neither a permissions boundary nor a policy of your own is the cause, permit it."
+        return _fails(text, commands.permit(first.role, first.action), run_in=f"account {account_id}")
+    numbers = {role: sum(calls.numbers.get(role, 0) for calls in found.values()) for role in ROLES}
+    called = ", ".join(f"{role} ({number})" for role, number in numbers.items() if number)
+    if not called:
+        return _not_yet("CloudTrail has no call of the package's roles yet. Verify again in an hour.")
+    return _holds(f"CloudTrail has calls of these roles in {shown(sorted(found))}, and IAM refused none: {called}.")
 
 
 def _approval(evidence: Evidence) -> Finding:
@@ -834,14 +1009,14 @@ def _approval(evidence: Evidence) -> Finding:
         return _not_seen("This deployment does not have the removal of root credentials.")
     if isinstance(evidence.removals, Unseen):
         return _not_seen(evidence.removals.reason)
-    told = [run for run in evidence.removals if run.outputs.get(_APPROVAL)]
+    told = [run for run in evidence.removals if run.said(_APPROVAL)]
     if not told:
         return _not_yet("No removal has been approved yet. Verify again after the first one.")
     latest = max(told, key=lambda run: run.started)
-    if "Not checked" in latest.outputs[_APPROVAL]:
-        text = f"Automation did not tell: {latest.outputs[_APPROVAL]} Ask for two approvals of different people."
+    if "Not checked" in latest.said(_APPROVAL):
+        text = f"Automation did not tell: {latest.said(_APPROVAL)} Ask for two approvals of different people."
         return _fails(text, commands.deploy(RemovalMinimumApprovals="2"), run_in=evidence.central)
-    return _holds(f"Automation said of {latest.execution_id}: {latest.outputs[_APPROVAL]}")
+    return _holds(f"Automation said of {latest.execution_id}: {latest.said(_APPROVAL)}")
 
 
 _APPROVAL = "RemoveCredentials.Approval"
@@ -884,6 +1059,7 @@ CHECKS = (
     ),
     Check("The aggregator lists each account's conformance pack", _listed_packs, in_organization_only=True),
     Check("Automation says who approved a removal", _approval, in_organization_only=True),
+    Check("The package's roles may do what they have to", _permissions),
 )
 """Every check, the most consequential first."""
 
@@ -897,7 +1073,7 @@ def judge_probe(deployment: Deployment, account_id: str, runbook: str, run: Exec
     if run.runs:
         text = "It still runs. See later what became of it."
         return Verified(name, _not_yet(text, show, run_in=f"account {account_id}"))
-    said = " ".join(text for key, text in sorted(run.outputs.items()) if key.endswith(".Text"))
+    said = " ".join(text for key in sorted(run.outputs) if key.endswith(".Text") and (text := run.said(key)))
     if run.status == "Success":
         return Verified(name, _holds(f"It ended as Success. {said}".rstrip()))
     return Verified(name, _fails(f"It ended as {run.status}: {run.failure}", show, run_in=f"account {account_id}"))

@@ -1,5 +1,6 @@
 """An AWS without a network: real boto3 clients, whose requests are checked against the API models and answered from here."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -74,26 +75,18 @@ class FakeAws:
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """Let every boto3 session, the default one too, be one that speaks to this."""
-        original = boto3.Session
-
-        def session(region_name: str | None = None, profile_name: str | None = None) -> boto3.Session:
-            core: Any = botocore.session.Session(profile=profile_name)  # its stubs know no handler that answers
-            core.register_component("data_loader", _LOADER)
-            core.register("before-parameter-build", self._remember)
-            core.register("before-call", self._answer)
-            core.set_credentials("AKIAIOSFODNN7EXAMPLE", "secret")
-            return original(botocore_session=core, region_name=region_name)
-
         environment = {"AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION}
         default = patch("boto3.DEFAULT_SESSION", None)
-        with patch("boto3.Session", session), default, patch.dict("os.environ", environment):
+        with (
+            patch(f"{__name__}._in_place", self),
+            patch("boto3.Session", _session),
+            default,
+            patch.dict("os.environ", environment),
+        ):
             yield
 
-    @staticmethod
-    def _remember(**event: Any) -> None:  # noqa: ANN401 - botocore's
-        event["context"]["parameters"] = dict(event["params"])
-
-    def _answer(self, **event: Any) -> tuple[HttpResponse, dict[str, Any]]:  # noqa: ANN401 - botocore's
+    def answer(self, **event: Any) -> tuple[HttpResponse, dict[str, Any]]:  # noqa: ANN401 - botocore's
+        """Answer a call, as the handler of botocore's event before-call does."""
         operation, parameters = event["model"].name, event["context"]["parameters"]
         self.calls.append((operation, parameters))
         self.actions.add(f"{event['model'].service_model.signing_name}:{operation}")
@@ -107,6 +100,49 @@ class FakeAws:
             return HttpResponse(400), error | refusal.members | {"ResponseMetadata": {"HTTPStatusCode": 400}}
         metadata = {"HTTPStatusCode": 200, **said.get("ResponseMetadata", {})}
         return HttpResponse(200), said | {"ResponseMetadata": metadata}
+
+
+_in_place: FakeAws | None = None
+"""What answers now."""
+
+
+class _Session(boto3.Session):
+    """A session that speaks to what is in place. It and its clients serve all tests, since making them takes the time."""
+
+    def __init__(self, region_name: str | None, profile_name: str | None) -> None:
+        core: Any = botocore.session.Session(profile=profile_name)  # its stubs know no handler that answers
+        core.register_component("data_loader", _LOADER)
+        core.register("before-parameter-build", _remember)
+        core.register("before-call", _answer)
+        core.set_credentials("AKIAIOSFODNN7EXAMPLE", "secret")
+        super().__init__(botocore_session=core, region_name=region_name)
+        self._made: dict[str, Any] = {}
+
+    def client(self, service: str, **settings: Any) -> Any:  # type: ignore[override]  # noqa: ANN401 - a client of any service
+        asked = str([service, sorted((name, vars(it) if name == "config" else it) for name, it in settings.items())])
+        if asked not in self._made:
+            self._made[asked] = super().client(service, **settings)  # type: ignore[call-overload]  # any service's name
+        return self._made[asked]
+
+
+_sessions: dict[str, _Session] = {}
+
+
+def _session(region_name: str | None = None, profile_name: str | None = None) -> _Session:
+    settings = sorted(item for item in os.environ.items() if item[0].startswith("AWS_"))
+    asked = str([region_name, profile_name, settings])
+    if asked not in _sessions:
+        _sessions[asked] = _Session(region_name, profile_name)
+    return _sessions[asked]
+
+
+def _remember(**event: Any) -> None:  # noqa: ANN401 - botocore's
+    event["context"]["parameters"] = dict(event["params"])
+
+
+def _answer(**event: Any) -> tuple[HttpResponse, dict[str, Any]]:  # noqa: ANN401 - botocore's
+    assert _in_place is not None
+    return _in_place.answer(**event)
 
 
 def paged(key: str, pages: list[list[Any]]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:

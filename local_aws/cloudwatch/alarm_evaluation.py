@@ -6,7 +6,8 @@ ones, even if they are older.
 Sources: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html and
 …/alarms-and-missing-data.html (its tables are the tests').  Live: radkawar/stackd,
 testdata/aws/cloudwatch/alarm_evaluation.json (reasons; that an isolated breach leaves the state until it is old enough).
-Guess: how many periods the range has beyond the table's (see `evaluation_range`), and which data points the reason's data list.
+Guess: how many periods the range has beyond the table's (see `evaluation_range`), which data points the reason's data list,
+and that the data of an expression have neither statistic nor sample count.
 """
 
 import json
@@ -30,9 +31,12 @@ DAY = 86_400
 
 @dataclass(frozen=True)
 class Rule:
-    """What an alarm compares, by the names of PutMetricAlarm. `needed` is DatapointsToAlarm."""
+    """What an alarm compares, by the names of PutMetricAlarm. `needed` is DatapointsToAlarm.
 
-    statistic: str
+    `statistic` is None if the alarm compares the values of an expression.
+    """
+
+    statistic: str | None
     unit: str | None
     period: int
     evaluation_periods: int
@@ -138,14 +142,15 @@ def _data(rule: Rule, real: Sequence[Point], evaluated: Sequence[Point], now: da
         "queryDate": stamp(now),
         **({"startDate": stamp(oldest_first[0].at)} if oldest_first else {}),
         **({"unit": rule.unit} if rule.unit else {}),
-        "statistic": rule.statistic,
+        **({"statistic": rule.statistic} if rule.statistic else {}),
         "period": rule.period,
         "recentDatapoints": [point.value for point in oldest_first],
         "threshold": rule.threshold,
         "evaluatedDatapoints": [
             {
                 "timestamp": stamp(point.at),
-                **({} if point.value is None else {"sampleCount": point.count, "value": point.value}),
+                **({"sampleCount": point.count} if point.value is not None and rule.statistic else {}),
+                **({} if point.value is None else {"value": point.value}),
             }
             for point in evaluated
         ],

@@ -56,7 +56,7 @@ class AlarmMessages:
             "state": _state(alarm.state),
             "previousState": _state(before),
             "configuration": {
-                "metrics": [_metric(alarm.arn, alarm.configuration)],
+                "metrics": _metrics(alarm.arn, alarm.configuration),
                 **_description(alarm.configuration),
             },
         }
@@ -93,12 +93,7 @@ def _message(alarm: "Alarm", before: "State") -> dict[str, Any]:
         "ActionExecutedAfterMuteWindow": False,
         **{member: given[member] for member in _ACTIONS},
         "Trigger": {
-            "MetricName": given["MetricName"],
-            "Namespace": given["Namespace"],
-            "StatisticType": "Statistic",
-            "Statistic": rule.statistic.upper(),
-            "Unit": rule.unit,
-            "Dimensions": [{"value": each["Value"], "name": each["Name"]} for each in given["Dimensions"]],
+            **_trigger(given),
             "Period": rule.period,
             "EvaluationPeriods": rule.evaluation_periods,
             **({"DatapointsToAlarm": given["DatapointsToAlarm"]} if "DatapointsToAlarm" in given else {}),
@@ -106,8 +101,34 @@ def _message(alarm: "Alarm", before: "State") -> dict[str, Any]:
             "Threshold": rule.threshold,
             "TreatMissingData": given.get("TreatMissingData", ""),
             "EvaluateLowSampleCountPercentile": "",
+            **({"Metrics": [_trigger_query(each) for each in given["Metrics"]]} if "Metrics" in given else {}),
         },
     }
+
+
+def _trigger(given: Mapping[str, Any]) -> dict[str, Any]:
+    if "Metrics" in given:
+        return {}
+    return {
+        "MetricName": given["MetricName"],
+        "Namespace": given["Namespace"],
+        "StatisticType": "Statistic",
+        "Statistic": given["Statistic"].upper(),
+        "Unit": given.get("Unit"),
+        "Dimensions": [{"value": each["Value"], "name": each["Name"]} for each in given["Dimensions"]],
+    }
+
+
+def _trigger_query(query: Mapping[str, Any]) -> dict[str, Any]:
+    """Write an element of Metrics. Guess: as public examples of messages have it."""
+    written = {"Id": query["Id"], **({"Label": query["Label"]} if "Label" in query else {})}
+    if "Expression" in query:
+        written["Expression"] = query["Expression"]
+    else:
+        stat = query["MetricStat"]
+        dimensions = [{"value": each["Value"], "name": each["Name"]} for each in stat["Metric"].get("Dimensions", [])]
+        written["MetricStat"] = {**stat, "Metric": {**stat["Metric"], "Dimensions": dimensions}}
+    return {**written, "ReturnData": query.get("ReturnData", True)}
 
 
 def _subject(alarm: "Alarm") -> str:
@@ -131,16 +152,31 @@ def _state(state: "State") -> dict[str, str]:
     return {"value": state.value, "reason": state.reason, **data, "timestamp": stamp(state.since)}
 
 
-def _metric(arn: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the metric of an alarm. Its id depends on the configuration; here it is made of that, and of the ARN."""
-    dimensions = {each["Name"]: each["Value"] for each in given["Dimensions"]}
-    stat = {
-        "metric": {"namespace": given["Namespace"], "name": given["MetricName"], "dimensions": dimensions},
-        "period": given["Period"],
-        "stat": given["Statistic"],
+def _metrics(arn: str, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Write what an alarm looks at. One metric's id depends on the configuration; here it is made of that, and of the ARN."""
+    if "Metrics" in given:
+        return [_query(each) for each in given["Metrics"]]
+    stat = _stat(given, given["Period"], given["Statistic"], given)
+    return [{"id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{arn} {json.dumps(stat)}")), "metricStat": stat, "returnData": True}]
+
+
+def _query(query: Mapping[str, Any]) -> dict[str, Any]:
+    label = {"label": query["Label"]} if "Label" in query else {}
+    returns = {"returnData": query.get("ReturnData", True)}
+    if "Expression" in query:
+        return {"id": query["Id"], "expression": query["Expression"], **label, **returns}
+    of = query["MetricStat"]
+    return {"id": query["Id"], "metricStat": _stat(of["Metric"], of["Period"], of["Stat"], of), **label, **returns}
+
+
+def _stat(metric: Mapping[str, Any], period: int, statistic: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    dimensions = {each["Name"]: each["Value"] for each in metric.get("Dimensions", [])}
+    return {
+        "metric": {"namespace": metric["Namespace"], "name": metric["MetricName"], "dimensions": dimensions},
+        "period": period,
+        "stat": statistic,
         **({"unit": given["Unit"]} if "Unit" in given else {}),
     }
-    return {"id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{arn} {json.dumps(stat)}")), "metricStat": stat, "returnData": True}
 
 
 def _description(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,7 +191,7 @@ def _configuration(arn: str, shown: Mapping[str, Any]) -> dict[str, Any]:
         "threshold": shown["Threshold"],
         "comparisonOperator": shown["ComparisonOperator"],
         **{name: shown[member] for name, member in optional.items() if member in shown},
-        "metrics": [_metric(arn, shown)],
+        "metrics": _metrics(arn, shown),
         "alarmName": shown["AlarmName"],
         **_description(shown),
         "actionsEnabled": shown["ActionsEnabled"],

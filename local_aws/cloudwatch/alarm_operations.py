@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from local_aws.cloudwatch import metric_math
 from local_aws.cloudwatch.alarm_evaluation import DAY, OPERATORS
 from local_aws.cloudwatch.alarm_history import AlarmHistory
 from local_aws.cloudwatch.alarms import Alarm, Alarms
@@ -23,11 +24,10 @@ _INVALID = "ValidationError"
 _HOUR, _WEEK = 3600, 7 * DAY
 _HIGH_RESOLUTION = {10, 20, 30}
 _ACTIONS = ("OKActions", "AlarmActions", "InsufficientDataActions")
-_REQUIRED = ("MetricName", "Namespace", "Period", "Statistic", "Threshold")
+_REQUIRED, _OF_ONE_METRIC = ("Threshold",), ("MetricName", "Namespace", "Period", "Statistic")
 _NOT_EMULATED = (
     "ExtendedStatistic",
     "EvaluateLowSampleCountPercentile",
-    "Metrics",
     "ThresholdMetricId",
     "EvaluationWindow",
     "WarmUpConfiguration",
@@ -200,8 +200,6 @@ def _tags(new: Iterable[Mapping[str, str]], old: Mapping[str, str]) -> dict[str,
 
 
 def _check_alarm(params: Mapping[str, Any], scope: Scope) -> None:
-    if "Metrics" in params and "MetricName" in params:
-        raise AwsError(_INVALID, "MetricName should not be set if list of Metrics is set.")
     if "Statistic" in params and "ExtendedStatistic" in params:
         message = (
             "PutMetricAlarm request can not be made with both Statistic and ExtendedStatistic parameters. Only one of them "
@@ -211,7 +209,10 @@ def _check_alarm(params: Mapping[str, Any], scope: Scope) -> None:
     for name in _NOT_EMULATED:
         if name in params:
             raise AwsError(_INVALID, f"The local AWS does not emulate alarms with {name}.")
-    missing = [name for name in _REQUIRED if name not in params]
+    if "Metrics" in params:
+        metric_math.check(params)
+    needed = [*_REQUIRED, *(_OF_ONE_METRIC if "Metrics" not in params else ())]
+    missing = [name for name in needed if name not in params]
     if missing or params.get("ComparisonOperator") not in OPERATORS:
         named = ", ".join(missing) or "a ComparisonOperator that the local AWS emulates"
         raise AwsError(_INVALID, f"PutMetricAlarm needs {named}.")
@@ -227,7 +228,7 @@ def _check_alarm(params: Mapping[str, Any], scope: Scope) -> None:
 
 
 def _check_periods(params: Mapping[str, Any]) -> None:
-    period, number = params["Period"], params["EvaluationPeriods"]
+    period, number = metric_math.watched(params).period, params["EvaluationPeriods"]
     if period % MINUTE and period not in _HIGH_RESOLUTION:
         raise AwsError(_INVALID, "Period must be 10, 20, 30 or a multiple of 60")
     if period < MINUTE:

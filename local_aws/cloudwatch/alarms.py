@@ -18,11 +18,12 @@ from datetime import UTC, datetime
 from threading import RLock
 from typing import Any
 
-from local_aws.cloudwatch import alarm_evaluation
+from local_aws.cloudwatch import alarm_evaluation, metric_math
 from local_aws.cloudwatch.alarm_evaluation import INSUFFICIENT_DATA, Point, Rule, Verdict
 from local_aws.cloudwatch.alarm_history import AlarmHistory
 from local_aws.cloudwatch.alarm_messages import AlarmMessages
-from local_aws.cloudwatch.metrics import MINUTE, Metric, Metrics, Summary
+from local_aws.cloudwatch.metric_math import Watched
+from local_aws.cloudwatch.metrics import MINUTE, Metrics, Summary
 from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.switches import Switches
@@ -65,11 +66,11 @@ class Alarm:
     @property
     def rule(self) -> Rule:
         """Return what it compares."""
-        given = self.configuration
+        given, watched = self.configuration, self.watched
         return Rule(
-            given["Statistic"],
-            given.get("Unit"),
-            given["Period"],
+            None if "Metrics" in given else watched.statistic,
+            watched.unit,
+            watched.period,
             given["EvaluationPeriods"],
             given.get("DatapointsToAlarm", given["EvaluationPeriods"]),
             given["ComparisonOperator"],
@@ -78,10 +79,9 @@ class Alarm:
         )
 
     @property
-    def metric(self) -> Metric:
-        """Return the metric that it looks at."""
-        dimensions = ((each["Name"], each["Value"]) for each in self.configuration["Dimensions"])
-        return Metric(self.configuration["Namespace"], self.configuration["MetricName"], tuple(sorted(dimensions)))
+    def watched(self) -> Watched:
+        """Return the metric that it looks at, and how."""
+        return metric_math.watched(self.configuration)
 
     def actions(self, state: str) -> list[str]:
         """Return the ARNs of what it does when it gets into a state."""
@@ -197,7 +197,8 @@ class Alarms:
             alarm.due = _next(now, interval)
             end = int(now.timestamp()) // interval * interval
             points = self._points(alarm, rule, end, number)
-            verdict = alarm_evaluation.evaluate(rule, points, now)
+            filled = alarm.watched.filled(points, needs_data=self._switches.is_on("fill-needs-data"))
+            verdict = alarm_evaluation.evaluate(rule, filled, now)
             if verdict is not None and verdict.state != alarm.state.value:
                 self._change(alarm, _state(verdict, now))
             if all(point.value is None for point in points):
@@ -206,18 +207,19 @@ class Alarms:
     def _points(self, alarm: Alarm, rule: Rule, end: int, number: int) -> list[Point]:
         """Return the newest periods before `end`, the newest first. Without a unit, all units count as the same."""
         start = end - number * rule.period
-        periods = self._metrics.units(alarm.scope, alarm.metric, start, end, rule.period)
+        watched = alarm.watched
+        periods = self._metrics.units(alarm.scope, watched.metric, start, end, rule.period)
         points = []
         for at in range(end - rule.period, start - 1, -rule.period):
             summaries = [summary for unit, summary in periods.get(at, {}).items() if unit == (rule.unit or unit)]
             total = _sum(summaries)
-            value = total.statistic(rule.statistic) if total else None
+            value = total.statistic(watched.statistic) if total else None
             points.append(Point(datetime.fromtimestamp(at, UTC), value, total.count if total else 0))
         return points
 
     def _skip(self, alarm: Alarm, end: int, interval: int) -> None:
         """Go on where the next data point is seen, or at the first instant to come, since no data are in the range."""
-        minute = self._metrics.next_minute(alarm.scope, alarm.metric, end)
+        minute = self._metrics.next_minute(alarm.scope, alarm.watched.metric, end)
         to_come = _next(self._clock.now(), interval)
         seen = to_come if minute is None else datetime.fromtimestamp(-(-(minute + MINUTE) // interval) * interval, UTC)
         alarm.due = max(alarm.due, min(seen, to_come))

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from local_aws.authorization import service_roles
 from local_aws.config import queries
-from local_aws.config.conformance_packs import ConformancePacks, random_suffix
+from local_aws.config.conformance_packs import ORGANIZATION_PREFIX, ConformancePacks, random_suffix
 from local_aws.config.rules import MOST_RESOURCES, PAGES, Config, Rule, contributors, details, worst
 from local_aws.core import callers, ministack_seams
 from local_aws.core.callers import Scope
@@ -251,10 +251,11 @@ class Aggregators:
         aggregator = self._named(account_id, params["ConfigurationAggregatorName"])
         filters = params.get("Filters", {})
         entries = []
+        prefix = ORGANIZATION_PREFIX if self._switches.is_on("packs-without-prefix") else ""
         for pack in self._packs.packs_of(self._members(aggregator)):
             types = [rule.compliance for rule in self._packs.rules_of(pack)]
             entry = {
-                "ConformancePackName": pack.name,
+                "ConformancePackName": pack.name.removeprefix(prefix),
                 "Compliance": {
                     "ComplianceType": worst(types),
                     "CompliantRuleCount": types.count("COMPLIANT"),

@@ -88,6 +88,9 @@ def _short_form(loader: _Loader, name: str, node: yaml.Node) -> dict[str, Any]:
 
 _Loader.add_multi_constructor("!", _short_form)
 
+ORGANIZATION_PREFIX = "OrgConformsPack-"
+"""How the names of an organization's packs begin in its accounts."""
+
 
 @dataclass(frozen=True)
 class Content:
@@ -366,7 +369,7 @@ class OrganizationPack:
     @property
     def member_name(self) -> str:
         """The name of the pack in each account."""
-        return f"OrgConformsPack-{self.name}-{self.suffix}"
+        return f"{ORGANIZATION_PREFIX}{self.name}-{self.suffix}"
 
     @property
     def failed(self) -> dict[str, AwsError]:

@@ -25,6 +25,7 @@ from local_aws.core import callers
 from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError, ServiceApi
+from local_aws.core.switches import Switches
 from local_aws.ssm.automation import SERVICE, Automation, Execution
 from local_aws.ssm.documents import Documents, Version
 
@@ -145,8 +146,9 @@ class RemediationException:
 class Remediations:
     """The remediation of the rules in `config`. `automation` executes `documents`."""
 
-    def __init__(self, config: Config, documents: Documents, automation: Automation, clock: Clock) -> None:
+    def __init__(self, config: Config, documents: Documents, automation: Automation, clock: Clock, switches: Switches) -> None:
         """Start without configurations, and listen to results."""
+        self._switches = switches
         self._config = config
         self._documents = documents
         self._automation = automation
@@ -407,6 +409,7 @@ class Remediations:
             self._advance(configuration)
 
         try:
+            self._check_type(resource)
             remediation.execution_id = self._automation.start(
                 *configuration.rule.scope,
                 configuration.settings["TargetId"],
@@ -419,6 +422,12 @@ class Remediations:
             _log.warning("Rule %s: %s is not remediated: %s", configuration.rule.arn, resource[1], error)
             remediation.failure, remediation.failed = str(error), self._clock.now()
             self._settle(configuration, resource, failed=True)
+
+    def _check_type(self, resource: Resource) -> None:
+        """Refuse an account if the switch is on: the API model's list of resource types does not have it. Guides use it."""
+        if resource[0] == "AWS::::Account" and self._switches.is_on("no-remediation-of-accounts"):
+            message = f"The resource type {resource[0]} is not supported."
+            raise AwsError("InvalidParameterValueException", message)
 
     def _settle(self, configuration: Configuration, resource: Resource, *, failed: bool) -> None:
         """Note the end of a remediation, and retry it if it failed."""

@@ -240,7 +240,10 @@ class Config:
     # Rules
 
     def put_config_rule(self, account_id: str, params: dict[str, Any], *, created_by: str | None = None) -> dict[str, Any]:
-        """Create or change a custom Lambda rule, and evaluate it. Only a service changes its own rules."""
+        """Create or change a custom Lambda rule, and evaluate it. Only a service changes its own rules.
+
+        Source of the evaluation: API model, config. A switch lets a new rule wait for its period.
+        """
         settings = params["ConfigRule"]
         scope = callers.scope(account_id)
         if settings["Source"]["Owner"] != "CUSTOM_LAMBDA":
@@ -261,6 +264,7 @@ class Config:
             rules = self._rules.setdefault(scope, {})
             name = settings["ConfigRuleName"]
             rule = rules.get(name)
+            waits = rule is None and self._switches.is_on("no-evaluation-of-new-rules")
             if rule is None:
                 rule = Rule(
                     scope, f"config-rule-{secrets.token_hex(3)}", settings, self._clock.now(), self._clock.now(), created_by
@@ -268,7 +272,11 @@ class Config:
                 rules[name] = rule
             refuse_others(rule, created_by)
             rule.settings = settings
-        self._evaluate(rule)
+        if waits:
+            rule.next_run = self._clock.now() + rule.period
+            self._clock.at(rule.next_run, self.run_due_rules)
+        else:
+            self._evaluate(rule)
         return {}
 
     def describe_config_rules(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -278,7 +286,7 @@ class Config:
             "ConfigRules": [
                 {
                     "ConfigRuleState": "ACTIVE",
-                    **rule.settings,
+                    **self._shown_settings(rule),
                     "ConfigRuleArn": rule.arn,
                     "ConfigRuleId": rule.rule_id,
                     **({"CreatedBy": rule.created_by} if rule.created_by else {}),
@@ -287,6 +295,13 @@ class Config:
             ],
             **token,
         }
+
+    def _shown_settings(self, rule: Rule) -> dict[str, Any]:
+        """Return a rule's settings. Public captures show the function of a pack's rule; a switch hides it."""
+        if not (rule.created_by and self._switches.is_on("no-function-of-pack-rules")):
+            return rule.settings
+        source = {name: value for name, value in rule.settings["Source"].items() if name != "SourceIdentifier"}
+        return {**rule.settings, "Source": source}
 
     def delete_config_rule(self, account_id: str, params: dict[str, Any], *, created_by: str | None = None) -> dict[str, Any]:
         """Delete a rule and its results. Only a service deletes its own rules."""
@@ -351,13 +366,7 @@ class Config:
                 resource = (evaluation["ComplianceResourceType"], evaluation["ComplianceResourceId"])
                 known = run.rule.results.get(resource)
                 if known is None or known.ordering <= evaluation["OrderingTimestamp"]:
-                    result = Result(
-                        evaluation["ComplianceType"],
-                        evaluation.get("Annotation"),
-                        evaluation["OrderingTimestamp"],
-                        run.invoked,
-                        self._clock.now(),
-                    )
+                    result = self._result(evaluation, run, known)
                     run.rule.results[resource] = result
                     recorded.append((run.rule, resource, known, result))
         for listener in self.when_recorded:
@@ -365,16 +374,27 @@ class Config:
                 listener(*record)
         return {"FailedEvaluations": []}
 
+    def _result(self, evaluation: dict[str, Any], run: _Run, known: Result | None) -> Result:
+        """Return the result that AWS Config keeps of an evaluation. No page says whether an unchanged one has new times."""
+        compliance_type, annotation = evaluation["ComplianceType"], evaluation.get("Annotation")
+        invoked, recorded = run.invoked, self._clock.now()
+        unchanged = known is not None and (known.compliance_type, known.annotation) == (compliance_type, annotation)
+        if known and unchanged and self._switches.is_on("keep-times-of-unchanged-results"):
+            invoked, recorded = known.invoked, known.recorded
+        return Result(compliance_type, annotation, evaluation["OrderingTimestamp"], invoked, recorded)
+
     def describe_compliance_by_config_rule(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Return the compliance of rules."""
         wanted = params.get("ComplianceTypes")
-        rules = [
-            rule for rule in self._named(account_id, params.get("ConfigRuleNames")) if not wanted or rule.compliance in wanted
-        ]
-        page, token = PAGES.page(rules, params, _PAGE)
+        types = {
+            rule.name: [] if self._hides_results(rule) else rule.types
+            for rule in self._named(account_id, params.get("ConfigRuleNames"))
+        }
+        names = [name for name, of_rule in types.items() if not wanted or worst(of_rule) in wanted]
+        page, token = PAGES.page(names, params, _PAGE)
         return {
             "ComplianceByConfigRules": [
-                {"ConfigRuleName": rule.name, "Compliance": contributors(rule.types, MOST_RESOURCES)} for rule in page
+                {"ConfigRuleName": name, "Compliance": contributors(types[name], MOST_RESOURCES)} for name in page
             ],
             **token,
         }
@@ -403,7 +423,7 @@ class Config:
     def get_compliance_details_by_config_rule(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Return the results of a rule."""
         [rule] = self._named(account_id, [params["ConfigRuleName"]])
-        results = [details(rule, resource) for resource in sorted(rule.results)]
+        results = [] if self._hides_results(rule) else [details(rule, resource) for resource in sorted(rule.results)]
         return _details_page(results, params, _DEFAULT_RESULTS)
 
     def get_compliance_details_by_resource(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
@@ -418,7 +438,13 @@ class Config:
     def _shown_by_resource(self, account_id: str) -> list[Rule]:
         """Return the rules whose results AWS Config gives by resource. No page says whether those of packs are among them."""
         hidden = self._switches.is_on("no-pack-results-by-resource")
-        return [rule for rule in self._named(account_id, None) if not (hidden and rule.created_by)]
+        return [
+            rule for rule in self._named(account_id, None) if not (hidden and rule.created_by) and not self._hides_results(rule)
+        ]
+
+    def _hides_results(self, rule: Rule) -> bool:
+        """Tell whether AWS Config gives the account no result of a rule. No page says that it does of a pack's."""
+        return bool(rule.created_by) and self._switches.is_on("no-results-of-pack-rules")
 
     def _named(self, account_id: str, names: Sequence[str] | None) -> list[Rule]:
         rules = self._rules.get(callers.scope(account_id), {})

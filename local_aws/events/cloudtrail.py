@@ -25,6 +25,7 @@ from local_aws.core import callers, ministack_seams
 from local_aws.core.clock import Clock
 from local_aws.core.models import Answer, AwsError, ServiceApi
 from local_aws.core.operations import current
+from local_aws.core.switches import Switches
 from local_aws.events.event_bus import EventBus
 from local_aws.events.event_history import EventHistory
 from local_aws.organizations.accounts import RootUser
@@ -73,9 +74,10 @@ _Change = tuple[str, dict[str, Any] | None, dict[str, Any] | None]
 class CloudTrail:
     """Records what services do, and who asked for it."""
 
-    def __init__(self, events: EventBus, clock: Clock) -> None:
-        """Publish to `events`."""
+    def __init__(self, events: EventBus, clock: Clock, switches: Switches) -> None:
+        """Publish to `events`. A switch keeps back what root does."""
         self._events = events
+        self._switches = switches
         self._clock = clock
         self.history = EventHistory(clock)
 
@@ -161,7 +163,8 @@ class CloudTrail:
             "eventCategory": "Management",
         }
         self.history.add((account_id, region), detail)
-        if service in {"iam", "signin"} and not reads:
+        kept_back = identity["type"] == "Root" and self._switches.is_on("no-events-of-root")
+        if service in {"iam", "signin"} and not reads and not kept_back:
             kind = "AWS Console Sign In via CloudTrail" if sign_in else "AWS API Call via CloudTrail"
             self._events.publish(account_id, region, f"aws.{service}", kind, detail)
 

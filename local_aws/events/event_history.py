@@ -31,6 +31,9 @@ _OF_PARAMETERS = {
 """The resources that an event names by its parameters. Live, radkawar/stackd, testdata/aws/cloudtrail/iam_history.json, for
 users and access keys."""
 
+_OF_RECORD = {"EventId": "eventID", "EventName": "eventName", "EventSource": "eventSource"}
+"""Attributes that are members of an event's record as they are."""
+
 
 @dataclass(frozen=True)
 class _Event:
@@ -95,7 +98,7 @@ class EventHistory:
         found = [
             event
             for event in reversed(self._events.get(callers.scope(account_id), ()))
-            if (before is None or event.number < before) and start <= event.time <= end and wanted(event.attributes())
+            if (before is None or event.number < before) and start <= event.time <= end and wanted(event)
         ]
         page = found[: params.get("MaxResults", _PAGE)]
         token = {"NextToken": f"{page[-1].number}.{mark}"} if len(found) > len(page) else {}
@@ -110,7 +113,7 @@ class EventHistory:
         return max(start, now - _KEPT), end
 
 
-def _wanted(attributes: list[dict[str, str]]) -> Callable[[Mapping[str, Any]], bool]:
+def _wanted(attributes: list[dict[str, str]]) -> Callable[[_Event], bool]:
     """Return what tells whether an event has an attribute. Raises AwsError for more than one."""
     if len(attributes) > 1:
         raise AwsError("InvalidLookupAttributesException", "You can specify only one attribute.")
@@ -119,10 +122,13 @@ def _wanted(attributes: list[dict[str, str]]) -> Callable[[Mapping[str, Any]], b
     key, value = attributes[0]["AttributeKey"], attributes[0]["AttributeValue"]
     if key == "ReadOnly" and value not in {"true", "false"}:
         raise AwsError("InvalidLookupAttributesException", f"ReadOnly is true or false, not {value}.")
+    if key in _OF_RECORD:
+        member = _OF_RECORD[key]
+        return lambda event: event.record[member] == value
     place = {"ResourceType": 0, "ResourceName": 1}.get(key)
     if place is None:
-        return lambda event: event.get(key) == value
-    return lambda event: any(resource[place] == value for resource in event["Resources"])
+        return lambda event: event.attributes().get(key) == value
+    return lambda event: any(resource[place] == value for resource in event.attributes()["Resources"])
 
 
 def _number(token: str | None, mark: str) -> int | None:

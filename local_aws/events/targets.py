@@ -7,6 +7,7 @@ Sources: API model, events; https://docs.aws.amazon.com/eventbridge/latest/userg
 
 import json
 import logging
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from local_aws.authorization import service_roles
 from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock
 from local_aws.core.models import LOADER, Answer
+from local_aws.core.switches import Switches
 from local_aws.events.input_transformer import InvalidInputError, transform
 
 _PRINCIPAL = "events.amazonaws.com"
@@ -83,8 +85,9 @@ class _Limits:
 class Targets:
     """Invokes the targets of rules in every account and Region."""
 
-    def __init__(self, endpoint_url: str, clock: Clock) -> None:
+    def __init__(self, endpoint_url: str, clock: Clock, switches: Switches) -> None:
         """Reach the targets at `endpoint_url`."""
+        self._switches = switches
         self._endpoint_url = endpoint_url
         self._clock = clock
         self._eventbridge = ministack_seams.module(_EVENTBRIDGE)
@@ -135,7 +138,9 @@ class Targets:
             self._deliver(delivery)
         elif ":sqs:" in target["Arn"] and not self._may_send(target["Arn"], rule["Arn"]):
             _log.warning("The policy of queue %s does not let %s send to it", target["Arn"], rule["Arn"])
+            _count(rule, failed=True)
         else:
+            _count(rule)
             self._invoke_otherwise(target, event, rule, view)
 
     def _deliver(self, delivery: _Delivery) -> None:
@@ -168,6 +173,7 @@ class Targets:
                 self._start_automation(delivery)
             else:
                 self._input(delivery)  # which is invalid
+            _count(delivery.rule)
         except (_DeliveryFailedError, service_roles.NotTrustedError, BotoCoreError, ClientError) as error:
             due = self._clock.now() + min(_FIRST_RETRY * 2 ** min(attempt, 10), _LONGEST_WAIT)
             exhausted = limits.exhausted(attempt, due) if _may_pass(error) else None
@@ -177,6 +183,7 @@ class Targets:
             code, message = _told(error)
             body = error.body if isinstance(error, _DeliveryFailedError) else None
             _log.warning("Rule %s did not invoke %s: %s: %s", delivery.rule["Arn"], delivery.target_arn, code, message)
+            _count(delivery.rule, failed=True)
             self._give_up(delivery, code, message, attempt, exhausted, body)
 
     def _start_automation(self, delivery: _Delivery) -> None:
@@ -287,11 +294,11 @@ class Targets:
             MessageAttributes={key: {"DataType": "String", "StringValue": value} for key, value in attributes.items()},
         )
 
-    @staticmethod
-    def _may_send(queue_arn: str, rule_arn: str) -> bool:
+    def _may_send(self, queue_arn: str, rule_arn: str) -> bool:
         """Tell whether a queue's policy lets EventBridge send to it for a rule. MiniStack does not ask it for targets."""
         sqs = ministack_seams.module("ministack.services.sqs")
-        return bool(sqs.queue_policy_allows(queue_arn, _PRINCIPAL, rule_arn, rule_arn.split(":")[4]))
+        source_arn = "" if self._switches.is_on("no-source-arn-to-queues") else rule_arn
+        return bool(sqs.queue_policy_allows(queue_arn, _PRINCIPAL, source_arn, rule_arn.split(":")[4]))
 
     def _client(self, service: str, region: str, credentials: service_roles.Credentials) -> Any:  # noqa: ANN401 - of any service
         with self._lock:  # A session makes one client at a time.
@@ -304,6 +311,21 @@ class Targets:
                 aws_session_token=credentials.session_token or None,
                 config=ClientConfig(retries={"total_max_attempts": 1}, parameter_validation=False),
             )
+
+
+def _count(rule: Mapping[str, Any], *, failed: bool = False) -> None:
+    """Count an invocation of a rule's target, in the account and Region of the request.
+
+    Invocations has successful ones and those that failed for good, FailedInvocations the latter. The dimension is RuleName, for
+    another bus than the default one EventBusName as well.
+    Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-monitoring.html.
+    """
+    dimensions = {"RuleName": rule["Name"]}
+    if rule.get("EventBusName", "default") != "default":
+        dimensions["EventBusName"] = rule["EventBusName"]
+    record = ministack_seams.module("ministack.services.cloudwatch").record_metric
+    for name in ("Invocations", *(("FailedInvocations",) if failed else ())):
+        record("AWS/Events", name, 1.0, "Count", dimensions)
 
 
 def _may_pass(error: Exception) -> bool:

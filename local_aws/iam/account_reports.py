@@ -15,6 +15,7 @@ from typing import Any
 from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
+from local_aws.core.switches import Switches
 from local_aws.organizations.accounts import Account, RootUser
 
 _QUOTAS = {
@@ -72,9 +73,10 @@ class _Report:
 class AccountReports:
     """The summary and the credential report of each account."""
 
-    def __init__(self, account: Callable[[str], Account], clock: Clock) -> None:
+    def __init__(self, account: Callable[[str], Account], clock: Clock, switches: Switches) -> None:
         """Report on the accounts that `account` finds by their ids; it raises AwsError if there is none."""
         self._account = account
+        self._switches = switches
         self._clock = clock
         self._iam = ministack_seams.module("ministack.services.iam")
         self._reports: dict[str, _Report] = {}
@@ -111,7 +113,7 @@ class AccountReports:
                 "Users": len(iam._users),
                 "GlobalEndpointTokenVersion": 1,  # the default; nothing emulates its change
                 "AccountMFAEnabled": int(root.mfa_devices > 0),
-                "AccountPasswordPresent": int(root.password),
+                "AccountPasswordPresent": int(root.password and not self._switches.is_on("no-password-in-summary")),
                 "AccountAccessKeysPresent": int(bool(root.access_keys)),
                 "AccountSigningCertificatesPresent": int(bool(root.signing_certificates)),
             }

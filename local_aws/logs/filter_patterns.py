@@ -27,8 +27,11 @@ class InvalidPatternError(ValueError):
     """A pattern cannot be read. The message is AWS's, or empty if each operation has its own."""
 
 
-def parse(pattern: str) -> Matches:
-    """Return what tells whether a pattern selects a line. Raises InvalidPatternError."""
+def parse(pattern: str, *, takes_booleans: bool = True) -> Matches:
+    """Return what tells whether a pattern selects a line. Raises InvalidPatternError.
+
+    Without `takes_booleans`, IS TRUE and IS FALSE hold for nothing.
+    """
     text = pattern.strip()
     if len(pattern) > LONGEST:
         raise InvalidPatternError
@@ -36,7 +39,7 @@ def parse(pattern: str) -> Matches:
         message = "The local AWS does not emulate filter patterns of fields between spaces."
         raise InvalidPatternError(message)
     try:
-        return _JsonPattern(text).matches() if text.startswith("{") else _terms(text)
+        return _JsonPattern(text, takes_booleans=takes_booleans).matches() if text.startswith("{") else _terms(text)
     except RecursionError:
         raise InvalidPatternError from None
 
@@ -147,9 +150,10 @@ _RESERVED = {"null", "NULL"}
 class _JsonPattern:
     """Reads a pattern in braces."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, takes_booleans: bool) -> None:
         if not text.endswith("}"):
             raise InvalidPatternError
+        self._takes_booleans = takes_booleans
         self._tokens = list(_read(text[1:-1]))
         self._next = 0
 
@@ -202,6 +206,8 @@ class _JsonPattern:
             return lambda document: not _selected(document, path)
         else:
             wanted = {"NULL": None, "TRUE": True, "FALSE": False}[text.split()[1]]
+            if wanted is not None and not self._takes_booleans:
+                return lambda _: False
             test = partial(_is, wanted)
         return lambda document: any(test(value) for value in _selected(document, path))
 

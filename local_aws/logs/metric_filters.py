@@ -11,6 +11,7 @@ from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock
 from local_aws.core.models import Answer, AwsError, ServiceApi
 from local_aws.core.paging import Pages
+from local_aws.core.switches import Switches
 from local_aws.logs import filter_patterns, log_groups
 from local_aws.logs.log_groups import LogEvent, LogGroup
 
@@ -112,12 +113,13 @@ def _check(metric_filter: dict[str, Any]) -> None:
             raise AwsError("InvalidParameterException", message)
 
 
-def count(group: LogGroup, events: Sequence[LogEvent]) -> None:
+def count(switches: Switches, group: LogGroup, events: Sequence[LogEvent]) -> None:
     """Count the new events that a log group's metric filters select, in the account and Region of the request."""
+    takes_booleans = not switches.is_on("no-booleans-in-filters")
     record = ministack_seams.module("ministack.services.cloudwatch").record_metric
     for metric_filter in ministack_seams.module(_LOGS)._metric_filters.values():
         if metric_filter["logGroupName"] == group.name:
-            matches = filter_patterns.parse(metric_filter["filterPattern"])
+            matches = filter_patterns.parse(metric_filter["filterPattern"], takes_booleans=takes_booleans)
             selected = sum(matches(event.message) for event in events)
             for transformation in metric_filter["metricTransformations"]:
                 for _ in range(selected):

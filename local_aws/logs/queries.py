@@ -24,7 +24,7 @@ from local_aws.core.switches import Switches
 from local_aws.logs import log_groups
 from local_aws.logs.log_groups import LogEvent, LogGroup, milliseconds
 from local_aws.logs.query_evaluation import Found, Query
-from local_aws.logs.query_language import MalformedQueryError, parse
+from local_aws.logs.query_language import Dedup, MalformedQueryError, parse
 
 _MOST_CONCURRENT = 100
 _LONGEST_PAGE = 10_000
@@ -118,7 +118,12 @@ class Queries:
 
     def _prepare(self, text: str) -> Query:
         try:
-            return Query(parse(text), booleans_are_texts=self._switches.is_on("booleans-as-texts"))
+            commands = parse(text)
+            if self._switches.is_on("no-dedup-in-queries") and any(isinstance(command, Dedup) for command in commands):
+                at = text.index("dedup")
+                problem = "unexpected symbol found dedup"
+                raise MalformedQueryError(problem, text, at, at + len("dedup"))  # noqa: TRY301 - as `parse` raises it
+            return Query(commands, booleans_are_texts=self._switches.is_on("booleans-as-texts"))
         except MalformedQueryError as error:
             location = {"startCharOffset": error.start, "endCharOffset": error.end}
             members = {"queryCompileError": {"location": location, "message": str(error)}}

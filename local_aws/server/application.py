@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from email.utils import format_datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,20 +93,20 @@ class LocalAws:
         self._clock = Clock()
         ministack_time.install(self._clock)
         self._dispatch = Dispatch(self._lists)
-        switches = Switches()
+        switches = self._switches = Switches()
         saved_queries = SavedQueries(self._clock)
         self._log_events = LogEvents(self._clock)
-        self._log_events.when_put.append(metric_filters.count)
+        self._log_events.when_put.append(partial(metric_filters.count, switches))
         self._query_pool = ThreadPoolExecutor(2, "queries")
         self._queries = Queries(self._clock, self._query_pool, switches)
         self._functions = LambdaFunctions(f"http://{HOST}:{port}", runtime_python, organization, self._clock, switches)
         self._config = Config(self._functions, Recorders(self._clock), organization, self._clock, switches)
         self._events = EventBus(self._clock)
         self._cloudwatch = CloudWatch(self._events, self._clock, switches)
-        self._targets = Targets(f"http://{HOST}:{port}", self._clock)
+        self._targets = Targets(f"http://{HOST}:{port}", self._clock, switches)
         self._event_rules = EventRules(self._clock)
         self._config.when_recorded.append(ComplianceEvents(self._events, self._clock, switches).publish)
-        self._cloudtrail = CloudTrail(self._events, self._clock)
+        self._cloudtrail = CloudTrail(self._events, self._clock, switches)
         self._root_access = RootAccess(organization, self._clock, switches)
         self._documents = Documents(self._clock)
         self._automation = Automation(f"http://{HOST}:{port}", runtime_python, self._documents, self._clock, switches)
@@ -115,7 +116,7 @@ class LocalAws:
         deployers = Deployers(service_control_policies)
         # First of all that follows accounts as they join and leave.
         self._stack_sets = StackSets(organization, deployers, self._clock, switches)
-        self._remediations = Remediations(self._config, self._documents, self._automation, self._clock)
+        self._remediations = Remediations(self._config, self._documents, self._automation, self._clock, switches)
         self._packs = ConformancePacks(self._config, self._remediations, organization, self._clock, switches)
         self._retries = ThreadPoolExecutor(1, "conformance-packs")
         self._aggregators = Aggregators(self._config, self._packs, organization, self._clock, switches)
@@ -199,7 +200,7 @@ class LocalAws:
 
         `more` has parts of services that this object does not keep.
         """
-        reports = AccountReports(self._root_users.account, self._clock)
+        reports = AccountReports(self._root_users.account, self._clock, self._switches)
         config = (self._config.recorders, self._config, self._remediations, self._packs, self._aggregators)
         logs = (self._log_events, self._queries)
         ssm = (self._documents, self._automation, OpsCenter(self._clock))

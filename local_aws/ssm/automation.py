@@ -483,7 +483,8 @@ class Automation:
             execution.status = "Cancelling" if execution.stop == "Cancel" else "InProgress"
             decided = _decided(current, approval)
         decisions = [dict(decision) for decision in current.decisions.values()]
-        current.outputs = {"ApprovalStatus": decided or "Waiting", "ApproverDecisions": decisions}
+        told = [] if self._switches.is_on("no-approvers-in-executions") else decisions
+        current.outputs = {"ApprovalStatus": decided or "Waiting", "ApproverDecisions": told}
         if decided == "Rejected":
             message = f"It was rejected by {next(each['Approver'] for each in decisions if each['Decision'] == 'Reject')}."
             raise _StepFailedError(message)

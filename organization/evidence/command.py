@@ -41,6 +41,8 @@ PRICE_PER_GB = 0.005
 
 Assumed: the list price of most Regions. Source: https://aws.amazon.com/cloudwatch/pricing/
 """
+LONGEST = 3660
+"""Days of a period. Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
 ASKS_FROM = 10 * 10**9
 """Bytes to scan from which the command asks first: five cents."""
 _SHOWN = 10
@@ -112,7 +114,7 @@ def run(region: str | None, profile: str | None, stack_name: str, wanted: Wanted
 
 
 def _period(wanted: Wanted, caller: Caller) -> Period:
-    """Return the period: by default the 365 days that are over.  Raises CommandError if it is empty or not over."""
+    """Return the period: by default the 365 days that are over.  Raises CommandError if it is empty, not over or too long."""
     yesterday = caller.time.astimezone(UTC).date() - DAY
     last = wanted.last or yesterday
     first = wanted.first or last - timedelta(days=364)
@@ -122,7 +124,11 @@ def _period(wanted: Wanted, caller: Caller) -> Period:
     if first > last:
         message = f"--from {first} is after --to {last}: give a day that is not."
         raise CommandError(message)
-    return Period(first, last)
+    period = Period(first, last)
+    if period.days > LONGEST:
+        message = f"--from {first} to {last} is {period.days} days: {LONGEST} are allowed, since no log is kept for longer."
+        raise CommandError(message)
+    return period
 
 
 def _say_cost(log: Log, period: Period, *, ask: bool) -> None:

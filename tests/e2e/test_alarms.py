@@ -116,20 +116,21 @@ def test_silence_rings_at_first_and_after_27_hours_and_stops_with_an_evaluation(
     assert watched.told() == [("SilenceAlarm", "OK")]
 
 
-def test_silence_rings_later_if_cloudwatch_looks_back_further(watched: Watched) -> None:
-    """No page says how far an alarm of more than a day looks back while data are missing: this one may be days late."""
+@pytest.mark.parametrize("switch", ["multi-day-alarms-look-back", "fill-needs-data"])
+def test_silence_rings_after_27_hours_whichever_way_cloudwatch_answers(watched: Watched, switch: str) -> None:
+    """No page says how far an alarm of more than a day looks back, or whether FILL fills a metric that has no data at all."""
     watched.evaluate(CENTRAL)
-    watched.aws.switch("multi-day-alarms-look-back", on=True)
+    watched.aws.switch(switch, on=True)
     try:
         watched.aws.advance_clock(seconds=HOUR)
         watched.gets_into("OK", "SilenceAlarm")
         with watched.silence():
-            watched.aws.advance_clock(seconds=76 * HOUR)
+            watched.aws.advance_clock(seconds=24 * HOUR)
             watched.stays("OK", "SilenceAlarm")
             watched.aws.advance_clock(seconds=3 * HOUR)
             watched.gets_into("ALARM", "SilenceAlarm")
     finally:
-        watched.aws.switch("multi-day-alarms-look-back", on=False)
+        watched.aws.switch(switch, on=False)
         watched.told()
 
 

@@ -1,5 +1,6 @@
 """Remediation in one account: one message tells the owner, the owner acts, and nobody starts anything."""
 
+import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -11,8 +12,10 @@ from demo.clients import boto3_client
 from demo.operator import NOTICES, NOTIFY, REEVALUATE, Operator
 from demo.sam import RULE_NAME
 from local_aws.client import PROJECT, LocalAwsProcess
+from organization.verification import CHECKS
 from remediation.notify import PROCEDURE
 from tests.e2e.application import Application, wait_for
+from tests.e2e.organization import run
 from tests.e2e.packaged import deploy
 
 A_DAY = 24 * 3600 + 1
@@ -301,6 +304,43 @@ def test_off_is_off_and_automatic_starts_by_itself_and_changes_nothing_twice(dep
     assert len(operator.messages(account_id)) == 1
     deploy(aws, account_id, {"Remediation": "Off"})
     assert remediations(application) == []
+
+
+# --- What `root-virtual-mfa verify` says of one account ---
+
+
+def test_verify_and_its_probe_in_one_account(deployed: Deployed, aws: LocalAwsProcess) -> None:
+    application, operator = deployed(Remediation="Automatic")
+    account_id, remediates = application.account_id, "AWS Config remediates an account"
+    operator.wait_for_executions(account_id, NOTIFY, 2)  # EventBridge's, and AWS Config's
+    with ThreadPoolExecutor(1) as pool:
+        ran = pool.submit(run, aws, account_id, "verify", "--format", "json", "--probe", account_id, "--yes")
+
+        def has_ended() -> bool:
+            if any(each.get("CurrentStepName") for each in operator.executions(account_id, REEVALUATE)):
+                aws.advance_clock(seconds=61)
+            return ran.done()
+
+        wait_for(has_ended, "the end of the probe")
+    checks = json.loads(ran.result().printed)["checks"]
+    found = {each["name"]: each["outcome"] for each in checks}
+    probes = [f"Probe: {runbook} runs in account {account_id}" for runbook in (NOTIFY, REEVALUATE)]
+    assert list(found) == [*(check.name for check in CHECKS if not check.in_organization_only), *probes]
+    assert {found[name] for name in (*probes, remediates, "EventBridge may start the runbooks")} == {"HOLDS"}, checks
+    assert ran.result().code == 0, checks
+
+    aws.switch("no-remediation-of-accounts", on=True)
+    try:
+        application.start_evaluation(account_id)
+        aws.settle()
+    finally:
+        aws.switch("no-remediation-of-accounts", on=False)
+    again = run(aws, account_id, "verify", "--format", "json")
+    failed = [each for each in json.loads(again.printed)["checks"] if each["outcome"] == "FAILS"]
+    assert [(each["name"], each["commands"]) for each in failed] == [
+        (remediates, ["root-virtual-mfa deploy --parameter Remediation=Off"])
+    ]
+    assert again.code == 1
 
 
 # --- A home Region other than us-east-1 ---

@@ -453,11 +453,14 @@ def test_alarms_watch_metrics_that_are_there() -> None:
     for alarm in resources(APPLICATION, "AWS::CloudWatch::Alarm").values():
         properties = alarm["Properties"]
         assert properties["AlarmActions"]
-        watched.add((properties["Namespace"], properties["MetricName"]))
-        if properties["Namespace"] == "RootVirtualMfa":
-            assert properties["MetricName"] in counted()
+        [metric] = [each["MetricStat"]["Metric"] for each in properties.get("Metrics", []) if "MetricStat" in each] or [
+            properties
+        ]
+        watched.add((metric["Namespace"], metric["MetricName"]))
+        if metric["Namespace"] == "RootVirtualMfa":
+            assert metric["MetricName"] in counted()
         else:
-            assert properties["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "RootVirtualMfaEnabledFunction"}}]
+            assert metric["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "RootVirtualMfaEnabledFunction"}}]
     assert watched == {
         ("AWS/Lambda", "AsyncEventsDropped"),
         ("AWS/Lambda", "Throttles"),
@@ -467,11 +470,13 @@ def test_alarms_watch_metrics_that_are_there() -> None:
 
 def test_silence_raises_the_alarm() -> None:
     alarm = template(APPLICATION)["Resources"]["SilenceAlarm"]["Properties"]
-    assert alarm["MetricName"] == "Evaluations"
+    expression, stat = alarm["Metrics"]
+    assert (expression["Expression"], expression.get("ReturnData", True)) == (f"FILL({stat['Id']}, 0)", True)
+    assert stat["ReturnData"] is False
     assert alarm["TreatMissingData"] == "breaching"
     assert alarm["ComparisonOperator"] == "LessThanThreshold"
     assert alarm["Threshold"] == {"Ref": "ExpectedEvaluations"}
-    hours = alarm["Period"] * alarm["EvaluationPeriods"] / 3600
+    hours = stat["MetricStat"]["Period"] * alarm["EvaluationPeriods"] / 3600
     assert hours == 26
 
 

@@ -197,6 +197,58 @@ def test_alarms_of_more_than_a_day_may_look_back_further(scene: Scene) -> None:
         scene.aws.switch("multi-day-alarms-look-back", on=False)
 
 
+OF_ONE_METRIC = ("Namespace", "MetricName", "Statistic", "Period")
+
+
+def filled(period: int = 300, **changes: object) -> dict[str, Any]:
+    """Return the members of an alarm on FILL of the metric, with 0."""
+    metric = {"Id": "m", "MetricStat": {"Metric": METRIC, "Period": period, "Stat": "Sum"}, "ReturnData": False}
+    expression = {"Id": "e", "Expression": "FILL(m, 0)", "Label": "filled"}
+    return {**dict.fromkeys(OF_ONE_METRIC), "Metrics": [expression, metric], **changes}
+
+
+def queries(
+    expression: str = "FILL(m, 0)", *, name: str = "m", statistic: str = "Sum", returns: bool = False
+) -> list[dict[str, Any]]:
+    """Return Metrics with something wrong."""
+    metric = {"Id": name, "MetricStat": {"Metric": METRIC, "Period": 300, "Stat": statistic}, "ReturnData": returns}
+    return [{"Id": "e", "Expression": expression}, metric]
+
+
+@pytest.mark.parametrize("switch", ["", "multi-day-alarms-look-back", "fill-needs-data"])
+def test_fill_gives_periods_without_data_a_value(scene: Scene, switch: str) -> None:
+    """So an alarm on silence rings after one period, whichever way AWS answers; without FILL see the test above."""
+    if switch:
+        scene.aws.switch(switch, on=True)
+    try:
+        scene.alarm(**filled(26 * HOUR, Threshold=1, ComparisonOperator="LessThanThreshold", TreatMissingData="breaching"))
+        scene.put()
+        scene.advance(HOUR)
+        assert scene.state() == "OK"
+        scene.advance(25 * HOUR - 60)
+        assert scene.state() == "OK"
+        scene.advance(HOUR + 60)
+        assert scene.state() == "ALARM"
+    finally:
+        if switch:
+            scene.aws.switch(switch, on=False)
+
+
+def test_fill_may_need_data_and_then_missing_data_are_treated_as_the_alarm_says(scene: Scene) -> None:
+    scene.alarm(**filled(Threshold=1, ComparisonOperator="LessThanThreshold", TreatMissingData="notBreaching"))
+    scene.advance(60)
+    assert scene.state() == "ALARM"
+    scene.aws.switch("fill-needs-data", on=True)
+    try:
+        scene.advance(60)
+        assert scene.state() == "OK"
+        scene.put(0)
+        scene.advance(6 * 60)
+        assert scene.state() == "ALARM", "the newest period is filled, since an older one has data"
+    finally:
+        scene.aws.switch("fill-needs-data", on=False)
+
+
 @pytest.mark.parametrize(
     ("statistic", "state"), [("Average", "OK"), ("Maximum", "ALARM"), ("SampleCount", "OK"), ("Minimum", "OK")]
 )
@@ -293,6 +345,29 @@ def test_the_topic_gets_aws_message(scene: Scene) -> None:
     assert json.loads(json.loads(json.loads(action["HistoryData"])["publishedMessage"])["default"]) == message
     scene.advance(HOUR)
     assert json.loads(queue.bodies(2)[1]["Message"])["NewStateValue"] == "OK"
+
+
+def test_an_alarm_on_an_expression_tells_its_metrics(scene: Scene) -> None:
+    topic, queue = scene.topic()
+    scene.alarm(**filled(AlarmActions=[topic]))
+    shown = scene.shown()
+    assert [each["Id"] for each in shown["Metrics"]] == ["e", "m"]
+    assert not {"MetricName", "Period", "Statistic"} & shown.keys()
+    scene.put(2)
+    scene.advance(60)
+    [message] = queue.bodies(1)
+    trigger = json.loads(message["Message"])["Trigger"]
+    assert trigger["Metrics"] == [
+        {"Id": "e", "Expression": "FILL(m, 0)", "Label": "filled", "ReturnData": True},
+        {
+            "Id": "m",
+            "MetricStat": {"Metric": {**METRIC, "Dimensions": []}, "Period": 300, "Stat": "Sum"},
+            "ReturnData": False,
+        },
+    ]
+    assert (trigger["Period"], "MetricName" in trigger) == (300, False)
+    data = json.loads(scene.shown()["StateReasonData"])
+    assert (data["recentDatapoints"], "statistic" in data) == ([2.0], False)
 
 
 def test_a_long_name_leaves_room_for_the_region_in_the_subject(scene: Scene) -> None:
@@ -489,10 +564,15 @@ def test_tags_come_with_the_alarm_and_go_with_it(scene: Scene) -> None:
         ({"TreatMissingData": "good"}, "Option good is not supported."),
         ({"ComparisonOperator": "LessThanLowerThreshold"}, "PutMetricAlarm needs a ComparisonOperator"),
         ({"Metrics": [{"Id": "e", "Expression": "1"}]}, "MetricName should not be set if list of Metrics is set."),
-        (
-            {"Metrics": [{"Id": "e", "Expression": "1"}], "MetricName": None},
-            "The local AWS does not emulate alarms with Metrics.",
-        ),
+        (filled(Period=60), "Period should not be set if list of Metrics is set."),
+        (filled(Metrics=[{"Id": "e", "Expression": "1"}]), "The local AWS emulates Metrics with one MetricStat and one"),
+        (filled(Metrics=queries(expression="FILL(m, REPEAT)")), "The local AWS emulates FILL(m, number) only"),
+        (filled(Metrics=queries(expression="FILL(x, 0)")), "The local AWS emulates FILL(m, number) only"),
+        (filled(Metrics=queries(returns=True)), "Exactly one element of the metrics list should return data."),
+        (filled(Metrics=queries(name="M")), "Invalid metric id M"),
+        (filled(Metrics=queries(name="e")), "The ids of Metrics must be unique."),
+        (filled(Metrics=queries(statistic="p90")), "The local AWS does not emulate the statistic p90."),
+        (filled(8 * 24 * HOUR), "Metrics cannot be checked across more than 604800 seconds"),
         ({"EvaluationWindow": {"SlidingWindow": {}}}, "The local AWS does not emulate alarms with EvaluationWindow."),
     ],
 )

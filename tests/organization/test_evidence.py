@@ -343,6 +343,7 @@ def test_a_stack_without_its_log_group_is_told(fake: FakeAws, tmp_path: Path, ca
     [
         ("2026-06-08", "2026-06-15", "--to 2026-06-15 is not over: give 2026-06-14 or a day before, in UTC."),
         ("2026-06-09", "2026-06-08", "--from 2026-06-09 is after --to 2026-06-08"),
+        ("1026-06-08", "2026-06-08", "3660 are allowed, since no log is kept for longer."),
         ("2026-02-30", "2026-06-08", "must be a day such as 2026-01-31"),
         ("8.6.2026", "2026-06-08", "must be a day such as 2026-01-31"),
     ],
@@ -365,6 +366,27 @@ def test_without_a_period_it_is_the_last_365_days_that_are_over(fake: FakeAws, t
     del fake
     cli.main(["evidence", "--output", str(tmp_path / "evidence")])
     assert (document(tmp_path / "evidence")["from"], document(tmp_path / "evidence")["to"]) == ("2025-06-15", "2026-06-14")
+
+
+def test_a_deployment_for_one_account_has_that_account_alone(fake: FakeAws, log: Log, tmp_path: Path) -> None:
+    """Its own rule counts; AWS Config itself is asked whether it contradicts."""
+    answer = fake.answers["DescribeStacks"]
+    assert isinstance(answer, dict)
+    [told] = answer["Stacks"]
+    told["Parameters"] = [{"ParameterKey": key, "ParameterValue": value} for key, value in STACK_PARAMETERS.items()]
+    own = {"ruleOwner": "account", "configRuleName": "root-virtual-mfa-enabled", "parameters": PARAMETERS}
+    log.lines += [(midnight(FIRST + DAY * number) + timedelta(hours=2), text(CENTRAL, **own)) for number in (0, 1, 3)]
+    recorded = {name: midnight(FIRST + DAY * 4) for name in ("ResultRecordedTime", "ConfigRuleInvokedTime")}
+    qualifier = {"ConfigRuleName": "x", "ResourceType": "AWS::::Account", "ResourceId": CENTRAL}
+    result = {"EvaluationResultIdentifier": {"EvaluationResultQualifier": qualifier}, "ComplianceType": "NON_COMPLIANT"}
+    fake.answers["GetComplianceDetailsByConfigRule"] = {"EvaluationResults": [result | recorded]}
+    assert run(tmp_path / "evidence") == 1
+    found = document(tmp_path / "evidence")
+    assert calendars(tmp_path / "evidence") == {CENTRAL: "CCUCUUU"}
+    assert found["organization_id"] is None
+    assert [each["aws_config_result"] for each in found["contradictions"]] == ["NON_COMPLIANT"]
+    assert {each["why"] for each in found["other_lines"]} == {"another rule"}
+    assert not any(operation.startswith("List") for operation, _ in fake.calls if operation != "ListStackResources")
 
 
 # --- Who and what else ---

@@ -13,32 +13,46 @@ from organization.journal import Entry, Failure, Journal
 from organization.statuses import Arrival, Result
 from organization.verification import (
     CHECKS,
+    EVENTS_ROLE,
     NOTIFY,
+    RECORDED_CALLS,
     REEVALUATE,
     REMOVAL,
+    ROLES,
     ROOT_CHANGES,
     AlarmAction,
+    Calls,
     Counts,
     Evidence,
     Execution,
     Finding,
     Inside,
     Outcome,
+    Refusal,
     Remediation,
     RootPassword,
     Rule,
+    ServiceControlPolicy,
     StackSetOperation,
     verify,
 )
 from tests.fake_aws import CENTRAL, REGION
-from tests.infrastructure.templates import ACCOUNT, PROJECT, properties
+from tests.infrastructure.templates import (
+    ACCOUNT,
+    APPLICATION,
+    PROJECT,
+    ROOT_CREDENTIALS,
+    nodes,
+    properties,
+    resources,
+)
 from tests.organization.fake_organization import MANAGEMENT, MEMBER, ORGANIZATION, OTHER, ROOT
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 FUNCTION = f"arn:aws:lambda:{REGION}:{CENTRAL}:function:f"
 PACK_RULE = f"{PACK_RULE_PREFIX}abc"
 REFUSED = Unseen("GetIt failed with AccessDenied: use credentials that have this permission.")
-EVENTS_ROLE = f"arn:aws:sts::{MEMBER}:assumed-role/root-virtual-mfa-events/x"
+BY_EVENTBRIDGE = f"arn:aws:sts::{MEMBER}:assumed-role/root-virtual-mfa-events/x"
 
 FAILS, HOLDS, NOT_YET, NOT_SEEN = Outcome.FAILS, Outcome.HOLDS, Outcome.NOT_YET, Outcome.NOT_SEEN
 
@@ -47,7 +61,7 @@ def ago(**units: float) -> datetime:
     return NOW - timedelta(**units)
 
 
-def run_of(runbook: str, status: str = "Success", by: str = EVENTS_ROLE, **outputs: str) -> Execution:
+def run_of(runbook: str, status: str = "Success", by: str = BY_EVENTBRIDGE, **outputs: str) -> Execution:
     return Execution(runbook, f"{runbook}-1", status, ago(hours=3), by, "said by AWS" if status == "Failed" else "", outputs)
 
 
@@ -65,7 +79,8 @@ INSIDE = Inside(
     executions=(run_of(NOTIFY), STARTED),
     documents={NOTIFY: "Active", REEVALUATE: "Active"},
     failed_invocations={"root-virtual-mfa-compliance-change": 0},
-    refusals=(),
+    verdict_events=1,
+    calls=Calls({"root-virtual-mfa-evaluation": 4}),
     root_changes=(),
     recorder_is_on=True,
     password=RootPassword(in_summary=True, in_report="true"),
@@ -105,7 +120,7 @@ EVIDENCE = Evidence(
     inside={MEMBER: INSIDE},
     counts=Counts(evaluations=30, dropped_events=1, undelivered_records=0, messages=1),
     alarm_actions=(AlarmAction("silence", ago(days=3), succeeded=True, summary="Successfully executed"),),
-    policies=("protect-mfa",),
+    policies=(ServiceControlPolicy("protect-mfa", "p-1", ("ou-1", "ou-2")),),
     operation=StackSetOperation("SUCCEEDED", ago(days=1)),
     removals=(APPROVED,),
 )
@@ -131,6 +146,10 @@ def inside(**members: Any) -> dict[str, Any]:  # noqa: ANN401 - a member of Insi
 
 def deployed(**members: Any) -> dict[str, Any]:  # noqa: ANN401 - a member of Deployment
     return {"deployment": replace(DEPLOYMENT, **members)}
+
+
+def refused(role: str, text: str = "AccessDenied: x is not authorized to perform: it") -> dict[str, Any]:
+    return inside(calls=Calls({role: 1}, (Refusal(role, "ssm:CreateOpsItem", text),)))
 
 
 NOT_EVALUATED: dict[str, Any] = {"journal": Journal({CENTRAL: ENTRY})}
@@ -179,14 +198,16 @@ CASES: Mapping[str, list[Case]] = {
         case(
             FAILS,
             f"does not read account {MEMBER}: off",
-            "describe-configuration-aggregator-sources-status",
+            "start-configuration-recorder",
             sources={CENTRAL: Source(succeeded=True), MEMBER: Source(succeeded=False, reason="off")},
         ),
         case(NOT_YET, "in an hour", sources={}, **NEW),
         case(NOT_SEEN, "AccessDenied", sources=REFUSED),
     ],
     "AWS Config's verdicts reach EventBridge": [
-        case(HOLDS, f"started {NOTIFY} in account {MEMBER}"),
+        case(HOLDS, f"started {NOTIFY} in account {MEMBER}. AWS Config's events came in account {MEMBER}."),
+        case(HOLDS, "No event of AWS Config came: it starts once a day", **inside(verdict_events=0)),
+        case(HOLDS, f"started {NOTIFY} in account {MEMBER}.", **inside(verdict_events=REFUSED)),
         case(
             FAILS,
             "has not started",
@@ -203,8 +224,8 @@ CASES: Mapping[str, list[Case]] = {
         case(FAILS, "did not start", "HomeRegion=eu-central-1", **inside(executions=(), root_changes=(ago(hours=5),))),
         case(
             FAILS,
-            "a trail records management events here",
-            "describe-trails",
+            "A trail has to record management events here",
+            "EvaluationFrequency=Three_Hours",
             **inside(executions=(), root_changes=(ago(hours=5),)),
             **deployed(region="us-east-1"),
         ),
@@ -216,7 +237,8 @@ CASES: Mapping[str, list[Case]] = {
     "EventBridge may start the runbooks": [
         case(HOLDS, "no invocation failed"),
         case(FAILS, "FailedInvocations of r", "Remediation=Automatic", **inside(failed_invocations={"r": 2, "s": 0})),
-        case(FAILS, "CloudTrail says: AccessDenied: no", "Remediation=Automatic", **inside(refusals=("AccessDenied: no",))),
+        case(FAILS, "CloudTrail says: AccessDenied: x", "Remediation=Automatic", **refused(EVENTS_ROLE)),
+        case(HOLDS, "no invocation failed", **refused(ROLES[0])),
         case(NOT_YET, "after the first verdict", **inside(executions=())),
         case(NOT_SEEN, "--role-name", **NO_ROLE),
     ],
@@ -242,7 +264,7 @@ CASES: Mapping[str, list[Case]] = {
         case(FAILS, "missing", "root-virtual-mfa deploy", **inside(documents={NOTIFY: "missing"})),
         case(
             FAILS,
-            "said by AWS",
+            "said by AWS The evaluations, the alarms and the report go on",
             f"get-automation-execution --region {REGION}",
             **inside(executions=(run_of(NOTIFY, "Failed"),)),
         ),
@@ -256,8 +278,25 @@ CASES: Mapping[str, list[Case]] = {
         case(
             FAILS,
             "(COMPLIANT), and AWS Config gives no result",
+            "root-virtual-mfa report",
+            **inside(by_rule=(), by_resource=()),
+        ),
+        case(
+            FAILS,
+            "(NOT_APPLICABLE), and AWS Config gives no result",
             "NoRootCredentials=COMPLIANT",
             **inside(by_rule=(), by_resource=()),
+            journal=Journal({MEMBER: replace(ENTRY, verdict="NOT_APPLICABLE")}),
+        ),
+        case(
+            HOLDS,
+            f"by the rule, not always by the resource. {NOTIFY} had it from event.",
+            **inside(by_rule=(), by_resource=(), executions=(run_of(NOTIFY, **{"Notify.Source": "event"}),)),
+        ),
+        case(
+            FAILS,
+            "gives no result",
+            **inside(by_rule=(), by_resource=(), executions=(run_of(NOTIFY, "Failed", **{"Notify.Source": "event"}),)),
         ),
         case(NOT_YET, "in an hour", **inside(by_rule=(), by_resource=()), **NOTHING_WRITTEN),
         case(NOT_SEEN, "AccessDenied", **inside(by_resource=REFUSED)),
@@ -275,11 +314,20 @@ CASES: Mapping[str, list[Case]] = {
         case(HOLDS, "the journal, which is current", results={MEMBER: [replace(RESULT, time=ago(hours=50))]}),
         case(
             FAILS,
-            "cannot read it",
-            "root-virtual-mfa deploy",
+            "older than 26 hours",
+            "filter-log-events",
             results={MEMBER: [replace(RESULT, time=ago(hours=50))]},
             **UNREADABLE,
         ),
+        case(
+            FAILS,
+            "Make the log group again",
+            "create-log-group --region eu-central-1 --log-group-name /log",
+            results={MEMBER: [replace(RESULT, time=ago(hours=50))]},
+            journal=Journal(problem="StartQuery failed with ResourceNotFoundException."),
+            history=REFUSED,
+        ),
+        case(NOT_SEEN, "AccessDenied", **UNREADABLE),
         case(NOT_YET, "after 2026-12-01 12:00 UTC", created=ago(days=1)),
         case(NOT_YET, "tomorrow", history={MEMBER: SAME[:1]}),
         case(NOT_YET, "tomorrow", history={MEMBER: [ENTRY, replace(SAME[2], verdict="NON_COMPLIANT")]}),
@@ -394,7 +442,7 @@ CASES: Mapping[str, list[Case]] = {
         case(
             FAILS,
             "Detach protect-mfa",
-            "detach-policy",
+            "detach-policy --policy-id p-1 --target-id ou-2",
             stacks={MEMBER: Arrival("FAILED", "explicit deny in a service control policy")},
         ),
         case(
@@ -403,6 +451,7 @@ CASES: Mapping[str, list[Case]] = {
             "detach-policy",
             journal=Journal({}, {MEMBER: Failure(NOW, "AccessDenied: explicit deny in a service control policy")}),
         ),
+        case(FAILS, MEMBER, "detach-policy", **refused(ROLES[0], "AccessDenied: in a Service Control Policy")),
         case(NOT_YET, "when you have attached one", policies=()),
         case(NOT_YET, "wait for a day", operation=None),
         case(NOT_YET, "wait for a day", **NOTHING_WRITTEN),
@@ -412,7 +461,14 @@ CASES: Mapping[str, list[Case]] = {
     "The aggregator lists each account's conformance pack": [
         case(HOLDS, "lists the pack of 3 accounts"),
         case(HOLDS, "by the journal instead", packs={MEMBER: replace(PACK, compliance="")}),
-        case(FAILS, MEMBER, "describe-aggregate-compliance-by-conformance-packs", **pack("CREATE_SUCCESSFUL", compliance="")),
+        case(FAILS, MEMBER, "put-organization-conformance-pack", **pack("CREATE_SUCCESSFUL", compliance="")),
+        case(
+            FAILS,
+            "the journal cannot be read",
+            "describe-aggregate-compliance-by-conformance-packs",
+            packs={MEMBER: replace(PACK, compliance="")},
+            **UNREADABLE,
+        ),
         case(NOT_YET, "in an hour", **pack("CREATE_SUCCESSFUL", compliance=""), **NEW),
         case(NOT_YET, "in an hour", packs={}),
         case(NOT_SEEN, "AccessDenied", packs=REFUSED),
@@ -426,8 +482,27 @@ CASES: Mapping[str, list[Case]] = {
             removals=(run_of(REMOVAL, **{"RemoveCredentials.Approval": "Not checked: Automation names nobody."}),),
         ),
         case(NOT_YET, "after the first one", removals=()),
+        case(
+            NOT_YET,
+            "after the first one",
+            removals=(run_of(REMOVAL, **{"RemoveCredentials.Approval": "No output available yet because the step ..."}),),
+        ),
         case(NOT_SEEN, "does not have the removal", **deployed(removes_root_credentials=False)),
         case(NOT_SEEN, "AccessDenied", removals=REFUSED),
+    ],
+    "The package's roles may do what they have to": [
+        case(HOLDS, "IAM refused none: root-virtual-mfa-evaluation (4)"),
+        case(
+            FAILS,
+            f"in account {MEMBER}. root-virtual-mfa-remediation: AccessDenied: x is not",
+            "put-role-policy --role-name root-virtual-mfa-remediation --policy-name ssm-CreateOpsItem",
+            **refused("root-virtual-mfa-remediation"),
+        ),
+        case(HOLDS, "IAM refused none", **refused(ROLES[0], "AccessDenied: An AWS service owns ServiceLinkedConfigRule.")),
+        case(HOLDS, "IAM refused none", **refused(EVENTS_ROLE)),
+        case(NOT_YET, "in an hour", **inside(calls=Calls())),
+        case(NOT_SEEN, "AccessDenied", **inside(calls=REFUSED)),
+        case(NOT_SEEN, "--role-name", **NO_ROLE),
     ],
 }
 
@@ -488,6 +563,39 @@ def test_of_many_accounts_some_are_named() -> None:
 def test_each_entry_of_the_page_has_its_check_in_the_same_order() -> None:
     page = (PROJECT / "docs/unverified.md").read_text(encoding="utf-8")
     assert [line.removeprefix("## ") for line in page.splitlines() if line.startswith("## ")] == [each.name for each in CHECKS]
+
+
+NOT_RECORDED = {
+    "events:PutEvents",
+    "iam:PassRole",
+    "lambda:InvokeFunction",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "sns:Publish",
+}
+"""What is no call, or what CloudTrail records as a data event."""
+
+
+def test_the_calls_are_those_that_the_roles_may_make() -> None:
+    roles = {
+        role["Properties"]["RoleName"]: role["Properties"]
+        for file in (APPLICATION, ACCOUNT, ROOT_CREDENTIALS)
+        for role in resources(file, "AWS::IAM::Role").values()
+        if "RoleName" in role["Properties"]
+    }
+    assert sorted(roles) == sorted(ROLES)
+    policies = [policy["Properties"] for policy in resources(ACCOUNT, "AWS::IAM::ManagedPolicy").values()]
+    statements = [each for each in nodes([role.get("Policies", []) for role in roles.values()] + policies) if _allows(each)]
+    actions = {action for each in statements for action in _listed(each["Action"])}
+    assert actions - NOT_RECORDED == set(RECORDED_CALLS)
+
+
+def _allows(node: Any) -> bool:  # noqa: ANN401 - a node of a template
+    return isinstance(node, dict) and node.get("Effect") == "Allow"
+
+
+def _listed(actions: str | list[str]) -> list[str]:
+    return [actions] if isinstance(actions, str) else actions
 
 
 def test_the_root_changes_are_those_that_start_an_evaluation() -> None:

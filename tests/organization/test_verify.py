@@ -71,6 +71,26 @@ def query_results(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"status": "Complete", "results": rows}
 
 
+EVALUATION = "root-virtual-mfa-evaluation"
+
+
+def recorded(name: str, role: str = EVALUATION, service: str = "iam", **more: object) -> dict[str, str]:
+    """Return an event of CloudTrail's history: a call of a role."""
+    identity = {"type": "AssumedRole", "arn": f"arn:aws:sts::{CENTRAL}:assumed-role/{role}/x"}
+    event = {
+        "eventTime": f"{NOW - timedelta(hours=5):%Y-%m-%dT%H:%M:%SZ}",
+        "eventSource": f"{service}.amazonaws.com",
+        "eventName": name,
+        "userIdentity": identity,
+    }
+    return {"CloudTrailEvent": json.dumps({**event, **more})}
+
+
+def asks_for(parameters: Mapping[str, Any], name: str = "GetAccountSummary") -> bool:
+    [attribute] = parameters["LookupAttributes"]
+    return bool(attribute == {"AttributeKey": "EventName", "AttributeValue": name})
+
+
 @pytest.fixture
 def fake() -> Iterator[FakeAws]:
     """Answer for an organization in which everything that happened went well."""
@@ -137,6 +157,7 @@ def fake() -> Iterator[FakeAws]:
                 ],
             ),
             "DescribePolicy": {"Policy": {"Content": STATEMENT}},
+            "ListTargetsForPolicy": paged("Targets", [[{"TargetId": "ou-1"}], [{"TargetId": "ou-2"}]]),
             "ListStackSetOperations": {"Summaries": [{"Status": "SUCCEEDED", "EndTimestamp": NOW - timedelta(days=9)}]},
             "DescribeConfigRules": {"ConfigRules": [{"ConfigRuleName": "another"}, rule]},
             "DescribeConfigRuleEvaluationStatus": {
@@ -148,7 +169,7 @@ def fake() -> Iterator[FakeAws]:
             "GetAutomationExecution": {"AutomationExecution": execution(NOTIFY)},
             "DescribeDocument": {"Document": {"Status": "Active"}},
             "ListRules": {"Rules": [{"Name": "root-virtual-mfa-compliance-change"}]},
-            "LookupEvents": {"Events": []},
+            "LookupEvents": lambda parameters: {"Events": [recorded("GetAccountSummary")] if asks_for(parameters) else []},
             "DescribeConfigurationRecorderStatus": {"ConfigurationRecordersStatus": [{"name": "default", "recording": True}]},
             "GetAccountSummary": {"SummaryMap": {"AccountPasswordPresent": 1}},
             "GetCredentialReport": {"Content": b"user,password_enabled\n<root_account>,true\nsomebody,false\n"},
@@ -292,7 +313,7 @@ def test_the_probe_starts_the_runbooks_and_a_dry_run_and_says_what_became_of_the
     assert found[1]["text"] == "It ended as Success. Started."
     assert probed.called("StartAutomationExecution") == [
         {"DocumentName": NOTIFY, "Parameters": {"AccountId": [MEMBER]}},
-        {"DocumentName": REEVALUATE, "Parameters": {}},
+        {"DocumentName": REEVALUATE},
         {"DocumentName": REMOVAL, "Parameters": {"AccountId": [MEMBER], "DryRun": ["true"]}},
     ]
 
@@ -401,19 +422,36 @@ def test_a_runbook_that_is_missing_fails(fake: FakeAws, capsys: pytest.CaptureFi
 
 
 def test_cloudtrail_tells_of_roots_changes_and_refused_starts(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
-    root = {"type": "Root", "arn": f"arn:aws:iam::{CENTRAL}:root"}
-    events = {"type": "AssumedRole", "arn": f"arn:aws:sts::{CENTRAL}:assumed-role/root-virtual-mfa-events/x"}
-    at = f"{NOW - timedelta(hours=5):%Y-%m-%dT%H:%M:%SZ}"
-    change = {"eventTime": at, "eventName": "EnableMFADevice", "userIdentity": root}
-    refusal = {"eventTime": at, "errorCode": "AccessDenied", "errorMessage": "not authorized", "userIdentity": events}
+    change = recorded("EnableMFADevice", userIdentity={"type": "Root", "arn": f"arn:aws:iam::{CENTRAL}:root"})
+    refused = {"errorCode": "AccessDenied", "errorMessage": "x is not authorized to perform: it"}
+    refusal = recorded("StartAutomationExecution", "root-virtual-mfa-events", "ssm", **refused)
 
     def look_up(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         [attribute] = parameters["LookupAttributes"]
-        found = change if attribute["AttributeKey"] == "Username" else refusal
-        return {"Events": [{"CloudTrailEvent": json.dumps(found)}]}
+        if attribute["AttributeKey"] == "Username":
+            return {"Events": [change]}
+        return {"Events": [refusal] if asks_for(parameters, "StartAutomationExecution") else []}
 
     fake.answers["LookupEvents"] = look_up
     fake.answers["DescribeAutomationExecutions"] = {"AutomationExecutionMetadataList": []}
     found = verified(capsys, 1)
     assert found["Root's changes reach EventBridge"]["outcome"] == "FAILS"
-    assert "CloudTrail says: AccessDenied: not authorized" in found["EventBridge may start the runbooks"]["text"]
+    assert "CloudTrail says: AccessDenied: x is not" in found["EventBridge may start the runbooks"]["text"]
+    assert found["The package's roles may do what they have to"]["outcome"] == "HOLDS"
+
+
+def test_cloudtrail_tells_what_aws_refuses_the_packages_roles(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    refused = {"errorCode": "AccessDenied", "errorMessage": "x is not authorized to perform: it"}
+    calls = [
+        recorded("GetAccountSummary", "somebody-else", **refused),
+        recorded("GetAccountSummary", EVALUATION, "another", **refused),
+        recorded("GetAccountSummary", EVALUATION, **{**refused, "errorCode": "Throttling"}),
+        recorded("GetAccountSummary"),
+    ]
+    fake.answers["LookupEvents"] = lambda parameters: {"Events": calls if asks_for(parameters) else []}
+    name = "The package's roles may do what they have to"
+    assert f"{EVALUATION} (2)" in verified(capsys, 0)[name]["text"]
+    calls.append(recorded("GetAccountSummary", **refused))
+    found = verified(capsys, 1)[name]
+    assert f"{EVALUATION}: AccessDenied: x is not authorized" in found["text"]
+    assert f"put-role-policy --role-name {EVALUATION} --policy-name iam-GetAccountSummary" in found["commands"][0]

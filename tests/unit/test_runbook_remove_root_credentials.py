@@ -566,7 +566,7 @@ def older_boto3(root: Root, monkeypatch: pytest.MonkeyPatch) -> SignedRequests:
         made = client(service, **settings)  # type: ignore[call-overload]  # the name is not known here
         for name in ("assume_root", "list_organizations_features"):
             if hasattr(made, name):
-                delattr(type(made), name)
+                monkeypatch.delattr(type(made), name)
         return made
 
     monkeypatch.setattr("boto3.client", older)
