@@ -284,19 +284,7 @@ def _check(  # noqa: PLR0913 - the options of the command
     metavar="N",
     help="List credentials as removable that IAM saw nobody use for N days, and access keys as in use that were used since.",
 )
-@click.option(
-    "--format",
-    "format_name",
-    type=click.Choice(list(inventory.FORMATS)),
-    help="What to print; with --output, the format of the files, whatever their names.  [default: table]",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="Write a file too, in the format of its name: .html, .csv, .json or .txt. May be given several times.",
-)
+@_prints(inventory.FORMATS, ".html, .csv, .json or .txt")
 def _inventory(  # noqa: PLR0913 - the options of the command
     *,
     region: str | None,

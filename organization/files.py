@@ -3,11 +3,15 @@
 import os
 import secrets
 import stat
-from collections.abc import Collection, Iterable
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from organization.aws import CommandError
-from organization.screen import complain
+from organization.screen import Screen, complain
+
+T = TypeVar("T")
 
 _NAMES = {"txt": "table"}
 """The format of a file name's suffix, if it has another name."""
@@ -34,6 +38,26 @@ def _format_of(path: Path, chosen: str | None, known: Collection[str]) -> str:
         message = f"{path} has no format: end its name with {', '.join(names)} or .txt, or give --format."
         raise CommandError(message)
     return chosen or suffix
+
+
+def show(
+    found: T,
+    known: Mapping[str, Callable[[T], str]],
+    print_table: Callable[[T, Screen], None],
+    format_name: str | None,
+    outputs: Iterable[tuple[Path, str]],
+) -> None:
+    """Print what a command found, and write it to files: `outputs`, as `formats` pairs them.
+
+    `known` has the text of each format.  It prints the table if there are files, or else the chosen format.
+    """
+    outputs = list(outputs)
+    if format_name in {None, "table"} or outputs:
+        print_table(found, Screen())
+    else:
+        sys.stdout.write(known[format_name](found))
+    for path, name in outputs:
+        write(path, known[name](found))
 
 
 def write(path: Path, text: str) -> None:

@@ -1,6 +1,5 @@
 """Reports every account of the deployment: whether its root user has virtual MFA, and how old that knowledge is."""
 
-import sys
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from organization.aws import CommandError
 from organization.exceptions import Exceptions
 from organization.formats import Report
 from organization.frameworks import frameworks
-from organization.screen import Screen, progress_bars
+from organization.screen import progress_bars
 from organization.statuses import Status
 
 FAILED = 1
@@ -43,12 +42,7 @@ def run(  # noqa: PLR0913 - the options of the command
     asked = [frameworks()[name] for name in dict.fromkeys(framework_names)]
     exceptions = exceptions_file.read(exceptions_path or exceptions_file.default_file())
     report = replace(_read(region, profile, stack_name, exceptions), only=frozenset(only), frameworks=asked)
-    if format_name in {None, "table"} or outputs:
-        formats.print_table(report, Screen())
-    else:
-        sys.stdout.write(FORMATS[format_name](report))
-    for path, name in outputs:
-        files.write(path, FORMATS[name](report))
+    files.show(report, FORMATS, formats.print_table, format_name, outputs)
     return FAILED if any(row.status in statuses.FAILURES for row in report.rows) else 0
 
 

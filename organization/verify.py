@@ -1,7 +1,6 @@
 """Verifies a deployment: for each thing that nobody could verify before, whether it holds here, as AWS shows it."""
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,12 +53,7 @@ def run(  # noqa: PLR0913 - the options of the command
         probed = gatherer.probe(stack_name, probe, role_name) if probe else []
         evidence = gatherer.evidence(stack_name, role_name)
     verification = Verification(evidence.deployment, evidence.now, [*verify(evidence), *probed])
-    if format_name in {None, "table"} or outputs:
-        _print_table(verification, Screen())
-    else:
-        sys.stdout.write(FORMATS[format_name](verification))
-    for path, name in outputs:
-        files.write(path, FORMATS[name](verification))
+    files.show(verification, FORMATS, _print_table, format_name, outputs)
     return FAILED if totals(verification.checks)[Outcome.FAILS] else 0
 
 

@@ -1,6 +1,5 @@
 """Checks accounts before anything is deployed: what the rule would say of each, and what another setting would change."""
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from organization.aws import CommandError
 from organization.check import formats, judging
 from organization.check.judging import Checked, Setting
 from organization.check.reading import Reader
-from organization.screen import Screen, complain, progress_bars
+from organization.screen import complain, progress_bars
 from periodic_rule.parameters import ParameterError, RuleParameters
 from root_virtual_mfa_enabled.parameters import PARAMETERS
 
@@ -43,12 +42,7 @@ def run(  # noqa: PLR0913 - the options of the command
     setting = _setting(parameters)
     compared = _setting({**parameters, **compare}) if compare else None
     checked = _check(region, profile, role_name, setting, compared)
-    if format_name in {None, "table"} or outputs:
-        formats.print_table(checked, Screen())
-    else:
-        sys.stdout.write(FORMATS[format_name](checked))
-    for path, name in outputs:
-        files.write(path, FORMATS[name](checked))
+    files.show(checked, FORMATS, formats.print_table, format_name, outputs)
     if checked.interrupted:
         complain("interrupted: the accounts that were not read yet are UNKNOWN.")
         return EXIT_INTERRUPTED

@@ -1,6 +1,5 @@
 """Shows what the root user of each account has, which devices of which kind, and what contradicts the rule's verdict."""
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from organization.accounts import EXIT_INTERRUPTED
 from organization.inventory import formats
 from organization.inventory.judging import Inventory, inventory
 from organization.inventory.reading import Reader
-from organization.screen import Screen, complain, progress_bars
+from organization.screen import complain, progress_bars
 
 FAILED = 1
 
@@ -41,12 +40,7 @@ def run(  # noqa: PLR0913 - the options of the command
     with progress_bars() as progress:
         observed = Reader(session, caller, progress).observe(stack_name)
     found = inventory(observed, unused_days)
-    if format_name in {None, "table"} or outputs:
-        formats.print_table(found, Screen())
-    else:
-        sys.stdout.write(FORMATS[format_name](found))
-    for path, name in outputs:
-        files.write(path, FORMATS[name](found))
+    files.show(found, FORMATS, formats.print_table, format_name, outputs)
     if observed.interrupted:
         complain("interrupted: the accounts that were not read yet are UNKNOWN.")
         return EXIT_INTERRUPTED

@@ -23,6 +23,7 @@ class Root:
     signing_certificates: int
     virtual_mfa_devices: int
     hardware_mfa_devices: int
+    passkeys: int
     password_used: int | None
     access_keys_used: int | None
     """Days since the last use; None: never."""
@@ -36,6 +37,7 @@ class Root:
             signing_certificates=settings.get("signing_certificates", 0),
             virtual_mfa_devices=len(settings.get("virtual_mfa_devices", [])),
             hardware_mfa_devices=settings.get("hardware_mfa_devices", 0),
+            passkeys=settings.get("passkeys", 0),
             password_used=settings.get("password_used_days_ago"),
             access_keys_used=settings.get("access_keys_used_days_ago"),
         )
@@ -45,6 +47,7 @@ class Root:
         numbers = {
             "virtual device": self.virtual_mfa_devices,
             "hardware device": self.hardware_mfa_devices,
+            "passkey": self.passkeys,
             "access key": self.access_keys,
             "certificate": self.signing_certificates,
         }
@@ -58,7 +61,7 @@ class Root:
     @property
     def mfa(self) -> bool:
         """Tell whether it has an MFA device of any kind."""
-        return self.virtual_mfa_devices + self.hardware_mfa_devices > 0
+        return self.virtual_mfa_devices + self.hardware_mfa_devices + self.passkeys > 0
 
     @property
     def known(self) -> bool:

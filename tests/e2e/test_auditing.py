@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.webdriver.common.by import By
 
 from demo.clients import boto3_client
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsProcess
+from tests.browser import chromium, needs_chromium
 from tests.e2e import auditing
 from tests.e2e.application import wait_for
 from tests.e2e.auditing import (
@@ -226,3 +228,27 @@ def test_inventory_while_root_access_is_off_says_so_once(auditor: Auditor) -> No
     assert ran.printed.count("aws iam enable-organizations-root-credentials-management") == 1
     assert "2 COMPLIANT" not in ran.printed
     assert "1 COMPLIANT" in ran.printed, "the management account"
+
+
+@needs_chromium
+def test_pages_filter_and_sort_in_a_browser_and_load_nothing(
+    checked: tuple[Ran, dict[str, str]], inventory: tuple[Ran, dict[str, str]], tmp_path: Path
+) -> None:
+    pages = {tmp_path / "check.html": checked[1]["html"], tmp_path / "inventory.html": inventory[1]["html"]}
+    with chromium(tmp_path) as browser:
+        browser.get("about:blank")
+        browser.get_log("performance")  # type: ignore[no-untyped-call]  # Selenium's; takes what the browser's start page asked for
+        for (page, html), word, shown in zip(pages.items(), ("duty-phone", "passkey-"), ([CENTRAL], [PASSKEY]), strict=True):
+            page.write_text(html, encoding="utf-8")
+            browser.get(page.as_uri())
+            browser.find_element(By.CSS_SELECTOR, "#accounts thead button").click()
+            rows = browser.find_elements(By.CSS_SELECTOR, "#accounts tbody tr")
+            names = [row.find_element(By.TAG_NAME, "th").text.partition("\n")[0] for row in rows]
+            assert names == sorted(str(each["name"]) for each in STATES.values())
+            browser.find_element(By.ID, "filter").send_keys(word)
+            assert [row.get_attribute("data-account") for row in rows if row.is_displayed()] == shown
+            assert browser.execute_script("return [document.images.length, document.scripts.length]") == [0, 1]
+        assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]  # Selenium's
+        events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]  # type: ignore[no-untyped-call]
+        asked = [each["params"]["request"]["url"] for each in events if each["method"] == "Network.requestWillBeSent"]
+        assert asked == [page.as_uri() for page in pages]
