@@ -69,7 +69,7 @@ _VERDICT_RULE = "root-virtual-mfa-compliance-change"
 """The EventBridge rule that AWS Config's events of verdicts match, as account.yaml names it."""
 _GLOBAL = frozenset({"iam", "organizations"})
 """Services whose calls AWS records in us-east-1. Source: CloudTrail User Guide, global service events."""
-_REFUSED = frozenset({"AccessDenied", "AccessDeniedException", "Client.UnauthorizedOperation", "UnauthorizedOperation"})
+_REFUSED = frozenset({"AccessDenied", "AccessDeniedException"})
 _NO_REPORT = frozenset({"ReportNotPresent", "ReportExpired", "ReportInProgress"})
 """Source: API reference, GetCredentialReport."""
 

@@ -98,7 +98,7 @@ class Outcome(StrEnum):
 
 
 MEANINGS = {
-    Outcome.FAILS: "It does not hold here. The commands mend it.",
+    Outcome.FAILS: "It does not hold here. The commands mend it, or the text says what goes on without it.",
     Outcome.NOT_YET: "Nothing has happened yet that would tell. The text says when to verify again.",
     Outcome.NOT_SEEN: "It could not be looked at, or this deployment does not use it. The text says which.",
     Outcome.HOLDS: "It holds here. The text says what shows it.",
@@ -696,7 +696,10 @@ def _ages_without_journal(evidence: Evidence, results: Mapping[str, Sequence[Res
     text += f" {problem} The report calls these accounts UNKNOWN."
     if "ResourceNotFound" in problem:
         make = commands.make_log_group(evidence.deployment)
-        return _fails(f"{text} Make the log group again.", *make, run_in=evidence.central)
+        text += (
+            " Make the log group again. Its metric filters went with it: the alarm on silence rings until the stack is deleted"
+        )
+        return _fails(f"{text} and deployed again.", *make, run_in=evidence.central)
     show = commands.show_journal(evidence.deployment, old[0])
     return _fails(f"{text} The log itself tells when each was evaluated.", *show, run_in=evidence.central)
 

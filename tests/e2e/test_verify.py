@@ -365,6 +365,7 @@ def test_what_aws_answers_otherwise_fails_with_its_mend(story: Story) -> None:
     failed = {name: each for name, each in story.broken.items() if each["outcome"] == "FAILS"}
     assert {name: story.broken[name] for name in failed.keys() ^ MENDS.keys()} == {}
     assert {name: each for name, each in failed.items() if MENDS[name] not in "\n".join(each["commands"])} == {}
+    assert "FailedInvocations of root-virtual-mfa-" in failed["EventBridge may start the runbooks"]["text"]
     assert "AccessDenied" in failed["EventBridge may start the runbooks"]["text"]
     assert f"{NOTIFY} (missing)" in failed["Automation takes the runbooks as they are"]["text"]
     assert JOINS in failed["AWS Config evaluates a new rule at once"]["text"]
@@ -383,6 +384,25 @@ def test_what_is_gone_fails(story: Story) -> None:
     assert {INVOCATION, AGGREGATION, PACK} <= outcomes(story.without_parts, "FAILS")
 
 
+ANSWERS = {
+    "keep-times-of-unchanged-results": AGE,
+    "no-approvers-in-executions": "Automation says who approved a removal",
+    "no-booleans-in-filters": "The metric filters count",
+    "no-dedup-in-queries": JOURNAL,
+    "no-evaluation-of-new-rules": "AWS Config evaluates a new rule at once",
+    "no-events-of-root": "Root's changes reach EventBridge",
+    "no-function-of-pack-rules": "AWS Config says who made a pack's rule, and which function evaluates it",
+    "no-password-in-summary": "AccountPasswordPresent is 1 whenever root has a password",
+    "no-results-of-pack-rules": RESULTS,
+    "no-source-arn-to-queues": "The queue gets what fails",
+    "no-start-of-pack-rules": "A member may start the evaluation of the organization's rule",
+    "packs-without-prefix": LISTED,
+    "withhold-source-org-id": INVOCATION,
+}
+"""The switches that the story turns on, and the check that each one lets fail. Something is broken for each other check."""
+
+
 def test_each_check_is_seen_to_hold_and_to_fail(story: Story) -> None:
     failed = outcomes(story.broken, "FAILS") | outcomes(story.unreadable, "FAILS") | outcomes(story.without_parts, "FAILS")
     assert failed == {check.name for check in CHECKS} - {ELSEWHERE}
+    assert set(ANSWERS.values()) <= failed
