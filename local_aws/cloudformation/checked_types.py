@@ -46,12 +46,16 @@ class Services:
 
 @dataclass(frozen=True)
 class _Type:
-    """How a type is checked: the property with its name, the longest name, whether there is one of a name, and the check."""
+    """How a type is checked: the property with its name, the longest name, whether there is one of a name, and the check.
+
+    `required` are the properties that a template must have.
+    """
 
     check: Check
     name: str = ""
     longest_name: int = 64
     is_there: Callable[[str], bool] = lambda _: False
+    required: tuple[str, ...] = ()
 
 
 def install(types: Mapping[str, Handlers], services: Services) -> None:
@@ -71,7 +75,7 @@ def _creating(type_name: str, checked: _Type, create: Callable[..., Provisioned]
         if given and checked.is_there(name):
             message = f"Resource of type '{type_name}' with identifier '{name}' already exists."
             raise ResourceFailedError(message)
-        _run(checked.check, properties, name, new=True)
+        _run(checked, properties, name, new=True)
         return create(logical_id, properties, stack_name)
 
     return create_checked
@@ -80,17 +84,24 @@ def _creating(type_name: str, checked: _Type, create: Callable[..., Provisioned]
 def _updating(checked: _Type, update: Callable[..., Provisioned]) -> Callable[..., Provisioned]:
     def update_checked(physical_id: str, old: Properties, properties: Properties, *more: Any) -> Provisioned:  # noqa: ANN401 - MiniStack's
         name = str(properties.get(checked.name) or re.split("[:/]", physical_id)[-1])
-        _run(checked.check, properties, name, new=False)
+        _run(checked, properties, name, new=False)
         return update(physical_id, old, properties, *more)
 
     return update_checked
 
 
-def _run(check: Check, properties: Properties, name: str, *, new: bool) -> None:
+def _run(checked: _Type, properties: Properties, name: str, *, new: bool) -> None:
+    failed = "Properties validation failed for the resource with message: "
+    if missing := [required for required in checked.required if required not in properties]:
+        message = f"{failed}#: required key [{missing[0]}] not found"
+        raise ResourceFailedError(message)
     try:
-        check(properties, name, new)
+        checked.check(properties, name, new)
     except AwsError as error:
         message = f"{error.message} (Error Code: {error.code})"
+        raise ResourceFailedError(message) from error
+    except (AttributeError, KeyError, TypeError) as error:  # a property has another form than the schema's
+        message = f"{failed}{error}"
         raise ResourceFailedError(message) from error
 
 
@@ -100,23 +111,28 @@ def _types(services: Services) -> Mapping[str, _Type]:
     functions = ministack_seams.module("ministack.services.lambda_svc")
     return {
         "AWS::Lambda::Function": _Type(
-            _function(services), "FunctionName", 64, lambda name: functions._functions.get(name) is not None
+            _function(services), "FunctionName", 64, lambda name: functions._functions.get(name) is not None, ("Code", "Role")
         ),
         "AWS::Logs::LogGroup": _Type(_log_group(services), "LogGroupName", 512, lambda name: name in logs._log_groups),
-        "AWS::Logs::MetricFilter": _Type(_metric_filter(services), "FilterName", 512),
+        "AWS::Logs::MetricFilter": _Type(
+            _metric_filter(services),
+            "FilterName",
+            512,
+            required=("FilterPattern", "LogGroupName", "MetricTransformations"),
+        ),
         "AWS::SNS::Topic": _Type(
             _topic(services),
             "TopicName",
             256,
             lambda name: sns._topics.get(f"arn:aws:sns:{callers.region()}:{callers.account_id()}:{name}") is not None,
         ),
-        "AWS::SNS::TopicPolicy": _Type(_topic_policy(services)),
+        "AWS::SNS::TopicPolicy": _Type(_topic_policy(services), required=("PolicyDocument", "Topics")),
         "AWS::SQS::Queue": _Type(
             _queue(services), "QueueName", 80, lambda name: any(url.endswith(f"/{name}") for url in sqs._queues)
         ),
-        "AWS::SQS::QueuePolicy": _Type(_queue_policy(services)),
+        "AWS::SQS::QueuePolicy": _Type(_queue_policy(services), required=("PolicyDocument", "Queues")),
         "AWS::S3::Bucket": _Type(_check_bucket, "BucketName", 63),
-        "AWS::S3::BucketPolicy": _Type(_check_bucket_policy),
+        "AWS::S3::BucketPolicy": _Type(_check_bucket_policy, required=("Bucket", "PolicyDocument")),
         "AWS::Events::EventBus": _Type(
             _event_bus(services), "Name", 256, lambda name: name in {"default", *events._event_buses}
         ),

@@ -50,6 +50,12 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (function(ReservedConcurrentExecutions=901), "below its minimum value of [100]"),
     (function(Code={"S3Bucket": "none", "S3Key": "none"}), "S3 Error Code: NoSuchBucket"),
     (function(VpcConfig={}), "The local AWS does not emulate the property VpcConfig of AWS::Lambda::Function."),
+    (resource("Lambda::Function", Role="arn:aws:iam::{account}:role/kept"), "#: required key [Code] not found"),
+    (
+        resource("Logs::MetricFilter", LogGroupName="kept", FilterPattern="x", MetricTransformations=["none"]),
+        "Properties validation failed",
+    ),
+    (resource("SNS::TopicPolicy", PolicyDocument={"Statement": []}), "#: required key [Topics] not found"),
     (permission(FunctionName="none"), "Function not found"),
     (permission(Principal="nobody"), "The provided principal was invalid."),
     (permission(SourceOrg="o-1"), "extraneous key [SourceOrg] is not permitted"),
