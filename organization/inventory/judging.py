@@ -277,6 +277,18 @@ def _notes(observed: Observed) -> Iterator[Advice]:
             "nobody can tell.",
             "Its root user sees them in the console.",
         )
+    if _shows_no_sign_in(observed.readings.values()):
+        yield Advice(
+            "No root user shows when somebody last signed in. Either nobody did, or root sessions do not show it: nobody has "
+            "seen on AWS whether they do.",
+            "Ask the owners before you have a password removed.",
+        )
+
+
+def _shows_no_sign_in(readings: Iterable[RootUser | Unread]) -> bool:
+    """Tell whether there are passwords with a known day of creation, and none with a day of use."""
+    with_password = [each for each in readings if isinstance(each, RootUser) and each.password and each.password_created]
+    return bool(with_password) and not any(each.password_last_used for each in with_password)
 
 
 def _infers(readings: Iterable[RootUser | Unread]) -> bool:

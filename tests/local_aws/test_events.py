@@ -11,7 +11,7 @@ import pytest
 from local_aws.client import REGION, LocalAwsClient
 from local_aws.events.schedule_expressions import next_time
 from tests.local_aws.event_scene import OTHER_REGION, Bus, Queue
-from tests.local_aws.scene import Clients, Parameter, allow, eventually, noted_events, refusal, rule, trust
+from tests.local_aws.scene import Clients, Parameter, allow, eventually, metric, noted_events, refusal, rule, trust
 
 OF_ROOT = {"source": ["aws.iam"], "detail": {"userIdentity": {"type": ["Root"]}}}
 OURS = {"source": ["tests"]}
@@ -28,6 +28,14 @@ def dead_letters(local_aws: LocalAwsClient, account_id: str) -> Queue:
     queue = Queue(local_aws, account_id, "dead-letters")
     queue.allow_events()
     return queue
+
+
+def counted(client: Clients, account_id: str, rule_name: str = "example") -> tuple[float, float]:
+    """Return EventBridge's metrics of a rule: how often it invoked a target, and how often that failed for good."""
+    invocations, failed = (
+        metric(client, account_id, "AWS/Events", name, RuleName=rule_name) for name in ("Invocations", "FailedInvocations")
+    )
+    return invocations, failed
 
 
 def make_role(client: Clients, account_id: str, trust_policy: str, policy: str = "") -> str:
@@ -94,6 +102,7 @@ def test_a_disabled_rule_gets_nothing(local_aws: LocalAwsClient, bus: Bus, accou
 )
 def test_a_queue_gets_what_its_policy_lets_in(  # noqa: PLR0913, PLR0917 - fixtures, and the case
     local_aws: LocalAwsClient,
+    client: Clients,
     bus: Bus,
     account_id: str,
     principal: str,
@@ -110,6 +119,7 @@ def test_a_queue_gets_what_its_policy_lets_in(  # noqa: PLR0913, PLR0917 - fixtu
     bus.put({"number": 2})
     marker.bodies(1)
     assert [body["detail"]["number"] for body in queue.bodies(2 if sent else 0)] == ([1, 2] if sent else [])
+    assert counted(client, account_id) == (2, 0 if sent else 2)
 
 
 def test_events_of_aws_services_are_put_by_them_alone(bus: Bus) -> None:
@@ -271,6 +281,7 @@ def test_an_event_starts_a_runbook_as_the_targets_role(
     assert (execution["DocumentName"], execution["DocumentVersion"]) == ("Example", "1")
     assert execution["Parameters"] == {"AccountId": [account_id], "Reason": ["EnableMFADevice of root"]}
     assert execution["ExecutedBy"].startswith(f"arn:aws:sts::{account_id}:assumed-role/events/")
+    assert eventually(lambda: counted(client, account_id) == (1, 0))
 
 
 @pytest.mark.usefixtures("document")
@@ -370,6 +381,7 @@ def test_a_role_that_may_not_start_it_starts_nothing(client: Clients, bus: Bus, 
     bus.put({})
     [error] = dead_letters.errors(1)
     assert error["ERROR_CODE"] == "AccessDeniedException"
+    assert counted(client, account_id) == (1, 1)
     assert "events" in error["ERROR_MESSAGE"]
     assert "ssm:StartAutomationExecution" in error["ERROR_MESSAGE"]
 

@@ -396,6 +396,11 @@ def test_a_pattern_selects_lines(lines: list[str], pattern: str, selected: list[
     assert [number for number, line in enumerate(lines) if matches(line)] == selected
 
 
+@pytest.mark.parametrize(("pattern", "selects"), [("{ $.v IS FALSE }", False), ("{ $.v IS NULL || $.w = 1 }", True)])
+def test_a_pattern_may_take_no_booleans(pattern: str, *, selects: bool) -> None:
+    assert filter_patterns.parse(pattern, takes_booleans=False)('{"v": false, "w": 1}') is selects
+
+
 @pytest.mark.parametrize(
     ("pattern", "says"),
     [

@@ -481,6 +481,13 @@ def test_credentials_that_may_be_in_use_are_not_removable(roots: Roots, capsys: 
     assert [each["account_id"] for each in taken(capsys, 0)["lists"]["removable"]] == [OTHER]
 
 
+def test_if_no_account_shows_a_sign_in_a_note_says_so(roots: Roots, capsys: pytest.CaptureFixture[str]) -> None:
+    said = "No root user shows when somebody last signed in."
+    assert [each["why"].startswith(said) for each in taken(capsys, 0)["notes"]].count(True) == 1
+    roots.of[OTHER].signed_in = LONG_AGO
+    assert not any(each["why"].startswith(said) for each in taken(capsys, 0)["notes"])
+
+
 # --- Somebody interrupts it ---
 
 
