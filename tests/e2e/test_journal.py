@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from demo.sam import EVALUATION_ROLE_NAME, RULE_NAME
+from demo.sam import EVALUATION_ROLE_NAME, RULE_NAME, sam
 from local_aws.client import PROJECT
 from tests.e2e.application import Application, wait_for
 from tests.e2e.attacker import as_user
@@ -316,3 +316,15 @@ def test_the_command_that_the_report_prints_shows_the_failures_of_one_account(or
     lines = [json.loads(event["message"]) for event in answer["events"]]
     assert {(line["account"], line["message"]) for line in lines} == {(UNREADABLE, "evaluation failed")}
     assert lines == organization.log(UNREADABLE, "evaluation failed")
+
+
+def test_sam_logs_shows_what_a_filter_selects(organization: Organization) -> None:
+    """A function that fails is tried again, so the log may have grown meanwhile."""
+    failures = organization.log(UNREADABLE, "evaluation failed")
+    pattern = f'{{ $.account = "{UNREADABLE}" && $.message = "evaluation failed" }}'
+    options = ("--cw-log-group", organization.outputs["LogGroupName"], "--start-time", "2 days ago", "--output", "json")
+    shown = sam(organization.aws, organization.account_id, "logs", *options, "--filter", pattern)
+    lines = [json.loads(json.loads(line)["message"]) for line in shown.splitlines() if line.startswith("{")]
+    assert failures
+    assert lines[: len(failures)] == failures
+    assert {(line["account"], line["message"]) for line in lines} == {(UNREADABLE, "evaluation failed")}
