@@ -69,10 +69,6 @@ def refuse_rollback_of_failed(stack_name: str, *, disable_rollback: bool) -> Non
         raise AwsError("ValidationError", message)
 
 
-def _update_stack(_: str, params: dict[str, Any]) -> None:
-    refuse_rollback_of_failed(params["StackName"], disable_rollback=params.get("DisableRollback", False))
-
-
 def _execute_change_set(_: str, params: dict[str, Any]) -> None:
     find = ministack_seams.module("ministack.services.cloudformation.changesets")._find_change_set
     _, change_set = find(params["ChangeSetName"], params.get("StackName", ""))
@@ -81,7 +77,6 @@ def _execute_change_set(_: str, params: dict[str, Any]) -> None:
 
 
 OPERATIONS: dict[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]] = {
-    "UpdateStack": _update_stack,
     "ExecuteChangeSet": _execute_change_set,
 }
 """What is checked before MiniStack answers."""

@@ -283,10 +283,10 @@ def _validate_template(_: str, params: Mapping[str, Any]) -> None:
     template_checks.check(params, with_parameters=False)
 
 
-def _update_stack(account_id: str, params: dict[str, Any]) -> None:
+def _update_stack(_: str, params: dict[str, Any]) -> None:
     template_checks.check(params, with_parameters=True)
     check_state(get(params["StackName"], _IN_BRACKETS))
-    rollback.OPERATIONS["UpdateStack"](account_id, params)
+    rollback.refuse_rollback_of_failed(params["StackName"], disable_rollback=params.get("DisableRollback", False))
 
 
 def check_state(stack: Stack) -> None:

@@ -14,7 +14,8 @@ from botocore.exceptions import ClientError
 from botocore.model import ListShape, OperationModel, Shape
 
 from local_aws.core import coverage
-from local_aws.core.models import Answer, AwsError, Routed, ServiceApi, _pattern
+from local_aws.core.constraints import compile_pattern
+from local_aws.core.models import Answer, AwsError, Routed, ServiceApi
 
 SERVICES = ("cloudformation", "config", "events", "iam", "organizations", "sts")
 TIME = datetime(2016, 7, 13, 21, 50, tzinfo=UTC)
@@ -699,7 +700,7 @@ def test_the_models_need_no_more_than_is_handled(session: botocore.session.Sessi
         members = [*getattr(shape, "members", {}).values(), *_items(shape)]
         assert not [member for member in [shape, *members] if member.serialization], name
         if "pattern" in shape.metadata:
-            _pattern(shape.metadata["pattern"])
+            compile_pattern(shape.metadata["pattern"])
     outputs = [model.operation_model(name) for name in model.operation_names]
     assert all(_wrapped(operation, service) for operation in outputs)
 
@@ -737,8 +738,8 @@ def _wrapped(operation: OperationModel, service: str) -> bool:
     ],
 )
 def test_patterns_are_read_as_java_does(pattern: str, matching: str, other: str) -> None:
-    assert _pattern(pattern).fullmatch(matching)
-    assert not _pattern(pattern).fullmatch(other)
+    assert compile_pattern(pattern).fullmatch(matching)
+    assert not compile_pattern(pattern).fullmatch(other)
 
 
 RULE_OF_TEMPLATE = {"Name": "example", "Tags": [{"Key": "size", "Value": 1}], "Description": True}
