@@ -11,27 +11,18 @@ from typing import Any, TypeVar
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from organization import (
-    aws,
-    delete,
-    deploy,
-    deploy_parameters,
-    deployment,
-    exceptions,
-    preflight,
-    project,
-    report,
-    statuses,
-    verify,
-)
+from organization import aws, delete, deploy, deploy_parameters, deployment, preflight, project, verify
 from organization.accounts import EXIT_INTERRUPTED
 from organization.aws import CommandError
 from organization.check import command as check
 from organization.commands import PROGRAM
+from organization.controls.reading import frameworks
 from organization.evidence import command as evidence
-from organization.frameworks import frameworks
+from organization.exceptions import judging as exceptions
 from organization.inventory import command as inventory
+from organization.report import command as report
 from organization.screen import complain
+from organization.statuses import Status
 from root_virtual_mfa_enabled.parameters import PARAMETERS
 
 EXIT_ERROR = 2
@@ -314,7 +305,7 @@ def _inventory(  # noqa: PLR0913 - the options of the command
 @_prints(report.FORMATS, ".html, .csv, .json or .txt")
 @click.option(
     "--status",
-    type=click.Choice([str(status) for status in statuses.Status], case_sensitive=False),
+    type=click.Choice([str(status) for status in Status], case_sensitive=False),
     multiple=True,
     help="List the accounts of this status only; may be given several times. Totals and exit code count all accounts.",
 )
@@ -362,7 +353,7 @@ def _report(  # noqa: PLR0913 - the options of the command
         stack_name,
         format_name=format_name,
         output=output,
-        only=[statuses.Status(each) for each in status],
+        only=[Status(each) for each in status],
         exceptions_path=exceptions_path,
         framework_names=framework_names,
     )

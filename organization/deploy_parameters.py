@@ -18,7 +18,7 @@ from organization.aws import Caller, CommandError
 from organization.checks import Outcome, Seen, Unseen
 from organization.deployment import Deployment
 from organization.inspection import Inspector
-from organization.reading import Reader
+from organization.report.reading import Reader
 from organization.screen import Screen
 from organization.template import Parameter
 from organization.visible import visible

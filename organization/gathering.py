@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import boto3
 from botocore.exceptions import ClientError
 
-from organization import accounts, aws, deployment, reading, statuses
+from organization import accounts, aws, deployment
+from organization.accounts import Progress
 from organization.aws import Caller, CommandError
 from organization.checks import Source, Unseen
 from organization.commands import FORWARDED_REGION
 from organization.deployment import Deployment
-from organization.reading import Progress, Reader
+from organization.report.judging import is_judged
+from organization.report.reading import Reader, latest
 from organization.statuses import Result
 from organization.verification import (
     EVENTS_ROLE,
@@ -148,7 +150,7 @@ class Gatherer:
     def _evaluated(self, found: Deployment) -> tuple[str, ...]:
         if not found.organization_id:
             return (found.account_id,)
-        judged = {each.account_id for each in self._reader.accounts() if statuses.is_judged(each, found)}
+        judged = {each.account_id for each in self._reader.accounts() if is_judged(each, found)}
         if not found.watches_management_account:
             judged.discard(found.management_account_id)
         return tuple(sorted(judged))
@@ -388,7 +390,7 @@ class _Account:
     def _by_rule(self, rules: Iterable[Rule]) -> tuple[Result, ...]:
         pages = self._client("config").get_paginator("get_compliance_details_by_config_rule")
         results = (
-            reading.latest(
+            latest(
                 rule.name,
                 self._account_id,
                 (each for page in pages.paginate(ConfigRuleName=rule.name) for each in page["EvaluationResults"]),

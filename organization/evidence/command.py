@@ -14,9 +14,11 @@ from typing import IO, TYPE_CHECKING, Self, TypeVar
 import click
 from botocore.exceptions import ClientError
 
-from organization import aws, exceptions_file, project, reading, spreadsheet
+from organization import aws, project, spreadsheet
+from organization.accounts import Progress
 from organization.aws import Caller, CommandError
 from organization.commands import PROGRAM
+from organization.controls.reading import frameworks
 from organization.evidence import folder, page, tables
 from organization.evidence.control_days import ControlDays
 from organization.evidence.days import DAY, MEANINGS, NAMES, History, Member, Period, Scope, Status, share
@@ -24,8 +26,9 @@ from organization.evidence.folder import Folder
 from organization.evidence.lines import Line, Ownership
 from organization.evidence.sources import TRAIL_KEEPS, Journal, Log, Sources, Spool
 from organization.evidence.tables import DAY_COLUMNS, Evidence, Findings, Gap, Table, Value
-from organization.exceptions import Exceptions, Exclusion
-from organization.frameworks import frameworks
+from organization.exceptions import reading as exceptions_file
+from organization.exceptions.judging import Exceptions, Exclusion
+from organization.report import reading
 from organization.screen import Screen, complain, progress_bars
 from organization.statuses import Result
 
@@ -153,7 +156,7 @@ class _Gathered:
         caller: Caller,
         period: Period,
         log: Log,
-        progress: reading.Progress,
+        progress: Progress,
     ) -> None:
         self._sources = sources
         self._reader = reader
@@ -341,7 +344,7 @@ def write(
     history: History,
     find: Callable[[], Findings],
     controls: ControlDays,
-    progress: reading.Progress,
+    progress: Progress,
 ) -> Evidence:
     """Write every file but the manifest: the days as they come, then what follows from them and what `find` finds then."""
     with _Days(written, (*DAY_COLUMNS, *(framework.name for framework in controls.frameworks))) as days:

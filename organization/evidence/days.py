@@ -17,7 +17,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from organization.evidence.lines import Apart, Line, Ownership, Parameters, RuleParameters, judge
-from organization.exceptions import Exceptions, in_force
+from organization.exceptions.judging import Exceptions, in_force
 
 DAY = timedelta(days=1)
 _NEVER = datetime.min.replace(tzinfo=UTC)

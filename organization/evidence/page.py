@@ -35,7 +35,7 @@ def as_html(evidence: Evidence) -> str:
     """Return the page."""
     figures = evidence.figures
     return page.render(
-        "evidence.html.jinja",
+        "evidence/evidence.html.jinja",
         evidence=evidence,
         period=evidence.period,
         figures=figures,

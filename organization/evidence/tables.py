@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from organization.controls import Control, Framework, Outcome
+from organization.controls.judging import Control, Framework, Outcome
 from organization.deployment import Deployment
 from organization.evidence.control_days import ControlDays
 from organization.evidence.days import (
@@ -18,7 +18,7 @@ from organization.evidence.days import (
     share,
 )
 from organization.evidence.lines import FACTS, MEANINGS, Parameters, in_words
-from organization.exceptions import Exceptions
+from organization.exceptions.judging import Exceptions
 from organization.statuses import Result
 
 Value = str | int | float | bool | None

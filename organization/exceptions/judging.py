@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 FILE = "excluded-accounts.yaml"
-"""The file that operators write: see exceptions_file.py."""
+"""The file that operators write: see reading.py."""
 
 ENDS_SOON = timedelta(days=30)
 """The report says beforehand that an exception ends."""

@@ -20,9 +20,10 @@ from typing import NoReturn
 
 import yaml
 
-from organization import exceptions, project
+from organization import project
 from organization.aws import CommandError
-from organization.exceptions import Acceptance, Exceptions, Exclusion
+from organization.exceptions import judging as exceptions
+from organization.exceptions.judging import Acceptance, Exceptions, Exclusion
 
 LARGEST = 1024 * 1024
 """Bytes: 10,000 accounts, each with a reason of a hundred characters."""

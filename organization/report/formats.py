@@ -2,55 +2,22 @@
 
 import io
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from organization import page, spreadsheet
-from organization.controls import Framework, outcomes
-from organization.deployment import Deployment
-from organization.exceptions import Acceptance
+from organization.controls.judging import Framework, outcomes
+from organization.exceptions.judging import Acceptance
+from organization.formats import account_cell, advice_json, print_advice, status_cell, utc
+from organization.report.judging import FAILURES, MEANINGS, Report, Row, hours, totals
 from organization.screen import Screen, text
-from organization.statuses import FAILURES, MEANINGS, STALE_AFTER, Account, Advice, Row, Status, hours, totals
+from organization.statuses import STALE_AFTER, Status
 
 SCHEMA_VERSION = 1
 """The JSON report's version: it rises if a key goes or changes its meaning."""
-
-_COLOURS = {
-    Status.NON_COMPLIANT: "red",
-    Status.UNKNOWN: "yellow",
-    Status.ACCEPTED: "magenta",
-    Status.COMPLIANT: "green",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A report on a deployment at a time: a row for each account, and notes that concern no single account.
-
-    `only`: the statuses whose accounts are listed; empty for all.  Totals count every account.  `frameworks`: those of which
-    each account is to be told which controls it satisfies.
-    """
-
-    deployment: Deployment
-    time: datetime
-    rows: Sequence[Row]
-    notes: Sequence[str]
-    only: frozenset[Status] = frozenset()
-    frameworks: Sequence[Framework] = ()
-
-    @property
-    def listed(self) -> list[Row]:
-        """The rows that are listed."""
-        return [row for row in self.rows if self.lists(row.status)]
-
-    def lists(self, status: Status) -> bool:
-        """Tell whether accounts of a status are listed."""
-        return not self.only or status in self.only
 
 
 def as_csv(report: Report) -> str:
@@ -109,7 +76,7 @@ def as_json(report: Report) -> str:
 def as_html(report: Report) -> str:
     """Return one page that needs no other file and no network."""
     return page.render(
-        "report.html.jinja",
+        "report/report.html.jinja",
         report=report,
         deployment=report.deployment,
         totals=totals(report.rows),
@@ -160,25 +127,6 @@ def print_table(report: Report, screen: Screen) -> None:
         screen.say(f"Only accounts with the status {listed} are listed.")
 
 
-def account_cell(account: Account) -> Text:
-    """Return an account's name and id as a cell of a table."""
-    return Text("\n").join(text(each) for each in (account.name, account.account_id) if each)
-
-
-def status_cell(status: Status) -> Text:
-    """Return a status in its colour as a cell of a table."""
-    return text((status, _COLOURS.get(status, "dim")))
-
-
-def print_advice(account: Account, advice: Advice, screen: Screen) -> None:
-    """Print a problem of an account, what to do about it, and the commands."""
-    # The id comes first: somebody chose the name, which could begin like a command.
-    who = f"{account.account_id} {account.name}".strip()
-    screen.say((who, "bold"), f": {advice.why} {advice.action}", indent=2)
-    for command in advice.commands:
-        screen.say(command, indent=4, whole=True)
-
-
 def _account(row: Row) -> dict[str, Any]:
     return {
         "account_id": row.account.account_id,
@@ -200,11 +148,6 @@ def _account(row: Row) -> dict[str, Any]:
     }
 
 
-def advice_json(advice: Iterable[Advice]) -> list[dict[str, Any]]:
-    """Return problems as JSON has them."""
-    return [{"why": each.why, "action": each.action, "commands": each.commands} for each in advice]
-
-
 def _controls(framework: Framework, row: Row) -> list[str]:
     """Say which controls of a framework an account satisfies: one text for each outcome that a control has."""
     found = outcomes(framework, row.root).items()
@@ -220,8 +163,3 @@ def _framework(framework: Framework) -> dict[str, Any]:
             for each in framework.controls
         ],
     }
-
-
-def utc(time: datetime) -> str:
-    """Write a time in UTC, in ISO 8601."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -16,45 +16,20 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from enum import StrEnum
 
-from organization import commands, exceptions, invoke_permission
-from organization.controls import RootUser
+from organization import commands, invoke_permission
+from organization.controls.judging import Framework, RootUser
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment
-from organization.exceptions import Acceptance, Exceptions, Exclusion, in_force
+from organization.exceptions import judging as exceptions
+from organization.exceptions.judging import Acceptance, Exceptions, Exclusion, in_force
 from organization.journal import Entry, Journal
-
-STALE_AFTER = timedelta(hours=26)
-"""A day, and two hours for the schedule and the retries.
-
-The age of a verdict counts from the latest of ConfigRuleInvokedTime, ResultRecordedTime and the journal's line.  AWS does not
-document whether its two times advance while a verdict stays the same.
-"""
+from organization.statuses import STALE_AFTER, Account, Advice, Arrival, Result, Status
 
 _IN_DAYS = timedelta(days=3)
 """Older than this, an age is shown in days."""
 
 _SHOWN_RULES = 5
 """How many rules a message names: an account may have hundreds, and somebody chose their names."""
-
-_ARRIVED = frozenset({"CREATE_SUCCESSFUL", "UPDATE_SUCCESSFUL"})
-"""Source: API model, config, OrganizationResourceDetailedStatus."""
-
-# Source: API model, organizations, AccountState and AccountStatus.
-_NO_LONGER_ACTIVE = frozenset({"SUSPENDED", "PENDING_CLOSURE", "CLOSED"})
-
-
-class Status(StrEnum):
-    """How the report counts an account; what fails comes first."""
-
-    NON_COMPLIANT = "NON_COMPLIANT"
-    UNKNOWN = "UNKNOWN"
-    ACCEPTED = "ACCEPTED"
-    COMPLIANT = "COMPLIANT"
-    NOT_APPLICABLE = "NOT_APPLICABLE"
-    EXCLUDED = "EXCLUDED"
-    SUSPENDED = "SUSPENDED"
-
 
 MEANINGS = {
     Status.NON_COMPLIANT: "The root user has too few virtual MFA devices. The finding says what to do.",
@@ -83,61 +58,6 @@ _WORST_FIRST = (Status.NON_COMPLIANT, Status.UNKNOWN, Status.COMPLIANT, Status.N
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """An account of the organization: `ou_path` like "Root/Workloads/Production", `state` as AWS Organizations says.
-
-    `joined` is when it joined; None if AWS does not say, or for a deployment for one account.
-    """
-
-    account_id: str
-    name: str
-    ou_path: str
-    state: str = "ACTIVE"
-    joined: datetime | None = None
-
-    @property
-    def is_suspended(self) -> bool:
-        """Whether the account is suspended or closing, so that nobody judges it."""
-        return self.state in _NO_LONGER_ACTIVE
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """The result of a rule for an account; `time` is None if the rule has no result yet."""
-
-    rule_name: str
-    compliance: str = ""
-    annotation: str = ""
-    time: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """How the conformance pack or the StackSet arrived in an account: AWS's status, and its reason for a failure.
-
-    A conformance pack also has its `name` in the account, and its `compliance` in the aggregator, empty if there is none.
-    """
-
-    status: str
-    reason: str = ""
-    name: str = ""
-    compliance: str = ""
-
-    @property
-    def arrived(self) -> bool:
-        """Whether the conformance pack is in the account."""
-        return self.status in _ARRIVED
-
-    @property
-    def lacks_permission(self) -> bool:
-        """Whether the conformance pack failed because AWS Config may not invoke the rule's function.
-
-        Source: API model, config, InsufficientPermissionsException.
-        """
-        return self.status.endswith("_FAILED") and "permission" in self.reason.lower()
-
-
-@dataclass(frozen=True, slots=True)
 class Observations:
     """What was read for a report; the mappings are by account id.
 
@@ -160,15 +80,6 @@ class Observations:
     def day(self) -> date:
         """The day of the report in UTC, which decides which exceptions are in force."""
         return self.now.astimezone(UTC).date()
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """A problem: why it is one, what to do, and the commands that do it."""
-
-    why: str
-    action: str
-    commands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +113,31 @@ class Row:
     def finding(self) -> str:
         """The rule's annotation, or why there is none, and what excuses that."""
         return " ".join(filter(None, [self.annotation, self.excuse, *(advice.why for advice in self.advice)]))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report on a deployment at a time: a row for each account, and notes that concern no single account.
+
+    `only`: the statuses whose accounts are listed; empty for all.  Totals count every account.  `frameworks`: those of which
+    each account is to be told which controls it satisfies.
+    """
+
+    deployment: Deployment
+    time: datetime
+    rows: Sequence[Row]
+    notes: Sequence[str]
+    only: frozenset[Status] = frozenset()
+    frameworks: Sequence[Framework] = ()
+
+    @property
+    def listed(self) -> list[Row]:
+        """The rows that are listed."""
+        return [row for row in self.rows if self.lists(row.status)]
+
+    def lists(self, status: Status) -> bool:
+        """Tell whether accounts of a status are listed."""
+        return not self.only or status in self.only
 
 
 def is_judged(account: Account, deployment: Deployment) -> bool:

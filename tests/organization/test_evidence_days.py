@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from organization.deployment import Deployment
 from organization.evidence.days import DAY, MOST_APART, AccountDay, History, Member, Period, Scope, Status, share
 from organization.evidence.lines import Apart, Line, Ownership, parse
-from organization.exceptions import Acceptance, Exceptions, Exclusion
+from organization.exceptions.judging import Acceptance, Exceptions, Exclusion
 from tests.organization.journal_lines import CENTRAL, MANAGEMENT, OF_RULE, PARAMETERS, RULE, text
 
 FIRST = date(2026, 3, 1)

@@ -16,10 +16,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from organization import cli, exceptions_file
+from organization import cli
 from organization.aws import CommandError
-from organization.exceptions import ENDS_SOON, Acceptance, Exceptions, Exclusion, ends_soon, in_force
-from organization.exceptions_file import LONGEST
+from organization.exceptions import reading as exceptions_file
+from organization.exceptions.judging import ENDS_SOON, Acceptance, Exceptions, Exclusion, ends_soon, in_force
+from organization.exceptions.reading import LONGEST
 from tests.fake_aws import FakeAws
 
 PROJECT = Path(__file__).parents[2]

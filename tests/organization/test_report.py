@@ -21,11 +21,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from organization import cli, formats, journal
+from organization import cli, journal
+from organization.controls.reading import frameworks
 from organization.deployment import Deployment
-from organization.formats import Report
-from organization.frameworks import frameworks
-from organization.statuses import Account, Row, Status
+from organization.report import formats
+from organization.report.judging import Report, Row
+from organization.statuses import Account, Status
 from organization.visible import visible
 from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
 from tests.organization.fake_organization import (

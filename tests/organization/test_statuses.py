@@ -14,26 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from organization import commands
-from organization.controls import RootUser
+from organization.controls.judging import RootUser
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment, is_our_rule
-from organization.exceptions import Acceptance, Exceptions, Exclusion
+from organization.exceptions.judging import Acceptance, Exceptions, Exclusion
 from organization.journal import Entry, Failure, Journal
-from organization.statuses import (
-    FAILURES,
-    MEANINGS,
-    STALE_AFTER,
-    Account,
-    Arrival,
-    Observations,
-    Result,
-    Row,
-    Status,
-    hours,
-    in_doubt,
-    notes,
-    rows,
-    totals,
-)
+from organization.report.judging import FAILURES, MEANINGS, Observations, Row, hours, in_doubt, notes, rows, totals
+from organization.statuses import STALE_AFTER, Account, Arrival, Result, Status
 from organization.visible import visible
 from root_virtual_mfa_enabled.decision import AccountSummary
 

@@ -1,0 +1,94 @@
+"""What commands say of accounts: status, result, how pack and StackSet arrived, advice: pure, without input or output."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+STALE_AFTER = timedelta(hours=26)
+"""A day, and two hours for the schedule and the retries.
+
+The age of a verdict counts from the latest of ConfigRuleInvokedTime, ResultRecordedTime and the journal's line.  AWS does not
+document whether its two times advance while a verdict stays the same.
+"""
+
+_ARRIVED = frozenset({"CREATE_SUCCESSFUL", "UPDATE_SUCCESSFUL"})
+"""Source: API model, config, OrganizationResourceDetailedStatus."""
+
+# Source: API model, organizations, AccountState and AccountStatus.
+_NO_LONGER_ACTIVE = frozenset({"SUSPENDED", "PENDING_CLOSURE", "CLOSED"})
+
+
+class Status(StrEnum):
+    """How the report counts an account; what fails comes first."""
+
+    NON_COMPLIANT = "NON_COMPLIANT"
+    UNKNOWN = "UNKNOWN"
+    ACCEPTED = "ACCEPTED"
+    COMPLIANT = "COMPLIANT"
+    NOT_APPLICABLE = "NOT_APPLICABLE"
+    EXCLUDED = "EXCLUDED"
+    SUSPENDED = "SUSPENDED"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account of the organization: `ou_path` like "Root/Workloads/Production", `state` as AWS Organizations says.
+
+    `joined` is when it joined; None if AWS does not say, or for a deployment for one account.
+    """
+
+    account_id: str
+    name: str
+    ou_path: str
+    state: str = "ACTIVE"
+    joined: datetime | None = None
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether the account is suspended or closing, so that nobody judges it."""
+        return self.state in _NO_LONGER_ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The result of a rule for an account; `time` is None if the rule has no result yet."""
+
+    rule_name: str
+    compliance: str = ""
+    annotation: str = ""
+    time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How the conformance pack or the StackSet arrived in an account: AWS's status, and its reason for a failure.
+
+    A conformance pack also has its `name` in the account, and its `compliance` in the aggregator, empty if there is none.
+    """
+
+    status: str
+    reason: str = ""
+    name: str = ""
+    compliance: str = ""
+
+    @property
+    def arrived(self) -> bool:
+        """Whether the conformance pack is in the account."""
+        return self.status in _ARRIVED
+
+    @property
+    def lacks_permission(self) -> bool:
+        """Whether the conformance pack failed because AWS Config may not invoke the rule's function.
+
+        Source: API model, config, InsufficientPermissionsException.
+        """
+        return self.status.endswith("_FAILED") and "permission" in self.reason.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A problem: why it is one, what to do, and the commands that do it."""
+
+    why: str
+    action: str
+    commands: tuple[str, ...] = ()
