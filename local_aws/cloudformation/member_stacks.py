@@ -40,8 +40,8 @@ class MemberStacks:
         """Let MiniStack take the template of a stack that is made here."""
         self._deployers = deployers
         self._cloudformation = ministack_seams.module("ministack.services.cloudformation")
-        self._handlers = ministack_seams.module("ministack.services.cloudformation.handlers")
-        resolve = self._handlers._resolve_template
+        handlers = ministack_seams.module("ministack.services.cloudformation.handlers")
+        self._operate, resolve = handlers._ACTION_HANDLERS, handlers._resolve_template
         ministack_seams.replace(
             "ministack.services.cloudformation.handlers",
             "_resolve_template",
@@ -74,12 +74,13 @@ class MemberStacks:
             for number, pair in enumerate(pairs, 1):
                 params[f"{kind}.member.{number}.Key"] = [pair["Key"]]
                 params[f"{kind}.member.{number}.Value"] = [pair["Value"]]
-        said = self._refusal("CreateStack" if create else "UpdateStack", params["StackName"][0])
+        operation = "CreateStack" if create else "UpdateStack"
+        said = self._refusal(operation, params["StackName"][0])
         if said is not None:
             return stack_id, said
         token = _template.set(template)
         try:
-            status_code, _, body = (self._handlers._create_stack if create else self._handlers._update_stack)(params)
+            status_code, _, body = self._operate[operation](params)
             await _tasks()
         finally:
             _template.reset(token)
@@ -98,7 +99,7 @@ class MemberStacks:
         said = self._refusal("DeleteStack", stack_id)
         if said is not None:
             return said
-        self._handlers._delete_stack({"StackName": [stack_id]})
+        self._operate["DeleteStack"]({"StackName": [stack_id]})
         await _tasks()
         return None if self._status(stack_id) == "DELETE_COMPLETE" else self._reason(stack_id)
 

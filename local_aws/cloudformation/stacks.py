@@ -66,15 +66,16 @@ class Stacks:
         }
 
     def _create_stack(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
-        """Check the template. A request that is sent again with its token gets the stack that it made."""
+        """Check the template. A request that is sent again with its token gets the stack and the operation that it began."""
         name, token = params["StackName"], params.get("ClientRequestToken", "")
         request = (account_id, callers.region(), name, token)
         stack = _find(name)
         if stack and stack["StackStatus"] != _GONE:
-            if not token or not any(event.get("ClientRequestToken") == token for event in _events(stack)):
+            by_token = [event for event in _events(stack) if token and event.get("ClientRequestToken") == token]
+            if not by_token:
                 raise AwsError("AlreadyExistsException", f"Stack [{name}] already exists")
             if self._created_with.get(request) == params:
-                return {"StackId": stack["StackId"]}
+                return {"StackId": stack["StackId"], "OperationId": by_token[0]["OperationId"]}
             message = (
                 f"The client request token {token} has already been used for this stack. Retry the request with a different "
                 "client request token"
@@ -192,7 +193,7 @@ def _describe_stack_events(_: str, params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _event(event: Mapping[str, Any]) -> dict[str, Any]:
-    optional = ("ResourceStatusReason", "ClientRequestToken", "DetailedStatus")
+    optional = ("OperationId", "ResourceStatusReason", "ClientRequestToken", "DetailedStatus")
     required = ("StackId", "EventId", "StackName", "LogicalResourceId", "PhysicalResourceId", "ResourceType", "ResourceStatus")
     return {
         **{name: event[name] for name in required},

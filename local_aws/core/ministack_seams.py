@@ -70,9 +70,8 @@ _SEAMS = {
         "_resolve_parameters",
     ),
     "ministack.services.cloudformation.handlers": (
-        "_create_stack",
-        "_update_stack",
-        "_delete_stack",
+        "_ACTION_HANDLERS",
+        "_add_event",
         "_imported_export_names",
         "_resolve_stack",
         "_resolve_template",
@@ -85,6 +84,7 @@ _SEAMS = {
     ),
     "ministack.services.cloudformation.changesets": (
         "_RESOURCE_HANDLERS",
+        "_add_event",
         "_evaluate_conditions",
         "_deploy_stack_async",
         "_find_change_set",
@@ -92,6 +92,7 @@ _SEAMS = {
     "ministack.services.cloudformation.stacks": (
         "_add_event",
         "_evaluate_conditions",
+        "_operation_event",
         "_replacing_change",
         "_runs_on_worker_thread",
         "_sends_back_failed_update",

@@ -82,6 +82,9 @@ CloudWatch Logs: users quote it (cisagov/crossfeed#374, grafana/grafana#79155). 
 API: its model's documentation of the error (a parameter is missing, malformed or out of range).
 """
 
+_MEMBER_CODES = {("cloudtrail", "maxResults"): "InvalidMaxResultsException"}
+"""The code for a member that breaks the model, if the operation has one for it. Source: API model, LookupEvents."""
+
 _MILLISECONDS = {"cloudformation"}
 """The services of the query protocol whose times have milliseconds. Live: radkawar/stackd, testdata/aws/cloudformation."""
 
@@ -157,7 +160,8 @@ class ServiceApi:
             clauses = "; ".join(violation.clause for violation in broken)
             message = f"{len(broken)} validation error{'s' * (len(broken) > 1)} detected: {clauses}"
             of_protocol = "ValidationError" if "query" in self._spoken else self._protocol.validation_code
-            raise AwsError(_VALIDATION_CODES.get(self._model.service_name, of_protocol), message)
+            of_service = _VALIDATION_CODES.get(self._model.service_name, of_protocol)
+            raise AwsError(_MEMBER_CODES.get((self._model.service_name, broken[0].path), of_service), message)
 
     def from_template(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return parameters that come from a template, where a number, a Boolean or a text may stand for the others.

@@ -210,13 +210,14 @@ class _Route:
     required_query: frozenset[str]
     required_headers: frozenset[str]
 
-    def score(self, request: Request) -> tuple[int, int] | None:
-        """Tell how exactly a request is this operation's, None if it is not."""
+    def score(self, request: Request, *, complete: bool = True) -> tuple[int, int] | None:
+        """Tell how exactly a request is this operation's, None if it is not. A `complete` one has all that is required."""
         if self.method != request.method or not self.path.fullmatch(request.path):
             return None
         if any(name not in request.query or (value and request.query[name][0] != value) for name, value in self.query.items()):
             return None
-        if not (self.required_query <= request.query.keys() and self.required_headers <= request.headers.keys()):
+        has_all = self.required_query <= request.query.keys() and self.required_headers <= request.headers.keys()
+        if complete and not has_all:
             return None
         return self.literals, len(self.query) + len(self.required_query) + len(self.required_headers)
 
@@ -258,6 +259,8 @@ class _Api:
 
     def _routed(self, request: Request) -> str:
         scored = [(score, route) for route in self._routes if (score := route.score(request))]
+        if not scored and self._name != S3:  # whose operations only what is required tells apart
+            scored = [(score, route) for route in self._routes if (score := route.score(request, complete=False))]
         best = max((score for score, _ in scored), default=None)
         routes = sorted(
             (route for score, route in scored if score == best), key=lambda route: (route.deprecated, route.operation)

@@ -4,7 +4,6 @@ Sources: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, an
 Guess: the words of MalformedPolicy and of the wrong arguments.
 """
 
-import base64
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +11,11 @@ from http import HTTPStatus
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
-from local_aws.core import errors, resource_policies
+from local_aws.core import callers, errors, resource_policies
 from local_aws.core.errors import Answer
 from local_aws.core.models import LOADER
 from local_aws.core.operations import current
+from local_aws.s3 import tokens
 
 Handler = Callable[..., Awaitable[Answer]]
 """Answers a request: method, path, headers, body and query."""
@@ -26,6 +26,7 @@ _LONGEST_KEY = 1024
 _MOST_DELETED = 1000
 _MOST_BUCKETS = 10_000
 _MALFORMED = ("MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
+_UNKNOWN_TOKEN = ("InvalidArgument", "The continuation token provided is incorrect")
 _METHODS = {"GET", "PUT", "HEAD", "POST", "DELETE"}
 _OWNERSHIP = {"BucketOwnerPreferred", "ObjectWriter", "BucketOwnerEnforced"}
 _TO_ITSELF = (
@@ -77,7 +78,15 @@ def checking(handle: Handler) -> Handler:
                 refusal = _MALFORMED
             if refusal is not None:
                 return errors.write(errors.S3, HTTPStatus.BAD_REQUEST, *refusal)
-        return await handle(method, path, headers, body, query)
+        if called is None or called.operation not in tokens.OPERATIONS:
+            return await handle(method, path, headers, body, query)
+        listed = f"{called.operation} {callers.account_id()} {path}"
+        try:
+            query = tokens.opened(query, listed)
+        except tokens.UnknownTokenError:
+            return errors.write(errors.S3, HTTPStatus.BAD_REQUEST, *_UNKNOWN_TOKEN)
+        status, answered, page = await handle(method, path, headers, body, query)
+        return status, answered, tokens.closed(page, listed)
 
     return handle_checked
 
@@ -122,15 +131,6 @@ def _limit(name: str, least: int, most: int, argument: str) -> Callable[[Request
     return check
 
 
-def _page(request: Request) -> Refusal | None:
-    token = request.query.get("continuation-token", [""])[0]
-    try:
-        base64.b64decode(token, validate=True).decode()
-    except ValueError:
-        return "InvalidArgument", "The continuation token provided is incorrect"
-    return _limit("max-keys", 0, 2**31 - 1, "maxKeys")(request)
-
-
 def _tags(request: Request) -> Refusal | None:
     keys = request.texts("Key")
     return ("InvalidTag", "Cannot provide multiple Tags with the same key") if len(set(keys)) < len(keys) else None
@@ -158,7 +158,7 @@ _CHECKS: Mapping[str, Callable[[Request], Refusal | None]] = {
     "DeleteObjects": _deleted,
     "ListBuckets": _limit("max-buckets", 1, _MOST_BUCKETS, "maxBuckets"),
     "ListObjects": _limit("max-keys", 0, 2**31 - 1, "maxKeys"),
-    "ListObjectsV2": _page,
+    "ListObjectsV2": _limit("max-keys", 0, 2**31 - 1, "maxKeys"),
     "PutBucketCors": _cors,
     "PutBucketLifecycleConfiguration": _lifecycle,
     "PutBucketOwnershipControls": _ownership,

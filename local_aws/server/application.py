@@ -24,7 +24,7 @@ from local_aws.authorization.deployers import Deployers
 from local_aws.authorization.service_control_policies import ServiceControlPolicies
 from local_aws.aws_lambda.functions import LambdaFunctions
 from local_aws.client import HOST, REGION
-from local_aws.cloudformation import checked_types, listed_types, name_conflicts, resource_types, rollback
+from local_aws.cloudformation import checked_types, listed_types, name_conflicts, operation_ids, resource_types, rollback
 from local_aws.cloudformation.change_sets import ChangeSets
 from local_aws.cloudformation.registry import Registry
 from local_aws.cloudformation.resources import HasOperations
@@ -194,6 +194,7 @@ class LocalAws:
         checking.topics.install()
         checked_types.install(_resource_handlers(), checking)
         rollback.install()
+        operation_ids.install()
 
     def _take_over(self, more: Mapping[str, Iterable[HasOperations]]) -> None:
         """Let this package answer the operations that it emulates, and see every call of every listed service.

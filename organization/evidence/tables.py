@@ -264,17 +264,18 @@ def _changes(history: History) -> Table:
 
 def _exceptions(findings: Findings) -> Table:
     rows: list[Row] = [
-        (account_id, "excluded", each.reason, "", each.owner, _iso(each.until))
+        (account_id, "excluded", each.reason, "", each.owner, _iso(each.since), _iso(each.until))
         for account_id, each in sorted(findings.exceptions.excluded.items())
     ]
     rows += [
-        (account_id, "accepted", each.reason, each.control, each.owner, _iso(each.until))
+        (account_id, "accepted", each.reason, each.control, each.owner, _iso(each.since), _iso(each.until))
         for account_id, each in sorted(findings.exceptions.accepted.items())
     ]
     return Table(
         "exceptions",
-        "Which accounts are excluded, and whose failures are accepted: why, who answers for it, and the last day.",
-        ("account_id", "kind", "reason", "compensating_control", "owner", "until"),
+        "Which accounts are excluded, and whose failures are accepted: why, who answers for it, the first and the last day. "
+        "One without a first day counts for every day until its end.",
+        ("account_id", "kind", "reason", "compensating_control", "owner", "since", "until"),
         rows,
     )
 

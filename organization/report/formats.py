@@ -39,8 +39,8 @@ def as_json(report: Report) -> str:
     Keys: `schema_version`, `time`, `organization_id` and `management_account_id` (null for one account), `stack` (`name`,
     `status`, `account_id`, `region`), `stale_after_hours`, `totals` (all accounts by status), `notes`, `listed_statuses`, and
     `accounts`: a list of the accounts with these statuses, what fails first.  Each has `account_id`, `account_name`, `ou_path`,
-    `account_state`, `status`, `annotation`, `reason` (of an exception or suspension), `control`, `owner` and `until` (of an
-    exception, in force or not: empty or null if there is none), `result_time` (ISO 8601 in UTC, or null),
+    `account_state`, `status`, `annotation`, `reason` (of an exception or suspension), `control`, `owner`, `since` and `until`
+    (of an exception, in force or not: empty or null if there is none), `result_time` (ISO 8601 in UTC, or null),
     `age_hours` (or null), `rule_names`, `conformance_pack_status` and `stack_set_status` (empty if AWS was not asked, since the
     account is not in doubt), and `advice` (`why`, `action`, `commands`).
 
@@ -138,6 +138,7 @@ def _account(row: Row) -> dict[str, Any]:
         "reason": row.exception.reason if row.exception else row.reason,
         "control": row.exception.control if isinstance(row.exception, Acceptance) else "",
         "owner": row.exception.owner if row.exception else "",
+        "since": row.exception.since.isoformat() if row.exception and row.exception.since else None,
         "until": row.exception.until.isoformat() if row.exception and row.exception.until else None,
         "result_time": utc(row.result_time) if row.result_time else None,
         "age_hours": round(row.age / timedelta(hours=1), 2) if row.age is not None else None,

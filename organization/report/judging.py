@@ -21,7 +21,7 @@ from organization import commands, invoke_permission
 from organization.controls.judging import Framework, RootUser
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment
 from organization.exceptions import judging as exceptions
-from organization.exceptions.judging import Acceptance, Exceptions, Exclusion, in_force
+from organization.exceptions.judging import Acceptance, Exceptions, Exclusion, begins_later, in_force
 from organization.journal import Entry, Journal
 from organization.statuses import STALE_AFTER, Account, Advice, Arrival, Result, Status
 
@@ -329,10 +329,14 @@ def _excluded(account: Account, observed: Observations) -> Row:
         for account_id in observed.deployment.excluded
         if (each := observed.exceptions.excluded.get(account_id)) is None or in_force(each, observed.day)
     )
+    if begins_later(exclusion, observed.day):
+        why, date = f"The account is excluded since {exclusion.since}, and is not evaluated before that.", "an earlier"
+    else:
+        why, date = f"The account was excluded until {exclusion.until}, and is still not evaluated.", "a later"
     advice = Advice(
-        f"The account was excluded until {exclusion.until}, and is still not evaluated.",
+        why,
         f"Let the rule evaluate it: the command keeps only the exclusions in force. Or let the owner ({exclusion.owner}) "
-        f"decide anew, and write a later date into {exceptions.FILE}. The reason was: {exclusion.reason}",
+        f"decide anew, and write {date} date into {exceptions.FILE}. The reason was: {exclusion.reason}",
         (commands.deploy(ExcludedAccounts=",".join(kept)),),
     )
     return Row(account, Status.UNKNOWN, exception=exclusion, advice=(advice,))
@@ -347,6 +351,9 @@ def _accepted(status: Status, acceptance: Acceptance, day: date) -> tuple[Status
         return status, ()
     if in_force(acceptance, day):
         return Status.ACCEPTED, ()
+    if begins_later(acceptance, day):
+        why = f"This failure is accepted from {acceptance.since} on, and not before."
+        return status, (Advice(why, "Do what the finding says."),)
     advice = Advice(
         f"This failure was accepted until {acceptance.until}, and no longer is.",
         f"Do what the finding says. Or let the owner ({acceptance.owner}) decide anew, and write a later date into "

@@ -284,8 +284,8 @@ def test_events_are_found_by_an_attribute(  # noqa: PLR0913, PLR0917 - fixtures,
         ({"LookupAttributes": [{"AttributeKey": "Colour", "AttributeValue": "red"}]}, "ValidationException"),
         ({"NextToken": "broken"}, "InvalidNextTokenException"),
         ({"EventCategory": "insight"}, "InvalidEventCategoryException"),
-        ({"MaxResults": 0}, "ValidationException"),
-        ({"MaxResults": 51}, "ValidationException"),
+        ({"MaxResults": 0}, "InvalidMaxResultsException"),
+        ({"MaxResults": 51}, "InvalidMaxResultsException"),
     ],
 )
 def test_a_bad_lookup_is_refused(trail: Client, params: dict[str, Any], code: str) -> None:

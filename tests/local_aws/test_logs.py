@@ -233,9 +233,34 @@ def test_queries_are_found_by_the_beginning_of_their_names(client: Clients, acco
     assert names(client("logs", other_account_id)) == []
 
 
+def test_definitions_come_in_pages_by_language_and_one_for_each_client_token(client: Clients, account_id: str) -> None:
+    logs, token = client("logs", account_id), "t" * 36
+    ids = [logs.put_query_definition(name="a", queryString="fields", clientToken=token)["queryDefinitionId"] for _ in "12"]
+    assert ids[0] == ids[1]
+    logs.put_query_definition(name="b", queryString="SELECT 1", queryLanguage="SQL")
+    first = logs.describe_query_definitions(maxResults=1)
+    second = logs.describe_query_definitions(maxResults=1, nextToken=first["nextToken"])
+    assert [query["name"] for page in (first, second) for query in page["queryDefinitions"]] == ["a", "b"]
+    assert "nextToken" not in second
+    for language, name in (("CWLI", "a"), ("SQL", "b")):
+        [query] = logs.describe_query_definitions(queryLanguage=language)["queryDefinitions"]
+        assert query["name"] == name
+
+
+def test_a_query_that_cannot_be_run_is_saved(client: Clients, account_id: str) -> None:
+    """Users saw that: aws-cloudformation/cloudformation-coverage-roadmap#1867."""
+    logs = client("logs", account_id)
+    broken = {"name": "quoted", "queryString": "“fields @timestamp, @message | limit 20"}
+    assert logs.put_query_definition(**broken)["queryDefinitionId"]
+    logs.create_log_group(logGroupName=GROUP)
+    started = {"logGroupName": GROUP, "startTime": 0, "endTime": 1, "queryString": broken["queryString"]}
+    assert refusal(logs.start_query, **started)[0] == "MalformedQueryException"
+
+
 @pytest.mark.parametrize(
     ("operation", "params", "code"),
     [
+        ("describe_query_definitions", {"nextToken": "none"}, "InvalidParameterException"),
         ("put_query_definition", {"name": "a"}, "InvalidParameterException"),
         ("put_query_definition", {"name": "", "queryString": "fields @message"}, "InvalidParameterException"),
         (

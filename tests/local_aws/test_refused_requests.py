@@ -163,6 +163,7 @@ REFUSED: dict[str, list[tuple[str, dict[str, Any], str, str]]] = {
         ("CreateFunction", {**FUNCTION, "Tags": {"aws:x": "y"}}, LAMBDA_INVALID, "aws:x"),
         ("DeleteFunction", {"FunctionName": "kept", "Qualifier": "$LATEST"}, LAMBDA_INVALID, "$LATEST version cannot be"),
         ("TagResource", {"Resource": FUNCTION_ARN, "Tags": MANY_TAGS}, LAMBDA_INVALID, "tag limit of 50"),
+        ("UntagResource", {"Resource": FUNCTION_ARN, "TagKeys": []}, "ValidationException", "Value null at 'tagKeys' failed"),
         ("UpdateFunctionCode", {"FunctionName": "kept"}, LAMBDA_INVALID, ""),
         ("UpdateFunctionConfiguration", {"FunctionName": "kept", "RevisionId": "1"}, "PreconditionFailedException", ""),
     ],

@@ -5,6 +5,7 @@ Messages for what is not there come from LocalStack's tests that ran against AWS
 
 import json
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -206,13 +207,31 @@ def test_resources_and_events_come_in_pages(cloudformation: Client) -> None:
 def test_a_request_that_is_sent_again_makes_no_second_stack(cloudformation: Client) -> None:
     """Live: radkawar/stackd, testdata/aws/cloudformation/lifecycle.json, create-token-repeat and create-token-conflict."""
     request = {"StackName": "once", "TemplateBody": TEMPLATE, "ClientRequestToken": "first"}
-    first = cloudformation.create_stack(**request)
-    assert cloudformation.create_stack(**request)["StackId"] == first["StackId"]
+    first, again = cloudformation.create_stack(**request), cloudformation.create_stack(**request)
+    assert [again[name] for name in ("StackId", "OperationId")] == [first[name] for name in ("StackId", "OperationId")]
     code, message = refusal(cloudformation.create_stack, **{**request, "TemplateBody": template(Other=HANDLE)})
     said = "The client request token first has already been used for this stack. Retry the request with a different client"
     assert (code, message) == ("TokenAlreadyExistsException", f"{said} request token")
     taken = refusal(cloudformation.create_stack, **{**request, "ClientRequestToken": "second"})
     assert taken == ("AlreadyExistsException", "Stack [once] already exists")
+
+
+def test_each_operation_on_a_stack_has_an_id_and_so_have_its_events(cloudformation: Client) -> None:
+    """Source: API model, OperationId."""
+    name = {"StackName": "followed"}
+    ids = [cloudformation.create_stack(**name, TemplateBody=TEMPLATE)["OperationId"]]
+    stack_id = finished(cloudformation, "followed", "stack_create_complete")["StackId"]
+    ids.append(cloudformation.update_stack(**name, TemplateBody=template(Other=HANDLE))["OperationId"])
+    finished(cloudformation, "followed", "stack_update_complete")
+    change = {**name, "ChangeSetName": "change"}
+    cloudformation.create_change_set(**change, TemplateBody=TEMPLATE)
+    cloudformation.execute_change_set(**change)
+    finished(cloudformation, "followed", "stack_update_complete")
+    cloudformation.delete_stack(**name)
+    finished(cloudformation, stack_id, "stack_delete_complete")
+    events = cloudformation.describe_stack_events(StackName=stack_id)["StackEvents"][::-1]
+    in_turn = [operation_id for operation_id, _ in groupby(event["OperationId"] for event in events)]
+    assert (in_turn[:2], len(in_turn), len(set(in_turn))) == (ids, 4, 4)
 
 
 def test_a_stack_that_was_rolled_back_can_only_be_deleted(cloudformation: Client) -> None:

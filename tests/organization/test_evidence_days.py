@@ -120,6 +120,8 @@ def test_an_exclusion_hides_days_without_an_evaluation_until_its_end() -> None:
     assert calendars(
         *written, scope=Scope(members, exceptions=Exceptions(excluded={ONE: Exclusion("Sandbox.", "me", FIRST + DAY * 2)}))
     ) == {ONE: "XNXUU"}
+    begins = Exclusion("Sandbox.", "me", FIRST + DAY * 3, since=FIRST + DAY * 2)
+    assert calendars(*written, scope=Scope(members, exceptions=Exceptions(excluded={ONE: begins}))) == {ONE: "UNXXU"}
 
 
 def test_an_acceptance_covers_failures_until_its_end_and_nothing_else() -> None:
@@ -132,6 +134,14 @@ def test_an_acceptance_covers_failures_until_its_end_and_nothing_else() -> None:
     [failure] = found.failures
     assert (failure.accepted_days, failure.length) == (2, 3 * DAY)
     assert (found.figures().compliant, found.figures().known) == (1, 4)
+
+
+def test_an_acceptance_covers_no_failure_before_its_first_day() -> None:
+    written = [(DAY * day, text(ONE, "NON_COMPLIANT")) for day in range(4)]
+    accepted = Acceptance("Key.", "Safe.", "me", until=FIRST + DAY * 2, since=FIRST + DAY)
+    found, _ = history(written, scope=Scope({ONE: Member(ONE)}, exceptions=Exceptions(accepted={ONE: accepted})))
+    assert found.calendars[ONE].decode() == "NAANU"
+    assert found.failures[0].accepted_days == 2
 
 
 def test_days_of_which_no_source_tells_are_gaps_that_count_as_not_known() -> None:
