@@ -144,9 +144,9 @@ def _listed(path: Path) -> Mapping[str, Mapping[str, Any]]:
         if not stat.S_ISREG(file.lstat().st_mode) or file.stat().st_size > _LARGEST:
             message = f"{file} is not a manifest: it must be a file of at most {_LARGEST} bytes."
             raise CommandError(message)
-        manifest = json.loads(file.read_text(encoding="utf-8"))
+        manifest = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_named_once)
     except (OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
+        reason = error.strerror if isinstance(error, OSError) else "it is not JSON in which each key is there once"
         message = f"{file} cannot be read: {reason}."
         raise CommandError(message) from error
     files = manifest.get("files") if isinstance(manifest, dict) and manifest.get("form") == FORM else None
@@ -154,6 +154,14 @@ def _listed(path: Path) -> Mapping[str, Mapping[str, Any]]:
         message = f"{file} is not a manifest that this version of the command wrote."
         raise CommandError(message)
     return files
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object.  Raises ValueError if a key is there twice: each reader of the manifest could take another one."""
+    if len(found := dict(pairs)) < len(pairs):
+        message = "A key is there twice."
+        raise ValueError(message)
+    return found
 
 
 def _is_listed(name: str, said: object) -> bool:

@@ -13,7 +13,8 @@ import pytest
 
 from organization import cli, insights
 from organization.evidence import command, folder, sources
-from organization.evidence.days import DAY, midnight
+from organization.evidence.days import DAY, Period, midnight
+from organization.evidence.page import months
 from tests.fake_aws import CENTRAL, FakeAws, RefusalError, paged
 from tests.organization.fake_organization import (
     HOSTILE,
@@ -646,3 +647,15 @@ def test_executions_show_who_started_and_approved(fake: FakeAws, tmp_path: Path)
     assert (each["about_account"], each["started_by"], each["approvals"], each["said"]) == (
         *(MEMBER, "arn:starter", '{"Approver": "arn:lead"}', "Removed: the password."),
     )
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        (date(2026, 12, 30), date(2027, 2, 1), [("Dec", 2), ("2027", 31), ("Feb", 1)]),
+        (date(2026, 3, 5), date(2026, 3, 5), [("Mar", 1)]),
+        (date(2024, 12, 31), date(2027, 1, 2), [("2024", 1), ("2025", 365), ("2026", 365), ("2027", 2)]),
+    ],
+)
+def test_months_above_the_calendar_are_as_wide_as_their_days(first: date, last: date, expected: list[tuple[str, int]]) -> None:
+    assert months(Period(first, last)) == expected
