@@ -6,6 +6,7 @@ files.
 
 import hashlib
 import json
+import os
 import re
 import secrets
 import shutil
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from organization.aws import CommandError
 
@@ -120,7 +121,7 @@ def verify(path: Path) -> Difference:
     """Compare a folder with its manifest.  Raises CommandError if there is none, or if it is not one of this command's."""
     listed = _listed(path)
     try:
-        there = {each.relative_to(path).as_posix(): each for each in path.rglob("*") if each.is_symlink() or not each.is_dir()}
+        there = {each.relative_to(path).as_posix(): each for each in _there(path)}
         there.pop(MANIFEST)
         changed = tuple(
             name for name, expected in sorted(listed.items()) if name in there and not _is_same(there[name], expected)
@@ -135,6 +136,18 @@ def verify(path: Path) -> Difference:
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror or error}."
         raise CommandError(message) from error
+
+
+def _there(path: Path) -> Iterator[Path]:
+    """Find everything in a folder but folders, links to folders included.  Raises OSError if one cannot be read."""
+
+    def stop(error: OSError) -> NoReturn:
+        raise error
+
+    for place, folders, names in os.walk(path, onerror=stop):
+        inside = Path(place)
+        yield from (inside / name for name in names)
+        yield from (inside / name for name in folders if (inside / name).is_symlink())
 
 
 def _listed(path: Path) -> Mapping[str, Mapping[str, Any]]:

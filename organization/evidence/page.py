@@ -21,8 +21,8 @@ def answer(evidence: Evidence) -> str:
     figures, period = evidence.figures, evidence.period
     return (
         f"From {period.first} to {period.last}, {figures.compliant} of {figures.in_scope} account-days "
-        f"({share(figures.compliant, figures.in_scope)}) have a COMPLIANT verdict of that day, and "
-        f"{figures.known} ({share(figures.known, figures.in_scope)}) have any verdict."
+        f"({_shown(share(figures.compliant, figures.in_scope))}) have a COMPLIANT verdict of that day, and "
+        f"{figures.known} ({_shown(share(figures.known, figures.in_scope))}) have any verdict."
     )
 
 
@@ -58,8 +58,8 @@ def as_html(evidence: Evidence) -> str:
         period=evidence.period,
         figures=figures,
         answer=answer(evidence),
-        compliant=share(figures.compliant, figures.in_scope),
-        known=share(figures.known, figures.in_scope),
+        compliant=_shown(share(figures.compliant, figures.in_scope)),
+        known=_shown(share(figures.known, figures.in_scope)),
         good=figures.in_scope > 0 and figures.compliant == figures.in_scope,
         statuses=[(status.value, NAMES[status], MEANINGS[status], figures.counts[status]) for status in Status],
         accounts=sorted(evidence.tables["accounts"].records(), key=_worst_first),

@@ -512,17 +512,24 @@ def test_a_member_that_forges_lines_changes_nothing_and_is_listed(fake: FakeAws,
 def test_what_others_wrote_is_text_in_every_file_and_on_the_screen(
     fake: FakeAws, log: Log, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    del fake
+    named = account(OTHER, HOSTILE)
+    fake.answers["ListAccountsForParent"] = {"Accounts": [named, account(CENTRAL, "=1+1")]}
+    fake.answers["ListRoots"] = {"Roots": [{"Id": ROOT, "Name": f"Root {HOSTILE}"}]}
+    accepted = dict.fromkeys(("reason", "control", "owner"), HOSTILE) | {"until": "2999-01-01"}
+    exceptions = tmp_path / "exceptions.yaml"
+    exceptions.write_text(json.dumps({OTHER: HOSTILE, "accepted": {MEMBER: accepted}}), encoding="utf-8")
     day = midnight(FIRST + DAY * 3) + timedelta(hours=2)
     log.lines += [
         (day, text(MEMBER, "NON_COMPLIANT", annotation=HOSTILE, version=HOSTILE)),
         (day, text(OTHER, "", errorType="<b>", errorMessage="=HYPERLINK(1)")),
         (day, text(MEMBER, configRuleName=HOSTILE)),
     ]
-    run(tmp_path / "evidence")
+    run(tmp_path / "evidence", "--exceptions", str(exceptions))
     check_shown(capsys.readouterr().out, commands=0)
     page = (tmp_path / "evidence/index.html").read_text(encoding="utf-8")
-    assert HOSTILE not in page
+    check_shown(page, commands=0)
+    [table] = [each["account_name"] for each in document(tmp_path / "evidence")["accounts"] if each["account_id"] == OTHER]
+    assert table == HOSTILE
     assert "<b>" not in page
     for file in (tmp_path / "evidence").rglob("*.csv"):
         for row in csv.reader(file.read_text(encoding="utf-8").splitlines()):

@@ -155,7 +155,7 @@ def test_shares_are_rounded_down() -> None:
     assert share(99_999, 100_000) == "99.99 %"
     assert share(1, 1) == "100.00 %"
     assert share(2, 3) == "66.66 %"
-    assert share(0, 0) == "-"
+    assert share(0, 0) is None
 
 
 # --- Failures and changes ---

@@ -1,5 +1,6 @@
 """The folder of the evidence: written whole or not at all, and verified against everything that somebody may do to it."""
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -161,6 +162,23 @@ def test_a_manifest_that_names_a_file_twice_is_refused(evidence: Path, capsys: p
     code, _, said = verify(capsys, evidence)
     assert code == 2
     assert "it is not JSON in which each key is there once" in said
+
+
+def test_a_folder_that_cannot_be_read_is_no_evidence_and_hides_nothing(
+    evidence: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (evidence / "hidden").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path).name == "hidden":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # a test may run as root, whom no permission stops
+    code, printed, said = verify(capsys, evidence)
+    assert (code, printed) == (2, "")
+    assert said.endswith("cannot be read: Permission denied.\n")
 
 
 def test_a_link_in_the_place_of_a_folder_hides_nothing(evidence: Path, tmp_path: Path) -> None:
