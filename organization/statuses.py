@@ -1,4 +1,8 @@
-"""What commands say of accounts: status, result, how pack and StackSet arrived, advice: pure, without input or output."""
+"""What several commands read and say of accounts: pure, without input or output.
+
+An account and its status, results of rules, how pack and StackSet arrived, whether its data reach an aggregator, what AWS did
+not show, and advice.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
