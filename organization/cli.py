@@ -229,8 +229,8 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     type=_Parameter(),
     multiple=True,
     metavar="NAME=VALUE",
-    help="A parameter that another setting has otherwise, to see which accounts change their verdict; may be given several "
-    "times. The other setting has all else from --parameter.",
+    help="Judge with this parameter too, and show which accounts change their verdict; may be given several times. All other "
+    "parameters stay as they are.",
 )
 @_prints(check.FORMATS, ".html, .csv, .json or .txt")
 def _check(  # noqa: PLR0913 - the options of the command
@@ -291,7 +291,8 @@ def _inventory(  # noqa: PLR0913 - the options of the command
 
     Changes nothing. It opens a root session in each member account that may only audit, and so needs centralized root access
     and the management account or IAM's delegated administrator. Of the management account, which no root session reaches, it
-    shows what its account summary says. If the rule is deployed here, what contradicts its verdict comes first.
+    shows what its account summary and its virtual devices say. If the rule is deployed here, what contradicts its verdict comes
+    first.
 
     \b
     Exit code 0: nothing contradicts the rule's verdict, and every account is known.
@@ -485,7 +486,7 @@ def _evidence(  # noqa: PLR0913 - the options of the command
     It reads the journal with queries of CloudWatch Logs Insights, and says beforehand what they cost.
 
     \b
-    Exit code 0: each account-day in scope is known, none fails without an accepted exception, and AWS Config says the same.
+    Exit code 0: each account-day in scope is known, none fails without an acceptance, and AWS Config contradicts no verdict.
     Exit code 1: the evidence is written, and one of these does not hold.
     Exit code 2: no evidence could be written; an older one stays as it was.
 

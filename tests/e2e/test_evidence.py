@@ -11,19 +11,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from botocore.config import Config
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.print_page_options import PrintOptions
 
+from demo.clients import boto3_client
+from local_aws.client import REGION
+from organization.aws import Caller
 from organization.deployment import Deployment
 from organization.evidence.control_days import ControlDays
 from organization.evidence.days import History as Days
 from organization.evidence.days import Member, Period, Scope
 from organization.evidence.lines import Ownership
 from organization.evidence.page import as_html
+from organization.evidence.sources import Sources
 from organization.evidence.tables import Findings, evidence_of
 from tests.browser import chromium, needs_chromium
 from tests.e2e.evidence_history import (
@@ -43,6 +48,9 @@ from tests.e2e.evidence_history import (
 )
 from tests.e2e.organization import CENTRAL, MANAGEMENT, run
 from tests.local_aws.scene import allow, trust
+
+if TYPE_CHECKING:
+    import boto3
 
 
 @dataclass(frozen=True)
@@ -239,6 +247,23 @@ def test_exceptions_and_gaps_are_told(made: Made) -> None:
     gaps = " ".join(each["what"] for each in made.document["gaps"])
     assert "CloudTrail's event history keeps 90 days" in gaps
     assert "An account that is gone counts until its last evaluation." in gaps
+
+
+def test_the_management_accounts_cloudtrail_tells_when_an_account_left(made: Made) -> None:
+    """The evidence of this history is made in the central account, which does not see that."""
+    aws = made.history.aws
+
+    class Session:
+        def client(self, service: str, config: Config, region_name: str = REGION) -> Any:  # noqa: ANN401 - as boto3's
+            return boto3_client(aws, service, MANAGEMENT, config, region=region_name)
+
+    caller = Caller(MANAGEMENT, REGION, "aws", made.history.now())
+    sources = Sources(cast("boto3.Session", Session()), caller, lambda *_: None)
+    [event] = sources.departures(Period(made.first, made.last))
+    assert (event.name, event.about, event.error) == ("RemoveAccountFromOrganization", LEAVES, "")
+    left = sources.members([], [event])[LEAVES].left
+    assert left is not None
+    assert left.date() == made.history.turns["leaves"]
 
 
 def test_controls_are_counted_from_the_facts_of_the_raw_lines(made: Made) -> None:
