@@ -11,18 +11,22 @@ from typing import Any, TypeVar
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from organization import aws, delete, deploy, deploy_parameters, deployment, preflight, project, verify
+from organization import aws, delete, deployment, project
 from organization.accounts import EXIT_INTERRUPTED
 from organization.aws import CommandError
 from organization.check import command as check
 from organization.commands import PROGRAM
 from organization.controls.reading import frameworks
+from organization.deploy import command as deploy
+from organization.deploy.parameters import SCOPES, Options
 from organization.evidence import command as evidence
 from organization.exceptions import judging as exceptions
 from organization.inventory import command as inventory
+from organization.preflight import command as preflight
 from organization.report import command as report
 from organization.screen import complain
 from organization.statuses import Status
+from organization.verify import command as verify
 from root_virtual_mfa_enabled.parameters import PARAMETERS
 
 EXIT_ERROR = 2
@@ -150,7 +154,7 @@ class _Parameter(click.ParamType):
 @_where
 @click.option(
     "--scope",
-    type=click.Choice(list(deploy_parameters.SCOPES)),
+    type=click.Choice(list(SCOPES)),
     help="This account alone, or every account of its organization.  [default: that of the stack; asked if there is none]",
 )
 @click.option(
@@ -201,9 +205,7 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     Exit code 1: the change set was not confirmed, or the deployment failed.
     Exit code 2: the deployment could not be started.
     """  # noqa: D301 - click's sign against wrapping
-    options = deploy_parameters.Options(
-        scope, dict(parameters), ask=not yes, build=build, rollback=rollback, directory=directory
-    )
+    options = Options(scope, dict(parameters), ask=not yes, build=build, rollback=rollback, directory=directory)
     return deploy.run(region, profile, stack_name, options)
 
 

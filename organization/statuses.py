@@ -1,4 +1,8 @@
-"""What commands say of accounts: status, result, how pack and StackSet arrived, advice: pure, without input or output."""
+"""What several commands read and say of accounts: pure, without input or output.
+
+An account and its status, results of rules, how pack and StackSet arrived, whether its data reach an aggregator, what AWS did
+not show, and advice.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +17,9 @@ document whether its two times advance while a verdict stays the same.
 
 _ARRIVED = frozenset({"CREATE_SUCCESSFUL", "UPDATE_SUCCESSFUL"})
 """Source: API model, config, OrganizationResourceDetailedStatus."""
+
+_SHOWN_ACCOUNTS = 20
+"""How many accounts a message names."""
 
 # Source: API model, organizations, AccountState and AccountStatus.
 _NO_LONGER_ACTIVE = frozenset({"SUSPENDED", "PENDING_CLOSURE", "CLOSED"})
@@ -86,9 +93,32 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Whether an account's data reach an aggregator, and if not, why."""
+
+    succeeded: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Stands for what AWS did not show; `reason` says why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Advice:
     """A problem: why it is one, what to do, and the commands that do it."""
 
     why: str
     action: str
     commands: tuple[str, ...] = ()
+
+
+def shown(account_ids: list[str]) -> str:
+    """Name accounts in a sentence: their number, if there are several, and the first of them."""
+    first = ", ".join(account_ids[:_SHOWN_ACCOUNTS])
+    more = len(account_ids) - _SHOWN_ACCOUNTS
+    plural = "account" if len(account_ids) == 1 else f"{len(account_ids)} accounts:"
+    return f"{plural} {first}" + (f" and {more} more" if more > 0 else "")

@@ -14,7 +14,7 @@ import pytest
 
 from organization import cli
 from organization.deployment import PACK_RULE_PREFIX
-from organization.verification import CHECKS, NOTIFY, REEVALUATE, REMOVAL
+from organization.verify.judging import CHECKS, NOTIFY, REEVALUATE, REMOVAL
 from organization.visible import visible
 from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
 from tests.organization.fake_organization import (
@@ -294,7 +294,7 @@ def probed(fake: FakeAws) -> FakeAws:
 
 @pytest.fixture(autouse=True)
 def _no_pauses() -> Iterator[None]:
-    with patch("organization.gathering.time.sleep"):
+    with patch("organization.verify.reading.time.sleep"):
         yield
 
 

@@ -18,13 +18,12 @@ from botocore.exceptions import ClientError
 from organization import accounts, aws, deployment
 from organization.accounts import Progress
 from organization.aws import Caller, CommandError
-from organization.checks import Source, Unseen
 from organization.commands import FORWARDED_REGION
 from organization.deployment import Deployment
+from organization.report import reading
 from organization.report.judging import is_judged
-from organization.report.reading import Reader, latest
-from organization.statuses import Result
-from organization.verification import (
+from organization.statuses import Result, Source, Unseen
+from organization.verify.judging import (
     EVENTS_ROLE,
     NOTIFY,
     RECORDED_CALLS,
@@ -35,9 +34,9 @@ from organization.verification import (
     AlarmAction,
     Calls,
     Counts,
-    Evidence,
     Execution,
     Inside,
+    Observed,
     Refusal,
     Remediation,
     RootPassword,
@@ -76,7 +75,7 @@ _NO_REPORT = frozenset({"ReportNotPresent", "ReportExpired", "ReportInProgress"}
 """Source: API reference, GetCredentialReport."""
 
 
-class Gatherer:
+class Reader:
     """Reads everything that the checks judge.
 
     Raises ClientError and BotoCoreError if AWS refuses what nothing can be said without, or does not answer.
@@ -87,10 +86,10 @@ class Gatherer:
         self._session = session
         self._caller = caller
         self._progress = progress
-        self._reader = Reader(session, caller.time, progress)
+        self._reader = reading.Reader(session, caller.time, progress)
         self._makes = Lock()
 
-    def evidence(self, stack_name: str, role_name: str | None) -> Evidence:
+    def observe(self, stack_name: str, role_name: str | None) -> Observed:
         """Read everything; with `role_name`, the role to assume, also inside accounts. Raises CommandError without a stack."""
         found = self._reader.deployment(stack_name)
         stack = aws.find_stack(self._client("cloudformation"), stack_name)
@@ -113,7 +112,7 @@ class Gatherer:
         organization = bool(found.organization_id)
         alarms = _seen(lambda: self._alarms(stack))
         packs = _seen(lambda: self._reader.with_compliance(self._reader.packs(found), found)) if organization else {}
-        return Evidence(
+        return Observed(
             deployment=found,
             now=self._caller.time,
             created=stack["CreationTime"],
@@ -390,7 +389,7 @@ class _Account:
     def _by_rule(self, rules: Iterable[Rule]) -> tuple[Result, ...]:
         pages = self._client("config").get_paginator("get_compliance_details_by_config_rule")
         results = (
-            latest(
+            reading.latest(
                 rule.name,
                 self._account_id,
                 (each for page in pages.paginate(ConfigRuleName=rule.name) for each in page["EvaluationResults"]),
