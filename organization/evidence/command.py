@@ -27,7 +27,7 @@ from organization.evidence.lines import Line, Ownership
 from organization.evidence.sources import TRAIL_KEEPS, Journal, Log, Sources, Spool
 from organization.evidence.tables import DAY_COLUMNS, Evidence, Findings, Gap, Table, Value
 from organization.exceptions import reading as exceptions_file
-from organization.exceptions.judging import Exceptions, Exclusion
+from organization.exceptions.judging import FILE, Exceptions, Exclusion, in_force
 from organization.report import reading
 from organization.screen import Screen, complain, progress_bars
 from organization.statuses import Result
@@ -207,6 +207,7 @@ class _Gathered:
         """Ask the other sources, when the days of the history are at their end."""
         deployment, period, sources = self._deployment, self._period, self._sources
         self._judge_gaps(history, role_name)
+        self._judge_exclusions(history, exceptions)
         name, own = deployment.function_name, self._caller.account_id
         executions = self._seen("Automation", lambda: sources.executions(own, period)) or []
         if role_name:
@@ -302,6 +303,17 @@ class _Gathered:
         if not role_name:
             what += " Only runs in the account of the evidence were read, as removals are. Notices are sent in each account."
         self._gaps.append(Gap("Automation", what, *_ends(period)))
+
+    def _judge_exclusions(self, history: History, exceptions: Exceptions) -> None:
+        """Say which accounts the file excludes and the deployment does not: of their past, only the file tells."""
+        today = self._caller.time.astimezone(UTC).date()
+        for account_id, each in sorted(exceptions.excluded.items()):
+            if account_id in history.members and account_id not in self._deployment.excluded and in_force(each, today):
+                what = (
+                    f"{FILE} excludes account {account_id}, but the parameter ExcludedAccounts does not name it. Its days "
+                    "without an evaluation are EXCLUDED, as the file says."
+                )
+                self._gaps.append(Gap("Exceptions", what, *_ends(self._period)))
 
     def _manifest(self, journal: Journal) -> dict[str, object]:
         """Say when, by whom and from what the folder was made."""

@@ -656,6 +656,18 @@ def test_executions_show_who_started_and_approved(fake: FakeAws, tmp_path: Path)
     )
 
 
+def test_an_exclusion_that_the_deployment_does_not_have_is_a_gap(fake: FakeAws, tmp_path: Path) -> None:
+    exceptions = tmp_path / "exceptions.yaml"
+    exceptions.write_text(f'"{OTHER}": Sandbox.', encoding="utf-8")
+    said = f"Exceptions: excluded-accounts.yaml excludes account {OTHER}, but the parameter ExcludedAccounts"
+    run(tmp_path / "one", "--exceptions", str(exceptions))
+    assert [each.startswith(said) for each in gaps(tmp_path / "one")].count(True) == 1
+    deployed: Any = fake.answers["DescribeStacks"]
+    deployed["Stacks"][0]["Parameters"].append({"ParameterKey": "ExcludedAccounts", "ParameterValue": OTHER})
+    run(tmp_path / "two", "--exceptions", str(exceptions))
+    assert not [each for each in gaps(tmp_path / "two") if each.startswith(said)]
+
+
 @pytest.mark.parametrize(
     ("first", "last", "expected"),
     [
