@@ -2,9 +2,9 @@
 
 A script of a runbook stands below a line `KEY: | # remediation/NAME.py`, word for word, but without imports of another script:
 the template joins the two. The version of pyproject.toml stands in each line `KEY: "VERSION" # version of pyproject.toml`. The
-page local_aws/coverage/README.md shows the lists beside it, and docs/controls.md shows organization/controls.yaml. Exit codes:
-0; 1 if a script is missing or Automation would not take it, if there is no version, if a list is not as it has to be, or if
-`--check` finds that a template or a page is out of date.
+page local_aws/coverage/README.md shows the lists beside it, and docs/controls.md shows organization/controls/controls.yaml.
+Exit codes: 0; 1 if a script is missing or Automation would not take it, if there is no version, if a list is not as it has to
+be, or if `--check` finds that a template or a page is out of date.
 """
 
 import argparse
@@ -19,8 +19,8 @@ import yaml
 
 from local_aws.core import coverage
 from local_aws.core.models import service_model
-from organization.controls import STATES, Control, State
-from organization.frameworks import frameworks
+from organization.controls.judging import STATES, Control, State
+from organization.controls.reading import frameworks
 
 PROJECT = Path(__file__).parent
 TEMPLATES = ("template.yaml", "account.yaml", "root-credentials.yaml")
@@ -119,7 +119,7 @@ A control asks for more than MFA of root users. *Satisfied* says that the accoun
 line has its source. Some sources are AWS, others are projects that map checks to frameworks, and none is the framework's own
 publisher.
 
-`make render` writes this page from [controls.yaml](../organization/controls.yaml).
+`make render` writes this page from [controls.yaml](../organization/controls/controls.yaml).
 """
 
 

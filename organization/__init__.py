@@ -1,4 +1,6 @@
-"""The operator's command, `root-virtual-mfa`. A command with several modules of its own is a package here.
+"""The operator's command, `root-virtual-mfa`. Each command is a package, and what several share is beside them.
 
-Reading (boto3) is apart from judging: what judges does no input or output, and a contract in pyproject.toml names its modules.
+In a package `command` runs the command, `reading` asks AWS with boto3 or reads a file, `judging` says what that means, and
+`formats` writes it, as a page with the template beside it.  A further module has the name of its topic.  `delete` is a module.
+What judges does no input or output: a contract in pyproject.toml names its modules.
 """

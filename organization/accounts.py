@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from organization import aws
 from organization.statuses import Account
@@ -15,13 +15,19 @@ if TYPE_CHECKING:
     from mypy_boto3_organizations.type_defs import AccountTypeDef
     from mypy_boto3_sts import STSClient
 
-    from organization.reading import Progress
 
 EXIT_INTERRUPTED = 130
 """The exit code if somebody interrupted the command, with Ctrl-C: 128 and the number of SIGINT, as shells have it."""
 
 T = TypeVar("T", bound=Hashable)
 R = TypeVar("R")
+
+
+class Progress(Protocol):
+    """Learns how far the reading is."""
+
+    def __call__(self, what: str, done: int, total: int | None = None) -> None:
+        """`done` of `total` (None: not known) items of `what` are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ def assume_role(sts: "STSClient", partition: str, account_id: str, role_name: st
     return Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
 
 
-def read_each(what: str, items: Sequence[T], read: Callable[[T], R], progress: "Progress") -> Readings[T, R]:
+def read_each(what: str, items: Sequence[T], read: Callable[[T], R], progress: Progress) -> Readings[T, R]:
     """Read each item, aws.THREADS of them at the same time, and keep what was read if somebody interrupts that.
 
     Whatever `read` raises ends all of it.

@@ -11,27 +11,22 @@ from typing import Any, TypeVar
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from organization import (
-    aws,
-    delete,
-    deploy,
-    deploy_parameters,
-    deployment,
-    exceptions,
-    preflight,
-    project,
-    report,
-    statuses,
-    verify,
-)
+from organization import aws, delete, deployment, project
 from organization.accounts import EXIT_INTERRUPTED
 from organization.aws import CommandError
 from organization.check import command as check
 from organization.commands import PROGRAM
+from organization.controls.reading import frameworks
+from organization.deploy import command as deploy
+from organization.deploy.parameters import SCOPES, Options
 from organization.evidence import command as evidence
-from organization.frameworks import frameworks
+from organization.exceptions import judging as exceptions
 from organization.inventory import command as inventory
+from organization.preflight import command as preflight
+from organization.report import command as report
 from organization.screen import complain
+from organization.statuses import Status
+from organization.verify import command as verify
 from root_virtual_mfa_enabled.parameters import PARAMETERS
 
 EXIT_ERROR = 2
@@ -159,7 +154,7 @@ class _Parameter(click.ParamType):
 @_where
 @click.option(
     "--scope",
-    type=click.Choice(list(deploy_parameters.SCOPES)),
+    type=click.Choice(list(SCOPES)),
     help="This account alone, or every account of its organization.  [default: that of the stack; asked if there is none]",
 )
 @click.option(
@@ -210,9 +205,7 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     Exit code 1: the change set was not confirmed, or the deployment failed.
     Exit code 2: the deployment could not be started.
     """  # noqa: D301 - click's sign against wrapping
-    options = deploy_parameters.Options(
-        scope, dict(parameters), ask=not yes, build=build, rollback=rollback, directory=directory
-    )
+    options = Options(scope, dict(parameters), ask=not yes, build=build, rollback=rollback, directory=directory)
     return deploy.run(region, profile, stack_name, options)
 
 
@@ -236,8 +229,8 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     type=_Parameter(),
     multiple=True,
     metavar="NAME=VALUE",
-    help="A parameter that another setting has otherwise, to see which accounts change their verdict; may be given several "
-    "times. The other setting has all else from --parameter.",
+    help="Judge with this parameter too, and show which accounts change their verdict; may be given several times. All other "
+    "parameters stay as they are.",
 )
 @_prints(check.FORMATS, ".html, .csv, .json or .txt")
 def _check(  # noqa: PLR0913 - the options of the command
@@ -298,7 +291,8 @@ def _inventory(  # noqa: PLR0913 - the options of the command
 
     Changes nothing. It opens a root session in each member account that may only audit, and so needs centralized root access
     and the management account or IAM's delegated administrator. Of the management account, which no root session reaches, it
-    shows what its account summary says. If the rule is deployed here, what contradicts its verdict comes first.
+    shows what its account summary and its virtual devices say. If the rule is deployed here, what contradicts its verdict comes
+    first.
 
     \b
     Exit code 0: nothing contradicts the rule's verdict, and every account is known.
@@ -314,7 +308,7 @@ def _inventory(  # noqa: PLR0913 - the options of the command
 @_prints(report.FORMATS, ".html, .csv, .json or .txt")
 @click.option(
     "--status",
-    type=click.Choice([str(status) for status in statuses.Status], case_sensitive=False),
+    type=click.Choice([str(status) for status in Status], case_sensitive=False),
     multiple=True,
     help="List the accounts of this status only; may be given several times. Totals and exit code count all accounts.",
 )
@@ -362,7 +356,7 @@ def _report(  # noqa: PLR0913 - the options of the command
         stack_name,
         format_name=format_name,
         output=output,
-        only=[statuses.Status(each) for each in status],
+        only=[Status(each) for each in status],
         exceptions_path=exceptions_path,
         framework_names=framework_names,
     )
@@ -492,7 +486,7 @@ def _evidence(  # noqa: PLR0913 - the options of the command
     It reads the journal with queries of CloudWatch Logs Insights, and says beforehand what they cost.
 
     \b
-    Exit code 0: each account-day in scope is known, none fails without an accepted exception, and AWS Config says the same.
+    Exit code 0: each account-day in scope is known, none fails without an acceptance, and AWS Config contradicts no verdict.
     Exit code 1: the evidence is written, and one of these does not hold.
     Exit code 2: no evidence could be written; an older one stays as it was.
 

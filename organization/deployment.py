@@ -41,7 +41,7 @@ _RULE_PARAMETERS = {
 def is_our_rule(rule_name: str) -> bool:
     """Tell whether a rule has the name of this package's rule, alone or in a conformance pack.
 
-    An account's administrator can give any rule this name: statuses.py decides which one counts.
+    An account's administrator can give any rule this name: report/judging.py decides which one counts.
     """
     return rule_name == RULE_NAME or rule_name.startswith(PACK_RULE_PREFIX)
 

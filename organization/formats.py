@@ -1,24 +1,13 @@
-"""The report in each of its formats: a table, CSV, JSON and one self-contained HTML page."""
+"""What the formats of several commands have in common: an account, its status, advice and times in tables and JSON."""
 
-import io
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
-from organization import page, spreadsheet
-from organization.controls import Framework, outcomes
-from organization.deployment import Deployment
-from organization.exceptions import Acceptance
 from organization.screen import Screen, text
-from organization.statuses import FAILURES, MEANINGS, STALE_AFTER, Account, Advice, Row, Status, hours, totals
-
-SCHEMA_VERSION = 1
-"""The JSON report's version: it rises if a key goes or changes its meaning."""
+from organization.statuses import Account, Advice, Status
 
 _COLOURS = {
     Status.NON_COMPLIANT: "red",
@@ -26,138 +15,6 @@ _COLOURS = {
     Status.ACCEPTED: "magenta",
     Status.COMPLIANT: "green",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """A report on a deployment at a time: a row for each account, and notes that concern no single account.
-
-    `only`: the statuses whose accounts are listed; empty for all.  Totals count every account.  `frameworks`: those of which
-    each account is to be told which controls it satisfies.
-    """
-
-    deployment: Deployment
-    time: datetime
-    rows: Sequence[Row]
-    notes: Sequence[str]
-    only: frozenset[Status] = frozenset()
-    frameworks: Sequence[Framework] = ()
-
-    @property
-    def listed(self) -> list[Row]:
-        """The rows that are listed."""
-        return [row for row in self.rows if self.lists(row.status)]
-
-    def lists(self, status: Status) -> bool:
-        """Tell whether accounts of a status are listed."""
-        return not self.only or status in self.only
-
-
-def as_csv(report: Report) -> str:
-    """Return one line for each account, with the keys of the JSON report and the names of the frameworks as the header.
-
-    An apostrophe before whatever a spreadsheet could take for a formula makes it text.
-    """
-
-    def record(row: Row) -> dict[str, Any]:
-        return _account(row) | {each.name: "; ".join(_controls(each, row)) for each in report.frameworks}
-
-    header = list(record(report.rows[0])) if report.rows else []
-    return spreadsheet.as_csv(header, map(record, report.listed))
-
-
-def as_json(report: Report) -> str:
-    """Return the whole report, in ASCII: other characters are escaped, so that a terminal shows them and does not act on them.
-
-    Keys: `schema_version`, `time`, `organization_id` and `management_account_id` (null for one account), `stack` (`name`,
-    `status`, `account_id`, `region`), `stale_after_hours`, `totals` (all accounts by status), `notes`, `listed_statuses`, and
-    `accounts`: a list of the accounts with these statuses, what fails first.  Each has `account_id`, `account_name`, `ou_path`,
-    `account_state`, `status`, `annotation`, `reason` (of an exception or suspension), `control`, `owner` and `until` (of an
-    exception, in force or not: empty or null if there is none), `result_time` (ISO 8601 in UTC, or null),
-    `age_hours` (or null), `rule_names`, `conformance_pack_status` and `stack_set_status` (empty if AWS was not asked, since the
-    account is not in doubt), and `advice` (`why`, `action`, `commands`).
-
-    For the frameworks that were asked for, `frameworks` has by name `title`, `note`, and `controls`: a list of `id`, `asks`,
-    `source` and `unverified`.  Then each account has `frameworks` too: by name the ids of the controls that are `satisfied`,
-    `not satisfied` and `unknown`.
-    """
-    deployment = report.deployment
-    document: dict[str, Any] = {
-        "schema_version": SCHEMA_VERSION,
-        "time": utc(report.time),
-        "organization_id": deployment.organization_id or None,
-        "management_account_id": deployment.management_account_id or None,
-        "stack": {
-            "name": deployment.stack_name,
-            "status": deployment.stack_status,
-            "account_id": deployment.account_id,
-            "region": deployment.region,
-        },
-        "stale_after_hours": STALE_AFTER // timedelta(hours=1),
-        "totals": totals(report.rows),
-        "notes": list(report.notes),
-        "listed_statuses": [status for status in Status if report.lists(status)],
-        "accounts": [_account(row) for row in report.listed],
-    }
-    if report.frameworks:
-        document["frameworks"] = {each.name: _framework(each) for each in report.frameworks}
-        for account, row in zip(document["accounts"], report.listed, strict=True):
-            account["frameworks"] = {each.name: outcomes(each, row.root) for each in report.frameworks}
-    return json.dumps(document, indent=2) + "\n"
-
-
-def as_html(report: Report) -> str:
-    """Return one page that needs no other file and no network."""
-    return page.render(
-        "report.html.jinja",
-        report=report,
-        deployment=report.deployment,
-        totals=totals(report.rows),
-        meanings=MEANINGS,
-        failures=FAILURES,
-        hours=hours,
-        time=utc,
-        stale_after=hours(STALE_AFTER),
-        outcomes=outcomes,
-        controls=_controls,
-    )
-
-
-def as_table(report: Report) -> str:
-    """Return the table as plain text."""
-    written = io.StringIO()
-    print_table(report, Screen(written))
-    return written.getvalue()
-
-
-def print_table(report: Report, screen: Screen) -> None:
-    """Print a row for each account that is listed, what to do, and the totals."""
-    table = Table("Account", "OU", "Status", "Age", "Finding", *(each.title for each in report.frameworks))
-    for row in report.listed:
-        table.add_row(
-            account_cell(row.account),
-            text(row.account.ou_path),
-            status_cell(row.status),
-            text(hours(row.age) if row.age is not None else "-"),
-            text(row.finding),
-            *(Text("\n").join(map(text, _controls(each, row))) for each in report.frameworks),
-        )
-    screen.print(table)
-    advised = [(row, advice) for row in report.listed for advice in row.advice]
-    if advised:
-        screen.say()
-        screen.say(("What to do", "bold"))
-    for row, advice in advised:
-        print_advice(row.account, advice, screen)
-    for note in report.notes:
-        screen.say()
-        screen.say(("Note:", "bold"), f" {note}")
-    counts = ", ".join(f"{count} {status}" for status, count in totals(report.rows).items() if count)
-    screen.say()
-    screen.say((f"{len(report.rows)} {'account' if len(report.rows) == 1 else 'accounts'}:", "bold"), f" {counts}")
-    if report.only:
-        listed = ", ".join(status for status in Status if report.lists(status))
-        screen.say(f"Only accounts with the status {listed} are listed.")
 
 
 def account_cell(account: Account) -> Text:
@@ -179,47 +36,9 @@ def print_advice(account: Account, advice: Advice, screen: Screen) -> None:
         screen.say(command, indent=4, whole=True)
 
 
-def _account(row: Row) -> dict[str, Any]:
-    return {
-        "account_id": row.account.account_id,
-        "account_name": row.account.name,
-        "ou_path": row.account.ou_path,
-        "account_state": row.account.state,
-        "status": row.status,
-        "annotation": row.annotation,
-        "reason": row.exception.reason if row.exception else row.reason,
-        "control": row.exception.control if isinstance(row.exception, Acceptance) else "",
-        "owner": row.exception.owner if row.exception else "",
-        "until": row.exception.until.isoformat() if row.exception and row.exception.until else None,
-        "result_time": utc(row.result_time) if row.result_time else None,
-        "age_hours": round(row.age / timedelta(hours=1), 2) if row.age is not None else None,
-        "rule_names": row.rule_names,
-        "conformance_pack_status": row.conformance_pack_status,
-        "stack_set_status": row.stack_set_status,
-        "advice": advice_json(row.advice),
-    }
-
-
 def advice_json(advice: Iterable[Advice]) -> list[dict[str, Any]]:
     """Return problems as JSON has them."""
     return [{"why": each.why, "action": each.action, "commands": each.commands} for each in advice]
-
-
-def _controls(framework: Framework, row: Row) -> list[str]:
-    """Say which controls of a framework an account satisfies: one text for each outcome that a control has."""
-    found = outcomes(framework, row.root).items()
-    return [f"{outcome}: {', '.join(control_ids)}" for outcome, control_ids in found if control_ids]
-
-
-def _framework(framework: Framework) -> dict[str, Any]:
-    return {
-        "title": framework.title,
-        "note": framework.note,
-        "controls": [
-            {"id": each.control_id, "asks": each.asks, "source": each.source or None, "unverified": each.unverified or None}
-            for each in framework.controls
-        ],
-    }
 
 
 def utc(time: datetime) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 
-from organization.controls import RootUser
+from organization.controls.judging import RootUser
 from organization.deployment import EVALUATION_ROLE_NAME, PACK_RULE_PREFIX, RULE_NAME, Deployment
 from root_virtual_mfa_enabled.decision import AccountSummary
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from organization import accounts, aws
-from organization.accounts import Readings
+from organization.accounts import Progress, Readings
 from organization.aws import Caller, CommandError
 from organization.statuses import Account
 from organization.unread import Step, Unread
@@ -18,7 +18,6 @@ from root_virtual_mfa_enabled.decision import Facts
 if TYPE_CHECKING:
     import boto3
 
-    from organization.reading import Progress
 
 PERMISSIONS = frozenset({"organizations:ListAccounts", "sts:AssumeRole"})
 """The actions that a check of an organization needs in the caller's account; facts.PERMISSIONS has those in every account."""
@@ -29,7 +28,7 @@ SESSION_NAME = "root-virtual-mfa-check"
 class Reader:
     """Reads accounts with calls that change nothing."""
 
-    def __init__(self, session: "boto3.Session", caller: Caller, role_name: str | None, progress: "Progress") -> None:
+    def __init__(self, session: "boto3.Session", caller: Caller, role_name: str | None, progress: Progress) -> None:
         """Read the caller's own account with the session's credentials, the others with those of the role there."""
         self._session = session
         self._caller = caller

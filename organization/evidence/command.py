@@ -14,9 +14,11 @@ from typing import IO, TYPE_CHECKING, Self, TypeVar
 import click
 from botocore.exceptions import ClientError
 
-from organization import aws, exceptions_file, project, reading, spreadsheet
+from organization import aws, project, spreadsheet
+from organization.accounts import Progress
 from organization.aws import Caller, CommandError
 from organization.commands import PROGRAM
+from organization.controls.reading import frameworks
 from organization.evidence import folder, page, tables
 from organization.evidence.control_days import ControlDays
 from organization.evidence.days import DAY, MEANINGS, NAMES, History, Member, Period, Scope, Status, share
@@ -24,8 +26,9 @@ from organization.evidence.folder import Folder
 from organization.evidence.lines import Line, Ownership
 from organization.evidence.sources import TRAIL_KEEPS, Journal, Log, Sources, Spool
 from organization.evidence.tables import DAY_COLUMNS, Evidence, Findings, Gap, Table, Value
-from organization.exceptions import Exceptions, Exclusion
-from organization.frameworks import frameworks
+from organization.exceptions import reading as exceptions_file
+from organization.exceptions.judging import FILE, Exceptions, Exclusion, in_force
+from organization.report import reading
 from organization.screen import Screen, complain, progress_bars
 from organization.statuses import Result
 
@@ -153,7 +156,7 @@ class _Gathered:
         caller: Caller,
         period: Period,
         log: Log,
-        progress: reading.Progress,
+        progress: Progress,
     ) -> None:
         self._sources = sources
         self._reader = reader
@@ -204,6 +207,7 @@ class _Gathered:
         """Ask the other sources, when the days of the history are at their end."""
         deployment, period, sources = self._deployment, self._period, self._sources
         self._judge_gaps(history, role_name)
+        self._judge_exclusions(history, exceptions)
         name, own = deployment.function_name, self._caller.account_id
         executions = self._seen("Automation", lambda: sources.executions(own, period)) or []
         if role_name:
@@ -300,6 +304,17 @@ class _Gathered:
             what += " Only runs in the account of the evidence were read, as removals are. Notices are sent in each account."
         self._gaps.append(Gap("Automation", what, *_ends(period)))
 
+    def _judge_exclusions(self, history: History, exceptions: Exceptions) -> None:
+        """Say which accounts the file excludes and the deployment does not: of their past, only the file tells."""
+        today = self._caller.time.astimezone(UTC).date()
+        for account_id, each in sorted(exceptions.excluded.items()):
+            if account_id in history.members and account_id not in self._deployment.excluded and in_force(each, today):
+                what = (
+                    f"{FILE} excludes account {account_id}, but the parameter ExcludedAccounts does not name it. Its days "
+                    "without an evaluation are EXCLUDED, as the file says."
+                )
+                self._gaps.append(Gap("Exceptions", what, *_ends(self._period)))
+
     def _manifest(self, journal: Journal) -> dict[str, object]:
         """Say when, by whom and from what the folder was made."""
         caller, period = self._caller, self._period
@@ -341,7 +356,7 @@ def write(
     history: History,
     find: Callable[[], Findings],
     controls: ControlDays,
-    progress: reading.Progress,
+    progress: Progress,
 ) -> Evidence:
     """Write every file but the manifest: the days as they come, then what follows from them and what `find` finds then."""
     with _Days(written, (*DAY_COLUMNS, *(framework.name for framework in controls.frameworks))) as days:

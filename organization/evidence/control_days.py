@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
-from organization.controls import Framework, Outcome, RootUser, outcomes
+from organization.controls.judging import Framework, Outcome, RootUser, outcomes
 from organization.evidence.days import AccountDay, Status
 from organization.evidence.lines import Line
 from root_virtual_mfa_enabled.decision import AccountSummary

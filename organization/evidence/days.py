@@ -17,7 +17,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from organization.evidence.lines import Apart, Line, Ownership, Parameters, RuleParameters, judge
-from organization.exceptions import Exceptions, in_force
+from organization.exceptions.judging import Exceptions, in_force
 
 DAY = timedelta(days=1)
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -203,9 +203,9 @@ class Figures:
         return self.in_scope - sum(self.counts.get(status, 0) for status in _NOT_KNOWN)
 
 
-def share(part: int, whole: int) -> str:
-    """Write a share in percent with two digits, rounded down: 99.999 % is not 100 %.  "-" if there is no whole."""
-    return f"{part * 10_000 // whole / 100:.2f} %" if whole else "-"
+def share(part: int, whole: int) -> str | None:
+    """Write a share in percent with two digits, rounded down: 99.999 % is not 100 %.  None if there is no whole."""
+    return f"{part * 10_000 // whole / 100:.2f} %" if whole else None
 
 
 class History:

@@ -6,6 +6,7 @@ files.
 
 import hashlib
 import json
+import os
 import re
 import secrets
 import shutil
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from organization.aws import CommandError
 
@@ -120,7 +121,7 @@ def verify(path: Path) -> Difference:
     """Compare a folder with its manifest.  Raises CommandError if there is none, or if it is not one of this command's."""
     listed = _listed(path)
     try:
-        there = {each.relative_to(path).as_posix(): each for each in path.rglob("*") if each.is_symlink() or not each.is_dir()}
+        there = {each.relative_to(path).as_posix(): each for each in _there(path)}
         there.pop(MANIFEST)
         changed = tuple(
             name for name, expected in sorted(listed.items()) if name in there and not _is_same(there[name], expected)
@@ -137,6 +138,18 @@ def verify(path: Path) -> Difference:
         raise CommandError(message) from error
 
 
+def _there(path: Path) -> Iterator[Path]:
+    """Find everything in a folder but folders, links to folders included.  Raises OSError if one cannot be read."""
+
+    def stop(error: OSError) -> NoReturn:
+        raise error
+
+    for place, folders, names in os.walk(path, onerror=stop):
+        inside = Path(place)
+        yield from (inside / name for name in names)
+        yield from (inside / name for name in folders if (inside / name).is_symlink())
+
+
 def _listed(path: Path) -> Mapping[str, Mapping[str, Any]]:
     """Read what the manifest says of each file."""
     file = path / MANIFEST
@@ -144,9 +157,9 @@ def _listed(path: Path) -> Mapping[str, Mapping[str, Any]]:
         if not stat.S_ISREG(file.lstat().st_mode) or file.stat().st_size > _LARGEST:
             message = f"{file} is not a manifest: it must be a file of at most {_LARGEST} bytes."
             raise CommandError(message)
-        manifest = json.loads(file.read_text(encoding="utf-8"))
+        manifest = json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_named_once)
     except (OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
+        reason = error.strerror if isinstance(error, OSError) else "it is not JSON in which each key is there once"
         message = f"{file} cannot be read: {reason}."
         raise CommandError(message) from error
     files = manifest.get("files") if isinstance(manifest, dict) and manifest.get("form") == FORM else None
@@ -154,6 +167,14 @@ def _listed(path: Path) -> Mapping[str, Mapping[str, Any]]:
         message = f"{file} is not a manifest that this version of the command wrote."
         raise CommandError(message)
     return files
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object.  Raises ValueError if a key is there twice: each reader of the manifest could take another one."""
+    if len(found := dict(pairs)) < len(pairs):
+        message = "A key is there twice."
+        raise ValueError(message)
+    return found
 
 
 def _is_listed(name: str, said: object) -> bool:

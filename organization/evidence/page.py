@@ -1,14 +1,17 @@
 """Makes the page of the evidence: one file that needs no other and no network, and stays readable with 2,000 accounts."""
 
 import re
-from datetime import timedelta
+from datetime import date, timedelta
+from itertools import groupby
 
 from organization import page
 from organization.evidence import tables
-from organization.evidence.days import MEANINGS, NAMES, Status, share
+from organization.evidence.days import MEANINGS, NAMES, Period, Status, share
 from organization.evidence.tables import Evidence
 
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T[\d:.]+Z")
+_TIME = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})\.\d{3}Z")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MOST_MONTHS = 24
 LISTED = 500
 """How many rows of a list the page shows; the CSV file has all."""
 
@@ -18,8 +21,8 @@ def answer(evidence: Evidence) -> str:
     figures, period = evidence.figures, evidence.period
     return (
         f"From {period.first} to {period.last}, {figures.compliant} of {figures.in_scope} account-days "
-        f"({share(figures.compliant, figures.in_scope)}) have a COMPLIANT verdict of that day, and "
-        f"{figures.known} ({share(figures.known, figures.in_scope)}) have any verdict."
+        f"({_shown(share(figures.compliant, figures.in_scope))}) have a COMPLIANT verdict of that day, and "
+        f"{figures.known} ({_shown(share(figures.known, figures.in_scope))}) have any verdict."
     )
 
 
@@ -31,22 +34,38 @@ def length(hours: float) -> str:
     return f"{time // timedelta(hours=1)} h" if time < timedelta(days=3) else f"{time.days} d"
 
 
+def months(period: Period) -> list[tuple[str, int]]:
+    """Return what stands above a calendar: each month with its number of days, or each year if the period is long.
+
+    A January has its year instead of its name.
+    """
+
+    def label(day: date) -> str:
+        return str(day.year) if day.month == 1 else _MONTHS[day.month - 1]
+
+    found = [(label(day), sum(1 for _ in days)) for day, days in groupby(period, key=lambda day: day.replace(day=1))]
+    if len(found) > _MOST_MONTHS:
+        return [(str(year), sum(1 for _ in days)) for year, days in groupby(period, key=lambda day: day.year)]
+    return found
+
+
 def as_html(evidence: Evidence) -> str:
     """Return the page."""
     figures = evidence.figures
     return page.render(
-        "evidence.html.jinja",
+        "evidence/evidence.html.jinja",
         evidence=evidence,
         period=evidence.period,
         figures=figures,
         answer=answer(evidence),
-        compliant=share(figures.compliant, figures.in_scope),
-        known=share(figures.known, figures.in_scope),
+        compliant=_shown(share(figures.compliant, figures.in_scope)),
+        known=_shown(share(figures.known, figures.in_scope)),
         good=figures.in_scope > 0 and figures.compliant == figures.in_scope,
         statuses=[(status.value, NAMES[status], MEANINGS[status], figures.counts[status]) for status in Status],
         accounts=sorted(evidence.tables["accounts"].records(), key=_worst_first),
         lists=[evidence.tables[name] for name in _LISTS],
         gaps=evidence.tables["gaps"].records(),
+        months=months(evidence.period),
         listed=LISTED,
         length=length,
         shown=_shown,
@@ -73,5 +92,7 @@ def _shown(value: tables.Value) -> str:
             return "-"
         case bool():
             return "yes" if value else "no"
+        case str():
+            return _TIME.sub(r"\1Z", value) if _TIME.fullmatch(value) else value
         case _:
             return str(value)

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from organization import aws, insights
-from organization.accounts import Credentials, assume_role, read_each
+from organization.accounts import Credentials, Progress, assume_role, read_each
 from organization.aws import Caller, CommandError
 from organization.evidence.days import DAY, Member, Period, midnight
 from organization.evidence.lines import Line, parse
 from organization.evidence.tables import Event, Execution
 from organization.journal import EVALUATION, FAILURE, MOST_ROWS
-from organization.reading import Progress
 from organization.statuses import Account
 
 if TYPE_CHECKING:

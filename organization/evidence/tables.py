@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from organization.controls import Control, Framework, Outcome
+from organization.controls.judging import Control, Framework, Outcome
 from organization.deployment import Deployment
 from organization.evidence.control_days import ControlDays
 from organization.evidence.days import (
@@ -18,7 +18,7 @@ from organization.evidence.days import (
     share,
 )
 from organization.evidence.lines import FACTS, MEANINGS, Parameters, in_words
-from organization.exceptions import Exceptions
+from organization.exceptions.judging import Exceptions
 from organization.statuses import Result
 
 Value = str | int | float | bool | None
@@ -264,17 +264,18 @@ def _changes(history: History) -> Table:
 
 def _exceptions(findings: Findings) -> Table:
     rows: list[Row] = [
-        (account_id, "excluded", each.reason, "", each.owner, _iso(each.until))
+        (account_id, "excluded", each.reason, "", each.owner, _iso(each.since), _iso(each.until))
         for account_id, each in sorted(findings.exceptions.excluded.items())
     ]
     rows += [
-        (account_id, "accepted", each.reason, each.control, each.owner, _iso(each.until))
+        (account_id, "accepted", each.reason, each.control, each.owner, _iso(each.since), _iso(each.until))
         for account_id, each in sorted(findings.exceptions.accepted.items())
     ]
     return Table(
         "exceptions",
-        "Which accounts are excluded, and whose failures are accepted: why, who answers for it, and the last day.",
-        ("account_id", "kind", "reason", "compensating_control", "owner", "until"),
+        "Which accounts are excluded, and whose failures are accepted: why, who answers for it, the first and the last day. "
+        "One without a first day counts for every day until its end.",
+        ("account_id", "kind", "reason", "compensating_control", "owner", "since", "until"),
         rows,
     )
 

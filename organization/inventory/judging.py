@@ -283,6 +283,12 @@ def _notes(observed: Observed) -> Iterator[Advice]:
             "seen on AWS whether they do.",
             "Ask the owners before you have a password removed.",
         )
+    if observed.rule_statuses is None and not observed.problem:
+        yield Advice(
+            f"No deployment of the rule was found in account {observed.account_id}, {observed.region}, so what root has was "
+            "compared with no result of the rule.",
+            "If it is deployed, run the inventory in its account and home Region, with the name of its stack.",
+        )
 
 
 def _shows_no_sign_in(readings: Iterable[RootUser | Unread]) -> bool:

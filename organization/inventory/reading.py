@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from organization import accounts, aws, reading, statuses
-from organization.accounts import Credentials
+from organization import accounts, aws
+from organization.accounts import Credentials, Progress
 from organization.aws import Caller, CommandError
-from organization.exceptions import Exceptions
+from organization.exceptions.judging import Exceptions
 from organization.inventory.judging import Observed, Refusal
 from organization.inventory.root_user import AccessKey, Certificate, Device, RootUser
 from organization.removal import FEATURE
+from organization.report import judging, reading
 from organization.unread import Step, Unread
 from periodic_rule.errors import AssumeRoleError, EvaluationError, ReadError, malformed, raising
 from root_virtual_mfa_enabled import facts
@@ -27,7 +28,6 @@ from root_virtual_mfa_enabled.parameters import PARAMETERS
 if TYPE_CHECKING:
     import boto3
 
-    from organization.reading import Progress
 
 PERMISSIONS = frozenset(
     {"iam:ListOrganizationsFeatures", "organizations:DescribeOrganization", "organizations:ListAccounts", "sts:AssumeRoot"}
@@ -59,7 +59,7 @@ T = TypeVar("T")
 class Reader:
     """Reads root users with calls that change nothing."""
 
-    def __init__(self, session: "boto3.Session", caller: Caller, progress: "Progress") -> None:
+    def __init__(self, session: "boto3.Session", caller: Caller, progress: Progress) -> None:
         self._session = session
         self._caller = caller
         self._progress = progress
@@ -133,7 +133,7 @@ class Reader:
             found = reader.deployment(stack_name)
             if found is None:
                 return observed
-            rows = statuses.rows(reader.observe(found, Exceptions()))
+            rows = judging.rows(reader.observe(found, Exceptions()))
         except ClientError as error:
             return replace(observed, problem=aws.sentence_of(error))
         except CommandError as error:

@@ -122,7 +122,7 @@ class History(Organization):
         self.result(account_id)
 
     def leave(self, account_id: str) -> None:
-        self.aws.remove_account(account_id)
+        self.client("organizations", MANAGEMENT).remove_account_from_organization(AccountId=account_id)
         self.aws.settle()
         self._members.remove(account_id)
 

@@ -248,6 +248,11 @@ def test_pages_filter_and_sort_in_a_browser_and_load_nothing(
             browser.find_element(By.ID, "filter").send_keys(word)
             assert [row.get_attribute("data-account") for row in rows if row.is_displayed()] == shown
             assert browser.execute_script("return [document.images.length, document.scripts.length]") == [0, 1]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        browser.execute_script("dispatchEvent(new Event('beforeprint'))")
+        titles = browser.find_elements(By.CSS_SELECTOR, "[aria-labelledby=lists] details > summary")
+        assert [title.is_displayed() for title in titles] == [True] * 4, "a list without its title says nothing"
+        assert all(each.is_displayed() for each in browser.find_elements(By.CSS_SELECTOR, "[data-list] li"))
         assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]  # Selenium's
         events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]  # type: ignore[no-untyped-call]
         asked = [each["params"]["request"]["url"] for each in events if each["method"] == "Network.requestWillBeSent"]

@@ -11,19 +11,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from botocore.config import Config
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.print_page_options import PrintOptions
 
+from demo.clients import boto3_client
+from local_aws.client import REGION
+from organization.aws import Caller
 from organization.deployment import Deployment
 from organization.evidence.control_days import ControlDays
 from organization.evidence.days import History as Days
 from organization.evidence.days import Member, Period, Scope
 from organization.evidence.lines import Ownership
 from organization.evidence.page import as_html
+from organization.evidence.sources import Sources
 from organization.evidence.tables import Findings, evidence_of
 from tests.browser import chromium, needs_chromium
 from tests.e2e.evidence_history import (
@@ -44,15 +49,19 @@ from tests.e2e.evidence_history import (
 from tests.e2e.organization import CENTRAL, MANAGEMENT, run
 from tests.local_aws.scene import allow, trust
 
+if TYPE_CHECKING:
+    import boto3
+
 
 @dataclass(frozen=True)
 class Made:
-    """The history, the evidence of its days after the first one, and the last day on which HARDWARE's failure is accepted."""
+    """The history, the evidence of its days after the first one, and the days on which HARDWARE's failure is accepted."""
 
     history: History
     folder: Path
     first: date
     last: date
+    accepted_since: date
     accepted_until: date
     printed: str
     said: str
@@ -81,17 +90,18 @@ class Made:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     directory = tmp_path_factory.mktemp("evidence")
     with history(directory) as it:
-        until = it.day(45)
+        since, until = it.day(10), it.day(45)
         exceptions = directory / "exceptions.yaml"
         exceptions.write_text(
             f'"{EXCLUDED}": {{reason: A sandbox., owner: platform, until: {it.day(80)}}}\n'
-            f'accepted:\n  "{HARDWARE}": {{reason: A key., control: Two people hold it., owner: security, until: {until}}}\n',
+            f'accepted:\n  "{HARDWARE}": {{reason: A key., control: Two people hold it., owner: security, '
+            f"since: {since}, until: {until}}}\n",
             encoding="utf-8",
         )
         first, last, folder = it.day(1), it.today - DAY, directory / "out"
-        empty = Made(it, folder, first, last, until, "", "", 0)
+        empty = Made(it, folder, first, last, since, until, "", "", 0)
         code, printed, said = empty.make(folder, "--exceptions", str(exceptions), "--framework", "cis-aws-5.0")
-        yield Made(it, folder, first, last, until, printed, said, code)
+        yield Made(it, folder, first, last, since, until, printed, said, code)
 
 
 def expected(made: Made) -> dict[str, dict[date, str]]:
@@ -109,7 +119,7 @@ def expected(made: Made) -> dict[str, dict[date, str]]:
             letter = letters.get(last.get((account_id, day), ""), "U")
             if account_id == EXCLUDED and day <= it.day(80):
                 letter = "X"
-            if account_id == HARDWARE and letter == "N" and day <= made.accepted_until:
+            if account_id == HARDWARE and letter == "N" and made.accepted_since <= day <= made.accepted_until:
                 letter = "A"
             if account_id == JOINS and day <= it.turns["joins"]:
                 letter = "."
@@ -237,6 +247,23 @@ def test_exceptions_and_gaps_are_told(made: Made) -> None:
     gaps = " ".join(each["what"] for each in made.document["gaps"])
     assert "CloudTrail's event history keeps 90 days" in gaps
     assert "An account that is gone counts until its last evaluation." in gaps
+
+
+def test_the_management_accounts_cloudtrail_tells_when_an_account_left(made: Made) -> None:
+    """The evidence of this history is made in the central account, which does not see that."""
+    aws = made.history.aws
+
+    class Session:
+        def client(self, service: str, config: Config, region_name: str = REGION) -> Any:  # noqa: ANN401 - as boto3's
+            return boto3_client(aws, service, MANAGEMENT, config, region=region_name)
+
+    caller = Caller(MANAGEMENT, REGION, "aws", made.history.now())
+    sources = Sources(cast("boto3.Session", Session()), caller, lambda *_: None)
+    [event] = sources.departures(Period(made.first, made.last))
+    assert (event.name, event.about, event.error) == ("RemoveAccountFromOrganization", LEAVES, "")
+    left = sources.members([], [event])[LEAVES].left
+    assert left is not None
+    assert left.date() == made.history.turns["leaves"]
 
 
 def test_controls_are_counted_from_the_facts_of_the_raw_lines(made: Made) -> None:
@@ -436,11 +463,16 @@ def test_the_page_of_two_thousand_accounts_over_a_year_is_small_and_works(browse
     past = Days(period, Scope(members), Ownership(deployment), list)
     for number, calendar in enumerate(past.calendars.values()):
         calendar[:] = bytes(b"CNU"[(number + day) % 3] for day in range(period.days))
+    fewer, more = "100000001001", "100000000002"
+    past.calendars[fewer][:] = b"C" * 72 + b"N" * 293
+    past.calendars[more][:] = b"C" * 73 + b"N" * 292  # 0.2 of the days exactly
     page = tmp_path / "index.html"
     page.write_text(as_html(evidence_of(past, Findings(deployment), ControlDays())), encoding="utf-8")
     assert page.stat().st_size < 4 * 2**20
     assert opened(browser, page) == [page.as_uri()]
     assert len(shown(browser)) == accounts
+    browser.find_elements(By.CSS_SELECTOR, "#accounts thead button")[1].click()
+    assert shown(browser)[:2] == [fewer, more]
     browser.find_element(By.ID, "filter").send_keys("100000001999")
     assert shown(browser) == ["100000001999"]
     assert browser.execute_script("return document.querySelectorAll('canvas').length") == accounts

@@ -12,7 +12,7 @@ from demo.clients import boto3_client
 from demo.operator import NOTICES, NOTIFY, REEVALUATE, Operator
 from demo.sam import RULE_NAME
 from local_aws.client import PROJECT, LocalAwsProcess
-from organization.verification import CHECKS
+from organization.verify.judging import CHECKS
 from remediation.notify import PROCEDURE
 from tests.e2e.application import Application, wait_for
 from tests.e2e.organization import run

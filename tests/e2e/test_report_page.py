@@ -18,12 +18,13 @@ from selenium.webdriver.common.print_page_options import PrintOptions
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from organization.controls import RootUser
+from organization.controls.judging import RootUser
+from organization.controls.reading import frameworks
 from organization.deployment import Deployment
-from organization.exceptions import Acceptance
-from organization.formats import Report, as_html
-from organization.frameworks import frameworks
-from organization.statuses import Account, Advice, Row, Status
+from organization.exceptions.judging import Acceptance
+from organization.report.formats import as_html
+from organization.report.judging import Report, Row
+from organization.statuses import Account, Advice, Status
 from root_virtual_mfa_enabled.decision import AccountSummary
 from tests.browser import chromium, needs_chromium
 from tests.e2e.conftest import BARE, EXCLUDED, HARDWARE, UNREADABLE, VIRTUAL

@@ -12,7 +12,7 @@ import pytest
 from demo.clients import boto3_client
 from demo.sam import deploy_account
 from local_aws.client import PROJECT, LocalAwsProcess
-from organization.verification import CHECKS, EVENTS_ROLE, NOTIFY, REEVALUATE, REMOVAL
+from organization.verify.judging import CHECKS, EVENTS_ROLE, NOTIFY, REEVALUATE, REMOVAL
 from tests.e2e.application import wait_for
 from tests.e2e.organization import CENTRAL, MANAGEMENT, ROOT, Organization, Ran, run, write_accounts
 from tests.e2e.packaged import deploy_organization

@@ -127,13 +127,13 @@ def rule(function_arn: str, name: str = "example", **settings: Parameter) -> dic
 
 def log_lines(client: Clients, account_id: str, function_name: str) -> list[str]:
     """Return the lines of a function's log."""
+    pages = client("logs", account_id).get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{function_name}")
     try:
-        events = client("logs", account_id).filter_log_events(logGroupName=f"/aws/lambda/{function_name}")["events"]
+        return [event["message"] for page in pages for event in page["events"]]
     except ClientError as error:
         if error.response["Error"]["Code"] != "ResourceNotFoundException":
             raise
         return []
-    return [event["message"] for event in events]
 
 
 def noted_events(client: Clients, account_id: str) -> list[dict[str, Any]]:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from organization import journal
-from organization.controls import STATES, Control, Outcome, RootUser, State, outcome, outcomes, states
-from organization.frameworks import frameworks
+from organization.controls.judging import STATES, Control, Outcome, RootUser, State, outcome, outcomes, states
+from organization.controls.reading import frameworks
 from periodic_rule.verdict import Verdict
 from root_virtual_mfa_enabled.decision import AccountSummary, Facts, Parameters, VirtualMfaDevice, decide
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from organization import cli, commands, template
+from organization import cli, commands
 from organization.account_lists import EXCLUDED, INVOKING
-from organization.checks import SERVICES
+from organization.deploy import template
+from organization.preflight.judging import SERVICES
 from organization.visible import visible
 from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
 from tests.organization.fake_organization import HOSTILE, MANAGEMENT, MEMBER, ORGANIZATION, OTHER, ROOT, account, stack

@@ -13,7 +13,8 @@ import pytest
 
 from organization import cli, insights
 from organization.evidence import command, folder, sources
-from organization.evidence.days import DAY, midnight
+from organization.evidence.days import DAY, Period, midnight
+from organization.evidence.page import months
 from tests.fake_aws import CENTRAL, FakeAws, RefusalError, paged
 from tests.organization.fake_organization import (
     HOSTILE,
@@ -511,17 +512,24 @@ def test_a_member_that_forges_lines_changes_nothing_and_is_listed(fake: FakeAws,
 def test_what_others_wrote_is_text_in_every_file_and_on_the_screen(
     fake: FakeAws, log: Log, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    del fake
+    named = account(OTHER, HOSTILE)
+    fake.answers["ListAccountsForParent"] = {"Accounts": [named, account(CENTRAL, "=1+1")]}
+    fake.answers["ListRoots"] = {"Roots": [{"Id": ROOT, "Name": f"Root {HOSTILE}"}]}
+    accepted = dict.fromkeys(("reason", "control", "owner"), HOSTILE) | {"until": "2999-01-01"}
+    exceptions = tmp_path / "exceptions.yaml"
+    exceptions.write_text(json.dumps({OTHER: HOSTILE, "accepted": {MEMBER: accepted}}), encoding="utf-8")
     day = midnight(FIRST + DAY * 3) + timedelta(hours=2)
     log.lines += [
         (day, text(MEMBER, "NON_COMPLIANT", annotation=HOSTILE, version=HOSTILE)),
         (day, text(OTHER, "", errorType="<b>", errorMessage="=HYPERLINK(1)")),
         (day, text(MEMBER, configRuleName=HOSTILE)),
     ]
-    run(tmp_path / "evidence")
+    run(tmp_path / "evidence", "--exceptions", str(exceptions))
     check_shown(capsys.readouterr().out, commands=0)
     page = (tmp_path / "evidence/index.html").read_text(encoding="utf-8")
-    assert HOSTILE not in page
+    check_shown(page, commands=0)
+    [table] = [each["account_name"] for each in document(tmp_path / "evidence")["accounts"] if each["account_id"] == OTHER]
+    assert table == HOSTILE
     assert "<b>" not in page
     for file in (tmp_path / "evidence").rglob("*.csv"):
         for row in csv.reader(file.read_text(encoding="utf-8").splitlines()):
@@ -646,3 +654,27 @@ def test_executions_show_who_started_and_approved(fake: FakeAws, tmp_path: Path)
     assert (each["about_account"], each["started_by"], each["approvals"], each["said"]) == (
         *(MEMBER, "arn:starter", '{"Approver": "arn:lead"}', "Removed: the password."),
     )
+
+
+def test_an_exclusion_that_the_deployment_does_not_have_is_a_gap(fake: FakeAws, tmp_path: Path) -> None:
+    exceptions = tmp_path / "exceptions.yaml"
+    exceptions.write_text(f'"{OTHER}": Sandbox.', encoding="utf-8")
+    said = f"Exceptions: excluded-accounts.yaml excludes account {OTHER}, but the parameter ExcludedAccounts"
+    run(tmp_path / "one", "--exceptions", str(exceptions))
+    assert [each.startswith(said) for each in gaps(tmp_path / "one")].count(True) == 1
+    deployed: Any = fake.answers["DescribeStacks"]
+    deployed["Stacks"][0]["Parameters"].append({"ParameterKey": "ExcludedAccounts", "ParameterValue": OTHER})
+    run(tmp_path / "two", "--exceptions", str(exceptions))
+    assert not [each for each in gaps(tmp_path / "two") if each.startswith(said)]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        (date(2026, 12, 30), date(2027, 2, 1), [("Dec", 2), ("2027", 31), ("Feb", 1)]),
+        (date(2026, 3, 5), date(2026, 3, 5), [("Mar", 1)]),
+        (date(2024, 12, 31), date(2027, 1, 2), [("2024", 1), ("2025", 365), ("2026", 365), ("2027", 2)]),
+    ],
+)
+def test_months_above_the_calendar_are_as_wide_as_their_days(first: date, last: date, expected: list[tuple[str, int]]) -> None:
+    assert months(Period(first, last)) == expected

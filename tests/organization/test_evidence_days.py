@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from organization.deployment import Deployment
 from organization.evidence.days import DAY, MOST_APART, AccountDay, History, Member, Period, Scope, Status, share
 from organization.evidence.lines import Apart, Line, Ownership, parse
-from organization.exceptions import Acceptance, Exceptions, Exclusion
+from organization.exceptions.judging import Acceptance, Exceptions, Exclusion
 from tests.organization.journal_lines import CENTRAL, MANAGEMENT, OF_RULE, PARAMETERS, RULE, text
 
 FIRST = date(2026, 3, 1)
@@ -120,6 +120,8 @@ def test_an_exclusion_hides_days_without_an_evaluation_until_its_end() -> None:
     assert calendars(
         *written, scope=Scope(members, exceptions=Exceptions(excluded={ONE: Exclusion("Sandbox.", "me", FIRST + DAY * 2)}))
     ) == {ONE: "XNXUU"}
+    begins = Exclusion("Sandbox.", "me", FIRST + DAY * 3, since=FIRST + DAY * 2)
+    assert calendars(*written, scope=Scope(members, exceptions=Exceptions(excluded={ONE: begins}))) == {ONE: "UNXXU"}
 
 
 def test_an_acceptance_covers_failures_until_its_end_and_nothing_else() -> None:
@@ -134,6 +136,14 @@ def test_an_acceptance_covers_failures_until_its_end_and_nothing_else() -> None:
     assert (found.figures().compliant, found.figures().known) == (1, 4)
 
 
+def test_an_acceptance_covers_no_failure_before_its_first_day() -> None:
+    written = [(DAY * day, text(ONE, "NON_COMPLIANT")) for day in range(4)]
+    accepted = Acceptance("Key.", "Safe.", "me", until=FIRST + DAY * 2, since=FIRST + DAY)
+    found, _ = history(written, scope=Scope({ONE: Member(ONE)}, exceptions=Exceptions(accepted={ONE: accepted})))
+    assert found.calendars[ONE].decode() == "NAANU"
+    assert found.failures[0].accepted_days == 2
+
+
 def test_days_of_which_no_source_tells_are_gaps_that_count_as_not_known() -> None:
     scope = Scope({ONE: Member(ONE)}, source_from=FIRST + DAY * 2, unreadable={FIRST + DAY * 3})
     found, _ = history([(DAY, text(ONE))], scope=scope)
@@ -145,7 +155,7 @@ def test_shares_are_rounded_down() -> None:
     assert share(99_999, 100_000) == "99.99 %"
     assert share(1, 1) == "100.00 %"
     assert share(2, 3) == "66.66 %"
-    assert share(0, 0) == "-"
+    assert share(0, 0) is None
 
 
 # --- Failures and changes ---

@@ -1,5 +1,6 @@
 """The folder of the evidence: written whole or not at all, and verified against everything that somebody may do to it."""
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -131,6 +132,60 @@ def test_a_manifest_names_nothing_outside_its_folder(evidence: Path, name: str, 
     code, _, said = verify(capsys, evidence)
     assert code == 2
     assert "is not a manifest that this version of the command wrote" in said
+
+
+@pytest.mark.parametrize("kind", ["a link", "a pipe", "a folder", "too long"])
+def test_a_manifest_that_is_no_short_regular_file_is_refused(
+    evidence: Path, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = evidence / "manifest.json"
+    manifest.rename(tmp_path / "manifest.json")
+    match kind:
+        case "a link":
+            manifest.symlink_to(tmp_path / "manifest.json")
+        case "a pipe":
+            os.mkfifo(manifest)  # which nobody ever writes to
+        case "a folder":
+            manifest.mkdir()
+        case _:
+            with manifest.open("wb") as file:
+                file.truncate(2**34)
+    code, _, said = verify(capsys, evidence)
+    assert code == 2
+    assert "is not a manifest: it must be a file of at most" in said
+
+
+def test_a_manifest_that_names_a_file_twice_is_refused(evidence: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = (evidence / "manifest.json").read_text(encoding="utf-8")
+    forged = '"index.html": {"sha256": "' + "0" * 64 + '", "bytes": 1}, "index.html"'
+    (evidence / "manifest.json").write_text(text.replace('"index.html"', forged, 1), encoding="utf-8")
+    code, _, said = verify(capsys, evidence)
+    assert code == 2
+    assert "it is not JSON in which each key is there once" in said
+
+
+def test_a_folder_that_cannot_be_read_is_no_evidence_and_hides_nothing(
+    evidence: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (evidence / "hidden").mkdir()
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path).name == "hidden":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # a test may run as root, whom no permission stops
+    code, printed, said = verify(capsys, evidence)
+    assert (code, printed) == (2, "")
+    assert said.endswith("cannot be read: Permission denied.\n")
+
+
+def test_a_link_in_the_place_of_a_folder_hides_nothing(evidence: Path, tmp_path: Path) -> None:
+    (evidence / "days").rename(tmp_path / "days")
+    (evidence / "days").symlink_to(tmp_path / "days")
+    found = folder.verify(evidence)
+    assert (found.removed, found.added) == (("days/2026-01.csv",), ("days",))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, '{"form": "root-virtual-mfa evidence 1", "files": {"a": 1}}'])

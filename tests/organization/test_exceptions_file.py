@@ -16,10 +16,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from organization import cli, exceptions_file
+from organization import cli
 from organization.aws import CommandError
-from organization.exceptions import ENDS_SOON, Acceptance, Exceptions, Exclusion, ends_soon, in_force
-from organization.exceptions_file import LONGEST
+from organization.exceptions import reading as exceptions_file
+from organization.exceptions.judging import ENDS_SOON, Acceptance, Exceptions, Exclusion, begins_later, ends_soon, in_force
+from organization.exceptions.reading import LONGEST
 from tests.fake_aws import FakeAws
 
 PROJECT = Path(__file__).parents[2]
@@ -65,10 +66,12 @@ def test_old_form_mappings_and_accepted_failures_stand_side_by_side(path: Path) 
     Moves to another
     organization.
   owner: platform team
+  since: 2026-07-01
   until: 2027-06-30
 accepted:
   "{THIRD}":
     until: "2027-01-31"
+    since: "2027-01-31"
     owner: 'security@example.com'
     control: Two hardware keys in two safes
     reason: No phones on the site
@@ -76,11 +79,15 @@ accepted:
     assert read(path, text) == Exceptions(
         {
             FIRST: Exclusion("Sandbox."),
-            SECOND: Exclusion("Moves to another organization.", "platform team", date(2027, 6, 30)),
+            SECOND: Exclusion("Moves to another organization.", "platform team", date(2027, 6, 30), date(2026, 7, 1)),
         },
         {
             THIRD: Acceptance(
-                "No phones on the site", "Two hardware keys in two safes", "security@example.com", date(2027, 1, 31)
+                "No phones on the site",
+                "Two hardware keys in two safes",
+                "security@example.com",
+                until=date(2027, 1, 31),
+                since=date(2027, 1, 31),
             )
         },
     )
@@ -127,8 +134,12 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Co
 )
 IDS = st.text("0123456789", min_size=12, max_size=12)
 DAYS = st.dates(date(2000, 1, 1), date(2100, 1, 1))
-EXCLUSIONS = st.builds(Exclusion, TEXTS) | st.builds(Exclusion, TEXTS, TEXTS, DAYS)
-ACCEPTANCES = st.builds(Acceptance, TEXTS, TEXTS, TEXTS, DAYS)
+EXCLUSIONS = st.builds(Exclusion, TEXTS) | st.builds(Exclusion, TEXTS, TEXTS, DAYS, st.none() | DAYS).filter(
+    lambda each: each.since is None or (each.until is not None and each.since <= each.until)
+)
+ACCEPTANCES = st.builds(Acceptance, TEXTS, TEXTS, TEXTS, DAYS, st.none() | DAYS).filter(
+    lambda each: each.since is None or each.since <= each.until
+)
 
 
 def fields(exception: Exclusion | Acceptance) -> Any:  # noqa: ANN401 - what stands in the file
@@ -136,7 +147,8 @@ def fields(exception: Exclusion | Acceptance) -> Any:  # noqa: ANN401 - what sta
     if exception.until is None:
         return exception.reason
     control = {"control": exception.control} if isinstance(exception, Acceptance) else {}
-    return {"reason": exception.reason, **control, "owner": exception.owner, "until": exception.until}
+    since = {"since": exception.since} if exception.since else {}
+    return {"reason": exception.reason, **control, "owner": exception.owner, **since, "until": exception.until}
 
 
 def on_one_line(exception: Exclusion | Acceptance) -> Exclusion | Acceptance:
@@ -164,7 +176,19 @@ def test_what_was_written_is_read_whatever_style_yaml_gives_it(
 
 WORDS = st.sampled_from(
     [
-        *(f'"{FIRST}"', f'"{SECOND}"', "accepted", "reason", "control", "owner", "until", "2027-06-30", "2027-02-30", "text"),
+        *(
+            f'"{FIRST}"',
+            f'"{SECOND}"',
+            "accepted",
+            "reason",
+            "control",
+            "owner",
+            "since",
+            "until",
+            "2027-06-30",
+            "2027-02-30",
+            "text",
+        ),
         *(": ", "{", "}", "[", "]", ", ", "\n", "\n  ", "\n    ", "- ", "? ", "&a ", "*a", "!!str ", "<<", "---\n", "''", "|"),
         *("5", "%", "\t", f'"{FIRST}": {EXCLUSION}\n', f"accepted: {{'{SECOND}': {ACCEPTANCE}}}\n"),
     ]
@@ -194,8 +218,8 @@ def test_whatever_stands_there_gives_exceptions_that_are_whole_or_one_sentence(
 # --- What is refused ---
 
 ONE = f'"{FIRST}": '
-MUST = "it must have reason, owner and until"
-MUST_ACCEPT = "it must have reason, control, owner and until"
+MUST = "it must have reason, owner and until, and may have since"
+MUST_ACCEPT = "it must have reason, control, owner and until, and may have since"
 
 
 @pytest.mark.parametrize(
@@ -263,6 +287,13 @@ MUST_ACCEPT = "it must have reason, control, owner and until"
                 "'\u0662\u0660\u0662\u0667-06-30'": "text",
             }.items()
         ),
+        (f"{ONE}{{since: never}}", f"since of account {FIRST} is text: it must be a date such as 2027-06-30"),
+        (f"{ONE}{{since: 2027-06-30, since: 2027-06-30}}", f"since of account {FIRST} is there a second time"),
+        (f"{ONE}{{reason: r, owner: o, since: 2027-06-30}}", f"has no until: {MUST}"),
+        (
+            f"{ONE}{{reason: r, owner: o, since: 2027-07-01, until: 2027-06-30}}",
+            f"since of account {FIRST} is 2027-07-01: it must not be after until, 2027-06-30",
+        ),
         # Accepted failures
         ("accepted: x", "accepted is text: it must be a mapping of account ids, in quotes, to mappings"),
         ("accepted: [x]", "accepted is a list"),
@@ -286,7 +317,7 @@ def test_what_is_no_exception_is_refused_in_one_sentence(
 
 
 def test_texts_as_long_as_they_may_be_are_read(path: Path) -> None:
-    longest = {name: name[0] * length for name, length in LONGEST.items()}
+    longest: dict[str, Any] = {name: name[0] * length for name, length in LONGEST.items()}
     assert read(path, json.dumps({"accepted": {FIRST: {**longest, "until": "2027-06-30"}}})).accepted == {
         FIRST: Acceptance(**longest, until=date(2027, 6, 30))
     }
@@ -331,8 +362,10 @@ def test_file_that_is_none(fake: FakeAws, path: Path, capsys: pytest.CaptureFixt
 
 
 @given(EXCLUSIONS | ACCEPTANCES, DAYS)
-def test_an_exception_is_in_force_up_to_its_last_day(exception: Exclusion | Acceptance, day: date) -> None:
-    assert in_force(exception, day) == (exception.until is None or (exception.until - day).days >= 0)
+def test_an_exception_is_in_force_from_its_first_to_its_last_day(exception: Exclusion | Acceptance, day: date) -> None:
+    begun = exception.since is None or (day - exception.since).days >= 0
+    assert in_force(exception, day) == (begun and (exception.until is None or (exception.until - day).days >= 0))
+    assert begins_later(exception, day) == (not begun)
     assert not ends_soon(exception, day) or in_force(exception, day)
 
 
@@ -343,3 +376,4 @@ def test_the_end_is_said_a_month_before(days: int, force: bool, soon: bool) -> N
     assert (in_force(exception, today), ends_soon(exception, today)) == (force, soon)
     assert timedelta(days=30) == ENDS_SOON
     assert not ends_soon(Exclusion("r"), today)
+    assert not ends_soon(replace(exception, since=today + timedelta(days=1)), today), "it has not begun"

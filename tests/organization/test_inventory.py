@@ -302,6 +302,22 @@ def test_rule_that_says_otherwise_is_a_finding(
     assert (document["accounts"][OTHER]["rule_status"], document["accounts"][OTHER]["findings"]) == ("UNKNOWN", [])
 
 
+def test_without_a_deployment_nothing_was_compared_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, said = tmp_path / "inventory.html", f"No deployment of the rule was found in account {MANAGEMENT}, {REGION}"
+
+    def told() -> tuple[int, bool]:
+        cli.main(["inventory", "--output", str(page)])
+        capsys.readouterr()
+        text = page.read_text(encoding="utf-8")
+        return text.count(said), "Nothing that was read contradicts the rule&#39;s verdict" in text.replace("'", "&#39;")
+
+    assert told() == (1, False)
+    monkeypatch.setattr(reading.Reader, "_compared", lambda _, observed, __: replace(observed, rule_statuses={}))
+    assert told() == (0, True)
+
+
 def test_deployment_that_cannot_be_read_is_a_note(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
     fake.refuse("DescribeStacks", "AccessDenied")
     document = taken(capsys, 0)

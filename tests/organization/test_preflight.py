@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from organization import cli
-from organization.checks import CONFIG, CONFIG_MULTI_ACCOUNT_SETUP, SERVICES, STACK_SETS
+from organization.preflight.judging import CONFIG, CONFIG_MULTI_ACCOUNT_SETUP, SERVICES, STACK_SETS
 from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
 from tests.organization.fake_organization import (
     HOSTILE,

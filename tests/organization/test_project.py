@@ -87,7 +87,7 @@ def test_report_needs_no_checkout(installed: Installed) -> None:
 
 def test_page_templates_are_installed(installed: Installed) -> None:
     names = [str(each.relative_to(PROJECT / "organization")) for each in PROJECT.glob("organization/**/*.html.jinja")]
-    assert {"page.html.jinja", "report.html.jinja"} <= set(names)
+    assert {"page.html.jinja", "report/report.html.jinja"} <= set(names)
     code = f"from organization import page; [page._TEMPLATES.get_template(name) for name in {names}]"
     python = installed.program.parent / "python"
     subprocess.run([python, "-c", code], cwd=installed.folder, check=True)  # noqa: S603 - our own code

@@ -21,11 +21,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from organization import cli, formats, journal
+from organization import cli, journal
+from organization.controls.reading import frameworks
 from organization.deployment import Deployment
-from organization.formats import Report
-from organization.frameworks import frameworks
-from organization.statuses import Account, Row, Status
+from organization.report import formats
+from organization.report.judging import Report, Row
+from organization.statuses import Account, Status
 from organization.visible import visible
 from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
 from tests.organization.fake_organization import (
@@ -416,7 +417,8 @@ def test_pack_that_failed_keeps_the_stacks_remediation_and_leaves_out_who_is_exc
 EXCEPTIONS = f"""
 "{OTHER}": {{ reason: Moves to another organization, owner: platform team, until: 2026-03-01 }}
 accepted:
-  "{MEMBER}": {{ reason: No phones on the site, control: Two keys in two safes, owner: "=security", until: 2026-03-01 }}
+  "{MEMBER}":
+    {{reason: No phones on the site, control: Two keys in two safes, owner: "=security", since: 2026-02-01, until: 2026-03-01}}
 """
 
 
@@ -463,11 +465,11 @@ def test_accepted_failure_is_shown_as_such_in_every_format_and_is_no_failure(
         assert said in page
     accounts = {each["account_id"]: each for each in json.loads(document)["accounts"]}
     lines = {each["account_id"]: each for each in csv.DictReader(io.StringIO(spreadsheet, newline=""))}
-    keys = ("status", "reason", "control", "owner", "until")
-    accepted = ["ACCEPTED", "No phones on the site", "Two keys in two safes", "=security", "2026-03-01"]
-    excluded = ["EXCLUDED", "Moves to another organization", "", "platform team", "2026-03-01"]
+    keys = ("status", "reason", "control", "owner", "since", "until")
+    accepted = ["ACCEPTED", "No phones on the site", "Two keys in two safes", "=security", "2026-02-01", "2026-03-01"]
+    excluded = ["EXCLUDED", "Moves to another organization", "", "platform team", "", "2026-03-01"]
     assert [accounts[MEMBER][key] for key in keys] == accepted
-    assert [accounts[OTHER][key] for key in keys] == excluded
+    assert [accounts[OTHER][key] or "" for key in keys] == excluded
     assert [lines[MEMBER][key] for key in keys] == [each.replace("=", "'=") for each in accepted]
     assert [lines[OTHER][key] for key in keys] == excluded
     assert accounts[MEMBER]["annotation"] == "Found."

@@ -14,26 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from organization import commands
-from organization.controls import RootUser
+from organization.controls.judging import RootUser
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment, is_our_rule
-from organization.exceptions import Acceptance, Exceptions, Exclusion
+from organization.exceptions.judging import Acceptance, Exceptions, Exclusion
 from organization.journal import Entry, Failure, Journal
-from organization.statuses import (
-    FAILURES,
-    MEANINGS,
-    STALE_AFTER,
-    Account,
-    Arrival,
-    Observations,
-    Result,
-    Row,
-    Status,
-    hours,
-    in_doubt,
-    notes,
-    rows,
-    totals,
-)
+from organization.report.judging import FAILURES, MEANINGS, Observations, Row, hours, in_doubt, notes, rows, totals
+from organization.statuses import STALE_AFTER, Account, Arrival, Result, Status
 from organization.visible import visible
 from root_virtual_mfa_enabled.decision import AccountSummary
 
@@ -505,7 +491,7 @@ def test_account_that_is_not_active_yet_is_judged() -> None:
 
 
 EXCLUDED = replace(DEPLOYMENT, excluded=frozenset({MEMBER, CENTRAL}))
-TODAY, YESTERDAY = NOW.date(), NOW.date() - timedelta(days=1)
+TODAY, YESTERDAY, TOMORROW = (NOW.date() + timedelta(days=days) for days in (0, -1, 1))
 
 
 def excluding(until: date | None, owner: str = "platform") -> Exceptions:
@@ -534,6 +520,21 @@ def test_account_whose_exclusion_has_ended_is_unknown_and_the_command_lets_it_be
     )
 
 
+def test_account_whose_exclusion_begins_later_is_unknown() -> None:
+    later = Exclusion("Sandbox", "platform", until=TOMORROW, since=TOMORROW)
+    row = judge(deployment=EXCLUDED, exceptions=Exceptions(excluded={MEMBER: later}))
+    assert row.status is Status.UNKNOWN
+    assert row.finding == "The account is excluded since 2026-03-02, and is not evaluated before that."
+    assert "write an earlier date" in row.advice[0].action
+    assert row.advice[0].commands == (f"root-virtual-mfa deploy --parameter ExcludedAccounts={CENTRAL}",)
+    begun = Exclusion("Sandbox", "platform", until=TODAY, since=TODAY)
+    row = judge(deployment=EXCLUDED, exceptions=Exceptions(excluded={MEMBER: begun}))
+    assert (row.status, row.finding) == (
+        Status.EXCLUDED,
+        "Sandbox. Owner: platform. Since 2026-03-01. Until 2026-03-01.",
+    )
+
+
 # --- Failures that are accepted ---
 
 
@@ -557,6 +558,16 @@ def test_from_the_day_after_it_is_a_plain_failure_and_the_report_says_why() -> N
     assert row.status is Status.NON_COMPLIANT
     assert row.finding == "Annotation of NON_COMPLIANT. This failure was accepted until 2026-02-28, and no longer is."
     assert "the owner (security) decide anew" in row.advice[0].action
+
+
+def test_before_its_first_day_it_is_a_plain_failure_and_the_report_says_why() -> None:
+    later = Acceptance("No phones", "Two keys", "security", until=TOMORROW, since=TOMORROW)
+    row = judge(result("NON_COMPLIANT"), exceptions=Exceptions(accepted={MEMBER: later}))
+    assert row.status is Status.NON_COMPLIANT
+    assert row.finding == "Annotation of NON_COMPLIANT. This failure is accepted from 2026-03-02 on, and not before."
+    row = judge(result("NON_COMPLIANT"), exceptions=Exceptions(accepted={MEMBER: replace(later, since=TODAY)}))
+    assert row.status is Status.ACCEPTED
+    assert "Accepted since 2026-03-01 and until 2026-03-02: No phones." in row.finding
 
 
 @pytest.mark.parametrize("until", [TODAY, YESTERDAY])

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from organization.checks import Source, Unseen
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment
 from organization.journal import Entry, Failure, Journal
-from organization.statuses import Arrival, Result
-from organization.verification import (
+from organization.statuses import Arrival, Result, Source, Unseen
+from organization.verify.judging import (
     CHECKS,
     EVENTS_ROLE,
     NOTIFY,
@@ -23,10 +22,10 @@ from organization.verification import (
     AlarmAction,
     Calls,
     Counts,
-    Evidence,
     Execution,
     Finding,
     Inside,
+    Observed,
     Outcome,
     Refusal,
     Remediation,
@@ -103,7 +102,7 @@ DEPLOYMENT = Deployment(
     pack_parameters={},
 )
 APPROVED = run_of(REMOVAL, **{"RemoveCredentials.Approval": "Approved by x, who did not start it."})
-EVIDENCE = Evidence(
+OBSERVED = Observed(
     deployment=DEPLOYMENT,
     now=NOW,
     created=ago(days=10),
@@ -127,7 +126,7 @@ EVIDENCE = Evidence(
 """An organization in which everything holds."""
 
 ONE_ACCOUNT = replace(
-    EVIDENCE,
+    OBSERVED,
     deployment=Deployment("root-virtual-mfa", "UPDATE_COMPLETE", CENTRAL, REGION, "aws", log_group_name="/log"),
     evaluated=(CENTRAL,),
     packs={},
@@ -169,7 +168,7 @@ class Case:
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def case(outcome: Outcome, text: str, command: str = "", **changes: Any) -> Case:  # noqa: ANN401 - members of Evidence
+def case(outcome: Outcome, text: str, command: str = "", **changes: Any) -> Case:  # noqa: ANN401 - members of Observed
     return Case(outcome, text, command, changes)
 
 
@@ -507,8 +506,8 @@ CASES: Mapping[str, list[Case]] = {
 }
 
 
-def finding(name: str, evidence: Evidence) -> Finding:
-    [found] = [each.finding for each in verify(evidence) if each.name == name]
+def finding(name: str, observed: Observed) -> Finding:
+    [found] = [each.finding for each in verify(observed) if each.name == name]
     return found
 
 
@@ -521,7 +520,7 @@ def finding(name: str, evidence: Evidence) -> Finding:
     ],
 )
 def test_a_check_says_what_aws_shows(name: str, told: Case) -> None:
-    found = finding(name, replace(EVIDENCE, **told.changes))
+    found = finding(name, replace(OBSERVED, **told.changes))
     assert found.outcome is told.outcome, found
     assert told.text in found.text
     assert told.command in "\n".join(found.commands)
@@ -538,7 +537,7 @@ def test_each_check_is_seen_to_hold_to_fail_and_to_wait_or_not_to_see(check: Any
 
 
 def test_nothing_is_judged_that_nobody_saw() -> None:
-    nothing = Evidence(DEPLOYMENT, NOW, ago(days=10), (MEMBER,))
+    nothing = Observed(DEPLOYMENT, NOW, ago(days=10), (MEMBER,))
     unseen = replace(nothing, packs=REFUSED, stacks=REFUSED, sources=REFUSED, results=REFUSED, history=REFUSED, **UNREADABLE)
     assert {each.finding.outcome for each in verify(unseen)} <= {NOT_SEEN, NOT_YET}
 
@@ -552,7 +551,7 @@ def test_one_account_has_only_the_checks_that_concern_it() -> None:
 def test_of_many_accounts_some_are_named() -> None:
     many = [f"{number:012}" for number in range(1000)]
     failed = dict.fromkeys(many, replace(PACK, status="CREATE_FAILED", reason="x" * 100))
-    text = finding("AWS Config takes the conformance pack", replace(EVIDENCE, packs=failed)).text
+    text = finding("AWS Config takes the conformance pack", replace(OBSERVED, packs=failed)).text
     assert "1000 accounts:" in text
     assert len(text) < 1000
 

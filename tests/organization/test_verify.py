@@ -14,7 +14,7 @@ import pytest
 
 from organization import cli
 from organization.deployment import PACK_RULE_PREFIX
-from organization.verification import CHECKS, NOTIFY, REEVALUATE, REMOVAL
+from organization.verify.judging import CHECKS, NOTIFY, REEVALUATE, REMOVAL
 from organization.visible import visible
 from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
 from tests.organization.fake_organization import (
@@ -294,7 +294,7 @@ def probed(fake: FakeAws) -> FakeAws:
 
 @pytest.fixture(autouse=True)
 def _no_pauses() -> Iterator[None]:
-    with patch("organization.gathering.time.sleep"):
+    with patch("organization.verify.reading.time.sleep"):
         yield
 
 
@@ -379,11 +379,16 @@ def test_it_writes_files_in_the_format_of_their_names(
     fake: FakeAws, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     del fake
-    assert cli.main(["verify", "--output", str(tmp_path / "v.json"), "--output", str(tmp_path / "v.txt")]) == 0
+    outputs = (word for suffix in ("json", "txt", "html") for word in ("--output", str(tmp_path / f"v.{suffix}")))
+    assert cli.main(["verify", *outputs]) == 0
     printed = capsys.readouterr().out
     assert (tmp_path / "v.txt").read_text(encoding="utf-8") == printed
     document = json.loads((tmp_path / "v.json").read_text(encoding="utf-8"))
     assert document["totals"] == {"FAILS": 0, "NOT_YET": 0, "NOT_SEEN": 2, "HOLDS": len(CHECKS) - 2}
+    page = (tmp_path / "v.html").read_text(encoding="utf-8")
+    assert f'<p class="outcome">No check fails, and {len(CHECKS) - 2} of {len(CHECKS)} hold.</p>' in page, (
+        "what nobody saw is not good"
+    )
     assert cli.main(["verify", "--output", str(tmp_path / "v.csv")]) == 2
     assert "has no format" in capsys.readouterr().err
 

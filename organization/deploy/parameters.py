@@ -12,15 +12,17 @@ import click
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from organization import aws, checks, commands, deployment, invoke_permission, preflight, removal
+from organization import aws, commands, deployment, invoke_permission, removal
 from organization.account_lists import EXCLUDED, INVOKING, split, too_many_excluded
 from organization.aws import Caller, CommandError
-from organization.checks import Outcome, Seen, Unseen
+from organization.deploy.template import Parameter
 from organization.deployment import Deployment
-from organization.inspection import Inspector
-from organization.reading import Reader
+from organization.preflight import formats, judging
+from organization.preflight import reading as preflight
+from organization.preflight.judging import Outcome, Seen
+from organization.report import reading as report
 from organization.screen import Screen
-from organization.template import Parameter
+from organization.statuses import Unseen, shown
 from organization.visible import visible
 
 if TYPE_CHECKING:
@@ -131,16 +133,16 @@ class Finder:
 
     def _for_organization(self) -> dict[str, str]:
         with Console(stderr=True).status("Looking ..."):
-            seen = Inspector(self.session, self.caller, self.stack_name).inspect(
+            seen = preflight.Reader(self.session, self.caller, self.stack_name).observe(
                 role_name=None, removal=bool(self.options.parameters.get(removal.APPROVERS))
             )
         if self.before is None:
             seen = replace(seen, deployed=None)
         self.account_ids = seen.accounts
         self._refuse_other_type(seen.deployed)
-        missing = [check for check in checks.checks(seen, self._permission(seen.deployed)) if check.outcome is Outcome.MISSING]
+        missing = [check for check in judging.checks(seen, self._permission(seen.deployed)) if check.outcome is Outcome.MISSING]
         for check in missing:
-            preflight.show(check, self.screen)
+            formats.show(check, self.screen)
         if missing:
             message = (
                 f"{len(missing)} of the things that the organization's deployment needs are missing: "
@@ -161,7 +163,7 @@ class Finder:
     def _organization(self, seen: Seen) -> dict[str, str]:
         """Return what is given, and the parameters that name the organization."""
         parameters = dict(self.options.parameters)
-        for name, (value, _) in checks.parameters(seen).items():
+        for name, (value, _) in judging.parameters(seen).items():
             if name in parameters:
                 continue
             if value:
@@ -225,7 +227,8 @@ class Finder:
         """
         found = deployment.from_stack(after, {})
         try:
-            refused = invoke_permission.refused(found, Reader(self.session, self.caller.time, lambda *_: None).packs(found))
+            packs = report.Reader(self.session, self.caller.time, lambda *_: None).packs(found)
+            refused = invoke_permission.refused(found, packs)
         except ClientError as error:
             self.screen.say(f"Where the conformance pack arrived could not be seen: {aws.sentence_of(error)}")
             return {}
@@ -233,7 +236,7 @@ class Finder:
             return {}
         self.screen.say()
         self.screen.say(
-            (f"AWS Config may not invoke the function for {checks.shown(refused)}.", "bold"),
+            (f"AWS Config may not invoke the function for {shown(refused)}.", "bold"),
             " So it does not name the organization when it invokes, and each account has to be listed.",
         )
         lists = self._listing(found.management_account_id, found.excluded)
@@ -253,7 +256,7 @@ class Finder:
 
     def _refuse_obstacle(self, organization_id: str) -> None:
         deployed = deployment.from_stack(self.before, {}) if self.before else None
-        obstacle = checks.stack_obstacle(deployed, organization_id) if deployed else None
+        obstacle = judging.stack_obstacle(deployed, organization_id) if deployed else None
         if obstacle:
             mend = f" Run `{obstacle.command}`." if obstacle.command else ""
             message = f"The stack {self.stack_name} is {obstacle.why}{mend}"

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from organization.controls import Control, Framework, State
+from organization.controls.judging import Control, Framework, State
 
 FILE = "controls.yaml"
 
@@ -15,7 +15,7 @@ FILE = "controls.yaml"
 @cache
 def frameworks() -> Mapping[str, Framework]:
     """Return every framework by its name, in the order of the file."""
-    text = resources.files("organization").joinpath(FILE).read_text(encoding="utf-8")
+    text = resources.files("organization.controls").joinpath(FILE).read_text(encoding="utf-8")
     return {each["name"]: _framework(**each) for each in yaml.safe_load(text)}
 
 

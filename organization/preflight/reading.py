@@ -10,7 +10,8 @@ from botocore.exceptions import ClientError
 
 from organization import accounts, aws, deployment
 from organization.aws import Caller
-from organization.checks import (
+from organization.invoke_permission import RESOURCE_POLICY
+from organization.preflight.judging import (
     CONFIG_ROLE,
     SERVICES,
     STACK_SETS_ROLE,
@@ -18,13 +19,11 @@ from organization.checks import (
     Organization,
     Recorder,
     Seen,
-    Source,
-    Unseen,
     names,
     not_excluded,
 )
-from organization.invoke_permission import RESOURCE_POLICY
 from organization.removal import IAM
+from organization.statuses import Source, Unseen
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Inspector:
+class Reader:
     """Reads everything that the checks judge, with calls that change nothing."""
 
     def __init__(self, session: boto3.Session, caller: Caller, stack_name: str) -> None:
@@ -51,7 +50,7 @@ class Inspector:
         self._organizations: OrganizationsClient = session.client("organizations", config=config)
         self._sts: STSClient = session.client("sts", config=config)
 
-    def inspect(self, role_name: str | None, *, removal: bool | None) -> Seen:
+    def observe(self, role_name: str | None, *, removal: bool | None) -> Seen:
         """Read everything; with `role_name`, every account's recorder too.
 
         `removal`: what the removal of root credentials needs, too. None: if the stack has it.

@@ -4,10 +4,12 @@ The file is one mapping, without anchors, aliases and tags:
 
     "111122223333": reason text                 # not evaluated: the old form
     "222233334444":                             # not evaluated
-      { reason: text, owner: text, until: 2027-06-30 }
+      { reason: text, owner: text, since: 2026-07-01, until: 2027-06-30 }
     accepted:
       "333344445555":                           # evaluated, and may fail
-        { reason: text, control: text, owner: text, until: 2027-06-30 }
+        { reason: text, control: text, owner: text, since: 2026-07-01, until: 2027-06-30 }
+
+`since` may be left out.
 """
 
 import os
@@ -20,9 +22,10 @@ from typing import NoReturn
 
 import yaml
 
-from organization import exceptions, project
+from organization import project
 from organization.aws import CommandError
-from organization.exceptions import Acceptance, Exceptions, Exclusion
+from organization.exceptions import judging as exceptions
+from organization.exceptions.judging import Acceptance, Exceptions, Exclusion
 
 LARGEST = 1024 * 1024
 """Bytes: 10,000 accounts, each with a reason of a hundred characters."""
@@ -35,6 +38,9 @@ _SHOWN = 40
 _ACCEPTED = "accepted"
 _EXCLUSION = ("reason", "owner", "until")
 _ACCEPTANCE = ("reason", "control", "owner", "until")
+_MAY = "since"
+"""A key that a mapping may have beside those that it must have."""
+_DAYS = ("since", "until")
 
 _ACCOUNT_ID = re.compile(r"[0-9]{12}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -173,8 +179,8 @@ def _account_id(key: yaml.Event, otherwise: str, excluded: Container[str], accep
 
 def _exclusion(account_id: str, value: yaml.Event, events: Iterator[yaml.Event]) -> Exclusion:
     if _what(value) == "a mapping":
-        texts, until = _fields(account_id, _EXCLUSION, value, events)
-        return Exclusion(**texts, until=until)
+        texts, since, until = _fields(account_id, _EXCLUSION, value, events)
+        return Exclusion(**texts, until=until, since=since)
     reason = _text(value)
     if not reason or not reason.strip():
         _refuse(
@@ -188,31 +194,41 @@ def _exclusion(account_id: str, value: yaml.Event, events: Iterator[yaml.Event])
 def _acceptance(account_id: str, value: yaml.Event, events: Iterator[yaml.Event]) -> Acceptance:
     if _what(value) != "a mapping":
         _refuse(value, f"the entry of account {account_id} is {_what(value)}: it must be a mapping with {_listed(_ACCEPTANCE)}")
-    texts, until = _fields(account_id, _ACCEPTANCE, value, events)
-    return Acceptance(**texts, until=until)
+    texts, since, until = _fields(account_id, _ACCEPTANCE, value, events)
+    return Acceptance(**texts, until=until, since=since)
 
 
 def _fields(
     account_id: str, names: Sequence[str], start: yaml.Event, events: Iterator[yaml.Event]
-) -> tuple[dict[str, str], date]:
-    """Read a mapping that has begun, which must have exactly these keys; returns the texts by name, and `until`."""
+) -> tuple[dict[str, str], date | None, date]:
+    """Read a mapping that has begun: it must have exactly these keys, and may have `since`.
+
+    Returns the texts by name, `since` and `until`.
+    """
     texts: dict[str, str] = {}
-    until: date | None = None
+    days: dict[str, date] = {}
     for key, value in _pairs(events):
         name = _text(key)
-        if name is None or name not in names:
+        if name is None or name not in {*names, _MAY}:
             shown = f'"{name}"' if name and len(name) <= _SHOWN else _what(key)
-            _refuse(key, f"a key of account {account_id} is {shown}: it must have {_listed(names)}, and no other")
-        if name in texts or (name == "until" and until is not None):
+            _refuse(key, f"a key of account {account_id} is {shown}: {_must(names)}, and no other")
+        if name in texts or name in days:
             _refuse(key, f"{name} of account {account_id} is there a second time: keep one")
-        if name == "until":
-            until = _until(account_id, value)
+        if name in _DAYS:
+            days[name] = _day(account_id, name, value)
         else:
             texts[name] = _field(account_id, name, value)
-    missing = [name for name in names if name not in texts and not (name == "until" and until)]
-    if missing or until is None:
-        _refuse(start, f"account {account_id} has no {' and no '.join(missing)}: it must have {_listed(names)}")
-    return texts, until
+    missing = [name for name in names if name not in texts and name not in days]
+    if missing:
+        _refuse(start, f"account {account_id} has no {' and no '.join(missing)}: {_must(names)}")
+    since, until = days.get(_MAY), days["until"]
+    if since and since > until:
+        _refuse(start, f"since of account {account_id} is {since}: it must not be after until, {until}")
+    return texts, since, until
+
+
+def _must(names: Sequence[str]) -> str:
+    return f"it must have {_listed(names)}, and may have {_MAY}"
 
 
 def _field(account_id: str, name: str, value: yaml.Event) -> str:
@@ -225,14 +241,14 @@ def _field(account_id: str, name: str, value: yaml.Event) -> str:
     return said
 
 
-def _until(account_id: str, value: yaml.Event) -> date:
+def _day(account_id: str, name: str, value: yaml.Event) -> date:
     written = value.value if isinstance(value, yaml.ScalarEvent) and _what(value) in {"text", "a date"} else ""
     if not _DATE.fullmatch(written):
-        _refuse(value, f"until of account {account_id} is {_what(value)}: it must be a date such as 2027-06-30")
+        _refuse(value, f"{name} of account {account_id} is {_what(value)}: it must be a date such as 2027-06-30")
     try:
         return date.fromisoformat(written)
     except ValueError:
-        _refuse(value, f"until of account {account_id} is {written}, which is no day: it must be a date such as 2027-06-30")
+        _refuse(value, f"{name} of account {account_id} is {written}, which is no day: it must be a date such as 2027-06-30")
 
 
 def _one_line(text: str) -> str:

@@ -1,60 +1,18 @@
-"""Verifies a deployment: for each thing that nobody could verify before, whether it holds here, as AWS shows it."""
+"""What a verification found in each of its formats: a list for the screen, JSON and one self-contained HTML page."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from io import StringIO
-from pathlib import Path
 
-from organization import aws, files, page
-from organization.deployment import Deployment
-from organization.gathering import Gatherer
-from organization.screen import Screen, progress_bars
-from organization.verification import MEANINGS, Outcome, Verified, totals, verify
-
-FAILED = 1
+from organization import page
+from organization.screen import Screen
+from organization.verify.judging import MEANINGS, Outcome, Verification, totals
 
 SCHEMA_VERSION = 1
 """The JSON document's version: it rises if a key goes or changes its meaning."""
 
 _COLOURS = {Outcome.FAILS: "red", Outcome.NOT_YET: "yellow", Outcome.NOT_SEEN: "yellow", Outcome.HOLDS: "green"}
 _WIDEST = max(len(outcome) for outcome in Outcome)
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What the checks of a deployment found, at a time."""
-
-    deployment: Deployment
-    time: datetime
-    checks: Sequence[Verified]
-
-
-def run(  # noqa: PLR0913 - the options of the command
-    region: str | None,
-    profile: str | None,
-    stack_name: str,
-    role_name: str | None,
-    *,
-    probe: str | None = None,
-    format_name: str | None = None,
-    output: Sequence[Path] = (),
-) -> int:
-    """Read everything, print what each check found and write it to files; returns the exit code.
-
-    `role_name`: the role to assume in accounts.  `probe`: the account in which to start the runbooks first.  `format_name`:
-    what to print, or, with `output`, the format of the files.
-    """
-    outputs = files.formats(output, format_name, FORMATS)
-    session, caller = aws.session(region, profile)
-    with progress_bars() as progress:
-        gatherer = Gatherer(session, caller, progress)
-        probed = gatherer.probe(stack_name, probe, role_name) if probe else []
-        evidence = gatherer.evidence(stack_name, role_name)
-    verification = Verification(evidence.deployment, evidence.now, [*verify(evidence), *probed])
-    files.show(verification, FORMATS, _print_table, format_name, outputs)
-    return FAILED if totals(verification.checks)[Outcome.FAILS] else 0
 
 
 def as_json(verification: Verification) -> str:
@@ -93,7 +51,7 @@ def as_json(verification: Verification) -> str:
 def as_html(verification: Verification) -> str:
     """Return one page that needs no other file and no network."""
     return page.render(
-        "verification.html.jinja",
+        "verify/verify.html.jinja",
         deployment=verification.deployment,
         time=_time(verification.time),
         totals=totals(verification.checks),
@@ -105,11 +63,11 @@ def as_html(verification: Verification) -> str:
 def as_table(verification: Verification) -> str:
     """Return what is printed as plain text."""
     written = StringIO()
-    _print_table(verification, Screen(written))
+    print_table(verification, Screen(written))
     return written.getvalue()
 
 
-def _print_table(verification: Verification, screen: Screen) -> None:
+def print_table(verification: Verification, screen: Screen) -> None:
     """Print each check with what was seen, and the commands that mend or show it."""
     for each in verification.checks:
         finding = each.finding
@@ -126,6 +84,3 @@ def _print_table(verification: Verification, screen: Screen) -> None:
 
 def _time(time: datetime) -> str:
     return f"{time:%Y-%m-%dT%H:%M:%SZ}"
-
-
-FORMATS: dict[str, Callable[[Verification], str]] = {"table": as_table, "json": as_json, "html": as_html}

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import boto3
 from botocore.exceptions import ClientError
 
-from organization import accounts, aws, deployment, reading, statuses
+from organization import accounts, aws, deployment
+from organization.accounts import Progress
 from organization.aws import Caller, CommandError
-from organization.checks import Source, Unseen
 from organization.commands import FORWARDED_REGION
 from organization.deployment import Deployment
-from organization.reading import Progress, Reader
-from organization.statuses import Result
-from organization.verification import (
+from organization.report import reading
+from organization.report.judging import is_judged
+from organization.statuses import Result, Source, Unseen
+from organization.verify.judging import (
     EVENTS_ROLE,
     NOTIFY,
     RECORDED_CALLS,
@@ -33,9 +34,9 @@ from organization.verification import (
     AlarmAction,
     Calls,
     Counts,
-    Evidence,
     Execution,
     Inside,
+    Observed,
     Refusal,
     Remediation,
     RootPassword,
@@ -74,7 +75,7 @@ _NO_REPORT = frozenset({"ReportNotPresent", "ReportExpired", "ReportInProgress"}
 """Source: API reference, GetCredentialReport."""
 
 
-class Gatherer:
+class Reader:
     """Reads everything that the checks judge.
 
     Raises ClientError and BotoCoreError if AWS refuses what nothing can be said without, or does not answer.
@@ -85,10 +86,10 @@ class Gatherer:
         self._session = session
         self._caller = caller
         self._progress = progress
-        self._reader = Reader(session, caller.time, progress)
+        self._reader = reading.Reader(session, caller.time, progress)
         self._makes = Lock()
 
-    def evidence(self, stack_name: str, role_name: str | None) -> Evidence:
+    def observe(self, stack_name: str, role_name: str | None) -> Observed:
         """Read everything; with `role_name`, the role to assume, also inside accounts. Raises CommandError without a stack."""
         found = self._reader.deployment(stack_name)
         stack = aws.find_stack(self._client("cloudformation"), stack_name)
@@ -111,7 +112,7 @@ class Gatherer:
         organization = bool(found.organization_id)
         alarms = _seen(lambda: self._alarms(stack))
         packs = _seen(lambda: self._reader.with_compliance(self._reader.packs(found), found)) if organization else {}
-        return Evidence(
+        return Observed(
             deployment=found,
             now=self._caller.time,
             created=stack["CreationTime"],
@@ -148,7 +149,7 @@ class Gatherer:
     def _evaluated(self, found: Deployment) -> tuple[str, ...]:
         if not found.organization_id:
             return (found.account_id,)
-        judged = {each.account_id for each in self._reader.accounts() if statuses.is_judged(each, found)}
+        judged = {each.account_id for each in self._reader.accounts() if is_judged(each, found)}
         if not found.watches_management_account:
             judged.discard(found.management_account_id)
         return tuple(sorted(judged))

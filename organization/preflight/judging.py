@@ -12,6 +12,7 @@ from organization.deployment import (
     Deployment,
     stack_set_name,
 )
+from organization.statuses import Source, Unseen, shown
 
 CONFIG = "config.amazonaws.com"
 CONFIG_MULTI_ACCOUNT_SETUP = "config-multiaccountsetup.amazonaws.com"
@@ -44,9 +45,6 @@ _MADE_WITH = {
 StackSets. Versions of that page name either moment.
 """
 
-_SHOWN_ACCOUNTS = 20
-"""How many accounts a message names."""
-
 
 class Outcome(StrEnum):
     """The outcome of a check.  LIMITED: the rule works, and something beside it does not."""
@@ -69,13 +67,6 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Unseen:
-    """Stands for what AWS did not show; `reason` says why."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Organization:
     """An organization; `all_features` is false if it has consolidated billing only."""
 
@@ -91,14 +82,6 @@ class Recorder(StrEnum):
     WITHOUT_COMPLIANCE = "on, without compliance"
     OFF = "off"
     NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Whether an account's data reach an aggregator, and if not, why."""
-
-    succeeded: bool
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,14 +369,6 @@ def _recorders_by_aggregator(seen: Seen, others: list[str]) -> Iterator[Check]:
                 because = f" ({'; '.join(reasons)})" if reasons else ""
                 detail = f"Not seen in {shown(silent)}: their data do not reach the aggregator {aggregator_name}{because}."
                 yield Check(name, Outcome.UNSEEN, f"{detail} {look}")
-
-
-def shown(account_ids: list[str]) -> str:
-    """Name accounts in a sentence: their number, if there are several, and the first of them."""
-    first = ", ".join(account_ids[:_SHOWN_ACCOUNTS])
-    more = len(account_ids) - _SHOWN_ACCOUNTS
-    plural = "account" if len(account_ids) == 1 else f"{len(account_ids)} accounts:"
-    return f"{plural} {first}" + (f" and {more} more" if more > 0 else "")
 
 
 # --- The management account, and what is there already ---

@@ -4,11 +4,13 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from organization import aws, exceptions_file, files, formats, reading, statuses
+from organization import aws, files
 from organization.aws import CommandError
-from organization.exceptions import Exceptions
-from organization.formats import Report
-from organization.frameworks import frameworks
+from organization.controls.reading import frameworks
+from organization.exceptions import reading as exceptions_file
+from organization.exceptions.judging import Exceptions
+from organization.report import formats, judging, reading
+from organization.report.judging import Report
 from organization.screen import progress_bars
 from organization.statuses import Status
 
@@ -43,7 +45,7 @@ def run(  # noqa: PLR0913 - the options of the command
     exceptions = exceptions_file.read(exceptions_path or exceptions_file.default_file())
     report = replace(_read(region, profile, stack_name, exceptions), only=frozenset(only), frameworks=asked)
     files.show(report, FORMATS, formats.print_table, format_name, outputs)
-    return FAILED if any(row.status in statuses.FAILURES for row in report.rows) else 0
+    return FAILED if any(row.status in judging.FAILURES for row in report.rows) else 0
 
 
 def _read(region: str | None, profile: str | None, stack_name: str, exceptions: Exceptions) -> Report:
@@ -54,4 +56,4 @@ def _read(region: str | None, profile: str | None, stack_name: str, exceptions: 
         if found is None:
             raise CommandError(aws.no_stack(stack_name, caller))
         observed = reader.observe(found, exceptions)
-    return Report(observed.deployment, observed.now, statuses.rows(observed), statuses.notes(observed))
+    return Report(observed.deployment, observed.now, judging.rows(observed), judging.notes(observed))

@@ -11,10 +11,9 @@ from enum import StrEnum
 from typing import TypeVar
 
 from organization import commands, invoke_permission
-from organization.checks import Source, Unseen, shown
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment
 from organization.journal import Entry, Journal
-from organization.statuses import STALE_AFTER, Arrival, Result
+from organization.statuses import STALE_AFTER, Arrival, Result, Source, Unseen, shown
 
 T = TypeVar("T")
 
@@ -121,6 +120,15 @@ class Verified:
 
     name: str
     finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What the checks of a deployment found, at a time."""
+
+    deployment: Deployment
+    time: datetime
+    checks: Sequence[Verified]
 
 
 # --- Facts ---
@@ -272,7 +280,7 @@ class StackSetOperation:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Observed:
     """Everything that was read of a deployment.
 
     `evaluated` are the accounts that are evaluated: active, and not excluded.  `remediates` says whether AWS Config's own
@@ -338,17 +346,17 @@ def _fails(text: str, *mend: str, run_in: str) -> Finding:
     return Finding(Outcome.FAILS, text, mend, run_in)
 
 
-def _seen_inside(evidence: Evidence, look: Callable[[Inside], T | Unseen]) -> dict[str, T] | Unseen:
+def _seen_inside(observed: Observed, look: Callable[[Inside], T | Unseen]) -> dict[str, T] | Unseen:
     """Return what was seen in each account that was looked into; if nothing was, why."""
-    looked = {account_id: look(inside) for account_id, inside in evidence.inside.items()}
+    looked = {account_id: look(inside) for account_id, inside in observed.inside.items()}
     seen = {account_id: each for account_id, each in looked.items() if not isinstance(each, Unseen)}
     if seen:
         return seen
     return next((each for each in looked.values() if isinstance(each, Unseen)), NOT_LOOKED_INTO)
 
 
-def _executions(evidence: Evidence, *runbooks: str) -> dict[str, list[Execution]] | Unseen:
-    found = _seen_inside(evidence, lambda inside: inside.executions)
+def _executions(observed: Observed, *runbooks: str) -> dict[str, list[Execution]] | Unseen:
+    found = _seen_inside(observed, lambda inside: inside.executions)
     if isinstance(found, Unseen):
         return found
     return {account_id: [each for each in all_ if each.runbook in runbooks] for account_id, all_ in found.items()}
@@ -371,8 +379,8 @@ def _time(time: datetime) -> str:
 # --- The checks, in the order of docs/unverified.md ---
 
 
-def _invocation(evidence: Evidence) -> Finding:
-    deployment, packs = evidence.deployment, evidence.packs
+def _invocation(observed: Observed) -> Finding:
+    deployment, packs = observed.deployment, observed.packs
     if isinstance(packs, Unseen):
         return _not_seen(packs.reason)
     lacking = sorted(account_id for account_id, pack in packs.items() if pack.lacks_permission)
@@ -381,47 +389,47 @@ def _invocation(evidence: Evidence) -> Finding:
         what = f"AWS Config may not invoke it for {shown(lacking)}." if lacking else "The conformance pack is in no account."
         listing = deployment.invoke_permission != invoke_permission.ACCOUNTS
         mend = commands.deploy(InvokePermission=invoke_permission.ACCOUNTS) if lacking and listing else commands.deploy()
-        return _fails(what, mend, run_in=evidence.central)
+        return _fails(what, mend, run_in=observed.central)
     if deployment.invoke_permission == invoke_permission.ANY:
         return _holds(f"The policy names no account, Lambda took it, and the pack arrived in {_count(len(packs), 'account')}.")
     if deployment.invoke_permission == invoke_permission.ACCOUNTS:
-        missing = sorted(set(evidence.evaluated) - deployment.permitted)
+        missing = sorted(set(observed.evaluated) - deployment.permitted)
         if missing:
-            return _fails(f"The policy does not list {shown(missing)}.", commands.deploy(), run_in=evidence.central)
+            return _fails(f"The policy does not list {shown(missing)}.", commands.deploy(), run_in=observed.central)
         return _holds("The policy lists every account. If an account joins, deploy again.")
-    return _by_organization(evidence, by_organization)
+    return _by_organization(observed, by_organization)
 
 
-def _by_organization(evidence: Evidence, by_organization: set[str]) -> Finding:
+def _by_organization(observed: Observed, by_organization: set[str]) -> Finding:
     """Judge a policy that names the organization: `by_organization` are the accounts with the pack that it permits."""
     if not by_organization:
         return _not_yet("No account has the pack that only the organization's id permits. Verify again when one has joined.")
-    evaluated = by_organization & evidence.journal.evaluations.keys()
+    evaluated = by_organization & observed.journal.evaluations.keys()
     if evaluated:
         return _holds(
             f"AWS Config names the organization: {shown(sorted(evaluated))} had an evaluation, and only the organization's id "
             "permits it."
         )
-    if evidence.age < _SOON or evidence.journal.problem:
+    if observed.age < _SOON or observed.journal.problem:
         return _not_yet("The pack has arrived, and the journal shows no evaluation there yet. Verify again in an hour.")
     mend = commands.deploy(InvokePermission=invoke_permission.ACCOUNTS)
     return _fails(
-        f"The pack arrived in {shown(sorted(by_organization))}, and no evaluation came.", mend, run_in=evidence.central
+        f"The pack arrived in {shown(sorted(by_organization))}, and no evaluation came.", mend, run_in=observed.central
     )
 
 
-def _aggregation(evidence: Evidence) -> Finding:
-    deployment, sources = evidence.deployment, evidence.sources
+def _aggregation(observed: Observed) -> Finding:
+    deployment, sources = observed.deployment, observed.sources
     if isinstance(sources, Unseen):
         return _not_seen(sources.reason)
-    expected = {each: sources[each] for each in evidence.evaluated if each in sources}
+    expected = {each: sources[each] for each in observed.evaluated if each in sources}
     failed = {account_id: source for account_id, source in expected.items() if not source.succeeded}
-    if not expected and evidence.age < _SOON:
+    if not expected and observed.age < _SOON:
         return _not_yet("The aggregator has read no account yet. Verify again in an hour.")
     if not expected or len(failed) == len(expected):
         why = f" AWS says: {next(iter(failed.values())).reason}" if failed else ""
         text = f"The aggregator {deployment.aggregator_name} reads no account.{why} If you have another one, name it."
-        return _fails(text, commands.deploy(AggregatorName="NAME"), run_in=evidence.central)
+        return _fails(text, commands.deploy(AggregatorName="NAME"), run_in=observed.central)
     if failed:
         why = next(iter(failed.values())).reason
         first = min(failed)
@@ -430,29 +438,29 @@ def _aggregation(evidence: Evidence) -> Finding:
     return _holds(f"The aggregator {deployment.aggregator_name} has read {_count(len(expected), 'account')}.")
 
 
-def _verdict_events(evidence: Evidence) -> Finding:
-    found = _executions(evidence, NOTIFY)
+def _verdict_events(observed: Observed) -> Finding:
+    found = _executions(observed, NOTIFY)
     if isinstance(found, Unseen):
         return _not_seen(found.reason)
     started = {account_id for account_id, all_ in found.items() if any(each.by_eventbridge for each in all_)}
     if started:
-        return _holds(f"EventBridge started {NOTIFY} in {shown(sorted(started))}. {_by_events(evidence)}".rstrip())
-    entries = evidence.journal.evaluations
-    waiting = [each for each in found if each in entries and evidence.now - entries[each].time > _SOON]
+        return _holds(f"EventBridge started {NOTIFY} in {shown(sorted(started))}. {_by_events(observed)}".rstrip())
+    entries = observed.journal.evaluations
+    waiting = [each for each in found if each in entries and observed.now - entries[each].time > _SOON]
     if not waiting:
         return _not_yet(
             f"No account that was looked into has had a verdict for an hour: {shown(sorted(found))}. Verify again then."
         )
     text = f"{_these(sorted(waiting))} had a verdict more than an hour ago, and EventBridge has not started {NOTIFY}."
-    if evidence.age < STALE_AFTER:
-        return _not_yet(f"{text} It starts every day in any case. Verify again after {_time(evidence.created + STALE_AFTER)}.")
+    if observed.age < STALE_AFTER:
+        return _not_yet(f"{text} It starts every day in any case. Verify again after {_time(observed.created + STALE_AFTER)}.")
     mend = commands.deploy(Remediation="Automatic")
-    return _fails(f"{text} Let AWS Config start it in accounts that fail.", mend, run_in=evidence.central)
+    return _fails(f"{text} Let AWS Config start it in accounts that fail.", mend, run_in=observed.central)
 
 
-def _by_events(evidence: Evidence) -> str:
+def _by_events(observed: Observed) -> str:
     """Say whether AWS Config's events started it, or its daily start only."""
-    events = _seen_inside(evidence, lambda inside: inside.verdict_events)
+    events = _seen_inside(observed, lambda inside: inside.verdict_events)
     if isinstance(events, Unseen):
         return ""
     told = sorted(account_id for account_id, number in events.items() if number)
@@ -461,37 +469,37 @@ def _by_events(evidence: Evidence) -> str:
     return "No event of AWS Config came: it starts once a day, so owners hear within a day."
 
 
-def _root_events(evidence: Evidence) -> Finding:
-    found = _executions(evidence, REEVALUATE)
+def _root_events(observed: Observed) -> Finding:
+    found = _executions(observed, REEVALUATE)
     if isinstance(found, Unseen):
         return _not_seen(found.reason)
     started = {account_id for account_id, all_ in found.items() if any(each.by_eventbridge for each in all_)}
     if started:
         return _holds(f"EventBridge started {REEVALUATE} in {shown(sorted(started))}.")
-    changes = _seen_inside(evidence, lambda inside: inside.root_changes)
+    changes = _seen_inside(observed, lambda inside: inside.root_changes)
     if isinstance(changes, Unseen):
         return _not_seen(changes.reason)
-    missed = sorted(each for each, times in changes.items() if times and evidence.now - max(times) > _SOON and each in found)
+    missed = sorted(each for each, times in changes.items() if times and observed.now - max(times) > _SOON and each in found)
     if not missed:
         text = f"No root user of {shown(sorted(changes))} changed its credentials in two weeks."
         return _not_yet(f"{text} Add a device as root in a test account, and verify again an hour later.")
     text = f"Root changed its credentials in {shown(missed)}, and EventBridge did not start {REEVALUATE}."
-    home = evidence.deployment.region
+    home = observed.deployment.region
     if home == commands.FORWARDED_REGION:
         text += " A trail has to record management events here. Without it, the next evaluation finds out. Let it come sooner."
-        return _fails(text, commands.deploy(EvaluationFrequency="Three_Hours"), run_in=evidence.central)
+        return _fails(text, commands.deploy(EvaluationFrequency="Three_Hours"), run_in=observed.central)
     forward = commands.deploy_forwarder(home)
     text += f" See that a trail records management events in {commands.FORWARDED_REGION}, and that events are sent from there."
     return _fails(text, forward, run_in="each of these accounts that no StackSet reaches")
 
 
-def _starts(evidence: Evidence) -> Finding:
-    failed = _seen_inside(evidence, lambda inside: inside.failed_invocations)
-    found = _executions(evidence, NOTIFY, REEVALUATE)
+def _starts(observed: Observed) -> Finding:
+    failed = _seen_inside(observed, lambda inside: inside.failed_invocations)
+    found = _executions(observed, NOTIFY, REEVALUATE)
     if isinstance(failed, Unseen) and isinstance(found, Unseen):
         return _not_seen(failed.reason)
     failing = {} if isinstance(failed, Unseen) else {each: counts for each, counts in failed.items() if any(counts.values())}
-    refused = _refused(evidence, lambda refusal: refusal.role == EVENTS_ROLE)
+    refused = _refused(observed, lambda refusal: refusal.role == EVENTS_ROLE)
     if failing or refused:
         rules = sorted({name for counts in failing.values() for name, count in counts.items() if count})
         text = f"EventBridge could not start a runbook in {shown(sorted({*failing, *refused}))}"
@@ -499,7 +507,7 @@ def _starts(evidence: Evidence) -> Finding:
         said = next((each[0].text for each in refused.values()), "")
         text += f" CloudTrail says: {said}" if said else ""
         text += " Let AWS Config start RootVirtualMfa-Notify in accounts that fail. AWS Config evaluates every day in any case."
-        return _fails(text, commands.deploy(Remediation="Automatic"), run_in=evidence.central)
+        return _fails(text, commands.deploy(Remediation="Automatic"), run_in=observed.central)
     started = {} if isinstance(found, Unseen) else found
     working = sorted(account_id for account_id, all_ in started.items() if any(each.by_eventbridge for each in all_))
     if working:
@@ -507,9 +515,9 @@ def _starts(evidence: Evidence) -> Finding:
     return _not_yet("EventBridge has not tried to start a runbook yet. Verify again after the first verdict.")
 
 
-def _refused(evidence: Evidence, concerns: Callable[[Refusal], bool]) -> dict[str, list[Refusal]]:
+def _refused(observed: Observed, concerns: Callable[[Refusal], bool]) -> dict[str, list[Refusal]]:
     """Return the refusals that concern a check, of each account that has any."""
-    calls = {account_id: inside.calls for account_id, inside in evidence.inside.items()}
+    calls = {account_id: inside.calls for account_id, inside in observed.inside.items()}
     refused = {
         account_id: [refusal for refusal in each.refusals if concerns(refusal)]
         for account_id, each in calls.items()
@@ -518,14 +526,14 @@ def _refused(evidence: Evidence, concerns: Callable[[Refusal], bool]) -> dict[st
     return {account_id: refusals for account_id, refusals in refused.items() if refusals}
 
 
-def _reevaluation(evidence: Evidence) -> Finding:
-    found = _executions(evidence, REEVALUATE)
+def _reevaluation(observed: Observed) -> Finding:
+    found = _executions(observed, REEVALUATE)
     if isinstance(found, Unseen):
         return _not_seen(found.reason)
     ended = {each: [run for run in all_ if not run.runs] for each, all_ in found.items()}
     members = {account_id: runs for account_id, runs in ended.items() if runs}
     if not members:
-        mend = commands.start_reevaluate(evidence.deployment)
+        mend = commands.start_reevaluate(observed.deployment)
         return _not_yet(f"{REEVALUATE} has not run yet. Start it, and verify again.", mend, run_in="a member account")
     latest = {account_id: max(runs, key=lambda run: run.started) for account_id, runs in members.items()}
     refused = {
@@ -537,23 +545,23 @@ def _reevaluation(evidence: Evidence) -> Finding:
     why = run.failure or run.said(_STARTED) or "it gives no reason."
     mend = commands.deploy(EvaluationFrequency="Three_Hours")
     text = f"{REEVALUATE} started nothing in {shown(sorted(refused))}: {why} The next evaluation finds out. Let it come sooner."
-    return _fails(text, mend, run_in=evidence.central)
+    return _fails(text, mend, run_in=observed.central)
 
 
 _STARTED = "StartEvaluation.Text"
 
 
-def _runbooks(evidence: Evidence) -> Finding:
-    found = _executions(evidence, NOTIFY, REEVALUATE)
-    documents = _seen_inside(evidence, lambda inside: inside.documents)
+def _runbooks(observed: Observed) -> Finding:
+    found = _executions(observed, NOTIFY, REEVALUATE)
+    documents = _seen_inside(observed, lambda inside: inside.documents)
     if isinstance(documents, Unseen):
         return _not_seen(documents.reason)
     missing = sorted(
         {f"{name} ({status})" for each in documents.values() for name, status in each.items() if status != "Active"}
     )
     if missing:
-        return _fails(f"Not every runbook is there: {', '.join(missing)}.", commands.deploy(), run_in=evidence.central)
-    removals = () if isinstance(evidence.removals, Unseen) else evidence.removals
+        return _fails(f"Not every runbook is there: {', '.join(missing)}.", commands.deploy(), run_in=observed.central)
+    removals = () if isinstance(observed.removals, Unseen) else observed.removals
     runs = [*([] if isinstance(found, Unseen) else [run for all_ in found.values() for run in all_]), *removals]
     latest: dict[str, Execution] = {}
     for run in sorted(runs, key=lambda each: each.started):
@@ -565,44 +573,44 @@ def _runbooks(evidence: Evidence) -> Finding:
         text = (
             f"{run.runbook} ended as {run.status}: {run.failure} The evaluations, the alarms and the report go on without it."
         )
-        show = commands.show_execution(evidence.deployment, run.execution_id)
+        show = commands.show_execution(observed.deployment, run.execution_id)
         return _fails(text, show, run_in="the account of the execution")
-    expected = {NOTIFY, REEVALUATE, *({REMOVAL} if evidence.deployment.removes_root_credentials else ())}
+    expected = {NOTIFY, REEVALUATE, *({REMOVAL} if observed.deployment.removes_root_credentials else ())}
     never = sorted(expected - latest.keys())
     if never:
         text = f"Systems Manager took the runbooks. Nobody has run {', '.join(never)} yet: start it, and verify again."
-        return _not_yet(text, *(_start(evidence, name) for name in never))
+        return _not_yet(text, *(_start(observed, name) for name in never))
     return _holds(f"Systems Manager took the runbooks, and the last run of each ended well: {', '.join(sorted(latest))}.")
 
 
-def _start(evidence: Evidence, runbook: str) -> str:
+def _start(observed: Observed, runbook: str) -> str:
     match runbook:
         case "RootVirtualMfa-Notify":
-            return commands.start_notify(evidence.deployment, "ACCOUNT_ID")
+            return commands.start_notify(observed.deployment, "ACCOUNT_ID")
         case "RootVirtualMfa-Reevaluate":
-            return commands.start_reevaluate(evidence.deployment)
+            return commands.start_reevaluate(observed.deployment)
         case _:
-            return commands.start_removal(evidence.deployment.region, "ACCOUNT_ID")
+            return commands.start_removal(observed.deployment.region, "ACCOUNT_ID")
 
 
-def _results(evidence: Evidence) -> Finding:
-    pairs = _seen_inside(evidence, _both_ways)
+def _results(observed: Observed) -> Finding:
+    pairs = _seen_inside(observed, _both_ways)
     if isinstance(pairs, Unseen):
         return _not_seen(pairs.reason)
-    entries = evidence.journal.evaluations
-    notified = _told_to_notify(evidence)
+    entries = observed.journal.evaluations
+    notified = _told_to_notify(observed)
     told = sorted(each for each, (by_rule, by_resource) in pairs.items() if by_rule or by_resource or each in notified)
     silent = sorted(
-        each for each in pairs if each not in told and each in entries and evidence.now - entries[each].time > _SOON
+        each for each in pairs if each not in told and each in entries and observed.now - entries[each].time > _SOON
     )
     if silent:
         verdicts = sorted({entries[each].verdict for each in silent})
         text = f"{_these(silent)} had an evaluation ({', '.join(verdicts)}), and AWS Config gives no result there."
         if verdicts == ["NOT_APPLICABLE"]:
             mend = commands.deploy(NoRootCredentials="COMPLIANT")
-            return _fails(f"{text} Let that be no verdict.", mend, run_in=evidence.central)
+            return _fails(f"{text} Let that be no verdict.", mend, run_in=observed.central)
         text += f" {NOTIFY} goes by AWS Config's events then. The report goes on: it names who fails, so tell their owners."
-        return _fails(text, commands.report(), run_in=evidence.central)
+        return _fails(text, commands.report(), run_in=observed.central)
     if not told:
         return _not_yet(f"No rule has a result yet in {shown(sorted(pairs))}. Verify again in an hour.")
     kinds = ", ".join(sorted({each.compliance for account_id in told for both in pairs[account_id] for each in both}))
@@ -613,9 +621,9 @@ def _results(evidence: Evidence) -> Finding:
     return _holds(f"{text} {NOTIFY} had it from {sources}." if sources else text)
 
 
-def _told_to_notify(evidence: Evidence) -> dict[str, str]:
+def _told_to_notify(observed: Observed) -> dict[str, str]:
     """Return what gave the last run of RootVirtualMfa-Notify its result, of each account in which it ended well."""
-    found = _executions(evidence, NOTIFY)
+    found = _executions(observed, NOTIFY)
     if isinstance(found, Unseen):
         return {}
     latest = {each: max(runs, key=lambda run: run.started) for each, runs in found.items() if runs}
@@ -634,47 +642,47 @@ def _both_ways(inside: Inside) -> tuple[tuple[Result, ...], tuple[Result, ...]] 
     return inside.by_rule, inside.by_resource
 
 
-def _remediation(evidence: Evidence) -> Finding:
-    off = "Default" if evidence.deployment.organization_id else "Off"
-    if not evidence.remediates:
+def _remediation(observed: Observed) -> Finding:
+    off = "Default" if observed.deployment.organization_id else "Off"
+    if not observed.remediates:
         return _not_seen("This deployment does not use AWS Config's own remediation: EventBridge starts the runbook.")
-    found = _seen_inside(evidence, lambda inside: inside.remediations)
+    found = _seen_inside(observed, lambda inside: inside.remediations)
     if isinstance(found, Unseen):
         return _not_seen(found.reason)
     runs = [run for all_ in found.values() for run in all_]
     failed = [run for run in runs if run.state == "FAILED"]
     if failed:
         text = f"AWS Config's remediation failed: {failed[0].error} EventBridge starts the runbook without it. Turn it off."
-        return _fails(text, commands.deploy(Remediation=off), run_in=evidence.central)
+        return _fails(text, commands.deploy(Remediation=off), run_in=observed.central)
     if any(run.state == "SUCCEEDED" for run in runs):
         return _holds(f"AWS Config's remediation succeeded in {shown(sorted(found))}.")
     account_id = min(found)
     text = "Nobody has started AWS Config's remediation yet. Start it, and verify again."
     return _not_yet(
         text,
-        commands.start_remediation(evidence.deployment, evidence.rule_name(account_id), account_id),
+        commands.start_remediation(observed.deployment, observed.rule_name(account_id), account_id),
         run_in=f"account {account_id}",
     )
 
 
-def _renewal(evidence: Evidence) -> Finding:  # noqa: PLR0911 - one for each thing that may be missing
-    if evidence.age < TWO_DAYS:
-        return _not_yet(f"That shows in two days. Verify again after {_time(evidence.created + TWO_DAYS)}.")
-    if isinstance(evidence.results, Unseen):
-        return _not_seen(evidence.results.reason)
-    if evidence.journal.problem:
-        return _ages_without_journal(evidence, evidence.results)
-    if isinstance(evidence.history, Unseen):
-        return _not_seen(evidence.history.reason)
+def _renewal(observed: Observed) -> Finding:  # noqa: PLR0911 - one for each thing that may be missing
+    if observed.age < TWO_DAYS:
+        return _not_yet(f"That shows in two days. Verify again after {_time(observed.created + TWO_DAYS)}.")
+    if isinstance(observed.results, Unseen):
+        return _not_seen(observed.results.reason)
+    if observed.journal.problem:
+        return _ages_without_journal(observed, observed.results)
+    if isinstance(observed.history, Unseen):
+        return _not_seen(observed.history.reason)
     unchanged = {
         account_id: entries[0]
-        for account_id, entries in evidence.history.items()
+        for account_id, entries in observed.history.items()
         if len({entry.verdict for entry in entries}) == 1 and entries[0].time - entries[-1].time >= _ALMOST_A_DAY
     }
     times = {
-        account_id: max((result.time for result in evidence.results[account_id] if result.time), default=None)
+        account_id: max((result.time for result in observed.results[account_id] if result.time), default=None)
         for account_id in unchanged
-        if account_id in evidence.results
+        if account_id in observed.results
     }
     if not times:
         return _not_yet("No account had the same verdict for a day. Verify again tomorrow.")
@@ -685,57 +693,57 @@ def _renewal(evidence: Evidence) -> Finding:  # noqa: PLR0911 - one for each thi
     return _holds(f"{text} The report takes the age from the journal, which is current.")
 
 
-def _ages_without_journal(evidence: Evidence, results: Mapping[str, Sequence[Result]]) -> Finding:
+def _ages_without_journal(observed: Observed, results: Mapping[str, Sequence[Result]]) -> Finding:
     """Judge whether AWS Config's times alone tell ages: the journal cannot be read, so nobody knows what is unchanged."""
-    problem = evidence.journal.problem
+    problem = observed.journal.problem
     latest = {account_id: max((each.time for each in all_ if each.time), default=None) for account_id, all_ in results.items()}
-    old = sorted(each for each, time in latest.items() if time is not None and evidence.now - time > STALE_AFTER)
+    old = sorted(each for each, time in latest.items() if time is not None and observed.now - time > STALE_AFTER)
     if not old:
         return _not_seen(problem)
     text = f"AWS Config's results of {shown(old)} are older than 26 hours, and the journal, which may be newer, cannot be read:"
     text += f" {problem} The report calls these accounts UNKNOWN."
     if "ResourceNotFound" in problem:
-        make = commands.make_log_group(evidence.deployment)
+        make = commands.make_log_group(observed.deployment)
         text += (
             " Make the log group again. Its metric filters went with it: the alarm on silence rings until the stack is deleted"
         )
-        return _fails(f"{text} and deployed again.", *make, run_in=evidence.central)
-    show = commands.show_journal(evidence.deployment, old[0])
-    return _fails(f"{text} The log itself tells when each was evaluated.", *show, run_in=evidence.central)
+        return _fails(f"{text} and deployed again.", *make, run_in=observed.central)
+    show = commands.show_journal(observed.deployment, old[0])
+    return _fails(f"{text} The log itself tells when each was evaluated.", *show, run_in=observed.central)
 
 
-def _first_evaluation(evidence: Evidence) -> Finding:
-    entries = evidence.journal.evaluations
-    if isinstance(evidence.packs, Unseen):
-        return _not_seen(evidence.packs.reason)
-    organization = bool(evidence.deployment.organization_id)
+def _first_evaluation(observed: Observed) -> Finding:
+    entries = observed.journal.evaluations
+    if isinstance(observed.packs, Unseen):
+        return _not_seen(observed.packs.reason)
+    organization = bool(observed.deployment.organization_id)
     arrived = (
-        {each for each, pack in evidence.packs.items() if pack.arrived} if organization else {evidence.deployment.account_id}
+        {each for each, pack in observed.packs.items() if pack.arrived} if organization else {observed.deployment.account_id}
     )
-    tried = entries.keys() | evidence.journal.failures.keys()
-    waiting = sorted((arrived & set(evidence.evaluated)) - tried)
-    rules = _seen_inside(evidence, lambda inside: inside.rules)
+    tried = entries.keys() | observed.journal.failures.keys()
+    waiting = sorted((arrived & set(observed.evaluated)) - tried)
+    rules = _seen_inside(observed, lambda inside: inside.rules)
     if not isinstance(rules, Unseen):
         begun = {account_id for account_id, all_ in rules.items() if any(rule.started for rule in all_)}
         waiting = [each for each in waiting if each not in begun]
-    if waiting and evidence.journal.problem:
-        return _not_seen(evidence.journal.problem)
-    if waiting and evidence.age < _SOON:
+    if waiting and observed.journal.problem:
+        return _not_seen(observed.journal.problem)
+    if waiting and observed.age < _SOON:
         return _not_yet(f"{_these(waiting)} had no evaluation yet. Verify again in an hour.")
     if waiting:
         text = f"{_these(waiting)} had no evaluation. AWS Config makes one within a day; start it to have it now."
         return _fails(
             text,
-            commands.start_evaluation(evidence.deployment, evidence.rule_name(waiting[0])),
+            commands.start_evaluation(observed.deployment, observed.rule_name(waiting[0])),
             run_in="each of these accounts",
         )
     if not arrived:
         return _not_yet("The rule is in no account yet. Verify again in an hour.")
-    return _holds(f"{_count(len(arrived & set(evidence.evaluated)), 'account')} had an evaluation that nobody had to start.")
+    return _holds(f"{_count(len(arrived & set(observed.evaluated)), 'account')} had an evaluation that nobody had to start.")
 
 
-def _password(evidence: Evidence) -> Finding:
-    found = _seen_inside(evidence, lambda inside: inside.password)
+def _password(observed: Observed) -> Finding:
+    found = _seen_inside(observed, lambda inside: inside.password)
     if isinstance(found, Unseen):
         return _not_seen(found.reason)
     reported = {account_id: each for account_id, each in found.items() if each}
@@ -750,7 +758,7 @@ def _password(evidence: Evidence) -> Finding:
     hidden = sorted(each for each, password in told.items() if password.in_report == "true" and not password.in_summary)
     if hidden:
         text = f"Root has a password in {shown(hidden)}, and AccountPasswordPresent is 0. Let it excuse nothing."
-        return _fails(text, commands.deploy(NoRootCredentials="NON_COMPLIANT"), run_in=evidence.central)
+        return _fails(text, commands.deploy(NoRootCredentials="NON_COMPLIANT"), run_in=observed.central)
     having = sorted(each for each, password in told.items() if password.in_report == "true")
     if not having:
         return _not_yet(
@@ -761,37 +769,37 @@ def _password(evidence: Evidence) -> Finding:
     )
 
 
-def _pack(evidence: Evidence) -> Finding:
-    if isinstance(evidence.packs, Unseen):
-        return _not_seen(evidence.packs.reason)
-    arrived = sorted(each for each, pack in evidence.packs.items() if pack.arrived)
+def _pack(observed: Observed) -> Finding:
+    if isinstance(observed.packs, Unseen):
+        return _not_seen(observed.packs.reason)
+    arrived = sorted(each for each, pack in observed.packs.items() if pack.arrived)
     failed = {
-        each: pack for each, pack in evidence.packs.items() if pack.status.endswith("_FAILED") and not pack.lacks_permission
+        each: pack for each, pack in observed.packs.items() if pack.status.endswith("_FAILED") and not pack.lacks_permission
     }
     if failed:
         account_id, pack = next(iter(sorted(failed.items())))
         text = f"The pack failed in {shown(sorted(failed))}. In {account_id} AWS says: {pack.reason}"
         return _fails(
-            f"{text} Mend the cause, and put it again.", commands.put_pack_again(evidence.deployment), run_in=evidence.central
+            f"{text} Mend the cause, and put it again.", commands.put_pack_again(observed.deployment), run_in=observed.central
         )
     if arrived:
         return _holds(f"AWS Config took the pack, and it arrived in {shown(arrived)}.")
-    if evidence.packs:
+    if observed.packs:
         return _not_yet("The pack is on its way. Verify again in an hour.")
-    return _fails("There is no conformance pack.", commands.deploy(), run_in=evidence.central)
+    return _fails("There is no conformance pack.", commands.deploy(), run_in=observed.central)
 
 
-def _coverage(evidence: Evidence) -> Finding:
-    deployment, stacks = evidence.deployment, evidence.stacks
+def _coverage(observed: Observed) -> Finding:
+    deployment, stacks = observed.deployment, observed.stacks
     if isinstance(stacks, Unseen):
         return _not_seen(stacks.reason)
     too_many = sorted(deployment.excluded & stacks.keys())
     if too_many:
         mend = commands.stack_instances(deployment, "delete", ",".join(too_many), "--no-retain-stacks")
         return _fails(
-            f"The StackSet reached {shown(too_many)}, which ExcludedAccounts excludes.", mend, run_in=evidence.central
+            f"The StackSet reached {shown(too_many)}, which ExcludedAccounts excludes.", mend, run_in=observed.central
         )
-    expected = set(evidence.evaluated) - {deployment.management_account_id}
+    expected = set(observed.evaluated) - {deployment.management_account_id}
     under_way = sorted(each for each in expected & stacks.keys() if stacks[each].status in {"PENDING", "RUNNING"})
     wrong = sorted(each for each in expected - set(under_way) if each not in stacks or stacks[each].status not in _WELL)
     if wrong:
@@ -801,7 +809,7 @@ def _coverage(evidence: Evidence) -> Finding:
         mend = commands.stack_instances(deployment, operation, first)
         text = f"The StackSet has not reached {shown(wrong)}.{why} The report has the command for each. If it fails, deploy"
         return _fails(
-            f"{text} account.yaml there by hand, as the report tells for the management account.", mend, run_in=evidence.central
+            f"{text} account.yaml there by hand, as the report tells for the management account.", mend, run_in=observed.central
         )
     if under_way:
         return _not_yet(f"The StackSet is on its way to {shown(under_way)}. Verify again in an hour.")
@@ -812,82 +820,82 @@ def _coverage(evidence: Evidence) -> Finding:
 _WELL = frozenset({"SUCCEEDED", "CURRENT"})
 
 
-def _recorders(evidence: Evidence) -> Finding:
-    if isinstance(evidence.sources, Unseen):
-        return _not_seen(evidence.sources.reason)
-    recorders = _seen_inside(evidence, lambda inside: inside.recorder_is_on)
+def _recorders(observed: Observed) -> Finding:
+    if isinstance(observed.sources, Unseen):
+        return _not_seen(observed.sources.reason)
+    recorders = _seen_inside(observed, lambda inside: inside.recorder_is_on)
     if isinstance(recorders, Unseen):
         return _not_seen(recorders.reason)
-    sources = evidence.sources
+    sources = observed.sources
     both = {each: on for each, on in recorders.items() if each in sources}
     if not both:
         return _not_yet("The aggregator has read no account that was looked into. Verify again in an hour.")
     wrong = sorted(account_id for account_id, on in both.items() if on != sources[account_id].succeeded)
     if wrong:
         text = f"The aggregator's status and the recorder differ in {shown(wrong)}. Let preflight look at the recorders."
-        return _fails(text, commands.preflight("ROLE"), run_in=evidence.central)
+        return _fails(text, commands.preflight("ROLE"), run_in=observed.central)
     return _holds(f"The aggregator's status and the recorder agree in {shown(sorted(both))}.")
 
 
-def _alarms(evidence: Evidence) -> Finding:
-    if isinstance(evidence.alarms, Unseen):
-        return _not_seen(evidence.alarms.reason)
-    if not evidence.alarm_topic:
+def _alarms(observed: Observed) -> Finding:
+    if isinstance(observed.alarms, Unseen):
+        return _not_seen(observed.alarms.reason)
+    if not observed.alarm_topic:
         text = "This deployment's alarms have no topic. Give one, or an e-mail address."
-        return _not_seen(text, commands.deploy(AlarmEmail="ADDRESS"), run_in=evidence.central)
-    if isinstance(evidence.alarm_actions, Unseen):
-        return _not_seen(evidence.alarm_actions.reason)
+        return _not_seen(text, commands.deploy(AlarmEmail="ADDRESS"), run_in=observed.central)
+    if isinstance(observed.alarm_actions, Unseen):
+        return _not_seen(observed.alarm_actions.reason)
     latest: dict[str, AlarmAction] = {}
-    for action in sorted(evidence.alarm_actions, key=lambda each: each.time):
+    for action in sorted(observed.alarm_actions, key=lambda each: each.time):
         latest[action.alarm] = action
     failed = [action for action in latest.values() if not action.succeeded]
     if failed:
         text = f"The alarm {failed[0].alarm} did not reach its topic: {failed[0].summary} Let the stack make the topic."
-        return _fails(text, commands.deploy(AlarmTopicArn="", AlarmEmail="ADDRESS"), run_in=evidence.central)
+        return _fails(text, commands.deploy(AlarmTopicArn="", AlarmEmail="ADDRESS"), run_in=observed.central)
     if latest:
         return _holds(f"{', '.join(sorted(latest))} reached the topic. See that somebody got the message.")
-    test = commands.ring_alarm(evidence.deployment, evidence.alarms[0] if evidence.alarms else "ALARM")
-    return _not_yet("No alarm has rung in two weeks. Ring one, and verify again.", test, run_in=evidence.central)
+    test = commands.ring_alarm(observed.deployment, observed.alarms[0] if observed.alarms else "ALARM")
+    return _not_yet("No alarm has rung in two weeks. Ring one, and verify again.", test, run_in=observed.central)
 
 
-def _journal(evidence: Evidence) -> Finding:
-    if evidence.journal.problem:
-        if "MalformedQuery" in evidence.journal.problem:
-            text = f"CloudWatch Logs does not take the query: {evidence.journal.problem} The report goes by AWS Config alone."
-            return _fails(text, *commands.show_journal(evidence.deployment, "ACCOUNT_ID"), run_in=evidence.central)
-        return _not_seen(evidence.journal.problem)
-    found = evidence.journal.evaluations
+def _journal(observed: Observed) -> Finding:
+    if observed.journal.problem:
+        if "MalformedQuery" in observed.journal.problem:
+            text = f"CloudWatch Logs does not take the query: {observed.journal.problem} The report goes by AWS Config alone."
+            return _fails(text, *commands.show_journal(observed.deployment, "ACCOUNT_ID"), run_in=observed.central)
+        return _not_seen(observed.journal.problem)
+    found = observed.journal.evaluations
     if found:
         return _holds(f"The query gives the latest evaluation of {_count(len(found), 'account')}.")
-    if isinstance(evidence.counts, Counts) and evidence.counts.evaluations:
+    if isinstance(observed.counts, Counts) and observed.counts.evaluations:
         text = "The query gives no evaluation, and the metric Evaluations counts some. The report goes by AWS Config alone."
-        return _fails(text, *commands.show_journal(evidence.deployment, "ACCOUNT_ID"), run_in=evidence.central)
+        return _fails(text, *commands.show_journal(observed.deployment, "ACCOUNT_ID"), run_in=observed.central)
     return _not_yet("The function has written about no evaluation yet. Verify again in an hour.")
 
 
-def _metrics(evidence: Evidence) -> Finding:
-    if isinstance(evidence.counts, Unseen):
-        return _not_seen(evidence.counts.reason)
-    if evidence.counts.evaluations:
-        return _holds(f"The metric Evaluations counts {evidence.counts.evaluations} in two weeks.")
-    latest = max((entry.time for entry in evidence.journal.evaluations.values()), default=None)
-    if latest is None or evidence.now - latest < timedelta(minutes=15):
+def _metrics(observed: Observed) -> Finding:
+    if isinstance(observed.counts, Unseen):
+        return _not_seen(observed.counts.reason)
+    if observed.counts.evaluations:
+        return _holds(f"The metric Evaluations counts {observed.counts.evaluations} in two weeks.")
+    latest = max((entry.time for entry in observed.journal.evaluations.values()), default=None)
+    if latest is None or observed.now - latest < timedelta(minutes=15):
         return _not_yet("There was no evaluation yet. Verify again an hour after the first one.")
     text = "The journal has evaluations, and the metric Evaluations counts none. The alarm on silence rings in vain; the other"
     text += " alarms and the report go on."
-    return _fails(text, commands.show_metric_filters(evidence.deployment), run_in=evidence.central)
+    return _fails(text, commands.show_metric_filters(observed.deployment), run_in=observed.central)
 
 
-def _queue(evidence: Evidence) -> Finding:
-    if isinstance(evidence.counts, Unseen):
-        return _not_seen(evidence.counts.reason)
-    counts = evidence.counts
+def _queue(observed: Observed) -> Finding:
+    if isinstance(observed.counts, Unseen):
+        return _not_seen(observed.counts.reason)
+    counts = observed.counts
     if counts.undelivered_records:
         text = (
             f"Lambda could not pass on {_count(counts.undelivered_records, 'failed event')}. The alarm on failed events rings"
         )
         text += " in any case, and the log says why each failed."
-        return _fails(text, *commands.show_all_failures(evidence.deployment), run_in=evidence.central)
+        return _fails(text, *commands.show_all_failures(observed.deployment), run_in=observed.central)
     if counts.messages:
         return _holds(f"The queue has {_count(counts.messages, 'failed event')}.")
     if counts.dropped_events:
@@ -896,20 +904,20 @@ def _queue(evidence: Evidence) -> Finding:
             " If nobody took them from it, it got none. The alarm on failed events rings in any case, and the log says why each"
         )
         text += " failed."
-        return _fails(text, *commands.show_all_failures(evidence.deployment), run_in=evidence.central)
-    test = commands.invoke_with_nothing(evidence.deployment, evidence.function_arn)
+        return _fails(text, *commands.show_all_failures(observed.deployment), run_in=observed.central)
+    test = commands.invoke_with_nothing(observed.deployment, observed.function_arn)
     return _not_yet(
-        "No event has failed for good. Let one fail, and verify again ten minutes later.", test, run_in=evidence.central
+        "No event has failed for good. Let one fail, and verify again ten minutes later.", test, run_in=observed.central
     )
 
 
-def _signs(evidence: Evidence) -> Finding:
-    found = _seen_inside(evidence, lambda inside: inside.rules)
+def _signs(observed: Observed) -> Finding:
+    found = _seen_inside(observed, lambda inside: inside.rules)
     if isinstance(found, Unseen):
         return _not_seen(found.reason)
     if not any(found.values()):
         return _not_yet(f"The rule is not in {shown(sorted(found))} yet. Verify again in an hour.")
-    central = f":{evidence.deployment.account_id}:function:"
+    central = f":{observed.deployment.account_id}:function:"
     clear = {
         account_id
         for account_id, rules in found.items()
@@ -921,33 +929,33 @@ def _signs(evidence: Evidence) -> Finding:
     if unclear:
         text = f"In {shown(unclear)} AWS Config does not say who made the rule, or which function evaluates it. The runbooks"
         text += " refuse it, and the report and the next evaluation go on. Let the evaluation come sooner."
-        return _fails(text, commands.deploy(EvaluationFrequency="Three_Hours"), run_in=evidence.central)
+        return _fails(text, commands.deploy(EvaluationFrequency="Three_Hours"), run_in=observed.central)
     by = "CreatedBy" if any(rule.created_by for rules in found.values() for rule in rules) else "the rule's ARN"
     return _holds(f"{by} and the function show it in {shown(sorted(clear))}.")
 
 
-def _service_control_policies(evidence: Evidence) -> Finding:
-    if isinstance(evidence.policies, Unseen):
-        return _not_seen(evidence.policies.reason)
-    if not evidence.policies:
+def _service_control_policies(observed: Observed) -> Finding:
+    if isinstance(observed.policies, Unseen):
+        return _not_seen(observed.policies.reason)
+    if not observed.policies:
         return _not_yet(
             "No service control policy of the package is in the organization. Verify again when you have attached one."
         )
-    names = ", ".join(each.name for each in evidence.policies)
-    stacks = {} if isinstance(evidence.stacks, Unseen) else evidence.stacks
+    names = ", ".join(each.name for each in observed.policies)
+    stacks = {} if isinstance(observed.stacks, Unseen) else observed.stacks
     refused = sorted(each for each, stack in stacks.items() if "service control policy" in stack.reason.lower())
-    failures = evidence.journal.failures
+    failures = observed.journal.failures
     refused += sorted(each for each, failure in failures.items() if "service control policy" in failure.error.lower())
-    refused += _refused(evidence, lambda refusal: refusal.by_service_control_policy)
+    refused += _refused(observed, lambda refusal: refusal.by_service_control_policy)
     if refused:
         text = f"A service control policy refuses StackSets or the package's roles in {shown(sorted(set(refused)))}."
-        attached = [(each.policy_id, target) for each in evidence.policies for target in each.targets]
+        attached = [(each.policy_id, target) for each in observed.policies for target in each.targets]
         detach = [commands.detach_policy(policy_id, target) for policy_id, target in attached[:_MOST_COMMANDS]]
         return _fails(f"{text} Detach {names}.", *detach, run_in="the management account")
-    operation = evidence.operation
+    operation = observed.operation
     if isinstance(operation, Unseen):
         return _not_seen(operation.reason)
-    fresh = [each for each, entry in evidence.journal.evaluations.items() if evidence.now - entry.time <= STALE_AFTER]
+    fresh = [each for each, entry in observed.journal.evaluations.items() if observed.now - entry.time <= STALE_AFTER]
     if operation is None or operation.status != "SUCCEEDED" or not fresh:
         return _not_yet(f"{names} is there. Deploy a change, wait for a day, and verify again.")
     text = f"With {names} in the organization, the StackSet's operation of {_time(operation.ended)} ended as SUCCEEDED, and"
@@ -959,10 +967,10 @@ def _service_control_policies(evidence: Evidence) -> Finding:
 _MOST_COMMANDS = 10
 
 
-def _listed_packs(evidence: Evidence) -> Finding:  # noqa: PLR0911 - one for each thing that may be missing
-    if isinstance(evidence.packs, Unseen):
-        return _not_seen(evidence.packs.reason)
-    arrived = {each: pack for each, pack in evidence.packs.items() if pack.arrived}
+def _listed_packs(observed: Observed) -> Finding:  # noqa: PLR0911 - one for each thing that may be missing
+    if isinstance(observed.packs, Unseen):
+        return _not_seen(observed.packs.reason)
+    arrived = {each: pack for each, pack in observed.packs.items() if pack.arrived}
     if not arrived:
         return _not_yet("The pack has arrived in no account yet. Verify again in an hour.")
     unlisted = sorted(each for each, pack in arrived.items() if not pack.compliance)
@@ -970,29 +978,29 @@ def _listed_packs(evidence: Evidence) -> Finding:  # noqa: PLR0911 - one for eac
         return _holds(
             f"The aggregator lists the pack of {_count(len(arrived), 'account')} under the name that its status gives."
         )
-    if evidence.age < _SOON:
+    if observed.age < _SOON:
         return _not_yet(f"The aggregator does not list the pack of {shown(unlisted)} yet. Verify again in an hour.")
     if len(unlisted) < len(arrived):
         text = (
             f"The aggregator does not list the pack of {shown(unlisted)}. The report calls an account UNKNOWN then, unless the"
         )
-        mend = commands.put_pack_again(evidence.deployment)
-        return _fails(f"{text} journal confirms its result. Put the pack again.", mend, run_in=evidence.central)
-    if not evidence.journal.problem:
+        mend = commands.put_pack_again(observed.deployment)
+        return _fails(f"{text} journal confirms its result. Put the pack again.", mend, run_in=observed.central)
+    if not observed.journal.problem:
         return _holds("The aggregator lists no pack by its name. The report confirms each result by the journal instead.")
     text = (
         "The aggregator lists no pack by the name that its status gives, and the journal cannot be read. The report goes by the"
     )
     text += " name of the rule alone, and says so. See under which names the aggregator lists packs."
-    return _fails(text, commands.show_listed_packs(evidence.deployment), run_in=evidence.central)
+    return _fails(text, commands.show_listed_packs(observed.deployment), run_in=observed.central)
 
 
-def _permissions(evidence: Evidence) -> Finding:
-    found = _seen_inside(evidence, lambda inside: inside.calls)
+def _permissions(observed: Observed) -> Finding:
+    found = _seen_inside(observed, lambda inside: inside.calls)
     if isinstance(found, Unseen):
         return _not_seen(found.reason)
     refused = _refused(
-        evidence, lambda each: each.by_policy and not each.by_service_control_policy and each.role != EVENTS_ROLE
+        observed, lambda each: each.by_policy and not each.by_service_control_policy and each.role != EVENTS_ROLE
     )
     if refused:
         account_id = min(refused)
@@ -1007,18 +1015,18 @@ def _permissions(evidence: Evidence) -> Finding:
     return _holds(f"CloudTrail has calls of these roles in {shown(sorted(found))}, and IAM refused none: {called}.")
 
 
-def _approval(evidence: Evidence) -> Finding:
-    if not evidence.deployment.removes_root_credentials:
+def _approval(observed: Observed) -> Finding:
+    if not observed.deployment.removes_root_credentials:
         return _not_seen("This deployment does not have the removal of root credentials.")
-    if isinstance(evidence.removals, Unseen):
-        return _not_seen(evidence.removals.reason)
-    told = [run for run in evidence.removals if run.said(_APPROVAL)]
+    if isinstance(observed.removals, Unseen):
+        return _not_seen(observed.removals.reason)
+    told = [run for run in observed.removals if run.said(_APPROVAL)]
     if not told:
         return _not_yet("No removal has been approved yet. Verify again after the first one.")
     latest = max(told, key=lambda run: run.started)
     if "Not checked" in latest.said(_APPROVAL):
         text = f"Automation did not tell: {latest.said(_APPROVAL)} Ask for two approvals of different people."
-        return _fails(text, commands.deploy(RemovalMinimumApprovals="2"), run_in=evidence.central)
+        return _fails(text, commands.deploy(RemovalMinimumApprovals="2"), run_in=observed.central)
     return _holds(f"Automation said of {latest.execution_id}: {latest.said(_APPROVAL)}")
 
 
@@ -1030,7 +1038,7 @@ class Check:
     """A check: its name, which is that of its entry in docs/unverified.md, and what judges it."""
 
     name: str
-    judge: Callable[[Evidence], Finding]
+    judge: Callable[[Observed], Finding]
     in_organization_only: bool = False
 
 
@@ -1082,9 +1090,9 @@ def judge_probe(deployment: Deployment, account_id: str, runbook: str, run: Exec
     return Verified(name, _fails(f"It ended as {run.status}: {run.failure}", show, run_in=f"account {account_id}"))
 
 
-def verify(evidence: Evidence) -> list[Verified]:
+def verify(observed: Observed) -> list[Verified]:
     """Make every check that concerns the deployment's scope."""
-    return [Verified(check.name, check.judge(evidence)) for check in _concerning(evidence.deployment)]
+    return [Verified(check.name, check.judge(observed)) for check in _concerning(observed.deployment)]
 
 
 def _concerning(deployment: Deployment) -> Iterator[Check]:

@@ -2,7 +2,7 @@
 
 Frameworks ask other questions than this rule, which wants a virtual device.  A hardware key satisfies one that asks for MFA of
 any kind.  A virtual device does not satisfy one that asks for hardware.  So no verdict answers them: facts do.
-controls.yaml has the controls: see frameworks.py.
+controls.yaml has the controls: see reading.py.
 """
 
 from collections.abc import Sequence

@@ -8,16 +8,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
-from organization import accounts, aws, commands, deployment, insights, journal, statuses
+from organization import accounts, aws, commands, deployment, insights, journal
+from organization.accounts import Progress
 from organization.aws import CommandError
 from organization.deployment import Deployment
-from organization.exceptions import Exceptions
+from organization.exceptions.judging import Exceptions
 from organization.journal import Entry, Journal
-from organization.statuses import Account, Arrival, Observations, Result
+from organization.report import judging
+from organization.report.judging import Observations
+from organization.statuses import Account, Arrival, Result
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -50,13 +53,6 @@ _ORGANIZATIONS_PAGE = 20
 # cloudformation, StackInstanceDetailedStatus.
 _PACK_FAILURES: tuple["OrganizationResourceDetailedStatusType", ...] = ("CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED")
 _STACK_FAILURES = ("FAILED", "CANCELLED", "INOPERABLE")
-
-
-class Progress(Protocol):
-    """Learns how far the reading is."""
-
-    def __call__(self, what: str, done: int, total: int | None = None) -> None:
-        """`done` of `total` (None: not known) items of `what` are read."""
 
 
 class Reader:
@@ -97,9 +93,9 @@ class Reader:
             results = {found.account_id: self.own_results(found)}
             return Observations(found, self._now, [account], results, exceptions=exceptions, journal=written)
         accounts = list(self.accounts())
-        judged = {each.account_id for each in accounts if statuses.is_judged(each, found)}
+        judged = {each.account_id for each in accounts if judging.is_judged(each, found)}
         listed = self.listed(found, judged)
-        doubtful = {each for each in judged if statuses.in_doubt(each, listed.get(each, ()), written, self._now)}
+        doubtful = {each for each in judged if judging.in_doubt(each, listed.get(each, ()), written, self._now)}
         results = listed | self.details(found, {each: listed.get(each, []) for each in doubtful})
         packs, stack_instances, asked = self._arrivals(found, doubtful, len(accounts))
         return Observations(found, self._now, accounts, results, packs, stack_instances, exceptions, written, asked)

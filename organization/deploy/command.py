@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from organization import aws, commands, deployment, invoke_permission, project, rollbacks, sam, template
+from organization import aws, commands, deployment, invoke_permission, project
 from organization.aws import Caller, CommandError
-from organization.deploy_parameters import ORGANIZATION, SCOPES, Finder, Options, spread
+from organization.deploy import rollbacks, sam, template
+from organization.deploy.parameters import ORGANIZATION, SCOPES, Finder, Options, spread
+from organization.deploy.sam import Sam
 from organization.deployment import Deployment
-from organization.sam import Sam
 from organization.screen import Screen
 from organization.statuses import Advice
 

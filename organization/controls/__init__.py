@@ -1,0 +1,1 @@
+"""Controls of frameworks, such as the CIS AWS Foundations Benchmark, and which of them a root user satisfies."""

@@ -1,0 +1,1 @@
+"""The command `preflight`: whether everything is there that a deployment for the organization needs."""

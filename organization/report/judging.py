@@ -1,0 +1,605 @@
+"""Decides the status of each account from what was read: pure, without input or output.
+
+Unknown is never COMPLIANT: an account is COMPLIANT only with a verdict of the deployment's own rule that is not older than
+STALE_AFTER.  There are two sources, AWS Config and the journal.  If both give the same verdict for the same rule, that counts.
+Everything else is in doubt, and more is read about such an account.  If the two differ, the worse counts.
+
+An account's administrator can make rules of any name, and these can say anything to AWS Config, but cannot change the journal.
+So without the journal, a result counts in an organization only if the conformance pack has arrived in the account, and if one
+rule alone has a name that a pack gives.  COMPLIANT counts only if AWS Config says it of the pack too: nobody in the account can
+change that pack, or make another with its name.
+
+Only a failure that is known can be accepted: an account with an acceptance that is UNKNOWN stays so.
+"""
+
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+
+from organization import commands, invoke_permission
+from organization.controls.judging import Framework, RootUser
+from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment
+from organization.exceptions import judging as exceptions
+from organization.exceptions.judging import Acceptance, Exceptions, Exclusion, begins_later, in_force
+from organization.journal import Entry, Journal
+from organization.statuses import STALE_AFTER, Account, Advice, Arrival, Result, Status
+
+_IN_DAYS = timedelta(days=3)
+"""Older than this, an age is shown in days."""
+
+_SHOWN_RULES = 5
+"""How many rules a message names: an account may have hundreds, and somebody chose their names."""
+
+MEANINGS = {
+    Status.NON_COMPLIANT: "The root user has too few virtual MFA devices. The finding says what to do.",
+    Status.UNKNOWN: (
+        "Nobody knows: the deployment's own rule has no result, or the last one is older than 26 hours, or the account is not "
+        "evaluated though its exclusion has ended. It counts as a failure."
+    ),
+    Status.ACCEPTED: (
+        "NON_COMPLIANT, and accepted until a date, since another control makes up for it. It does not count as a failure until "
+        f"then. The reason comes from {exceptions.FILE}."
+    ),
+    Status.COMPLIANT: "The last evaluation, not older than 26 hours, found enough devices, or what the parameters accept.",
+    Status.NOT_APPLICABLE: "The rule does not apply to this account.",
+    Status.EXCLUDED: f"Excluded from the evaluation on purpose. The reason comes from {exceptions.FILE}.",
+    Status.SUSPENDED: "AWS Organizations says that the account is suspended or closing. The report does not judge it.",
+}
+
+FAILURES = frozenset({Status.NON_COMPLIANT, Status.UNKNOWN})
+
+_EXCEPTED = frozenset({Status.ACCEPTED, Status.EXCLUDED})
+
+_VERDICTS = frozenset({Status.COMPLIANT, Status.NON_COMPLIANT, Status.NOT_APPLICABLE})
+
+# If an account has several results, the one that comes first here counts.
+_WORST_FIRST = (Status.NON_COMPLIANT, Status.UNKNOWN, Status.COMPLIANT, Status.NOT_APPLICABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """What was read for a report; the mappings are by account id.
+
+    `packs` and `stack_instances` are None for a deployment for one account, which has neither.  In an organization only the
+    results of accounts that are in doubt have a time and an annotation.  `packs` and `stack_instances` have all of the accounts
+    that `asked` names, and the failures of others; if it is None, they have all accounts.
+    """
+
+    deployment: Deployment
+    now: datetime
+    accounts: Sequence[Account]
+    results: Mapping[str, Sequence[Result]]
+    packs: Mapping[str, Arrival] | None = None
+    stack_instances: Mapping[str, Arrival] | None = None
+    exceptions: Exceptions = field(default_factory=Exceptions)
+    journal: Journal = field(default_factory=Journal)
+    asked: frozenset[str] | None = None
+
+    @property
+    def day(self) -> date:
+        """The day of the report in UTC, which decides which exceptions are in force."""
+        return self.now.astimezone(UTC).date()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the report says of one account.
+
+    `age` is None without a result.  `reason` says why an account is not judged, if no exception does.  `exception` is the
+    account's, whether it is in force or not.  `root` has the facts behind the verdict; None if they are not known: it takes a
+    line of the journal that counts and that AWS Config confirms.
+    """
+
+    account: Account
+    status: Status
+    annotation: str = ""
+    reason: str = ""
+    advice: tuple[Advice, ...] = ()
+    result_time: datetime | None = None
+    age: timedelta | None = None
+    rule_names: tuple[str, ...] = ()
+    conformance_pack_status: str = ""
+    stack_set_status: str = ""
+    exception: Exclusion | Acceptance | None = None
+    root: RootUser | None = None
+
+    @property
+    def excuse(self) -> str:
+        """Why the account is not judged, or why its failure is accepted, with who answers for that and until when."""
+        return str(self.exception) if self.exception and self.status in _EXCEPTED else self.reason
+
+    @property
+    def finding(self) -> str:
+        """The rule's annotation, or why there is none, and what excuses that."""
+        return " ".join(filter(None, [self.annotation, self.excuse, *(advice.why for advice in self.advice)]))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report on a deployment at a time: a row for each account, and notes that concern no single account.
+
+    `only`: the statuses whose accounts are listed; empty for all.  Totals count every account.  `frameworks`: those of which
+    each account is to be told which controls it satisfies.
+    """
+
+    deployment: Deployment
+    time: datetime
+    rows: Sequence[Row]
+    notes: Sequence[str]
+    only: frozenset[Status] = frozenset()
+    frameworks: Sequence[Framework] = ()
+
+    @property
+    def listed(self) -> list[Row]:
+        """The rows that are listed."""
+        return [row for row in self.rows if self.lists(row.status)]
+
+    def lists(self, status: Status) -> bool:
+        """Tell whether accounts of a status are listed."""
+        return not self.only or status in self.only
+
+
+def is_judged(account: Account, deployment: Deployment) -> bool:
+    """Tell whether the report judges an account: it is neither suspended nor excluded."""
+    return not account.is_suspended and account.account_id not in deployment.excluded
+
+
+def in_doubt(account_id: str, results: Iterable[Result], journal: Journal, now: datetime) -> bool:
+    """Tell whether more has to be read about an account of an organization, given what the aggregator lists of its rules.
+
+    It is not in doubt if a fresh line of the journal and AWS Config give the same verdict for the same rule.  A NOT_APPLICABLE
+    result never reaches the aggregator, so then AWS Config has to give nothing.
+    """
+    entry = _fresh(journal.evaluations.get(account_id), now)
+    own = [(each.rule_name, each.compliance) for each in results if each.rule_name.startswith(PACK_RULE_PREFIX)]
+    if entry is None:
+        return True
+    return own != ([] if entry.verdict == Status.NOT_APPLICABLE else [(entry.rule_name, entry.verdict)])
+
+
+def rows(observed: Observations) -> list[Row]:
+    """Judge each account: what fails first, in the order of Status; accounts of one status in the order of the accounts."""
+    order = list(Status)
+    return sorted((_row(account, observed) for account in observed.accounts), key=lambda row: order.index(row.status))
+
+
+def totals(all_rows: Iterable[Row]) -> dict[Status, int]:
+    """Count the accounts of each status, of every status."""
+    counts = Counter(row.status for row in all_rows)
+    return {status: counts[status] for status in Status}
+
+
+def notes(observed: Observations) -> list[str]:
+    """Return the notes that concern no single account."""
+    said = []
+    if not observed.deployment.stack_status.endswith("_COMPLETE") or observed.deployment.stack_status.startswith("ROLLBACK"):
+        said.append(f"The stack {observed.deployment.stack_name} is {observed.deployment.stack_status}.")
+    if not _packs_are_listed(observed) and any(pack.arrived for pack in (observed.packs or {}).values()):
+        said.append(
+            "AWS Config gives the conformance pack's compliance for no account, so COMPLIANT rests on the name of the rule "
+            "alone. An administrator whose own pack has no result could imitate it with a rule of that name."
+        )
+    if observed.journal.problem:
+        said.append(f"The journal was not read, so everything rests on AWS Config alone. {observed.journal.problem}")
+    known = {account.account_id for account in observed.accounts}
+    said += [
+        f"Account {account_id} is excluded, but it is not in the organization: remove it from ExcludedAccounts."
+        for account_id in sorted(observed.deployment.excluded - known)
+    ]
+    excluded, accepted = observed.exceptions.excluded, observed.exceptions.accepted
+    said += [
+        f"{exceptions.FILE} has a reason for account {account_id}, but the parameter ExcludedAccounts does not name it."
+        for account_id in sorted(set(excluded) - observed.deployment.excluded)
+    ]
+    said += [
+        f"{exceptions.FILE} accepts that account {account_id} fails, but {why}."
+        for account_id in sorted(accepted)
+        if (why := _unfit(account_id, known, observed.deployment))
+    ]
+    ending: list[tuple[str, str, Exclusion | Acceptance]] = [
+        *((account_id, "exclusion", each) for account_id, each in excluded.items()),
+        *((account_id, "acceptance", each) for account_id, each in accepted.items()),
+    ]
+    said += [
+        f"The {kind} of account {account_id} ends after {each.until} (owner: {each.owner})."
+        for account_id, kind, each in sorted(ending, key=lambda each: each[:2])
+        if exceptions.ends_soon(each, observed.day)
+    ]
+    return said
+
+
+def _unfit(account_id: str, known: Container[str], deployment: Deployment) -> str:
+    """Say why an acceptance can be of no use to an account; empty if it can."""
+    if account_id not in known:
+        return "the report has no such account"
+    return "ExcludedAccounts names it: nothing evaluates it" if account_id in deployment.excluded else ""
+
+
+def _row(account: Account, observed: Observations) -> Row:
+    if account.is_suspended:
+        return Row(account, Status.SUSPENDED, reason=f"The account is {account.state} in AWS Organizations.")
+    if account.account_id in observed.deployment.excluded:
+        return _excluded(account, observed)
+
+    results = observed.results.get(account.account_id, ())
+    entry = _fresh(observed.journal.evaluations.get(account.account_id), observed.now)
+    missing = _not_arrived(account, observed)
+    doubts: list[Advice] = []
+    status: Status
+    result: Result | None
+    is_confirmed = True
+    if observed.packs is not None and entry and not in_doubt(account.account_id, results, observed.journal, observed.now):
+        others = [each for each in results if each.rule_name != entry.rule_name]
+        status, result = Status(entry.verdict), _result_of(entry)
+    else:
+        own, others = _part(account, results, observed)
+        status, result, doubts = _verdict(account, [_refreshed(each, entry) for each in own], observed)
+        said = next((each.compliance for each in results if entry and each.rule_name == entry.rule_name), "")
+        is_confirmed = entry is not None and said == entry.verdict
+        if entry and not is_confirmed:
+            doubts = [_disagreement(entry, said, account, observed), *doubts]
+            status = status if status is Status.NON_COMPLIANT else Status.UNKNOWN
+        if entry and entry.verdict == Status.NON_COMPLIANT:
+            status, result = Status.NON_COMPLIANT, _result_of(entry)
+    if status is Status.UNKNOWN and not doubts and not (missing and result is None):
+        doubts = [_nothing_recent(result, account, observed) if result else _no_result(account, observed)]
+    root = entry.root if entry and is_confirmed and status == entry.verdict else None
+    acceptance = observed.exceptions.accepted.get(account.account_id)
+    accepted: tuple[Advice, ...] = ()
+    if acceptance:
+        status, accepted = _accepted(status, acceptance, observed.day)
+    return Row(
+        account,
+        status,
+        annotation=result.annotation if result and status is not Status.UNKNOWN else "",
+        exception=acceptance,
+        root=root,
+        advice=(*accepted, *doubts, *missing, *_somebodys(others, account, observed)),
+        result_time=result.time if result else None,
+        age=_age(result.time, observed.now) if result and result.time else None,
+        rule_names=tuple(sorted(each.rule_name for each in results)),
+        conformance_pack_status=_status_of(observed.packs, account),
+        stack_set_status=_status_of(observed.stack_instances, account),
+    )
+
+
+def _part(account: Account, results: Sequence[Result], observed: Observations) -> tuple[list[Result], list[Result]]:
+    """Separate results that may come from the deployment's own rule from results of other people's rules."""
+    if observed.packs is None:
+        own = [result for result in results if result.rule_name == RULE_NAME]
+    elif account.account_id in observed.packs and observed.packs[account.account_id].arrived:
+        own = [result for result in results if result.rule_name.startswith(PACK_RULE_PREFIX)]
+    else:
+        own = []
+    return own, [result for result in results if result not in own]
+
+
+def _verdict(account: Account, own: Sequence[Result], observed: Observations) -> tuple[Status, Result | None, list[Advice]]:
+    """Judge an account by results that may be its own rule's; returns the deciding result, if any, and the doubts."""
+    if not own:
+        return Status.UNKNOWN, None, []
+    status, result = min(
+        ((_judge(result, observed.now), result) for result in own), key=lambda judged: _WORST_FIRST.index(judged[0])
+    )
+    if observed.packs is None:
+        return status, result, []
+    pack = observed.packs[account.account_id]
+    if len(own) > 1:
+        doubt = [_several(own, account, pack, observed.deployment)]
+        return (status, result, doubt) if status is Status.NON_COMPLIANT else (Status.UNKNOWN, None, doubt)
+    if status not in FAILURES and _packs_are_listed(observed) and pack.compliance != Status.COMPLIANT:
+        return Status.UNKNOWN, None, [_unconfirmed(result, account, pack, observed.deployment)]
+    return status, result, []
+
+
+def _packs_are_listed(observed: Observations) -> bool:
+    """Tell whether the aggregator lists the pack, by its name, in any account.
+
+    If it lists none, it uses other names, and that says nothing about one account.  No member can cause this: the aggregator
+    still lists every other account's pack.  If few accounts were asked about, the journal confirms the others: an account that
+    it does not confirm has to be listed.
+    """
+    return observed.asked is not None or any(pack.compliance for pack in (observed.packs or {}).values())
+
+
+def _judge(result: Result, now: datetime) -> Status:
+    if result.time is None or _age(result.time, now) > STALE_AFTER:
+        return Status.UNKNOWN
+    return Status(result.compliance) if result.compliance in _VERDICTS else Status.UNKNOWN
+
+
+def _age(time: datetime, now: datetime) -> timedelta:
+    # The clock here may be behind AWS's.
+    return max(now - time, timedelta())
+
+
+# --- Exceptions ---
+
+
+def _excluded(account: Account, observed: Observations) -> Row:
+    """Judge an account that the deployment does not evaluate: nobody knows of it once its exclusion has ended."""
+    exclusion = observed.exceptions.excluded.get(account.account_id)
+    if exclusion is None:
+        return Row(account, Status.EXCLUDED, reason=f"No reason given in {exceptions.FILE}.")
+    if in_force(exclusion, observed.day):
+        return Row(account, Status.EXCLUDED, exception=exclusion)
+    kept = sorted(
+        account_id
+        for account_id in observed.deployment.excluded
+        if (each := observed.exceptions.excluded.get(account_id)) is None or in_force(each, observed.day)
+    )
+    if begins_later(exclusion, observed.day):
+        why, date = f"The account is excluded since {exclusion.since}, and is not evaluated before that.", "an earlier"
+    else:
+        why, date = f"The account was excluded until {exclusion.until}, and is still not evaluated.", "a later"
+    advice = Advice(
+        why,
+        f"Let the rule evaluate it: the command keeps only the exclusions in force. Or let the owner ({exclusion.owner}) "
+        f"decide anew, and write {date} date into {exceptions.FILE}. The reason was: {exclusion.reason}",
+        (commands.deploy(ExcludedAccounts=",".join(kept)),),
+    )
+    return Row(account, Status.UNKNOWN, exception=exclusion, advice=(advice,))
+
+
+def _accepted(status: Status, acceptance: Acceptance, day: date) -> tuple[Status, tuple[Advice, ...]]:
+    """Say what an acceptance makes of a status.  It changes only a failure that is known, and only while it is in force."""
+    if status in {Status.COMPLIANT, Status.NOT_APPLICABLE}:
+        why = f"A failure of this account is accepted until {acceptance.until}, and it does not fail."
+        return status, (Advice(why, f"Remove its entry from {exceptions.FILE}."),)
+    if status is not Status.NON_COMPLIANT:
+        return status, ()
+    if in_force(acceptance, day):
+        return Status.ACCEPTED, ()
+    if begins_later(acceptance, day):
+        why = f"This failure is accepted from {acceptance.since} on, and not before."
+        return status, (Advice(why, "Do what the finding says."),)
+    advice = Advice(
+        f"This failure was accepted until {acceptance.until}, and no longer is.",
+        f"Do what the finding says. Or let the owner ({acceptance.owner}) decide anew, and write a later date into "
+        f"{exceptions.FILE}. The reason was: {acceptance.reason}",
+    )
+    return status, (advice,)
+
+
+# --- The journal beside AWS Config ---
+
+
+def _fresh(entry: Entry | None, now: datetime) -> Entry | None:
+    """Return an entry that has a verdict and is not too old."""
+    return entry if entry and entry.verdict in _VERDICTS and _age(entry.time, now) <= STALE_AFTER else None
+
+
+def _result_of(entry: Entry) -> Result:
+    return Result(entry.rule_name, entry.verdict, entry.annotation, entry.time)
+
+
+def _refreshed(result: Result, entry: Entry | None) -> Result:
+    """Give a result the journal's time if that is later, and its annotation if there is none.  Both have to say the same."""
+    if entry is None or (entry.rule_name, entry.verdict) != (result.rule_name, result.compliance):
+        return result
+    return replace(result, annotation=result.annotation or entry.annotation, time=max(result.time or entry.time, entry.time))
+
+
+def _disagreement(entry: Entry, said: str, account: Account, observed: Observations) -> Advice:
+    deployment = observed.deployment
+    return Advice(
+        f"The journal says {entry.verdict} ({hours(_age(entry.time, observed.now))} ago), "
+        f"and AWS Config says {said or 'nothing'}.",
+        "AWS Config may be a few minutes behind: report again. If it stays so, see with credentials of account "
+        f"{deployment.account_id} what the function reported, and with those of account {account.account_id} whether somebody "
+        "changed the rule.",
+        (*commands.show_journal(deployment, account.account_id), commands.show_rules(deployment, [entry.rule_name])),
+    )
+
+
+# --- Rules that other people made, or may have made ---
+
+
+def _somebodys(others: Sequence[Result], account: Account, observed: Observations) -> Iterator[Advice]:
+    """Say which rules do not count, though they have this package's name."""
+    deployment = observed.deployment
+    there = f"with credentials of account {account.account_id}"
+    undecided = [each for each in others if observed.packs is not None and each.rule_name.startswith(PACK_RULE_PREFIX)]
+    for other in others:
+        if other not in undecided:
+            yield Advice(
+                f"The account has a rule {other.rule_name}, which says {_said(other)}. It does not count: somebody made a rule "
+                "of this name, and this deployment did not.",
+                f"See {there} who made it (CreatedBy), and delete it.",
+                (commands.show_rules(deployment, [other.rule_name]), commands.delete_rule(deployment, other.rule_name)),
+            )
+    if undecided:
+        say = ", ".join(sorted({_said(each) for each in undecided}))
+        yield Advice(
+            f"The account has a rule of a name that the conformance pack gives ({_names(undecided)}), which says {say}. It "
+            "does not count: until the pack has arrived, nobody can tell whether that or somebody made a rule of this name.",
+            f"Let the pack arrive. Then see {there} who made the rule (CreatedBy), and delete it if the pack did not.",
+            (commands.show_rules(deployment, _shown(undecided)),),
+        )
+
+
+def _several(own: Sequence[Result], account: Account, pack: Arrival, deployment: Deployment) -> Advice:
+    return Advice(
+        f"The account has {len(own)} rules of names that only the conformance pack gives ({_names(own)}): somebody made a rule "
+        "of this name. Nobody can tell from here which one is the pack's, so none of them makes the account COMPLIANT.",
+        f"See with credentials of account {account.account_id} which rule is the pack's (the first command lists its rules) "
+        "and who made the others (CreatedBy), and delete these.",
+        (commands.show_rules_of_pack(deployment, pack.name), commands.show_rules(deployment, _shown(own))),
+    )
+
+
+def _unconfirmed(result: Result, account: Account, pack: Arrival, deployment: Deployment) -> Advice:
+    """Say that a result does not count, since AWS Config does not confirm it for the pack of its rule."""
+    return Advice(
+        f"The rule {result.rule_name} says {result.compliance}, and AWS Config says {pack.compliance or 'nothing'} of the "
+        f"conformance pack {pack.name}. Either AWS Config is a few minutes behind, or the pack's own rule has no such result "
+        "and somebody made a rule of this name.",
+        f"Report again in a few minutes. If it stays so, see with credentials of account {account.account_id} whether the rule "
+        "is the pack's (the first command lists its rules), and delete it if it is not; and with those of account "
+        f"{deployment.account_id} why evaluations fail.",
+        (
+            commands.show_rules_of_pack(deployment, pack.name),
+            commands.show_rules(deployment, [result.rule_name]),
+            *commands.show_failures(deployment, account.account_id),
+        ),
+    )
+
+
+def _said(result: Result) -> str:
+    return result.compliance or "nothing yet"
+
+
+def _shown(results: Iterable[Result]) -> list[str]:
+    return sorted(result.rule_name for result in results)[:_SHOWN_RULES]
+
+
+def _names(results: Sequence[Result]) -> str:
+    more = len(results) - _SHOWN_RULES
+    return ", ".join(_shown(results)) + (f" and {more} more" if more > 0 else "")
+
+
+# --- What keeps an account from being evaluated ---
+
+
+def _status_of(arrivals: Mapping[str, Arrival] | None, account: Account) -> str:
+    if arrivals is None or account.account_id not in arrivals:
+        return ""
+    return arrivals[account.account_id].status
+
+
+def _not_arrived(account: Account, observed: Observations) -> tuple[Advice, ...]:
+    """Say which parts of the deployment are not in the account."""
+    deployment = observed.deployment
+    if observed.packs is None or observed.stack_instances is None:
+        return ()
+    is_known = observed.asked is None or account.account_id in observed.asked
+    instance, pack = observed.stack_instances.get(account.account_id), observed.packs.get(account.account_id)
+    advice = []
+    if account.account_id == deployment.management_account_id:
+        if not deployment.watches_management_account:
+            return (
+                Advice(
+                    "The root user of the management account is not watched: no StackSet reaches this account.",
+                    "Run the command with credentials of this account, and then "
+                    f"{commands.deploy(ManagementAccountHasEvaluationRole='true')}.",
+                    (commands.deploy_account(deployment.region, deployment.account_id),),
+                ),
+            )
+    elif instance or is_known:
+        advice.append(_stack_set(account, instance, deployment))
+    if pack or is_known:
+        advice.append(_pack(account, pack, deployment))
+    return tuple(each for each in advice if each)
+
+
+def _stack_set(account: Account, instance: Arrival | None, deployment: Deployment) -> Advice | None:
+    name = f"The StackSet {deployment.stack_set_name}"
+    if instance is None:
+        create = commands.stack_instances(deployment, "create", account.account_id)
+        return Advice(f"{name} has no stack in the account.", "Deploy it there.", (create,))
+    if instance.status in {"SUCCEEDED", "CURRENT"}:
+        return None
+    if instance.status in {"PENDING", "RUNNING"}:
+        return Advice(f"{name} is on its way to the account ({instance.status}).", "Wait.")
+    why = f"{name} did not reach the account: {instance.status}{_because(instance)}"
+    if instance.status == "INOPERABLE":
+        # Source: API reference, StackInstance, Status.
+        retain = commands.stack_instances(deployment, "delete", account.account_id, "--retain-stacks")
+        return Advice(why, "Remove the account from the StackSet, delete its stack by hand, and deploy to it again.", (retain,))
+    update = commands.stack_instances(deployment, "update", account.account_id)
+    return Advice(why, "Fix the cause and deploy to it again.", (update,))
+
+
+def _pack(account: Account, pack: Arrival | None, deployment: Deployment) -> Advice | None:
+    name = f"The conformance pack {deployment.conformance_pack_name}"
+    if pack is not None and pack.arrived:
+        return None
+    if pack is not None and pack.status.endswith("_IN_PROGRESS"):
+        return Advice(f"{name} is on its way to the account ({pack.status}).", "Wait.")
+    why = f"{name} is not in the account."
+    if pack is not None:
+        why = f"{name} did not reach the account: {pack.status}{_because(pack)}"
+    if pack is None or pack.lacks_permission:
+        permit = _permit(account, deployment, refused=pack is not None)
+        if permit:
+            return Advice(why, *permit)
+    cause = "Put it again." if pack is None else "Fix the cause and put the pack again."
+    if pack is not None and _is_about_recorder(pack):
+        cause = f"Turn the account's configuration recorder on in {deployment.region}, and put the pack again."
+    return Advice(why, cause, (commands.put_pack_again(deployment),))
+
+
+def _permit(account: Account, deployment: Deployment, *, refused: bool) -> tuple[str, tuple[str, ...]] | None:
+    """Say how to let AWS Config invoke the function for an account, and the command; None if it may.
+
+    `refused`: AWS Config says that it may not.
+    """
+    if account.account_id in deployment.permitted:
+        return None
+    if deployment.invoke_permission == invoke_permission.ACCOUNTS:
+        joined = "The function's policy does not list the account, which joined after the last deployment: deploy again."
+        return joined, (commands.deploy(),)
+    if refused and deployment.invoke_permission == invoke_permission.ORGANIZATION:
+        listing = commands.deploy(InvokePermission=invoke_permission.ACCOUNTS)
+        return "Let AWS Config invoke the function for each account by its id.", (listing,)
+    return None
+
+
+def _because(arrival: Arrival) -> str:
+    return f", {arrival.reason.rstrip('. ')}." if arrival.reason else "."
+
+
+def _is_about_recorder(pack: Arrival) -> bool:
+    return "recorder" in pack.reason.lower()
+
+
+def _no_result(account: Account, observed: Observations) -> Advice:
+    """Say why an account may have no result, though everything has arrived there."""
+    deployment = observed.deployment
+    failed = _last_failure(account, observed)
+    why = "There is no result" + (f". {failed}" if failed else ": the recorder is off, evaluations fail, or none was made yet.")
+    if deployment.rule_parameters.get("noRootCredentials") == Status.NOT_APPLICABLE and observed.packs is not None:
+        why += (
+            " Or the root user has no credentials: that is NOT_APPLICABLE here (NoRootCredentials), and such a result never"
+            " reaches the aggregator."
+        )
+    failures = commands.show_failures(deployment, account.account_id)
+    action = f"See with credentials of account {account.account_id} that its recorder is on"
+    action += f", and with those of account {deployment.account_id} why evaluations fail." if failures else "."
+    return Advice(why, action, (commands.show_recorder(deployment), *failures))
+
+
+def _nothing_recent(result: Result, account: Account, observed: Observations) -> Advice:
+    if result.time is None:
+        why = f"The rule {result.rule_name} has no result yet."
+    elif (age := _age(result.time, observed.now)) > STALE_AFTER:
+        why = (
+            f"The last result is {hours(age)} old, and older than {hours(STALE_AFTER)} is unknown. It was {result.compliance}"
+            f"{': ' + result.annotation if result.annotation else '.'}"
+        )
+    else:
+        why = f"AWS Config says {result.compliance or 'nothing'}, which is not a verdict."
+    return Advice(
+        f"{why} {_last_failure(account, observed)}".rstrip(),
+        f"See with credentials of account {observed.deployment.account_id} why evaluations fail. If there was none, see that "
+        f"the recorder of account {account.account_id} is on.",
+        commands.show_failures(observed.deployment, account.account_id),
+    )
+
+
+def _last_failure(account: Account, observed: Observations) -> str:
+    """Say why the last evaluation failed, if the journal has one that failed since the last that succeeded."""
+    failure = observed.journal.failures.get(account.account_id)
+    entry = observed.journal.evaluations.get(account.account_id)
+    if failure is None or (entry and entry.time > failure.time):
+        return ""
+    return f"The last evaluation failed {hours(_age(failure.time, observed.now))} ago. {failure.error}"
+
+
+def hours(age: timedelta) -> str:
+    """Write an age as "40 min", "26 h" or "3 d"."""
+    whole_hours = age // timedelta(hours=1)
+    if whole_hours == 0:
+        return f"{age // timedelta(minutes=1)} min"
+    return f"{whole_hours} h" if age < _IN_DAYS else f"{age.days} d"

@@ -1,0 +1,1 @@
+"""The command `verify`: for each thing that nobody could verify before a deployment, whether it holds here."""
