@@ -38,7 +38,10 @@ def dates_of_iam(call: Clients) -> Moments:
     role = make_role(call, ACCOUNT, "dated", trust_account(ACCOUNT))
     session: Any = assume(call("sts", ACCOUNT), role)
     iam.create_user(UserName="dated")
+    phone = iam.create_virtual_mfa_device(VirtualMFADeviceName="dated")["VirtualMFADevice"]["SerialNumber"]
+    iam.enable_mfa_device(UserName="dated", SerialNumber=phone, AuthenticationCode1="123456", AuthenticationCode2="654321")
     return {
+        "device": iam.list_mfa_devices(UserName="dated")["MFADevices"][0]["EnableDate"],
         "role": iam.get_role(RoleName="dated")["Role"]["CreateDate"],
         "user": iam.get_user(UserName="dated")["User"]["CreateDate"],
         "key": iam.create_access_key(UserName="dated")["AccessKey"]["CreateDate"],
@@ -93,12 +96,37 @@ def dates_of_logs(call: Clients) -> Moments:
     put = logs.put_log_events(logGroupName="/dated", logStreamName="dated", logEvents=[{"timestamp": now, "message": "dated"}])
     assert "rejectedLogEventsInfo" not in put
     [event] = logs.filter_log_events(logGroupName="/dated")["events"]
+    written = {"queryString": "fields @message"}
+    logs.put_query_definition(name="dated", **written)
+    seconds = now // 1000
+    logs.start_query(logGroupName="/dated", startTime=seconds - 60, endTime=seconds, **written)
     times = {
+        "definition": logs.describe_query_definitions()["queryDefinitions"][0]["lastModified"],
+        "query": logs.describe_queries()["queries"][0]["createTime"],
         "group": logs.describe_log_groups(logGroupNamePrefix="/dated")["logGroups"][0]["creationTime"],
         "stream": logs.describe_log_streams(logGroupName="/dated")["logStreams"][0]["creationTime"],
         "ingestion": event["ingestionTime"],
     }
     return {name: datetime.fromtimestamp(time / 1000, UTC) for name, time in times.items()}
+
+
+def dates_of_what_watches(call: Clients) -> Moments:
+    """Put an alarm, set its state, and look for the event of that."""
+    alarms, trail = call("cloudwatch", ACCOUNT), call("cloudtrail", ACCOUNT)
+    of_metric = {"Namespace": "n", "MetricName": "m", "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1}
+    alarms.put_metric_alarm(AlarmName="dated", ComparisonOperator="LessThanThreshold", Threshold=1.0, **of_metric)
+    alarms.set_alarm_state(AlarmName="dated", StateValue="ALARM", StateReason="dated")
+    [alarm] = alarms.describe_alarms(AlarmNames=["dated"])["MetricAlarms"]
+    history = alarms.describe_alarm_history(AlarmName="dated")["AlarmHistoryItems"]
+    event = trail.lookup_events(LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "SetAlarmState"}])["Events"][
+        0
+    ]
+    return {
+        "configuration": alarm["AlarmConfigurationUpdatedTimestamp"],
+        "state": alarm["StateUpdatedTimestamp"],
+        **{f"history {number}": item["Timestamp"] for number, item in enumerate(history)},
+        "event": event["EventTime"],
+    }
 
 
 def dates_of_messages(call: Clients) -> Moments:
@@ -151,7 +179,9 @@ def dates_of_others(call: Clients) -> Moments:
     }
 
 
-@pytest.mark.parametrize("dates", [dates_of_iam, dates_of_stacks, dates_of_logs, dates_of_messages, dates_of_others])
+@pytest.mark.parametrize(
+    "dates", [dates_of_iam, dates_of_stacks, dates_of_logs, dates_of_what_watches, dates_of_messages, dates_of_others]
+)
 def test_what_a_service_dates_has_the_clocks_time(call: Clients, dates: Callable[[Clients], Moments]) -> None:
     before = datetime.now(UTC) + AHEAD - timedelta(seconds=2)  # most times are without fractions of a second
     moments = dates(call)
