@@ -181,10 +181,11 @@ def _document(statement: dict[str, Any]) -> str:
 
 def _wait_for(condition: Callable[[], _T | None], what: str) -> _T:
     """Wait until `condition` gives something, and return that. Raises TimeoutError."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline, pause = time.monotonic() + _PATIENCE, 0.005
     while not (given := condition()):
         if time.monotonic() > deadline:
             message = f"{what} did not come within {_PATIENCE:.0f} s"
             raise TimeoutError(message)
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.1)
     return given

@@ -103,7 +103,8 @@ def deploy_account(client: LocalAwsClient, account_id: str, central_account_id: 
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )
     waiter = cloudformation.get_waiter("stack_create_complete")
-    waiter.wait(StackName=ACCOUNT_STACK_NAME, WaiterConfig={"Delay": 1, "MaxAttempts": 600})
+    poll = {"Delay": 0.1, "MaxAttempts": 6000}
+    waiter.wait(StackName=ACCOUNT_STACK_NAME, WaiterConfig=poll)  # type: ignore[arg-type]  # it takes fractions of a second
 
 
 def let_assume_evaluation_roles(client: LocalAwsClient, account_id: str) -> None:

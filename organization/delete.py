@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 NOT_DELETED = 1
 
-POLL_SECONDS = 3.0
-"""Between looks at the stack."""
+POLL_SECONDS = (0.5, 3.0)
+"""Between looks at the stack: at first, and at most."""
 
 SAM_STACK_NAME = "aws-sam-cli-managed-default"
 """The SAM CLI's stack, with its bucket for artefacts. Source: AWS SAM Developer Guide, sam deploy, --resolve-s3."""
@@ -109,6 +109,7 @@ def _watch(cloudformation: "CloudFormationClient", stack_id: str, screen: Screen
     """Print what CloudFormation does until it ends; returns what it could not delete, and why."""
     shown: set[str] = set()
     failures: dict[str, str] = {}
+    pause, longest = POLL_SECONDS
     try:
         while True:
             stack = aws.find_stack(cloudformation, stack_id)
@@ -124,7 +125,8 @@ def _watch(cloudformation: "CloudFormationClient", stack_id: str, screen: Screen
                     return []
                 case "DELETE_FAILED":
                     return list(failures.values()) or ["CloudFormation gives no reason."]
-            time.sleep(POLL_SECONDS)
+            time.sleep(pause)
+            pause = min(pause * 1.5, longest)
     except KeyboardInterrupt:
         screen.say()
         screen.say("The deletion goes on without this command; run it again to go on watching.")

@@ -325,8 +325,9 @@ def start_recorder(aws: LocalAwsClient, account_id: str) -> None:
 
 def wait_for(condition: Callable[[], _T | None], what: str, seconds: float = _PATIENCE) -> _T:
     """Wait until `condition` gives something, and return that."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, 0.005
     while not (given := condition()):
         assert time.monotonic() < deadline, f"{what} did not come within {seconds:.0f} s"
-        time.sleep(0.05)
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.1)
     return given

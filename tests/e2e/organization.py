@@ -179,7 +179,7 @@ def run_aws_deploy(aws: LocalAwsClient, account_id: str, command: str) -> None:
         Capabilities=options.pop("capabilities"),
     )
     assert options == {}
-    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 0.2, "MaxAttempts": 3000})
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 6000})
 
 
 def _parse(command: str) -> tuple[list[str], dict[str, list[str]]]:

@@ -55,7 +55,7 @@ def delete(aws: LocalAwsProcess, account_id: str, stack_name: str = STACK_NAME) 
     cloudformation = boto3_client(aws, "cloudformation", account_id)
     cloudformation.delete_stack(StackName=stack_name)
     cloudformation.get_waiter("stack_delete_complete").wait(
-        StackName=stack_name, WaiterConfig={"Delay": 0.2, "MaxAttempts": 3000}
+        StackName=stack_name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 6000}
     )
 
 

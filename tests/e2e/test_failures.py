@@ -180,7 +180,7 @@ def test_deleted_evaluation_role_leaves_the_last_result_until_it_is_back(applica
     cloudformation = application.client("cloudformation", account_id)
     cloudformation.delete_stack(StackName=ACCOUNT_STACK_NAME)
     cloudformation.get_waiter("stack_delete_complete").wait(
-        StackName=ACCOUNT_STACK_NAME, WaiterConfig={"Delay": 0.2, "MaxAttempts": 3000}
+        StackName=ACCOUNT_STACK_NAME, WaiterConfig={"Delay": 0.1, "MaxAttempts": 6000}
     )
     application.start_evaluation(account_id)
     assert application.failure(account_id)["errors"][0]["errorType"] == "AssumeRoleError"

@@ -104,7 +104,7 @@ def delete(organization: Organization) -> list[str]:
     [stack] = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"]
     cloudformation.delete_stack(StackName=STACK_NAME)
     cloudformation.get_waiter("stack_delete_complete").wait(
-        StackName=STACK_NAME, WaiterConfig={"Delay": 0.2, "MaxAttempts": 3000}
+        StackName=STACK_NAME, WaiterConfig={"Delay": 0.1, "MaxAttempts": 6000}
     )
     events = cloudformation.describe_stack_events(StackName=stack["StackId"])["StackEvents"]
     return [event["LogicalResourceId"] for event in reversed(events) if event["ResourceStatus"] == "DELETE_COMPLETE"]

@@ -260,7 +260,7 @@ def test_a_changed_runbook_becomes_the_default(deployed: Deployed) -> None:
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )
     waiter: Any = cloudformation.get_waiter("stack_update_complete")
-    waiter.wait(StackName=nested, WaiterConfig={"Delay": 0.2, "MaxAttempts": 3000})
+    waiter.wait(StackName=nested, WaiterConfig={"Delay": 0.1, "MaxAttempts": 6000})
     document = ssm.describe_document(Name=NOTIFY)["Document"]
     assert (document["DefaultVersion"], document["LatestVersion"]) == ("2", "2")
     assert "Never touches" in ssm.get_document(Name=NOTIFY)["Content"]
@@ -364,7 +364,7 @@ def test_what_root_does_is_heard_in_the_home_region(aws: LocalAwsProcess, unused
             Capabilities=["CAPABILITY_NAMED_IAM"],
         )
         waiter = cloudformation.get_waiter("stack_create_complete")
-        waiter.wait(StackName="root-virtual-mfa", WaiterConfig={"Delay": 0.2, "MaxAttempts": 3000})
+        waiter.wait(StackName="root-virtual-mfa", WaiterConfig={"Delay": 0.1, "MaxAttempts": 6000})
     aws.change_root_user(account_id, "add-virtual-device", "phone")
 
     def started() -> list[str]:

@@ -30,7 +30,7 @@ class Stack:
         self._wait("stack_delete_complete")
 
     def _wait(self, for_what: str) -> None:
-        self._cloudformation.get_waiter(for_what).wait(StackName=STACK, WaiterConfig={"Delay": 0.1, "MaxAttempts": 6000})
+        self._cloudformation.get_waiter(for_what).wait(StackName=STACK, WaiterConfig={"Delay": 0.05, "MaxAttempts": 12000})
 
     @property
     def status(self) -> str:

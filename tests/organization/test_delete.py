@@ -68,7 +68,7 @@ class CloudFormation:
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
     """Answer for a stack of an organization."""
-    monkeypatch.setattr(delete, "POLL_SECONDS", 0)
+    monkeypatch.setattr(delete, "POLL_SECONDS", (0, 0))
     resources = [
         {"LogicalResourceId": "FunctionLogGroup", "PhysicalResourceId": "the-log", "ResourceType": "AWS::Logs::LogGroup"},
         {
