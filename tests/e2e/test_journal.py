@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -319,10 +320,14 @@ def test_the_command_that_the_report_prints_shows_the_failures_of_one_account(or
 
 
 def test_sam_logs_shows_what_a_filter_selects(organization: Organization) -> None:
-    """A function that fails is tried again, so the log may have grown meanwhile."""
+    """A function that fails is tried again, so the log may have grown meanwhile.
+
+    Without an end, the SAM CLI ends at the machine's time, and other tests have advanced the clock.
+    """
     failures = organization.log(UNREADABLE, "evaluation failed")
     pattern = f'{{ $.account = "{UNREADABLE}" && $.message = "evaluation failed" }}'
-    options = ("--cw-log-group", organization.outputs["LogGroupName"], "--start-time", "2 days ago", "--output", "json")
+    period = ("--start-time", "2 days ago", "--end-time", (organization.now() + timedelta(days=1)).isoformat())
+    options = ("--cw-log-group", organization.outputs["LogGroupName"], *period, "--output", "json")
     shown = sam(organization.aws, organization.account_id, "logs", *options, "--filter", pattern)
     lines = [json.loads(json.loads(line)["message"]) for line in shown.splitlines() if line.startswith("{")]
     assert failures
