@@ -278,6 +278,7 @@ def _warm_up() -> None:
     session: Any = boto3.Session(aws_access_key_id="-", aws_secret_access_key="-", region_name="us-east-1")  # noqa: S106 - none
     for service in _WARM:
         session.client(service)
+        loader.load_service_model(service, "paginators-1")
 
 
 if __name__ == "__main__":
