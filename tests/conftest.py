@@ -1,6 +1,7 @@
 """What all tests share: the settings of hypothesis, and quick starts of the local AWS."""
 
 import gc
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,11 @@ from tests.forks import Forks
 # No deadline: a busy machine may interrupt an example that is not slow.
 settings.register_profile("project", deadline=None, max_examples=150)
 settings.load_profile("project")
+
+
+def pytest_configure() -> None:
+    """Heed Ctrl-C, and let what tests start heed it: a shell lets what it starts in the background ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:

@@ -65,6 +65,9 @@ def shared(local_aws: LocalAwsProcess, client: Clients, _unused_accounts: Iterat
     assert local_aws.endpoint_url
     account_id = next(_unused_accounts)
     create_function(client, account_id, "present", CODE)
+    client("lambda", account_id).get_waiter("function_active_v2").wait(
+        FunctionName="present", WaiterConfig={"Delay": 0.05, "MaxAttempts": 12000}
+    )
     return Scene(client, account_id, next(_unused_accounts))
 
 
