@@ -98,6 +98,18 @@ def _excepts(*names: str) -> Callable[[F], F]:
     )
 
 
+def _tells_controls(what: str) -> Callable[[F], F]:
+    """Give a command the option for the frameworks of which it does `what`."""
+    return click.option(
+        "--framework",
+        "framework_names",
+        type=click.Choice(list(frameworks())),
+        multiple=True,
+        metavar="NAME",
+        help=f"{what}; may be given several times. NAME is one of {', '.join(frameworks())}.",
+    )
+
+
 @click.group(
     context_settings=_SETTINGS,
     epilog='For completion, in bash: eval "$(_ROOT_VIRTUAL_MFA_COMPLETE=bash_source root-virtual-mfa)"; also zsh and fish.',
@@ -313,15 +325,7 @@ def _inventory(  # noqa: PLR0913 - the options of the command
     help="List the accounts of this status only; may be given several times. Totals and exit code count all accounts.",
 )
 @_excepts("--exceptions", "--exclusions")
-@click.option(
-    "--framework",
-    "framework_names",
-    type=click.Choice(list(frameworks())),
-    multiple=True,
-    metavar="NAME",
-    help="Tell which controls of a framework each account satisfies; may be given several times. "
-    f"NAME is one of {', '.join(frameworks())}.",
-)
+@_tells_controls("Tell which controls of a framework each account satisfies")
 def _report(  # noqa: PLR0913 - the options of the command
     *,
     region: str | None,
@@ -441,15 +445,7 @@ class _Day(click.ParamType):
     "--output", type=click.Path(path_type=Path), metavar="DIR", help="The folder to write: a new one, or an older evidence."
 )
 @_excepts("--exceptions")
-@click.option(
-    "--framework",
-    "framework_names",
-    type=click.Choice(list(frameworks())),
-    multiple=True,
-    metavar="NAME",
-    help="Tell on how many days each control of a framework was satisfied; may be given several times. "
-    f"NAME is one of {', '.join(frameworks())}.",
-)
+@_tells_controls("Tell on how many days each control of a framework was satisfied")
 @click.option(
     "--role-name",
     metavar="ROLE",

@@ -1,6 +1,6 @@
 """What the formats of several commands have in common: an account, its status, advice and times in tables and JSON."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +34,15 @@ def print_advice(account: Account, advice: Advice, screen: Screen) -> None:
     screen.say((who, "bold"), f": {advice.why} {advice.action}", indent=2)
     for command in advice.commands:
         screen.say(command, indent=4, whole=True)
+
+
+def print_what_to_do(advice: Sequence[tuple[Account, Advice]], screen: Screen) -> None:
+    """Print the advice for each account under a title, if there is any."""
+    if advice:
+        screen.say()
+        screen.say(("What to do", "bold"))
+    for account, each in advice:
+        print_advice(account, each, screen)
 
 
 def advice_json(advice: Iterable[Advice]) -> list[dict[str, Any]]:

@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO
+from io import StringIO
+from typing import IO, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
@@ -14,6 +15,8 @@ from organization.visible import visible
 
 WIDTH = 160
 """Columns of output that does not go to a terminal."""
+
+T = TypeVar("T")
 
 Part = str | tuple[str, str]
 """A text, alone or with its style."""
@@ -41,6 +44,13 @@ class Screen(Console):
             if not whole:
                 each.rstrip()
             self.print(Text(" " * indent).append_text(each), soft_wrap=True)
+
+
+def as_text(show: Callable[[T, Screen], None], shown: T) -> str:
+    """Return what `show` prints of `shown` as plain text."""
+    written = StringIO()
+    show(shown, Screen(written))
+    return written.getvalue()
 
 
 def complain(sentence: str) -> None:

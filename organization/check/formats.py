@@ -1,6 +1,5 @@
 """A check in each of its formats: a table, CSV, JSON and one self-contained HTML page."""
 
-import io
 import json
 from typing import Any
 
@@ -8,8 +7,8 @@ from rich.table import Table
 
 from organization import page, spreadsheet
 from organization.check.judging import MEANINGS, STATUSES, Checked, Row
-from organization.formats import account_cell, advice_json, print_advice, status_cell, utc
-from organization.screen import Screen, text
+from organization.formats import account_cell, advice_json, print_what_to_do, status_cell, utc
+from organization.screen import Screen, as_text, text
 from organization.statuses import Status
 
 SCHEMA_VERSION = 1
@@ -72,9 +71,7 @@ def as_html(checked: Checked) -> str:
 
 def as_table(checked: Checked) -> str:
     """Return the table as plain text."""
-    written = io.StringIO()
-    print_table(checked, Screen(written))
-    return written.getvalue()
+    return as_text(print_table, checked)
 
 
 def print_table(checked: Checked, screen: Screen) -> None:
@@ -85,12 +82,7 @@ def print_table(checked: Checked, screen: Screen) -> None:
         compared = [status_cell(row.compared.status) if row.changes else same] if row.compared else []
         table.add_row(account_cell(row.account), status_cell(row.status), *compared, text(row.finding))
     screen.print(table)
-    advised = [(row, advice) for row in checked.rows for advice in row.advice]
-    if advised:
-        screen.say()
-        screen.say(("What to do", "bold"))
-    for row, advice in advised:
-        print_advice(row.account, advice, screen)
+    print_what_to_do([(row.account, advice) for row in checked.rows for advice in row.advice], screen)
     screen.say()
     screen.say(("Parameters:", "bold"), f" {_settings(checked.setting.texts)}")
     if checked.compared:

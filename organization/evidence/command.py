@@ -24,7 +24,7 @@ from organization.evidence.control_days import ControlDays
 from organization.evidence.days import DAY, MEANINGS, NAMES, History, Member, Period, Scope, Status, share
 from organization.evidence.folder import Folder
 from organization.evidence.lines import Line, Ownership
-from organization.evidence.sources import TRAIL_KEEPS, Journal, Log, Sources, Spool
+from organization.evidence.sources import TRAIL_KEEPS, JournalRead, Log, Sources, Spool
 from organization.evidence.tables import DAY_COLUMNS, Evidence, Findings, Gap, Table, Value
 from organization.exceptions import reading as exceptions_file
 from organization.exceptions.judging import FILE, Exceptions, Exclusion, in_force
@@ -194,7 +194,7 @@ class _Gathered:
             spooled.unlink(missing_ok=True)
         return evidence, self._manifest(journal)
 
-    def _scope(self, journal: Journal, exceptions: Exceptions) -> Scope:
+    def _scope(self, journal: JournalRead, exceptions: Exceptions) -> Scope:
         deployment = self._deployment
         if deployment.organization_id:
             departures = self._seen("CloudTrail", lambda: self._sources.departures(self._period)) or []
@@ -315,7 +315,7 @@ class _Gathered:
                 )
                 self._gaps.append(Gap("Exceptions", what, *_ends(self._period)))
 
-    def _manifest(self, journal: Journal) -> dict[str, object]:
+    def _manifest(self, journal: JournalRead) -> dict[str, object]:
         """Say when, by whom and from what the folder was made."""
         caller, period = self._caller, self._period
         scanned = sum(journal.scans)

@@ -72,7 +72,7 @@ class Log:
 
 
 @dataclass(slots=True)
-class Journal:
+class JournalRead:
     """What reading the journal took: the bytes that each query scanned, and rows; and the days that could not be read."""
 
     scans: list[int] = field(default_factory=list)
@@ -142,12 +142,12 @@ class Sources:
             name, oldest.date() if oldest == midnight(oldest.date()) else oldest.date() + DAY, group["storedBytes"], days
         )
 
-    def read_journal(self, log: Log, period: Period, spool: Spool) -> Journal:
+    def read_journal(self, log: Log, period: Period, spool: Spool) -> JournalRead:
         """Write the lines of a period into a spool, in the order of time.
 
         A query gives 10,000 rows at most, so each asks for a slice of time.  The slices grow and shrink with what they find.
         """
-        found = Journal()
+        found = JournalRead()
         # Of the day on which the log begins it may have something, which is read although the day is not whole.
         at = max(period.start, midnight(log.whole_from - DAY))
         width = _FIRST_SLICE
@@ -172,7 +172,7 @@ class Sources:
         return found
 
     def _slice(
-        self, log_group: str, start: datetime, end: datetime, found: Journal, digits: str = ""
+        self, log_group: str, start: datetime, end: datetime, found: JournalRead, digits: str = ""
     ) -> list[tuple[datetime, str]]:
         """Read the lines from `start`, and before `end`, of accounts whose id ends with these digits."""
         try:

@@ -1,6 +1,5 @@
 """An inventory in each of its formats: a table, CSV, JSON and one self-contained HTML page."""
 
-import io
 import json
 from datetime import datetime
 from typing import Any
@@ -12,7 +11,7 @@ from organization import page, spreadsheet
 from organization.formats import account_cell, advice_json, print_advice, status_cell, utc
 from organization.inventory.judging import MEANINGS, STATUSES, Inventory, List, Row
 from organization.inventory.root_user import RootUser
-from organization.screen import Screen, text
+from organization.screen import Screen, as_text, text
 
 SCHEMA_VERSION = 1
 """The JSON document's version: it rises if a key goes or changes its meaning."""
@@ -80,9 +79,7 @@ def as_html(inventory: Inventory) -> str:
 
 def as_table(inventory: Inventory) -> str:
     """Return the table as plain text."""
-    written = io.StringIO()
-    print_table(inventory, Screen(written))
-    return written.getvalue()
+    return as_text(print_table, inventory)
 
 
 def print_table(inventory: Inventory, screen: Screen) -> None:

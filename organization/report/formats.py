@@ -1,6 +1,5 @@
 """The report in each of its formats: a table, CSV, JSON and one self-contained HTML page."""
 
-import io
 import json
 from datetime import timedelta
 from typing import Any
@@ -11,9 +10,9 @@ from rich.text import Text
 from organization import page, spreadsheet
 from organization.controls.judging import Framework, outcomes
 from organization.exceptions.judging import Acceptance
-from organization.formats import account_cell, advice_json, print_advice, status_cell, utc
+from organization.formats import account_cell, advice_json, print_what_to_do, status_cell, utc
 from organization.report.judging import FAILURES, MEANINGS, Report, Row, hours, totals
-from organization.screen import Screen, text
+from organization.screen import Screen, as_text, text
 from organization.statuses import STALE_AFTER, Status
 
 SCHEMA_VERSION = 1
@@ -92,9 +91,7 @@ def as_html(report: Report) -> str:
 
 def as_table(report: Report) -> str:
     """Return the table as plain text."""
-    written = io.StringIO()
-    print_table(report, Screen(written))
-    return written.getvalue()
+    return as_text(print_table, report)
 
 
 def print_table(report: Report, screen: Screen) -> None:
@@ -110,12 +107,7 @@ def print_table(report: Report, screen: Screen) -> None:
             *(Text("\n").join(map(text, _controls(each, row))) for each in report.frameworks),
         )
     screen.print(table)
-    advised = [(row, advice) for row in report.listed for advice in row.advice]
-    if advised:
-        screen.say()
-        screen.say(("What to do", "bold"))
-    for row, advice in advised:
-        print_advice(row.account, advice, screen)
+    print_what_to_do([(row.account, advice) for row in report.listed for advice in row.advice], screen)
     for note in report.notes:
         screen.say()
         screen.say(("Note:", "bold"), f" {note}")

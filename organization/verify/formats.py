@@ -2,10 +2,9 @@
 
 import json
 from datetime import datetime
-from io import StringIO
 
 from organization import page
-from organization.screen import Screen
+from organization.screen import Screen, as_text
 from organization.verify.judging import MEANINGS, Outcome, Verification, totals
 
 SCHEMA_VERSION = 1
@@ -62,9 +61,7 @@ def as_html(verification: Verification) -> str:
 
 def as_table(verification: Verification) -> str:
     """Return what is printed as plain text."""
-    written = StringIO()
-    print_table(verification, Screen(written))
-    return written.getvalue()
+    return as_text(print_table, verification)
 
 
 def print_table(verification: Verification, screen: Screen) -> None:

@@ -1,36 +1,15 @@
 """The benchmark of the evidence measures evidence that is right, generated and on the local AWS, and leaves nothing behind."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-PROJECT = Path(__file__).parents[2]
+from tests.e2e.benchmarks import measure, run_benchmark
+
 ACCOUNTS = 6
 
 
-def run(*arguments: str | Path, temporary: Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", "benchmark.evidence", *arguments],
-        cwd=PROJECT,
-        env={**os.environ, "TMPDIR": str(temporary)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-
-
 def test_time_calls_and_memory_of_right_evidence_are_measured(tmp_path: Path) -> None:
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
-    result = tmp_path / "result.json"
     small = ("--accounts", "60", "--days", "40", "--local-accounts", str(ACCOUNTS))
-    ran = run(*small, "--json", result, temporary=temporary)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert not list(temporary.iterdir())
-    measured = json.loads(result.read_text(encoding="utf-8"))
+    measured, _ = measure("benchmark.evidence", *small, folder=tmp_path)
     generated, local = measured["generated"], measured["local_aws"]
     assert (generated["accounts"], generated["days"], generated["correct"]) == (60, 40, True)
     assert (local["accounts"], local["lines"], local["correct"]) == (ACCOUNTS, ACCOUNTS * local["days"], True)
@@ -40,6 +19,6 @@ def test_time_calls_and_memory_of_right_evidence_are_measured(tmp_path: Path) ->
 
 
 def test_no_accounts_are_refused(tmp_path: Path) -> None:
-    ran = run("--accounts", "0", temporary=tmp_path)
+    ran = run_benchmark("benchmark.evidence", "--accounts", "0", temporary=tmp_path)
     assert ran.returncode == 2
     assert "argument --accounts: '0' is no whole number of at least 1" in ran.stderr

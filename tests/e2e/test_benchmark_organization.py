@@ -1,39 +1,19 @@
 """The benchmark of a whole organization runs, finds nothing lost, wrong or doubled, and leaves nothing behind."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from benchmark.organization_result import root_users
+from tests.e2e.benchmarks import measure, run_benchmark
 
-PROJECT = Path(__file__).parents[2]
 ACCOUNTS = 12
 
 
-def run(*arguments: str | Path, temporary: Path) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", "benchmark.organization", *arguments],
-        cwd=PROJECT,
-        env={**os.environ, "TMPDIR": str(temporary)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-
-
 def test_every_account_is_evaluated_once_a_round_though_calls_are_throttled(tmp_path: Path) -> None:
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
-    result = tmp_path / "result.json"
-    ran = run("--accounts", str(ACCOUNTS), "--throttled-share", "0.2", "--json", result, temporary=temporary)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert not list(temporary.iterdir())
-    rounds = json.loads(result.read_text(encoding="utf-8"))["rounds"]
+    arguments = ("--accounts", str(ACCOUNTS), "--throttled-share", "0.2")
+    measured, _ = measure("benchmark.organization", *arguments, folder=tmp_path)
+    rounds = measured["rounds"]
     assert len(rounds) == 3
     for each in rounds:
         assert (each["accounts"], each["lost"], each["wrong"], each["doubled"], each["dropped"]) == (ACCOUNTS, [], [], [], 0)
@@ -56,6 +36,6 @@ def test_every_account_is_evaluated_once_a_round_though_calls_are_throttled(tmp_
     "arguments", [("--accounts", "3"), ("--accounts", "many"), ("--throttled-share", "1.1"), ("--throttled-share", "nan")]
 )
 def test_what_can_not_be_measured_is_refused_with_what_is_allowed(arguments: tuple[str, str], tmp_path: Path) -> None:
-    ran = run(*arguments, temporary=tmp_path)
+    ran = run_benchmark("benchmark.organization", *arguments, temporary=tmp_path)
     assert ran.returncode == 2
     assert f"argument {arguments[0]}: '{arguments[1]}' is no " in ran.stderr
