@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from organization.account_lists import EXCLUDED, INVOKING
+from organization.account_lists import EXCLUDED, INVOKING, split
 from organization.invoke_permission import ORGANIZATION, PARAMETER, POLICY_TYPE, RESOURCE_POLICY
 from organization.removal import APPROVERS
 
@@ -29,6 +29,9 @@ RULE_NAME = "root-virtual-mfa-enabled"
 """The rule of a deployment for one account."""
 PACK_RULE_PREFIX = f"{RULE_NAME}-conformance-pack-"
 """The rule of the conformance pack: AWS Config appends a suffix, which differs in each account."""
+
+BY_CONFORMANCE_PACK, BY_STACK_SET = "ConformancePack", "StackSet"
+"""The values of the parameter RuleDeployment: what brings the rule into the accounts of an organization."""
 
 _RULE_PARAMETERS = {
     "minimumVirtualMfaDevices": "MinimumVirtualMfaDevices",
@@ -56,8 +59,9 @@ class Deployment:
     """A deployed stack of template.yaml.  Account ids are strings of 12 digits; `organization_id` is empty for one account.
 
     `log_group_name` and `function_name` are empty if they are not known.  `excluded` and `listed` are the accounts of
-    ExcludedAccounts and of InvokingAccounts, with their further parts.  `rule_parameters` has those of the rule, by the names
-    in its log lines, that the stack gives.  `pack_parameters` and `pack_excluded` are what the conformance pack was put with;
+    ExcludedAccounts and of InvokingAccounts, with their further parts.  `organizational_unit_ids` are the targets of the
+    StackSet; none means the organization's root.  `rule_parameters` has those of the rule, by the names in its log lines,
+    that the stack gives.  `pack_parameters` and `pack_excluded` are what the conformance pack was put with;
     `pack_parameters` is None if there is no pack.  `emails` are the addresses that get notices or alarms.
     """
 
@@ -70,6 +74,8 @@ class Deployment:
     organization_root_id: str = ""
     management_account_id: str = ""
     management_account_has_role: bool = False
+    rule_deployment: str = BY_CONFORMANCE_PACK
+    organizational_unit_ids: frozenset[str] = frozenset()
     conformance_pack_name: str = CONFORMANCE_PACK_NAME
     stack_set_name: str = ""
     aggregator_name: str = AGGREGATOR_NAME
@@ -90,6 +96,11 @@ class Deployment:
     def in_management_account(self) -> bool:
         """Whether the function is in the organization's management account."""
         return self.account_id == self.management_account_id
+
+    @property
+    def has_rule_in_stack_set(self) -> bool:
+        """Whether the StackSet brings the rule into the accounts of an organization, and not a conformance pack."""
+        return bool(self.organization_id) and self.rule_deployment == BY_STACK_SET
 
     @property
     def watches_management_account(self) -> bool:
@@ -126,6 +137,8 @@ def from_stack(stack: "StackTypeDef", physical_ids: Mapping[str, str]) -> Deploy
         organization_root_id=parameters.get("OrganizationRootId", ""),
         management_account_id=parameters.get("ManagementAccountId", ""),
         management_account_has_role=parameters.get("ManagementAccountHasEvaluationRole") == "true",
+        rule_deployment=parameters.get("RuleDeployment", BY_CONFORMANCE_PACK),
+        organizational_unit_ids=frozenset(split(parameters.get("OrganizationalUnitIds", ""))),
         conformance_pack_name=outputs.get("ConformancePackName") or CONFORMANCE_PACK_NAME,
         stack_set_name=outputs.get("StackSetName") or stack_set_name(stack["StackName"]),
         aggregator_name=outputs.get("AggregatorName") or parameters.get("AggregatorName") or AGGREGATOR_NAME,
