@@ -33,6 +33,9 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist lo
 
 export SAM_CLI_TELEMETRY := 0
 
+# Python keeps what it has compiled, whatever the shell says: the tests start hundreds of processes, which would each compile anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo local-aws root-user invoke build release preflight check deploy report inventory evidence verify delete lint render test test-fast test-clients bench bench-organization bench-report bench-auditing bench-evidence lock clean

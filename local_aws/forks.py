@@ -4,6 +4,7 @@ Imports are most of what a start costs, and tests start a hundred. A fork is a p
 them: its environment, its output, its signals, and how it ends. It needs a system that has fork.
 """
 
+import gc
 import json
 import os
 import signal
@@ -31,6 +32,7 @@ def main() -> int:
     application.configure_ministack(0)
     ministack_seams.check()
     Operations(coverage.read())  # reads API models, which all forks then have
+    gc.freeze()  # so that what is loaded stays shared, and no fork's garbage collector passes over it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     ends_with_this_process, held = os.pipe()
     for line in sys.stdin.buffer:

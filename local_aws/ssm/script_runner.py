@@ -14,6 +14,7 @@ A time-out counts the time that a script ran and the time that it wanted to slee
 """
 
 import contextlib
+import functools
 import gc
 import importlib.abc
 import json
@@ -26,8 +27,9 @@ import tempfile
 import threading
 import time
 import traceback
+import warnings
 from collections import deque
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import IO, Any, SupportsIndex
 
 import boto3
@@ -127,6 +129,9 @@ class _Runner:
             script.since = time.monotonic()
 
     def _fork(self, script: _Script) -> None:
+        with contextlib.suppress(Exception), warnings.catch_warnings():
+            warnings.simplefilter("error")  # it then compiles in its own process, whose log tells of it
+            _compiled(script.order["script"])
         ours, theirs = socket.socketpair()
         script.pid = os.fork()
         if script.pid == 0:
@@ -213,7 +218,7 @@ def _run(script: _Script, channel: socket.socket) -> None:
 def _call(order: dict[str, Any]) -> dict[str, Any]:
     module = ModuleType("script")
     try:
-        exec(compile(order["script"], "script.py", "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - what this is for
+        exec(_compiled(order["script"]), module.__dict__)  # noqa: S102 - what this is for
         handler = module.__dict__.get(order["handler"])
         if not callable(handler):
             return {"error": f"The script has no function {order['handler']}."}
@@ -225,6 +230,12 @@ def _call(order: dict[str, Any]) -> dict[str, Any]:
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is what the step fails with
         traceback.print_exception(error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))
         return {"error": f"{type(error).__name__}: {error}"}
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled(text: str) -> CodeType:
+    """Compile a script. A runbook runs the same few scripts in every step, execution and account."""
+    return compile(text, "script.py", "exec", dont_inherit=True)
 
 
 class _OnlyPackages(importlib.abc.MetaPathFinder):
@@ -279,6 +290,7 @@ def _warm_up() -> None:
     for service in _WARM:
         session.client(service)
         loader.load_service_model(service, "paginators-1")
+    boto3.setup_default_session()  # what it reads of the environment, it reads when a script makes a client
 
 
 if __name__ == "__main__":
