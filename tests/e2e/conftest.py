@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from demo import sam
 from demo.sam import let_assume_evaluation_roles
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import Application
 from tests.e2e.organization import CENTRAL, MANAGEMENT, OUTSIDER, Organization, write_accounts
 from tests.e2e.packaged import deploy, deploy_organization
+from tests.e2e.sam_forks import Sam
 
 CENTRAL_ACCOUNT_ID = "012345678912"
 MEMBER_OF_THE_EVENTS = "444455556666"
@@ -33,6 +35,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the slow ones come last, so that a mistake shows early."""
     slow = {"test_faults.py", "test_demo.py"}
     items.sort(key=lambda item: item.path.parent == Path(__file__).parent and item.path.name in slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sam_cli() -> Iterator[None]:
+    """Let forks run the SAM CLI."""
+    with pytest.MonkeyPatch.context() as patch, Sam() as forks:
+        patch.setattr(sam, "SAM", forks.program)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from typing import Any
 import yaml
 from botocore import xform_name
 
+import organization.deploy.sam
+from demo import sam
 from demo.clients import boto3_client
 from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME
 from local_aws.client import PROJECT, LocalAwsClient
@@ -124,7 +126,9 @@ def run(aws: LocalAwsClient, account_id: str, command: str, *arguments: str) -> 
     """Run one of the operator's commands with credentials of an account."""
     with TemporaryDirectory() as directory:
         printed, said = Path(directory, "stdout"), Path(directory, "stderr")
-        process = _FORKS.Process(target=_run, args=((command, *arguments), environment(aws, account_id), printed, said))
+        process = _FORKS.Process(
+            target=_run, args=((command, *arguments), environment(aws, account_id), printed, said, sam.SAM)
+        )
         process.start()
         process.join()
         ran = Ran(process.exitcode or 0, printed.read_text(encoding="utf-8"), said.read_text(encoding="utf-8"))
@@ -137,8 +141,9 @@ _FORKS.set_forkserver_preload(["__main__", "organization.cli", __name__])
 """Forks a process that has imported the command, since imports are most of what a short command costs."""
 
 
-def _run(arguments: Sequence[str], environment: Mapping[str, str], stdout: Path, stderr: Path) -> None:
-    """Become a process that runs the command."""
+def _run(arguments: Sequence[str], environment: Mapping[str, str], stdout: Path, stderr: Path, sam_cli: Path) -> None:
+    """Become a process that runs the command, and finds the SAM CLI there."""
+    organization.deploy.sam.find = lambda: sam_cli
     os.chdir(PROJECT)
     for path, descriptor in ((os.devnull, 0), (stdout, 1), (stderr, 2)):
         os.dup2(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), descriptor)
