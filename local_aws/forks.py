@@ -5,6 +5,7 @@ them: its environment, its output, its signals, and how it ends. It needs a syst
 """
 
 import gc
+import importlib
 import json
 import os
 import signal
@@ -23,6 +24,9 @@ _PORTS = {
 }
 """Where MiniStack keeps its port from the time of the import."""
 
+_IMPORTED_LATE = ("hypercorn.asyncio.run", "samtranslator.translator.transform")
+"""What a local AWS imports when it serves, and MiniStack when it deploys the first template of SAM."""
+
 
 def main() -> int:
     """Start what standard input orders until it ends, and print the id of each process.
@@ -32,6 +36,8 @@ def main() -> int:
     application.configure_ministack(0)
     ministack_seams.check()
     Operations(coverage.read())  # reads API models, which all forks then have
+    for late in _IMPORTED_LATE:
+        importlib.import_module(late)
     gc.freeze()  # so that what is loaded stays shared, and no fork's garbage collector passes over it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     ends_with_this_process, held = os.pipe()
@@ -44,6 +50,7 @@ def main() -> int:
             os._exit(_run(order["arguments"], order["environment"], order["log"]))
         sys.stdout.write(f"{process_id}\n")
         sys.stdout.flush()
+    gc.unfreeze()  # or libraries say at the exit that something is left of them
     return 0
 
 
