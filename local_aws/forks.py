@@ -24,6 +24,12 @@ _PORTS = {
 }
 """Where MiniStack keeps its port from the time of the import."""
 
+_READ_MODELS = {
+    "ministack.core.iam_actions": "_tag_operations",
+    "ministack.core.responses": "_service_model",
+}
+"""What reads a service's API model and keeps it, when MiniStack gets the first request for the service."""
+
 _IMPORTED_LATE = ("hypercorn.asyncio.run", "samtranslator.translator.transform")
 """What a local AWS imports when it serves, and MiniStack when it deploys the first template of SAM."""
 
@@ -35,7 +41,11 @@ def main() -> int:
     """
     application.configure_ministack(0)
     ministack_seams.check()
-    Operations(coverage.read())  # reads API models, which all forks then have
+    lists = coverage.read()
+    Operations(lists)  # reads API models, which all forks then have
+    for module, name in _READ_MODELS.items():
+        for service in lists:
+            getattr(ministack_seams.module(module), name)(service)
     for late in _IMPORTED_LATE:
         importlib.import_module(late)
     gc.freeze()  # so that what is loaded stays shared, and no fork's garbage collector passes over it

@@ -27,6 +27,7 @@ _SEAMS = {
         "identity_denial_message",
         "logs_service_context",
         "request_tag_context",
+        "_tag_operations",
     ),
     "ministack.core.iam_evaluator": (
         "AmbiguousAccessKeyError",
@@ -60,6 +61,7 @@ _SEAMS = {
         "get_region",
         "request_scope",
         "_account_from_sts_session",
+        "_service_model",
     ),
     "ministack.services.cloudformation.custom_resource": ("_PORT",),
     "ministack.services.cloudformation": ("_change_sets", "_exports", "_stacks", "_stack_events"),
