@@ -31,6 +31,7 @@ from local_aws.aws_lambda.invocation_settings import InvocationSettings
 from local_aws.aws_lambda.registry import Function
 from local_aws.aws_lambda.runtime import ExecutionEnvironments, FunctionSettings, Invocation
 from local_aws.aws_lambda.runtime_clock import SECONDS
+from local_aws.aws_lambda.runtime_forks import Forks
 from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock, iso_time
 from local_aws.core.models import LOADER, AwsError
@@ -76,6 +77,7 @@ class LambdaFunctions:
         """Run functions with `runtime_python`, an interpreter with the packages of Lambda's runtime."""
         self._endpoint_url = endpoint_url
         self._runtime_python = runtime_python
+        self._forks = Forks(runtime_python)
         self._organization = organization
         self._switches = switches
         self._event = _Event()
@@ -119,6 +121,7 @@ class LambdaFunctions:
             for version in self._versions.values():
                 version.environments.close()
             self._versions.clear()
+        self._forks.close()
         self._code.cleanup()
 
     def _move_clocks_of_functions(self, ahead: timedelta) -> None:
@@ -334,6 +337,7 @@ class LambdaFunctions:
             log_format=config.get("LoggingConfig", {}).get("LogFormat", "Text"),
             python=self._runtime_python,
             clock=self._clock_file,
+            forks=self._forks,
         )
 
 

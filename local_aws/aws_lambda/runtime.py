@@ -27,9 +27,10 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from threading import Lock
-from typing import IO, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from local_aws.aws_lambda import runtime_clock as lambda_clock
+from local_aws.aws_lambda.runtime_forks import Fork, Forks
 from local_aws.core import web_pages
 
 _API = "/2018-06-01/runtime"
@@ -53,6 +54,7 @@ class FunctionSettings:
     `runtime` is the identifier that the function sees; `python` may have another version.
     `clock` is a file with the seconds by which the function's clock is ahead of the machine's (see lambda_clock); None: it is
     not ahead.
+    `forks` starts the processes if it can, for functions with a `clock`; None: each starts by itself.
     """
 
     code_dir: Path
@@ -67,6 +69,7 @@ class FunctionSettings:
     version: str = "$LATEST"
     runtime: str = "python3.13"
     clock: Path | None = None
+    forks: Forks | None = None
 
     def now(self) -> float:
         """Tell the time in the function's environment, as `time.time` does."""
@@ -112,20 +115,16 @@ class ExecutionEnvironment:
         self._log_stream = f"{day}/[{settings.version}]{secrets.token_hex(16)}"
         self._began = time.monotonic()
         self._api = _RuntimeApi(settings)
+        reading, writing = os.pipe()
+        self._pipe = os.fdopen(reading, "rb", buffering=0)
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - the caller's interpreter, and a handler that no shell reads
-                [settings.python, *_program(settings), settings.handler],
-                cwd=settings.code_dir,
-                env=_environment(settings, self._log_stream, f"127.0.0.1:{self._api.server_address[1]}"),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # so that its children can be killed with it
-            )
+            self._process = _start(settings, self._log_stream, f"127.0.0.1:{self._api.server_address[1]}", writing)
         except BaseException:
+            self._pipe.close()
             self._api.server_close()
             raise
-        self._pipe: IO[bytes] = self._process.stdout  # type: ignore[assignment]  # it is one, with stdout=PIPE
+        finally:
+            os.close(writing)
         os.set_blocking(self._pipe.fileno(), False)
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._api, selectors.EVENT_READ)
@@ -229,7 +228,7 @@ class ExecutionEnvironment:
         """Say why there is no answer, in place of the runtime client, and end what is left of it."""
         timed_out = self.alive
         self._kill()
-        status = self._process.returncode
+        status = self._process.wait()
         error_type = "Sandbox.Timedout" if timed_out else "Runtime.ExitError"
         if timed_out:
             reason = f"Task timed out after {self._settings.timeout_seconds:.2f} seconds"
@@ -399,9 +398,23 @@ class _RuntimeApiRequest(BaseHTTPRequestHandler):
         """Write nothing: the log is the function's."""
 
 
-def _program(settings: FunctionSettings) -> list[str]:
-    """Return the arguments that start the runtime client, without the modules of its directory."""
-    return ["-P", lambda_clock.__file__, str(settings.clock)] if settings.clock else ["-m", "awslambdaric"]
+def _start(settings: FunctionSettings, log_stream: str, runtime_api: str, output: int) -> "subprocess.Popen[bytes] | Fork":
+    """Start the runtime client, which finds none of the modules beside runtime_clock.py. `output` gets what it writes."""
+    variables = _environment(settings, log_stream, runtime_api)
+    with_clock = [lambda_clock.__file__, str(settings.clock), settings.handler]
+    if settings.forks and settings.clock:
+        fork = settings.forks.start(with_clock, settings.code_dir, variables, settings.environment, output)
+        if fork is not None:
+            return fork
+    return subprocess.Popen(  # noqa: S603 - the caller's interpreter, and a handler that no shell reads
+        [settings.python, *(["-P", *with_clock] if settings.clock else ["-m", "awslambdaric", settings.handler])],
+        cwd=settings.code_dir,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,  # so that its children can be killed with it
+    )
 
 
 def _environment(settings: FunctionSettings, log_stream: str, runtime_api: str) -> dict[str, str]:
