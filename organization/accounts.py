@@ -58,20 +58,29 @@ class Readings(Generic[T, R]):
     interrupted: bool
 
 
-def of_organization(organizations: "OrganizationsClient") -> list[Account]:
-    """List every account of the organization, without its organizational unit.
+def of_organization(organizations: "OrganizationsClient", progress: Progress | None = None) -> list[Account]:
+    """List every account of the organization, without the names of the units above it.
 
     The caller has to be the management account or a delegated administrator of any service.
     """
-    pages = organizations.get_paginator("list_accounts").paginate()
-    return [described(each) for page in pages for each in page["Accounts"]]
+    found: list[Account] = []
+    for page in organizations.get_paginator("list_accounts").paginate():
+        found += map(_described, page["Accounts"])
+        if progress:
+            progress("Accounts", len(found))
+    return found
 
 
-def described(entry: "AccountTypeDef", ou_path: str = "") -> Account:
-    """Return an account that AWS Organizations describes."""
+def _described(entry: "AccountTypeDef") -> Account:
+    """Return an account that AWS Organizations describes.
+
+    Paths has organization, root, units and account. Source: API model, organizations, Path; public capture, 2026-08-24.
+    """
     # State has replaced Status; an older endpoint has Status only.
     state = entry.get("State") or entry.get("Status") or ""
-    return Account(entry["Id"], entry.get("Name", ""), ou_path, state, entry.get("JoinedTimestamp"))
+    path = next(iter(entry.get("Paths", [])), "")
+    above = tuple(path.split("/")[1:-2])
+    return Account(entry["Id"], entry.get("Name", ""), "", state, entry.get("JoinedTimestamp"), above)
 
 
 def assume_role(sts: "STSClient", partition: str, account_id: str, role_name: str, session_name: str) -> Credentials:
