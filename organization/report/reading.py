@@ -47,7 +47,6 @@ _DETAILS_PAGE = 100
 _PACK_STATUS_PAGE = 100
 _PACK_COMPLIANCE_PAGE = 100
 _STACK_INSTANCES_PAGE = 100
-_ORGANIZATIONS_PAGE = 20
 
 # What the accounts that are not in doubt are asked for. Source: API models, config, OrganizationResourceDetailedStatus;
 # cloudformation, StackInstanceDetailedStatus.
@@ -104,23 +103,7 @@ class Reader:
 
     def accounts(self) -> Iterator[Account]:
         """Walk the organizational units of the organization, from the root."""
-        roots = self._organizations.get_paginator("list_roots").paginate()
-        waiting = [(root["Id"], root["Name"]) for page in roots for root in page["Roots"]]
-        done = 0
-        while waiting:
-            parent_id, path = waiting.pop(0)
-            pages = self._organizations.get_paginator("list_accounts_for_parent").paginate(
-                ParentId=parent_id, PaginationConfig={"PageSize": _ORGANIZATIONS_PAGE}
-            )
-            for page in pages:
-                for account in page["Accounts"]:
-                    yield accounts.described(account, path)
-                done += len(page["Accounts"])
-                self._progress("Accounts", done)
-            units = self._organizations.get_paginator("list_organizational_units_for_parent").paginate(
-                ParentId=parent_id, PaginationConfig={"PageSize": _ORGANIZATIONS_PAGE}
-            )
-            waiting += [(unit["Id"], f"{path}/{unit['Name']}") for page in units for unit in page["OrganizationalUnits"]]
+        return (account for unit in accounts.units(self._organizations, self._progress) for account in unit.accounts)
 
     # --- What has arrived ---
 
