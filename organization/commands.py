@@ -184,7 +184,8 @@ def deploy_account(region: str, central_account_id: str) -> str:
     """Give an account what an evaluation by the function in `central_account_id` needs; for credentials of that account."""
     # A request of `aws cloudformation deploy` would be too small for the template: the SAM CLI uploads it.
     stack = f"--stack-name {ACCOUNT_STACK_NAME} --template-file account.yaml --resolve-s3 --capabilities CAPABILITY_NAMED_IAM"
-    return f"sam deploy --region {quoted(region)} {stack} --parameter-overrides {quoted(f'CentralAccountId={central_account_id}')}"
+    parameters = f"--parameter-overrides {quoted(f'CentralAccountId={central_account_id}')}"
+    return f"sam deploy --region {quoted(region)} {stack} {parameters}"
 
 
 def deploy_forwarder(home_region: str) -> str:
