@@ -83,7 +83,7 @@ class Reader:
             for each in page["StackResourceSummaries"]
         }
         found = deployment.from_stack(stack, physical_ids)
-        return self._with_pack(found) if found.organization_id else found
+        return self._with_pack(found) if found.organization_id and not found.has_rule_in_stack_set else found
 
     def observe(self, found: Deployment, exceptions: Exceptions) -> Observations:
         """Read what the report needs. Raises CommandError if the aggregator is missing."""
@@ -95,7 +95,7 @@ class Reader:
         accounts = list(self.accounts())
         judged = {each.account_id for each in accounts if judging.is_judged(each, found)}
         listed = self.listed(found, judged)
-        doubtful = {each for each in judged if judging.in_doubt(each, listed.get(each, ()), written, self._now)}
+        doubtful = {each for each in judged if judging.in_doubt(each, listed.get(each, ()), written, found, self._now)}
         results = listed | self.details(found, {each: listed.get(each, []) for each in doubtful})
         packs, stack_instances, asked = self._arrivals(found, doubtful, len(accounts))
         return Observations(found, self._now, accounts, results, packs, stack_instances, exceptions, written, asked)
@@ -168,6 +168,8 @@ class Reader:
         self, found: Deployment, filters: "Sequence[OrganizationResourceDetailedStatusFiltersTypeDef]" = ({},)
     ) -> dict[str, Arrival]:
         """Read how the conformance pack arrived in each account, by account id; nothing if there is no pack."""
+        if found.has_rule_in_stack_set:
+            return {}
         paginator = self._config.get_paginator("get_organization_conformance_pack_detailed_status")
         arrivals: dict[str, Arrival] = {}
         try:
