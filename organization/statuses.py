@@ -48,7 +48,7 @@ class Account:
     """An account of the organization: `ou_path` like "Root/Workloads/Production", `state` as AWS Organizations says.
 
     `joined` is when it joined; None if AWS does not say, or for a deployment for one account.  `unit_ids` are the ids of the
-    root and of the organizational units above the account, the root first.
+    units that contain it, the root's first; empty if they were not read.
     """
 
     account_id: str

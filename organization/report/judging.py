@@ -637,7 +637,7 @@ def _not_arrived(account: Account, observed: Observations) -> tuple[Advice, ...]
         return unwatched
     if account.account_id != deployment.management_account_id and (instance or is_known):
         advice.append(_stack_set(account, instance, deployment))
-    if not deployment.has_rule_in_stack_set and (pack or is_known):
+    if deployment.has_conformance_pack and (pack or is_known):
         advice.append(_pack(account, pack, deployment))
     return tuple(each for each in advice if each)
 
