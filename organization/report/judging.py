@@ -506,10 +506,13 @@ def _not_in_journal(result: Result, account: Account, observed: Observations) ->
             "Report with credentials that have logs:StartQuery and logs:GetQueryResults for the function's log group"
             f"{f' {deployment.log_group_name}' if deployment.log_group_name else ''} in account {deployment.account_id}.",
         )
-    failed = _last_failure(account, observed)
+    told = [
+        f"{said}, and the journal has no evaluation by the deployment's own rule in the last {hours(STALE_AFTER)}.",
+        _last_failure(account, observed),
+        "Either evaluations fail, or somebody put another rule of this name.",
+    ]
     return Advice(
-        f"{said}, and the journal has no evaluation by the deployment's own rule in the last {hours(STALE_AFTER)}. "
-        f"{failed} Either evaluations fail, or somebody put another rule of this name.".replace(".  ", ". "),
+        " ".join(filter(None, told)),
         f"See with credentials of account {deployment.account_id} why evaluations fail, and with those of account "
         f"{account.account_id} which function evaluates the rule. If it is not the deployment's, {_MAKE_ANEW}.",
         (
