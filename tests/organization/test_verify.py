@@ -232,7 +232,7 @@ def test_stack_set_that_brings_the_rule_is_judged_by_its_stacks_and_the_accounts
     ]
     fake.answers["LookupEvents"] = lambda parameters: {"Events": moves if asks_for(parameters, "MoveAccount") else []}
     found = verified(capsys, 0, "--role-name", "auditor")
-    assert list(found) == [check.name for check in ALL_CHECKS if "pack" not in check.name]
+    assert list(found) == [check.name for check in ALL_CHECKS if "conformance pack" not in check.name]
     assert f"followed 2 accounts: {CENTRAL}, {OTHER}," in found[FOLLOWS]["text"], (
         "what AWS refused, or stays below a unit, is none"
     )

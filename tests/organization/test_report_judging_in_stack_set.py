@@ -232,28 +232,28 @@ LIST_ALL = "root-virtual-mfa deploy --parameter InvokePermission=Accounts"
 
 
 @pytest.mark.parametrize(
-    ("stack", "changes", "action", "command"),
+    ("stack", "permission", "action", "command"),
     [
-        (Arrival("FAILED", PERMISSION), {}, "by its id", LIST_ALL),
-        (Arrival("FAILED", PERMISSION), {"invoke_permission": "Accounts"}, "joined after", "root-virtual-mfa deploy"),
-        (Arrival("FAILED", PERMISSION), {"invoke_permission": "Any"}, "deploy to it again", "create-stack-instances"),
-        (None, {"invoke_permission": "Accounts"}, "joined after", "root-virtual-mfa deploy"),
-        (Arrival("FAILED", "is not authorized: permission"), {}, "Fix the cause", "create-stack-instances"),
+        (Arrival("FAILED", PERMISSION), "Organization", "by its id", LIST_ALL),
+        (Arrival("FAILED", PERMISSION), "Accounts", "joined after", "root-virtual-mfa deploy"),
+        (Arrival("FAILED", PERMISSION), "Any", "deploy to it again", "create-stack-instances"),
+        (None, "Accounts", "joined after", "root-virtual-mfa deploy"),
+        (Arrival("FAILED", "is not authorized: permission"), "Organization", "Fix the cause", "create-stack-instances"),
         (
             Arrival("FAILED", "No configuration recorder is available"),
-            {},
+            "Organization",
             "recorder on in eu-central-1",
             "create-stack-instances",
         ),
-        (Arrival("CANCELLED", "failure tolerance has exceeded"), {}, "Fix the cause", "create-stack-instances"),
-        (Arrival("INOPERABLE", "x"), {}, "delete its stack by hand", "--retain-stacks"),
-        (Arrival("PENDING"), {}, "Wait.", ""),
+        (Arrival("CANCELLED", "failure tolerance has exceeded"), "Organization", "Fix the cause", "create-stack-instances"),
+        (Arrival("INOPERABLE", "x"), "Organization", "delete its stack by hand", "--retain-stacks"),
+        (Arrival("PENDING"), "Organization", "Wait.", ""),
     ],
 )
 def test_stack_that_did_not_arrive_says_why_and_what_mends_it(
-    stack: Arrival | None, changes: dict[str, str], action: str, command: str
+    stack: Arrival | None, permission: str, action: str, command: str
 ) -> None:
-    row = judge(stack=stack, deployment=replace(TO_UNITS, **changes))
+    row = judge(stack=stack, deployment=replace(TO_UNITS, invoke_permission=permission))
     assert row.status is Status.UNKNOWN
     (advice,) = row.advice
     assert stack is None or stack.reason.rstrip(".") in advice.why
