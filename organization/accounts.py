@@ -67,11 +67,11 @@ def of_organization(organizations: "OrganizationsClient") -> list[Account]:
     return [described(each) for page in pages for each in page["Accounts"]]
 
 
-def described(entry: "AccountTypeDef", ou_path: str = "") -> Account:
+def described(entry: "AccountTypeDef", ou_path: str = "", unit_ids: tuple[str, ...] = ()) -> Account:
     """Return an account that AWS Organizations describes."""
     # State has replaced Status; an older endpoint has Status only.
     state = entry.get("State") or entry.get("Status") or ""
-    return Account(entry["Id"], entry.get("Name", ""), ou_path, state, entry.get("JoinedTimestamp"))
+    return Account(entry["Id"], entry.get("Name", ""), ou_path, state, entry.get("JoinedTimestamp"), unit_ids)
 
 
 def assume_role(sts: "STSClient", partition: str, account_id: str, role_name: str, session_name: str) -> Credentials:

@@ -28,8 +28,8 @@ Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax
 
 EVALUATION, FAILURE = "evaluation", "evaluation failed"
 """The messages of the lines about an account."""
-PACK_OWNER = "config-conforms.amazonaws.com"
-"""Who makes the rules of a conformance pack."""
+PACK_OWNER, ACCOUNT_OWNER = "config-conforms.amazonaws.com", "account"
+"""Who makes the rules of a conformance pack, and all other rules: the account itself."""
 
 _FACTS = tuple(each.name for each in fields(AccountSummary))
 _DEVICES = "rootVirtualMfaDevices"
@@ -116,7 +116,7 @@ def _own(deployment: Deployment) -> list[str]:
         ]
     else:
         own = [
-            'ruleOwner = "account"',
+            f'ruleOwner = "{ACCOUNT_OWNER}"',
             f'configRuleName = "{RULE_NAME}"',
             f'account = "{deployment.account_id}"',
             "not ispresent(parameters.ExecutionRoleName)",

@@ -41,7 +41,8 @@ class Status(StrEnum):
 class Account:
     """An account of the organization: `ou_path` like "Root/Workloads/Production", `state` as AWS Organizations says.
 
-    `joined` is when it joined; None if AWS does not say, or for a deployment for one account.
+    `joined` is when it joined; None if AWS does not say, or for a deployment for one account.  `unit_ids` are the ids of the
+    root and of the organizational units above the account, the root first.
     """
 
     account_id: str
@@ -49,6 +50,7 @@ class Account:
     ou_path: str
     state: str = "ACTIVE"
     joined: datetime | None = None
+    unit_ids: tuple[str, ...] = ()
 
     @property
     def is_suspended(self) -> bool:

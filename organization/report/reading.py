@@ -105,22 +105,24 @@ class Reader:
     def accounts(self) -> Iterator[Account]:
         """Walk the organizational units of the organization, from the root."""
         roots = self._organizations.get_paginator("list_roots").paginate()
-        waiting = [(root["Id"], root["Name"]) for page in roots for root in page["Roots"]]
+        waiting: list[tuple[tuple[str, ...], str]] = [((root["Id"],), root["Name"]) for page in roots for root in page["Roots"]]
         done = 0
         while waiting:
-            parent_id, path = waiting.pop(0)
+            unit_ids, path = waiting.pop(0)
             pages = self._organizations.get_paginator("list_accounts_for_parent").paginate(
-                ParentId=parent_id, PaginationConfig={"PageSize": _ORGANIZATIONS_PAGE}
+                ParentId=unit_ids[-1], PaginationConfig={"PageSize": _ORGANIZATIONS_PAGE}
             )
             for page in pages:
                 for account in page["Accounts"]:
-                    yield accounts.described(account, path)
+                    yield accounts.described(account, path, unit_ids)
                 done += len(page["Accounts"])
                 self._progress("Accounts", done)
             units = self._organizations.get_paginator("list_organizational_units_for_parent").paginate(
-                ParentId=parent_id, PaginationConfig={"PageSize": _ORGANIZATIONS_PAGE}
+                ParentId=unit_ids[-1], PaginationConfig={"PageSize": _ORGANIZATIONS_PAGE}
             )
-            waiting += [(unit["Id"], f"{path}/{unit['Name']}") for page in units for unit in page["OrganizationalUnits"]]
+            waiting += [
+                ((*unit_ids, unit["Id"]), f"{path}/{unit['Name']}") for page in units for unit in page["OrganizationalUnits"]
+            ]
 
     # --- What has arrived ---
 
