@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from organization.account_lists import EXCLUDED, INVOKING, split
 from organization.invoke_permission import ORGANIZATION, PARAMETER, POLICY_TYPE, RESOURCE_POLICY
 from organization.removal import APPROVERS
+from organization.statuses import Account
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
@@ -106,6 +107,19 @@ class Deployment:
     def watches_management_account(self) -> bool:
         """Whether the management account has what an evaluation needs."""
         return self.in_management_account or self.management_account_has_role
+
+    def evaluates(self, account: Account) -> bool:
+        """Whether the rule is meant for an account of the organization: neither suspended nor excluded, and in its scope.
+
+        A StackSet to organizational units takes the accounts below them too, and never the management account, which is in
+        scope if it is watched.
+        """
+        if account.is_suspended or account.account_id in self.excluded:
+            return False
+        if account.account_id == self.management_account_id:
+            return self.watches_management_account
+        targets = self.organizational_unit_ids if self.has_rule_in_stack_set else frozenset()
+        return not targets or not targets.isdisjoint(account.unit_ids)
 
     @property
     def remediates(self) -> bool:

@@ -15,8 +15,8 @@ The age of a verdict counts from the latest of ConfigRuleInvokedTime, ResultReco
 document whether its two times advance while a verdict stays the same.
 """
 
-_ARRIVED = frozenset({"CREATE_SUCCESSFUL", "UPDATE_SUCCESSFUL"})
-"""Source: API model, config, OrganizationResourceDetailedStatus."""
+ARRIVED = frozenset({"CREATE_SUCCESSFUL", "UPDATE_SUCCESSFUL"})
+"""Source: API model, config, OrganizationResourceDetailedStatus and OrganizationResourceStatus."""
 
 _SHOWN_ACCOUNTS = 20
 """How many accounts a message names."""
@@ -42,7 +42,7 @@ class Account:
     """An account of the organization: `ou_path` like "Root/Workloads/Production", `state` as AWS Organizations says.
 
     `joined` is when it joined; None if AWS does not say, or for a deployment for one account.  `unit_ids` are the ids of the
-    root and of the organizational units above the account, the root first.
+    units that contain it, the root's first; empty if they were not read.
     """
 
     account_id: str
@@ -83,7 +83,7 @@ class Arrival:
     @property
     def arrived(self) -> bool:
         """Whether the conformance pack is in the account."""
-        return self.status in _ARRIVED
+        return self.status in ARRIVED
 
     @property
     def lacks_permission(self) -> bool:
