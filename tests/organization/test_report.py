@@ -635,7 +635,7 @@ def test_framework_has_a_column_in_every_format_with_the_controls_that_facts_sat
         for said in ("CIS AWS", "27001:2022", "not satisfied: 1.5", "unknown: 1.4, 1.5"):
             assert said in shown
     tags = Page(page).tags
-    assert [attributes.get("data-outcome") for _, attributes in tags].count("not satisfied") == 1
+    assert [attributes.get("data-assessment") for _, attributes in tags].count("not satisfied") == 1
     assert len([tag for tag, attributes in tags if tag == "th" and attributes.get("scope") == "col"]) == 7
     assert "https://github.com/prowler-cloud/prowler/" in page
     assert not [attributes for _, attributes in tags if "href" in attributes]
