@@ -108,7 +108,13 @@ def history_query(deployment: Deployment) -> str:
 
 def _own(deployment: Deployment) -> list[str]:
     """Return the conditions that the deployment's own rule with its own parameters fulfils."""
-    if deployment.organization_id:
+    if deployment.has_rule_in_stack_set:
+        own = [
+            f'ruleOwner = "{ACCOUNT_OWNER}"',
+            f'configRuleName = "{RULE_NAME}"',
+            f'parameters.ExecutionRoleName = "{EVALUATION_ROLE_NAME}"',
+        ]
+    elif deployment.organization_id:
         own = [
             f'ruleOwner = "{PACK_OWNER}"',
             f"configRuleName like /^{PACK_RULE_PREFIX}/",
