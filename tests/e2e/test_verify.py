@@ -332,7 +332,7 @@ RESULTS = "AWS Config gives an account the result of its rule"
 
 def test_two_days_later_every_check_holds(story: Story) -> None:
     assert {name: each for name, each in story.later.items() if each["outcome"] != "HOLDS" and name != ELSEWHERE} == {}
-    assert list(story.later) == [check.name for check in CHECKS]
+    assert list(story.later) == OF_PACK
     assert BARE in story.later["Root's changes reach EventBridge"]["text"]
     assert f"AWS Config's events came in account {BARE}" in story.later["AWS Config's verdicts reach EventBridge"]["text"]
     assert "by the resource" in story.later[RESULTS]["text"]
@@ -404,5 +404,5 @@ ANSWERS = {
 
 def test_each_check_is_seen_to_hold_and_to_fail(story: Story) -> None:
     failed = outcomes(story.broken, "FAILS") | outcomes(story.unreadable, "FAILS") | outcomes(story.without_parts, "FAILS")
-    assert failed == {check.name for check in CHECKS} - {ELSEWHERE}
+    assert failed == set(OF_PACK) - {ELSEWHERE}
     assert set(ANSWERS.values()) <= failed
