@@ -134,7 +134,7 @@ class Targets:
         """Return a unit, and everything above it up to the root; and whether that is all of it.
 
         A unit has one parent for ever: AWS Organizations cannot move it.  Of one that is gone, only the root above it is known.
-        Source: AWS Organizations User Guide, "Managing organizational units".
+        Source: API model, organizations: no operation moves a unit.
         """
         roots = [each for each, unit in self.units.items() if not unit.parent_id]
         above: list[str] = []
