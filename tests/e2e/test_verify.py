@@ -294,6 +294,9 @@ def ring_without_topic(organization: Verified) -> None:
     cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
 
 
+OF_PACK = [check.name for check in CHECKS if check.name != "The StackSet follows accounts that move"]
+"""The checks of a deployment with a conformance pack."""
+
 ELSEWHERE = "AWS Config remediates an account"
 """The check that a test of test_remediation.py sees hold and fail: here nobody uses AWS Config's remediation."""
 
