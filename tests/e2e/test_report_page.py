@@ -4,7 +4,7 @@ import base64
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -337,7 +337,8 @@ SEEN = "<img src=x onerror=alert(1)> \"'><script>alert(2)</script> {{ 7 * 7 }} \
 
 def hostile_page() -> str:
     """Write a page. Whatever is not the package's own text is hostile."""
-    deployed = Deployment(*[HOSTILE] * 8, organizational_unit_ids=frozenset({HOSTILE}))
+    deployed = Deployment(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+    deployed = replace(deployed, organizational_unit_ids=frozenset({HOSTILE}))
     advice = Advice(HOSTILE, HOSTILE, (HOSTILE,))
     accepted = Acceptance(HOSTILE, HOSTILE, HOSTILE, date(2026, 3, 1))
     rows = [
