@@ -493,7 +493,9 @@ def _not_in_journal(result: Result, account: Account, observed: Observations) ->
         return Advice(
             f"{said}. That counts only if the journal confirms it, and the journal cannot be read: {observed.journal.problem}",
             "Report with credentials that have logs:StartQuery and logs:GetQueryResults for the function's log group"
-            f"{f' {deployment.log_group_name}' if deployment.log_group_name else ''} in account {deployment.account_id}.",
+            f"{f' {deployment.log_group_name}' if deployment.log_group_name else ''} in account {deployment.account_id}. If they "
+            "have these, the command says what else keeps the journal from being read.",
+            (commands.verify(),),
         )
     told = [
         f"{said}, and the journal has no evaluation by the deployment's own rule in the last {hours(STALE_AFTER)}.",
