@@ -15,8 +15,8 @@ The age of a verdict counts from the latest of ConfigRuleInvokedTime, ResultReco
 document whether its two times advance while a verdict stays the same.
 """
 
-_ARRIVED = frozenset({"CREATE_SUCCESSFUL", "UPDATE_SUCCESSFUL"})
-"""Source: API model, config, OrganizationResourceDetailedStatus."""
+_ARRIVED = frozenset({"CREATE_SUCCESSFUL", "UPDATE_SUCCESSFUL", "SUCCEEDED", "CURRENT"})
+"""Source: API models, config, OrganizationResourceDetailedStatus; cloudformation, StackInstance."""
 
 _SHOWN_ACCOUNTS = 20
 """How many accounts a message names."""
@@ -82,16 +82,20 @@ class Arrival:
 
     @property
     def arrived(self) -> bool:
-        """Whether the conformance pack is in the account."""
+        """Whether the conformance pack or the stack is in the account."""
         return self.status in _ARRIVED
 
     @property
     def lacks_permission(self) -> bool:
-        """Whether the conformance pack failed because AWS Config may not invoke the rule's function.
+        """Whether it failed because AWS Config may not invoke the rule's function.
 
-        Source: API model, config, InsufficientPermissionsException.
+        A stack's reason has the resource and AWS Config's message.  A stack may also lack other permissions.
+        Source: API model, config, InsufficientPermissionsException; users quote its message (cloud-custodian#3530).
         """
-        return self.status.endswith("_FAILED") and "permission" in self.reason.lower()
+        said = self.reason.lower()
+        return (self.status.endswith("_FAILED") and "permission" in said) or (
+            self.status == "FAILED" and ("insufficientpermissions" in said or "cannot be invoked" in said)
+        )
 
 
 @dataclass(frozen=True, slots=True)

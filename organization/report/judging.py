@@ -483,7 +483,7 @@ def _not_arrived(account: Account, observed: Observations) -> tuple[Advice, ...]
                     "The root user of the management account is not watched: no StackSet reaches this account.",
                     "Run the command with credentials of this account, and then "
                     f"{commands.deploy(ManagementAccountHasEvaluationRole='true')}.",
-                    (commands.deploy_account(deployment.region, deployment.account_id),),
+                    (commands.deploy_management_account(deployment.region, deployment.stack_name),),
                 ),
             )
     elif instance or is_known:
