@@ -62,13 +62,17 @@ class Readings(Generic[T, R]):
     interrupted: bool
 
 
-def of_organization(organizations: "OrganizationsClient") -> list[Account]:
-    """List every account of the organization, without its organizational unit.
+def of_organization(organizations: "OrganizationsClient", progress: Progress | None = None) -> list[Account]:
+    """List every account of the organization, without the names of the units above it.
 
     The caller has to be the management account or a delegated administrator of any service.
     """
-    pages = organizations.get_paginator("list_accounts").paginate()
-    return [described(each) for page in pages for each in page["Accounts"]]
+    found: list[Account] = []
+    for page in organizations.get_paginator("list_accounts").paginate():
+        found += map(described, page["Accounts"])
+        if progress:
+            progress("Accounts", len(found))
+    return found
 
 
 def units(organizations: "OrganizationsClient", progress: Progress) -> Iterator[Unit]:
@@ -97,10 +101,15 @@ def units(organizations: "OrganizationsClient", progress: Progress) -> Iterator[
 
 
 def described(entry: "AccountTypeDef", ou_path: str = "", unit_ids: tuple[str, ...] = ()) -> Account:
-    """Return an account that AWS Organizations describes."""
+    """Return an account that AWS Organizations describes; without `unit_ids`, with those of its own path.
+
+    A path has organization, root, units and account. Source: API model, organizations, Path; public capture, 2026-08-24.
+    """
     # State has replaced Status; an older endpoint has Status only.
     state = entry.get("State") or entry.get("Status") or ""
-    return Account(entry["Id"], entry.get("Name", ""), ou_path, state, entry.get("JoinedTimestamp"), unit_ids)
+    path = next(iter(entry.get("Paths", [])), "")
+    contained_in = unit_ids or tuple(path.split("/")[1:-2])
+    return Account(entry["Id"], entry.get("Name", ""), ou_path, state, entry.get("JoinedTimestamp"), contained_in)
 
 
 def assume_role(sts: "STSClient", partition: str, account_id: str, role_name: str, session_name: str) -> Credentials:

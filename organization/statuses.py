@@ -15,8 +15,11 @@ The age of a verdict counts from the latest of ConfigRuleInvokedTime, ResultReco
 document whether its two times advance while a verdict stays the same.
 """
 
-_ARRIVED = frozenset({"CREATE_SUCCESSFUL", "UPDATE_SUCCESSFUL", "SUCCEEDED", "CURRENT"})
-"""Source: API models, config, OrganizationResourceDetailedStatus; cloudformation, StackInstance."""
+ARRIVED = frozenset({"CREATE_SUCCESSFUL", "UPDATE_SUCCESSFUL"})
+"""Source: API model, config, OrganizationResourceDetailedStatus and OrganizationResourceStatus."""
+
+_DEPLOYED = frozenset({"SUCCEEDED", "CURRENT"})
+"""Source: API model, cloudformation, StackInstanceDetailedStatus and StackInstanceStatus."""
 
 _SHOWN_ACCOUNTS = 20
 """How many accounts a message names."""
@@ -83,7 +86,7 @@ class Arrival:
     @property
     def arrived(self) -> bool:
         """Whether the conformance pack or the stack is in the account."""
-        return self.status in _ARRIVED
+        return self.status in ARRIVED | _DEPLOYED
 
     @property
     def lacks_permission(self) -> bool:

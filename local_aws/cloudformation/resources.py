@@ -1,6 +1,6 @@
 """What every resource type of CloudFormation builds on: properties, failures, and calls of the services that hold resources."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from local_aws.core import ministack_seams
@@ -34,6 +34,18 @@ class FailedOnceMadeError(ResourceFailedError):
     def __init__(self, message: str, provisioned: Provisioned) -> None:
         super().__init__(message)
         self.provisioned = provisioned
+
+
+FAILED = "CreationFailed"
+"""Marks a failed resource, so that the next update finds it changed, even an equal one. No resource type has it."""
+
+
+def refuse_unknown(properties: Properties, names: Iterable[str]) -> None:
+    """Raise ResourceFailedError if a resource has other properties than those named."""
+    unknown = sorted(set(properties).difference(names))
+    if unknown:
+        message = f"Encountered unsupported property {unknown[0]}"
+        raise ResourceFailedError(message)
 
 
 Operation = Callable[[str, dict[str, Any]], dict[str, Any] | None]

@@ -63,7 +63,9 @@ def _check_request(name: str, properties: Mapping[str, Any], checks: Checks, *, 
     api = ServiceApi("iam")
     params = api.from_template(operation, params)
     api.validate(operation, params)
-    if new and not names.keys().isdisjoint(properties) and operation != "CreateRole":  # resource_types.py has its own words
+    if (
+        new and not names.keys().isdisjoint(properties) and operation != "CreateRole"
+    ):  # ministack_corrections.py has its own words
         checks.check(operation, params)
 
 

@@ -28,7 +28,7 @@ from local_aws.cloudformation import checked_types, listed_types, name_conflicts
 from local_aws.cloudformation.change_sets import ChangeSets
 from local_aws.cloudformation.registry import Registry
 from local_aws.cloudformation.resources import HasOperations
-from local_aws.cloudformation.stack_sets import StackSets
+from local_aws.cloudformation.stack_sets.service import StackSets
 from local_aws.cloudformation.stacks import Stacks
 from local_aws.cloudwatch.service import CloudWatch
 from local_aws.config.aggregators import Aggregators

@@ -198,7 +198,7 @@ class _Gathered:
         deployment = self._deployment
         if deployment.organization_id:
             departures = self._seen("CloudTrail", lambda: self._sources.departures(self._period)) or []
-            members = self._sources.members(list(self._reader.accounts()), departures)
+            members = self._sources.members(self._reader.accounts(), departures)
         else:
             members = {deployment.account_id: Member(deployment.account_id)}
         return Scope(members, exceptions, self._log.whole_from, frozenset(journal.unreadable))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from organization.controls.judging import Control, Framework, Outcome
+from organization.controls.judging import Assessment, Control, Framework
 from organization.deployment import Deployment
 from organization.evidence.control_days import ControlDays
 from organization.evidence.days import (
@@ -211,8 +211,8 @@ def _controls(history: History, controls: ControlDays) -> Table:
     in_scope = history.figures().in_scope
 
     def row(framework: Framework, control: Control) -> Row:
-        days = {outcome: controls.counts[framework.name, control.control_id, outcome] for outcome in Outcome}
-        satisfied = days[Outcome.SATISFIED]
+        days = {assessment: controls.counts[framework.name, control.control_id, assessment] for assessment in Assessment}
+        satisfied = days[Assessment.SATISFIED]
         source = control.source or f"unverified: {control.unverified}"
         return (framework.title, control.control_id, control.asks, *days.values(), share(satisfied, in_scope), source)
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from organization import page, spreadsheet
-from organization.controls.judging import Framework, outcomes
+from organization.controls.judging import Framework, as_texts, assessments
 from organization.exceptions.judging import Acceptance
 from organization.formats import account_cell, advice_json, print_what_to_do, status_cell, utc
 from organization.report.judging import FAILURES, MEANINGS, Report, Row, hours, totals
@@ -26,7 +26,7 @@ def as_csv(report: Report) -> str:
     """
 
     def record(row: Row) -> dict[str, Any]:
-        return _account(row) | {each.name: "; ".join(_controls(each, row)) for each in report.frameworks}
+        return _account(row) | {each.name: "; ".join(as_texts(assessments(each, row.root))) for each in report.frameworks}
 
     header = list(record(report.rows[0])) if report.rows else []
     return spreadsheet.as_csv(header, map(record, report.listed))
@@ -68,7 +68,7 @@ def as_json(report: Report) -> str:
     if report.frameworks:
         document["frameworks"] = {each.name: _framework(each) for each in report.frameworks}
         for account, row in zip(document["accounts"], report.listed, strict=True):
-            account["frameworks"] = {each.name: outcomes(each, row.root) for each in report.frameworks}
+            account["frameworks"] = {each.name: assessments(each, row.root) for each in report.frameworks}
     return json.dumps(document, indent=2) + "\n"
 
 
@@ -84,8 +84,8 @@ def as_html(report: Report) -> str:
         hours=hours,
         time=utc,
         stale_after=hours(STALE_AFTER),
-        outcomes=outcomes,
-        controls=_controls,
+        assessments=assessments,
+        as_texts=as_texts,
     )
 
 
@@ -104,7 +104,7 @@ def print_table(report: Report, screen: Screen) -> None:
             status_cell(row.status),
             text(hours(row.age) if row.age is not None else "-"),
             text(row.finding),
-            *(Text("\n").join(map(text, _controls(each, row))) for each in report.frameworks),
+            *(Text("\n").join(map(text, as_texts(assessments(each, row.root)))) for each in report.frameworks),
         )
     screen.print(table)
     print_what_to_do([(row.account, advice) for row in report.listed for advice in row.advice], screen)
@@ -139,12 +139,6 @@ def _account(row: Row) -> dict[str, Any]:
         "stack_set_status": row.stack_set_status,
         "advice": advice_json(row.advice),
     }
-
-
-def _controls(framework: Framework, row: Row) -> list[str]:
-    """Say which controls of a framework an account satisfies: one text for each outcome that a control has."""
-    found = outcomes(framework, row.root).items()
-    return [f"{outcome}: {', '.join(control_ids)}" for outcome, control_ids in found if control_ids]
 
 
 def _framework(framework: Framework) -> dict[str, Any]:

@@ -313,7 +313,7 @@ def test_column_of_a_framework_sorts_and_is_found_by_words(browser: webdriver.Ch
     page.filter("not satisfied: 2.5")
     assert page.shown() == ["1"]
     colours = {
-        each.get_attribute("data-outcome"): each.value_of_css_property("color")
+        each.get_attribute("data-assessment"): each.value_of_css_property("color")
         for each in browser.find_elements(By.CSS_SELECTOR, "td.controls p")
     }
     assert len(set(colours.values())) == 3

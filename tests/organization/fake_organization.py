@@ -30,8 +30,10 @@ def stack(*, outputs: bool = True, status: str = "CREATE_COMPLETE", **parameters
     }
 
 
-def account(account_id: str, name: str, state: str = "ACTIVE") -> dict[str, Any]:
-    return {"Id": account_id, "Name": name, "State": state, "Status": state}
+def account(account_id: str, name: str, state: str = "ACTIVE", units: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Describe an account below the root, or in the last of these units."""
+    path = "".join(f"{each}/" for each in (ORGANIZATION, ROOT, *units, account_id))
+    return {"Id": account_id, "Name": name, "State": state, "Status": state, "Paths": [path]}
 
 
 def evaluation(account_id: str, compliance: str, *, hours_ago: float = 1, annotation: str = "Found.") -> dict[str, Any]:

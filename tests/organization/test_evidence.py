@@ -108,8 +108,7 @@ def fake(log: Log) -> Iterator[FakeAws]:
             "ListStackResources": {"StackResourceSummaries": []},
             "DescribeOrganizationConformancePacks": {"OrganizationConformancePacks": [{"ExcludedAccounts": []}]},
             "ListRoots": {"Roots": [{"Id": ROOT, "Name": "Root"}]},
-            "ListOrganizationalUnitsForParent": {"OrganizationalUnits": []},
-            "ListAccountsForParent": paged("Accounts", [accounts[:2], [], accounts[2:]]),
+            "ListAccounts": paged("Accounts", [accounts[:2], [], accounts[2:]]),
             "DescribeLogGroups": lambda _: {"logGroups": [{"logGroupName": f"{GROUP}-2"}, log.group]},
             "StartQuery": log.start,
             "GetQueryResults": log.results,
@@ -513,7 +512,7 @@ def test_what_others_wrote_is_text_in_every_file_and_on_the_screen(
     fake: FakeAws, log: Log, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     named = account(OTHER, HOSTILE)
-    fake.answers["ListAccountsForParent"] = {"Accounts": [named, account(CENTRAL, "=1+1")]}
+    fake.answers["ListAccounts"] = {"Accounts": [named, account(CENTRAL, "=1+1")]}
     fake.answers["ListRoots"] = {"Roots": [{"Id": ROOT, "Name": f"Root {HOSTILE}"}]}
     accepted = dict.fromkeys(("reason", "control", "owner"), HOSTILE) | {"until": "2999-01-01"}
     exceptions = tmp_path / "exceptions.yaml"
@@ -588,6 +587,16 @@ def test_the_policy_in_the_docs_allows_what_is_called_and_nothing_else(fake: Fak
     }
     fake.answers["DescribeAutomationExecutions"] = {"AutomationExecutionMetadataList": [told]}
     fake.answers["GetAutomationExecution"] = {"AutomationExecution": told}
+    # A stack without outputs, an account in a unit, and an account whose path AWS does not tell.
+    fake.answers["DescribeStacks"] = {"Stacks": [stack(outputs=False)]}
+    resources = {"FunctionLogGroup": GROUP, "RootVirtualMfaEnabledFunction": "function"}
+    fake.answers["ListStackResources"] = {
+        "StackResourceSummaries": [{"LogicalResourceId": key, "PhysicalResourceId": value} for key, value in resources.items()]
+    }
+    accounts = [account(CENTRAL, ""), account(MEMBER, "", units=("ou-a1b2-11111111",)), account(OTHER, "") | {"Paths": []}]
+    fake.answers["ListAccounts"] = {"Accounts": accounts}
+    fake.answers["DescribeOrganizationalUnit"] = {"OrganizationalUnit": {"Name": "Workloads"}}
+    fake.answers["ListParents"] = {"Parents": [{"Id": ROOT, "Type": "ROOT"}]}
     fake.answers["AssumeRole"] = {
         "Credentials": {
             "AccessKeyId": "AKIAIOSFODNN7EXAMPLE",

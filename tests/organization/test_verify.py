@@ -119,10 +119,7 @@ def fake() -> Iterator[FakeAws]:
             "ListStackResources": {"StackResourceSummaries": []},
             "DescribeOrganizationConformancePacks": {"OrganizationConformancePacks": []},
             "ListRoots": {"Roots": [{"Id": ROOT, "Name": "Root"}]},
-            "ListAccountsForParent": {
-                "Accounts": [*(account(each, each) for each in EVERYONE), account(OTHER, "old", "SUSPENDED")]
-            },
-            "ListOrganizationalUnitsForParent": {"OrganizationalUnits": []},
+            "ListAccounts": {"Accounts": [*(account(each, each) for each in EVERYONE), account(OTHER, "old", "SUSPENDED")]},
             "StartQuery": lambda parameters: {"queryId": "latest" if "dedup" in parameters["queryString"] else "history"},
             "GetQueryResults": query_results,
             "GetOrganizationConformancePackDetailedStatus": {"OrganizationConformancePackDetailedStatuses": packs},
