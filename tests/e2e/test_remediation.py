@@ -10,7 +10,7 @@ import pytest
 
 from demo.clients import boto3_client
 from demo.operator import NOTICES, NOTIFY, REEVALUATE, Operator
-from demo.sam import RULE_NAME
+from demo.sam import RULE_NAME, uploaded
 from local_aws.client import PROJECT, LocalAwsProcess
 from organization.verify.judging import CHECKS
 from remediation.notify import PROCEDURE
@@ -255,7 +255,9 @@ def test_a_changed_runbook_becomes_the_default(deployed: Deployed) -> None:
     template = (PROJECT / "account.yaml").read_text(encoding="utf-8")
     cloudformation.update_stack(
         StackName=nested,
-        TemplateBody=template.replace("Never changes the root user:", "Never touches the root user:"),
+        TemplateURL=uploaded(
+            application.aws, account_id, template.replace("Never changes the root user:", "Never touches the root user:")
+        ),
         Parameters=[{"ParameterKey": "CentralAccountId", "UsePreviousValue": True}],
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )

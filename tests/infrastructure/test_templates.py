@@ -176,12 +176,6 @@ def test_what_a_stack_set_deploys_has_no_macro(name: str) -> None:
     }
 
 
-def test_account_template_can_be_given_to_cloudformation_as_it_is() -> None:
-    # The most that a request may have as a template's body.
-    # Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
-    assert (PROJECT / ACCOUNT).stat().st_size <= 51_200
-
-
 def test_the_longest_run_ends_within_the_time_out() -> None:
     calls = len(clients.PERMISSIONS | READ_PERMISSIONS | REPORT_PERMISSIONS)  # once each, since a second page is rare
     time_out = template(APPLICATION)["Globals"]["Function"]["Timeout"]
