@@ -86,8 +86,8 @@ def _steps(found: Deployment, types: Counter[str]) -> Iterator[str]:
     if found.has_rule_in_stack_set and found.management_account_has_role and not found.in_management_account:
         # The function goes with this stack, and AWS Config would go on showing the last result of that rule.
         yield (
-            f"0. before this, with credentials of the management account {found.management_account_id}, which has its own stack "
-            f"with the rule: {commands.delete_management_account(found.region)}"
+            f"0. first, with credentials of the management account {found.management_account_id}, whose rule is in its own "
+            f"stack: {commands.delete_management_account(found.region)}"
         )
     number = 1
     if types["AWS::Config::OrganizationConformancePack"]:

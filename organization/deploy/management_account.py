@@ -133,7 +133,7 @@ def _parameters(
             raise
         message = (
             f"There is no StackSet {deployment.stack_set_name(stack_name)} in Region {caller.region} to read the parameters "
-            "from: give the home Region with --region and the stack of the deployment with --stack-name, or the parameters that "
+            "from: give the home Region with --region, the deployment's stack with --stack-name, or the parameters that "
             f"`{commands.deploy()}` ends with in the central account."
         )
         raise CommandError(message) from error

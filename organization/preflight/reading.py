@@ -70,6 +70,9 @@ class Reader:
         aggregator = _seen(self._aggregator)
         removes = wanted.removes_root_credentials if removal is None else removal
         roles = [*([] if wanted.has_rule_in_stack_set else [CONFIG_ROLE]), *([STACK_SETS_ROLE] if managing else [])]
+        needed = judging.with_recorders(wanted, active, found)
+        # A StackSet to organizational units may leave the caller's own account out.
+        own = not wanted.organizational_unit_ids or isinstance(needed, Unseen) or self._caller.account_id in needed
         return Seen(
             account_id=self._caller.account_id,
             region=self._caller.region,
@@ -85,7 +88,7 @@ class Reader:
             if in_organization
             else nothing,
             has_resource_policy=_seen(self._has_resource_policy),
-            recorders=self._recorders(judging.with_recorders(wanted, active, found), role_name),
+            recorders=self._recorders(needed, role_name, own=own),
             aggregator=aggregator,
             service_linked_roles=self._service_linked_roles(roles),
             deployed=deployed,
@@ -158,10 +161,10 @@ class Reader:
 
     # --- Recorders ---
 
-    def _recorders(self, accounts: tuple[str, ...] | Unseen, role_name: str | None) -> dict[str, Recorder | Unseen]:
-        own = self._caller.account_id
-        needs_own = isinstance(accounts, Unseen) or own in accounts
-        found = {own: _seen(partial(_recorder, self._config))} if needs_own else {}
+    def _recorders(
+        self, accounts: tuple[str, ...] | Unseen, role_name: str | None, *, own: bool
+    ) -> dict[str, Recorder | Unseen]:
+        found = {self._caller.account_id: _seen(partial(_recorder, self._config))} if own else {}
         if role_name is None or isinstance(accounts, Unseen):
             return found
         others = [account_id for account_id in accounts if account_id != self._caller.account_id]

@@ -28,6 +28,16 @@ def event(number: int, resource: str, status: str, reason: str = "") -> dict[str
     }
 
 
+def resource(logical_id: str, kind: str, physical_id: str = "x", status: str = "CREATE_COMPLETE") -> dict[str, Any]:
+    return {
+        "LogicalResourceId": logical_id,
+        "PhysicalResourceId": physical_id,
+        "ResourceType": kind,
+        "ResourceStatus": status,
+        "LastUpdatedTimestamp": datetime.now(UTC),
+    }
+
+
 EVENTS = [
     event(0, "ConformancePack", "CREATE_COMPLETE"),
     event(1, "root-virtual-mfa", "DELETE_IN_PROGRESS"),
@@ -70,12 +80,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
     """Answer for a stack of an organization."""
     monkeypatch.setattr(delete, "POLL_SECONDS", (0, 0))
     resources = [
-        {"LogicalResourceId": "FunctionLogGroup", "PhysicalResourceId": "the-log", "ResourceType": "AWS::Logs::LogGroup"},
-        {
-            "LogicalResourceId": "ConformancePack",
-            "PhysicalResourceId": "x",
-            "ResourceType": "AWS::Config::OrganizationConformancePack",
-        },
+        resource("FunctionLogGroup", "AWS::Logs::LogGroup", "the-log"),
+        resource("AccountResources", "AWS::CloudFormation::StackSet"),
+        resource("ConformancePack", "AWS::Config::OrganizationConformancePack"),
     ]
     fake = FakeAws(
         {
@@ -115,7 +122,7 @@ def test_deletes_what_is_confirmed_and_shows_how(
     assert "CREATE_COMPLETE" not in rest, "nothing of before"
     assert f"aws logs delete-log-group --region {REGION} --log-group-name the-log\n" in rest
     assert f"management account {MANAGEMENT}" in rest
-    assert f"aws cloudformation delete-stack --region {REGION} --stack-name root-virtual-mfa-account" in rest
+    assert f"root-virtual-mfa delete --management-account --region {REGION}\n" in rest
     assert "aws-sam-cli-managed-default" not in rest, "is not there"
 
 
@@ -205,7 +212,7 @@ def test_nothing_that_others_wrote_acts_on_the_screen(
         event(4, "root-virtual-mfa", end),
     ]
     CloudFormation(fake, stack(OrganizationId=HOSTILE) | {"StackName": f"mfa {HOSTILE}"}, events, end)
-    log_group = {"LogicalResourceId": "FunctionLogGroup", "PhysicalResourceId": HOSTILE, "ResourceType": HOSTILE}
+    log_group = resource("FunctionLogGroup", HOSTILE, HOSTILE)
     fake.answers["ListStackResources"] = {"StackResourceSummaries": [log_group]}
     fake.answers["DescribeLogGroups"] = {"logGroups": [{"logGroupName": HOSTILE}]}
     asked = []

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from organization import cli, commands
+from organization import cli
 from organization.account_lists import EXCLUDED, INVOKING
 from organization.deploy import template
 from organization.preflight.judging import SERVICES
@@ -222,10 +222,11 @@ def test_it_asks_for_what_it_cannot_read(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     scene.aws.refuse("ListRoots", "AccessDeniedException")
-    types(monkeypatch, "organization", "nonsense", "r-a1b2", "nobody", "a@example.com", "", MEMBER, "")
+    types(monkeypatch, "organization", "", "nonsense", "r-a1b2", "nobody", "a@example.com", "", MEMBER, "")
     options = scene.deploys()
     assert "--confirm-changeset" in options
     given = {"NoticeEmail": "a@example.com", "ExcludedAccounts": MEMBER, "ExpectedEvaluations": "2"}
+    given["RuleDeployment"] = "ConformancePack"
     assert dict(pair.split("=") for pair in options.partition("--parameter-overrides ")[2].split()) == NAMES | given
     printed = capfd.readouterr()
     assert "must be the id of an organization's root" in printed.out + printed.err
@@ -735,7 +736,7 @@ def test_it_says_what_to_do_next(scene: Scene, capfd: pytest.CaptureFixture[str]
     shown = [line.strip() for line in steps.splitlines() if line.startswith("     ")]
     assert "1. Confirm the subscriptions of a@example.com and b@example.com" in steps
     assert shown == [
-        commands.deploy_account(REGION, CENTRAL),
+        f"root-virtual-mfa deploy --management-account --region {REGION}",
         "root-virtual-mfa deploy --parameter ManagementAccountHasEvaluationRole=true",
         (
             "aws cloudformation deploy --region us-east-1 --stack-name root-virtual-mfa-region-forwarder --template-file "

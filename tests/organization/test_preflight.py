@@ -115,8 +115,10 @@ class Preflight:
 def test_delegated_administrator_may_deploy(fake: FakeAws, preflight_of: Preflight) -> None:
     printed = preflight_of(0)
     assert " 0 missing, 0 limited, 1 could not be seen." in printed, "the role in the management account"
-    assert "No StackSet reaches it, and its role cannot be seen from here." in printed
-    assert f"--parameter-overrides CentralAccountId={CENTRAL}" in printed
+    assert "No StackSet reaches it, and what is in it cannot be seen from here." in printed
+    assert (
+        f"Run in the management account {MANAGEMENT}: root-virtual-mfa deploy --management-account --region {REGION}" in printed
+    )
     assert f"Deploy with {DEPLOY}" in printed
     assert all(name.startswith(("Describe", "List", "Get")) for name, _ in fake.calls)
     assert fake.called("DescribeStackSet") == [{"StackSetName": "root-virtual-mfa-account", "CallAs": "DELEGATED_ADMIN"}]
