@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +37,8 @@ SCOPES = {ACCOUNT: "default", ORGANIZATION: "organization"}
 _NAMES_ORGANIZATION = ("OrganizationId", "OrganizationRootId", "ManagementAccountId")
 _FOR_ORGANIZATION = (*_NAMES_ORGANIZATION, UNITS)
 _ASKED = ("NoticeEmail", "AlarmEmail")
-_ASKED_FOR_ORGANIZATION = (EXCLUDED.names[0], "ExpectedEvaluations")
+_EXPECTED = "ExpectedEvaluations"
+_ASKED_FOR_ORGANIZATION = (EXCLUDED.names[0], _EXPECTED)
 """Asked for a new stack only: an existing one keeps its values."""
 _ACCOUNT_ID = re.compile("[0-9]{12}")
 
@@ -233,14 +234,25 @@ class Finder:
         match self._in_scope, seen.accounts:
             case (Unseen(reason), _) | (_, Unseen(reason)):
                 return [f"How many accounts are in scope could not be seen. {reason}"]
-            case _, accounts:
+            case evaluated, accounts:
                 said: list[str] = []
                 if isinstance(seen.units, tuple):
                     said += scope.of_units(units.chosen(sorted(wanted.organizational_unit_ids), seen.units), seen.units)
                 said.append(scope.sentence(wanted, accounts))
                 if self.before:
                     said += scope.changes(deployment.from_stack(self.before, {}), wanted, accounts)
+                    said += self._other_number(len(evaluated), accounts)
         return said
+
+    def _other_number(self, evaluated: int, accounts: Collection[Account]) -> Iterator[str]:
+        """Say that the alarm on silence expects another number of evaluations, if that is because of this deployment."""
+        earlier = scope.evaluated(deployment.from_stack(self.before, {}), accounts) if self.before else ()
+        expected = self._kept.get(_EXPECTED, "")
+        if _EXPECTED not in self.options.parameters and len(earlier) != evaluated and expected not in {"", str(evaluated)}:
+            yield (
+                f"{_EXPECTED} stays {expected}. So that the alarm on silence knows the number, "
+                f"give --parameter {_EXPECTED}={evaluated} too."
+            )
 
     def _refuse_too_many_excluded(self, parameters: Mapping[str, str]) -> None:
         """Raise CommandError if the pack of a deployment with these parameters would leave out too many accounts."""
@@ -371,7 +383,7 @@ class Finder:
         asked = dict(parameters)
         for name in _ASKED + (_ASKED_FOR_ORGANIZATION if seen else ()):
             if name not in asked:
-                default = self._expected(seen, asked) if seen and name == "ExpectedEvaluations" else ""
+                default = self._expected(seen, asked) if seen and name == _EXPECTED else ""
                 asked[name] = self._ask(name, default)
         return {name: value for name, value in asked.items() if value or name in parameters}
 

@@ -103,7 +103,7 @@ class Seen:
     """Everything that was seen.  The caller's account is a delegated administrator of the services in `delegated`.
 
     `organization` is None if the account is in none.  `accounts` are the active ones, with the caller's.  `wanted` is the
-    deployment to come.  `units` are the organizational units, or None if the deployment does not need to know them;
+    deployment to come.  `units` are the organizational units, or None if neither it nor the one before needs to know them;
     `has_policies` says whether service control policies are on.  `recorders` has each account whose recorder was read.
     `same_rule` are the accounts with a rule of the name that a StackSet's rule is going to have, or None if nobody looked for
     them.  `taken` says for each name that the stack will use whether something has it.

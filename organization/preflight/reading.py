@@ -58,7 +58,8 @@ class Reader:
         deployed = deployment.from_stack(stack, {}) if stack else None
         kept = aws.parameters_of(stack) if stack and stack["StackStatus"] != "REVIEW_IN_PROGRESS" else {}
         wanted = self._wanted(kept, given, organization)
-        found = (_seen(self._units) if in_organization else nothing) if wanted.has_rule_in_stack_set else None
+        by_unit = wanted.has_rule_in_stack_set or (deployed is not None and bool(deployed.organizational_unit_ids))
+        found = (_seen(self._units) if in_organization else nothing) if by_unit else None
         if isinstance(found, tuple):
             everyone: tuple[Account, ...] | Unseen = tuple(account for unit in found for account in unit.accounts)
             if not units.problem(sorted(wanted.organizational_unit_ids), found):
