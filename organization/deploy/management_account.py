@@ -52,7 +52,12 @@ def run(region: str | None, profile: str | None, stack_name: str, options: Optio
     _refuse_other_stack(cloudformation, caller, stack_name)
     screen = Screen()
     parameters = _parameters(cloudformation, caller, stack_name, options.parameters)
-    template.check(declared, parameters)
+    if unknown := [name for name in parameters if name not in declared]:
+        message = (
+            f"The StackSet {deployment.stack_set_name(stack_name)} has the parameter {unknown[0]}, and {TEMPLATE} has not: "
+            "use the version of the package that is deployed in the central account."
+        )
+        raise CommandError(message)
     central = _central(organizations, caller, parameters)
     before = aws.find_deployed_stack(cloudformation, ACCOUNT_STACK_NAME)
     delete = commands.delete_management_account(caller.region)
