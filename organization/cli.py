@@ -490,6 +490,11 @@ class _Day(click.ParamType):
     metavar="ROLE",
     help="A role to assume in every account, to list the notices sent there.  [default: this account's runbooks alone]",
 )
+@click.option(
+    "--management-profile",
+    metavar="PROFILE",
+    help="A profile of the management account, whose CloudTrail says which accounts left and which were moved.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask before a query that costs more than a few cents.")
 @click.option(
     "--verify", type=click.Path(path_type=Path), metavar="DIR", help="Say what was changed in a folder since it was written."
@@ -508,6 +513,7 @@ def _evidence(  # noqa: PLR0913 - the options of the command
     exceptions_path: Path | None,
     framework_names: Sequence[str],
     role_name: str | None,
+    management_profile: str | None,
     yes: bool,
     verify: Path | None,
     manifest_sha256: str | None,
@@ -539,7 +545,10 @@ def _evidence(  # noqa: PLR0913 - the options of the command
         message = "Give --output DIR to write the evidence, or --verify DIR to verify one."
         raise click.UsageError(message)
     return evidence.run(
-        region, profile, stack_name, evidence.Wanted(first, last, output, yes, exceptions_path, role_name, framework_names)
+        region,
+        profile,
+        stack_name,
+        evidence.Wanted(first, last, output, yes, exceptions_path, role_name, framework_names, management_profile),
     )
 
 

@@ -219,12 +219,15 @@ def deploy_forwarder(home_region: str) -> str:
     return _cloudformation("deploy", stack, parameters, region=FORWARDED_REGION)
 
 
-def stack_instances(deployment: "Deployment", operation: str, account_id: str, *further: str) -> str:
-    """Run an operation (create, update, delete) on the StackSet's stack in an account."""
+def stack_instances(deployment: "Deployment", operation: str, account_id: str, target: str, *further: str) -> str:
+    """Run an operation (create, update, delete) on the StackSet's stack in an account.
+
+    `target`: what the StackSet targets and is above the account.
+    """
     options = [f"--stack-set-name {quoted(deployment.stack_set_name)}"]
     if not deployment.in_management_account:
         options.append("--call-as DELEGATED_ADMIN")
-    targets = f"OrganizationalUnitIds={deployment.organization_root_id},Accounts={account_id},AccountFilterType=INTERSECTION"
+    targets = f"OrganizationalUnitIds={target},Accounts={account_id},AccountFilterType=INTERSECTION"
     options += [f"--deployment-targets {quoted(targets)}", f"--regions {quoted(deployment.region)}", *further]
     return _cloudformation(f"{operation}-stack-instances", *options, region=deployment.region)
 

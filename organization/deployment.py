@@ -1,6 +1,6 @@
 """What is deployed, as CloudFormation describes its stack: pure, without input or output."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,7 @@ ROLE_NAMES = (
 )
 """The roles in the account of the stack."""
 RULE_NAME = "root-virtual-mfa-enabled"
-"""The rule of a deployment for one account."""
+"""The rule of a deployment for one account, and the one that a StackSet brings into each account."""
 PACK_RULE_PREFIX = f"{RULE_NAME}-conformance-pack-"
 """The rule of the conformance pack: AWS Config appends a suffix, which differs in each account."""
 
@@ -107,6 +107,26 @@ class Deployment:
     def has_rule_in_stack_set(self) -> bool:
         """Whether the StackSet brings the rule into the accounts of an organization, and not a conformance pack."""
         return bool(self.organization_id) and self.rule_deployment == BY_STACK_SET
+
+    def target_above(self, unit_ids: Sequence[str]) -> str:
+        """Return the nearest target of the StackSet above an account; "" if the StackSet does not go to it.
+
+        `unit_ids`: the root and the organizational units above the account.  Only a StackSet with the rule has other targets
+        than the organization's root.
+        """
+        if not (self.has_rule_in_stack_set and self.organizational_unit_ids):
+            return self.organization_root_id
+        return next((each for each in reversed(unit_ids) if each in self.organizational_unit_ids), "")
+
+    @property
+    def has_conformance_pack(self) -> bool:
+        """Whether a conformance pack brings the rule into the accounts of an organization."""
+        return bool(self.organization_id) and not self.has_rule_in_stack_set
+
+    @property
+    def is_being_changed(self) -> bool:
+        """Whether CloudFormation is at work on the stack, for example to delete the conformance pack of before."""
+        return self.stack_status.endswith("_IN_PROGRESS")
 
     @property
     def watches_management_account(self) -> bool:

@@ -2,7 +2,8 @@
 
 This script decides no verdict. AWS does not document which operation gives the results of a conformance pack's rule, and
 whether an account may start the rule of an organization's pack. So it asks several operations, and a refusal is no failure.
-A rule that the StackSet brought is the account's own, and refuses nothing. Sources: API model, config: the operations' references; StartConfigRulesEvaluation (AWS Config starts a rule once a minute at
+A rule that a StackSet brought is the account's own, and AWS Config refuses nothing.
+Sources: API model, config: the operations' references; StartConfigRulesEvaluation (AWS Config starts a rule once a minute at
 most, and not while it runs); DescribeConfigRules (CreatedBy: a service made the rule). Public captures: ThrottlingException.
 """
 
@@ -93,9 +94,9 @@ def is_ours(rule: Any, events: dict[str, Any]) -> bool:
     """Tell whether a rule has our name and, in an organization, is the organization's rule.
 
     Our name is `RuleName`, or begins with `PackRulePrefix`. A member of an organization can make a rule of that name, itself or
-    in its own conformance pack. A function of the account `CentralAccountId` evaluates the organization's rule, and
-    `RuleDeployment` tells what brought it: a ConformancePack, whose rules a service makes, or a StackSet, whose rule has exactly
-    the name `RuleName` and is the account's own. `CentralAccountId` is "" if there is no organization.
+    in its own conformance pack. A function of the account `CentralAccountId` evaluates the organization's rule.
+    `RuleDeployment` tells what brought that: a ConformancePack, whose rules a service makes, or a StackSet, whose rule has
+    exactly the name `RuleName` and was made by no service. `CentralAccountId` is "" if there is no organization.
     """
     name, central = rule["ConfigRuleName"], events["CentralAccountId"]
     by_stack_set = bool(central) and events["RuleDeployment"] == "StackSet"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from organization.controls.judging import Assessment, Framework, RootUser, as_texts, assessments
-from organization.evidence.days import AccountDay, Status
+from organization.evidence.days import AccountDay
 from organization.evidence.lines import Line
 from root_virtual_mfa_enabled.decision import AccountSummary
 
@@ -27,7 +27,7 @@ class ControlDays:
     def add(self, day: AccountDay) -> tuple[str, ...]:
         """Count a day; returns for each framework what controls have which assessment, in words."""
         found = self._assessments(root_user(day.line) if day.line else None)
-        if day.status is not Status.EXCLUDED:
+        if day.counts:
             for framework, by_assessment in zip(self.frameworks, found, strict=True):
                 for assessment, control_ids in by_assessment.items():
                     for control_id in control_ids:

@@ -36,12 +36,14 @@ def as_json(report: Report) -> str:
     """Return the whole report, in ASCII: other characters are escaped, so that a terminal shows them and does not act on them.
 
     Keys: `schema_version`, `time`, `organization_id` and `management_account_id` (null for one account), `stack` (`name`,
-    `status`, `account_id`, `region`), `stale_after_hours`, `totals` (all accounts by status), `notes`, `listed_statuses`, and
-    `accounts`: a list of the accounts with these statuses, what fails first.  Each has `account_id`, `account_name`, `ou_path`,
-    `account_state`, `status`, `annotation`, `reason` (of an exception or suspension), `control`, `owner`, `since` and `until`
-    (of an exception, in force or not: empty or null if there is none), `result_time` (ISO 8601 in UTC, or null),
-    `age_hours` (or null), `rule_names`, `conformance_pack_status` and `stack_set_status` (empty if AWS was not asked, since the
-    account is not in doubt), and `advice` (`why`, `action`, `commands`).
+    `status`, `account_id`, `region`), `rule_deployment` and `organizational_unit_ids` (what brings the rule, and the StackSet's
+    targets; null and empty for one account), `stale_after_hours`, `totals` (all accounts by status), `notes`,
+    `listed_statuses`, and `accounts`: a list of the accounts with these statuses, what fails first.  Each has `account_id`,
+    `account_name`, `ou_path`, `account_state`, `status`, `annotation`, `reason` (why the account is not judged, or fails and
+    may), `control`, `owner`, `since` and `until` (of an exception, in force or not: empty or null if there is none),
+    `result_time` (ISO 8601 in UTC, or null), `age_hours` (or null), `rule_names`, `conformance_pack_status` and
+    `stack_set_status` (empty if there is none, or if AWS was not asked, since the account is not in doubt), and `advice`
+    (`why`, `action`, `commands`).
 
     For the frameworks that were asked for, `frameworks` has by name `title`, `note`, and `controls`: a list of `id`, `asks`,
     `source` and `unverified`.  Then each account has `frameworks` too: by name the ids of the controls that are `satisfied`,
@@ -59,6 +61,8 @@ def as_json(report: Report) -> str:
             "account_id": deployment.account_id,
             "region": deployment.region,
         },
+        "rule_deployment": deployment.rule_deployment if deployment.organization_id else None,
+        "organizational_unit_ids": sorted(deployment.organizational_unit_ids),
         "stale_after_hours": STALE_AFTER // timedelta(hours=1),
         "totals": totals(report.rows),
         "notes": list(report.notes),

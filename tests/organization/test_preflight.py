@@ -522,7 +522,7 @@ def test_scope_of_the_conformance_pack(units: FakeAws, preflight_of: Preflight) 
         (to(ROOT, WORKLOADS), "missing Organizational units: OrganizationalUnitIds is wrong. Root ("),
         (
             ("--parameter", f"OrganizationalUnitIds={WORKLOADS}"),
-            "missing Organizational units: OrganizationalUnitIds is wrong. OrganizationalUnitIds is for RuleDeployment=StackSet",
+            "missing Organizational units: OrganizationalUnitIds is wrong. OrganizationalUnitIds is for RuleDeployment=Stack",
         ),
     ],
 )
