@@ -1,4 +1,4 @@
-"""The operator's way through a rollout by organizational unit, where AWS Config does not name the organization when it invokes."""
+"""The operator's way through a rollout by organizational unit; AWS Config does not name the organization when it invokes."""
 
 import shlex
 from collections.abc import Collection, Mapping
@@ -128,7 +128,7 @@ def test_the_deployment_finds_out_who_may_invoke_and_every_account_in_scope_is_j
     assert "AWS Config may not invoke the function for" in printed
     assert "This deploys again, with all accounts in scope listed (InvokePermission=Accounts)." in printed
     assert way.annotations == dict.fromkeys((VIRTUAL, OTHER), ONE_DEVICE)
-    assert way.rules == dict.fromkeys((VIRTUAL, OTHER), [RULE_NAME])
+    assert way.rules == {account_id: [RULE_NAME] for account_id in (VIRTUAL, OTHER)}
     assert {account_id: way.statuses[account_id] for account_id in (VIRTUAL, OTHER, TOY)} == {
         **dict.fromkeys((VIRTUAL, OTHER), "COMPLIANT"),
         TOY: "NOT_IN_SCOPE",
@@ -166,4 +166,4 @@ def test_deletion_takes_the_rules_first_and_leaves_nothing(way: Way) -> None:
     events = way.deletion.printed
     order = [events.index(f"DELETE_COMPLETE    {each}\n") for each in ("AccountResources", "FunctionPolicy", "FunctionRole")]
     assert order == sorted(order)
-    assert way.left == dict.fromkeys(EVERYONE, ([], set()))
+    assert way.left == {account_id: ([], set()) for account_id in EVERYONE}
