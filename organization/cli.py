@@ -381,8 +381,8 @@ def _report(  # noqa: PLR0913 - the options of the command
     Changes nothing. Lists what fails first, and what to do about it.
 
     \b
-    Exit code 0: every account is COMPLIANT, excluded, suspended, one that the rule does not apply to, or ACCEPTED: it
-    fails, and the file of exceptions accepts that today.
+    Exit code 0: every account is COMPLIANT, excluded, suspended, not in scope, one that the rule does not apply to, or
+    ACCEPTED: it fails, and the file of exceptions accepts that today.
     Exit code 1: an account is NON_COMPLIANT or UNKNOWN. After its last day, an accepted failure is NON_COMPLIANT, and an
     excluded account UNKNOWN.
     Exit code 2: no report could be made.

@@ -134,17 +134,22 @@ class Deployment:
         return self.in_management_account or self.management_account_has_role
 
     def evaluates(self, account: Account) -> bool:
-        """Whether the rule is meant for an account of the organization: neither suspended nor excluded, and in its scope.
-
-        A StackSet to organizational units takes the accounts below them too, and never the management account, which is in
-        scope if it is watched.
-        """
+        """Whether the rule evaluates an account of the organization: neither suspended nor excluded, and in its scope."""
         if account.is_suspended or account.account_id in self.excluded:
             return False
         if account.account_id == self.management_account_id:
             return self.watches_management_account
-        targets = self.organizational_unit_ids if self.has_rule_in_stack_set else frozenset()
-        return not targets or not targets.isdisjoint(account.unit_ids)
+        return self.has_in_scope(account)
+
+    def has_in_scope(self, account: Account) -> bool:
+        """Whether the rule is meant for an account: a StackSet to organizational units takes the accounts below them too.
+
+        No StackSet reaches the management account: if it is watched, it is in scope wherever it is.
+        """
+        if not (self.has_rule_in_stack_set and self.organizational_unit_ids):
+            return True
+        is_watched = account.account_id == self.management_account_id and self.watches_management_account
+        return is_watched or bool(self.target_above(account.unit_ids))
 
     @property
     def remediates(self) -> bool:

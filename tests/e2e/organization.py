@@ -190,7 +190,9 @@ def run_aws(aws: LocalAwsClient, account_id: str, command: str) -> dict[str, Any
     method = operation.replace("-", "_")
     shapes = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method]).input_shape.members
     members = {xform_name(member, "-"): member for member in shapes}
-    params = {members[option]: _value(shapes[members[option]], values) for option, values in options.items()}
+    flags = {option.removeprefix("no-"): not option.startswith("no-") for option, values in options.items() if not values}
+    params = {members[option]: _value(shapes[members[option]], values) for option, values in options.items() if values}
+    params |= {members[option]: flag for option, flag in flags.items()}
     answer: dict[str, Any] = getattr(client, method)(**params)
     return answer
 
