@@ -520,7 +520,8 @@ def _anew(account: Account, deployment: Deployment) -> tuple[str, ...]:
     An update does not: CloudFormation does not look whether somebody deleted or changed what a stack has.
     """
     if account.account_id == deployment.management_account_id:
-        return _deploy_account(deployment)
+        deploy = _deploy_management_account(deployment)
+        return (commands.delete_management_account(deployment.region), *deploy) if deploy else ()
     target = deployment.target_above(account.unit_ids)
     return (
         commands.stack_instances(deployment, "delete", account.account_id, target, "--no-retain-stacks"),
@@ -528,9 +529,11 @@ def _anew(account: Account, deployment: Deployment) -> tuple[str, ...]:
     )
 
 
-def _deploy_account(deployment: Deployment) -> tuple[str, ...]:
+def _deploy_management_account(deployment: Deployment) -> tuple[str, ...]:
     """Return the command that gives the management account what a StackSet gives others; none if the function is there."""
-    return () if deployment.in_management_account else (commands.deploy_account(deployment.region, deployment.account_id),)
+    if deployment.in_management_account:
+        return ()
+    return (commands.deploy_management_account(deployment.region, deployment.stack_name),)
 
 
 # --- Rules that other people made, or may have made ---
@@ -645,7 +648,7 @@ def _unwatched(account: Account, deployment: Deployment) -> tuple[Advice, ...]:
             "The root user of the management account is not watched: no StackSet reaches this account.",
             "Run the command with credentials of this account, and then "
             f"{commands.deploy(ManagementAccountHasEvaluationRole='true')}.",
-            _deploy_account(deployment),
+            _deploy_management_account(deployment),
         ),
     )
 

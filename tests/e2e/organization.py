@@ -15,7 +15,7 @@ import yaml
 from botocore import xform_name
 
 from demo.clients import boto3_client
-from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME, deploy_account, sam
+from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME, deploy_account
 from local_aws.client import PROJECT, LocalAwsClient
 from organization.cli import main
 from tests.e2e.application import Application
@@ -195,13 +195,6 @@ def run_aws(aws: LocalAwsClient, account_id: str, command: str) -> dict[str, Any
     params |= {members[option]: flag for option, flag in flags.items()}
     answer: dict[str, Any] = getattr(client, method)(**params)
     return answer
-
-
-def run_sam_deploy(aws: LocalAwsClient, account_id: str, command: str) -> None:
-    """Run `sam deploy` of account.yaml with credentials of an account, and ask nobody."""
-    program, *arguments = shlex.split(command)
-    assert program == "sam"
-    sam(aws, account_id, *arguments, "--no-confirm-changeset")
 
 
 def _parse(command: str) -> tuple[list[str], dict[str, list[str]]]:
