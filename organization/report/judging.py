@@ -152,18 +152,7 @@ class Report:
 
 def is_judged(account: Account, deployment: Deployment) -> bool:
     """Tell whether the report judges an account: it is neither suspended nor excluded, and in scope."""
-    return not account.is_suspended and account.account_id not in deployment.excluded and is_in_scope(account, deployment)
-
-
-def is_in_scope(account: Account, deployment: Deployment) -> bool:
-    """Tell whether the deployment is to evaluate an account: a target of the StackSet is above it.
-
-    No StackSet reaches the management account: if it is watched, it is in scope too.
-    """
-    if not deployment.has_rule_in_stack_set or not deployment.organizational_unit_ids:
-        return True
-    is_watched = account.account_id == deployment.management_account_id and deployment.watches_management_account
-    return is_watched or bool(deployment.target_above(account.unit_ids))
+    return not account.is_suspended and account.account_id not in deployment.excluded and deployment.has_in_scope(account)
 
 
 def in_doubt(account_id: str, results: Sequence[Result], journal: Journal, deployment: Deployment, now: datetime) -> bool:
@@ -254,7 +243,7 @@ def _unfit(account_id: str, observed: Observations) -> str:
     account = next((each for each in observed.accounts if each.account_id == account_id), None)
     if account is None:
         return "the report has no such account"
-    if not is_in_scope(account, observed.deployment):
+    if not observed.deployment.has_in_scope(account):
         return "it is not in scope: nothing evaluates it"
     return "ExcludedAccounts names it: nothing evaluates it" if account_id in observed.deployment.excluded else ""
 
@@ -263,7 +252,7 @@ def _row(account: Account, observed: Observations) -> Row:
     deployment = observed.deployment
     if account.is_suspended:
         return Row(account, Status.SUSPENDED, reason=f"The account is {account.state} in AWS Organizations.")
-    if not is_in_scope(account, deployment):
+    if not deployment.has_in_scope(account):
         reason = "The account is in none of the organizational units that OrganizationalUnitIds names."
         return Row(account, Status.NOT_IN_SCOPE, reason=reason, advice=_unwatched(account, deployment))
     if account.account_id in deployment.excluded:
@@ -529,7 +518,8 @@ def _anew(account: Account, deployment: Deployment) -> tuple[str, ...]:
     An update does not: CloudFormation does not look whether somebody deleted or changed what a stack has.
     """
     if account.account_id == deployment.management_account_id:
-        return _deploy_account(deployment)
+        deploy = _deploy_management_account(deployment)
+        return (commands.delete_management_account(deployment.region), *deploy) if deploy else ()
     target = deployment.target_above(account.unit_ids)
     return (
         commands.stack_instances(deployment, "delete", account.account_id, target, "--no-retain-stacks"),
@@ -537,9 +527,11 @@ def _anew(account: Account, deployment: Deployment) -> tuple[str, ...]:
     )
 
 
-def _deploy_account(deployment: Deployment) -> tuple[str, ...]:
+def _deploy_management_account(deployment: Deployment) -> tuple[str, ...]:
     """Return the command that gives the management account what a StackSet gives others; none if the function is there."""
-    return () if deployment.in_management_account else (commands.deploy_account(deployment.region, deployment.account_id),)
+    if deployment.in_management_account:
+        return ()
+    return (commands.deploy_management_account(deployment.region, deployment.stack_name),)
 
 
 # --- Rules that other people made, or may have made ---
@@ -654,7 +646,7 @@ def _unwatched(account: Account, deployment: Deployment) -> tuple[Advice, ...]:
             "The root user of the management account is not watched: no StackSet reaches this account.",
             "Run the command with credentials of this account, and then "
             f"{commands.deploy(ManagementAccountHasEvaluationRole='true')}.",
-            _deploy_account(deployment),
+            _deploy_management_account(deployment),
         ),
     )
 

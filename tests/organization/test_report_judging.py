@@ -652,8 +652,7 @@ def test_management_account_that_is_not_watched() -> None:
     assert row.status is Status.UNKNOWN
     assert "management account is not watched" in row.finding
     (advice,) = row.advice
-    assert advice.commands[0].startswith("sam deploy --region eu-central-1 --stack-name root-virtual-mfa-account ")
-    assert advice.commands[0].endswith(f"CentralAccountId={CENTRAL}")
+    assert advice.commands == ("root-virtual-mfa deploy --management-account --region eu-central-1",)
     assert "root-virtual-mfa deploy --parameter ManagementAccountHasEvaluationRole=true" in advice.action
 
 
