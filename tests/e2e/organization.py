@@ -151,11 +151,12 @@ def environment(aws: LocalAwsClient, account_id: str) -> dict[str, str]:
     }
 
 
-def run(aws: LocalAwsClient, account_id: str, command: str, *arguments: str) -> Ran:
-    """Run one of the operator's commands with credentials of an account."""
+def run(aws: LocalAwsClient, account_id: str, command: str, *arguments: str, config: Path | None = None) -> Ran:
+    """Run one of the operator's commands with credentials of an account, and with the profiles of an AWS configuration."""
     with TemporaryDirectory() as directory:
         printed, said = Path(directory, "stdout"), Path(directory, "stderr")
-        process = _FORKS.Process(target=_run, args=((command, *arguments), environment(aws, account_id), printed, said))
+        settings = environment(aws, account_id) | ({"AWS_CONFIG_FILE": str(config)} if config else {})
+        process = _FORKS.Process(target=_run, args=((command, *arguments), settings, printed, said))
         process.start()
         process.join()
         ran = Ran(process.exitcode or 0, printed.read_text(encoding="utf-8"), said.read_text(encoding="utf-8"))
