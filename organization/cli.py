@@ -342,8 +342,8 @@ def _report(  # noqa: PLR0913 - the options of the command
     Changes nothing. Lists what fails first, and what to do about it.
 
     \b
-    Exit code 0: every account is COMPLIANT, excluded, suspended, one that the rule does not apply to, or ACCEPTED: it
-    fails, and the file of exceptions accepts that today.
+    Exit code 0: every account is COMPLIANT, excluded, suspended, not in scope, one that the rule does not apply to, or
+    ACCEPTED: it fails, and the file of exceptions accepts that today.
     Exit code 1: an account is NON_COMPLIANT or UNKNOWN. After its last day, an accepted failure is NON_COMPLIANT, and an
     excluded account UNKNOWN.
     Exit code 2: no report could be made.
@@ -451,6 +451,11 @@ class _Day(click.ParamType):
     metavar="ROLE",
     help="A role to assume in every account, to list the notices sent there.  [default: this account's runbooks alone]",
 )
+@click.option(
+    "--management-profile",
+    metavar="PROFILE",
+    help="A profile of the management account, whose CloudTrail says which accounts left and which were moved.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask before a query that costs more than a few cents.")
 @click.option(
     "--verify", type=click.Path(path_type=Path), metavar="DIR", help="Say what was changed in a folder since it was written."
@@ -469,6 +474,7 @@ def _evidence(  # noqa: PLR0913 - the options of the command
     exceptions_path: Path | None,
     framework_names: Sequence[str],
     role_name: str | None,
+    management_profile: str | None,
     yes: bool,
     verify: Path | None,
     manifest_sha256: str | None,
@@ -500,7 +506,10 @@ def _evidence(  # noqa: PLR0913 - the options of the command
         message = "Give --output DIR to write the evidence, or --verify DIR to verify one."
         raise click.UsageError(message)
     return evidence.run(
-        region, profile, stack_name, evidence.Wanted(first, last, output, yes, exceptions_path, role_name, framework_names)
+        region,
+        profile,
+        stack_name,
+        evidence.Wanted(first, last, output, yes, exceptions_path, role_name, framework_names, management_profile),
     )
 
 

@@ -182,26 +182,28 @@ def delete_log_group(region: str, name: str) -> str:
 
 def deploy_account(region: str, central_account_id: str) -> str:
     """Give an account what an evaluation by the function in `central_account_id` needs; for credentials of that account."""
-    return _deploy_template(region, ACCOUNT_STACK_NAME, "account.yaml", f"CentralAccountId={central_account_id}")
+    # A request of `aws cloudformation deploy` would be too small for the template: the SAM CLI uploads it.
+    stack = f"--stack-name {ACCOUNT_STACK_NAME} --template-file account.yaml --resolve-s3 --capabilities CAPABILITY_NAMED_IAM"
+    parameters = f"--parameter-overrides {quoted(f'CentralAccountId={central_account_id}')}"
+    return f"sam deploy --region {quoted(region)} {stack} {parameters}"
 
 
 def deploy_forwarder(home_region: str) -> str:
     """Let the home Region know what root does; for credentials of the management account, or of the only account."""
-    return _deploy_template(FORWARDED_REGION, FORWARDER_STACK_NAME, "region-forwarder.yaml", f"HomeRegion={home_region}")
+    stack = f"--stack-name {FORWARDER_STACK_NAME} --template-file region-forwarder.yaml"
+    parameters = f"--capabilities CAPABILITY_NAMED_IAM --parameter-overrides {quoted(f'HomeRegion={home_region}')}"
+    return _cloudformation("deploy", stack, parameters, region=FORWARDED_REGION)
 
 
-def _deploy_template(region: str, stack_name: str, template: str, parameter: str) -> str:
-    stack = f"--stack-name {stack_name} --template-file {template}"
-    parameters = f"--capabilities CAPABILITY_NAMED_IAM --parameter-overrides {quoted(parameter)}"
-    return _cloudformation("deploy", stack, parameters, region=region)
+def stack_instances(deployment: "Deployment", operation: str, account_id: str, target: str, *further: str) -> str:
+    """Run an operation (create, update, delete) on the StackSet's stack in an account.
 
-
-def stack_instances(deployment: "Deployment", operation: str, account_id: str, *further: str) -> str:
-    """Run an operation (create, update, delete) on the StackSet's stack in an account."""
+    `target`: what the StackSet targets and is above the account.
+    """
     options = [f"--stack-set-name {quoted(deployment.stack_set_name)}"]
     if not deployment.in_management_account:
         options.append("--call-as DELEGATED_ADMIN")
-    targets = f"OrganizationalUnitIds={deployment.organization_root_id},Accounts={account_id},AccountFilterType=INTERSECTION"
+    targets = f"OrganizationalUnitIds={target},Accounts={account_id},AccountFilterType=INTERSECTION"
     options += [f"--deployment-targets {quoted(targets)}", f"--regions {quoted(deployment.region)}", *further]
     return _cloudformation(f"{operation}-stack-instances", *options, region=deployment.region)
 

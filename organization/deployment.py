@@ -1,6 +1,6 @@
 """What is deployed, as CloudFormation describes its stack: pure, without input or output."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ ROLE_NAMES = (
 )
 """The roles in the account of the stack."""
 RULE_NAME = "root-virtual-mfa-enabled"
-"""The rule of a deployment for one account."""
+"""The rule of a deployment for one account, and the one that a StackSet brings into each account."""
 PACK_RULE_PREFIX = f"{RULE_NAME}-conformance-pack-"
 """The rule of the conformance pack: AWS Config appends a suffix, which differs in each account."""
 
@@ -103,23 +103,48 @@ class Deployment:
         """Whether the StackSet brings the rule into the accounts of an organization, and not a conformance pack."""
         return bool(self.organization_id) and self.rule_deployment == BY_STACK_SET
 
+    def target_above(self, unit_ids: Sequence[str]) -> str:
+        """Return the nearest target of the StackSet above an account; "" if the StackSet does not go to it.
+
+        `unit_ids`: the root and the organizational units above the account.  Only a StackSet with the rule has other targets
+        than the organization's root.
+        """
+        if not (self.has_rule_in_stack_set and self.organizational_unit_ids):
+            return self.organization_root_id
+        return next((each for each in reversed(unit_ids) if each in self.organizational_unit_ids), "")
+
+    @property
+    def has_conformance_pack(self) -> bool:
+        """Whether a conformance pack brings the rule into the accounts of an organization."""
+        return bool(self.organization_id) and not self.has_rule_in_stack_set
+
+    @property
+    def is_being_changed(self) -> bool:
+        """Whether CloudFormation is at work on the stack, for example to delete the conformance pack of before."""
+        return self.stack_status.endswith("_IN_PROGRESS")
+
     @property
     def watches_management_account(self) -> bool:
         """Whether the management account has what an evaluation needs."""
         return self.in_management_account or self.management_account_has_role
 
     def evaluates(self, account: Account) -> bool:
-        """Whether the rule is meant for an account of the organization: neither suspended nor excluded, and in its scope.
-
-        A StackSet to organizational units takes the accounts below them too, and never the management account, which is in
-        scope if it is watched.
-        """
+        """Whether the rule evaluates an account of the organization: neither suspended nor excluded, and in its scope."""
         if account.is_suspended or account.account_id in self.excluded:
             return False
         if account.account_id == self.management_account_id:
             return self.watches_management_account
-        targets = self.organizational_unit_ids if self.has_rule_in_stack_set else frozenset()
-        return not targets or not targets.isdisjoint(account.unit_ids)
+        return self.has_in_scope(account)
+
+    def has_in_scope(self, account: Account) -> bool:
+        """Whether the rule is meant for an account: a StackSet to organizational units takes the accounts below them too.
+
+        No StackSet reaches the management account: if it is watched, it is in scope wherever it is.
+        """
+        if not (self.has_rule_in_stack_set and self.organizational_unit_ids):
+            return True
+        is_watched = account.account_id == self.management_account_id and self.watches_management_account
+        return is_watched or bool(self.target_above(account.unit_ids))
 
     @property
     def remediates(self) -> bool:

@@ -81,13 +81,6 @@ class Coverage:
         """Return the names of all resource types."""
         return frozenset(name for each in self.resource_types for name in each.names)
 
-    @property
-    def answered_by_package(self) -> frozenset[str]:
-        """Return the names of the operations that this package answers instead of MiniStack."""
-        return frozenset(
-            name for operations in self.operations if operations.answered_by == "package" for name in operations.names
-        )
-
 
 def read(folder: Path = FOLDER) -> dict[str, Coverage]:
     """Return each service's list, by MiniStack's name of the service. Raises CoverageError and OSError."""

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import yaml
@@ -547,10 +548,18 @@ def _execute_script(inputs: _Node, document_format: str) -> None:
         inputs.refuse("has a Script in a JSON document, where it is not supported: make its DocumentFormat YAML")
     if "{{" in script:
         inputs.refuse("has {{ in its Script, which is given values by its InputPayload only")
+    if error := _error_in(script):
+        inputs.refuse(f"has a Script that is no Python: {error}")
+
+
+@lru_cache(maxsize=100)  # every account of an organization has the same
+def _error_in(script: str) -> str:
+    """Say why a script is no Python; empty if it is."""
     try:
         compile(script, "script", "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
-        inputs.refuse(f"has a Script that is no Python: {error}")
+        return str(error) or type(error).__name__
+    return ""
 
 
 def _execute_aws_api(inputs: _Node, _: str) -> None:

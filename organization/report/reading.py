@@ -78,7 +78,7 @@ class Reader:
         found = deployment.from_stack(stack, {})
         if not (found.log_group_name and found.function_name):  # no outputs: see from_stack
             found = deployment.from_stack(stack, self._physical_ids(stack["StackName"]))
-        return self._with_pack(found) if found.organization_id else found
+        return self._with_pack(found) if found.has_conformance_pack else found
 
     def _physical_ids(self, stack_name: str) -> dict[str, str]:
         pages = self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_name)
@@ -98,7 +98,7 @@ class Reader:
         accounts = self.accounts()
         judged = {each.account_id for each in accounts if judging.is_judged(each, found)}
         listed = self.listed(found, judged)
-        doubtful = {each for each in judged if judging.in_doubt(each, listed.get(each, ()), written, self._now)}
+        doubtful = {each for each in judged if judging.in_doubt(each, listed.get(each, ()), written, found, self._now)}
         results = listed | self.details(found, {each: listed.get(each, []) for each in doubtful})
         packs, stack_instances, asked = self._arrivals(found, doubtful, len(accounts))
         return Observations(found, self._now, accounts, results, packs, stack_instances, exceptions, written, asked)
@@ -163,7 +163,7 @@ class Reader:
             return self.with_compliance(self.packs(found), found), self.stack_instances(found), None
         which = sorted(doubtful)
         asked: list[OrganizationResourceDetailedStatusFiltersTypeDef] = [{"AccountId": each} for each in which]
-        if not self._pack_arrived(found):
+        if found.has_conformance_pack and not self._pack_arrived(found):
             asked += [{"Status": each} for each in _PACK_FAILURES]
         packs = self.packs(found, asked)
         stack_instances = self.stack_instances(
@@ -192,6 +192,8 @@ class Reader:
         self, found: Deployment, filters: "Sequence[OrganizationResourceDetailedStatusFiltersTypeDef]" = ({},)
     ) -> dict[str, Arrival]:
         """Read how the conformance pack arrived in each account, by account id; nothing if there is no pack."""
+        if not found.has_conformance_pack:
+            return {}
         paginator = self._config.get_paginator("get_organization_conformance_pack_detailed_status")
         arrivals: dict[str, Arrival] = {}
         try:

@@ -29,7 +29,7 @@ from tests.e2e.conftest import (
     USED,
     VIRTUAL,
 )
-from tests.e2e.organization import CENTRAL, MANAGEMENT, OUTSIDER, ROOT, Organization, run, run_aws, run_aws_deploy
+from tests.e2e.organization import CENTRAL, MANAGEMENT, OUTSIDER, ROOT, Organization, run, run_aws, run_sam_deploy
 from tests.local_aws.scene import allow, package, trust
 
 JOINS = "360000000001"
@@ -54,12 +54,12 @@ def test_every_account_but_the_excluded_ones_has_the_role_and_the_rule(organizat
 
 def test_management_account_is_not_watched_until_it_has_the_role(organization: Organization) -> None:
     said = organization.outputs["ManagementAccount"]
-    assert said.startswith(f"NOT WATCHED. With credentials of account {MANAGEMENT}: aws cloudformation deploy ")
+    assert said.startswith(f"NOT WATCHED. With credentials of account {MANAGEMENT}: sam deploy ")
     assert (organization.roles(MANAGEMENT), organization.rules(MANAGEMENT)) == (set(), [])
     assert organization.report()[MANAGEMENT]["status"] == "UNKNOWN"
 
     command, _, then = said.partition(": ")[2].partition(". Then deploy this stack again with ")
-    run_aws_deploy(organization.aws, MANAGEMENT, command)
+    run_sam_deploy(organization.aws, MANAGEMENT, command)
     before = {account_id: organization.results(account_id) for account_id in (*STATES, *USED)}
     name, _, value = then.rstrip(".").partition("=")
     deploy_organization(organization.aws, CENTRAL, {name: value})

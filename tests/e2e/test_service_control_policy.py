@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from demo.clients import boto3_client
 from demo.operator import NOTICES, Operator
-from demo.sam import RULE_NAME
+from demo.sam import RULE_NAME, uploaded
 from local_aws.client import PROJECT, REGION, LocalAwsClient, LocalAwsProcess
 from tests.e2e.application import wait_for
 from tests.e2e.attacker import Attacker, administrator
@@ -362,7 +362,7 @@ def update_stack_set(organization: Organization) -> None:
     name = organization.outputs["StackSetName"]
     operation_id = cloudformation.update_stack_set(
         StackSetName=name,
-        TemplateBody=changed,
+        TemplateURL=uploaded(organization.aws, CENTRAL, changed),
         Parameters=[{"ParameterKey": "CentralAccountId", "UsePreviousValue": True}],
         Capabilities=["CAPABILITY_NAMED_IAM"],
         CallAs="DELEGATED_ADMIN",

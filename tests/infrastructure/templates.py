@@ -91,6 +91,16 @@ class Deployment:
         condition = self._template["Resources"][logical_id].get("Condition")
         return condition is None or self._holds({"Condition": condition})
 
+    def refusals(self) -> list[str]:
+        """Return what CloudFormation says of the template rules that the parameters break."""
+        return [
+            assertion["AssertDescription"]
+            for rule in self._template["Rules"].values()
+            if self._holds(rule.get("RuleCondition", {"Fn::And": []}))
+            for assertion in rule["Assertions"]
+            if not self._holds(assertion["Assert"])
+        ]
+
     def properties(self, logical_id: str) -> Any:  # noqa: ANN401 - anything that YAML can hold
         assert self.has(logical_id)
         return self.fill_in(self._template["Resources"][logical_id]["Properties"])
@@ -113,6 +123,8 @@ class Deployment:
 
     def _called(self, function: str, argument: Any) -> Any:  # noqa: ANN401, PLR0911 - anything; a return for each function
         match function, argument:
+            case "Fn::FindInMap", [mapping, first, second]:
+                return self._template["Mappings"][mapping][first][second]
             case "Fn::GetAtt", [logical_id, attribute]:
                 return f"{logical_id}.{attribute}"
             case "Fn::If", [condition, there, otherwise]:
@@ -146,6 +158,8 @@ class Deployment:
                 return all(map(self._holds, conditions))
             case {"Fn::Or": conditions}:
                 return any(map(self._holds, conditions))
+            case {"Fn::EachMemberEquals": [items, value]}:
+                return all(item == value for item in self.fill_in(items))
         message = f"No condition: {condition}"
         raise AssertionError(message)
 

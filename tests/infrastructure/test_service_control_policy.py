@@ -105,7 +105,14 @@ def test_everything_that_the_member_templates_name_is_protected() -> None:
         "ProtectEvaluationPolicy": [f"arn:aws:iam::{ACCOUNT_ID}:policy/{stacks[0]}-EvaluationPolicy-1"],
         "ProtectStacks": [f"arn:aws:cloudformation:{region}:stack/{name}/1" for name in stacks],
     }
-    assert set(names) == {"AWS::IAM::ManagedPolicy", "AWS::IAM::Role", "AWS::SSM::Document", "AWS::Events::Rule"}
+    assert set(names) == {
+        "AWS::Config::ConfigRule",
+        "AWS::Config::RemediationConfiguration",
+        "AWS::IAM::ManagedPolicy",
+        "AWS::IAM::Role",
+        "AWS::SSM::Document",
+        "AWS::Events::Rule",
+    }
     for sid, arns in protected.items():
         assert arns
         for arn in arns:

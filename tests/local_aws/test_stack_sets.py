@@ -271,6 +271,16 @@ def test_what_is_not_there_has_its_own_error(shared: LocalAwsClient) -> None:
         assert refusal(admin.read, operation=operation, OperationId="none")[0] == "OperationNotFoundException"
 
 
+def test_an_operation_names_its_targets_and_their_account_filter(admin: Administrator) -> None:
+    admin.create()
+    targets = {"OrganizationalUnitIds": [ROOT], "Accounts": [SECOND], "AccountFilterType": "DIFFERENCE"}
+    assert admin.deploy(Accounts=[SECOND], AccountFilterType="DIFFERENCE")["DeploymentTargets"] == targets
+    deleted = admin.run(
+        "delete_stack_instances", DeploymentTargets={"OrganizationalUnitIds": [ROOT]}, Regions=[REGION], RetainStacks=False
+    )
+    assert deleted["DeploymentTargets"] == {"OrganizationalUnitIds": [ROOT]}
+
+
 # Failures
 
 

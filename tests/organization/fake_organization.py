@@ -54,7 +54,9 @@ def evaluation(account_id: str, compliance: str, *, hours_ago: float = 1, annota
 def check_shown(printed: str, commands: int) -> None:
     """See that nothing printed acts on a terminal, and that exactly this many lines look like commands."""
     assert all(visible(line) == line for line in printed.split("\n"))
-    assert [line.startswith(("    aws ", "    root-virtual-mfa ")) for line in printed.split("\n")].count(True) == commands
+    assert [line.startswith(("    aws ", "    root-virtual-mfa ", "    sam ")) for line in printed.split("\n")].count(
+        True
+    ) == commands
     assert "[red]:skull:[/]" in printed, "it is shown, as what it is"
 
 

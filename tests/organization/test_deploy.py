@@ -354,8 +354,9 @@ LEAD, DEPUTY = (f"arn:aws:iam::{CENTRAL}:role/{name}" for name in ("security-lea
             },
             1,
         ),
+        (None, {"RemovalMinimumApprovals": "2"}, 0),
     ],
-    ids=["both given", "approvers kept", "minimum kept", "sessions of one role"],
+    ids=["both given", "approvers kept", "minimum kept", "sessions of one role", "no approvers"],
 )
 def test_more_approvals_than_approvers(
     scene: Scene, capsys: pytest.CaptureFixture[str], before: dict[str, Any] | None, given: dict[str, str], named: int

@@ -205,6 +205,72 @@ def test_nothing_more_is_read_of_accounts_that_both_sources_agree_on(fake: FakeA
     assert names == "DETAILED_STATUS"
 
 
+OWN_RULE = "root-virtual-mfa-enabled"
+
+
+@pytest.fixture
+def in_stack_set(fake: FakeAws) -> FakeAws:
+    """Let a StackSet bring the rule to the units; the journal and AWS Config agree, and no pack is there to ask for."""
+    deployed = stack(RuleDeployment="StackSet", OrganizationalUnitIds=",".join(UNITS))
+    fake.answers["DescribeStacks"] = {"Stacks": [deployed]}
+    rule = {"ConfigRuleName": OWN_RULE, "AwsRegion": REGION, "Compliance": {"ComplianceType": "COMPLIANT"}}
+    rules = [{"AccountId": each, **rule} for each in (MEMBER, OTHER)]
+    fake.answers["DescribeAggregateComplianceByConfigRules"] = {"AggregateComplianceByConfigRules": rules}
+    write(fake, *(evaluation_line(each, "COMPLIANT", OWN_RULE, hours_ago=3) for each in (MEMBER, OTHER)))
+    for operation in list(fake.answers):
+        if "OrganizationConformancePack" in operation or "ByConformancePacks" in operation:
+            del fake.answers[operation]
+    return fake
+
+
+def test_accounts_outside_the_targeted_units_are_counted_and_listed_in_every_format_and_are_no_failure(
+    in_stack_set: FakeAws, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_stack_set.answers["ListStackInstances"] = {"Summaries": []}
+    paths = [tmp_path / f"report.{suffix}" for suffix in ("html", "csv", "json")]
+    assert run(*(word for path in paths for word in ("--output", str(path)))) == 0
+    expected = {MANAGEMENT: "NOT_IN_SCOPE", CENTRAL: "NOT_IN_SCOPE", MEMBER: "COMPLIANT", OTHER: "COMPLIANT"}
+    page, spreadsheet, text = (path.read_text(encoding="utf-8") for path in paths)
+    document = json.loads(text)
+    assert "4 accounts: 2 COMPLIANT, 2 NOT_IN_SCOPE" in " ".join(capsys.readouterr().out.split())
+    assert statuses(document) == expected
+    assert document["totals"] == {**dict.fromkeys(document["totals"], 0), "COMPLIANT": 2, "NOT_IN_SCOPE": 2}
+    assert (document["rule_deployment"], document["organizational_unit_ids"]) == ("StackSet", sorted(UNITS))
+    assert {row["account_id"]: row["status"] for row in csv.DictReader(io.StringIO(spreadsheet, newline=""))} == expected
+    assert dict(re.findall(r'<tr data-account="(\d+)" data-status="(\w+)">', page)) == expected
+    assert re.search(r'<button type="button" data-status="NOT_IN_SCOPE"[^>]*><strong>2</strong>', page)
+    assert ", ".join(sorted(UNITS)) in page
+
+
+def test_without_a_pack_nothing_is_asked_about_one_and_only_of_accounts_in_doubt_more_is_read(
+    in_stack_set: FakeAws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--format", "json", "--status", "NOT_IN_SCOPE") == 0
+    assert set(statuses(json_report(capsys))) == {MANAGEMENT, CENTRAL}
+    assert not in_stack_set.called("GetAggregateComplianceDetailsByConfigRule")
+    assert not [name for name, _ in in_stack_set.calls if "ConformancePack" in name]
+    write(in_stack_set, evaluation_line(MEMBER, "COMPLIANT", OWN_RULE))
+    assert run("--format", "json") == 1
+    assert statuses(json_report(capsys))[OTHER] == "UNKNOWN", "AWS Config alone does not count"
+    [asked] = in_stack_set.called("GetAggregateComplianceDetailsByConfigRule")[:1]
+    assert (asked["AccountId"], asked["ConfigRuleName"]) == (OTHER, OWN_RULE)
+
+
+def test_if_the_journal_cannot_be_read_no_account_with_a_rule_of_its_own_passes(
+    in_stack_set: FakeAws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_stack_set.refuse("StartQuery", "AccessDeniedException")
+    change_details(in_stack_set, OTHER, evaluation(OTHER, "NON_COMPLIANT"))
+    assert run("--format", "json") == 1
+    document = json_report(capsys)
+    found = {account_id: status for account_id, status in statuses(document).items() if status != "NOT_IN_SCOPE"}
+    assert found == {MEMBER: "UNKNOWN", OTHER: "NON_COMPLIANT"}
+    assert (
+        "logs:StartQuery" in next(each for each in document["accounts"] if each["account_id"] == MEMBER)["advice"][0]["action"]
+    )
+    assert "no account is COMPLIANT" in document["notes"][0]
+
+
 def test_an_account_whose_path_aws_does_not_tell_is_found_by_its_parents(
     fake: FakeAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -635,7 +701,7 @@ def test_framework_has_a_column_in_every_format_with_the_controls_that_facts_sat
         for said in ("CIS AWS", "27001:2022", "not satisfied: 1.5", "unknown: 1.4, 1.5"):
             assert said in shown
     tags = Page(page).tags
-    assert [attributes.get("data-outcome") for _, attributes in tags].count("not satisfied") == 1
+    assert [attributes.get("data-assessment") for _, attributes in tags].count("not satisfied") == 1
     assert len([tag for tag, attributes in tags if tag == "th" and attributes.get("scope") == "col"]) == 7
     assert "https://github.com/prowler-cloud/prowler/" in page
     assert not [attributes for _, attributes in tags if "href" in attributes]

@@ -65,7 +65,8 @@ class Operations:
             raise AwsError("OperationIdAlreadyExistsException", f"Operation {operation_id} already exists")
         outcomes = {place: Outcome(unit_id) for place, unit_id in places.items()}
         retain = bool(params.get("RetainStacks", False))
-        return Operation(operation_id, action, preferences, outcomes, retain, self._clock.now())
+        targets = params.get("DeploymentTargets", {})
+        return Operation(operation_id, action, preferences, outcomes, retain, self._clock.now(), targets)
 
     def refuse_parallel(self, stack_set: StackSet) -> None:
         """Refuse a second operation. With managed execution AWS lets it wait instead.

@@ -90,8 +90,12 @@ class Reads:
         """Describe an operation on a StackSet."""
         stack_set = self._directory.find(account_id, params)
         operation = _operation_of(stack_set, params["OperationId"])
-        retained = {"RetainStacks": operation.retain_stacks} if operation.action == "DELETE" else {}
-        return {"StackSetOperation": _operation(operation) | {"StackSetId": stack_set.stack_set_id} | retained}
+        described = _operation(operation) | {"StackSetId": stack_set.stack_set_id}
+        if operation.action == "DELETE":
+            described["RetainStacks"] = operation.retain_stacks
+        if operation.targets:
+            described["DeploymentTargets"] = operation.targets
+        return {"StackSetOperation": described}
 
     def list_stack_set_operation_results(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """List what an operation did in each account and Region."""

@@ -42,6 +42,7 @@ class Operation:
     outcomes: dict[Place, Outcome]
     retain_stacks: bool
     created: datetime
+    targets: dict[str, Any] = field(default_factory=dict)
     ended: datetime | None = None
     status: str = "QUEUED"
     reason: str | None = None
