@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from organization import commands
 from organization.account_lists import EXCLUDED, INVOKING, split
 from organization.invoke_permission import ORGANIZATION, PARAMETER, POLICY_TYPE, RESOURCE_POLICY
 from organization.removal import APPROVERS
@@ -12,7 +13,7 @@ from organization.statuses import Account
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
-STACK_NAME = "root-virtual-mfa"
+STACK_NAME = commands.STACK_NAME
 CONFORMANCE_PACK_NAME = "root-virtual-mfa"
 AGGREGATOR_NAME = "root-virtual-mfa"
 FUNCTION_ROLE_NAME = "root-virtual-mfa-function"
@@ -31,8 +32,12 @@ RULE_NAME = "root-virtual-mfa-enabled"
 PACK_RULE_PREFIX = f"{RULE_NAME}-conformance-pack-"
 """The rule of the conformance pack: AWS Config appends a suffix, which differs in each account."""
 
+RULE_DEPLOYMENT = "RuleDeployment"
 BY_CONFORMANCE_PACK, BY_STACK_SET = "ConformancePack", "StackSet"
-"""The values of the parameter RuleDeployment: what brings the rule into the accounts of an organization."""
+"""The parameter that says what brings the rule into the accounts of an organization, and its values."""
+
+UNITS = "OrganizationalUnitIds"
+"""The parameter that lists the organizational units that the StackSet goes to; empty: to the organization's root."""
 
 _RULE_PARAMETERS = {
     "minimumVirtualMfaDevices": "MinimumVirtualMfaDevices",
@@ -157,6 +162,17 @@ class Deployment:
         return self.listed | {self.account_id, self.management_account_id}
 
 
+def planned(account_id: str, region: str, partition: str, stack_name: str, parameters: Mapping[str, str]) -> Deployment:
+    """Return what a deployment with these parameters is going to be, as far as they say it."""
+    stack: StackTypeDef = {  # type: ignore[typeddict-item]  # nobody has created it yet
+        "StackName": stack_name,
+        "StackId": f"arn:{partition}:cloudformation:{region}:{account_id}:stack/{stack_name}",
+        "StackStatus": "REVIEW_IN_PROGRESS",
+        "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+    }
+    return from_stack(stack, {})
+
+
 def from_stack(stack: "StackTypeDef", physical_ids: Mapping[str, str]) -> Deployment:
     """Read a deployment from its stack as DescribeStacks gives it.
 
@@ -176,8 +192,8 @@ def from_stack(stack: "StackTypeDef", physical_ids: Mapping[str, str]) -> Deploy
         organization_root_id=parameters.get("OrganizationRootId", ""),
         management_account_id=parameters.get("ManagementAccountId", ""),
         management_account_has_role=parameters.get("ManagementAccountHasEvaluationRole") == "true",
-        rule_deployment=parameters.get("RuleDeployment", BY_CONFORMANCE_PACK),
-        organizational_unit_ids=frozenset(split(parameters.get("OrganizationalUnitIds", ""))),
+        rule_deployment=parameters.get(RULE_DEPLOYMENT, BY_CONFORMANCE_PACK),
+        organizational_unit_ids=frozenset(split(parameters.get(UNITS, ""))),
         conformance_pack_name=outputs.get("ConformancePackName") or CONFORMANCE_PACK_NAME,
         stack_set_name=outputs.get("StackSetName") or stack_set_name(stack["StackName"]),
         aggregator_name=outputs.get("AggregatorName") or parameters.get("AggregatorName") or AGGREGATOR_NAME,
