@@ -826,8 +826,9 @@ def _coverage(observed: Observed) -> Finding:
         return _not_seen(stacks.reason)
     too_many = sorted(deployment.excluded & stacks.keys())
     if too_many:
-        target = deployment.organization_root_id
-        mend = commands.stack_instances(deployment, "delete", ",".join(too_many), target, "--no-retain-stacks")
+        target = observed.targets.get(too_many[0]) or deployment.organization_root_id
+        below = ",".join(each for each in too_many if (observed.targets.get(each) or deployment.organization_root_id) == target)
+        mend = commands.stack_instances(deployment, "delete", below, target, "--no-retain-stacks")
         return _fails(
             f"The StackSet reached {shown(too_many)}, which ExcludedAccounts excludes.", mend, run_in=observed.central
         )
