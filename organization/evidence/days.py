@@ -436,12 +436,14 @@ class History:
         return self.settings.number(Setting(self._ownership.way(line), line.parameters))
 
     def not_known(self) -> list[date]:
-        """Return the days on which nobody knows of some account whether it was in a targeted organizational unit."""
-        return [
-            day
-            for number, day in enumerate(self.period)
-            if any(each[number] is Share.NOT_KNOWN for each in self._shares.values())
-        ]
+        """Return the days that are not known of some account since nobody knows whether it was in scope."""
+        unknown = {
+            number
+            for account_id, shares in self._shares.items()
+            for number, share in enumerate(shares)
+            if share is Share.NOT_KNOWN and self.calendars[account_id][number] == ord(Status.NO_SOURCE)
+        }
+        return [self.period.first + DAY * number for number in sorted(unknown)]
 
     def figures(self) -> Figures:
         """Count the account-days of each status."""
