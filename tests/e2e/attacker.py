@@ -8,7 +8,26 @@ from typing import Any
 
 from demo.clients import boto3_client
 from local_aws.client import LocalAwsClient
+from tests.e2e.application import wait_for
+from tests.local_aws.scene import create_function, let_config_invoke, rule
 
+LIES = """
+    import json
+
+    import boto3
+
+    def handler(event, context):
+        evaluation = {
+            "ComplianceResourceType": "AWS::::Account",
+            "ComplianceResourceId": event["accountId"],
+            "OrderingTimestamp": json.loads(event["invokingEvent"])["notificationCreationTime"],
+            **json.loads(event["ruleParameters"]),
+        }
+        boto3.client("config").put_evaluations(ResultToken=event["resultToken"], Evaluations=[evaluation])
+"""
+"""A function that gives AWS Config the evaluation that its rule's parameters say."""
+
+SAID = "The root user has 1 virtual MFA device (phone)."
 POLICY = "statements"
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 
@@ -58,3 +77,23 @@ def as_user(aws: LocalAwsClient, account_id: str, *statements: Mapping[str, Any]
         iam.delete_access_key(UserName=attacker.name, AccessKeyId=attacker.access_key_id)
         iam.delete_user_policy(UserName=attacker.name, PolicyName=POLICY)
         iam.delete_user(UserName=attacker.name)
+
+
+def make_rule(attacker: Attacker, name: str, compliance: str, annotation: str = SAID) -> None:
+    """Make a rule with a function of one's own that says `compliance`, and wait until it has said so."""
+
+    def client(service: str, _: str = "") -> Any:  # noqa: ANN401 - a client of any service
+        return attacker.client(service)
+
+    function_arn = create_function(client, attacker.account_id, "lies", LIES, "config:PutEvaluations", "logs:*")
+    let_config_invoke(client, function_arn, attacker.account_id)
+    said = {"ComplianceType": compliance, "Annotation": annotation}
+    config = attacker.client("config")
+    config.put_config_rule(ConfigRule=rule(function_arn, name, InputParameters=json.dumps(said)))
+
+    def results() -> list[dict[str, Any]]:
+        found = config.get_compliance_details_by_config_rule(ConfigRuleName=name)
+        return list(found["EvaluationResults"])
+
+    [result] = wait_for(results, f"the result of {name} in {attacker.account_id}")
+    assert {key: result[key] for key in said} == said
