@@ -48,8 +48,8 @@ MEANINGS = {
     Status.NOT_APPLICABLE: "The last evaluation of the day found that the rule does not apply.",
     Status.UNKNOWN: "No evaluation on this day. It counts as not known.",
     Status.NO_SOURCE: (
-        "No source tells about this day any more, none did yet, or none says whether the account was in scope. It counts as not "
-        "known."
+        "No source tells about this day any more, none did yet, or none says whether the account was in scope. It counts as "
+        "not known."
     ),
     Status.EXCLUDED: "The account was excluded from the evaluation. It does not count.",
     Status.NOT_IN_SCOPE: "The account was in no targeted organizational unit, or not for the whole day. It does not count.",
