@@ -492,8 +492,10 @@ def _not_in_journal(result: Result, account: Account, observed: Observations) ->
     if observed.journal.problem:
         return Advice(
             f"{said}. That counts only if the journal confirms it, and the journal cannot be read: {observed.journal.problem}",
-            "Report with credentials that have logs:StartQuery and logs:GetQueryResults for the function's log group"
-            f"{f' {deployment.log_group_name}' if deployment.log_group_name else ''} in account {deployment.account_id}.",
+            "Report with credentials that have logs:StartQuery and logs:GetQueryResults for the log group "
+            f"{deployment.log_group_name or 'of the function'} in account {deployment.account_id}. If they have these, the "
+            "command says what else keeps the journal from being read.",
+            (commands.verify(),),
         )
     told = [
         f"{said}, and the journal has no evaluation by the deployment's own rule in the last {hours(STALE_AFTER)}.",
@@ -538,11 +540,13 @@ def _deploy_management_account(deployment: Deployment) -> tuple[str, ...]:
 
 
 def _somebodys(others: Sequence[Result], account: Account, observed: Observations) -> Iterator[Advice]:
-    """Say which rules do not count, though they have this package's name."""
+    """Say which rules do not count, though they have this package's name.
+
+    While a StackSet takes over from a conformance pack, or the other way round, those of before are no surprise.
+    """
     deployment = observed.deployment
     there = f"with credentials of account {account.account_id}"
     if deployment.has_rule_in_stack_set:
-        # While the StackSet takes over from a conformance pack, the pack's rule is there too.
         if others and not deployment.is_being_changed:
             say = ", ".join(sorted({_said(each) for each in others}))
             yield Advice(
@@ -554,12 +558,17 @@ def _somebodys(others: Sequence[Result], account: Account, observed: Observation
         return
     undecided = [each for each in others if observed.packs is not None and each.rule_name.startswith(PACK_RULE_PREFIX)]
     for other in others:
-        if other not in undecided:
+        if other not in undecided and not (deployment.has_conformance_pack and deployment.is_being_changed):
+            action = f"See {there} who made it (CreatedBy), and delete it."
+            anew: tuple[str, ...] = ()
+            if deployment.organization_id and account.account_id == deployment.management_account_id:
+                action += f" If a StackSet brought the rule before, deploy {there} what this account needs now."
+                anew = _deploy_management_account(deployment)
             yield Advice(
                 f"The account has a rule {other.rule_name}, which says {_said(other)}. It does not count: somebody made a rule "
                 "of this name, and this deployment did not.",
-                f"See {there} who made it (CreatedBy), and delete it.",
-                (commands.show_rules(deployment, [other.rule_name]), commands.delete_rule(deployment, other.rule_name)),
+                action,
+                (commands.show_rules(deployment, [other.rule_name]), commands.delete_rule(deployment, other.rule_name), *anew),
             )
     if undecided:
         say = ", ".join(sorted({_said(each) for each in undecided}))

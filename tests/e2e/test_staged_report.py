@@ -19,12 +19,14 @@ from tests.e2e.organization import CENTRAL, MANAGEMENT, StagedOrganization, run,
 from tests.e2e.packaged import deploy_organization
 
 BARE, VIRTUAL, EXCLUDED = "310000000001", "310000000002", "310000000003"
-LIES, LIES_UNREAD, DELETES = "320000000001", "320000000002", "320000000003"
-"""Their administrators put another rule of the name in the place of the own one, or delete that. The first two have no MFA.
-IAM refuses every read of the second."""
+LIES, LIES_UNREAD, DELETES, WEAKENS = "320000000001", "320000000002", "320000000003", "320000000004"
+"""The administrators of the first two, which have no MFA, put another rule of the name in the place of the own one. IAM refuses
+every read of the second. That of the third deletes the rule. That of the last lets it pass a hardware token, which is there."""
 MOVES_IN, MOVES_OUT, SILENT = "330000000001", "330000000002", "330000000003"
 """The last one moves in too, and records nothing."""
 OUTSIDE = "340000000001"
+JOINS, JOINS_LATER = "350000000001", "350000000002"
+"""The first one joins while AWS Config does not evaluate new rules, the second while it does not name the organization."""
 
 STATUSES = {
     MANAGEMENT: "COMPLIANT",
@@ -32,6 +34,7 @@ STATUSES = {
     VIRTUAL: "COMPLIANT",
     BARE: "NON_COMPLIANT",
     LIES: "NON_COMPLIANT",
+    WEAKENS: "NON_COMPLIANT",
     LIES_UNREAD: "UNKNOWN",
     DELETES: "UNKNOWN",
     MOVES_IN: "COMPLIANT",
@@ -101,13 +104,16 @@ class Story:
     reported: Found
     texts: dict[str, str]
     verified: Found
+    a_day_later: Found
     mended: Found
     verified_again: Found
     without_journal: Found
     verified_without_journal: Found
     strayed: Found
     left: Found
-    at_last: Found
+    followed: Found
+    joined: Found
+    verified_at_last: Found
 
 
 @pytest.fixture(scope="module")
@@ -117,10 +123,11 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     having = (MANAGEMENT, CENTRAL, VIRTUAL, DELETES, MOVES_IN, MOVES_OUT, SILENT)
     accounts: dict[str, Any] = {each: {"root_user": {"virtual_mfa_devices": ["phone"]}} for each in having}
     accounts |= {each: {} for each in (BARE, LIES, LIES_UNREAD, EXCLUDED, OUTSIDE)}
+    accounts[WEAKENS] = {"root_user": {"hardware_mfa_devices": 1}}
     accounts[SILENT]["recorder"] = False
     units = {
         "Workloads": [CENTRAL, MOVES_OUT],
-        "Workloads/Production": [BARE, VIRTUAL, EXCLUDED, LIES, LIES_UNREAD, DELETES],
+        "Workloads/Production": [BARE, VIRTUAL, EXCLUDED, LIES, LIES_UNREAD, DELETES, WEAKENS],
         "Sandbox": [MOVES_IN, SILENT, OUTSIDE],
     }
     with LocalAwsProcess(write_accounts(directory, accounts, units), directory / "local-aws.log") as aws:
@@ -134,7 +141,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         deploy_organization(aws, CENTRAL, parameters)
         scene = Scene(aws, CENTRAL)
         scene.deploy_management_account()
-        for account_id in (MANAGEMENT, CENTRAL, BARE, VIRTUAL, LIES, DELETES, MOVES_OUT):
+        for account_id in (MANAGEMENT, CENTRAL, BARE, VIRTUAL, LIES, DELETES, WEAKENS, MOVES_OUT):
             scene.result(account_id)
         for account_id in accounts.keys() - {CENTRAL}:
             scene.let_audit(account_id)
@@ -153,6 +160,9 @@ def story(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Story:
     texts = {suffix: path.read_text(encoding="utf-8") for suffix, path in files.items()}
     reported = {each["account_id"]: each for each in json.loads(texts["json"])["accounts"]}
     verified = scene.verify()
+    aws.advance_clock(seconds=27 * 3600)
+    aws.settle()
+    a_day_later = scene.report()
     mend(scene, reported)
     mended, verified_again = scene.report(), scene.verify()
     aws.switch("no-dedup-in-queries", on=True)
@@ -164,18 +174,23 @@ def story(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Story:
     scene.stack_instances("create", OUTSIDE, "Sandbox")
     left = scene.verify()
     scene.do(left[FOLLOWS])
+    followed = scene.verify()
+    join(scene)
     return Story(
         at_first,
         reported,
         texts,
         verified,
+        a_day_later,
         mended,
         verified_again,
         without_journal,
         verified_without_journal,
         strayed,
         left,
-        at_last=scene.verify(),
+        followed,
+        joined=scene.report(),
+        verified_at_last=scene.verify(),
     )
 
 
@@ -185,6 +200,7 @@ def go_wrong(scene: Scene) -> None:
         scene.client("config", account_id).delete_config_rule(ConfigRuleName=RULE_NAME)
     for account_id in (LIES, LIES_UNREAD):
         make_rule(administrator(scene.aws, account_id), RULE_NAME, "COMPLIANT")
+    weaken(scene)
     scene.move(MOVES_IN, "Workloads/Production")
     scene.move(SILENT, "Workloads")
     scene.move(MOVES_OUT, "Sandbox")
@@ -194,11 +210,31 @@ def go_wrong(scene: Scene) -> None:
     scene.aws.settle()
 
 
+def weaken(scene: Scene) -> None:
+    """Let a hardware token be enough for the rule of an account, as its administrator can."""
+    config = scene.client("config", WEAKENS)
+    [found] = config.describe_config_rules(ConfigRuleNames=[RULE_NAME])["ConfigRules"]
+    parameters = json.loads(found["InputParameters"]) | {"nonVirtualMfa": "COMPLIANT"}
+    kept = {name: found[name] for name in ("ConfigRuleName", "Source", "MaximumExecutionFrequency") if name in found}
+    config.put_config_rule(ConfigRule={**kept, "InputParameters": json.dumps(parameters)})
+    scene.evaluate(WEAKENS)
+
+
+def join(scene: Scene) -> None:
+    """Let accounts join while AWS answers otherwise; an hour passes."""
+    for switch, account_id in (("no-evaluation-of-new-rules", JOINS), ("withhold-source-org-id", JOINS_LATER)):
+        scene.aws.switch(switch, on=True)
+        scene.aws.create_account(account_id, "joins", "Workloads", {})
+        scene.aws.settle()
+    scene.aws.advance_clock(seconds=3700)
+    scene.aws.settle()
+
+
 def mend(scene: Scene, reported: Found) -> None:
     """Do what the report says."""
     scene.aws.clear_faults()
     start_recorder(scene.aws, SILENT)
-    for account_id in (LIES, LIES_UNREAD, DELETES, SILENT):
+    for account_id in (LIES, LIES_UNREAD, DELETES, WEAKENS, SILENT):
         for advice in reported[account_id]["advice"]:
             scene.do(advice)
         scene.result(account_id)
@@ -207,6 +243,8 @@ def mend(scene: Scene, reported: Found) -> None:
 
 FOLLOWS = "The StackSet follows accounts that move"
 SIGNS = "AWS Config says who made the rule, and which function evaluates it"
+INVOCATION = "AWS Config may invoke the function for every account"
+FIRST = "AWS Config evaluates a new rule at once"
 COVERAGE = "The StackSet reaches every account but the excluded ones"
 
 
@@ -222,9 +260,9 @@ def test_after_the_deployment_no_check_fails_and_none_is_about_a_pack(story: Sto
     assert outcomes(story.at_first, "FAILS") == set(), story.at_first
     assert list(story.at_first) == [check.name for check in CHECKS if "conformance pack" not in check.name]
     assert story.at_first[FOLLOWS]["outcome"] == "NOT_YET"
-    for name in ("AWS Config may invoke the function for every account", SIGNS, COVERAGE, "The journal can be queried"):
+    for name in (INVOCATION, FIRST, SIGNS, COVERAGE, "The journal can be queried"):
         assert story.at_first[name]["outcome"] == "HOLDS", story.at_first[name]
-    assert "AWS Config names the organization" in story.at_first["AWS Config may invoke the function for every account"]["text"]
+    assert "AWS Config names the organization" in story.at_first[INVOCATION]["text"]
 
 
 def test_every_account_has_its_status_in_every_format(story: Story) -> None:
@@ -232,13 +270,14 @@ def test_every_account_has_its_status_in_every_format(story: Story) -> None:
     rows = csv.DictReader(io.StringIO(story.texts["csv"], newline=""))
     assert {row["account_id"]: row["status"] for row in rows} == STATUSES
     assert dict(re.findall(r'<tr data-account="(\d+)" data-status="(\w+)">', story.texts["html"])) == STATUSES
-    counts = "2 NON_COMPLIANT, 3 UNKNOWN, 4 COMPLIANT, 2 NOT_IN_SCOPE, 1 EXCLUDED"
-    assert story.texts["txt"].endswith(f"12 accounts: {counts}\n")
+    counts = "3 NON_COMPLIANT, 3 UNKNOWN, 4 COMPLIANT, 2 NOT_IN_SCOPE, 1 EXCLUDED"
+    assert story.texts["txt"].endswith(f"13 accounts: {counts}\n")
 
 
 def test_rule_of_somebody_makes_no_account_compliant(story: Story) -> None:
-    assert "The journal says NON_COMPLIANT" in whys(story.reported[LIES])
-    assert "and AWS Config says COMPLIANT." in whys(story.reported[LIES])
+    for account_id in (LIES, WEAKENS):
+        assert "The journal says NON_COMPLIANT" in whys(story.reported[account_id])
+        assert "and AWS Config says COMPLIANT." in whys(story.reported[account_id])
     assert "the journal has no evaluation by the deployment's own rule" in whys(story.reported[LIES_UNREAD])
     assert "iam:GetAccountSummary failed" in whys(story.reported[LIES_UNREAD])
     assert all(SAID not in story.reported[each]["annotation"] for each in (LIES, LIES_UNREAD))
@@ -246,6 +285,15 @@ def test_rule_of_somebody_makes_no_account_compliant(story: Story) -> None:
     assert found["outcome"] == "FAILS"
     assert LIES in found["text"]
     assert LIES_UNREAD in found["text"]
+
+
+def test_a_day_later_nobody_knows_what_the_own_rule_no_longer_says(story: Story) -> None:
+    stale = dict.fromkeys((LIES, WEAKENS, LIES_UNREAD, DELETES), "UNKNOWN")
+    assert {account_id: account["status"] for account_id, account in story.a_day_later.items()} == STATUSES | stale
+    for account_id in (LIES, WEAKENS, LIES_UNREAD):
+        assert "AWS Config says COMPLIANT" in whys(story.a_day_later[account_id])
+        assert "no evaluation by the deployment's own rule in the last 26 h" in whys(story.a_day_later[account_id])
+    assert "the rule is not there" in whys(story.a_day_later[DELETES])
 
 
 def test_account_whose_rule_is_gone_is_unknown(story: Story) -> None:
@@ -285,4 +333,15 @@ def test_check_sees_whether_the_stack_set_follows(story: Story) -> None:
     for found, account_id in ((story.strayed, MOVES_IN), (story.left, OUTSIDE)):
         assert found[FOLLOWS]["outcome"] == "FAILS"
         assert account_id in found[FOLLOWS]["text"]
-    assert story.at_last[FOLLOWS]["outcome"] == "HOLDS", "its command mends it"
+    assert story.followed[FOLLOWS]["outcome"] == "HOLDS", "its command mends it"
+
+
+def test_accounts_that_join_while_aws_answers_otherwise_are_unknown_and_the_checks_fail(story: Story) -> None:
+    assert {story.joined[each]["status"] for each in (JOINS, JOINS_LATER)} == {"UNKNOWN"}
+    assert story.joined[JOINS_LATER]["advice"][0]["commands"] == [
+        "root-virtual-mfa deploy --parameter InvokePermission=Accounts"
+    ]
+    failed = {name: story.verified_at_last[name] for name in (INVOCATION, FIRST)}
+    assert {each["outcome"] for each in failed.values()} == {"FAILS"}, failed
+    assert (JOINS_LATER in failed[INVOCATION]["text"], JOINS in failed[FIRST]["text"]) == (True, True)
+    assert f"--config-rule-names {RULE_NAME}" in failed[FIRST]["commands"][0]

@@ -352,6 +352,16 @@ def test_beside_the_own_rule_one_of_the_plain_name_counts_for_nothing_and_is_tol
     )
 
 
+def test_rule_that_is_left_over_from_a_stack_set_is_no_surprise_while_the_pack_takes_over() -> None:
+    left = result("NON_COMPLIANT", rule=RULE_NAME)
+    changing = replace(DEPLOYMENT, stack_status="UPDATE_IN_PROGRESS")
+    assert (judge(result(), left, deployment=changing).advice, judge(result(), left).status) == ((), Status.COMPLIANT)
+    watched = replace(DEPLOYMENT, management_account_has_role=True)
+    row = judge(result(), left, account=Account(MANAGEMENT, "Management", "Root"), deployment=watched)
+    assert "If a StackSet brought the rule before" in row.advice[0].action
+    assert row.advice[0].commands[-1] == commands.deploy_management_account("eu-central-1", "root-virtual-mfa")
+
+
 def test_rule_of_the_plain_name_alone_is_no_result() -> None:
     row = judge(result(rule=RULE_NAME))
     assert (row.status, row.annotation, row.age) == (Status.UNKNOWN, "", None)

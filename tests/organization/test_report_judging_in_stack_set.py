@@ -112,9 +112,10 @@ def test_without_the_journal_nobody_passes_and_the_reason_names_the_permission()
     assert row.status is Status.UNKNOWN
     assert "the journal cannot be read: StartQuery failed with AccessDeniedException." in advice.why
     assert advice.action == (
-        "Report with credentials that have logs:StartQuery and logs:GetQueryResults for the function's log group log in "
-        f"account {CENTRAL}."
+        "Report with credentials that have logs:StartQuery and logs:GetQueryResults for the log group log in account "
+        f"{CENTRAL}. If they have these, the command says what else keeps the journal from being read."
     )
+    assert advice.commands == ("root-virtual-mfa verify",)
     assert judge(result("NON_COMPLIANT"), journal=UNREADABLE).status is Status.NON_COMPLIANT
     (note,) = notes(Observations(DEPLOYMENT, NOW, [SHOP], {}, {}, {}, journal=UNREADABLE))
     assert note.startswith("The journal was not read, so no account is COMPLIANT: ")
