@@ -466,23 +466,15 @@ def _refreshed(result: Result, entry: Entry | None) -> Result:
 
 def _disagreement(entry: Entry, said: str, account: Account, observed: Observations) -> Advice:
     deployment = observed.deployment
-    action = (
-        "AWS Config may be a few minutes behind: report again. If it stays so, see with credentials of account "
-        f"{deployment.account_id} what the function reported, and with those of account {account.account_id} whether somebody "
-        "changed the rule."
-    )
-    anew: tuple[str, ...] = ()
-    if deployment.has_rule_in_stack_set:
-        action, anew = f"{action} If somebody did, {_MAKE_ANEW}.", _anew(account, deployment)
+    make, anew = _anew(" If somebody did", account, deployment)
     return Advice(
         f"The journal says {entry.verdict} ({hours(_age(entry.time, observed.now))} ago), "
         f"and AWS Config says {said or 'nothing'}.",
-        action,
+        "AWS Config may be a few minutes behind: report again. If it stays so, see with credentials of account "
+        f"{deployment.account_id} what the function reported, and with those of account {account.account_id} whether somebody "
+        f"changed the rule.{make}",
         (*commands.show_journal(deployment, account.account_id), commands.show_rules(deployment, [entry.rule_name]), *anew),
     )
-
-
-_MAKE_ANEW = "have the StackSet make the account's stack anew"
 
 
 def _not_in_journal(result: Result, account: Account, observed: Observations) -> Advice:
@@ -502,31 +494,35 @@ def _not_in_journal(result: Result, account: Account, observed: Observations) ->
         _last_failure(account, observed),
         "Either evaluations fail, or somebody put another rule of this name.",
     ]
+    make, anew = _anew(" If it is not the deployment's", account, deployment)
     return Advice(
         " ".join(filter(None, told)),
         f"See with credentials of account {deployment.account_id} why evaluations fail, and with those of account "
-        f"{account.account_id} which function evaluates the rule. If it is not the deployment's, {_MAKE_ANEW}.",
+        f"{account.account_id} which function evaluates the rule.{make}",
         (
             *commands.show_failures(deployment, account.account_id),
             commands.show_rules(deployment, [result.rule_name]),
-            *_anew(account, deployment),
+            *anew,
         ),
     )
 
 
-def _anew(account: Account, deployment: Deployment) -> tuple[str, ...]:
-    """Return the commands that make the account's stack anew, and so its rule.
+def _anew(condition: str, account: Account, deployment: Deployment) -> tuple[str, tuple[str, ...]]:
+    """Say how to make an account's stack anew, and so the rule in it, and return the commands; nothing if no such stack has it.
 
     An update does not: CloudFormation does not look whether somebody deleted or changed what a stack has.
     """
-    if account.account_id == deployment.management_account_id:
-        deploy = _deploy_management_account(deployment)
-        return (commands.delete_management_account(deployment.region), *deploy) if deploy else ()
-    target = deployment.target_above(account.unit_ids)
-    return (
-        commands.stack_instances(deployment, "delete", account.account_id, target, "--no-retain-stacks"),
-        commands.stack_instances(deployment, "create", account.account_id, target),
-    )
+    if not deployment.has_rule_in_stack_set:
+        return "", ()
+    if account.account_id != deployment.management_account_id:
+        target = deployment.target_above(account.unit_ids)
+        delete = commands.stack_instances(deployment, "delete", account.account_id, target, "--no-retain-stacks")
+        create = commands.stack_instances(deployment, "create", account.account_id, target)
+        return f"{condition}, have the StackSet make the account's stack anew.", (delete, create)
+    if deployment.in_management_account:
+        return "", ()
+    again = (commands.delete_management_account(deployment.region), *_deploy_management_account(deployment))
+    return f"{condition}, make the account's stack anew with credentials of that account.", again
 
 
 def _deploy_management_account(deployment: Deployment) -> tuple[str, ...]:
@@ -744,11 +740,9 @@ def _no_result(account: Account, observed: Observations) -> Advice:
     failures = commands.show_failures(deployment, account.account_id)
     action = f"See with credentials of account {account.account_id} that its recorder is on"
     action += f", and with those of account {deployment.account_id} why evaluations fail." if failures else "."
-    if not deployment.has_rule_in_stack_set:
-        return Advice(why, action, (commands.show_recorder(deployment), *failures))
-    action += f" If the rule is not there, {_MAKE_ANEW}."
-    rule = commands.show_rules(deployment, [RULE_NAME])
-    return Advice(why, action, (commands.show_recorder(deployment), rule, *failures, *_anew(account, deployment)))
+    rule = (commands.show_rules(deployment, [RULE_NAME]),) if deployment.has_rule_in_stack_set else ()
+    make, anew = _anew(" If the rule is not there", account, deployment)
+    return Advice(why, f"{action}{make}", (commands.show_recorder(deployment), *rule, *failures, *anew))
 
 
 def _nothing_recent(result: Result, account: Account, observed: Observations) -> Advice:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from demo.sam import RULE_NAME
-from local_aws.client import REGION, LocalAwsProcess
+from local_aws.client import PROJECT, REGION, LocalAwsProcess
 from organization.verify.judging import CHECKS
 from tests.e2e.application import start_recorder
 from tests.e2e.attacker import SAID, administrator, make_rule
@@ -112,6 +112,7 @@ class Story:
     strayed: Found
     left: Found
     followed: Found
+    with_pack: Found
     joined: Found
     verified_at_last: Found
 
@@ -175,6 +176,7 @@ def story(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Story:
     left = scene.verify()
     scene.do(left[FOLLOWS])
     followed = scene.verify()
+    with_pack = report_with_pack(scene)
     join(scene)
     return Story(
         at_first,
@@ -189,6 +191,7 @@ def story(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Story:
         strayed,
         left,
         followed,
+        with_pack,
         joined=scene.report(),
         verified_at_last=scene.verify(),
     )
@@ -218,6 +221,23 @@ def weaken(scene: Scene) -> None:
     kept = {name: found[name] for name in ("ConfigRuleName", "Source", "MaximumExecutionFrequency") if name in found}
     config.put_config_rule(ConfigRule={**kept, "InputParameters": json.dumps(parameters)})
     scene.evaluate(WEAKENS)
+
+
+def report_with_pack(scene: Scene) -> dict[str, dict[str, Any]]:
+    """Report while a conformance pack has put another rule, which asks for two devices, as while one way follows the other."""
+    config, pack = scene.client("config"), {"OrganizationConformancePackName": "root-virtual-mfa"}
+    given = {"FunctionArn": scene.function_arn, "MinimumVirtualMfaDevices": "2"}
+    config.put_organization_conformance_pack(
+        **pack,
+        TemplateBody=(PROJECT / "conformance_packs/root-virtual-mfa.yaml").read_text(encoding="utf-8"),
+        ConformancePackInputParameters=[{"ParameterName": name, "ParameterValue": value} for name, value in given.items()],
+        ExcludedAccounts=[each for each, status in STATUSES.items() if status in {"NOT_IN_SCOPE", "EXCLUDED"}],
+    )
+    scene.aws.settle()
+    found = scene.report()
+    config.delete_organization_conformance_pack(**pack)
+    scene.aws.settle()
+    return found
 
 
 def join(scene: Scene) -> None:
@@ -334,6 +354,16 @@ def test_check_sees_whether_the_stack_set_follows(story: Story) -> None:
         assert found[FOLLOWS]["outcome"] == "FAILS"
         assert account_id in found[FOLLOWS]["text"]
     assert story.followed[FOLLOWS]["outcome"] == "HOLDS", "its command mends it"
+
+
+def test_with_a_rule_of_each_way_the_worst_result_counts(story: Story) -> None:
+    own = {account_id: account["status"] for account_id, account in story.mended.items()}
+    worst = {account_id: "NON_COMPLIANT" if status == "COMPLIANT" else status for account_id, status in own.items()}
+    assert {account_id: account["status"] for account_id, account in story.with_pack.items()} == worst
+    virtual = story.with_pack[VIRTUAL]
+    assert (len(virtual["rule_names"]), virtual["conformance_pack_status"]) == (2, "")
+    assert "minimumVirtualMfaDevices is 2" in virtual["annotation"]
+    assert "it is left over from a conformance pack, or somebody made a rule of this name" in whys(virtual)
 
 
 def test_accounts_that_join_while_aws_answers_otherwise_are_unknown_and_the_checks_fail(story: Story) -> None:
