@@ -43,9 +43,9 @@ class Switching:
         """Return by account the owners of the rules that evaluated it since the last time: "account", or a service."""
         lines = self.organization.lines("evaluation")
         new, self._seen = lines[self._seen :], len(lines)
-        assert {line"account": line["verdict"] for line in new}.items() <= VERDICTS.items()
+        assert {line["account"]: line["verdict"] for line in new}.items() <= VERDICTS.items()
         return {
-            account_id: ", ".join(line["ruleOwner"] for line in new if line"account" == account_id) for account_id in EVERY
+            account_id: ", ".join(line["ruleOwner"] for line in new if line["account"] == account_id) for account_id in EVERY
         }
 
     def rules(self) -> dict[str, int]:
