@@ -1,5 +1,6 @@
 """The organizational units of an organization, and what names of units mean: pure, without input or output."""
 
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -31,3 +32,38 @@ def named(name: str, units: Iterable[Unit]) -> list[Unit]:
 def contained(units: Sequence[Unit]) -> tuple[Unit, Unit] | None:
     """Find two of these units of which the first contains the second; None if none does."""
     return next(((outer, inner) for outer in units for inner in units if outer.unit_id in inner.ids[:-1]), None)
+
+
+def problem(names: Sequence[str], units: Iterable[Unit]) -> str:
+    """Say why these ids and paths are no list of units to deploy to; empty if they are one."""
+    everything = list(units)
+    chosen: list[Unit] = []
+    for name in names:
+        found = named(name, everything)
+        if not found:
+            near = difflib.get_close_matches(name, [unit.path for unit in everything], 1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            return f"The organization has no unit {name}: give ids, or paths such as {everything[-1].path}.{hint}"
+        if len(found) > 1:
+            return (
+                f"{len(found)} units have the path {name}: give the id of one, {' or '.join(each.unit_id for each in found)}."
+            )
+        chosen += found
+    if pair := contained(chosen):
+        outer, inner = pair
+        return (
+            f"{outer.path} ({outer.unit_id}) contains {inner.path} ({inner.unit_id}), whose accounts would be named twice: "
+            "give one of the two."
+        )
+    return ""
+
+
+def chosen(names: Sequence[str], units: Iterable[Unit]) -> list[Unit]:
+    """Return the units that these ids and paths name, once each, if there is no `problem` with them."""
+    everything = list(units)
+    return list({unit.unit_id: unit for name in names for unit in named(name, everything)}.values())
+
+
+def below(unit: Unit, units: Iterable[Unit]) -> list[Account]:
+    """Return the accounts in a unit and in all units below it."""
+    return [account for each in units if unit.unit_id in each.ids for account in each.accounts]

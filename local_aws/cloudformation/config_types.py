@@ -4,6 +4,7 @@ Source: the CloudFormation schemas of the types.
 """
 
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ from local_aws.cloudformation.resources import (
     Provisioned,
     ResourceFailedError,
     Service,
+    Wording,
+    plain,
     refuse_unknown,
 )
 from local_aws.config.aggregators import Aggregators
@@ -28,6 +31,16 @@ _SHOWN_ACCOUNTS = 5
 """How many accounts a failure names for each reason, at most."""
 
 
+def _as_config_says(_: str, error: AwsError) -> str:
+    """Word a refusal of a rule or its remediation.
+
+    Live: users quote this of PutConfigRule, https://github.com/aws/aws-cdk/pull/23518 and
+    https://github.com/aws-samples/aws-devsecops-workshop/issues/7.
+    """
+    status = f"Status Code: 400; Error Code: {error.code}; Request ID: {uuid.uuid4()}; Proxy: null"
+    return f"{error.message} (Service: AmazonConfig; {status})"
+
+
 class _NamedType:
     """A resource type of AWS Config with a Put operation and a name that is unique in its account."""
 
@@ -39,9 +52,9 @@ class _NamedType:
     """The operation that lists all, and the member of its answer with the list."""
     DELETE: str
 
-    def __init__(self, service: Config | ConformancePacks | Aggregators) -> None:
+    def __init__(self, service: Config | ConformancePacks | Aggregators, wording: Wording = plain) -> None:
         """Keep resources in `service`."""
-        self._call = Service("config", service)
+        self._call = Service("config", service, wording)
 
     def create(self, logical_id: str, properties: Properties, stack_name: str) -> Provisioned:
         """Put it, unless there is one of that name."""
@@ -83,6 +96,10 @@ class ConfigRuleType(_NamedType):
     LIST = ("DescribeConfigRules", "ConfigRules")
     DELETE = "DeleteConfigRule"
 
+    def __init__(self, config: Config) -> None:
+        """Keep rules in `config`."""
+        super().__init__(config, _as_config_says)
+
     def _put(self, name: str, properties: Properties) -> Provisioned:
         refuse_unknown(properties, RULE_PROPERTIES)
         rule = {key: value for key, value in properties.items() if key not in {"ConfigRuleName", "InputParameters"}}
@@ -100,7 +117,7 @@ class RemediationConfigurationType:
 
     def __init__(self, remediations: Remediations) -> None:
         """Keep configurations in `remediations`."""
-        self._call = Service("config", remediations)
+        self._call = Service("config", remediations, _as_config_says)
 
     def create(self, _: str, properties: Properties, __: str) -> Provisioned:
         """Put it, unless the rule has one."""

@@ -35,7 +35,7 @@ def _read_templates_with_libyaml() -> None:
 
 
 def _let_conditions_know_the_account() -> None:
-    """Let the Conditions of a template use pseudo parameters: MiniStack takes their names for their values there."""
+    """Let the Conditions of a template use pseudo parameters and mappings, which MiniStack does not look up there."""
     responses = ministack_seams.module("ministack.core.responses")
     evaluate = ministack_seams.module("ministack.services.cloudformation.engine")._evaluate_conditions
 
@@ -46,12 +46,27 @@ def _let_conditions_know_the_account() -> None:
             "AWS::Region": responses.get_region(),
             "AWS::URLSuffix": "amazonaws.com",
         }
-        conditions: dict[str, bool] = evaluate(template, {name: {"Value": pseudo[name]} for name in pseudo} | parameters)
+        values = {name: {"Value": pseudo[name]} for name in pseudo} | parameters
+        looked_up = _looked_up(template.get("Conditions", {}), template.get("Mappings", {}), values)
+        conditions: dict[str, bool] = evaluate({**template, "Conditions": looked_up}, values)
         return conditions
 
     for module in ("engine", "handlers", "stacks", "changesets"):
         name = f"ministack.services.cloudformation.{module}"
         ministack_seams.replace(name, "_evaluate_conditions", evaluate_with_pseudo_parameters)
+
+
+def _looked_up(node: Any, mappings: dict[str, Any], values: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    """Replace each Fn::FindInMap by what the mappings have."""
+    match node:
+        case {"Fn::FindInMap": [mapping, first, second]}:
+            keys = (values[key["Ref"]]["Value"] if isinstance(key, dict) else key for key in (first, second))
+            return mappings[mapping][next(keys)][next(keys)]
+        case dict():
+            return {key: _looked_up(value, mappings, values) for key, value in node.items()}
+        case list():
+            return [_looked_up(value, mappings, values) for value in node]
+    return node
 
 
 def _send_failed_updates_back(names: Collection[str]) -> None:

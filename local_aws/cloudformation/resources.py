@@ -1,5 +1,6 @@
 """What every resource type of CloudFormation builds on: properties, failures, and calls of the services that hold resources."""
 
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
@@ -60,12 +61,30 @@ class HasOperations(Protocol):
         """Return what answers each operation."""
 
 
+Wording = Callable[[str, AwsError], str]
+"""Takes the operation that a service refused, and its error, and returns the reason why the resource failed."""
+
+
+def plain(operation: str, error: AwsError) -> str:
+    """Word a refusal as message, operation and code: nobody saw how CloudFormation does."""
+    return f"{error.message} (Service: {operation}, Error Code: {error.code})"
+
+
+def handler_said(message: str, code: str) -> str:
+    """Return a failure as CloudFormation words those of types in its registry. `code` is that of the type's handler.
+
+    Live: users quote such reasons, https://github.com/awslabs/aws-well-architected-labs/issues/973.
+    """
+    return f'Resource handler returned message: "{message}" (RequestToken: {uuid.uuid4()}, HandlerErrorCode: {code})'
+
+
 class Service:
     """Calls a service's operations in the account of the stack, and checks requests against the API model."""
 
-    def __init__(self, name: str, service: HasOperations) -> None:
-        """Call `service`, whose API model botocore calls `name`."""
+    def __init__(self, name: str, service: HasOperations, wording: Wording = plain) -> None:
+        """Call `service`, whose API model botocore calls `name`. `wording` says what its refusals become."""
         self._api = ServiceApi(name)
+        self._wording = wording
         self._service = service
         self._responses = ministack_seams.module("ministack.core.responses")
 
@@ -83,5 +102,4 @@ class Service:
             self._api.validate(operation, params)
             return answer(self._responses.get_account_id(), params) or {}
         except AwsError as error:
-            message = f"{error.message} (Service: {operation}, Error Code: {error.code})"
-            raise ResourceFailedError(message) from error
+            raise ResourceFailedError(self._wording(operation, error)) from error

@@ -4,8 +4,8 @@ A day is a day of UTC.  Its verdict is that of the last evaluation on it by the 
 unknown: the day before says nothing about it.  An account counts on a day if it was a member of the organization from the day's
 beginning to its end, was in a targeted organizational unit, and was not excluded.
 
-The lines are read twice, since what came later tells what counted before.  So memory grows with the accounts, their days (a
-byte each) and their changes, and not with the lines.
+The lines are read twice, since what came later tells what counted before.  So memory grows with the accounts, their days (two
+bytes each) and their changes, and not with the lines.
 """
 
 from collections import Counter
@@ -261,7 +261,7 @@ class History:
         self._spans = {account_id: self._span(member) for account_id, member in self.members.items()}
         self._shares = self._shares_of(scope.targets) if scope.targets else {}
 
-    def _shares_of(self, targets: Targets) -> dict[str, list[Share]]:
+    def _shares_of(self, targets: Targets) -> dict[str, bytes]:
         """Return how much of each day each account was in scope.  While a conformance pack brings the rule, all are."""
         by_pack = [
             all(
@@ -272,10 +272,10 @@ class History:
             for day in self.period
         ]
         return {
-            account_id: [
+            account_id: bytes(
                 Share.WHOLE if pack else share
                 for pack, share in zip(by_pack, targets.days(account_id, self.period.first, self.period.days), strict=True)
-            ]
+            )
             for account_id in self.members
         }
 
@@ -411,7 +411,7 @@ class History:
     def _share(self, account_id: str, day: date) -> Share:
         """Return how much of a day of the period an account was in a targeted organizational unit."""
         shares = self._shares.get(account_id)
-        return shares[(day - self.period.first).days] if shares else Share.WHOLE
+        return Share(shares[(day - self.period.first).days]) if shares else Share.WHOLE
 
     def _count_into_failure(self, account_id: str, day: date, status: Status) -> None:
         failure = self._open.get(account_id)
@@ -436,12 +436,14 @@ class History:
         return self.settings.number(Setting(self._ownership.way(line), line.parameters))
 
     def not_known(self) -> list[date]:
-        """Return the days on which nobody knows of some account whether it was in a targeted organizational unit."""
-        return [
-            day
-            for number, day in enumerate(self.period)
-            if any(each[number] is Share.NOT_KNOWN for each in self._shares.values())
-        ]
+        """Return the days that are not known of some account since nobody knows whether it was in scope."""
+        unknown = {
+            number
+            for account_id, shares in self._shares.items()
+            for number, share in enumerate(shares)
+            if share == Share.NOT_KNOWN and self.calendars[account_id][number] == ord(Status.NO_SOURCE)
+        }
+        return [self.period.first + DAY * number for number in sorted(unknown)]
 
     def figures(self) -> Figures:
         """Count the account-days of each status."""

@@ -10,7 +10,7 @@ what AWS shows today tell.  What none of them tells is not known, and never gues
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from enum import StrEnum
+from enum import IntEnum
 from typing import NamedTuple
 
 _DAY = timedelta(days=1)
@@ -18,13 +18,13 @@ EVER = datetime.min.replace(tzinfo=UTC)
 """Before everything that is known."""
 
 
-class Share(StrEnum):
+class Share(IntEnum):
     """How much of a day an account was in a targeted organizational unit."""
 
-    WHOLE = "whole"
-    PART = "part"
-    NONE = "none"
-    NOT_KNOWN = "not known"
+    NONE = 0
+    PART = 1
+    WHOLE = 2
+    NOT_KNOWN = 3
 
 
 class Unit(NamedTuple):
@@ -74,14 +74,17 @@ class Targets:
     _states: dict[tuple[str | None, datetime], bool | None] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What was worked out: many accounts are in the same unit."""
 
-    def days(self, account_id: str, first: date, number: int) -> list[Share]:
-        """Return how much of each day, `number` days from `first` on, an account was in a targeted unit."""
+    def days(self, account_id: str, first: date, number: int) -> bytes:
+        """Return a Share for each day, a byte each: how much of it an account was in a targeted unit.
+
+        These are `number` days, from `first` on.
+        """
         if account_id in self.always:
-            return [Share.WHOLE] * number
+            return bytes([Share.WHOLE]) * number
         places = self._places(account_id)
         changes = sorted({EVER, *(time for time, _ in places), *self._changes()})
         states = [self._in_target(_at(places, time), time) for time in changes]
-        found = []
+        found = bytearray()
         at = 0
         start = datetime(first.year, first.month, first.day, tzinfo=UTC)
         for _ in range(number):
@@ -91,7 +94,7 @@ class Targets:
             of_day = {state for time, state in zip(changes[at:], states[at:], strict=True) if time < end}
             found.append(_share(of_day))
             start = end
-        return found
+        return bytes(found)
 
     def stretches(self, unit_id: str) -> list[tuple[datetime, bool | None]]:
         """Return from when on a unit was a target (True), was none (False), or nobody knows (None), in order."""

@@ -152,18 +152,7 @@ class Report:
 
 def is_judged(account: Account, deployment: Deployment) -> bool:
     """Tell whether the report judges an account: it is neither suspended nor excluded, and in scope."""
-    return not account.is_suspended and account.account_id not in deployment.excluded and is_in_scope(account, deployment)
-
-
-def is_in_scope(account: Account, deployment: Deployment) -> bool:
-    """Tell whether the deployment is to evaluate an account: a target of the StackSet is above it.
-
-    No StackSet reaches the management account: if it is watched, it is in scope too.
-    """
-    if not deployment.has_rule_in_stack_set or not deployment.organizational_unit_ids:
-        return True
-    is_watched = account.account_id == deployment.management_account_id and deployment.watches_management_account
-    return is_watched or bool(deployment.target_above(account.unit_ids))
+    return not account.is_suspended and account.account_id not in deployment.excluded and deployment.has_in_scope(account)
 
 
 def in_doubt(account_id: str, results: Sequence[Result], journal: Journal, deployment: Deployment, now: datetime) -> bool:
@@ -254,7 +243,7 @@ def _unfit(account_id: str, observed: Observations) -> str:
     account = next((each for each in observed.accounts if each.account_id == account_id), None)
     if account is None:
         return "the report has no such account"
-    if not is_in_scope(account, observed.deployment):
+    if not observed.deployment.has_in_scope(account):
         return "it is not in scope: nothing evaluates it"
     return "ExcludedAccounts names it: nothing evaluates it" if account_id in observed.deployment.excluded else ""
 
@@ -263,7 +252,7 @@ def _row(account: Account, observed: Observations) -> Row:
     deployment = observed.deployment
     if account.is_suspended:
         return Row(account, Status.SUSPENDED, reason=f"The account is {account.state} in AWS Organizations.")
-    if not is_in_scope(account, deployment):
+    if not deployment.has_in_scope(account):
         reason = "The account is in none of the organizational units that OrganizationalUnitIds names."
         return Row(account, Status.NOT_IN_SCOPE, reason=reason, advice=_unwatched(account, deployment))
     if account.account_id in deployment.excluded:
@@ -477,23 +466,15 @@ def _refreshed(result: Result, entry: Entry | None) -> Result:
 
 def _disagreement(entry: Entry, said: str, account: Account, observed: Observations) -> Advice:
     deployment = observed.deployment
-    action = (
-        "AWS Config may be a few minutes behind: report again. If it stays so, see with credentials of account "
-        f"{deployment.account_id} what the function reported, and with those of account {account.account_id} whether somebody "
-        "changed the rule."
-    )
-    anew: tuple[str, ...] = ()
-    if deployment.has_rule_in_stack_set:
-        action, anew = f"{action} If somebody did, {_MAKE_ANEW}.", _anew(account, deployment)
+    make, anew = _anew(" If somebody did", account, deployment)
     return Advice(
         f"The journal says {entry.verdict} ({hours(_age(entry.time, observed.now))} ago), "
         f"and AWS Config says {said or 'nothing'}.",
-        action,
+        "AWS Config may be a few minutes behind: report again. If it stays so, see with credentials of account "
+        f"{deployment.account_id} what the function reported, and with those of account {account.account_id} whether somebody "
+        f"changed the rule.{make}",
         (*commands.show_journal(deployment, account.account_id), commands.show_rules(deployment, [entry.rule_name]), *anew),
     )
-
-
-_MAKE_ANEW = "have the StackSet make the account's stack anew"
 
 
 def _not_in_journal(result: Result, account: Account, observed: Observations) -> Advice:
@@ -503,54 +484,65 @@ def _not_in_journal(result: Result, account: Account, observed: Observations) ->
     if observed.journal.problem:
         return Advice(
             f"{said}. That counts only if the journal confirms it, and the journal cannot be read: {observed.journal.problem}",
-            "Report with credentials that have logs:StartQuery and logs:GetQueryResults for the function's log group"
-            f"{f' {deployment.log_group_name}' if deployment.log_group_name else ''} in account {deployment.account_id}.",
+            "Report with credentials that have logs:StartQuery and logs:GetQueryResults for the log group "
+            f"{deployment.log_group_name or 'of the function'} in account {deployment.account_id}. If they have these, the "
+            "command says what else keeps the journal from being read.",
+            (commands.verify(),),
         )
     told = [
         f"{said}, and the journal has no evaluation by the deployment's own rule in the last {hours(STALE_AFTER)}.",
         _last_failure(account, observed),
         "Either evaluations fail, or somebody put another rule of this name.",
     ]
+    make, anew = _anew(" If it is not the deployment's", account, deployment)
     return Advice(
         " ".join(filter(None, told)),
         f"See with credentials of account {deployment.account_id} why evaluations fail, and with those of account "
-        f"{account.account_id} which function evaluates the rule. If it is not the deployment's, {_MAKE_ANEW}.",
+        f"{account.account_id} which function evaluates the rule.{make}",
         (
             *commands.show_failures(deployment, account.account_id),
             commands.show_rules(deployment, [result.rule_name]),
-            *_anew(account, deployment),
+            *anew,
         ),
     )
 
 
-def _anew(account: Account, deployment: Deployment) -> tuple[str, ...]:
-    """Return the commands that make the account's stack anew, and so its rule.
+def _anew(condition: str, account: Account, deployment: Deployment) -> tuple[str, tuple[str, ...]]:
+    """Say how to make an account's stack anew, and so the rule in it, and return the commands; nothing if no such stack has it.
 
     An update does not: CloudFormation does not look whether somebody deleted or changed what a stack has.
     """
-    if account.account_id == deployment.management_account_id:
-        return _deploy_account(deployment)
-    target = deployment.target_above(account.unit_ids)
-    return (
-        commands.stack_instances(deployment, "delete", account.account_id, target, "--no-retain-stacks"),
-        commands.stack_instances(deployment, "create", account.account_id, target),
-    )
+    if not deployment.has_rule_in_stack_set:
+        return "", ()
+    if account.account_id != deployment.management_account_id:
+        target = deployment.target_above(account.unit_ids)
+        delete = commands.stack_instances(deployment, "delete", account.account_id, target, "--no-retain-stacks")
+        create = commands.stack_instances(deployment, "create", account.account_id, target)
+        return f"{condition}, have the StackSet make the account's stack anew.", (delete, create)
+    if deployment.in_management_account:
+        return "", ()
+    again = (commands.delete_management_account(deployment.region), *_deploy_management_account(deployment))
+    return f"{condition}, make the account's stack anew with credentials of that account.", again
 
 
-def _deploy_account(deployment: Deployment) -> tuple[str, ...]:
+def _deploy_management_account(deployment: Deployment) -> tuple[str, ...]:
     """Return the command that gives the management account what a StackSet gives others; none if the function is there."""
-    return () if deployment.in_management_account else (commands.deploy_account(deployment.region, deployment.account_id),)
+    if deployment.in_management_account:
+        return ()
+    return (commands.deploy_management_account(deployment.region, deployment.stack_name),)
 
 
 # --- Rules that other people made, or may have made ---
 
 
 def _somebodys(others: Sequence[Result], account: Account, observed: Observations) -> Iterator[Advice]:
-    """Say which rules do not count, though they have this package's name."""
+    """Say which rules do not count, though they have this package's name.
+
+    While a StackSet takes over from a conformance pack, or the other way round, those of before are no surprise.
+    """
     deployment = observed.deployment
     there = f"with credentials of account {account.account_id}"
     if deployment.has_rule_in_stack_set:
-        # While the StackSet takes over from a conformance pack, the pack's rule is there too.
         if others and not deployment.is_being_changed:
             say = ", ".join(sorted({_said(each) for each in others}))
             yield Advice(
@@ -562,12 +554,17 @@ def _somebodys(others: Sequence[Result], account: Account, observed: Observation
         return
     undecided = [each for each in others if observed.packs is not None and each.rule_name.startswith(PACK_RULE_PREFIX)]
     for other in others:
-        if other not in undecided:
+        if other not in undecided and not (deployment.has_conformance_pack and deployment.is_being_changed):
+            action = f"See {there} who made it (CreatedBy), and delete it."
+            anew: tuple[str, ...] = ()
+            if deployment.organization_id and account.account_id == deployment.management_account_id:
+                action += f" If a StackSet brought the rule before, deploy {there} what this account needs now."
+                anew = _deploy_management_account(deployment)
             yield Advice(
                 f"The account has a rule {other.rule_name}, which says {_said(other)}. It does not count: somebody made a rule "
                 "of this name, and this deployment did not.",
-                f"See {there} who made it (CreatedBy), and delete it.",
-                (commands.show_rules(deployment, [other.rule_name]), commands.delete_rule(deployment, other.rule_name)),
+                action,
+                (commands.show_rules(deployment, [other.rule_name]), commands.delete_rule(deployment, other.rule_name), *anew),
             )
     if undecided:
         say = ", ".join(sorted({_said(each) for each in undecided}))
@@ -654,7 +651,7 @@ def _unwatched(account: Account, deployment: Deployment) -> tuple[Advice, ...]:
             "The root user of the management account is not watched: no StackSet reaches this account.",
             "Run the command with credentials of this account, and then "
             f"{commands.deploy(ManagementAccountHasEvaluationRole='true')}.",
-            _deploy_account(deployment),
+            _deploy_management_account(deployment),
         ),
     )
 
@@ -743,11 +740,9 @@ def _no_result(account: Account, observed: Observations) -> Advice:
     failures = commands.show_failures(deployment, account.account_id)
     action = f"See with credentials of account {account.account_id} that its recorder is on"
     action += f", and with those of account {deployment.account_id} why evaluations fail." if failures else "."
-    if not deployment.has_rule_in_stack_set:
-        return Advice(why, action, (commands.show_recorder(deployment), *failures))
-    action += f" If the rule is not there, {_MAKE_ANEW}."
-    rule = commands.show_rules(deployment, [RULE_NAME])
-    return Advice(why, action, (commands.show_recorder(deployment), rule, *failures, *_anew(account, deployment)))
+    rule = (commands.show_rules(deployment, [RULE_NAME]),) if deployment.has_rule_in_stack_set else ()
+    make, anew = _anew(" If the rule is not there", account, deployment)
+    return Advice(why, f"{action}{make}", (commands.show_recorder(deployment), *rule, *failures, *anew))
 
 
 def _nothing_recent(result: Result, account: Account, observed: Observations) -> Advice:

@@ -826,8 +826,9 @@ def _coverage(observed: Observed) -> Finding:
         return _not_seen(stacks.reason)
     too_many = sorted(deployment.excluded & stacks.keys())
     if too_many:
-        target = deployment.organization_root_id
-        mend = commands.stack_instances(deployment, "delete", ",".join(too_many), target, "--no-retain-stacks")
+        target = observed.targets.get(too_many[0]) or deployment.organization_root_id
+        below = ",".join(each for each in too_many if (observed.targets.get(each) or deployment.organization_root_id) == target)
+        mend = commands.stack_instances(deployment, "delete", below, target, "--no-retain-stacks")
         return _fails(
             f"The StackSet reached {shown(too_many)}, which ExcludedAccounts excludes.", mend, run_in=observed.central
         )
@@ -855,16 +856,17 @@ def _follows(observed: Observed) -> Finding:  # noqa: PLR0911 - one for each thi
         return _not_seen(stacks.reason)
     if not observed.deployment.organizational_unit_ids:
         return _not_seen("The StackSet goes to the whole organization: no move changes anything.")
-    outside = sorted(each for each in stacks if not observed.targets.get(each, "?"))
-    left = [each for each in outside if not stacks[each].under_way]
+    untargeted = {account_id for account_id, target in observed.targets.items() if not target}
+    members = (untargeted | set(observed.evaluated)) - {observed.deployment.management_account_id}
     moves = () if isinstance(observed.moves, Unseen) else observed.moves
-    moved = {each.account_id for each in moves if observed.now - each.time > _SOON}
-    late = {each.account_id for each in moves} - moved
-    if set(left) - late:
-        mend = observed.on_stack("delete", left[0], "--no-retain-stacks")
+    late = {each.account_id for each in moves if each.account_id in members and observed.now - each.time <= _SOON}
+    moved = {each.account_id for each in moves if each.account_id in members} - late
+    outside = untargeted & stacks.keys()
+    left = sorted(each for each in outside - late if not stacks[each].under_way)
+    if left:
         text = f"The StackSet still has a stack in {shown(left)}, and no targeted organizational unit contains it. Delete it."
-        return _fails(text, mend, run_in=observed.central)
-    missing = sorted((moved & set(observed.evaluated)) - {observed.deployment.management_account_id} - stacks.keys())
+        return _fails(text, observed.on_stack("delete", left[0], "--no-retain-stacks"), run_in=observed.central)
+    missing = sorted((moved & set(observed.evaluated)) - stacks.keys())
     if missing:
         text = f"{_these(missing)} moved into a targeted organizational unit, and the StackSet did not follow. Deploy to it."
         return _fails(text, observed.on_stack("create", missing[0]), run_in=observed.central)

@@ -21,7 +21,6 @@ from organization.aws import Caller, CommandError
 from organization.commands import FORWARDED_REGION
 from organization.deployment import Deployment
 from organization.report import reading
-from organization.report.judging import is_judged
 from organization.statuses import Account, Result, Source, Unseen
 from organization.verify.judging import (
     EVENTS_ROLE,
@@ -155,10 +154,7 @@ class Reader:
     def _evaluated(found: Deployment, listed: Iterable[Account]) -> tuple[str, ...]:
         if not found.organization_id:
             return (found.account_id,)
-        judged = {each.account_id for each in listed if is_judged(each, found)}
-        if not found.watches_management_account:
-            judged.discard(found.management_account_id)
-        return tuple(sorted(judged))
+        return tuple(sorted(each.account_id for each in listed if found.evaluates(each)))
 
     def _results(self, found: Deployment, account_ids: Iterable[str]) -> Mapping[str, list[Result]]:
         if not found.organization_id:

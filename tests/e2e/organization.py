@@ -15,7 +15,7 @@ import yaml
 from botocore import xform_name
 
 from demo.clients import boto3_client
-from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME, deploy_account, sam
+from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME, deploy_account
 from local_aws.client import PROJECT, LocalAwsClient
 from organization.cli import main
 from tests.e2e.application import Application
@@ -151,11 +151,12 @@ def environment(aws: LocalAwsClient, account_id: str) -> dict[str, str]:
     }
 
 
-def run(aws: LocalAwsClient, account_id: str, command: str, *arguments: str) -> Ran:
-    """Run one of the operator's commands with credentials of an account."""
+def run(aws: LocalAwsClient, account_id: str, command: str, *arguments: str, config: Path | None = None) -> Ran:
+    """Run one of the operator's commands with credentials of an account, and with the profiles of an AWS configuration."""
     with TemporaryDirectory() as directory:
         printed, said = Path(directory, "stdout"), Path(directory, "stderr")
-        process = _FORKS.Process(target=_run, args=((command, *arguments), environment(aws, account_id), printed, said))
+        settings = environment(aws, account_id) | ({"AWS_CONFIG_FILE": str(config)} if config else {})
+        process = _FORKS.Process(target=_run, args=((command, *arguments), settings, printed, said))
         process.start()
         process.join()
         ran = Ran(process.exitcode or 0, printed.read_text(encoding="utf-8"), said.read_text(encoding="utf-8"))
@@ -190,16 +191,11 @@ def run_aws(aws: LocalAwsClient, account_id: str, command: str) -> dict[str, Any
     method = operation.replace("-", "_")
     shapes = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method]).input_shape.members
     members = {xform_name(member, "-"): member for member in shapes}
-    params = {members[option]: _value(shapes[members[option]], values) for option, values in options.items()}
+    flags = {option.removeprefix("no-"): not option.startswith("no-") for option, values in options.items() if not values}
+    params = {members[option]: _value(shapes[members[option]], values) for option, values in options.items() if values}
+    params |= {members[option]: flag for option, flag in flags.items()}
     answer: dict[str, Any] = getattr(client, method)(**params)
     return answer
-
-
-def run_sam_deploy(aws: LocalAwsClient, account_id: str, command: str) -> None:
-    """Run `sam deploy` of account.yaml with credentials of an account, and ask nobody."""
-    program, *arguments = shlex.split(command)
-    assert program == "sam"
-    sam(aws, account_id, *arguments, "--no-confirm-changeset")
 
 
 def _parse(command: str) -> tuple[list[str], dict[str, list[str]]]:

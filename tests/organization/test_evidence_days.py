@@ -507,7 +507,7 @@ def test_a_day_is_in_scope_if_at_each_hour_of_it_some_unit_above_the_account_was
         Share.WHOLE if all(day) else Share.PART if any(day) else Share.NONE
         for day in (hours[24 * number : 24 * number + 24] for number in range(5))
     ]
-    assert found.days(ONE, FIRST, 5) == expected
+    assert found.days(ONE, FIRST, 5) == bytes(expected)
 
 
 # --- Properties ---

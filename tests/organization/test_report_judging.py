@@ -352,6 +352,16 @@ def test_beside_the_own_rule_one_of_the_plain_name_counts_for_nothing_and_is_tol
     )
 
 
+def test_rule_that_is_left_over_from_a_stack_set_is_no_surprise_while_the_pack_takes_over() -> None:
+    left = result("NON_COMPLIANT", rule=RULE_NAME)
+    changing = replace(DEPLOYMENT, stack_status="UPDATE_IN_PROGRESS")
+    assert (judge(result(), left, deployment=changing).advice, judge(result(), left).status) == ((), Status.COMPLIANT)
+    watched = replace(DEPLOYMENT, management_account_has_role=True)
+    row = judge(result(), left, account=Account(MANAGEMENT, "Management", "Root"), deployment=watched)
+    assert "If a StackSet brought the rule before" in row.advice[0].action
+    assert row.advice[0].commands[-1] == commands.deploy_management_account("eu-central-1", "root-virtual-mfa")
+
+
 def test_rule_of_the_plain_name_alone_is_no_result() -> None:
     row = judge(result(rule=RULE_NAME))
     assert (row.status, row.annotation, row.age) == (Status.UNKNOWN, "", None)
@@ -652,8 +662,7 @@ def test_management_account_that_is_not_watched() -> None:
     assert row.status is Status.UNKNOWN
     assert "management account is not watched" in row.finding
     (advice,) = row.advice
-    assert advice.commands[0].startswith("sam deploy --region eu-central-1 --stack-name root-virtual-mfa-account ")
-    assert advice.commands[0].endswith(f"CentralAccountId={CENTRAL}")
+    assert advice.commands == ("root-virtual-mfa deploy --management-account --region eu-central-1",)
     assert "root-virtual-mfa deploy --parameter ManagementAccountHasEvaluationRole=true" in advice.action
 
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from organization import commands
 from organization.deployment import BY_STACK_SET, PACK_RULE_PREFIX, RULE_NAME, Deployment
 from organization.exceptions.judging import Acceptance, Exceptions
 from organization.journal import Entry, Failure, Journal, history_query, query
@@ -113,9 +112,10 @@ def test_without_the_journal_nobody_passes_and_the_reason_names_the_permission()
     assert row.status is Status.UNKNOWN
     assert "the journal cannot be read: StartQuery failed with AccessDeniedException." in advice.why
     assert advice.action == (
-        "Report with credentials that have logs:StartQuery and logs:GetQueryResults for the function's log group log in "
-        f"account {CENTRAL}."
+        "Report with credentials that have logs:StartQuery and logs:GetQueryResults for the log group log in account "
+        f"{CENTRAL}. If they have these, the command says what else keeps the journal from being read."
     )
+    assert advice.commands == ("root-virtual-mfa verify",)
     assert judge(result("NON_COMPLIANT"), journal=UNREADABLE).status is Status.NON_COMPLIANT
     (note,) = notes(Observations(DEPLOYMENT, NOW, [SHOP], {}, {}, {}, journal=UNREADABLE))
     assert note.startswith("The journal was not read, so no account is COMPLIANT: ")
@@ -315,7 +315,10 @@ def test_management_account_is_in_scope_if_it_is_watched_or_a_target_is_above_it
 def test_management_account_without_the_rule_is_deployed_to_again() -> None:
     management = Account(MANAGEMENT, "Management", "Root", unit_ids=(ROOT,))
     row = judge(account=management, deployment=replace(DEPLOYMENT, management_account_has_role=True), stack=None)
-    assert row.advice[0].commands[-1] == commands.deploy_account("eu-central-1", CENTRAL)
+    assert row.advice[0].commands[-2:] == (
+        "root-virtual-mfa delete --management-account --region eu-central-1",
+        "root-virtual-mfa deploy --management-account --region eu-central-1",
+    )
 
 
 def test_notes_on_a_unit_without_accounts_and_on_an_acceptance_out_of_scope() -> None:

@@ -588,6 +588,8 @@ IN_STACK_SET_CASES: Mapping[str, list[Case]] = {
             moves=(Move(OTHER, ago(minutes=5)),),
         ),
         case(NOT_YET, "Move a test account", moves=()),
+        case(NOT_YET, "Move a test account", moves=(Move(MANAGEMENT, ago(days=3)), Move("999999999999", ago(days=3)))),
+        case(NOT_YET, "about to follow", moves=(Move(MEMBER, ago(days=3)), Move(MEMBER, ago(minutes=5)))),
         case(NOT_SEEN, "the whole organization", **stack_set(organizational_unit_ids=frozenset())),
         case(NOT_SEEN, "Only the management account knows", moves=REFUSED),
         case(NOT_SEEN, "AccessDenied", stacks=REFUSED),

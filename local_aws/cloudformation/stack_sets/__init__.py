@@ -3,7 +3,5 @@
 This package decides which stacks to make, where and when. MiniStack's CloudFormation makes them.
 
 Source: API model, cloudformation, and
-https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/what-is-cfnstacksets.html (stacksets-concepts,
-stacksets-orgs-manage-auto-deployment); this page does not say whether an account filter holds for accounts
-that join later; here it does.
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/what-is-cfnstacksets.html (stacksets-concepts).
 """

@@ -100,6 +100,9 @@ class Operations:
 
     async def _carry_out(self, stack_set: StackSet, operation: Operation) -> bool:
         """Work through the places Region by Region, and return whether the failures stayed within the tolerance."""
+        if operation.refused:
+            operation.reason = operation.refused
+            return False
         failed = [each.operation_id for each in operation.after if each.status != "SUCCEEDED"]
         if failed:
             operation.reason = f"Operation {failed[0]} on a StackSet that this one depends on did not succeed."
@@ -130,10 +133,13 @@ class Operations:
         return failures <= tolerance
 
     async def _carry_out_at(self, stack_set: StackSet, operation: Operation, place: Place) -> bool:
-        outcome, instance = operation.outcomes[place], stack_set.instances.get(place)
-        if instance is None:  # an operation before this one has deleted it
+        outcome = operation.outcomes[place]
+        if operation.action == "CREATE":
+            stack_set.instances.setdefault(place, Instance(outcome.unit_id, operation.operation_id))
+        if place not in stack_set.instances:  # an operation before this one has deleted it
             outcome.status = "SUCCEEDED"
             return True
+        instance = stack_set.instances[place]
         fails = self._switches.is_on("fail-in-suspended-accounts")
         if self._directory.organization.is_shut(place[0]) and not (fails and place[0] in self._directory.organization.parents):
             return _skip(stack_set, operation, place)

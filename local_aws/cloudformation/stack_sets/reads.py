@@ -9,6 +9,9 @@ from local_aws.cloudformation.stack_sets.targets import Place
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
 
+Answer = Callable[[str, dict[str, Any]], dict[str, Any]]
+"""Takes an account id and a request, and answers it. Raises AwsError."""
+
 _LONGEST_PAGE = 100
 _PAGES = Pages("ValidationError", "Invalid NextToken")
 
@@ -19,7 +22,7 @@ class Reads:
     def __init__(self, directory: Directory) -> None:
         """Tell what is in `directory`."""
         self._directory = directory
-        self.operations: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
+        self.operations: dict[str, Answer] = {
             "DescribeStackSet": self.describe_stack_set,
             "ListStackSets": self.list_stack_sets,
             "ListStackInstances": self.list_stack_instances,
@@ -42,7 +45,7 @@ class Reads:
                 "Capabilities": stack_set.settings.get("Capabilities", []),
                 "Tags": stack_set.settings.get("Tags", []),
                 "StackSetARN": stack_set.arn(self._directory.organization.management_account_id),
-                "OrganizationalUnitIds": sorted({unit_id for targets in stack_set.targets for unit_id in targets.unit_ids}),
+                "OrganizationalUnitIds": sorted(stack_set.units),
                 "Regions": sorted({region for (_, region), _ in instances}),
             }
         }

@@ -2,7 +2,6 @@
 
 import re
 import uuid
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from local_aws.authorization.deployers import Deployers
@@ -10,10 +9,10 @@ from local_aws.cloudformation.stack_sets import dependencies, templates
 from local_aws.cloudformation.stack_sets.automatic_deployment import AutomaticDeployment
 from local_aws.cloudformation.stack_sets.directory import SERVICE_PRINCIPAL, Directory
 from local_aws.cloudformation.stack_sets.operations import Operations
-from local_aws.cloudformation.stack_sets.reads import Reads
+from local_aws.cloudformation.stack_sets.reads import Answer, Reads
 from local_aws.cloudformation.stack_sets.refusals import NOT_FOUND, refuse, refuse_self_managed
 from local_aws.cloudformation.stack_sets.stack_set import Operation, StackSet
-from local_aws.cloudformation.stack_sets.targets import Place, Targets
+from local_aws.cloudformation.stack_sets.targets import Place
 from local_aws.cloudformation.stack_sets.targets import checked as targets_of
 from local_aws.core import callers
 from local_aws.core.clock import Clock
@@ -22,8 +21,11 @@ from local_aws.core.switches import Switches
 from local_aws.organizations.organization import Organization
 
 _NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}", re.ASCII)
-_MOST_UNITS = 50
-"""Units that an update may name. Source: API model, UpdateStackSet."""
+_UNIT_NOT_FOUND = "Target organizational unit could not be found"
+"""Why an operation fails that names a unit that is not there.
+
+Live: a user quotes it, https://github.com/elastic/cloudbeat/issues/2681. The request itself is not refused.
+"""
 
 
 class StackSets:
@@ -33,15 +35,16 @@ class StackSets:
         """Begin without StackSets, and follow the accounts of `organization` as they join, move and leave."""
         self._directory = Directory(organization)
         self._operations = Operations(self._directory, deployers, clock, switches)
-        follow = AutomaticDeployment(self._directory, self._operations).follow
         if organization:
+            follow = AutomaticDeployment(self._directory, self._operations, switches).follow
             for listeners in (organization.when_joined, organization.when_moved, organization.when_left):
                 listeners.append(follow)
-        self.operations: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
+        self.operations: dict[str, Answer] = {
             "CreateStackSet": self.create_stack_set,
             "UpdateStackSet": self.update_stack_set,
             "DeleteStackSet": self.delete_stack_set,
             "CreateStackInstances": self.create_stack_instances,
+            "UpdateStackInstances": self.update_stack_instances,
             "DeleteStackInstances": self.delete_stack_instances,
             "ActivateOrganizationsAccess": self.activate_organizations_access,
             **Reads(self._directory).operations,
@@ -116,19 +119,28 @@ class StackSets:
 
     def _places_to_update(self, stack_set: StackSet, params: dict[str, Any]) -> dict[Place, str]:
         """Return where an update changes stacks, and the unit of each place: everywhere, or at its targets. Raises AwsError."""
-        present = {place: instance.unit_id for place, instance in stack_set.instances.items()}
         if "DeploymentTargets" not in params and "Regions" not in params:
-            return present
+            return stack_set.present
         if "DeploymentTargets" not in params or not params.get("Regions"):
             refuse("DeploymentTargets and Regions must be specified together.")
         if "AutoDeployment" in params:
             refuse("AutoDeployment can not be specified together with DeploymentTargets and Regions.")
+        return self._present_at(stack_set, params)
+
+    def _present_at(self, stack_set: StackSet, params: dict[str, Any]) -> dict[Place, str]:
+        """Return the places of stack instances at the targets of an update. AwsError: it was never deployed there.
+
+        Live: users quote the refusal of a unit that the StackSet was never deployed to,
+        https://github.com/hashicorp/terraform-provider-aws/issues/27877.
+        """
         targets = targets_of(params, self._directory.organization)
-        if len(targets.unit_ids) > _MOST_UNITS:
-            refuse(f"The number of OrganizationalUnitIds may not exceed {_MOST_UNITS}.")
-        wanted = targets.places(self._directory.organization)
-        places = {place: unit_id for place, unit_id in present.items() if place in wanted}
-        if not places:
+        places = targets.among(stack_set.present, self._directory.organization)
+        for unit_id in targets.unit_ids:
+            known = {unit_id} & {*stack_set.units, *stack_set.present.values()}
+            below = self._directory.organization.accounts_below(unit_id)
+            if not known and not any(account_id in below for account_id, _ in places):
+                refuse(f"Organizational unit {unit_id} not found in StackSet")
+        if not places and targets.filter_type == "INTERSECTION":
             raise AwsError(
                 "StackInstanceNotFoundException", f"StackSet {stack_set.name} has no stack instance at these targets"
             )
@@ -154,37 +166,53 @@ class StackSets:
     def create_stack_instances(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Deploy a StackSet to further targets. Try again if an earlier attempt failed; skip stacks that are current."""
         stack_set = self._directory.find(account_id, params)
-        if params.get("ParameterOverrides"):
-            refuse("The local AWS does not emulate ParameterOverrides.")
+        _refuse_overrides(params)
         targets = targets_of(params, self._directory.organization)
         if targets.accounts and "AccountFilterType" not in params["DeploymentTargets"]:
             refuse("AccountFilterType must be specified with Accounts.")
         if targets.filter_type == "UNION":
             refuse("AccountFilterType UNION is not supported for CreateStackInstances.")
+        if not all(map(self._directory.organization.has_parent, targets.unit_ids)):
+            operation = self._operations.make(stack_set, "CREATE", {}, params)
+            operation.refused = _UNIT_NOT_FOUND
+            return {"OperationId": self._operations.start(stack_set, operation)}
         places = {
             place: unit_id
             for place, unit_id in targets.places(self._directory.organization).items()
             if place not in stack_set.instances or stack_set.instances[place].status != "CURRENT"
         }
         operation = self._operations.make(stack_set, "CREATE", places, params)
-        if targets not in stack_set.targets:
-            stack_set.targets.append(targets)
+        for unit_id in targets.unit_ids:
+            stack_set.units.setdefault(unit_id, set()).update(targets.regions)
+        return {"OperationId": self._operations.start(stack_set, operation)}
+
+    def update_stack_instances(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Update the stacks of targets to the StackSet's template and parameters."""
+        stack_set = self._directory.find(account_id, params)
+        _refuse_overrides(params)
+        operation = self._operations.make(stack_set, "UPDATE", self._present_at(stack_set, params), params)
         return {"OperationId": self._operations.start(stack_set, operation)}
 
     def delete_stack_instances(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Delete the stacks of targets, and end automatic deployment to whole units among them."""
+        """Delete the stacks of targets.
+
+        Guess: that ends automatic deployment to a unit if the whole unit is deleted, or all of it but accounts that have no
+        stack.
+        """
         stack_set = self._directory.find(account_id, params)
         targets = targets_of(params, self._directory.organization)
-        places = {
-            place: unit for place, unit in targets.places(self._directory.organization).items() if place in stack_set.instances
-        }
+        places = targets.among(stack_set.present, self._directory.organization)
         operation = self._operations.make(stack_set, "DELETE", places, params)
-        if targets.filter_type == "NONE":
-            stack_set.targets = [
-                known
-                for known in stack_set.targets
-                if not (set(known.unit_ids) <= set(targets.unit_ids) and set(known.regions) <= set(targets.regions))
-            ]
+        left = {
+            (unit_id, region)
+            for (account_id, region), unit_id in stack_set.present.items()
+            if (account_id, region) not in places
+        }
+        for unit_id in targets.unit_ids if targets.filter_type in {"NONE", "DIFFERENCE"} else ():
+            ended = {region for region in targets.regions if targets.filter_type == "NONE" or (unit_id, region) not in left}
+            stack_set.units[unit_id] = stack_set.units.get(unit_id, set()) - ended
+            if not stack_set.units[unit_id]:
+                del stack_set.units[unit_id]
         return {"OperationId": self._operations.start(stack_set, operation)}
 
     def activate_organizations_access(self, account_id: str, _: dict[str, Any]) -> dict[str, Any]:
@@ -195,16 +223,6 @@ class StackSets:
         return {}
 
     # For the resource type AWS::CloudFormation::StackSet, besides the API
-
-    def keep_only(self, stack_set_id: str, targets: Sequence[Targets], preferences: dict[str, Any]) -> str:
-        """Delete the stacks outside `targets`, which are the targets from now on; return the operation's id."""
-        stack_set = self._directory[stack_set_id]
-        stack_set.targets = list(targets)
-        wanted = stack_set.wanted(self._directory.organization)
-        places = {place: instance.unit_id for place, instance in stack_set.instances.items() if place not in wanted}
-        return self._operations.start(
-            stack_set, self._operations.make(stack_set, "DELETE", places, {"OperationPreferences": preferences})
-        )
 
     def finished(self, stack_set_id: str, operation_id: str) -> Operation:
         """Wait for the end of an operation."""
@@ -222,6 +240,11 @@ class StackSets:
         depends_on = params.get("AutoDeployment", {}).get("DependsOn", [])
         others = {known: stack_set.depends_on for known, stack_set in self._directory.by_arn().items() if known != arn}
         dependencies.check(arn, depends_on, others)
+
+
+def _refuse_overrides(params: dict[str, Any]) -> None:
+    if params.get("ParameterOverrides"):
+        refuse("The local AWS does not emulate ParameterOverrides.")
 
 
 def _settings(params: dict[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from datetime import datetime
 from threading import Event
 from typing import Any
 
-from local_aws.cloudformation.stack_sets.targets import Place, Targets
-from local_aws.organizations.organization import Organization
+from local_aws.cloudformation.stack_sets.targets import Place
 
 
 @dataclass
@@ -32,7 +31,10 @@ class Outcome:
 
 @dataclass
 class Operation:
-    """An operation at some places; `action` is CREATE, UPDATE or DELETE. `after` has to succeed first."""
+    """An operation at some places; `action` is CREATE, UPDATE or DELETE.
+
+    The operations `after` have to succeed first. `refused` says why it fails before it has done anything.
+    """
 
     operation_id: str
     action: str
@@ -46,6 +48,7 @@ class Operation:
     reason: str | None = None
     done: Event = field(default_factory=Event)
     after: tuple["Operation", ...] = ()
+    refused: str | None = None
 
     @property
     def failures(self) -> dict[Place, str]:
@@ -64,7 +67,9 @@ class StackSet:
     settings: dict[str, Any]
     """Description, Parameters, Capabilities, Tags, AutoDeployment and ManagedExecution, if given."""
     status: str = "ACTIVE"
-    targets: list[Targets] = field(default_factory=list)
+    units: dict[str, set[str]] = field(default_factory=dict)
+    """The targeted units, or the root, and the Regions of each. Automatic deployment knows no more (API model,
+    StackSetAutoDeploymentTargetSummary)."""
     instances: dict[Place, Instance] = field(default_factory=dict)
     operations: dict[str, Operation] = field(default_factory=dict)
 
@@ -82,6 +87,7 @@ class StackSet:
         """The ARNs of the StackSets whose automatic deployments come first."""
         return list(self.auto_deployment.get("DependsOn", []))
 
-    def wanted(self, organization: Organization) -> dict[Place, str]:
-        """Return the places that should have stacks, and the unit that each belongs to."""
-        return {place: unit_id for targets in self.targets for place, unit_id in targets.places(organization).items()}
+    @property
+    def present(self) -> dict[Place, str]:
+        """The places with a stack instance, and the unit that each belongs to."""
+        return {place: instance.unit_id for place, instance in self.instances.items()}
