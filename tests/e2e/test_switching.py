@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from demo.sam import ACCOUNT_STACK_NAME, RULE_NAME, STACK_NAME, deploy_account, sam
+from demo.sam import RULE_NAME, STACK_NAME, deploy_account
 from demo.sam import deploy_organization as sam_deploy_organization
 from local_aws.client import LocalAwsProcess
-from tests.e2e.organization import CENTRAL, MANAGEMENT, StagedOrganization, unit_id, write_accounts
+from tests.e2e.organization import CENTRAL, MANAGEMENT, StagedOrganization, run, unit_id, write_accounts
 
 VIRTUAL, BARE, SANDBOX = "310000000001", "310000000002", "310000000003"
 TARGETED = (CENTRAL, VIRTUAL, BARE)
@@ -33,10 +33,9 @@ class Switching:
         self.aws.settle()
 
     def deploy_management_account(self) -> None:
-        """Deploy account.yaml there again, with the parameters of the StackSet."""
-        overrides = [f"{name}={value}" for name, value in self.organization.stack_set_parameters().items() if value]
-        stack = ("--stack-name", ACCOUNT_STACK_NAME, "--template-file", "account.yaml", "--region", "us-east-1")
-        sam(self.aws, MANAGEMENT, "deploy", *stack, "--no-confirm-changeset", "--parameter-overrides", *overrides)
+        """Deploy account.yaml there again, as an operator does, with the parameters of the StackSet."""
+        ran = run(self.aws, MANAGEMENT, "deploy", "--management-account", "--yes")
+        assert ran.code == 0, ran
         self.aws.settle()
 
     def evaluations(self) -> dict[str, str]:
