@@ -192,6 +192,7 @@ Each row has the operations, who answers them, what they leave out, and the evid
 - **Model**: botocore's API model has the members, limits and errors.
 - **Page**: AWS's documentation says it. The modules name the pages.
 - **Live**: real AWS was seen to answer so.
+- **Users**: users of AWS say or quote it in public.
 - **Guess**: no source says it. The code says what it assumes.
 - **MiniStack**: MiniStack answers, and nobody has compared its answers with AWS's. The API model checks requests, except S3's.
 

@@ -228,7 +228,9 @@ class Parent:
         if operation == "update" and not rollback:  # as the SAM CLI does, since MiniStack's UpdateStack takes no failed stack
             name = {"StackName": "parent", "ChangeSetName": f"change-{uuid.uuid4()}"}
             self.cloudformation.create_change_set(**name, **body, ChangeSetType="UPDATE")
-            wait(lambda: self.cloudformation.describe_change_set(**name)["Status"] == "CREATE_COMPLETE")
+            wait(lambda: not self.cloudformation.describe_change_set(**name)["Status"].endswith(("PENDING", "IN_PROGRESS")))
+            made = self.cloudformation.describe_change_set(**name)
+            assert made["Status"] == "CREATE_COMPLETE", made["StatusReason"]
             self.cloudformation.execute_change_set(**name, DisableRollback=True)
         else:
             getattr(self.cloudformation, f"{operation}_stack")(StackName="parent", **body, DisableRollback=not rollback)
