@@ -81,8 +81,10 @@ EXPLAINED = """\
   API calls  of the function per account, the mean, with repeated attempts, from the record of the local AWS.
   Time       from the beginning of the first invocation to the end of the last. It depends on the machine, and includes the
              waits of botocore and Lambda before they try again: seconds here, but minutes in AWS's Lambda.
-  Deployment of a wave: the time of sam deploy, which waits for the stacks of the accounts. Evaluations begin meanwhile."""
+  Deployment of a wave: sam deploy, then updates of OrganizationalUnitIds. Each waits for the stacks of the accounts, and
+             evaluations begin meanwhile."""
 _GLANCE_SECONDS = 0.25
+_POLL = {"Delay": _GLANCE_SECONDS, "MaxAttempts": 2400}
 _READERS = 8
 _NAMED = 10
 """The most accounts that a line about a failure names."""
@@ -146,11 +148,14 @@ class OrganizationBenchmark:
                 targets, below = [self._unit_id("Security")], below | {CENTRAL}
             targets.append(self._unit_id(unit))
             name = f"Wave {number}, {throttled}"
-            progressed(f"sam deploy, wave {number}", len(done))
+            progressed(f"Deployment of wave {number}", len(done))
             began, started = self._now(), time.monotonic()
-            self._deploy_central(
-                RuleDeployment="StackSet", OrganizationalUnitIds=",".join(targets), EvaluationFrequency="Twelve_Hours"
-            )
+            if number == 1:
+                self._deploy_central(
+                    RuleDeployment="StackSet", OrganizationalUnitIds=",".join(targets), EvaluationFrequency="Twelve_Hours"
+                )
+            else:
+                self._update(OrganizationalUnitIds=",".join(targets))
             took = time.monotonic() - started
             self._expected = {account_id: everyone[account_id] for account_id in everyone if account_id in below}
             yield self._finish(name, began, progressed, took)
@@ -186,6 +191,25 @@ class OrganizationBenchmark:
         deploy_organization(self._aws, CENTRAL, {"ReservedConcurrentExecutions": str(PARALLEL_EVENTS), **parameters})
         [stack] = self._client("cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"]
         self._outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    def _update(self, **parameters: str) -> None:
+        """Give the stack other values of some parameters, and wait for the end. Raises WaiterError."""
+        cloudformation = self._client("cloudformation")
+        [stack] = cloudformation.describe_stacks(StackName=STACK_NAME)["Stacks"]
+        values = [
+            {"ParameterKey": name, "ParameterValue": parameters[name]}
+            if name in parameters
+            else {"ParameterKey": name, "UsePreviousValue": True}
+            for name in (each["ParameterKey"] for each in stack["Parameters"])
+        ]
+        cloudformation.update_stack(
+            StackName=STACK_NAME,
+            UsePreviousTemplate=True,
+            Parameters=values,
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+            DisableRollback=True,
+        )
+        cloudformation.get_waiter("stack_update_complete").wait(StackName=STACK_NAME, WaiterConfig=_POLL)
 
     def _evaluate_later(self, interval: timedelta, name: str, progressed: Progressed) -> Round:
         self._ahead += interval
