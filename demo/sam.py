@@ -113,7 +113,7 @@ def deploy_account(
 
 
 def uploaded(client: LocalAwsClient, account_id: str, template: str) -> str:
-    """Upload a template that is too long for a request, to a bucket of the account, and return its URL."""
+    """Upload a template that is too long for a request to a bucket of the account, and return its URL."""
     bucket = f"templates-{account_id}"
     s3: S3Client = boto3_client(client, "s3", account_id)
     s3.create_bucket(Bucket=bucket)

@@ -232,6 +232,15 @@ def stack_instances(deployment: "Deployment", operation: str, account_id: str, t
     return _cloudformation(f"{operation}-stack-instances", *options, region=deployment.region)
 
 
+def delete_stacks_of_unit(deployment: "Deployment", stack_set: str, target: str, region: str) -> str:
+    """Delete the stacks of a StackSet in all accounts of a target, also in those that an account filter excludes."""
+    options = [f"--stack-set-name {quoted(stack_set)}"]
+    if not deployment.in_management_account:
+        options.append("--call-as DELEGATED_ADMIN")
+    options += [f"--deployment-targets {quoted(f'OrganizationalUnitIds={target}')}", f"--regions {quoted(region)}"]
+    return _cloudformation("delete-stack-instances", *options, "--no-retain-stacks", region=deployment.region)
+
+
 def put_pack_again(deployment: "Deployment") -> str:
     """Put the conformance pack into every account again, unchanged.
 

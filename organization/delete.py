@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import boto3
 
@@ -12,6 +12,7 @@ from organization.aws import CommandError
 from organization.commands import ACCOUNT_STACK_NAME, FORWARDED_REGION, FORWARDER_STACK_NAME
 from organization.deployment import Deployment
 from organization.screen import Screen
+from organization.statuses import shown
 from organization.visible import visible
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ NOT_DELETED = 1
 
 POLL_SECONDS = (0.5, 3.0)
 """Between looks at the stack: at first, and at most."""
+
+_STACK_SET = "AWS::CloudFormation::StackSet"
 
 SAM_STACK_NAME = "aws-sam-cli-managed-default"
 """The SAM CLI's stack, with its bucket for artefacts. Source: AWS SAM Developer Guide, sam deploy, --resolve-s3."""
@@ -71,11 +74,42 @@ def run(region: str | None, profile: str | None, stack_name: str, *, management_
         screen.say((f"The stack {found.stack_name} could not be deleted.", "red"), " Fix this, and run this again:")
         for failure in failures:
             screen.say(failure, indent=2)
+        stack_sets = [physical_ids[each["LogicalResourceId"]] for each in resources if each["ResourceType"] == _STACK_SET]
+        for what in _stacks_left(cloudformation, found, stack_sets):
+            screen.say(what, indent=2, whole=True)
         return NOT_DELETED
     screen.say(f"The stack {found.stack_name} is deleted. What stays behind:")
     for what in _leftovers(session, cloudformation, found, alone=not management_account):
         screen.say(what, indent=2, whole=True)
     return 0
+
+
+def _stacks_left(cloudformation: "CloudFormationClient", found: Deployment, stack_sets: Iterable[str]) -> Iterator[str]:
+    """Say in which accounts StackSets, given by their ids, still have stacks, and how to delete these.
+
+    CloudFormation deletes the stacks of the targets, without the excluded accounts, and no StackSet that has others.  An
+    excluded account has a stack if it came into a target later: automatic deployment considers no account filter.  Sources:
+    AWS's handler of AWS::CloudFormation::StackSet (aws-cloudformation-resource-providers-cloudformation, DeleteHandler), and
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stacksets-orgs-manage-auto-deployment.html
+    """
+    call_as: Literal["SELF", "DELEGATED_ADMIN"] = "SELF" if found.in_management_account else "DELEGATED_ADMIN"
+    pages = cloudformation.get_paginator("list_stack_instances")
+    for stack_set in stack_sets:
+        left: dict[tuple[str, str], list[str]] = {}
+        try:
+            for page in pages.paginate(StackSetName=stack_set, CallAs=call_as):
+                for each in page["Summaries"]:
+                    where = each.get("OrganizationalUnitId", ""), each.get("Region", "")
+                    left.setdefault(where, []).append(each.get("Account", ""))
+        except cloudformation.exceptions.StackSetNotFoundException:
+            continue
+        name = stack_set.partition(":")[0]
+        for (target, region), account_ids in left.items():
+            yield (
+                f"The StackSet {name} still has a stack in {shown(sorted(account_ids))}, perhaps since an excluded account "
+                "joined or moved later. To delete what is left: "
+                f"{commands.delete_stacks_of_unit(found, name, target, region)}"
+            )
 
 
 def _steps(found: Deployment, types: Counter[str]) -> Iterator[str]:
@@ -96,7 +130,7 @@ def _steps(found: Deployment, types: Counter[str]) -> Iterator[str]:
             "rule, with its results in AWS Config;"
         )
         number += 1
-    if types["AWS::CloudFormation::StackSet"]:
+    if types[_STACK_SET]:
         rule = "the rule, with its results in AWS Config, and then " if found.has_rule_in_stack_set else ""
         yield (
             f"{number}. in every account in scope, the stack of the StackSet {found.stack_set_name}: {rule}roles, runbooks and "

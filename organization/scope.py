@@ -48,6 +48,7 @@ def changes(before: Deployment, wanted: Deployment, accounts: Collection[Account
         yield f"No longer in scope: {shown(leave)}. The rule with its results, roles and runbooks are deleted there."
     if earlier == later:
         yield "These accounts are in scope already, and no others."
+    yield from _other_target(before, wanted, [account for account in accounts if account.account_id in earlier & later])
     if before.rule_deployment == wanted.rule_deployment:
         return
     if wanted.rule_deployment == BY_STACK_SET:
@@ -62,6 +63,32 @@ def changes(before: Deployment, wanted: Deployment, accounts: Collection[Account
             f"{wanted.conformance_pack_name} brings a rule. Between the two, which is minutes and less than a day, an account "
             "has no rule, and is UNKNOWN."
         )
+
+
+def _other_target(before: Deployment, wanted: Deployment, stay: Iterable[Account]) -> Iterator[str]:
+    """Say which accounts lose their stack for a time, though they stay in scope, since another unit brings it now.
+
+    Source: AWS's handler of AWS::CloudFormation::StackSet, UpdateHandler and InstancesAnalyzer
+    (aws-cloudformation/aws-cloudformation-resource-providers-cloudformation): it compares units, not accounts, and deletes
+    first.
+    """
+    moved = [
+        account.account_id
+        for account in stay
+        if account.account_id != wanted.management_account_id
+        and before.target_above(account.unit_ids) != wanted.target_above(account.unit_ids)
+    ]
+    if not moved:
+        return
+    what = (
+        "rule, and its results begin anew. To avoid that, add units and take none away"
+        if before.has_rule_in_stack_set
+        else "role"
+    )
+    yield (
+        f"Another unit is the StackSet's target for {shown(sorted(moved))}: it deletes its stack there, then makes it anew. "
+        f"In these minutes the account has no {what}."
+    )
 
 
 def _active(number: int) -> str:

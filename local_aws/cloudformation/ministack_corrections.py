@@ -18,6 +18,7 @@ def install(sent_back: Collection[str]) -> None:
     _let_conditions_know_the_account()
     _send_failed_updates_back(sent_back)
     _let_failed_stacks_keep_their_parameters()
+    _tell_what_an_update_deletes()
     _refuse_impossible_roles(handlers["AWS::IAM::Role"])
     _roll_nested_stacks_back(handlers["AWS::CloudFormation::Stack"])
     _let_nested_stacks_keep_attributes()
@@ -100,6 +101,32 @@ def _let_failed_stacks_keep_their_parameters() -> None:
         return deploy(stack_name, stack_id, template, parameters, *arguments, **settings)
 
     ministack_seams.replace("ministack.services.cloudformation.changesets", "_deploy_stack_async", deploy_noting_parameters)
+
+
+def _tell_what_an_update_deletes() -> None:
+    """Write events of the deletion of what an update removes or replaces. MiniStack writes one only if that fails.
+
+    AWS deletes it when the rest of the update is done, and so does MiniStack. Source: CloudFormation User Guide, view stack
+    events (UPDATE_COMPLETE_CLEANUP_IN_PROGRESS).
+    """
+    name = "ministack.services.cloudformation.stacks"
+    delete, add_event = ministack_seams.module(name)._delete_resource, ministack_seams.module(name)._add_event
+    stacks = ministack_seams.module("ministack.services.cloudformation")._stacks
+
+    def delete_and_tell(
+        resource_type: str, physical_id: str, properties: Properties, stack_name: str, logical_id: str | None = None
+    ) -> None:
+        stack = stacks[stack_name]
+        told = (
+            (stack["StackId"], stack_name, logical_id, resource_type) if stack["StackStatus"] == "UPDATE_IN_PROGRESS" else None
+        )
+        if told:
+            add_event(*told, "DELETE_IN_PROGRESS", physical_id=physical_id)
+        delete(resource_type, physical_id, properties, stack_name, logical_id)
+        if told:
+            add_event(*told, "DELETE_COMPLETE", physical_id=physical_id)
+
+    ministack_seams.replace(name, "_delete_resource", delete_and_tell)
 
 
 def _refuse_impossible_roles(handlers: dict[str, Callable[..., Provisioned]]) -> None:

@@ -32,6 +32,7 @@ from local_aws.config.remediation_configurations import Remediations
 from local_aws.config.rules import Config
 from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock
+from local_aws.core.switches import Switches
 from local_aws.events.rules import EventRules
 from local_aws.logs.saved_queries import SavedQueries
 from local_aws.ssm.documents import Documents
@@ -53,7 +54,7 @@ class Services:
     functions: LambdaFunctions
 
 
-def install(services: Services, clock: Clock) -> None:
+def install(services: Services, clock: Clock, switches: Switches) -> None:
     """Teach MiniStack the resource types; `services` hold their state, and `clock` tells when one fails."""
     provisioners = ministack_seams.module("ministack.services.cloudformation.provisioners")
     types: dict[str, tuple[ResourceType, tuple[str, ...]]] = {
@@ -74,7 +75,7 @@ def install(services: Services, clock: Clock) -> None:
     for name, (resource_type, replaced_by) in types.items():
         provisioners._RESOURCE_HANDLERS[name] = {
             "create": partial(_create, clock, name, resource_type),
-            "update": resource_type.update,
+            "update": partial(_update, clock, switches, name, resource_type),
             "delete": resource_type.delete,
         }
         provisioners._REPLACING_PROPERTIES[name] = replaced_by
@@ -108,3 +109,27 @@ def _create(  # noqa: PLR0913, PLR0917 - MiniStack's last three
         else:
             resource_type.delete(physical_id, properties)
         raise
+
+
+def _update(  # noqa: PLR0913, PLR0917 - MiniStack's last four
+    clock: Clock,
+    switches: Switches,
+    name: str,
+    resource_type: ResourceType,
+    physical_id: str,
+    old: Properties,
+    properties: Properties,
+    stack_name: str,
+) -> Provisioned:
+    """Change a resource of the type `name`.
+
+    One that failed when it was made has no last stable state. The documentation says that a failed resource is tried again, and
+    that one without a stable state is deleted at the next operation: a switch says which. Source:
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stack-failure-options.html.
+    """
+    if FAILED not in old or not switches.is_on("failed-resources-made-anew"):
+        return resource_type.update(physical_id, old, properties, stack_name)
+    resources = ministack_seams.module("ministack.services.cloudformation")._stacks[stack_name]["_resources"]
+    logical_id = next(each for each, resource in resources.items() if resource["PhysicalResourceId"] == physical_id)
+    resource_type.delete(physical_id, {key: value for key, value in old.items() if key != FAILED})
+    return _create(clock, name, resource_type, logical_id, properties, stack_name)

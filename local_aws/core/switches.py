@@ -16,6 +16,10 @@ SWITCHES: Mapping[str, str] = {
     "deactivate-on-any-resource": "IAM authorizes root's `DeactivateMFADevice` on `*`, which the task policies deny.",
     "empty-pages": "Every list of an aggregator begins with an empty page.",
     "fail-in-suspended-accounts": "StackSets and conformance packs fail in suspended accounts, instead of leaving them alone.",
+    "failed-resources-made-anew": (
+        "If a resource failed when it was made without rollback, the next deployment deletes it and makes it anew, and does "
+        "not update it."
+    ),
     "fill-needs-data": "Metric math's FILL fills nothing if no period at which an alarm looks has data.",
     "keep-times-of-unchanged-results": "AWS Config keeps the times of a result while verdict and annotation stay the same.",
     "multi-day-alarms-look-back": (

@@ -189,6 +189,7 @@ class LocalAws:
                 self._functions,
             ),
             self._clock,
+            self._switches,
         )
         listed_types.install(self._lists["cloudformation"].resource_type_names)
         checking.topics.install()

@@ -47,7 +47,10 @@ MEANINGS = {
     Status.ACCEPTED: "The same, while an acceptance with a compensating control was in force.",
     Status.NOT_APPLICABLE: "The last evaluation of the day found that the rule does not apply.",
     Status.UNKNOWN: "No evaluation on this day. It counts as not known.",
-    Status.NO_SOURCE: "No source tells about this day any more, or none did yet. It counts as not known.",
+    Status.NO_SOURCE: (
+        "No source tells about this day any more, none did yet, or none says whether the account was in scope. It counts as "
+        "not known."
+    ),
     Status.EXCLUDED: "The account was excluded from the evaluation. It does not count.",
     Status.NOT_IN_SCOPE: "The account was in no targeted organizational unit, or not for the whole day. It does not count.",
     Status.NOT_A_MEMBER: "The account was not a member of the organization for the whole day. It does not count.",

@@ -91,8 +91,7 @@ class Targets:
             end = start + _DAY
             while at + 1 < len(changes) and changes[at + 1] <= start:
                 at += 1
-            of_day = {state for time, state in zip(changes[at:], states[at:], strict=True) if time < end}
-            found.append(_share(of_day))
+            found.append(_share([state for time, state in zip(changes[at:], states[at:], strict=True) if time < end]))
             start = end
         return bytes(found)
 
@@ -164,9 +163,14 @@ def _at(places: Sequence[tuple[datetime, str | None]], time: datetime) -> str | 
     return [place for since, place in places if since <= time][-1]
 
 
-def _share(states: set[bool | None]) -> Share:
+def _share(states: Sequence[bool | None]) -> Share:
+    """Judge a day by the states in its course.
+
+    If another unit becomes the target of an account, a StackSet deletes the stack, then makes it anew: so what is between two
+    times in scope is no reason for a day without an evaluation.
+    """
     if None in states:
         return Share.NOT_KNOWN
-    if states == {True}:
+    if states[0] and states[-1]:
         return Share.WHOLE
-    return Share.NONE if states == {False} else Share.PART
+    return Share.PART if True in states else Share.NONE

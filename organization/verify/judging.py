@@ -841,7 +841,7 @@ def _coverage(observed: Observed) -> Finding:
         operations = ("create", *(["update"] if first in stacks else []))
         text = f"The StackSet has not reached {shown(wrong)}.{why} The report has the commands for each."
         if deployment.has_conformance_pack:
-            text += " If they fail, deploy account.yaml there by hand, as the report tells for the management account."
+            text += " If they fail, deploy account.yaml with credentials of that account: docs/unverified.md has the command."
         again = (observed.on_stack(operation, first) for operation in operations)
         return _fails(text, *again, run_in=observed.central)
     if under_way:

@@ -79,21 +79,38 @@ def as_user(aws: LocalAwsClient, account_id: str, *statements: Mapping[str, Any]
         iam.delete_user(UserName=attacker.name)
 
 
-def make_rule(attacker: Attacker, name: str, compliance: str, annotation: str = SAID) -> None:
-    """Make a rule with a function of one's own that says `compliance`, and wait until it has said so."""
+def make_liar(attacker: Attacker) -> str:
+    """Make a function of the attacker's that says of an account what its rule tells it, and return its ARN."""
 
     def client(service: str, _: str = "") -> Any:  # noqa: ANN401 - a client of any service
         return attacker.client(service)
 
     function_arn = create_function(client, attacker.account_id, "lies", LIES, "config:PutEvaluations", "logs:*")
     let_config_invoke(client, function_arn, attacker.account_id)
-    said = {"ComplianceType": compliance, "Annotation": annotation}
+    return function_arn
+
+
+def lying_rule(function_arn: str, name: str, compliance: str, annotation: str) -> dict[str, Any]:
+    """Describe a rule, as PutConfigRule takes it, that lets a liar say `compliance` and `annotation`."""
+    return rule(function_arn, name, InputParameters=json.dumps({"ComplianceType": compliance, "Annotation": annotation}))
+
+
+def make_rule(attacker: Attacker, name: str, compliance: str, annotation: str = SAID) -> None:
+    """Make a rule with a function of one's own that says `compliance`, and wait until it has said so."""
     config = attacker.client("config")
-    config.put_config_rule(ConfigRule=rule(function_arn, name, InputParameters=json.dumps(said)))
+    config.put_config_rule(ConfigRule=lying_rule(make_liar(attacker), name, compliance, annotation))
 
     def results() -> list[dict[str, Any]]:
         found = config.get_compliance_details_by_config_rule(ConfigRuleName=name)
         return list(found["EvaluationResults"])
 
     [result] = wait_for(results, f"the result of {name} in {attacker.account_id}")
-    assert {key: result[key] for key in said} == said
+    assert (result["ComplianceType"], result["Annotation"]) == (compliance, annotation)
+
+
+def put_lying_pack(attacker: Attacker, name: str, compliance: str, annotation: str) -> None:
+    """Put the attacker's own conformance pack: AWS Config makes its rule, with a suffix to the name."""
+    settings = lying_rule(make_liar(attacker), name, compliance, annotation)
+    settings["InputParameters"] = json.loads(settings["InputParameters"])  # as a template has them
+    body = json.dumps({"Resources": {"Hers": {"Type": "AWS::Config::ConfigRule", "Properties": settings}}})
+    attacker.client("config").put_conformance_pack(ConformancePackName="hers", TemplateBody=body)

@@ -146,6 +146,7 @@ def staged_organization(tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
             "OrganizationalUnitIds": unit_id(aws, "Workloads"),
             "ExcludedAccounts": ",".join(EXCLUDED),
             "ManagementAccountHasEvaluationRole": "true",
+            "Remediation": "Manual",
         }
         deploy_organization(aws, CENTRAL, parameters)
         organization = StagedOrganization(aws, CENTRAL)

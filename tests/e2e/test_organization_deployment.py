@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from demo.clients import boto3_client
-from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, STACK_NAME, DeploymentError, deploy_account
+from demo.sam import (
+    EVALUATION_ROLE_NAME,
+    FUNCTION_ROLE_NAME,
+    STACK_NAME,
+    DeploymentError,
+    deploy_account,
+    organization_parameters,
+    sam,
+)
 from demo.sam import deploy_organization as sam_deploy_organization
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import start_recorder
@@ -211,6 +219,35 @@ def test_rules_are_deleted_before_what_they_need(life: Life) -> None:
     assert order("ConformancePack") < order("AccountResources")
     assert order("ConformancePack") < order("Account")
     assert order("ConformancePack") < order("FunctionPolicy") < order("RootVirtualMfaEnabledFunction") < order("FunctionRole")
+
+
+# --- From the management account, in another Region than us-east-1 ---
+
+
+def test_an_account_that_joins_gets_the_forwarder_after_what_it_forwards_to(tmp_path: Path) -> None:
+    home = "eu-central-1"
+    with LocalAwsProcess(write_accounts(tmp_path, {MANAGEMENT: {}, CENTRAL: {}}), tmp_path / "local-aws.log") as aws:
+        start_recorder(aws, MANAGEMENT, home)
+        parameters = organization_parameters(aws) | {"ExcludedAccounts": CENTRAL}
+        overrides = [f"{name}={value}" for name, value in parameters.items()]
+        options = ("--config-env", "organization", "--no-confirm-changeset", "--region", home)
+        sam(aws, MANAGEMENT, "deploy", *options, "--parameter-overrides", *overrides)
+
+        cloudformation = boto3_client(aws, "cloudformation", MANAGEMENT, region=home)
+        resources, forwarders = (
+            cloudformation.describe_stack_set(StackSetName=f"{STACK_NAME}-{name}")["StackSet"]
+            for name in ("account", "region-forwarder")
+        )
+        assert forwarders["AutoDeployment"]["DependsOn"] == [resources["StackSetARN"]]
+        aws.create_account(OTHER, "joins", "", {})
+        aws.settle()
+        [first], [second] = (
+            boto3_client(aws, "cloudformation", OTHER, region=region).describe_stacks()["Stacks"]
+            for region in (home, "us-east-1")
+        )
+        assert (first["StackStatus"], second["StackStatus"]) == ("CREATE_COMPLETE", "CREATE_COMPLETE")
+        assert "-region-forwarder-" in second["StackName"]
+        assert first["CreationTime"] <= second["CreationTime"]
 
 
 # --- Where AWS Config refuses accounts ---

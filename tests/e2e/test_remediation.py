@@ -363,7 +363,7 @@ def test_what_root_does_is_heard_in_the_home_region(aws: LocalAwsProcess, unused
         cloudformation = client("cloudformation", region)
         cloudformation.create_stack(
             StackName="root-virtual-mfa",
-            TemplateBody=(PROJECT / template).read_text(encoding="utf-8"),
+            TemplateURL=uploaded(aws, account_id, (PROJECT / template).read_text(encoding="utf-8")),
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
             Capabilities=["CAPABILITY_NAMED_IAM"],
         )

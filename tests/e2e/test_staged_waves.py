@@ -9,7 +9,7 @@ import pytest
 from demo.sam import RULE_NAME, DeploymentError
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import start_recorder
-from tests.e2e.organization import CENTRAL, MANAGEMENT, StagedOrganization, unit_id, write_accounts
+from tests.e2e.organization import CENTRAL, MANAGEMENT, StagedOrganization, run, run_aws, unit_id, write_accounts
 from tests.e2e.packaged import deploy_organization
 
 SILENT, FIRST, SECOND = (f"41000000000{number}" for number in range(3))
@@ -17,6 +17,8 @@ SILENT, FIRST, SECOND = (f"41000000000{number}" for number in range(3))
 SILENT_TOO, ALSO_SILENT, THIRD, FOURTH = (f"42000000000{number}" for number in range(4))
 """The accounts of the second wave. Two have no recorder, which is beyond the tolerance."""
 OUTSIDE, JOINS = "430000000000", "440000000000"
+EXCLUDED = "450000000000"
+"""An account that the deployment excludes, at first outside of the targeted units."""
 CURRENT = "CURRENT SUCCEEDED"
 TOLERANCE = {"FailureTolerancePercentage": "34"}
 """One account of three, and one of four."""
@@ -53,19 +55,18 @@ class Rollout(StagedOrganization):
 @pytest.fixture(scope="module")
 def rollout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rollout]:
     """Deploy to the unit of the first wave."""
-    accounts: dict[str, Any] = {each: {} for each in (MANAGEMENT, CENTRAL, FIRST, SECOND, THIRD, FOURTH, OUTSIDE)}
+    accounts: dict[str, Any] = {each: {} for each in (MANAGEMENT, CENTRAL, FIRST, SECOND, THIRD, FOURTH, OUTSIDE, EXCLUDED)}
     accounts |= {each: {"recorder": False} for each in (SILENT, SILENT_TOO, ALSO_SILENT)}
     units = {
         "Sandbox": [SILENT, FIRST, SECOND],
         "Workloads": [SILENT_TOO],
         "Workloads/Production": [ALSO_SILENT, THIRD, FOURTH],
-        "Labs": [OUTSIDE],
+        "Labs": [OUTSIDE, EXCLUDED],
     }
     directory = tmp_path_factory.mktemp("waves")
     with LocalAwsProcess(write_accounts(directory, accounts, units), directory / "local-aws.log") as aws:
-        deploy_organization(
-            aws, CENTRAL, {"RuleDeployment": "StackSet", "OrganizationalUnitIds": unit_id(aws, "Sandbox"), **TOLERANCE}
-        )
+        parameters = {"RuleDeployment": "StackSet", "OrganizationalUnitIds": unit_id(aws, "Sandbox")}
+        deploy_organization(aws, CENTRAL, {**parameters, **TOLERANCE, "ExcludedAccounts": EXCLUDED})
         yield Rollout(aws, CENTRAL)
 
 
@@ -114,3 +115,17 @@ def test_a_rollout_in_waves_evaluates_every_account_once(rollout: Rollout) -> No
     assert after[THIRD]["OrganizationalUnitId"] == unit_id(aws, "Sandbox")
     assert (rollout.rules(FOURTH), rollout.roles(FOURTH)) == ([], set())
     assert (rollout.rules(OUTSIDE), rollout.rules(JOINS)) == ([RULE_NAME], [RULE_NAME])
+
+    # Automatic deployment considers no account filter. So an excluded account that comes in is evaluated, and keeps the
+    # StackSet from being deleted, until its stack is deleted with the command that the deletion gives.
+    rollout.move(EXCLUDED, "Labs", "Sandbox")
+    assert rollout.evaluated()[EXCLUDED] == 1
+    assert rollout.report()[EXCLUDED]["status"] == "EXCLUDED"
+    failed = run(aws, CENTRAL, "delete", "--yes")
+    assert failed.code == 1
+    assert list(rollout.instances()) == [EXCLUDED]
+    command = failed.printed.partition(f"account {EXCLUDED}, perhaps")[2].partition("To delete what is left: ")[2]
+    run_aws(aws, CENTRAL, command.splitlines()[0])
+    aws.settle()
+    assert run(aws, CENTRAL, "delete", "--yes").code == 0
+    assert rollout.rules(EXCLUDED) == []

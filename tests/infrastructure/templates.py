@@ -76,14 +76,14 @@ def resolved(name: str, value: Any, parameters: Mapping[str, str] | None = None)
 class Deployment:
     """A template with values for its parameters, filled in as CloudFormation does it. Other parameters have their defaults."""
 
-    def __init__(self, name: str, **parameters: str) -> None:
+    def __init__(self, name: str, *, region: str = "us-east-1", **parameters: str) -> None:
         self._template = template(name)
         defaults = {key: str(definition.get("Default", "")) for key, definition in self._template["Parameters"].items()}
         assert parameters.keys() <= defaults.keys()
         self._lists = {
             key for key, definition in self._template["Parameters"].items() if definition["Type"] == "CommaDelimitedList"
         }
-        pseudo = {"AWS::AccountId": "111122223333", "AWS::Partition": "aws", "AWS::Region": "us-east-1"}
+        pseudo = {"AWS::AccountId": "111122223333", "AWS::Partition": "aws", "AWS::Region": region}
         self._values = {**pseudo, "AWS::StackName": "root-virtual-mfa", **defaults, **parameters}
 
     def has(self, logical_id: str) -> bool:

@@ -424,11 +424,21 @@ def test_the_forwarder_goes_to_the_same_accounts_if_it_is_needed() -> None:
     forwarder = {each["ParameterKey"]: each["ParameterValue"] for each in forwarders["Parameters"]}
     assert forwarder.keys() == template(FORWARDER)["Parameters"].keys()
     assert forwarder["HomeRegion"] == {"Ref": "AWS::Region"}
-    own = {"StackSetName", "Description", "TemplateURL", "Parameters", "StackInstancesGroup"}
+    own = {"AutoDeployment", "StackSetName", "Description", "TemplateURL", "Parameters", "StackInstancesGroup"}
     assert {key: forwarders[key] for key in forwarders.keys() - own} == {key: accounts[key] for key in accounts.keys() - own}
     [there], [here] = forwarders["StackInstancesGroup"], accounts["StackInstancesGroup"]
     assert there["DeploymentTargets"] == here["DeploymentTargets"]
     assert there["Regions"] == ["us-east-1"]
+
+
+def test_an_account_that_joins_is_watched_even_if_the_forwarder_fails_there() -> None:
+    """AutoDeployment.DependsOn: what comes first has to succeed. Source: API model, cloudformation, AutoDeployment."""
+    enabled = {"Enabled": True, "RetainStacksOnAccountRemoval": False}
+    first = "arn:aws:cloudformation:eu-central-1:111122223333:stackset/AccountResources"
+    for parameters, after in ((ORGANIZATION, {"DependsOn": [first]}), (MEMBER, {})):
+        deployed = Deployment(APPLICATION, region="eu-central-1", **parameters)
+        assert deployed.properties("AccountResources")["AutoDeployment"] == enabled
+        assert deployed.properties("RegionForwarders")["AutoDeployment"] == enabled | after
 
 
 def test_only_config_for_this_account_reads_the_organization() -> None:

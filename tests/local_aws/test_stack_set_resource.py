@@ -338,6 +338,25 @@ def test_with_rollback_disabled_a_creation_that_fails_keeps_what_there_is(
     assert not admin.exists()
 
 
+@pytest.mark.parametrize("anew", [False, True])
+def test_with_rollback_disabled_the_next_deployment_mends_a_creation_that_failed(
+    aws: LocalAwsClient, parent: Parent, admin: Administrator, *, anew: bool
+) -> None:
+    """The documentation can be read in two ways: it updates the StackSet that is there, or makes it anew."""
+    take_name(aws, SANDBOX)
+    assert parent.deploy("create", rollback=False) == "CREATE_FAILED"
+    first = admin.read("describe_stack_set")["StackSet"]["StackSetId"]
+    of(aws, "iam", SANDBOX).delete_role(RoleName=NAME)
+    aws.switch("failed-resources-made-anew", on=anew)
+    try:
+        assert parent.deploy("update", rollback=False, Description="Mended.") == "UPDATE_COMPLETE", parent.reasons()
+    finally:
+        aws.switch("failed-resources-made-anew", on=False)
+    assert (admin.read("describe_stack_set")["StackSet"]["StackSetId"] != first) is anew
+    assert set(admin.statuses().values()) == {CURRENT}
+    assert list(with_role(aws)) == MEMBERS
+
+
 def test_an_update_that_fails_is_rolled_back_in_the_accounts(aws: LocalAwsClient, parent: Parent, admin: Administrator) -> None:
     parent.deploy("create")
     of(aws, "iam", SANDBOX).create_role(RoleName="second", AssumeRolePolicyDocument=json.dumps(TRUST))

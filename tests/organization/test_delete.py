@@ -13,6 +13,7 @@ from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError
 from tests.organization.fake_organization import HOSTILE, MANAGEMENT, check_shown, stack
 
 STACK_ID = stack()["StackId"]
+STACK_SET_ID = "root-virtual-mfa-account:12345678-1234-1234-1234-123456789012"
 
 
 def event(number: int, resource: str, status: str, reason: str = "") -> dict[str, Any]:
@@ -91,12 +92,13 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
     monkeypatch.setattr(delete, "POLL_SECONDS", (0, 0))
     resources = [
         resource("FunctionLogGroup", "AWS::Logs::LogGroup", "the-log"),
-        resource("AccountResources", "AWS::CloudFormation::StackSet"),
+        resource("AccountResources", "AWS::CloudFormation::StackSet", STACK_SET_ID),
         resource("ConformancePack", "AWS::Config::OrganizationConformancePack"),
     ]
     fake = FakeAws(
         {
             "ListStackResources": {"StackResourceSummaries": resources},
+            "ListStackInstances": {"Summaries": []},
             "DescribeLogGroups": {"logGroups": [{"logGroupName": "the-log-of-another"}, {"logGroupName": "the-log"}]},
         }
     )
@@ -249,6 +251,37 @@ def test_what_could_not_be_deleted_is_said_with_its_reason(fake: FakeAws, capsys
     assert run("--yes") == 1
     printed = capsys.readouterr().out
     assert printed.endswith("run this again:\n  AccountResources: An account [x] is suspended.\n")
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_stacks_that_keep_a_stack_set_are_said_with_the_command(
+    fake: FakeAws, capsys: pytest.CaptureFixture[str], *, gone: bool
+) -> None:
+    """An excluded account has one if it came in later. The other StackSet is deleted."""
+    events = [
+        *EVENTS[:3],
+        event(3, "AccountResources", "DELETE_FAILED", "StackSet is not empty"),
+        event(4, "root-virtual-mfa", ""),
+    ]
+    CloudFormation(fake, stack(), events, "DELETE_FAILED")
+    instance = {"OrganizationalUnitId": "ou-a1b2-12345678", "Region": REGION}
+    if gone:
+        fake.refuse("ListStackInstances", "StackSetNotFoundException")
+    else:
+        fake.answers["ListStackInstances"] = {"Summaries": [{**instance, "Account": each} for each in ("3" * 12, "4" * 12)]}
+    assert run("--yes") == 1
+    [asked] = fake.called("ListStackInstances")
+    assert asked == {"StackSetName": STACK_SET_ID, "CallAs": "DELEGATED_ADMIN"}
+    said = capsys.readouterr().out.rpartition("AccountResources: StackSet is not empty\n")[2]
+    if gone:
+        assert said == ""
+        return
+    assert said == (
+        "  The StackSet root-virtual-mfa-account still has a stack in 2 accounts: 333333333333, 444444444444, perhaps since an "
+        "excluded account joined or moved later. To delete what is left: aws cloudformation delete-stack-instances "
+        "--stack-set-name root-virtual-mfa-account --call-as DELEGATED_ADMIN --deployment-targets "
+        f"OrganizationalUnitIds=ou-a1b2-12345678 --regions {REGION} --no-retain-stacks --region {REGION}\n"
+    )
 
 
 def test_deletion_that_goes_on_already_is_watched(fake: FakeAws) -> None:

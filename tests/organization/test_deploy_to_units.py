@@ -234,6 +234,28 @@ def test_a_unit_that_is_taken_away_shows_who_leaves(scene: Scene, capfd: pytest.
     assert f"No longer in scope: 2 accounts: {MEMBER}, {OTHER}. The rule with its results, roles" in said(capfd)
 
 
+@pytest.mark.parametrize(
+    ("earlier", "later", "moved"),
+    [
+        ({"OrganizationalUnitIds": PRODUCTION}, WORKLOADS, OTHER),
+        ({"OrganizationalUnitIds": WORKLOADS}, PRODUCTION, OTHER),
+        ({"OrganizationalUnitIds": PRODUCTION}, "", OTHER),
+        ({"OrganizationalUnitIds": SECURITY}, f"{SECURITY},{WORKLOADS}", ""),
+        ({}, ROOT, ""),
+    ],
+    ids=["the unit above", "a unit below", "the whole organization", "one unit more", "the root by its id"],
+)
+def test_accounts_whose_stack_is_made_anew_are_said(
+    scene: Scene, capfd: pytest.CaptureFixture[str], earlier: dict[str, str], later: str, moved: str
+) -> None:
+    """The StackSet compares units, and not accounts: it deletes for a unit that goes before it creates for one that comes."""
+    scene.stays(stack(outputs=True, RuleDeployment="StackSet", **earlier))
+    scene.deploys("--yes", "--parameter", f"OrganizationalUnitIds={later}")
+    printed = said(capfd)
+    assert ("Another unit is the StackSet's target for" in printed) is bool(moved)
+    assert f"Another unit is the StackSet's target for account {moved}: it deletes its stack there" in printed or not moved
+
+
 def test_a_unit_that_is_gone_is_said(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     scene.stays(stack(RuleDeployment="StackSet", OrganizationalUnitIds="ou-a1b2-99999999"))
     assert failure(capsys, "--yes").startswith("The organization has no unit ou-a1b2-99999999: ")

@@ -577,6 +577,39 @@ def test_what_no_operation_of_the_stack_set_tells_is_a_gap(by_stack_set: FakeAws
     assert any("do not go back to its beginning" in each for each in gaps(tmp_path / "two"))
 
 
+def test_before_the_last_so_many_moves_nobody_knows_where_an_account_was(
+    by_stack_set: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_MOST_EVENTS", 2)
+    of_accounts(by_stack_set, CENTRAL, MANAGEMENT)
+    run(tmp_path / "evidence", "--management-profile", "management")
+    # The root was a target at first, wherever the account was.
+    assert calendars(tmp_path / "evidence")[OTHER] == "UGGGGGO"
+
+
+def test_a_unit_that_is_gone_is_named_by_its_id_and_what_was_above_it_is_not_known(
+    by_stack_set: FakeAws, tmp_path: Path
+) -> None:
+    gone = "ou-a1b2-gone1111"
+    moved = {"requestParameters": {"accountId": OTHER, "sourceParentId": gone, "destinationParentId": LATER}}
+    told = {"EventTime": midnight(FIRST + DAY * 5) + timedelta(hours=12), "CloudTrailEvent": json.dumps(moved)}
+    by_stack_set.answers["LookupEvents"] = lambda asked: {
+        "Events": [told] if asked["LookupAttributes"][0]["AttributeValue"] == "MoveAccount" else []
+    }
+    describe: Any = by_stack_set.answers["DescribeOrganizationalUnit"]
+
+    def missing(asked: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an answer
+        if asked["OrganizationalUnitId"] == gone:
+            raise RefusalError("OrganizationalUnitNotFoundException")
+        return describe(asked)
+
+    by_stack_set.answers["DescribeOrganizationalUnit"] = missing
+    of_accounts(by_stack_set, CENTRAL, MANAGEMENT)
+    run(tmp_path / "evidence", "--management-profile", "management")
+    assert calendars(tmp_path / "evidence")[OTHER] == "UGGGGGO"
+    assert [each["source"] for each in document(tmp_path / "evidence")["moves"]] == [gone]
+
+
 def test_a_profile_of_another_account_is_refused(
     by_stack_set: FakeAws, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

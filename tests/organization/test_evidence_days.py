@@ -432,6 +432,17 @@ def test_waves_are_known_from_the_operations_of_the_stack_set() -> None:
     assert scoped(found=changed) == {ONE: "GUUUO", TWO: "GGGUU"}
 
 
+def test_a_day_on_which_the_stack_was_made_anew_is_not_out_of_scope() -> None:
+    """If the root takes the place of a unit, the StackSet deletes the stack before it makes it again."""
+    waves = [
+        Operation(START - DAY, frozenset({"ou-a"}), added=True),
+        Operation(START + DAY + HOUR, frozenset({"ou-a"}), added=False),
+        Operation(START + DAY + 2 * HOUR, frozenset({ROOT}), added=True),
+    ]
+    found = targets(today=frozenset({ROOT}), operations=waves, since=None, begun=EARLIER)
+    assert scoped(found=found) == {ONE: "UUUUU", TWO: "OOUUU"}
+
+
 def test_an_excluded_account_in_a_target_is_excluded_and_one_outside_is_not_in_scope() -> None:
     excluded = Exceptions(excluded={each: Exclusion("Sandbox.") for each in (ONE, TWO)})
     scope = Scope({each: Member(each) for each in (ONE, TWO)}, exceptions=excluded, targets=targets())
@@ -481,7 +492,7 @@ def test_each_target_has_its_stretches_and_what_is_not_known_is_one_too() -> Non
     st.lists(st.tuples(st.integers(0, 119), st.sampled_from(["ou-aa", "ou-b", ROOT, "ou-a"])), max_size=6),
     st.lists(st.tuples(st.integers(0, 119), st.sampled_from(["ou-a", "ou-b", ROOT]), st.booleans()), max_size=6),
 )
-def test_a_day_is_in_scope_if_at_each_hour_of_it_some_unit_above_the_account_was_a_target(
+def test_a_day_is_in_scope_if_some_unit_above_the_account_was_a_target_when_it_began_and_when_it_ended(
     moves: list[tuple[int, str]], operations: list[tuple[int, str, bool]]
 ) -> None:
     """Work it out hour by hour, going forward in time."""
@@ -504,7 +515,7 @@ def test_a_day_is_in_scope_if_at_each_hour_of_it_some_unit_above_the_account_was
         moves=[Move(START + HOUR * at, ONE, source, to, "") for source, (at, to) in zip(places[:-1], moved, strict=True)],
     )
     expected = [
-        Share.WHOLE if all(day) else Share.PART if any(day) else Share.NONE
+        Share.WHOLE if day[0] and day[-1] else Share.PART if any(day) else Share.NONE
         for day in (hours[24 * number : 24 * number + 24] for number in range(5))
     ]
     assert found.days(ONE, FIRST, 5) == bytes(expected)
