@@ -397,6 +397,13 @@ def test_dependencies_are_ten_for_a_stack_set_and_each_is_named_once(aws: LocalA
 
 # Update and deletion
 
+BUT_THIRD = {"Accounts": [THIRD], "AccountFilterType": "DIFFERENCE"}
+
+
+def take_name_of_second(aws: LocalAwsClient, account_id: str) -> None:
+    """Let an account have the role "second" already, made by somebody else."""
+    of(aws, "iam", account_id).create_role(RoleName="second", AssumeRolePolicyDocument=json.dumps(TRUST))
+
 
 def test_an_update_of_a_unit_changes_its_stacks_and_leaves_the_others_outdated(
     aws: LocalAwsClient, admin: Administrator
@@ -514,6 +521,31 @@ def test_an_update_changes_every_stack(aws: LocalAwsClient, admin: Administrator
     assert admin.run("update_stack_set", Parameters=kept, **settings)["Status"] == "SUCCEEDED"
     assert with_role(aws) == dict.fromkeys(MEMBERS, "report")
     assert admin.statuses() == dict.fromkeys(MEMBERS, ("CURRENT", "SUCCEEDED"))
+
+
+def test_an_update_of_stacks_brings_outdated_ones_up_to_date(aws: LocalAwsClient, admin: Administrator) -> None:
+    admin.create()
+    workloads: dict[str, Any] = {"OrganizationalUnitIds": [unit_id(aws, "Workloads")]}
+    admin.run("create_stack_instances", DeploymentTargets={**workloads, **BUT_THIRD}, Regions=[REGION])
+    take_name_of_second(aws, FIRST)
+    larger = {"TemplateBody": json.dumps(LARGER_TEMPLATE), "Capabilities": ["CAPABILITY_NAMED_IAM"]}
+    assert admin.run("update_stack_set", **larger)["Status"] == "FAILED"
+    assert admin.statuses() == {FIRST: ("OUTDATED", "FAILED"), SECOND: ("OUTDATED", "CANCELLED")}
+    of(aws, "iam", FIRST).delete_role(RoleName="second")
+    operation = admin.run("update_stack_instances", DeploymentTargets=workloads, Regions=[REGION])
+    assert (operation["Action"], operation["Status"]) == ("UPDATE", "SUCCEEDED")
+    assert admin.statuses() == dict.fromkeys([FIRST, SECOND], ("CURRENT", "SUCCEEDED"))
+    assert list(with_role(aws, "second")) == [FIRST, SECOND]
+
+    for targets, refused in (
+        ({"OrganizationalUnitIds": [unit_id(aws, "Sandbox")]}, "ValidationError"),
+        ({**workloads, "Accounts": [THIRD], "AccountFilterType": "INTERSECTION"}, "StackInstanceNotFoundException"),
+    ):
+        which = {"operation": "update_stack_instances", "DeploymentTargets": targets, "Regions": [REGION]}
+        assert refusal(admin.run, **which)[0] == refused
+    overrides = [{"ParameterKey": "Purpose", "ParameterValue": "report"}]
+    which = {"operation": "update_stack_instances", "DeploymentTargets": workloads, "Regions": [REGION]}
+    assert "does not emulate ParameterOverrides" in refusal(admin.run, **which, ParameterOverrides=overrides)[1]
 
 
 def test_a_stack_whose_update_fails_is_outdated_and_as_it_was(aws: LocalAwsClient, admin: Administrator) -> None:

@@ -279,8 +279,8 @@ def test_stacks_that_keep_a_stack_set_are_said_with_the_command(
     assert said == (
         "  The StackSet root-virtual-mfa-account still has a stack in 2 accounts: 333333333333, 444444444444, perhaps since an "
         "excluded account joined or moved later. To delete what is left: aws cloudformation delete-stack-instances "
-        "--stack-set-name root-virtual-mfa-account --call-as DELEGATED_ADMIN --deployment-targets "
-        f"OrganizationalUnitIds=ou-a1b2-12345678 --regions {REGION} --no-retain-stacks --region {REGION}\n"
+        f"--region {REGION} --stack-set-name root-virtual-mfa-account --call-as DELEGATED_ADMIN --deployment-targets "
+        f"OrganizationalUnitIds=ou-a1b2-12345678 --regions {REGION} --no-retain-stacks\n"
     )
 
 
