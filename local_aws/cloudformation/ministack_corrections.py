@@ -110,7 +110,8 @@ def _tell_what_an_update_deletes() -> None:
     events (UPDATE_COMPLETE_CLEANUP_IN_PROGRESS).
     """
     name = "ministack.services.cloudformation.stacks"
-    delete, add_event = ministack_seams.module(name)._delete_resource, ministack_seams.module(name)._add_event
+    module = ministack_seams.module(name)
+    delete = module._delete_resource
     stacks = ministack_seams.module("ministack.services.cloudformation")._stacks
 
     def delete_and_tell(
@@ -121,10 +122,10 @@ def _tell_what_an_update_deletes() -> None:
             (stack["StackId"], stack_name, logical_id, resource_type) if stack["StackStatus"] == "UPDATE_IN_PROGRESS" else None
         )
         if told:
-            add_event(*told, "DELETE_IN_PROGRESS", physical_id=physical_id)
+            module._add_event(*told, "DELETE_IN_PROGRESS", physical_id=physical_id)
         delete(resource_type, physical_id, properties, stack_name, logical_id)
         if told:
-            add_event(*told, "DELETE_COMPLETE", physical_id=physical_id)
+            module._add_event(*told, "DELETE_COMPLETE", physical_id=physical_id)
 
     ministack_seams.replace(name, "_delete_resource", delete_and_tell)
 

@@ -149,10 +149,17 @@ def _central(organizations: "OrganizationsClient", caller: Caller, parameters: M
     account_id = parameters.get(_CENTRAL, "")
     pages = organizations.get_paginator("list_delegated_administrators").paginate(ServicePrincipal=STACK_SETS)
     names = {each.get("Id"): each.get("Name", "") for page in pages for each in page["DelegatedAdministrators"]}
-    if account_id in names and account_id != caller.account_id:
-        return _Central(account_id, names[account_id])
-    message = (
-        f"{_CENTRAL} is {account_id!r}, and this is no delegated administrator for {STACK_SETS}: no deployment for the "
-        "organization is there, so the roles are not going to trust it."
-    )
-    raise CommandError(message)
+    if account_id not in names or account_id == caller.account_id:
+        message = (
+            f"{_CENTRAL} is {account_id!r}, and this is no delegated administrator for {STACK_SETS}: no deployment for the "
+            "organization is there, so the roles are not going to trust it."
+        )
+        raise CommandError(message)
+    function = parameters.get("FunctionArn", "")
+    if function and function.split(":")[4:5] != [account_id]:
+        message = (
+            f"FunctionArn is {function}, which is not a function of account {account_id}: it could report any verdict on this "
+            "account. The package's is in the central account."
+        )
+        raise CommandError(message)
+    return _Central(account_id, names[account_id])

@@ -202,7 +202,7 @@ class Finder:
     def _with_units(self, given: Mapping[str, str], seen: Seen) -> dict[str, str]:
         """Add the organizational units: by their ids if they were given by their paths, or those that the operator answers."""
         parameters = dict(given)
-        if not seen.wanted.has_rule_in_stack_set:
+        if not judging.by_stack_set(seen.wanted):
             # A conformance pack goes to all accounts, and the template refuses units with it.
             return parameters | ({UNITS: ""} if self._kept.get(UNITS) else {})
         found = seen.units if isinstance(seen.units, tuple) else ()
@@ -329,6 +329,8 @@ class Finder:
         It says what it found.  Raises CommandError if the accounts have to be listed and cannot be.
         """
         found = deployment.from_stack(after, {})
+        if found.invoke_permission != invoke_permission.ORGANIZATION:
+            return {}  # the accounts are listed, or need not be
         reader = report.Reader(self.session, self.caller.time, lambda *_: None)
         what = "StackSet" if found.has_rule_in_stack_set else "conformance pack"
         try:

@@ -155,9 +155,14 @@ class Seen:
         return "the management account"
 
 
+def by_stack_set(wanted: Deployment) -> bool:
+    """Tell whether a StackSet is to bring the rule, though nobody may have seen the organization's id."""
+    return wanted.rule_deployment == BY_STACK_SET
+
+
 def services(wanted: Deployment, *, removes: bool) -> dict[str, str]:
     """Return the services that a deployment needs, and which part of it needs each; `removes`: root credentials too."""
-    unneeded = {CONFIG_MULTI_ACCOUNT_SETUP} if wanted.has_rule_in_stack_set else set()
+    unneeded = {CONFIG_MULTI_ACCOUNT_SETUP} if by_stack_set(wanted) else set()
     needed = {service: what for service, what in SERVICES.items() if service not in unneeded}
     return needed | ({removal.IAM: _REMOVAL} if removes else {})
 
@@ -185,7 +190,7 @@ def with_recorders(
 def names(wanted: Deployment) -> dict[str, str]:
     """Return the names that the stack uses and something else could have, and the command that frees each."""
     region, pack = wanted.region, {}
-    if not wanted.has_rule_in_stack_set:
+    if not by_stack_set(wanted):
         pack[f"conformance pack {CONFORMANCE_PACK_NAME}"] = commands.delete_pack(region, CONFORMANCE_PACK_NAME)
     elsewhere = commands.delete("...")  # roles are the same in all Regions
     stack_set = stack_set_name(wanted.stack_name)
@@ -362,7 +367,7 @@ def _service_linked_roles(seen: Seen) -> Iterator[Check]:
 def units_problem(seen: Seen) -> str:
     """Say what is wrong with the organizational units of the deployment to come; empty if nothing is, or if nobody can tell."""
     given = sorted(seen.wanted.organizational_unit_ids)
-    if given and not seen.wanted.has_rule_in_stack_set:
+    if given and not by_stack_set(seen.wanted):
         return (
             f"{UNITS} is for {RULE_DEPLOYMENT}={BY_STACK_SET}, and the deployment has {BY_CONFORMANCE_PACK}: a conformance "
             "pack goes to every account of the organization."
@@ -387,7 +392,7 @@ def _scope(seen: Seen) -> Iterator[Check]:
 
 def _policies(seen: Seen) -> Iterator[Check]:
     """Check what protects the rule that a StackSet brings: it is the account's own, and the account may delete its rules."""
-    if not seen.wanted.has_rule_in_stack_set:
+    if not by_stack_set(seen.wanted):
         return
     name = "Service control policies"
     match seen.has_policies:

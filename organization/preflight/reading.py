@@ -58,7 +58,7 @@ class Reader:
         deployed = deployment.from_stack(stack, {}) if stack else None
         kept = aws.parameters_of(stack) if stack and stack["StackStatus"] != "REVIEW_IN_PROGRESS" else {}
         wanted = self._wanted(kept, given, organization)
-        by_unit = wanted.has_rule_in_stack_set or (deployed is not None and bool(deployed.organizational_unit_ids))
+        by_unit = judging.by_stack_set(wanted) or (deployed is not None and bool(deployed.organizational_unit_ids))
         found = (_seen(self._units) if in_organization else nothing) if by_unit else None
         if isinstance(found, tuple):
             everyone: tuple[Account, ...] | Unseen = tuple(account for unit in found for account in unit.accounts)
@@ -70,7 +70,7 @@ class Reader:
         active = _active(everyone)
         aggregator = _seen(self._aggregator)
         removes = wanted.removes_root_credentials if removal is None else removal
-        roles = [*([] if wanted.has_rule_in_stack_set else [CONFIG_ROLE]), *([STACK_SETS_ROLE] if managing else [])]
+        roles = [*([] if judging.by_stack_set(wanted) else [CONFIG_ROLE]), *([STACK_SETS_ROLE] if managing else [])]
         needed = judging.with_recorders(wanted, active, found)
         # A StackSet to organizational units may leave the caller's own account out.
         own = not wanted.organizational_unit_ids or isinstance(needed, Unseen) or self._caller.account_id in needed
@@ -205,7 +205,7 @@ class Reader:
         self, aggregator: Aggregator | Unseen | None, wanted: Deployment, deployed: Deployment | None
     ) -> tuple[str, ...] | Unseen | None:
         """Find accounts with a rule of the name that a StackSet's rule is going to have; only an aggregator shows them."""
-        if not wanted.has_rule_in_stack_set or (deployed and deployed.has_rule_in_stack_set):
+        if not judging.by_stack_set(wanted) or (deployed and deployed.has_rule_in_stack_set):
             return None
         match aggregator:
             case None:

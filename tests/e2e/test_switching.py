@@ -8,6 +8,7 @@ from demo.sam import RULE_NAME, STACK_NAME, deploy_account
 from demo.sam import deploy_organization as sam_deploy_organization
 from local_aws.client import LocalAwsProcess
 from tests.e2e.organization import CENTRAL, MANAGEMENT, StagedOrganization, run, unit_id, write_accounts
+from tests.e2e.packaged import deploy_organization
 
 VIRTUAL, BARE, SANDBOX = "310000000001", "310000000002", "310000000003"
 TARGETED = (CENTRAL, VIRTUAL, BARE)
@@ -22,7 +23,7 @@ class Switching:
     def __init__(self, aws: LocalAwsProcess) -> None:
         self.aws = aws
         deploy_account(aws, MANAGEMENT, CENTRAL)
-        sam_deploy_organization(aws, CENTRAL, {"ManagementAccountHasEvaluationRole": "true"})
+        deploy_organization(aws, CENTRAL, {"ManagementAccountHasEvaluationRole": "true"})
         self.organization = StagedOrganization(aws, CENTRAL)
         aws.settle()
         self._seen = 0

@@ -162,6 +162,15 @@ def test_roles_trust_no_account_that_has_no_deployment(
     assert management.sam_calls() == []
 
 
+def test_function_of_another_account(management: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever administers StackSets can make one of this name, but no rule of theirs gets into the management account."""
+    function = FUNCTION.replace(CENTRAL, MEMBER)
+    assert failure(capsys, "--management-account", "--yes", "--parameter", f"FunctionArn={function}").startswith(
+        f"FunctionArn is {function}, which is not a function of account {CENTRAL}: "
+    )
+    assert management.sam_calls() == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -205,6 +205,15 @@ def test_units_that_may_not_be_read_are_given_by_their_ids(scene: Scene, capfd: 
     assert "How many accounts are in scope could not be seen. ListOrganizationalUnitsForParent failed" in said(capfd)
 
 
+def test_organization_that_may_not_be_read_is_said_first(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
+    scene.aws.refuse("DescribeOrganization", "AccessDeniedException")
+    assert failure(capsys, "--scope", "organization", "--yes", *to(WORKLOADS)).startswith("OrganizationId cannot be read")
+    ids = [f"--parameter={name}={value}" for name, value in NAMES.items()]
+    assert (
+        overrides(scene.deploys("--scope", "organization", "--yes", *to(WORKLOADS), *ids))["OrganizationalUnitIds"] == WORKLOADS
+    )
+
+
 def test_names_of_units_do_not_act_on_the_screen(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
