@@ -165,7 +165,7 @@ bench: setup $(ARTEFACT) ## Measure the rule beside bare boto3 and rdklib's samp
 	@$(BIN)/python -m benchmark $(ARGS)
 	@$(if $(ARGS),,$(BIN)/python -m benchmark.report --accounts 300 1000)
 
-bench-organization: setup $(ARTEFACT) ## Evaluate an organization of ACCOUNTS=300 with throttled calls, and see that nothing is lost
+bench-organization: setup $(ARTEFACT) ## Evaluate ACCOUNTS=300 with throttled calls, and 1,000 in three waves, and see that nothing is lost
 	@$(BIN)/python -m benchmark.organization $(if $(ACCOUNTS),--accounts $(ACCOUNTS)) $(ARGS)
 
 bench-auditing: setup $(ARTEFACT) ## Measure check and inventory on organizations of 250 to 1,000 accounts (ARGS="--accounts 250")

@@ -14,6 +14,9 @@ MANAGEMENT, CENTRAL = "111111111111", "222222222222"
 FEWEST_ACCOUNTS = 4
 """These two accounts, and two neighbours in opposite states."""
 
+FEWEST_IN_WAVES = 8
+"""These two accounts, and some in each unit of three waves."""
+
 ACTIONS = ("sts:AssumeRole", "iam:GetAccountSummary", "iam:ListVirtualMFADevices", "config:PutEvaluations")
 """The calls of an evaluation."""
 REPORTING = "config:PutEvaluations"
@@ -68,10 +71,35 @@ def verdict(root_user: RootUser) -> str:
     return "COMPLIANT" if root_user["virtual_mfa_devices"] or not has_credentials else "NON_COMPLIANT"
 
 
-def accounts_file(users: Mapping[str, RootUser]) -> dict[str, Any]:
-    """Make the content of an accounts file: an organization with all accounts, spread over some units."""
-    members = [account_id for account_id in users if account_id not in {MANAGEMENT, CENTRAL}]
-    units = {unit: members[number :: len(_UNITS)] for number, unit in enumerate(_UNITS)}
+def units(users: Mapping[str, RootUser]) -> dict[str, list[str]]:
+    """Spread the members but the central account over some units, evenly."""
+    members = _members(users)
+    return {unit: members[number :: len(_UNITS)] for number, unit in enumerate(_UNITS)}
+
+
+def waves(users: Mapping[str, RootUser]) -> dict[str, list[str]]:
+    """Spread them over units to deploy to one after the other: a small one, a larger one, and one with the rest below it.
+
+    Neighbours in a unit demand opposite verdicts here too.
+    """
+    members = _members(users)
+    small, larger = len(members) // 20 + 1, len(members) // 4 + 1
+    rest = members[small + larger :]
+    return {
+        "Sandbox": members[:small],
+        "Infrastructure": members[small : small + larger],
+        "Workloads/Development": rest[: len(rest) // 2],
+        "Workloads/Production": rest[len(rest) // 2 :],
+    }
+
+
+def _members(users: Mapping[str, RootUser]) -> list[str]:
+    return [account_id for account_id in users if account_id not in {MANAGEMENT, CENTRAL}]
+
+
+def accounts_file(users: Mapping[str, RootUser], members: Mapping[str, Sequence[str]] | None = None) -> dict[str, Any]:
+    """Make the content of an accounts file: an organization with these members in its units, or those of `units`."""
+    of_units = units(users) if members is None else members
     return {
         "organization": {
             "id": "o-a1b2c3d4e5",
@@ -80,7 +108,7 @@ def accounts_file(users: Mapping[str, RootUser]) -> dict[str, Any]:
             "trusted_services": list(_SERVICES),
             "delegated_administrators": {CENTRAL: list(_SERVICES)},
             "root_access_features": ["RootCredentialsManagement"],
-            "units": {"Security": [CENTRAL], **units},
+            "units": {"Security": [CENTRAL], **{path: list(account_ids) for path, account_ids in of_units.items()}},
         },
         "accounts": {account_id: {"root_user": dict(root_user)} for account_id, root_user in users.items()},
     }
@@ -168,6 +196,8 @@ class Round:
     peak_memory_mib: int | None
     """The largest memory of any execution environment since its start."""
     seconds: float
+    deployment_seconds: float | None = None
+    """What the deployment before it took, if that was measured. Evaluations begin while it goes on."""
 
     @property
     def correct(self) -> bool:
@@ -184,12 +214,13 @@ class Round:
         return sum(self.calls.get(action, 0) for action in actions) / self.accounts
 
 
-def judge(name: str, users: Mapping[str, RootUser], evidence: Evidence) -> Round:
+def judge(name: str, users: Mapping[str, RootUser], evidence: Evidence, deployment_seconds: float | None = None) -> Round:
     """Compare the results with what the root users demand.
 
     An account without a fresh result is lost.  An account is wrong if its result is not the demanded one, or does not name its
     virtual device.  An account is doubled if it has a second result, or more than one report to AWS Config that was not
-    throttled: there was one event.
+    throttled: there was one event.  So is an account with a report that is none of `users`: it has had its evaluation, or will
+    have it later.
     """
     calls = [
         call for call in evidence.calls if call["action"] in ACTIONS and ":assumed-role/root-virtual-mfa-" in call["principal"]
@@ -205,6 +236,7 @@ def judge(name: str, users: Mapping[str, RootUser], evidence: Evidence) -> Round
             wrong.append(account_id)
         if len(results) > 1 or reports[account_id] > 1:
             doubled.append(account_id)
+    doubled += sorted(reports.keys() - users.keys())
     return Round(
         name=name,
         accounts=len(users),
@@ -217,6 +249,7 @@ def judge(name: str, users: Mapping[str, RootUser], evidence: Evidence) -> Round
         dropped=evidence.dropped,
         peak_memory_mib=evidence.activity.peak_memory_mib,
         seconds=evidence.activity.seconds,
+        deployment_seconds=deployment_seconds,
     )
 
 
@@ -253,6 +286,7 @@ def rows(rounds: Sequence[Round]) -> list[Row]:
     def calls(measure: str, *actions: str) -> Row:
         return row(measure, lambda its: its.calls_per_account(*actions), compared=True, digits=2)
 
+    deployments = row("Deployment", lambda its: its.deployment_seconds, unit="s", digits=1)
     return [
         row("Accounts", lambda its: its.accounts),
         row("Evaluations expected", lambda its: its.accounts),
@@ -264,6 +298,7 @@ def rows(rounds: Sequence[Round]) -> list[Row]:
         row("Calls that were throttled", lambda its: its.throttled),
         row("Events that Lambda had to repeat", lambda its: its.repeated),
         row("Events that Lambda gave up", lambda its: its.dropped),
+        *([deployments] if any(deployments.values) else []),
         row("Peak memory of an environment", lambda its: its.peak_memory_mib, unit="MiB"),
         row("Time", lambda its: its.seconds, unit="s", compared=True, digits=1),
         row("Accounts a second", lambda its: its.accounts_per_second, compared=True, digits=1),

@@ -13,6 +13,7 @@ from local_aws.client import PROJECT, LocalAwsClient
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_iam import IAMClient
+    from mypy_boto3_s3 import S3Client
 
 STACK_NAME = "root-virtual-mfa"
 ACCOUNT_STACK_NAME = "root-virtual-mfa-account"
@@ -93,18 +94,31 @@ def sam(client: LocalAwsClient, account_id: str, *arguments: str) -> str:
     return ran.stdout
 
 
-def deploy_account(client: LocalAwsClient, account_id: str, central_account_id: str) -> None:
-    """Deploy account.yaml to an account that the function in `central_account_id` evaluates."""
+def deploy_account(
+    client: LocalAwsClient, account_id: str, central_account_id: str, parameters: Mapping[str, str] | None = None
+) -> None:
+    """Deploy account.yaml, with further `parameters`, to an account that the function in `central_account_id` evaluates."""
     cloudformation: CloudFormationClient = boto3_client(client, "cloudformation", account_id)
+    template = (PROJECT / "account.yaml").read_text(encoding="utf-8")
+    values = {**(parameters or {}), "CentralAccountId": central_account_id}
     cloudformation.create_stack(
         StackName=ACCOUNT_STACK_NAME,
-        TemplateBody=(PROJECT / "account.yaml").read_text(encoding="utf-8"),
-        Parameters=[{"ParameterKey": "CentralAccountId", "ParameterValue": central_account_id}],
+        TemplateURL=uploaded(client, account_id, template),
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )
     waiter = cloudformation.get_waiter("stack_create_complete")
     poll = {"Delay": 0.1, "MaxAttempts": 6000}
     waiter.wait(StackName=ACCOUNT_STACK_NAME, WaiterConfig=poll)  # type: ignore[arg-type]  # it takes fractions of a second
+
+
+def uploaded(client: LocalAwsClient, account_id: str, template: str) -> str:
+    """Upload a template that is too long for a request to a bucket of the account, and return its URL."""
+    bucket = f"templates-{account_id}"
+    s3: S3Client = boto3_client(client, "s3", account_id)
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="template.yaml", Body=template.encode())
+    return f"{client.endpoint_url}/{bucket}/template.yaml"
 
 
 def let_assume_evaluation_roles(client: LocalAwsClient, account_id: str) -> None:

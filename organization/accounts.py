@@ -2,13 +2,14 @@
 
 import queue
 import threading
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from organization import aws
 from organization.statuses import Account
+from organization.units import Unit
 
 if TYPE_CHECKING:
     from mypy_boto3_organizations import OrganizationsClient
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 EXIT_INTERRUPTED = 130
 """The exit code if somebody interrupted the command, with Ctrl-C: 128 and the number of SIGINT, as shells have it."""
+
+_PAGE = 20
+"""The largest page of AWS Organizations. Source: API model, organizations, MaxResults."""
 
 T = TypeVar("T", bound=Hashable)
 R = TypeVar("R")
@@ -58,20 +62,54 @@ class Readings(Generic[T, R]):
     interrupted: bool
 
 
-def of_organization(organizations: "OrganizationsClient") -> list[Account]:
-    """List every account of the organization, without its organizational unit.
+def of_organization(organizations: "OrganizationsClient", progress: Progress | None = None) -> list[Account]:
+    """List every account of the organization, without the names of the units above it.
 
     The caller has to be the management account or a delegated administrator of any service.
     """
-    pages = organizations.get_paginator("list_accounts").paginate()
-    return [described(each) for page in pages for each in page["Accounts"]]
+    found: list[Account] = []
+    for page in organizations.get_paginator("list_accounts").paginate():
+        found += map(described, page["Accounts"])
+        if progress:
+            progress("Accounts", len(found))
+    return found
 
 
-def described(entry: "AccountTypeDef", ou_path: str = "") -> Account:
-    """Return an account that AWS Organizations describes."""
+def units(organizations: "OrganizationsClient", progress: Progress) -> Iterator[Unit]:
+    """Walk the organizational units, from the root, with the accounts in each.
+
+    The caller has to be the management account or a delegated administrator of any service.
+    """
+    lister = organizations.get_paginator("list_accounts_for_parent")
+    unit_lister = organizations.get_paginator("list_organizational_units_for_parent")
+    roots = organizations.get_paginator("list_roots").paginate()
+    waiting: list[tuple[str, tuple[str, ...]]] = [(root["Name"], (root["Id"],)) for page in roots for root in page["Roots"]]
+    done = 0
+    while waiting:
+        path, ids = waiting.pop(0)
+        found: list[Account] = []
+        for accounts_page in lister.paginate(ParentId=ids[-1], PaginationConfig={"PageSize": _PAGE}):
+            found += (described(each, path, ids) for each in accounts_page["Accounts"])
+            progress("Accounts", done + len(found))
+        done += len(found)
+        yield Unit(path, ids, tuple(found))
+        waiting += [
+            (f"{path}/{unit['Name']}", (*ids, unit["Id"]))
+            for page in unit_lister.paginate(ParentId=ids[-1], PaginationConfig={"PageSize": _PAGE})
+            for unit in page["OrganizationalUnits"]
+        ]
+
+
+def described(entry: "AccountTypeDef", ou_path: str = "", unit_ids: tuple[str, ...] = ()) -> Account:
+    """Return an account that AWS Organizations describes; without `unit_ids`, with those of its own path.
+
+    A path has organization, root, units and account. Source: API model, organizations, Path; public capture, 2026-08-24.
+    """
     # State has replaced Status; an older endpoint has Status only.
     state = entry.get("State") or entry.get("Status") or ""
-    return Account(entry["Id"], entry.get("Name", ""), ou_path, state, entry.get("JoinedTimestamp"))
+    path = next(iter(entry.get("Paths", [])), "")
+    contained_in = unit_ids or tuple(path.split("/")[1:-2])
+    return Account(entry["Id"], entry.get("Name", ""), ou_path, state, entry.get("JoinedTimestamp"), contained_in)
 
 
 def assume_role(sts: "STSClient", partition: str, account_id: str, role_name: str, session_name: str) -> Credentials:

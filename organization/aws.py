@@ -135,6 +135,17 @@ def find_stack(cloudformation: "CloudFormationClient", name: str) -> "StackTypeD
     return stacks[0]
 
 
+def find_deployed_stack(cloudformation: "CloudFormationClient", name: str) -> "StackTypeDef | None":
+    """Describe a stack; None if there is none, or only one whose first change set nobody has executed."""
+    stack = find_stack(cloudformation, name)
+    return stack if stack and stack["StackStatus"] != "REVIEW_IN_PROGRESS" else None
+
+
+def parameters_of(stack: "StackTypeDef") -> dict[str, str]:
+    """Return the parameters of a stack that was described."""
+    return {str(each.get("ParameterKey")): each.get("ParameterValue", "") for each in stack.get("Parameters", [])}
+
+
 def events_of(cloudformation: "CloudFormationClient", stack_id: str) -> "Iterator[StackEventTypeDef]":
     """Read the events of a stack, the newest first."""
     pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id)

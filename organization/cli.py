@@ -18,6 +18,7 @@ from organization.check import command as check
 from organization.commands import PROGRAM
 from organization.controls.reading import frameworks
 from organization.deploy import command as deploy
+from organization.deploy import management_account as management_account_command
 from organization.deploy.parameters import SCOPES, Options
 from organization.evidence import command as evidence
 from organization.exceptions import judging as exceptions
@@ -124,31 +125,6 @@ def command() -> None:
     """
 
 
-@command.command("preflight", short_help="Check what a deployment for the organization needs.")
-@_where
-@click.option(
-    "--role-name",
-    metavar="ROLE",
-    help="A role to assume in every account, to see whether its recorder is on.  [default: believe an aggregator]",
-)
-@click.option(
-    "--removal", is_flag=True, help="Check what the removal of root credentials needs, too.  [default: if the stack has it]"
-)
-def _preflight(region: str | None, profile: str | None, stack_name: str, role_name: str | None, *, removal: bool) -> int:
-    """Check what a deployment for the organization needs.
-
-    Changes nothing. Run it with the credentials and in the Region of the deployment to come: those of a delegated
-    administrator, or of the management account. For what is missing it prints the command that mends it, and in which account
-    to run that. What is limited works in part, and the check says what does not. It ends with the command that deploys.
-
-    \b
-    Exit code 0: nothing that could be seen is missing.
-    Exit code 1: something is missing.
-    Exit code 2: the checks could not be made.
-    """  # noqa: D301 - click's sign against wrapping
-    return preflight.run(region, profile, stack_name, role_name, removal=removal)
-
-
 class _Parameter(click.ParamType):
     """A parameter of the template or of the rule, as NAME=VALUE."""
 
@@ -160,6 +136,49 @@ class _Parameter(click.ParamType):
         if not equals or not name:
             self.fail(f"{value!r} must be NAME=VALUE.", param, ctx)
         return name, text
+
+
+@command.command("preflight", short_help="Check what a deployment for the organization needs.")
+@_where
+@click.option(
+    "--role-name",
+    metavar="ROLE",
+    help="A role to assume in every account, to see whether its recorder is on.  [default: believe an aggregator]",
+)
+@click.option(
+    "--removal", is_flag=True, help="Check what the removal of root credentials needs, too.  [default: if the stack has it]"
+)
+@click.option(
+    "--parameter",
+    "parameters",
+    type=_Parameter(),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter of the deployment to come, such as RuleDeployment=StackSet; may be given several times.  [default: the "
+    "stack's]",
+)
+def _preflight(  # noqa: PLR0913 - the options of the command
+    *,
+    region: str | None,
+    profile: str | None,
+    stack_name: str,
+    role_name: str | None,
+    removal: bool,
+    parameters: Sequence[tuple[str, str]],
+) -> int:
+    """Check what a deployment for the organization needs.
+
+    Changes nothing. Run it with the credentials and in the Region of the deployment to come: those of a delegated
+    administrator, or of the management account. For what is missing it prints the command that mends it, and in which account
+    to run that. What is limited works in part, and the check says what does not. It says how many accounts are in scope, and
+    ends with the command that deploys.
+
+    \b
+    Exit code 0: nothing that could be seen is missing.
+    Exit code 1: something is missing.
+    Exit code 2: the checks could not be made.
+    """  # noqa: D301 - click's sign against wrapping
+    return preflight.run(region, profile, stack_name, role_name, dict(parameters), removal=removal)
 
 
 @command.command("deploy", short_help="Deploy to this account, or to the organization.")
@@ -176,6 +195,12 @@ class _Parameter(click.ParamType):
     multiple=True,
     metavar="NAME=VALUE",
     help="A parameter of template.yaml; may be given several times. Parameters that are not given keep their values.",
+)
+@click.option(
+    "--management-account",
+    is_flag=True,
+    help="Deploy account.yaml to the management account, with credentials of that account, in the home Region. --stack-name is "
+    "then the stack in the central account, and --parameter is a parameter of account.yaml.",
 )
 @click.option("--yes", is_flag=True, help="Ask nothing, and execute the change set.")
 @click.option(
@@ -199,6 +224,7 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     stack_name: str,
     scope: str | None,
     parameters: Sequence[tuple[str, str]],
+    management_account: bool,
     yes: bool,
     rollback: bool,
     build: bool,
@@ -210,7 +236,15 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     asks before it executes it. Run it again to change parameters or to update: what has not changed stays.
 
     For an organization it finds out whether AWS Config names the organization when it invokes the function. If not, it deploys
-    again with every account listed in the function's policy; a later deployment lists those that have joined since.
+    again with every account in scope listed in the function's policy; a later deployment lists those that have joined since.
+
+    RuleDeployment says what brings the rule into the accounts of an organization: a conformance pack, to all of them, or a
+    StackSet, to the organizational units of OrganizationalUnitIds. These are ids, or paths such as Workloads/Production. Before
+    it deploys, it says how many accounts are in scope, and which of them are new.
+
+    No StackSet reaches the management account. If the stack is in another account, run this there too, with
+    --management-account: it takes the parameters of the StackSet, and needs the SAM CLI's bucket in that account. Run it again
+    after each update.
 
     \b
     Exit code 0: the stack is deployed, or nothing was to be changed.
@@ -218,6 +252,11 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     Exit code 2: the deployment could not be started.
     """  # noqa: D301 - click's sign against wrapping
     options = Options(scope, dict(parameters), ask=not yes, build=build, rollback=rollback, directory=directory)
+    if management_account:
+        if scope or rollback:
+            message = "--management-account deploys one stack, with rollback: leave --scope and --rollback out."
+            raise click.UsageError(message)
+        return management_account_command.run(region, profile, stack_name, options)
     return deploy.run(region, profile, stack_name, options)
 
 
@@ -342,8 +381,8 @@ def _report(  # noqa: PLR0913 - the options of the command
     Changes nothing. Lists what fails first, and what to do about it.
 
     \b
-    Exit code 0: every account is COMPLIANT, excluded, suspended, one that the rule does not apply to, or ACCEPTED: it
-    fails, and the file of exceptions accepts that today.
+    Exit code 0: every account is COMPLIANT, excluded, suspended, not in scope, one that the rule does not apply to, or
+    ACCEPTED: it fails, and the file of exceptions accepts that today.
     Exit code 1: an account is NON_COMPLIANT or UNKNOWN. After its last day, an accepted failure is NON_COMPLIANT, and an
     excluded account UNKNOWN.
     Exit code 2: no report could be made.
@@ -451,6 +490,11 @@ class _Day(click.ParamType):
     metavar="ROLE",
     help="A role to assume in every account, to list the notices sent there.  [default: this account's runbooks alone]",
 )
+@click.option(
+    "--management-profile",
+    metavar="PROFILE",
+    help="A profile of the management account, whose CloudTrail says which accounts left and which were moved.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask before a query that costs more than a few cents.")
 @click.option(
     "--verify", type=click.Path(path_type=Path), metavar="DIR", help="Say what was changed in a folder since it was written."
@@ -469,6 +513,7 @@ def _evidence(  # noqa: PLR0913 - the options of the command
     exceptions_path: Path | None,
     framework_names: Sequence[str],
     role_name: str | None,
+    management_profile: str | None,
     yes: bool,
     verify: Path | None,
     manifest_sha256: str | None,
@@ -500,25 +545,33 @@ def _evidence(  # noqa: PLR0913 - the options of the command
         message = "Give --output DIR to write the evidence, or --verify DIR to verify one."
         raise click.UsageError(message)
     return evidence.run(
-        region, profile, stack_name, evidence.Wanted(first, last, output, yes, exceptions_path, role_name, framework_names)
+        region,
+        profile,
+        stack_name,
+        evidence.Wanted(first, last, output, yes, exceptions_path, role_name, framework_names, management_profile),
     )
 
 
 @command.command("delete", short_help="Delete the deployment.")
 @_where
+@click.option(
+    "--management-account",
+    is_flag=True,
+    help="Delete what `deploy --management-account` made, with credentials of that account.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def _delete(region: str | None, profile: str | None, stack_name: str, *, yes: bool) -> int:
+def _delete(region: str | None, profile: str | None, stack_name: str, *, management_account: bool, yes: bool) -> int:
     """Delete the deployment, in one account or in every account of the organization.
 
     Shows what goes and what stays behind, and asks for the stack's name. CloudFormation deletes the rules before the roles and
-    the function that they need. If a deletion is under way already, it watches that.
+    the function that they need. If a deletion is under way already, it watches that; run it again if it was interrupted.
 
     \b
     Exit code 0: the stack is gone, or was not there.
     Exit code 1: it was not confirmed, or something could not be deleted.
     Exit code 2: the deletion could not be started.
     """  # noqa: D301 - click's sign against wrapping
-    return delete.run(region, profile, stack_name, confirmed=yes)
+    return delete.run(region, profile, stack_name, management_account=management_account, confirmed=yes)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,7 +3,7 @@
 A command quotes whatever AWS gave: copied into a shell, it runs itself and nothing else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from organization.visible import quoted
@@ -13,8 +13,13 @@ if TYPE_CHECKING:
 
 PROGRAM = "root-virtual-mfa"
 """The name of the command."""
+STACK_NAME = "root-virtual-mfa"
+"""The stack of template.yaml, if nobody names it otherwise."""
 ACCOUNT_STACK_NAME = "root-virtual-mfa-account"
-"""The stack of account.yaml in the management account, if a delegated administrator has the function."""
+"""The stack of account.yaml in the management account, if a delegated administrator has the function.
+
+It has one name whatever that of the deployment's stack is: the roles that it makes have fixed names too.
+"""
 FORWARDER_STACK_NAME = "root-virtual-mfa-region-forwarder"
 """The stack of region-forwarder.yaml."""
 FORWARDED_REGION = "us-east-1"
@@ -55,8 +60,29 @@ def verify(role_name: str = "") -> str:
 
 def deploy(scope: str | None = None, **parameters: str) -> str:
     """Deploy with parameters of the template; without `scope` it stays. On a stack that is there, other parameters stay."""
-    given = [f"--parameter {quoted(f'{name}={value}')}" for name, value in parameters.items()]
-    return _own("deploy", *([f"--scope {scope}"] if scope else []), *given)
+    return _own("deploy", *([f"--scope {scope}"] if scope else []), *_parameters(parameters))
+
+
+def deploy_management_account(region: str, stack_name: str, **parameters: str) -> str:
+    """Give the management account what no StackSet brings it, for credentials of that account.
+
+    `stack_name` is the stack of the deployment, in the central account.  Without `parameters` it takes those of the StackSet.
+    """
+    return _own("deploy", *_for_management_account(region, stack_name), *_parameters(parameters))
+
+
+def delete_management_account(region: str) -> str:
+    """Delete what `deploy_management_account` made, for credentials of the management account."""
+    return _own("delete", *_for_management_account(region, STACK_NAME))
+
+
+def _for_management_account(region: str, stack_name: str) -> list[str]:
+    named = [] if stack_name == STACK_NAME else [f"--stack-name {quoted(stack_name)}"]
+    return ["--management-account", f"--region {quoted(region)}", *named]
+
+
+def _parameters(given: Mapping[str, str]) -> list[str]:
+    return [f"--parameter {quoted(f'{name}={value}')}" for name, value in given.items()]
 
 
 def deploy_with_rollback() -> str:
@@ -101,6 +127,12 @@ def register_delegated_administrator(account_id: str, service: str) -> str:
     """Make an account a delegated administrator of a service."""
     account = f"--account-id {quoted(account_id)}"
     return _aws("organizations", "register-delegated-administrator", account, f"--service-principal {service}")
+
+
+def enable_policies(root_id: str) -> str:
+    """Turn an organization's service control policies on."""
+    options = (f"--root-id {quoted(root_id)}", "--policy-type SERVICE_CONTROL_POLICY")
+    return _aws("organizations", "enable-policy-type", *options)
 
 
 def enable_root_credentials_management() -> str:
@@ -180,30 +212,33 @@ def delete_log_group(region: str, name: str) -> str:
     return _aws("logs", "delete-log-group", f"--log-group-name {quoted(name)}", region=region)
 
 
-def deploy_account(region: str, central_account_id: str) -> str:
-    """Give an account what an evaluation by the function in `central_account_id` needs; for credentials of that account."""
-    return _deploy_template(region, ACCOUNT_STACK_NAME, "account.yaml", f"CentralAccountId={central_account_id}")
-
-
 def deploy_forwarder(home_region: str) -> str:
     """Let the home Region know what root does; for credentials of the management account, or of the only account."""
-    return _deploy_template(FORWARDED_REGION, FORWARDER_STACK_NAME, "region-forwarder.yaml", f"HomeRegion={home_region}")
+    stack = f"--stack-name {FORWARDER_STACK_NAME} --template-file region-forwarder.yaml"
+    parameters = f"--capabilities CAPABILITY_NAMED_IAM --parameter-overrides {quoted(f'HomeRegion={home_region}')}"
+    return _cloudformation("deploy", stack, parameters, region=FORWARDED_REGION)
 
 
-def _deploy_template(region: str, stack_name: str, template: str, parameter: str) -> str:
-    stack = f"--stack-name {stack_name} --template-file {template}"
-    parameters = f"--capabilities CAPABILITY_NAMED_IAM --parameter-overrides {quoted(parameter)}"
-    return _cloudformation("deploy", stack, parameters, region=region)
+def stack_instances(deployment: "Deployment", operation: str, account_id: str, target: str, *further: str) -> str:
+    """Run an operation (create, update, delete) on the StackSet's stack in an account.
 
-
-def stack_instances(deployment: "Deployment", operation: str, account_id: str, *further: str) -> str:
-    """Run an operation (create, update, delete) on the StackSet's stack in an account."""
+    `target`: what the StackSet targets and is above the account.
+    """
     options = [f"--stack-set-name {quoted(deployment.stack_set_name)}"]
     if not deployment.in_management_account:
         options.append("--call-as DELEGATED_ADMIN")
-    targets = f"OrganizationalUnitIds={deployment.organization_root_id},Accounts={account_id},AccountFilterType=INTERSECTION"
+    targets = f"OrganizationalUnitIds={target},Accounts={account_id},AccountFilterType=INTERSECTION"
     options += [f"--deployment-targets {quoted(targets)}", f"--regions {quoted(deployment.region)}", *further]
     return _cloudformation(f"{operation}-stack-instances", *options, region=deployment.region)
+
+
+def delete_stacks_of_unit(deployment: "Deployment", stack_set: str, target: str, region: str) -> str:
+    """Delete the stacks of a StackSet in all accounts of a target, also in those that an account filter excludes."""
+    options = [f"--stack-set-name {quoted(stack_set)}"]
+    if not deployment.in_management_account:
+        options.append("--call-as DELEGATED_ADMIN")
+    options += [f"--deployment-targets {quoted(f'OrganizationalUnitIds={target}')}", f"--regions {quoted(region)}"]
+    return _cloudformation("delete-stack-instances", *options, "--no-retain-stacks", region=deployment.region)
 
 
 def put_pack_again(deployment: "Deployment") -> str:

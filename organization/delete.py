@@ -2,8 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Literal
 
 import boto3
 
@@ -12,6 +12,7 @@ from organization.aws import CommandError
 from organization.commands import ACCOUNT_STACK_NAME, FORWARDED_REGION, FORWARDER_STACK_NAME
 from organization.deployment import Deployment
 from organization.screen import Screen
+from organization.statuses import shown
 from organization.visible import visible
 
 if TYPE_CHECKING:
@@ -24,12 +25,18 @@ NOT_DELETED = 1
 POLL_SECONDS = (0.5, 3.0)
 """Between looks at the stack: at first, and at most."""
 
+_STACK_SET = "AWS::CloudFormation::StackSet"
+
 SAM_STACK_NAME = "aws-sam-cli-managed-default"
 """The SAM CLI's stack, with its bucket for artefacts. Source: AWS SAM Developer Guide, sam deploy, --resolve-s3."""
 
 
-def run(region: str | None, profile: str | None, stack_name: str, *, confirmed: bool) -> int:
-    """Delete the stack; returns the exit code.  Asks first, unless it is `confirmed`."""
+def run(region: str | None, profile: str | None, stack_name: str, *, management_account: bool, confirmed: bool) -> int:
+    """Delete the stack; returns the exit code.  Asks first, unless it is `confirmed`.
+
+    `management_account`: delete the stack that `deploy --management-account` made, instead.
+    """
+    stack_name = ACCOUNT_STACK_NAME if management_account else stack_name
     session, caller = aws.session(region, profile)
     screen = Screen()
     cloudformation: CloudFormationClient = session.client("cloudformation", config=aws.patient())
@@ -50,7 +57,11 @@ def run(region: str | None, profile: str | None, stack_name: str, *, confirmed: 
     ]
     physical_ids = {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in resources}
     found = deployment.from_stack(stack, physical_ids)
-    _show_plan(found, Counter(each["ResourceType"] for each in resources), screen)
+    types = Counter(each["ResourceType"] for each in resources if each["ResourceStatus"] != "DELETE_COMPLETE")
+    central = aws.parameters_of(stack).get("CentralAccountId", "") if management_account else ""
+    _show_plan(
+        found, types, _steps_in_management_account(types, central) if management_account else _steps(found, types), screen
+    )
     stack_id = stack.get("StackId", stack_name)
     if found.stack_status != "DELETE_IN_PROGRESS":
         if not confirmed and not _confirmed(found.stack_name):
@@ -63,29 +74,90 @@ def run(region: str | None, profile: str | None, stack_name: str, *, confirmed: 
         screen.say((f"The stack {found.stack_name} could not be deleted.", "red"), " Fix this, and run this again:")
         for failure in failures:
             screen.say(failure, indent=2)
+        stack_sets = [physical_ids[each["LogicalResourceId"]] for each in resources if each["ResourceType"] == _STACK_SET]
+        for what in _stacks_left(cloudformation, found, stack_sets):
+            screen.say(what, indent=2, whole=True)
         return NOT_DELETED
     screen.say(f"The stack {found.stack_name} is deleted. What stays behind:")
-    for what in _leftovers(session, cloudformation, found):
+    for what in _leftovers(session, cloudformation, found, alone=not management_account):
         screen.say(what, indent=2, whole=True)
     return 0
 
 
-def _show_plan(found: Deployment, types: Counter[str], screen: Screen) -> None:
+def _stacks_left(cloudformation: "CloudFormationClient", found: Deployment, stack_sets: Iterable[str]) -> Iterator[str]:
+    """Say in which accounts StackSets, given by their ids, still have stacks, and how to delete these.
+
+    CloudFormation deletes the stacks of the targets, without the excluded accounts, and no StackSet that has others.  An
+    excluded account has a stack if it came into a target later: automatic deployment considers no account filter.  Sources:
+    AWS's handler of AWS::CloudFormation::StackSet (aws-cloudformation-resource-providers-cloudformation, DeleteHandler), and
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stacksets-orgs-manage-auto-deployment.html
+    """
+    call_as: Literal["SELF", "DELEGATED_ADMIN"] = "SELF" if found.in_management_account else "DELEGATED_ADMIN"
+    pages = cloudformation.get_paginator("list_stack_instances")
+    for stack_set in stack_sets:
+        left: dict[tuple[str, str], list[str]] = {}
+        try:
+            for page in pages.paginate(StackSetName=stack_set, CallAs=call_as):
+                for each in page["Summaries"]:
+                    where = each.get("OrganizationalUnitId", ""), each.get("Region", "")
+                    left.setdefault(where, []).append(each.get("Account", ""))
+        except cloudformation.exceptions.StackSetNotFoundException:
+            continue
+        name = stack_set.partition(":")[0]
+        for (target, region), account_ids in left.items():
+            yield (
+                f"The StackSet {name} still has a stack in {shown(sorted(account_ids))}, perhaps since an excluded account "
+                "joined or moved later. To delete what is left: "
+                f"{commands.delete_stacks_of_unit(found, name, target, region)}"
+            )
+
+
+def _steps(found: Deployment, types: Counter[str]) -> Iterator[str]:
+    """Say in which order the deletion goes; `types` are the stack's resources, which a deployment that failed lacks in part."""
+    if not found.organization_id:
+        yield "the rule, with its results in AWS Config, and what it needs."
+        return
+    if found.has_rule_in_stack_set and found.management_account_has_role and not found.in_management_account:
+        # The function goes with this stack, and AWS Config would go on showing the last result of that rule.
+        yield (
+            f"0. first, with credentials of the management account {found.management_account_id}, whose rule is in its own "
+            f"stack: {commands.delete_management_account(found.region)}"
+        )
+    number = 1
+    if types["AWS::Config::OrganizationConformancePack"]:
+        yield (
+            f"{number}. in every account of {found.organization_id}, the conformance pack {found.conformance_pack_name}: the "
+            "rule, with its results in AWS Config;"
+        )
+        number += 1
+    if types[_STACK_SET]:
+        rule = "the rule, with its results in AWS Config, and then " if found.has_rule_in_stack_set else ""
+        yield (
+            f"{number}. in every account in scope, the stack of the StackSet {found.stack_set_name}: {rule}roles, runbooks and "
+            "EventBridge rules;"
+        )
+        number += 1
+    yield f"{number}. in account {found.account_id}, the rest."
+
+
+def _steps_in_management_account(types: Counter[str], central_account_id: str) -> Iterator[str]:
+    """Say what goes from the management account, and what that means for a deployment that stays."""
+    rule = "the rule, with its results in AWS Config, and " if types["AWS::Config::ConfigRule"] else ""
+    yield f"{rule}roles, runbooks and EventBridge rules."
+    yield (
+        f"If the deployment in account {central_account_id} stays, run there: "
+        f"{commands.deploy(ManagementAccountHasEvaluationRole='false')}"
+    )
+
+
+def _show_plan(found: Deployment, types: Counter[str], steps: Iterable[str], screen: Screen) -> None:
     kinds = ", ".join(f"{count} {kind.removeprefix('AWS::')}" for kind, count in sorted(types.items()))
     screen.say(
         ("This deletes", "bold"),
         f" the stack {found.stack_name} ({found.stack_status}) of account {found.account_id}, Region {found.region}:",
     )
-    steps: tuple[str, ...] = ("the rule, with its results in AWS Config, and what it needs.",)
-    if found.organization_id:
-        everywhere = f"in every account of {found.organization_id}"
-        steps = (
-            f"1. {everywhere}, the conformance pack {found.conformance_pack_name}: the rule, with its results in AWS Config;",
-            f"2. the StackSet {found.stack_set_name} and its stack in every account: roles, runbooks and EventBridge rules;",
-            f"3. in account {found.account_id}, the rest.",
-        )
     for step in steps:
-        screen.say(step, indent=2)
+        screen.say(step, indent=2, whole=True)
     screen.say(f"Resources: {kinds}", indent=2)
     screen.say(
         f"To keep the results, save a report first: {commands.report('report.json', 'report.html')}",
@@ -146,8 +218,10 @@ def _new_events(cloudformation: "CloudFormationClient", stack_id: str, shown: se
     return new[::-1]
 
 
-def _leftovers(session: boto3.Session, cloudformation: "CloudFormationClient", found: Deployment) -> Iterator[str]:
-    """Say what the deletion left, and how to delete that too."""
+def _leftovers(
+    session: boto3.Session, cloudformation: "CloudFormationClient", found: Deployment, *, alone: bool
+) -> Iterator[str]:
+    """Say what the deletion left, and how to delete that too; `alone`: the stack was not one of another deployment."""
     logs: CloudWatchLogsClient = session.client("logs", config=aws.patient())
     name = found.log_group_name
     groups = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"] if name else []
@@ -160,9 +234,9 @@ def _leftovers(session: boto3.Session, cloudformation: "CloudFormationClient", f
         yield (
             f"The stack {ACCOUNT_STACK_NAME} in the management account {found.management_account_id}, with roles and "
             "runbooks. To delete it, with credentials of that account: "
-            f"{commands.delete_stack(found.region, ACCOUNT_STACK_NAME)}"
+            f"{commands.delete_management_account(found.region)}"
         )
-    if found.region != FORWARDED_REGION:
+    if alone and found.region != FORWARDED_REGION:
         yield (
             f"The stack {FORWARDER_STACK_NAME}, if somebody deployed it in account "
             f"{found.management_account_id or found.account_id}. To delete it, with credentials of that account: "

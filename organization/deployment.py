@@ -1,17 +1,19 @@
 """What is deployed, as CloudFormation describes its stack: pure, without input or output."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from organization import commands
 from organization.account_lists import EXCLUDED, INVOKING, split
 from organization.invoke_permission import ORGANIZATION, PARAMETER, POLICY_TYPE, RESOURCE_POLICY
 from organization.removal import APPROVERS
+from organization.statuses import Account
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
-STACK_NAME = "root-virtual-mfa"
+STACK_NAME = commands.STACK_NAME
 CONFORMANCE_PACK_NAME = "root-virtual-mfa"
 AGGREGATOR_NAME = "root-virtual-mfa"
 FUNCTION_ROLE_NAME = "root-virtual-mfa-function"
@@ -26,12 +28,16 @@ ROLE_NAMES = (
 )
 """The roles in the account of the stack."""
 RULE_NAME = "root-virtual-mfa-enabled"
-"""The rule of a deployment for one account."""
+"""The rule of a deployment for one account, and the one that a StackSet brings into each account."""
 PACK_RULE_PREFIX = f"{RULE_NAME}-conformance-pack-"
 """The rule of the conformance pack: AWS Config appends a suffix, which differs in each account."""
 
+RULE_DEPLOYMENT = "RuleDeployment"
 BY_CONFORMANCE_PACK, BY_STACK_SET = "ConformancePack", "StackSet"
-"""The values of the parameter RuleDeployment: what brings the rule into the accounts of an organization."""
+"""The parameter that says what brings the rule into the accounts of an organization, and its values."""
+
+UNITS = "OrganizationalUnitIds"
+"""The parameter that lists the organizational units that the StackSet goes to; empty: to the organization's root."""
 
 _RULE_PARAMETERS = {
     "minimumVirtualMfaDevices": "MinimumVirtualMfaDevices",
@@ -102,10 +108,48 @@ class Deployment:
         """Whether the StackSet brings the rule into the accounts of an organization, and not a conformance pack."""
         return bool(self.organization_id) and self.rule_deployment == BY_STACK_SET
 
+    def target_above(self, unit_ids: Sequence[str]) -> str:
+        """Return the nearest target of the StackSet above an account; "" if the StackSet does not go to it.
+
+        `unit_ids`: the root and the organizational units above the account.  Only a StackSet with the rule has other targets
+        than the organization's root.
+        """
+        if not (self.has_rule_in_stack_set and self.organizational_unit_ids):
+            return self.organization_root_id
+        return next((each for each in reversed(unit_ids) if each in self.organizational_unit_ids), "")
+
+    @property
+    def has_conformance_pack(self) -> bool:
+        """Whether a conformance pack brings the rule into the accounts of an organization."""
+        return bool(self.organization_id) and not self.has_rule_in_stack_set
+
+    @property
+    def is_being_changed(self) -> bool:
+        """Whether CloudFormation is at work on the stack, for example to delete the conformance pack of before."""
+        return self.stack_status.endswith("_IN_PROGRESS")
+
     @property
     def watches_management_account(self) -> bool:
         """Whether the management account has what an evaluation needs."""
         return self.in_management_account or self.management_account_has_role
+
+    def evaluates(self, account: Account) -> bool:
+        """Whether the rule evaluates an account of the organization: neither suspended nor excluded, and in its scope."""
+        if account.is_suspended or account.account_id in self.excluded:
+            return False
+        if account.account_id == self.management_account_id:
+            return self.watches_management_account
+        return self.has_in_scope(account)
+
+    def has_in_scope(self, account: Account) -> bool:
+        """Whether the rule is meant for an account: a StackSet to organizational units takes the accounts below them too.
+
+        No StackSet reaches the management account: if it is watched, it is in scope wherever it is.
+        """
+        if not (self.has_rule_in_stack_set and self.organizational_unit_ids):
+            return True
+        is_watched = account.account_id == self.management_account_id and self.watches_management_account
+        return is_watched or bool(self.target_above(account.unit_ids))
 
     @property
     def remediates(self) -> bool:
@@ -116,6 +160,17 @@ class Deployment:
     def permitted(self) -> frozenset[str]:
         """The accounts that the function's policy lists by their ids."""
         return self.listed | {self.account_id, self.management_account_id}
+
+
+def planned(account_id: str, region: str, partition: str, stack_name: str, parameters: Mapping[str, str]) -> Deployment:
+    """Return what a deployment with these parameters is going to be, as far as they say it."""
+    stack: StackTypeDef = {  # type: ignore[typeddict-item]  # nobody has created it yet
+        "StackName": stack_name,
+        "StackId": f"arn:{partition}:cloudformation:{region}:{account_id}:stack/{stack_name}",
+        "StackStatus": "REVIEW_IN_PROGRESS",
+        "Parameters": [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+    }
+    return from_stack(stack, {})
 
 
 def from_stack(stack: "StackTypeDef", physical_ids: Mapping[str, str]) -> Deployment:
@@ -137,8 +192,8 @@ def from_stack(stack: "StackTypeDef", physical_ids: Mapping[str, str]) -> Deploy
         organization_root_id=parameters.get("OrganizationRootId", ""),
         management_account_id=parameters.get("ManagementAccountId", ""),
         management_account_has_role=parameters.get("ManagementAccountHasEvaluationRole") == "true",
-        rule_deployment=parameters.get("RuleDeployment", BY_CONFORMANCE_PACK),
-        organizational_unit_ids=frozenset(split(parameters.get("OrganizationalUnitIds", ""))),
+        rule_deployment=parameters.get(RULE_DEPLOYMENT, BY_CONFORMANCE_PACK),
+        organizational_unit_ids=frozenset(split(parameters.get(UNITS, ""))),
         conformance_pack_name=outputs.get("ConformancePackName") or CONFORMANCE_PACK_NAME,
         stack_set_name=outputs.get("StackSetName") or stack_set_name(stack["StackName"]),
         aggregator_name=outputs.get("AggregatorName") or parameters.get("AggregatorName") or AGGREGATOR_NAME,

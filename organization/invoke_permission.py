@@ -1,8 +1,8 @@
 """For which accounts AWS Config may invoke the function of an organization: pure, without input or output.
 
 AWS documents that AWS Config names the account when it invokes (aws:SourceAccount).  Nobody outside AWS knows whether it names
-the organization too (aws:SourceOrgID).  The conformance pack's deployment tells, since AWS Config checks its permission when it
-puts a rule.  If AWS Config does not name the organization, the function's policy has to list the accounts.
+the organization too (aws:SourceOrgID).  The deployment of the rule tells, since AWS Config checks its permission when it puts
+one.  If AWS Config does not name the organization, the function's policy has to list the accounts.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -24,9 +24,9 @@ RESOURCE_POLICY, PERMISSION = "AWS::Lambda::ResourcePolicy", "AWS::Lambda::Permi
 """The name and the values of the parameter for the resource type that gives the permission. Some Regions lack the first."""
 
 
-def to_list(account_ids: Iterable[str], *, permitted: Collection[str], excluded: Collection[str]) -> list[str]:
-    """Return the accounts to list: the evaluated ones that the policy does not permit already."""
-    return sorted(set(account_ids) - set(permitted) - set(excluded))
+def to_list(account_ids: Iterable[str], *, permitted: Collection[str]) -> list[str]:
+    """Return which of the evaluated accounts have to be listed: those that the policy does not permit already."""
+    return sorted(set(account_ids) - set(permitted))
 
 
 def too_many(account_ids: Sequence[str]) -> str:
@@ -43,15 +43,16 @@ def too_many(account_ids: Sequence[str]) -> str:
     )
 
 
-def refused(found: "Deployment", packs: Mapping[str, "Arrival"]) -> list[str]:
+def refused(found: "Deployment", arrivals: Mapping[str, "Arrival"]) -> list[str]:
     """Return the accounts for which AWS Config may not invoke the function because it does not name the organization.
 
-    None if the accounts are listed, or if the pack arrived in any account that only the organization's id permits: then AWS
-    Config does name it, and something else is wrong.
+    `arrivals` says how what brings the rule, the conformance pack or the StackSet, arrived in each account.  None if the
+    accounts are listed, or if it arrived in any account that only the organization's id permits: then AWS Config does name it,
+    and something else is wrong.
     """
     if found.invoke_permission != ORGANIZATION:
         return []
-    by_organization = {account_id: pack for account_id, pack in packs.items() if account_id not in found.permitted}
-    if any(pack.arrived for pack in by_organization.values()):
+    by_organization = {account_id: each for account_id, each in arrivals.items() if account_id not in found.permitted}
+    if any(each.arrived for each in by_organization.values()):
         return []
-    return sorted(account_id for account_id, pack in by_organization.items() if pack.lacks_permission)
+    return sorted(account_id for account_id, each in by_organization.items() if each.lacks_permission)

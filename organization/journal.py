@@ -28,8 +28,8 @@ Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax
 
 EVALUATION, FAILURE = "evaluation", "evaluation failed"
 """The messages of the lines about an account."""
-PACK_OWNER = "config-conforms.amazonaws.com"
-"""Who makes the rules of a conformance pack."""
+PACK_OWNER, ACCOUNT_OWNER = "config-conforms.amazonaws.com", "account"
+"""Who makes the rules of a conformance pack, and all other rules: the account itself."""
 
 _FACTS = tuple(each.name for each in fields(AccountSummary))
 _DEVICES = "rootVirtualMfaDevices"
@@ -108,7 +108,13 @@ def history_query(deployment: Deployment) -> str:
 
 def _own(deployment: Deployment) -> list[str]:
     """Return the conditions that the deployment's own rule with its own parameters fulfils."""
-    if deployment.organization_id:
+    if deployment.has_rule_in_stack_set:
+        own = [
+            f'ruleOwner = "{ACCOUNT_OWNER}"',
+            f'configRuleName = "{RULE_NAME}"',
+            f'parameters.ExecutionRoleName = "{EVALUATION_ROLE_NAME}"',
+        ]
+    elif deployment.organization_id:
         own = [
             f'ruleOwner = "{PACK_OWNER}"',
             f"configRuleName like /^{PACK_RULE_PREFIX}/",
@@ -116,7 +122,7 @@ def _own(deployment: Deployment) -> list[str]:
         ]
     else:
         own = [
-            'ruleOwner = "account"',
+            f'ruleOwner = "{ACCOUNT_OWNER}"',
             f'configRuleName = "{RULE_NAME}"',
             f'account = "{deployment.account_id}"',
             "not ispresent(parameters.ExecutionRoleName)",

@@ -13,13 +13,14 @@ APPROVERS, MINIMUM = "RemovalApprovers", "RemovalMinimumApprovals"
 
 
 def too_few_approvers(parameters: Mapping[str, str]) -> str:
-    """Say that fewer users and roles may approve than have to; empty if it is not so, or if nobody removes anything.
+    """Say that fewer users and roles may approve than have to; empty if it is not so.
 
-    `parameters` are those of the deployment to come; without a minimum it is 1.  No rule of a template can count a list.
+    `parameters` are those of the deployment to come; without a minimum it is 1, which needs no approver if nobody removes
+    anything.  The template refuses a list with fewer entries, but cannot tell which of them are sessions of one role.
     """
     approvers = {_principal(arn.strip()) for arn in parameters.get(APPROVERS, "").split(",") if arn.strip()}
     minimum = parameters.get(MINIMUM, "1")
-    if not approvers or int(minimum) <= len(approvers):
+    if int(minimum) <= max(len(approvers), 1):
         return ""
     return (
         f"{MINIMUM} is {minimum}, but {APPROVERS} names {len(approvers)} different users and roles: name more, or ask for "

@@ -15,8 +15,13 @@ The age of a verdict counts from the latest of ConfigRuleInvokedTime, ResultReco
 document whether its two times advance while a verdict stays the same.
 """
 
-_ARRIVED = frozenset({"CREATE_SUCCESSFUL", "UPDATE_SUCCESSFUL"})
-"""Source: API model, config, OrganizationResourceDetailedStatus."""
+ARRIVED = frozenset({"CREATE_SUCCESSFUL", "UPDATE_SUCCESSFUL", "CURRENT", "SUCCEEDED"})
+"""Sources: API models, config, OrganizationResourceDetailedStatus and OrganizationResourceStatus; cloudformation,
+StackInstanceDetailedStatus and StackInstanceStatus."""
+_UNDER_WAY = frozenset({"PENDING", "RUNNING"})
+"""Source: API model, cloudformation, StackInstanceDetailedStatus."""
+_MAY_NOT_INVOKE = ("InsufficientPermissionsException", "cannot be invoked")
+"""What a stack's failure has if AWS Config may not invoke the function. Source: a quoted answer of PutConfigRule, 2019."""
 
 _SHOWN_ACCOUNTS = 20
 """How many accounts a message names."""
@@ -33,6 +38,7 @@ class Status(StrEnum):
     ACCEPTED = "ACCEPTED"
     COMPLIANT = "COMPLIANT"
     NOT_APPLICABLE = "NOT_APPLICABLE"
+    NOT_IN_SCOPE = "NOT_IN_SCOPE"
     EXCLUDED = "EXCLUDED"
     SUSPENDED = "SUSPENDED"
 
@@ -41,7 +47,8 @@ class Status(StrEnum):
 class Account:
     """An account of the organization: `ou_path` like "Root/Workloads/Production", `state` as AWS Organizations says.
 
-    `joined` is when it joined; None if AWS does not say, or for a deployment for one account.
+    `joined` is when it joined; None if AWS does not say, or for a deployment for one account.  `unit_ids` are the ids of the
+    units that contain it, the root's first; empty if they were not read.
     """
 
     account_id: str
@@ -49,6 +56,7 @@ class Account:
     ou_path: str
     state: str = "ACTIVE"
     joined: datetime | None = None
+    unit_ids: tuple[str, ...] = ()
 
     @property
     def is_suspended(self) -> bool:
@@ -80,16 +88,29 @@ class Arrival:
 
     @property
     def arrived(self) -> bool:
-        """Whether the conformance pack is in the account."""
-        return self.status in _ARRIVED
+        """Whether the conformance pack or the StackSet's stack is in the account."""
+        return self.status in ARRIVED
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it is still on its way."""
+        return self.status in _UNDER_WAY or self.status.endswith("_IN_PROGRESS")
 
     @property
     def lacks_permission(self) -> bool:
-        """Whether the conformance pack failed because AWS Config may not invoke the rule's function.
+        """Whether it failed because AWS Config may not invoke the rule's function.
 
+        A stack of the StackSet may fail for want of other permissions too.
         Source: API model, config, InsufficientPermissionsException.
         """
-        return self.status.endswith("_FAILED") and "permission" in self.reason.lower()
+        if self.status.endswith("_FAILED"):
+            return "permission" in self.reason.lower()
+        return self.status in {"FAILED", "OUTDATED"} and any(text in self.reason for text in _MAY_NOT_INVOKE)
+
+    @property
+    def lacks_recorder(self) -> bool:
+        """Whether it failed because the account's configuration recorder is off. Source: API model, config, PutConfigRule."""
+        return not self.arrived and "recorder" in self.reason.lower()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 This script decides no verdict. AWS does not document which operation gives the results of a conformance pack's rule, and
 whether an account may start the rule of an organization's pack. So it asks several operations, and a refusal is no failure.
+A rule that a StackSet brought is the account's own, and AWS Config refuses nothing.
 Sources: API model, config: the operations' references; StartConfigRulesEvaluation (AWS Config starts a rule once a minute at
 most, and not while it runs); DescribeConfigRules (CreatedBy: a service made the rule). Public captures: ThrottlingException.
 """
@@ -93,15 +94,17 @@ def is_ours(rule: Any, events: dict[str, Any]) -> bool:
     """Tell whether a rule has our name and, in an organization, is the organization's rule.
 
     Our name is `RuleName`, or begins with `PackRulePrefix`. A member of an organization can make a rule of that name, itself or
-    in its own conformance pack. A service made the organization's rule, and a function of the account `CentralAccountId`
-    evaluates it. `CentralAccountId` is "" if there is no organization.
+    in its own conformance pack. A function of the account `CentralAccountId` evaluates the organization's rule.
+    `RuleDeployment` tells what brought that: a ConformancePack, whose rules a service makes, or a StackSet, whose rule has
+    exactly the name `RuleName` and was made by no service. `CentralAccountId` is "" if there is no organization.
     """
     name, central = rule["ConfigRuleName"], events["CentralAccountId"]
-    is_named_so = name == events["RuleName"] or name.startswith(events["PackRulePrefix"])
+    by_stack_set = bool(central) and events["RuleDeployment"] == "StackSet"
+    is_named_so = name == events["RuleName"] or (name.startswith(events["PackRulePrefix"]) and not by_stack_set)
     # Each of these shows that a service made the rule. Public captures have the ARN, AWS's reference has CreatedBy.
     of_service = "CreatedBy" in rule or ":config-rule/aws-service-rule/" in rule.get("ConfigRuleArn", "")
-    evaluated_there = f":{central}:function:" in rule["Source"].get("SourceIdentifier", "")
-    return is_named_so and (not central or (of_service and evaluated_there))
+    evaluated_there = re.match(rf"arn:[^:]+:lambda:[^:]+:{central}:function:", rule["Source"].get("SourceIdentifier", ""))
+    return is_named_so and (not central or (of_service is not by_stack_set and bool(evaluated_there)))
 
 
 def read_result(events: dict[str, Any], event: tuple[str, Result] | None) -> tuple[str, Result]:

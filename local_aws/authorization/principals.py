@@ -5,10 +5,10 @@ has it in any case.
 """
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
-from local_aws.core import callers, ministack_seams
+from local_aws.core import callers, ministack_seams, ministack_stores
+from local_aws.core.ministack_stores import ByAccount
 
 SERVICE_LINKED = "/aws-service-role/"
 """The path of roles that belong to a service. Nobody else makes or changes one."""
@@ -46,20 +46,20 @@ def is_service_linked(arn: str) -> bool:
     return role is not None and str(role.get("Path")).startswith(SERVICE_LINKED)
 
 
-class _AnyCase(dict[tuple[str, str], dict[str, Any]]):
+class _AnyCase(ByAccount):
     """MiniStack's roles, users or groups by account and name. It finds a name in any case without a look at all of them."""
 
-    def __init__(self, entities: Mapping[tuple[str, str], dict[str, Any]]) -> None:
-        super().__init__(entities)
-        self._keys = {(account_id, name.lower()): (account_id, name) for account_id, name in entities}
+    def __init__(self) -> None:
+        super().__init__()
+        self._in_any_case: dict[tuple[str, str], tuple[str, str]] = {}
 
     def find(self, account_id: str, name: str) -> dict[str, Any] | None:
         """Return the one that has the name in any case."""
-        key = self._keys.get((account_id, name.lower()))
+        key = self._in_any_case.get((account_id, name.lower()))
         return None if key is None else self.get(key)
 
     def __setitem__(self, key: tuple[str, str], entity: dict[str, Any]) -> None:
-        self._keys[key[0], key[1].lower()] = key
+        self._in_any_case[key[0], key[1].lower()] = key
         super().__setitem__(key, entity)
 
 
@@ -67,8 +67,7 @@ def find_names_in_any_case() -> None:
     """Let `entity` find MiniStack's roles, users and groups by their names in any case."""
     iam = ministack_seams.module("ministack.services.iam")
     for kind in _KINDS:
-        store = getattr(iam, f"_{kind}s")
-        store._data = _AnyCase(store._data)
+        ministack_stores.keep_in(getattr(iam, f"_{kind}s"), _AnyCase())
 
 
 def entity(kind: str, account_id: str, name: str) -> dict[str, Any] | None:

@@ -232,6 +232,9 @@ _INLINE = {
     f"{kind}s": _Part(f"iam:Put{kind}Policy", f"iam:Delete{kind}Policy", _of(kind.lower()), always=True)
     for kind in ("Role", "User", "Group")
 }
+_POLICY = ("lambda:GetResourcePolicy", "lambda:AddPermission", "lambda:RemovePermission", "lambda:GetPolicy")
+"""What every handler of a function's resource policy needs."""
+
 _TYPES: Mapping[str, _Type] = {
     "AWS::CloudFormation::Stack": _Type(
         _stack,
@@ -364,9 +367,10 @@ _TYPES: Mapping[str, _Type] = {
     ),
     "AWS::Lambda::ResourcePolicy": _Type(
         _function("ResourceArn"),
-        create=("lambda:PutResourcePolicy", "lambda:GetResourcePolicy", "lambda:AddPermission"),
-        update=("lambda:PutResourcePolicy", "lambda:GetResourcePolicy", "lambda:AddPermission"),
-        delete=("lambda:DeleteResourcePolicy", "lambda:GetResourcePolicy", "lambda:RemovePermission"),
+        create=("lambda:PutResourcePolicy", *_POLICY),
+        update=("lambda:PutResourcePolicy", *_POLICY),
+        # The schema has cloudformation:DescribeStacks, too, and does not say of which stack.
+        delete=("lambda:PutResourcePolicy", "lambda:DeleteResourcePolicy", *_POLICY),
     ),
     "AWS::Logs::LogGroup": _Type(
         _named("logs", "log-group:"),

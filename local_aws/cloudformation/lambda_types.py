@@ -1,14 +1,17 @@
-"""CloudFormation: permissions of functions, and settings of asynchronous invocations.
+"""CloudFormation: permissions of functions, their policies as a whole, and settings of asynchronous invocations.
 
-Source: the CloudFormation schemas of AWS::Lambda::Permission and AWS::Lambda::EventInvokeConfig.
+Source: the CloudFormation schemas of AWS::Lambda::Permission, AWS::Lambda::ResourcePolicy and AWS::Lambda::EventInvokeConfig.
 """
 
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from local_aws.aws_lambda import policies
 from local_aws.aws_lambda.functions import LambdaFunctions
+from local_aws.cloudformation import name_conflicts
 from local_aws.cloudformation.resources import Properties, Provisioned, ResourceFailedError, Service
+from local_aws.core import callers
 from local_aws.core.models import AwsError
 
 PERMISSION_PROPERTIES = (
@@ -39,6 +42,40 @@ class PermissionType:
         """Remove the statement, if it is still there."""
         which = {"FunctionName": properties["FunctionName"], "StatementId": physical_id}
         _unless_gone(self._call, "RemovePermission", which)
+
+
+class ResourcePolicyType:
+    """AWS::Lambda::ResourcePolicy."""
+
+    def create(self, _: str, properties: Properties, __: str) -> Provisioned:
+        """Replace the statements that permissions added, but no other policy."""
+        if policies.was_put(properties["ResourceArn"]):
+            raise ResourceFailedError(name_conflicts.message(properties["ResourceArn"]))
+        return self._put(properties["ResourceArn"], properties["PolicyDocument"])
+
+    def update(self, physical_id: str, _: Properties, properties: Properties, __: str) -> Provisioned:
+        """Put it with its new properties."""
+        return self._put(physical_id, properties["PolicyDocument"])
+
+    def delete(self, physical_id: str, _: Properties) -> None:
+        """Delete it, if the function is still there."""
+        try:
+            policies.put(physical_id, None)
+        except AwsError as error:
+            if error.code != "ResourceNotFoundException":
+                raise
+
+    @staticmethod
+    def _put(function_arn: str, policy: dict[str, Any]) -> Provisioned:
+        if f":{callers.account_id()}:function:" not in function_arn:
+            message = f"{function_arn} is not the ARN of a function of this account."
+            raise ResourceFailedError(message)
+        try:
+            policies.put(function_arn, policy)
+        except AwsError as error:
+            message = f"{error.message} (Service: PutResourcePolicy, Error Code: {error.code})"
+            raise ResourceFailedError(message) from error
+        return function_arn, {}
 
 
 class EventInvokeConfigType:

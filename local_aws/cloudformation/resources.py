@@ -1,6 +1,7 @@
 """What every resource type of CloudFormation builds on: properties, failures, and calls of the services that hold resources."""
 
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from local_aws.core import ministack_seams
@@ -36,6 +37,18 @@ class FailedOnceMadeError(ResourceFailedError):
         self.provisioned = provisioned
 
 
+FAILED = "CreationFailed"
+"""Marks a failed resource, so that the next update finds it changed, even an equal one. No resource type has it."""
+
+
+def refuse_unknown(properties: Properties, names: Iterable[str]) -> None:
+    """Raise ResourceFailedError if a resource has other properties than those named."""
+    unknown = sorted(set(properties).difference(names))
+    if unknown:
+        message = f"Encountered unsupported property {unknown[0]}"
+        raise ResourceFailedError(message)
+
+
 Operation = Callable[[str, dict[str, Any]], dict[str, Any] | None]
 """Takes account id and request, and answers; None lets MiniStack answer."""
 
@@ -48,12 +61,30 @@ class HasOperations(Protocol):
         """Return what answers each operation."""
 
 
+Wording = Callable[[str, AwsError], str]
+"""Takes the operation that a service refused, and its error, and returns the reason why the resource failed."""
+
+
+def plain(operation: str, error: AwsError) -> str:
+    """Word a refusal as message, operation and code: nobody saw how CloudFormation does."""
+    return f"{error.message} (Service: {operation}, Error Code: {error.code})"
+
+
+def handler_said(message: str, code: str) -> str:
+    """Return a failure as CloudFormation words those of types in its registry. `code` is that of the type's handler.
+
+    Live: users quote such reasons, https://github.com/awslabs/aws-well-architected-labs/issues/973.
+    """
+    return f'Resource handler returned message: "{message}" (RequestToken: {uuid.uuid4()}, HandlerErrorCode: {code})'
+
+
 class Service:
     """Calls a service's operations in the account of the stack, and checks requests against the API model."""
 
-    def __init__(self, name: str, service: HasOperations) -> None:
-        """Call `service`, whose API model botocore calls `name`."""
+    def __init__(self, name: str, service: HasOperations, wording: Wording = plain) -> None:
+        """Call `service`, whose API model botocore calls `name`. `wording` says what its refusals become."""
         self._api = ServiceApi(name)
+        self._wording = wording
         self._service = service
         self._responses = ministack_seams.module("ministack.core.responses")
 
@@ -71,5 +102,4 @@ class Service:
             self._api.validate(operation, params)
             return answer(self._responses.get_account_id(), params) or {}
         except AwsError as error:
-            message = f"{error.message} (Service: {operation}, Error Code: {error.code})"
-            raise ResourceFailedError(message) from error
+            raise ResourceFailedError(self._wording(operation, error)) from error

@@ -23,16 +23,25 @@ _OF_RESOURCE = {
     *("Condition", "CreationPolicy", "DeletionPolicy", "DependsOn", "Metadata", "Properties", "Type"),
     *("UpdatePolicy", "UpdateReplacePolicy"),
 }
+_LONGEST_BODY = 51_200
+"""Bytes of a template in a request; S3 may have a longer one.
+
+Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+"""
 _SUBSTITUTED = re.compile(r"\$\{(?!!)\s*([^}.\s]+)[^}]*\}")
 
 
 def check(params: Mapping[str, Any], *, with_parameters: bool) -> None:
-    """Refuse a request without a template, and a template that is none. Raises AwsError.
+    """Refuse a request without a template or with one that is too long, and a template that is none. Raises AwsError.
 
     `with_parameters`: the request gives the template's parameters, all of which the template has to have.
     """
     if not (params.get("TemplateBody") or params.get("TemplateURL") or params.get("UsePreviousTemplate")):
         message = "Either Template URL or Template Body must be specified."
+        raise AwsError("ValidationError", message)
+    if len(str(params.get("TemplateBody", "")).encode()) > _LONGEST_BODY:
+        constraint = f"Member must have length less than or equal to {_LONGEST_BODY}"
+        message = f"1 validation error detected: Value at 'templateBody' failed to satisfy constraint: {constraint}"
         raise AwsError("ValidationError", message)
     template = _template(params)
     if template is None:

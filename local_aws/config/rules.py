@@ -257,7 +257,7 @@ class Config:
             raise AwsError("InvalidParameterValueException", message)
         _check_input_parameters(settings.get("InputParameters"))
         if self.recorders.find(scope) is None:
-            message = "Configuration recorder is not available to put config rules."
+            message = "You must create a configuration recorder before you can create or update a Config rule."  # live
             raise AwsError("NoAvailableConfigurationRecorderException", message)
         self._functions.check_permission(settings["Source"]["SourceIdentifier"], account_id)
         with self._lock:

@@ -81,13 +81,6 @@ class Coverage:
         """Return the names of all resource types."""
         return frozenset(name for each in self.resource_types for name in each.names)
 
-    @property
-    def answered_by_package(self) -> frozenset[str]:
-        """Return the names of the operations that this package answers instead of MiniStack."""
-        return frozenset(
-            name for operations in self.operations if operations.answered_by == "package" for name in operations.names
-        )
-
 
 def read(folder: Path = FOLDER) -> dict[str, Coverage]:
     """Return each service's list, by MiniStack's name of the service. Raises CoverageError and OSError."""
@@ -199,6 +192,7 @@ Each row has the operations, who answers them, what they leave out, and the evid
 - **Model**: botocore's API model has the members, limits and errors.
 - **Page**: AWS's documentation says it. The modules name the pages.
 - **Live**: real AWS was seen to answer so.
+- **Users**: users of AWS say or quote it in public.
 - **Guess**: no source says it. The code says what it assumes.
 - **MiniStack**: MiniStack answers, and nobody has compared its answers with AWS's. The API model checks requests, except S3's.
 

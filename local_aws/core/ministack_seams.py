@@ -56,6 +56,8 @@ _SEAMS = {
     "ministack.core.lambda_runtime": ("execution_credentials",),
     "ministack.core.router": ("extract_access_key_id",),
     "ministack.core.responses": (
+        "AccountRegionScopedDict",
+        "AccountScopedDict",
         "error_response_json",
         "get_account_id",
         "get_region",

@@ -184,6 +184,11 @@ class EventRules:
             raise AwsError("ValidationException", f"JSON syntax error in input for target {name}: {given}")
         if ":logs:" in target["Arn"] and "RoleArn" in target:
             raise AwsError("ValidationException", f"RoleArn is not supported for target {target['Arn']}.")
+        if ":ssm:" in target["Arn"] and ":document/" in target["Arn"]:
+            # EventBridge takes it for Run Command (https://github.com/aws/aws-sdk-js/issues/2360, which has the message).
+            of_ours = "The local AWS does not emulate Run Command as a target."
+            refused = f"Parameter RunCommandParameters is not valid for target {name}."
+            raise AwsError("ValidationException", of_ours if "RunCommandParameters" in target else refused)
 
     def list_targets_by_rule(self, _: str, params: Request) -> Request:
         """List the targets of a rule."""

@@ -1,6 +1,6 @@
 """IAM: root users, which MiniStack lacks: how an account's summary and lists show them, and what their sessions change.
 
-Source of the answers' shapes: API model, iam, and the entries for root that AWS gives (without UserName and Path).
+Source of the answers' shapes: API model, iam, and public captures of GetUser by root (without UserName and Path).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -79,6 +79,10 @@ class Organization:
             parent_id = units[0].parent_id
         return units
 
+    def line(self, parent_id: str) -> list[str]:
+        """Return the ids of the root and of the units from there down to a unit, with the unit's own; for the root its own."""
+        return [self.root_id, *(unit.unit_id for unit in self.chain(parent_id))]
+
     def has_parent(self, parent_id: str) -> bool:
         """Tell whether this is the root or a unit."""
         return parent_id == self.root_id or parent_id in self.units
@@ -118,11 +122,7 @@ class Organization:
 
     def accounts_below(self, parent_id: str) -> list[str]:
         """Return the accounts in the root or a unit, and in the units below it."""
-        return [
-            account_id
-            for account_id in self.account_ids
-            if parent_id in {self.root_id, *(unit.unit_id for unit in self.chain(self.parents[account_id]))}
-        ]
+        return [account_id for account_id in self.account_ids if parent_id in self.line(self.parents[account_id])]
 
     def join(self, account_id: str, parent_id: str) -> None:
         """Let an account join."""

@@ -28,7 +28,7 @@ from local_aws.cloudformation import checked_types, listed_types, name_conflicts
 from local_aws.cloudformation.change_sets import ChangeSets
 from local_aws.cloudformation.registry import Registry
 from local_aws.cloudformation.resources import HasOperations
-from local_aws.cloudformation.stack_sets import StackSets
+from local_aws.cloudformation.stack_sets.service import StackSets
 from local_aws.cloudformation.stacks import Stacks
 from local_aws.cloudwatch.service import CloudWatch
 from local_aws.config.aggregators import Aggregators
@@ -37,7 +37,7 @@ from local_aws.config.conformance_packs import ConformancePacks
 from local_aws.config.recorders import Recorders
 from local_aws.config.remediation_configurations import Remediations
 from local_aws.config.rules import Config
-from local_aws.core import coverage, ministack_seams, ministack_time, web_pages
+from local_aws.core import coverage, ministack_seams, ministack_stores, ministack_time, web_pages
 from local_aws.core.clock import Clock
 from local_aws.core.switches import Switches
 from local_aws.events.cloudtrail import CloudTrail
@@ -91,7 +91,7 @@ class LocalAws:
         self._accounts, self._organization = accounts_by_id, organization
         self._gate = Gate(ministack_seams.module("ministack.app").app, self._lists, self._serves)
         self._clock = Clock()
-        ministack_time.install(self._clock)
+        _extend_ministack(self._clock)
         self._dispatch = Dispatch(self._lists)
         switches = self._switches = Switches()
         saved_queries = SavedQueries(self._clock)
@@ -189,6 +189,7 @@ class LocalAws:
                 self._functions,
             ),
             self._clock,
+            self._switches,
         )
         listed_types.install(self._lists["cloudformation"].resource_type_names)
         checking.topics.install()
@@ -318,6 +319,11 @@ def _when_stdin_ends(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> No
     while os.read(sys.stdin.fileno(), 4096):
         pass
     loop.call_soon_threadsafe(stop.set)
+
+
+def _extend_ministack(clock: Clock) -> None:
+    ministack_stores.install()
+    ministack_time.install(clock)
 
 
 def configure_ministack(port: int) -> None:

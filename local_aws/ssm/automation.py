@@ -42,7 +42,7 @@ from local_aws.ssm.runbooks import (
     Runbook,
     Step,
     api_operation,
-    has_type,
+    converted,
     resolve,
     select,
     sleep_until,
@@ -669,17 +669,21 @@ def _decided(current: StepExecution, approval: Approval) -> str | None:
 
 
 def _outputs(step: Step, result: Mapping[str, Any]) -> dict[str, Any]:
-    """Select the outputs that a step declares, without those that are missing. Raises _StepFailedError for another type."""
+    """Select the outputs that a step declares, without those that are missing, and convert them to their types.
+
+    Raises _StepFailedError if one has a type that Automation does not convert.
+    """
     outputs = {}
     for output in step.outputs:
         try:
             value = select(result, output.selector)
         except KeyError:
             continue
-        if not has_type(value, output.type):
+        try:
+            outputs[output.name] = converted(value, output.type)
+        except ValueError as error:
             message = f"Its output {output.name} is no {output.type}: {text(value)}"
-            raise _StepFailedError(message)
-        outputs[output.name] = value
+            raise _StepFailedError(message) from error
     return outputs
 
 

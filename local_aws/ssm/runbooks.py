@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import yaml
@@ -123,6 +124,24 @@ def has_type(value: Any, type_name: str) -> bool:  # noqa: ANN401 - JSON
     return isinstance(value, str)
 
 
+def converted(value: Any, type_name: str) -> Any:  # noqa: ANN401 - JSON
+    """Return a value in the type that an output declares. Raises ValueError if Automation does not convert it to that type.
+
+    Source: automation-action-outputs-inputs.html. Guess: a Boolean has the spelling of JSON, whatever the case.
+    """
+    if has_type(value, type_name):
+        return value
+    if isinstance(value, list) and len(value) == 1 and type_name != "StringList" and not isinstance(value[0], list):
+        return converted(value[0], type_name)
+    said = text(value) if isinstance(value, str | int) else ""  # a Boolean is an int of Python
+    if type_name == "Boolean" and isinstance(value, str) and said.lower() in {"true", "false"}:
+        return said.lower() == "true"
+    if type_name != "Boolean" and isinstance(value, str | int):
+        return [said] if type_name == "StringList" else said
+    message = f"{text(value)} is no {type_name}."
+    raise ValueError(message)
+
+
 def duration(value: object) -> timedelta:
     """Read an ISO 8601 duration of weeks, days, hours, minutes and seconds. Raises ValueError."""
     found = _DURATION.fullmatch(value) if isinstance(value, str) else None
@@ -186,7 +205,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Output:
-    """An output of a step: `selector` finds it in the result, and it must have `type`."""
+    """An output of a step: `selector` finds it in the result, and it becomes a value of `type`."""
 
     name: str
     selector: str
@@ -547,10 +566,18 @@ def _execute_script(inputs: _Node, document_format: str) -> None:
         inputs.refuse("has a Script in a JSON document, where it is not supported: make its DocumentFormat YAML")
     if "{{" in script:
         inputs.refuse("has {{ in its Script, which is given values by its InputPayload only")
+    if error := _error_in(script):
+        inputs.refuse(f"has a Script that is no Python: {error}")
+
+
+@lru_cache(maxsize=100)  # every account of an organization has the same
+def _error_in(script: str) -> str:
+    """Say why a script is no Python; empty if it is."""
     try:
         compile(script, "script", "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
-        inputs.refuse(f"has a Script that is no Python: {error}")
+        return str(error) or type(error).__name__
+    return ""
 
 
 def _execute_aws_api(inputs: _Node, _: str) -> None:

@@ -45,7 +45,7 @@ STATES = {
 """What each state means, for readers. The scenarios are those in the header of the rule."""
 
 
-class Outcome(StrEnum):
+class Assessment(StrEnum):
     """Whether a root user satisfies a control."""
 
     SATISFIED = "satisfied"
@@ -93,19 +93,24 @@ def states(root: RootUser) -> frozenset[State]:
     return frozenset(state for state, does in holds.items() if does)
 
 
-def outcome(control: Control, root: RootUser | None) -> Outcome:
+def assess(control: Control, root: RootUser | None) -> Assessment:
     """Tell whether a root user satisfies a control; UNKNOWN if its facts are not known (None)."""
     if root is None:
-        return Outcome.UNKNOWN
+        return Assessment.UNKNOWN
     found = states(root)
     if found & control.satisfied_by:
-        return Outcome.SATISFIED
-    return Outcome.UNKNOWN if found & control.silent_on else Outcome.NOT_SATISFIED
+        return Assessment.SATISFIED
+    return Assessment.UNKNOWN if found & control.silent_on else Assessment.NOT_SATISFIED
 
 
-def outcomes(framework: Framework, root: RootUser | None) -> dict[Outcome, list[str]]:
-    """Return the ids of the framework's controls by outcome, of every outcome."""
-    found: dict[Outcome, list[str]] = {each: [] for each in Outcome}
+def assessments(framework: Framework, root: RootUser | None) -> dict[Assessment, list[str]]:
+    """Return the ids of the framework's controls by assessment, of every assessment."""
+    found: dict[Assessment, list[str]] = {each: [] for each in Assessment}
     for control in framework.controls:
-        found[outcome(control, root)].append(control.control_id)
+        found[assess(control, root)].append(control.control_id)
     return found
+
+
+def as_texts(by_assessment: dict[Assessment, list[str]]) -> list[str]:
+    """Say which controls have which assessment: one text for each assessment that a control has."""
+    return [f"{assessment}: {', '.join(control_ids)}" for assessment, control_ids in by_assessment.items() if control_ids]

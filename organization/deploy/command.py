@@ -1,14 +1,17 @@
 """Deploys the package with the SAM CLI: fills in the parameters that AWS can tell, and asks for the others."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from organization import aws, commands, deployment, invoke_permission, project
-from organization.aws import Caller, CommandError
-from organization.deploy import rollbacks, sam, template
-from organization.deploy.parameters import ORGANIZATION, SCOPES, Finder, Options, spread
+from botocore.exceptions import ClientError
+
+from organization import aws, commands, deployment, invoke_permission
+from organization.aws import CommandError
+from organization.deploy import management_account, plan, rollbacks, sam, template
+from organization.deploy.parameters import ORGANIZATION, SCOPES, Finder, Options, checked
+from organization.deploy.plan import NOT_DEPLOYED, Step
 from organization.deploy.sam import Sam
 from organization.deployment import Deployment
 from organization.screen import Screen
@@ -18,44 +21,40 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
-NOT_DEPLOYED = 1
-
 _ARTEFACT = Path(".aws-sam", "build", "template.yaml")
-
-_LONGEST_SHOWN = 80
-"""Characters of a parameter's value that the plan shows: a list of accounts can be very long."""
 
 
 def run(region: str | None, profile: str | None, stack_name: str, options: Options) -> int:
     """Deploy; returns the exit code."""
-    directory = _directory(options.directory)
+    directory = sam.folder(options.directory)
     program = sam.find()
     declared = template.read(directory / "template.yaml")
-    options = replace(options, parameters=spread(options.parameters))
-    template.check(declared, options.parameters)
+    options = replace(options, parameters=checked(options.parameters, declared))
     session, caller = aws.session(region, profile)
     cloudformation: CloudFormationClient = session.client("cloudformation", config=aws.patient())
-    before = _find(cloudformation, stack_name)
+    before = aws.find_deployed_stack(cloudformation, stack_name)
     screen = Screen()
     finder = Finder(session, caller, stack_name, before, options, declared, screen)
-    scope = finder.scope()
-    parameters = finder.parameters(scope)
-    if options.ask and not finder.may_ask:
-        message = "There is no terminal to confirm the change set on: give --yes to execute it without a question."
-        raise CommandError(message)
+    deployed_scope = finder.scope()
+    parameters = finder.parameters(deployed_scope)
+    options.refuse_to_wait()
     if options.rollback and before:
         rollbacks.refuse_failed(cloudformation, before, caller.region)
-    _show_plan(caller, stack_name, before, parameters, screen)
-    where = ("--stack-name", stack_name, "--region", caller.region, *(("--profile", profile) if profile else ()))
-    sam_cli = Sam(program, directory, SCOPES[scope], where)
+    for_whom = (
+        f"for organization {parameters['OrganizationId']}." if "OrganizationId" in parameters else "for this account alone."
+    )
+    where = f"{stack_name} in account {caller.account_id}, Region {caller.region}, "
+    plan.show(before, [where, for_whom], parameters, finder.notes, screen)
+    place = ("--stack-name", stack_name, "--region", caller.region, *(("--profile", profile) if profile else ()))
+    sam_cli = Sam(program, directory, SCOPES[deployed_scope], place)
     if options.build:
         sam_cli.build()
     elif not (directory / _ARTEFACT).is_file():
         message = f"There is no {directory / _ARTEFACT} to deploy: leave --no-build out."
         raise CommandError(message)
     code = sam_cli.deploy(parameters, confirm=options.ask, rollback=options.rollback)
-    after = _find(cloudformation, stack_name)
-    if scope == ORGANIZATION and after:
+    after = aws.find_deployed_stack(cloudformation, stack_name)
+    if deployed_scope == ORGANIZATION and after:
         try:
             listing = finder.listing(after)
         except CommandError as error:
@@ -64,42 +63,14 @@ def run(region: str | None, profile: str | None, stack_name: str, options: Optio
         if listing:
             before = after
             code = sam_cli.deploy(parameters | listing, confirm=options.ask, rollback=options.rollback)
-            after = _find(cloudformation, stack_name)
+            after = aws.find_deployed_stack(cloudformation, stack_name)
     if after and (code != 0 or after["StackStatus"] in rollbacks.FAILED):
         refusals = rollbacks.refusals(cloudformation, after, caller.region, caller.time)
         return _failed(code, after, refusals, screen)
-    return _end(code, before, after, stack_name, screen)
-
-
-def _directory(given: Path | None) -> Path:
-    found = given if given and project.is_checkout(given) else None if given else project.checkout()
-    if found is None:
-        message = (
-            f"There is no template.yaml with account.yaml and samconfig.toml in {given or Path.cwd()}: "
-            "run this in a checkout of the project, or name one with --directory."
-        )
-        raise CommandError(message)
-    return found.absolute()
-
-
-def _find(cloudformation: "CloudFormationClient", stack_name: str) -> "StackTypeDef | None":
-    """Describe the stack; None if there is none, or only one whose first change set nobody has executed."""
-    stack = aws.find_stack(cloudformation, stack_name)
-    return stack if stack and stack["StackStatus"] != "REVIEW_IN_PROGRESS" else None
-
-
-def _show_plan(
-    caller: Caller, stack_name: str, before: "StackTypeDef | None", parameters: Mapping[str, str], screen: Screen
-) -> None:
-    screen.say()
-    screen.say(
-        (f"This {'updates' if before else 'makes'}", "bold"),
-        f" the stack {stack_name} in account {caller.account_id}, Region {caller.region}, ",
-        f"for organization {parameters['OrganizationId']}." if "OrganizationId" in parameters else "for this account alone.",
-    )
-    for name, value in parameters.items():
-        shown = value if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}... ({len(value)} characters)"
-        screen.say(f"{name}={shown}", indent=2)
+    code, changed = plan.end(code, before, after, stack_name, screen)
+    if changed and after:
+        plan.show_steps(_next_steps(cloudformation, before, after), screen)
+    return code
 
 
 # --- The end ---
@@ -111,7 +82,7 @@ def _failed(code: int, after: "StackTypeDef", refusals: Iterable[Advice], screen
     if code == 0:
         screen.say((f"The stack {after['StackName']} is {after['StackStatus']}", "red"), ", and nothing was changed now.")
     else:
-        screen.say((f"The deployment failed: sam deploy ended with exit code {code}.", "red"), " See above for the reason.")
+        plan.say_failed(code, screen)
     for refusal in refusals:
         screen.say(f"{refusal.why} {refusal.action}")
         for command in refusal.commands:
@@ -121,70 +92,70 @@ def _failed(code: int, after: "StackTypeDef", refusals: Iterable[Advice], screen
     return NOT_DEPLOYED
 
 
-def _end(code: int, before: "StackTypeDef | None", after: "StackTypeDef | None", stack_name: str, screen: Screen) -> int:
-    """Say how a deployment ended that did not fail, and what to do next; returns the exit code."""
-    screen.say()
-    if code != 0:
-        screen.say((f"The deployment failed: sam deploy ended with exit code {code}.", "red"), " See above for the reason.")
-        return NOT_DEPLOYED
-    if after is None:
-        screen.say("Not confirmed: nothing was deployed.")
-        return NOT_DEPLOYED
-    if before and _changed(before) == _changed(after):
-        screen.say(f"The stack {stack_name} is as it was: there was nothing to change, or you did not confirm the change.")
-        return 0
-    screen.say((f"The stack {stack_name} is deployed.", "bold"), " What to do next:")
-    earlier = deployment.from_stack(before, {}).invoke_permission if before else ""
-    for number, step in enumerate(_next_steps(deployment.from_stack(after, {}), earlier), start=1):
-        screen.say(f"{number}. {step.what}", indent=2)
-        for command in step.commands:
-            screen.say(command, indent=5, whole=True)
-    return 0
-
-
-def _changed(stack: "StackTypeDef") -> object:
-    return stack.get("LastUpdatedTime") or stack.get("CreationTime")
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    what: str
-    commands: tuple[str, ...] = ()
-
-
-def _next_steps(found: Deployment, earlier: str) -> Iterator[_Step]:
-    """Say what to do next; `earlier` is the value of InvokePermission before, "" for a new stack."""
+def _next_steps(cloudformation: "CloudFormationClient", before: "StackTypeDef | None", after: "StackTypeDef") -> Iterator[Step]:
+    """Say what to do next."""
+    found = deployment.from_stack(after, {})
+    earlier = deployment.from_stack(before, {}) if before else None
     if found.emails:
-        yield _Step(f"Confirm the subscriptions of {' and '.join(found.emails)}: AWS has sent a mail for each.")
+        yield Step(f"Confirm the subscriptions of {' and '.join(found.emails)}: AWS has sent a mail for each.")
     if found.organization_id and not found.watches_management_account:
-        yield _Step(
-            "The root user of the management account is not watched yet, since no StackSet reaches it. Run the first command "
-            f"with credentials of account {found.management_account_id}, then the second with those of now:",
-            (
-                commands.deploy_account(found.region, found.account_id),
-                commands.deploy(ManagementAccountHasEvaluationRole="true"),
-            ),
+        yield _watch_management_account(cloudformation, found)
+    if (
+        found.management_account_has_role
+        and not found.in_management_account
+        and earlier
+        and earlier.management_account_has_role
+    ):
+        yield Step(
+            "No StackSet reaches the management account. So that it has the roles, runbooks and parameters of now too, run "
+            f"with credentials of account {found.management_account_id}:",
+            (commands.deploy_management_account(found.region, found.stack_name),),
         )
     if found.region != commands.FORWARDED_REGION:
-        yield _Step(
+        yield Step(
             f"AWS records what root does in IAM in {commands.FORWARDED_REGION} only. To know it within minutes, run with "
             f"credentials of account {found.management_account_id or found.account_id}:",
             (commands.deploy_forwarder(found.region),),
         )
     if found.invoke_permission == invoke_permission.ACCOUNTS:
-        yield _Step("The function's policy lists the accounts of now. Deploy again when one has joined:", (commands.deploy(),))
+        yield Step("The function's policy lists the accounts of now. Deploy again when one has joined:", (commands.deploy(),))
     if found.invoke_permission == invoke_permission.ANY:
-        yield _Step(
+        yield Step(
             "AWS Config may invoke the function for every account of the world, and the function refuses those of other "
             "organizations. Set ReservedConcurrentExecutions, so that they cannot use up the account's concurrency: "
             "docs/threat-model.md."
         )
-    if found.invoke_permission == invoke_permission.ORGANIZATION and earlier not in {"", found.invoke_permission}:
-        yield _Step(
+    if (
+        found.invoke_permission == invoke_permission.ORGANIZATION
+        and earlier
+        and earlier.invoke_permission != found.invoke_permission
+    ):
+        yield Step(
             "AWS Config may look at its permission again only when it invokes the function. After 26 hours the report shows "
             "whether evaluations still come. If not:",
-            (commands.deploy(InvokePermission=earlier),),
+            (commands.deploy(InvokePermission=earlier.invoke_permission),),
         )
     if found.organization_id:
-        yield _Step("Protect the package in the member accounts: docs/service-control-policy.md.")
-    yield _Step("AWS Config evaluates within minutes, and then once a day. See the results:", (commands.report(),))
+        yield Step("Protect the package in the member accounts: docs/service-control-policy.md.")
+    yield Step("AWS Config evaluates within minutes, and then once a day. See the results:", (commands.report(),))
+
+
+def _watch_management_account(cloudformation: "CloudFormationClient", found: Deployment) -> Step:
+    """Say how the management account gets what a StackSet brings the others."""
+    instead = ""
+    try:
+        parameters = management_account.of_stack_set(cloudformation, found.stack_name, "DELEGATED_ADMIN")
+    except ClientError:
+        pass  # the first command does without, or says what it needs
+    else:
+        given = {name: value for name, value in parameters.items() if value}
+        whole = commands.deploy_management_account(found.region, found.stack_name, **given)
+        instead = f" If it may not read the StackSet, run `{whole}` in its place."
+    return Step(
+        "The root user of the management account is not watched yet, since no StackSet reaches it. Run the first command "
+        f"with credentials of account {found.management_account_id}, then the second with those of now.{instead}",
+        (
+            commands.deploy_management_account(found.region, found.stack_name),
+            commands.deploy(ManagementAccountHasEvaluationRole="true"),
+        ),
+    )

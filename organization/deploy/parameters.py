@@ -2,8 +2,8 @@
 
 import re
 import sys
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,17 +12,19 @@ import click
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-from organization import aws, commands, deployment, invoke_permission, removal
+from organization import aws, commands, deployment, invoke_permission, removal, scope, units
 from organization.account_lists import EXCLUDED, INVOKING, split, too_many_excluded
 from organization.aws import Caller, CommandError
+from organization.deploy import template
 from organization.deploy.template import Parameter
-from organization.deployment import Deployment
+from organization.deployment import BY_CONFORMANCE_PACK, BY_STACK_SET, RULE_DEPLOYMENT, UNITS, Deployment
 from organization.preflight import formats, judging
 from organization.preflight import reading as preflight
 from organization.preflight.judging import Outcome, Seen
 from organization.report import reading as report
 from organization.screen import Screen
-from organization.statuses import Unseen, shown
+from organization.statuses import Account, Unseen, shown
+from organization.units import Unit
 from organization.visible import visible
 
 if TYPE_CHECKING:
@@ -33,8 +35,10 @@ SCOPES = {ACCOUNT: "default", ORGANIZATION: "organization"}
 """The environment of samconfig.toml for each scope."""
 
 _NAMES_ORGANIZATION = ("OrganizationId", "OrganizationRootId", "ManagementAccountId")
+_FOR_ORGANIZATION = (*_NAMES_ORGANIZATION, UNITS)
 _ASKED = ("NoticeEmail", "AlarmEmail")
-_ASKED_FOR_ORGANIZATION = (EXCLUDED.names[0], "ExpectedEvaluations")
+_EXPECTED = "ExpectedEvaluations"
+_ASKED_FOR_ORGANIZATION = (EXCLUDED.names[0], _EXPECTED)
 """Asked for a new stack only: an existing one keeps its values."""
 _ACCOUNT_ID = re.compile("[0-9]{12}")
 
@@ -52,6 +56,27 @@ class Options:
     build: bool
     rollback: bool
     directory: Path | None
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether there is somebody to ask."""
+        return self.ask and sys.stdin.isatty()
+
+    def refuse_to_wait(self) -> None:
+        """Raise CommandError if the SAM CLI would ask, and nobody is there to answer."""
+        if self.ask and not self.may_ask:
+            message = "There is no terminal to confirm the change set on: give --yes to execute it without a question."
+            raise CommandError(message)
+
+
+def checked(given: Mapping[str, str], declared: Mapping[str, Parameter]) -> dict[str, str]:
+    """Return the given parameters as the template takes them, but organizational units, which may be given by their paths.
+
+    Raises CommandError if the template does not take them.
+    """
+    parameters = spread(given)
+    template.check(declared, {name: value for name, value in parameters.items() if name != UNITS})
+    return parameters
 
 
 def spread(given: Mapping[str, str]) -> dict[str, str]:
@@ -83,13 +108,12 @@ class Finder:
     options: Options
     declared: Mapping[str, Parameter]
     screen: Screen
-    account_ids: tuple[str, ...] | Unseen = ()
-    """The active accounts of the organization, once the parameters are found out."""
-
-    @property
-    def may_ask(self) -> bool:
-        """Whether there is somebody to ask."""
-        return self.options.ask and sys.stdin.isatty()
+    notes: list[str] = field(default_factory=list)
+    """What the parameters mean, once they are found out: which accounts are in scope, and what changes for them."""
+    _accounts: tuple[Account, ...] | Unseen = ()
+    """The active accounts of the organization."""
+    _in_scope: tuple[str, ...] | Unseen = ()
+    """Those of them that the rule is going to evaluate."""
 
     def scope(self) -> str:
         """Return the scope. Raises CommandError if nothing tells it."""
@@ -97,9 +121,9 @@ class Finder:
             return self.options.scope
         if self.before:
             return ORGANIZATION if deployment.from_stack(self.before, {}).organization_id else ACCOUNT
-        if any(self.options.parameters.get(name) for name in _NAMES_ORGANIZATION):
+        if any(self.options.parameters.get(name) for name in _FOR_ORGANIZATION):
             return ORGANIZATION
-        if not self.may_ask:
+        if not self.options.may_ask:
             message = "The scope is missing: give --scope account or --scope organization."
             raise CommandError(message)
         text = "Deploy for this account alone, or for every account of its organization?"
@@ -118,29 +142,33 @@ class Finder:
     @property
     def _kept(self) -> dict[str, str]:
         """The parameters of the stack as it is."""
-        before = self.before.get("Parameters", []) if self.before else []
-        return {str(each.get("ParameterKey")): each.get("ParameterValue", "") for each in before}
+        return aws.parameters_of(self.before) if self.before else {}
 
     def _for_account(self) -> dict[str, str]:
         given = dict(self.options.parameters)
-        for name in _NAMES_ORGANIZATION:
+        for name in _FOR_ORGANIZATION:
             if given.get(name):
                 message = f"Parameter {name} is for an organization: give --scope organization."
                 raise CommandError(message)
+        if given.get(RULE_DEPLOYMENT, BY_CONFORMANCE_PACK) != BY_CONFORMANCE_PACK:
+            message = f"{RULE_DEPLOYMENT}={given[RULE_DEPLOYMENT]} is for an organization: give --scope organization."
+            raise CommandError(message)
         if self.before:
             self._refuse_obstacle(organization_id="")
         return self._asked(given)
 
     def _for_organization(self) -> dict[str, str]:
+        given = self._with_rule_deployment(dict(self.options.parameters))
         with Console(stderr=True).status("Looking ..."):
             seen = preflight.Reader(self.session, self.caller, self.stack_name).observe(
-                role_name=None, removal=bool(self.options.parameters.get(removal.APPROVERS))
+                None, given, removal=bool(given.get(removal.APPROVERS))
             )
         if self.before is None:
             seen = replace(seen, deployed=None)
-        self.account_ids = seen.accounts
         self._refuse_other_type(seen.deployed)
-        missing = [check for check in judging.checks(seen, self._permission(seen.deployed)) if check.outcome is Outcome.MISSING]
+        if wrong := judging.units_problem(seen):
+            raise CommandError(wrong)
+        missing = [check for check in judging.checks(seen) if check.outcome is Outcome.MISSING]
         for check in missing:
             formats.show(check, self.screen)
         if missing:
@@ -149,26 +177,101 @@ class Finder:
                 f"mend that and run this again. `{commands.preflight()}` shows everything."
             )
             raise CommandError(message)
-        parameters = self._asked(self._organization(seen), seen)
+        parameters = self._with_units(given, seen)
+        parameters = self._asked(self._organization(parameters, seen), seen)
         self._refuse_too_many_excluded({**self._kept, **parameters})
+        wanted = self._wanted(parameters)
+        self._accounts, self._in_scope = seen.accounts, judging.in_scope(wanted, seen.accounts, seen.units)
+        self.notes += self._notes(seen, wanted)
         return parameters | self._policy(seen, parameters)
+
+    def _wanted(self, parameters: Mapping[str, str]) -> Deployment:
+        """Return the deployment that these parameters, and those that the stack keeps, make."""
+        caller = self.caller
+        values = {**self._kept, **parameters}
+        return deployment.planned(caller.account_id, caller.region, caller.partition, self.stack_name, values)
+
+    # --- What brings the rule, and to which organizational units ---
+
+    def _with_rule_deployment(self, given: dict[str, str]) -> dict[str, str]:
+        """Add what is to bring the rule, if the operator is asked for it."""
+        if RULE_DEPLOYMENT in given or self.before or not self.options.may_ask:
+            return given
+        return given | {RULE_DEPLOYMENT: self._ask(RULE_DEPLOYMENT, BY_STACK_SET if given.get(UNITS) else BY_CONFORMANCE_PACK)}
+
+    def _with_units(self, given: Mapping[str, str], seen: Seen) -> dict[str, str]:
+        """Add the organizational units: by their ids if they were given by their paths, or those that the operator answers."""
+        parameters = dict(given)
+        if not judging.by_stack_set(seen.wanted):
+            # A conformance pack goes to all accounts, and the template refuses units with it.
+            return parameters | ({UNITS: ""} if self._kept.get(UNITS) else {})
+        found = seen.units if isinstance(seen.units, tuple) else ()
+        if UNITS in given:
+            chosen = units.chosen(split(given[UNITS]), found)
+            parameters[UNITS] = ",".join(unit.unit_id for unit in chosen) or given[UNITS]
+            self.declared[UNITS].check(parameters[UNITS])
+        elif not self.before and self.options.may_ask:
+            parameters[UNITS] = self._ask_for_units(found)
+        return parameters
+
+    def _ask_for_units(self, found: tuple[Unit, ...]) -> str:
+        """Show the organizational units, ask which of them, and return their ids."""
+        self.screen.say()
+        for line in scope.of_units(found, found):
+            self.screen.say(line, indent=2)
+
+        def check(answer: str) -> str:
+            if found and (wrong := units.problem(split(answer), found)):
+                raise CommandError(wrong)
+            ids = ",".join(unit.unit_id for unit in units.chosen(split(answer), found)) or answer
+            self.declared[UNITS].check(ids)
+            return ids
+
+        return self._ask(UNITS, "", check)
+
+    def _notes(self, seen: Seen, wanted: Deployment) -> list[str]:
+        """Say which accounts are in scope, and what changes for them."""
+        match self._in_scope, seen.accounts:
+            case (Unseen(reason), _) | (_, Unseen(reason)):
+                return [f"How many accounts are in scope could not be seen. {reason}"]
+            case evaluated, accounts:
+                said: list[str] = []
+                if isinstance(seen.units, tuple):
+                    said += scope.of_units(units.chosen(sorted(wanted.organizational_unit_ids), seen.units), seen.units)
+                said.append(scope.sentence(wanted, accounts))
+                if self.before:
+                    said += scope.changes(deployment.from_stack(self.before, {}), wanted, accounts)
+                    said += self._other_number(len(evaluated), accounts)
+        return said
+
+    def _other_number(self, evaluated: int, accounts: Collection[Account]) -> Iterator[str]:
+        """Say that the alarm on silence expects another number of evaluations, if that is because of this deployment."""
+        earlier = scope.evaluated(deployment.from_stack(self.before, {}), accounts) if self.before else ()
+        expected = self._kept.get(_EXPECTED, "")
+        if _EXPECTED not in self.options.parameters and len(earlier) != evaluated and expected not in {"", str(evaluated)}:
+            yield (
+                f"{_EXPECTED} stays {expected}. So that the alarm on silence knows the number, "
+                f"give --parameter {_EXPECTED}={evaluated} too."
+            )
 
     def _refuse_too_many_excluded(self, parameters: Mapping[str, str]) -> None:
         """Raise CommandError if the pack of a deployment with these parameters would leave out too many accounts."""
+        if parameters.get(RULE_DEPLOYMENT, BY_CONFORMANCE_PACK) != BY_CONFORMANCE_PACK:
+            return
         management = parameters["ManagementAccountId"]
         is_watched = management == self.caller.account_id or parameters.get("ManagementAccountHasEvaluationRole") == "true"
         if too_many := too_many_excluded(EXCLUDED.read(parameters), "" if is_watched else management):
             raise CommandError(too_many)
 
-    def _organization(self, seen: Seen) -> dict[str, str]:
+    def _organization(self, given: Mapping[str, str], seen: Seen) -> dict[str, str]:
         """Return what is given, and the parameters that name the organization."""
-        parameters = dict(self.options.parameters)
+        parameters = dict(given)
         for name, (value, _) in judging.parameters(seen).items():
             if name in parameters:
                 continue
             if value:
                 parameters[name] = value
-            elif self.may_ask:
+            elif self.options.may_ask:
                 parameters[name] = self._ask(name, None)
             else:
                 message = f"{name} cannot be read with these credentials: give --parameter {name}=VALUE."
@@ -197,25 +300,25 @@ class Finder:
         if self._permission(deployed) != invoke_permission.ACCOUNTS:
             # Lists are of no use any more if the operator has now chosen otherwise.
             return INVOKING.parameters([]) if listed and invoke_permission.PARAMETER in parameters else {}
-        if isinstance(self.account_ids, Unseen) and listed:
+        if isinstance(self._in_scope, Unseen) and listed:
             self.screen.say(
                 f"The accounts of the organization cannot be read, so the function's policy goes on to list {len(listed)} "
-                f"accounts. {self.account_ids.reason}"
+                f"accounts. {self._in_scope.reason}"
             )
             return {}
-        lists = self._listing(parameters["ManagementAccountId"], EXCLUDED.read({**self._kept, **parameters}))
+        lists = self._listing(parameters["ManagementAccountId"])
         return lists if deployed else {name: value for name, value in lists.items() if value}
 
-    def _listing(self, management_account_id: str, excluded: Collection[str]) -> dict[str, str]:
+    def _listing(self, management_account_id: str) -> dict[str, str]:
         """List all accounts that are evaluated. Raises CommandError if that cannot be done."""
-        if isinstance(self.account_ids, Unseen):
+        if isinstance(self._in_scope, Unseen):
             message = (
-                f"The accounts to list cannot be read: {self.account_ids.reason} Or list them yourself: "
+                f"The accounts to list cannot be read: {self._in_scope.reason} Or list them yourself: "
                 f"`{commands.deploy(InvokePermission=invoke_permission.ACCOUNTS, InvokingAccounts='...')}`."
             )
             raise CommandError(message)
         permitted = {self.caller.account_id, management_account_id}
-        to_list = invoke_permission.to_list(self.account_ids, permitted=permitted, excluded=excluded)
+        to_list = invoke_permission.to_list(self._in_scope, permitted=permitted)
         if too_many := invoke_permission.too_many(to_list):
             raise CommandError(too_many)
         return INVOKING.parameters(to_list)
@@ -226,11 +329,15 @@ class Finder:
         It says what it found.  Raises CommandError if the accounts have to be listed and cannot be.
         """
         found = deployment.from_stack(after, {})
+        if found.invoke_permission != invoke_permission.ORGANIZATION:
+            return {}  # the accounts are listed, or need not be
+        reader = report.Reader(self.session, self.caller.time, lambda *_: None)
+        what = "StackSet" if found.has_rule_in_stack_set else "conformance pack"
         try:
-            packs = report.Reader(self.session, self.caller.time, lambda *_: None).packs(found)
-            refused = invoke_permission.refused(found, packs)
+            arrivals = reader.stack_instances(found) if found.has_rule_in_stack_set else reader.packs(found)
+            refused = invoke_permission.refused(found, arrivals)
         except ClientError as error:
-            self.screen.say(f"Where the conformance pack arrived could not be seen: {aws.sentence_of(error)}")
+            self.screen.say(f"Where the {what} arrived could not be seen: {aws.sentence_of(error)}")
             return {}
         if not refused:
             return {}
@@ -239,20 +346,17 @@ class Finder:
             (f"AWS Config may not invoke the function for {shown(refused)}.", "bold"),
             " So it does not name the organization when it invokes, and each account has to be listed.",
         )
-        lists = self._listing(found.management_account_id, found.excluded)
+        lists = self._listing(found.management_account_id)
         self.screen.say(
-            "This deploys again, with all accounts listed (InvokePermission=Accounts). An account that joins later is not "
-            f"evaluated until somebody deploys again: `{commands.report()}` shows it, with the command."
+            "This deploys again, with all accounts in scope listed (InvokePermission=Accounts). An account that joins later is "
+            f"not evaluated until somebody deploys again: `{commands.report()}` shows it, with the command."
         )
         return {invoke_permission.PARAMETER: invoke_permission.ACCOUNTS, **lists}
 
-    @staticmethod
-    def _expected(seen: Seen, parameters: Mapping[str, str]) -> str:
+    def _expected(self, seen: Seen, parameters: Mapping[str, str]) -> str:
         """Count the accounts that a new deployment evaluates; "" if that cannot be seen."""
-        if not isinstance(seen.accounts, tuple):
-            return ""
-        unwatched = set() if seen.in_management_account else {parameters["ManagementAccountId"]}
-        return str(len(set(seen.accounts) - EXCLUDED.read(parameters) - unwatched) or "")
+        evaluated = judging.in_scope(self._wanted(parameters), seen.accounts, seen.units)
+        return "" if isinstance(evaluated, Unseen) else str(len(evaluated) or "")
 
     def _refuse_obstacle(self, organization_id: str) -> None:
         deployed = deployment.from_stack(self.before, {}) if self.before else None
@@ -276,21 +380,26 @@ class Finder:
 
     def _asked(self, parameters: dict[str, str], seen: Seen | None = None) -> dict[str, str]:
         """Add what the operator answers, for a new stack; `seen` is what there is of the organization, for one."""
-        if not self.may_ask or self.before:
+        if not self.options.may_ask or self.before:
             return parameters
         asked = dict(parameters)
         for name in _ASKED + (_ASKED_FOR_ORGANIZATION if seen else ()):
             if name not in asked:
-                default = self._expected(seen, asked) if seen and name == "ExpectedEvaluations" else ""
+                default = self._expected(seen, asked) if seen and name == _EXPECTED else ""
                 asked[name] = self._ask(name, default)
         return {name: value for name, value in asked.items() if value or name in parameters}
 
-    def _ask(self, name: str, default: str | None) -> str:
-        """Ask until the template allows the answer.  Without a default an answer is needed."""
+    def _ask(self, name: str, default: str | None, accept: Callable[[str], str] | None = None) -> str:
+        """Ask until the template allows the answer.  Without a default an answer is needed.
+
+        `accept` takes another answer than the template does: it returns the parameter's value, or raises CommandError.
+        """
         parameter = self.declared[name]
 
         def check(answer: str) -> str:
             try:
+                if accept:
+                    return accept(answer)
                 parameter.check(answer)
             except CommandError as error:
                 raise click.BadParameter(visible(str(error))) from error

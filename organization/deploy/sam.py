@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from organization import project
 from organization.aws import CommandError
 
 _INSTALL = "https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/install-sam-cli.html"
@@ -62,6 +63,18 @@ class Sam:
             text=True,
             check=False,
         )
+
+
+def folder(given: Path | None) -> Path:
+    """Find the checkout to deploy: the one that is given, or the one at hand. Raises CommandError."""
+    found = given if given and project.is_checkout(given) else None if given else project.checkout()
+    if found is None:
+        message = (
+            f"There is no template.yaml with account.yaml and samconfig.toml in {given or Path.cwd()}: "
+            "run this in a checkout of the project, or name one with --directory."
+        )
+        raise CommandError(message)
+    return found.absolute()
 
 
 def find() -> Path:

@@ -5,8 +5,8 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, date, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self, TypeVar
@@ -21,18 +21,21 @@ from organization.commands import PROGRAM
 from organization.controls.reading import frameworks
 from organization.evidence import folder, page, tables
 from organization.evidence.control_days import ControlDays
-from organization.evidence.days import DAY, MEANINGS, NAMES, History, Member, Period, Scope, Status, share
+from organization.evidence.days import DAY, MEANINGS, NAMES, History, Member, Period, Scope, Status, midnight, share
 from organization.evidence.folder import Folder
 from organization.evidence.lines import Line, Ownership
-from organization.evidence.sources import TRAIL_KEEPS, JournalRead, Log, Sources, Spool
-from organization.evidence.tables import DAY_COLUMNS, Evidence, Findings, Gap, Table, Value
+from organization.evidence.sources import STACK_CHANGES, JournalRead, Log, Sources, Spool
+from organization.evidence.tables import DAY_COLUMNS, Event, Evidence, Findings, Gap, Table, Value
+from organization.evidence.targets import Move, Targets
 from organization.exceptions import reading as exceptions_file
 from organization.exceptions.judging import FILE, Exceptions, Exclusion, in_force
 from organization.report import reading
 from organization.screen import Screen, complain, progress_bars
-from organization.statuses import Result
+from organization.statuses import Account, Result
 
 if TYPE_CHECKING:
+    import boto3
+
     from organization.deployment import Deployment
 
 DIFFERS = 1
@@ -64,6 +67,7 @@ class Wanted:
     exceptions_path: Path | None
     role_name: str | None
     framework_names: Sequence[str] = ()
+    management_profile: str | None = None
 
 
 def verify(path: Path, manifest_sha256: str | None) -> int:
@@ -95,10 +99,12 @@ def run(region: str | None, profile: str | None, stack_name: str, wanted: Wanted
         period = _period(wanted, caller)
         sources = Sources(session, caller, progress)
         log = sources.log(deployment)
+    management = _management(region, wanted.management_profile, deployment)
     _say_cost(log, period, ask=not wanted.confirmed)
     with progress_bars() as progress:
         reader = reading.Reader(session, caller.time, progress)
         gathered = _Gathered(Sources(session, caller, progress), reader, deployment, caller, period, log, progress)
+        gathered.organization_trail = Sources(*management, progress) if management else None
         made: list[Evidence] = []
 
         def fill(written: Folder) -> str:
@@ -114,6 +120,23 @@ def run(region: str | None, profile: str | None, stack_name: str, wanted: Wanted
     counts = evidence.figures.counts
     fails = any(counts[each] for each in (Status.NON_COMPLIANT, Status.UNKNOWN, Status.NO_SOURCE))
     return DIFFERS if fails or evidence.tables["contradictions"].rows else 0
+
+
+def _management(region: str | None, profile: str | None, deployment: "Deployment") -> "tuple[boto3.Session, Caller] | None":
+    """Return the session of the management account, whose CloudTrail says who left and who was moved; None without a profile.
+
+    Raises CommandError if the profile is of another account.
+    """
+    if profile is None:
+        return None
+    session, caller = aws.session(region, profile)
+    if caller.account_id != deployment.management_account_id:
+        message = (
+            f"--management-profile {profile} is of account {caller.account_id}: give a profile of the management account, "
+            f"{deployment.management_account_id or 'which a deployment for one account does not have'}."
+        )
+        raise CommandError(message)
+    return session, caller
 
 
 def _period(wanted: Wanted, caller: Caller) -> Period:
@@ -166,6 +189,9 @@ class _Gathered:
         self._log = log
         self._progress = progress
         self._gaps: list[Gap] = []
+        self._changes: Sequence[Event] = ()
+        self.organization_trail: Sources | None = sources if deployment.in_management_account else None
+        """Where the management account's CloudTrail can be read, if it can."""
 
     def fill(
         self, written: Folder, exceptions: Exceptions, controls: ControlDays, role_name: str | None
@@ -196,12 +222,61 @@ class _Gathered:
 
     def _scope(self, journal: JournalRead, exceptions: Exceptions) -> Scope:
         deployment = self._deployment
-        if deployment.organization_id:
-            departures = self._seen("CloudTrail", lambda: self._sources.departures(self._period)) or []
-            members = self._sources.members(list(self._reader.accounts()), departures)
-        else:
+        to_today = Period(self._period.first, max(self._period.last, self._caller.time.astimezone(UTC).date()))
+        changes = self._seen("CloudTrail", lambda: self._sources.deployments(deployment, deployment.function_name, to_today))
+        self._changes = changes or ()
+        since = None if changes is None else self._unchanged_since(changes)
+        if not deployment.organization_id:
             members = {deployment.account_id: Member(deployment.account_id)}
-        return Scope(members, exceptions, self._log.whole_from, frozenset(journal.unreadable))
+            return Scope(members, exceptions, self._log.whole_from, frozenset(journal.unreadable), setting_since=since)
+        trail = self.organization_trail or self._sources
+        departures = self._seen("CloudTrail", lambda: trail.departures(self._period)) or []
+        accounts = self._reader.accounts()
+        return Scope(
+            self._sources.members(accounts, departures),
+            exceptions,
+            self._log.whole_from,
+            frozenset(journal.unreadable),
+            self._targets(accounts, to_today, changes),
+            # A change takes its time to reach the accounts.
+            since + DAY if since and since + DAY < self._caller.time else None,
+        )
+
+    def _unchanged_since(self, changes: Sequence[Event]) -> datetime:
+        """Return when the stack was changed last, or since when CloudTrail says that it was not."""
+        times = [
+            each.time
+            for each in changes
+            if each.name in STACK_CHANGES and each.about == self._deployment.stack_name and not each.error
+        ]
+        return max([self._sources.trail_from, *times])
+
+    def _targets(self, accounts: Sequence[Account], to_today: Period, changes: Sequence[Event] | None) -> Targets:
+        """Read which organizational units the StackSet went to, and which accounts were in them when."""
+        deployment = self._deployment
+        root_id = deployment.organization_root_id
+        today = deployment.organizational_unit_ids if deployment.has_rule_in_stack_set else frozenset()
+        operations, begun = self._seen("CloudFormation", lambda: self._sources.operations(deployment)) or ([], None)
+        targets = Targets(
+            today or frozenset({root_id}),
+            since=None if changes is None else self._unchanged_since(changes),
+            operations=operations,
+            begun=begun,
+            always=frozenset({deployment.management_account_id}),
+        )
+        moves: Sequence[Move] = ()
+        moves_since = None
+        trail = self.organization_trail
+        if trail and targets.targeted() != {root_id}:
+            moves, moves_since = self._seen("CloudTrail", lambda: trail.moves(to_today)) or ((), None)
+        further = {unit_id for move in moves for unit_id in (move.source_id, move.destination_id)}
+        return replace(
+            targets,
+            units=self._sources.units(accounts, further | targets.targeted()),
+            parents={each.account_id: each.unit_ids[-1] for each in accounts if each.unit_ids},
+            moves_since=moves_since,
+            moves=moves,
+        )
 
     def _findings(self, history: History, exceptions: Exceptions, role_name: str | None) -> Findings:
         """Ask the other sources, when the days of the history are at their end."""
@@ -209,6 +284,7 @@ class _Gathered:
         self._judge_gaps(history, role_name)
         self._judge_exclusions(history, exceptions)
         name, own = deployment.function_name, self._caller.account_id
+        targets = history.scope.targets
         executions = self._seen("Automation", lambda: sources.executions(own, period)) or []
         if role_name:
             others = [each for each, member in history.members.items() if member.listed and each != own]
@@ -219,9 +295,10 @@ class _Gathered:
         return Findings(
             deployment,
             exceptions,
-            self._seen("CloudTrail", lambda: sources.deployments(deployment, name, period)) or (),
+            [each for each in self._changes if each.time < period.end],
             executions,
             self._seen("AWS Config", lambda: self._contradictions(history)) or {},
+            [each for each in targets.moves if each.time < period.end] if targets else (),
             self._gaps,
             self._seen("Lambda", lambda: sources.code(name)) or ("", ""),
         )
@@ -277,32 +354,51 @@ class _Gathered:
             self._gaps.append(
                 Gap("Journal", "A minute of one account has 10,000 lines or more: nobody can read them.", day, day)
             )
-        if not history.parameters.anchored:
+        if not history.settings.anchored:
             self._gaps.append(
                 Gap(
                     "Journal",
-                    "Neither the central account nor the management account was evaluated. So the rule's parameters are taken "
-                    "to have been those of today: an evaluation with others does not count.",
+                    "Neither the central account nor the management account was evaluated. So the rule's parameters, and the "
+                    "way in which it came, are taken to have been those of today: an evaluation with others does not count.",
                     *_ends(period),
                 )
             )
-        trail_from = (self._caller.time - TRAIL_KEEPS).astimezone(UTC).date() + DAY
+        trail_from = self._sources.trail_from.date()
         if trail_from > period.first:
-            what = "CloudTrail's event history keeps 90 days: who deployed, and which accounts left, is not known before."
+            what = (
+                "CloudTrail's event history keeps 90 days: who deployed, and which accounts left or moved, is not known before."
+            )
             self._gaps.append(Gap("CloudTrail", what, period.first, min(trail_from - DAY, period.last)))
-        if self._deployment.organization_id and not self._deployment.in_management_account:
+        if self._deployment.organization_id and not self.organization_trail:
             self._gaps.append(
                 Gap(
                     "CloudTrail",
-                    "The management account records which accounts left or were closed, and the evidence was not made there. "
-                    "An account that is gone counts until its last evaluation.",
+                    "The management account records which accounts left, were closed or were moved, and its records were not "
+                    "read: give --management-profile. An account that is gone counts until its last evaluation.",
                     *_ends(period),
                 )
             )
+        self._judge_scope(history)
         what = "Automation does not keep its runs for ever: those that it no longer has are missing."
         if not role_name:
             what += " Only runs in the account of the evidence were read, as removals are. Notices are sent in each account."
         self._gaps.append(Gap("Automation", what, *_ends(period)))
+
+    def _judge_scope(self, history: History) -> None:
+        """Say on which days nobody knows which accounts were in scope, and why."""
+        targets, not_known = history.scope.targets, history.not_known()
+        if targets is None or not not_known:
+            return
+        why = []
+        if targets.begun is None:
+            why.append("The StackSet's operations do not go back to its beginning.")
+        if targets.moves_since is None or targets.moves_since > midnight(not_known[0]):
+            why.append("In which organizational unit an account was is known as far as CloudTrail goes, and for today.")
+        what = (
+            "Of some accounts nobody knows whether they were in a targeted organizational unit. Their days without an "
+            f"evaluation count as not known. {' '.join(why)}"
+        )
+        self._gaps.append(Gap("Scope", what.strip(), not_known[0], not_known[-1]))
 
     def _judge_exclusions(self, history: History, exceptions: Exceptions) -> None:
         """Say which accounts the file excludes and the deployment does not: of their past, only the file tells."""
@@ -362,7 +458,7 @@ def write(
     with _Days(written, (*DAY_COLUMNS, *(framework.name for framework in controls.frameworks))) as days:
         for day in history.days():
             progress("Days written", (day.day - history.period.first).days + 1, history.period.days)
-            days.add(day.day, (*tables.day_row(day, history.parameters), *controls.add(day)))
+            days.add(day.day, (*tables.day_row(day, history), *controls.add(day)))
     evidence = tables.evidence_of(history, find(), controls)
     for table in evidence.tables.values():
         with written.open(f"{table.name}.csv") as file:
@@ -447,7 +543,7 @@ def _document(evidence: Evidence) -> dict[str, object]:
             "account_days_known": figures.known,
             "share_compliant": share(figures.compliant, figures.in_scope),
             "share_known": share(figures.known, figures.in_scope),
-            "account_days": {NAMES[status]: figures.counts[status] for status in Status if status is not Status.OUT_OF_SCOPE},
+            "account_days": {NAMES[status]: figures.counts[status] for status in Status if status is not Status.NOT_A_MEMBER},
         },
         "letters": {status.value: {"status": NAMES[status], "meaning": MEANINGS[status]} for status in Status},
         **{name.replace("-", "_"): table.records() for name, table in evidence.tables.items()},

@@ -1,11 +1,11 @@
 """Decides the verdict of each day, and everything that follows from it: pure, without input or output.
 
 A day is a day of UTC.  Its verdict is that of the last evaluation on it by the deployment's own rule.  A day without one is
-unknown: the day before says nothing about it.  An account is in scope on a day if it was a member of the organization from the
-day's beginning to its end, and not excluded.
+unknown: the day before says nothing about it.  An account counts on a day if it was a member of the organization from the day's
+beginning to its end, was in a targeted organizational unit, and was not excluded.
 
-The lines are read twice, since what came later tells what counted before.  So memory grows with the accounts, their days (a
-byte each) and their changes, and not with the lines.
+The lines are read twice, since what came later tells what counted before.  So memory grows with the accounts, their days (two
+bytes each) and their changes, and not with the lines.
 """
 
 from collections import Counter
@@ -16,7 +16,9 @@ from enum import StrEnum
 from itertools import groupby
 from typing import NamedTuple
 
-from organization.evidence.lines import Apart, Line, Ownership, Parameters, RuleParameters, judge
+from organization.deployment import BY_CONFORMANCE_PACK
+from organization.evidence.lines import Apart, Line, Ownership, RuleParameters, Setting, Settings, judge
+from organization.evidence.targets import Share, Targets
 from organization.exceptions.judging import Exceptions, in_force
 
 DAY = timedelta(days=1)
@@ -35,7 +37,8 @@ class Status(StrEnum):
     UNKNOWN = "U"
     NO_SOURCE = "G"
     EXCLUDED = "X"
-    OUT_OF_SCOPE = "."
+    NOT_IN_SCOPE = "O"
+    NOT_A_MEMBER = "."
 
 
 MEANINGS = {
@@ -44,9 +47,13 @@ MEANINGS = {
     Status.ACCEPTED: "The same, while an acceptance with a compensating control was in force.",
     Status.NOT_APPLICABLE: "The last evaluation of the day found that the rule does not apply.",
     Status.UNKNOWN: "No evaluation on this day. It counts as not known.",
-    Status.NO_SOURCE: "No source tells about this day any more, or none did yet. It counts as not known.",
+    Status.NO_SOURCE: (
+        "No source tells about this day any more, none did yet, or none says whether the account was in scope. It counts as "
+        "not known."
+    ),
     Status.EXCLUDED: "The account was excluded from the evaluation. It does not count.",
-    Status.OUT_OF_SCOPE: "The account was not a member of the organization for the whole day. It does not count.",
+    Status.NOT_IN_SCOPE: "The account was in no targeted organizational unit, or not for the whole day. It does not count.",
+    Status.NOT_A_MEMBER: "The account was not a member of the organization for the whole day. It does not count.",
 }
 
 NAMES = {status: status.name for status in Status}
@@ -54,6 +61,7 @@ NAMES = {status: status.name for status in Status}
 
 _FAILING = frozenset({Status.NON_COMPLIANT, Status.ACCEPTED})
 _NOT_KNOWN = frozenset({Status.UNKNOWN, Status.NO_SOURCE})
+_DOES_NOT_COUNT = frozenset({Status.EXCLUDED, Status.NOT_IN_SCOPE, Status.NOT_A_MEMBER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +116,19 @@ class Scope:
     """Which accounts were in scope when, as far as it is not the journal that tells.
 
     `source_from` is the first day of which the log still has everything; `unreadable` are days whose lines could not be read.
+    `targets` is None if the rule goes to one account.  `setting_since` is since when the stack had today's setting in any case.
     """
 
     members: Mapping[str, Member]
     exceptions: Exceptions = field(default_factory=Exceptions)
     source_from: date = date.min
     unreadable: Container[date] = frozenset()
+    targets: Targets | None = None
+    setting_since: datetime | None = None
 
 
 class AccountDay(NamedTuple):
-    """A day of an account in scope, or excluded.  `line` is the last evaluation of the day, None without one."""
+    """A day of a member account.  `line` is the last evaluation of the day, None without one."""
 
     day: date
     account_id: str
@@ -125,6 +136,11 @@ class AccountDay(NamedTuple):
     line: Line | None
     evaluations: int
     failed_evaluations: int
+
+    @property
+    def counts(self) -> bool:
+        """Whether the account was in scope."""
+        return self.status not in _DOES_NOT_COUNT
 
 
 class Change(NamedTuple):
@@ -143,7 +159,8 @@ class Failure:
 
     It begins with the first of them and ends with the next other verdict.  Days without an evaluation do not end it.
     `began_earlier`: it was under way at the account's first evaluation of the period.  `ended` is None if it goes on at the end
-    of the period, or if the account left.  `until` is when it ended, or the last instant for which it counts.
+    of the period, or if the account left the organization or the targeted organizational units.  `until` is when it ended, or
+    the last instant for which it counts.
     """
 
     account_id: str
@@ -190,7 +207,7 @@ class Figures:
     @property
     def in_scope(self) -> int:
         """Account-days that count."""
-        return sum(number for status, number in self.counts.items() if status not in {Status.EXCLUDED, Status.OUT_OF_SCOPE})
+        return sum(number for status, number in self.counts.items() if status not in _DOES_NOT_COUNT)
 
     @property
     def compliant(self) -> int:
@@ -220,17 +237,19 @@ class History:
         self.scope = scope
         self._ownership = ownership
         self._lines = lines
-        anchors: list[tuple[datetime, RuleParameters]] = []
-        former: dict[str, list[tuple[datetime, RuleParameters]]] = {}
+        anchors: list[tuple[datetime, Setting]] = []
+        former: dict[str, list[tuple[datetime, Setting]]] = {}
         for line in lines():
-            if line is None or ownership.apart(line):
+            way = ownership.way(line) if line else ""
+            if line is None or line.test or line.failed or not way:
                 continue
+            setting = Setting(way, line.parameters)
             if ownership.anchors(line):
-                anchors.append((line.time, line.parameters))
+                anchors.append((line.time, setting))
             member = scope.members.get(line.account_id)
-            if not line.failed and (member is None or not member.listed):
-                former.setdefault(line.account_id, []).append((line.time, line.parameters))
-        self.parameters = Parameters(anchors, ownership.today)
+            if member is None or not member.listed:
+                former.setdefault(line.account_id, []).append((line.time, setting))
+        self.settings = Settings(anchors, ownership.today, scope.setting_since)
         self.members = self._with_former(former)
         self.calendars = {account_id: bytearray(b"." * period.days) for account_id in sorted(self.members)}
         self.changes: list[Change] = []
@@ -243,12 +262,31 @@ class History:
         self.last: dict[str, Line] = {}
         self._open: dict[str, Failure] = {}
         self._spans = {account_id: self._span(member) for account_id, member in self.members.items()}
+        self._shares = self._shares_of(scope.targets) if scope.targets else {}
 
-    def _with_former(self, former: Mapping[str, Sequence[tuple[datetime, RuleParameters]]]) -> dict[str, Member]:
+    def _shares_of(self, targets: Targets) -> dict[str, bytes]:
+        """Return how much of each day each account was in scope.  While a conformance pack brings the rule, all are."""
+        by_pack = [
+            all(
+                setting.way == BY_CONFORMANCE_PACK
+                for time in (midnight(day), midnight(day + DAY))
+                for setting in self.settings.at(time)
+            )
+            for day in self.period
+        ]
+        return {
+            account_id: bytes(
+                Share.WHOLE if pack else share
+                for pack, share in zip(by_pack, targets.days(account_id, self.period.first, self.period.days), strict=True)
+            )
+            for account_id in self.members
+        }
+
+    def _with_former(self, former: Mapping[str, Sequence[tuple[datetime, Setting]]]) -> dict[str, Member]:
         """Add the accounts that only the journal knows, and say until when accounts that are gone count."""
         members = dict(self.scope.members)
         for account_id, evaluated in former.items():
-            own = [time for time, parameters in evaluated if self.parameters.admit(time, parameters)]
+            own = [time for time, setting in evaluated if setting in self.settings.at(time)]
             member = members.get(account_id)
             if own:
                 member = member or Member(account_id, joined=midnight(own[0].date()), listed=False)
@@ -269,7 +307,7 @@ class History:
         return first, last
 
     def days(self) -> Iterator[AccountDay]:
-        """Give each day of each account that was in scope or excluded: day by day, and on each by account id."""
+        """Give each day of each member account: day by day, and on each by account id."""
         by_day = groupby(self._own(), key=lambda line: line.time.date())
         waiting = next(by_day, None)
         for number, day in enumerate(self.period):
@@ -288,10 +326,10 @@ class History:
             for account_id, calendar in self.calendars.items():
                 line_of_day = last.get(account_id)
                 status = self._status(account_id, day, line_of_day)
-                if status is Status.OUT_OF_SCOPE:
+                if status is Status.NOT_A_MEMBER:
                     continue
                 calendar[number] = ord(status)
-                self._count_into_failure(account_id, status)
+                self._count_into_failure(account_id, day, status)
                 yield AccountDay(day, account_id, status, line_of_day, evaluations[account_id], failed[account_id])
         self._close()
 
@@ -303,9 +341,11 @@ class History:
                 continue
             if not self.period.start <= line.time < self.period.end:
                 continue
-            apart = judge(line, self._ownership, self.parameters)
+            apart = judge(line, self._ownership, self.settings)
             if apart is None and line.account_id not in self.members:
                 apart = Apart.STRANGER
+            if apart is None and self._share(line.account_id, line.time.date()) is Share.NONE:
+                apart = Apart.NOT_IN_SCOPE
             if apart:
                 self._set_apart((apart, line.account_id, line.rule_name, line.rule_owner, line.parameters), line)
                 continue
@@ -351,21 +391,37 @@ class History:
     def _status(self, account_id: str, day: date, line: Line | None) -> Status:
         first, last = self._spans[account_id]
         if not first <= day <= last:
-            return Status.OUT_OF_SCOPE
-        exceptions = self.scope.exceptions
-        if line is not None:
-            accepted = exceptions.accepted.get(account_id)
-            if line.verdict == "NON_COMPLIANT" and accepted is not None and in_force(accepted, day):
-                return Status.ACCEPTED
-            return Status[line.verdict]
-        excluded = exceptions.excluded.get(account_id)
+            return Status.NOT_A_MEMBER
+        in_target = self._share(account_id, day)
+        if in_target is Share.NONE:
+            return Status.NOT_IN_SCOPE
+        if line is None:
+            return self._without_evaluation(account_id, day, in_target)
+        accepted = self.scope.exceptions.accepted.get(account_id)
+        if line.verdict == "NON_COMPLIANT" and accepted is not None and in_force(accepted, day):
+            return Status.ACCEPTED
+        return Status[line.verdict]
+
+    def _without_evaluation(self, account_id: str, day: date, in_target: Share) -> Status:
+        excluded = self.scope.exceptions.excluded.get(account_id)
         if excluded is not None and in_force(excluded, day):
             return Status.EXCLUDED
-        return Status.NO_SOURCE if day < self.scope.source_from or day in self.scope.unreadable else Status.UNKNOWN
+        if in_target is Share.PART:
+            return Status.NOT_IN_SCOPE
+        has_source = self.scope.source_from <= day and day not in self.scope.unreadable and in_target is Share.WHOLE
+        return Status.UNKNOWN if has_source else Status.NO_SOURCE
 
-    def _count_into_failure(self, account_id: str, status: Status) -> None:
+    def _share(self, account_id: str, day: date) -> Share:
+        """Return how much of a day of the period an account was in a targeted organizational unit."""
+        shares = self._shares.get(account_id)
+        return Share(shares[(day - self.period.first).days]) if shares else Share.WHOLE
+
+    def _count_into_failure(self, account_id: str, day: date, status: Status) -> None:
         failure = self._open.get(account_id)
-        if failure:
+        if failure and status is Status.NOT_IN_SCOPE:
+            failure.until = max(failure.began, midnight(day))
+            del self._open[account_id]
+        elif failure:
             failure.unknown_days += status in _NOT_KNOWN
             failure.accepted_days += status is Status.ACCEPTED
 
@@ -377,6 +433,20 @@ class History:
         self.failures.sort(key=lambda failure: (-failure.length, failure.account_id, failure.began))
 
     # --- What follows ---
+
+    def setting_number(self, line: Line) -> int:
+        """Return the number of the setting with which a line that counts was written."""
+        return self.settings.number(Setting(self._ownership.way(line), line.parameters))
+
+    def not_known(self) -> list[date]:
+        """Return the days that are not known of some account since nobody knows whether it was in scope."""
+        unknown = {
+            number
+            for account_id, shares in self._shares.items()
+            for number, share in enumerate(shares)
+            if share == Share.NOT_KNOWN and self.calendars[account_id][number] == ord(Status.NO_SOURCE)
+        }
+        return [self.period.first + DAY * number for number in sorted(unknown)]
 
     def figures(self) -> Figures:
         """Count the account-days of each status."""

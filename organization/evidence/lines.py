@@ -2,19 +2,27 @@
 
 The function writes a line after AWS Config has taken a result.  So what a line says of the root user is so: the function read
 it.  But a member can point a rule of its own, with parameters of its own, at the function, and so choose what is compliant.  It
-cannot do that in the central account or in the management account.  So the parameters in force at an instant are those with
-which the deployment's rule evaluated one of these two accounts last, or next: see Parameters.
+cannot do that in the central account or in the management account.  So the setting in force at an instant, which is the way in
+which the rule comes and its parameters, is the one with which the deployment's rule evaluated one of these two accounts last,
+or next: see Settings.
 """
 
 import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from organization.deployment import EVALUATION_ROLE_NAME, PACK_RULE_PREFIX, RULE_NAME, Deployment
-from organization.journal import EVALUATION, FAILURE, PACK_OWNER
+from organization.deployment import (
+    BY_CONFORMANCE_PACK,
+    BY_STACK_SET,
+    EVALUATION_ROLE_NAME,
+    PACK_RULE_PREFIX,
+    RULE_NAME,
+    Deployment,
+)
+from organization.journal import ACCOUNT_OWNER, EVALUATION, FAILURE, PACK_OWNER
 
 FACTS = ("mfa_enabled", "password_present", "access_keys_present", "signing_certificates_present")
 """The facts of a line, by their names there. Each is true, false, or null if AWS did not say."""
@@ -25,6 +33,17 @@ _LONGEST = 2000
 
 RuleParameters = tuple[tuple[str, str], ...]
 """The parameters of a rule, sorted by name."""
+
+IN_ONE_ACCOUNT = "OneAccount"
+"""The way in which the rule of a deployment for one account comes.  The others are the values of RuleDeployment."""
+_ALWAYS = datetime.max.replace(tzinfo=UTC)
+
+
+class Setting(NamedTuple):
+    """How the deployment's rule was set: the way in which it comes into the accounts, and its parameters."""
+
+    way: str
+    parameters: RuleParameters
 
 
 class Line(NamedTuple):
@@ -60,6 +79,7 @@ class Apart(StrEnum):
     RULE = "another rule"
     PARAMETERS = "other parameters"
     STRANGER = "another account"
+    NOT_IN_SCOPE = "not in scope"
     UNREADABLE = "not a line of the function"
 
 
@@ -68,6 +88,7 @@ MEANINGS = {
     Apart.RULE: "A rule that the deployment did not make invoked the function.",
     Apart.PARAMETERS: "A rule of the deployment's name had parameters that the deployment's rule did not have then.",
     Apart.STRANGER: "The account is not in the organization, and was never evaluated by the deployment's rule.",
+    Apart.NOT_IN_SCOPE: "The account was in no targeted organizational unit on that day.",
     Apart.UNREADABLE: "The line does not have the form that the function writes.",
 }
 
@@ -125,82 +146,100 @@ def _facts(facts: Mapping[str, Any]) -> tuple[bool | None, ...]:
     return tuple(value if isinstance(value, bool) else None for value in values)
 
 
-class Parameters:
-    """The parameters of the deployment's rule over time.
+class Settings:
+    """The settings of the deployment's rule over time.
 
-    A line counts with parameters that are those of the last line before it, or of the next line after it, about the central
-    account or the management account, each included.  So while a change is on its way to the accounts, both count.
+    A line counts with the setting of the last line before it, or of the next line after it, about the central account or the
+    management account, each included.  So while a change is on its way to the accounts, both count.  Today's setting, as the
+    stack has it, stands at the end: these two accounts may be in no targeted organizational unit.
     """
 
-    def __init__(self, anchors: Iterable[tuple[datetime, RuleParameters]], today: RuleParameters) -> None:
-        """`anchors`: when these two accounts were evaluated, in order, and with which; `today`: if they never were."""
-        self.changes: list[tuple[datetime, RuleParameters]] = []
+    def __init__(self, anchors: Iterable[tuple[datetime, Setting]], today: Setting, since: datetime | None = None) -> None:
+        """`anchors`: when these two accounts were evaluated, in order, and with which setting.
+
+        `since`: from when on the stack had today's in any case; None if only this instant is known.
+        """
+        self.changes: list[tuple[datetime | None, Setting]] = []
         self._times: list[datetime] = []
-        self._sets: list[RuleParameters] = []
-        for time, parameters in anchors:
-            # Of a run of equal ones the first and the last tell as much as all.
-            if self._sets[-2:] == [parameters, parameters]:
-                self._times[-1] = time
-            else:
-                if not self._sets or self._sets[-1] != parameters:
-                    self.changes.append((time, parameters))
-                self._times.append(time)
-                self._sets.append(parameters)
-        self.anchored = bool(self._sets)
-        self._today = today
-        self._numbers = {parameters: number for number, parameters in enumerate(dict.fromkeys(self._sets or [today]), start=1)}
+        self._settings: list[Setting] = []
+        for time, setting in anchors:
+            self._add(time, setting)
+        self.anchored = bool(self._settings)
+        if not self.anchored or self._settings[-1] != today:
+            self.changes.append((since, today))
+        known = [(time, setting) for time, setting in zip(self._times, self._settings, strict=True)]
+        if since is not None:
+            known.append((since, today))
+        known.append((_ALWAYS, today))
+        known.sort(key=lambda each: each[0])
+        self._times, self._settings = [time for time, _ in known], [setting for _, setting in known]
+        self._numbers = {
+            setting: number for number, setting in enumerate(dict.fromkeys(setting for _, setting in self.changes), start=1)
+        }
 
-    def number(self, parameters: RuleParameters) -> int:
-        """Return the number of a set of parameters that counts: from 1, in the order in which they first counted."""
-        return self._numbers[parameters]
+    def _add(self, time: datetime, setting: Setting) -> None:
+        # Of a run of equal ones the first and the last tell as much as all.
+        if self._settings[-2:] == [setting, setting]:
+            self._times[-1] = time
+            return
+        if not self._settings or self._settings[-1] != setting:
+            self.changes.append((time, setting))
+        self._times.append(time)
+        self._settings.append(setting)
 
-    def admit(self, time: datetime, parameters: RuleParameters) -> bool:
-        """Tell whether the deployment's rule may have had these parameters at `time`."""
-        if not self.anchored:
-            return parameters == self._today
+    def number(self, setting: Setting) -> int:
+        """Return the number of a setting that counts: from 1, in the order in which they first counted."""
+        return self._numbers[setting]
+
+    def at(self, time: datetime) -> frozenset[Setting]:
+        """Return the settings that the deployment's rule may have had at `time`: one, or two while it changed."""
         before, after = bisect_right(self._times, time) - 1, bisect_left(self._times, time)
-        return (before >= 0 and self._sets[before] == parameters) or (
-            after < len(self._sets) and self._sets[after] == parameters
-        )
+        return frozenset({self._settings[max(before, 0)], self._settings[after]} if before >= 0 else {self._settings[after]})
 
 
 class Ownership:
     """Tells which lines are about the deployment's own rule."""
 
     def __init__(self, deployment: Deployment) -> None:
-        """Take a deployment for one account or for an organization."""
+        """Take a deployment for one account or for an organization, as it is today."""
         self._deployment = deployment
         self._organization = bool(deployment.organization_id)
         self._trusted = frozenset({deployment.account_id, deployment.management_account_id})
         role = {"ExecutionRoleName": EVALUATION_ROLE_NAME} if self._organization else {}
-        self.today: RuleParameters = tuple(sorted({**deployment.rule_parameters, **role}.items()))
+        way = deployment.rule_deployment if self._organization else IN_ONE_ACCOUNT
+        self.today = Setting(way, tuple(sorted({**deployment.rule_parameters, **role}.items())))
 
-    def apart(self, line: Line) -> Apart | None:
-        """Tell why a line does not count, whatever its parameters are; None if it may."""
-        if line.test:
-            return Apart.TEST
-        if self._organization:
-            own = line.rule_owner == PACK_OWNER and line.rule_name.startswith(PACK_RULE_PREFIX)
-        else:
-            own = (
-                line.rule_owner == "account" and line.rule_name == RULE_NAME and line.account_id == self._deployment.account_id
-            )
-        return None if own else Apart.RULE
+    def way(self, line: Line) -> str:
+        """Return the way in which the line's rule came, if it is the deployment's; empty if it cannot be the deployment's.
+
+        A deployment for an organization may have come in both ways at different times.
+        """
+        if self._organization and line.rule_owner == PACK_OWNER and line.rule_name.startswith(PACK_RULE_PREFIX):
+            return BY_CONFORMANCE_PACK
+        if line.rule_owner == ACCOUNT_OWNER and line.rule_name == RULE_NAME:
+            if self._organization:
+                return BY_STACK_SET
+            return IN_ONE_ACCOUNT if line.account_id == self._deployment.account_id else ""
+        return ""
 
     def anchors(self, line: Line) -> bool:
-        """Tell whether a line that may count shows the parameters in force: nobody but the deployment rules that account."""
-        if line.failed or line.account_id not in self._trusted:
+        """Tell whether a line shows the setting in force: nobody but the deployment rules that account."""
+        if line.failed or line.test or line.account_id not in self._trusted or not self.way(line):
             return False
         role = dict(line.parameters).get("ExecutionRoleName")
         return role == (EVALUATION_ROLE_NAME if self._organization else None)
 
 
-def judge(line: Line, ownership: Ownership, parameters: Parameters) -> Apart | None:
+def judge(line: Line, ownership: Ownership, settings: Settings) -> Apart | None:
     """Tell why a line does not count; None if it does.  A failure may come before its parameters are known."""
-    apart = ownership.apart(line)
-    if apart is None and not (line.failed and not line.parameters) and not parameters.admit(line.time, line.parameters):
-        return Apart.PARAMETERS
-    return apart
+    if line.test:
+        return Apart.TEST
+    way, possible = ownership.way(line), settings.at(line.time)
+    if way not in {setting.way for setting in possible}:
+        return Apart.RULE
+    if (line.failed and not line.parameters) or Setting(way, line.parameters) in possible:
+        return None
+    return Apart.PARAMETERS
 
 
 def in_words(parameters: Sequence[tuple[str, str]]) -> str:

@@ -60,6 +60,7 @@ def as_html(evidence: Evidence) -> str:
         answer=answer(evidence),
         compliant=_shown(share(figures.compliant, figures.in_scope)),
         known=_shown(share(figures.known, figures.in_scope)),
+        not_in_scope=figures.counts[Status.NOT_IN_SCOPE],
         good=figures.in_scope > 0 and figures.compliant == figures.in_scope,
         statuses=[(status.value, NAMES[status], MEANINGS[status], figures.counts[status]) for status in Status],
         accounts=sorted(evidence.tables["accounts"].records(), key=_worst_first),
@@ -80,7 +81,7 @@ def _worst_first(account: dict[str, tables.Value]) -> tuple[float, str]:
 
 
 _LISTS = (
-    *("failures", "controls", "exceptions", "parameters", "versions", "deployments", "runbooks"),
+    *("failures", "controls", "exceptions", "parameters", "targets", "moves", "versions", "deployments", "runbooks"),
     *("failed-evaluations", "contradictions", "other-lines"),
 )
 

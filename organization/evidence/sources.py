@@ -5,7 +5,7 @@ Each source says how far back it goes.  What it no longer has is a gap, which th
 
 import gzip
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -20,6 +20,7 @@ from organization.aws import Caller, CommandError
 from organization.evidence.days import DAY, Member, Period, midnight
 from organization.evidence.lines import Line, parse
 from organization.evidence.tables import Event, Execution
+from organization.evidence.targets import Move, Operation, Unit
 from organization.journal import EVALUATION, FAILURE, MOST_ROWS
 from organization.statuses import Account
 
@@ -44,14 +45,22 @@ _TRAIL_REGION = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-g
 """Where CloudTrail records what AWS Organizations does. Source: AWS Organizations User Guide, CloudTrail."""
 _MOST_EVENTS = 1000
 _DEPARTURES = ("RemoveAccountFromOrganization", "LeaveOrganization", "CloseAccount")
+_MOVE = "MoveAccount"
+STACK_CHANGES = ("CreateStack", "UpdateStack", "ExecuteChangeSet")
+"""The names of the events that may have changed the parameters of a stack."""
 _DEPLOYMENTS = (
-    *("CreateStack", "UpdateStack", "ExecuteChangeSet", "DeleteStack"),
+    *(*STACK_CHANGES, "DeleteStack"),
     *("UpdateFunctionCode", "UpdateFunctionCode20150331v2", "UpdateFunctionConfiguration20150331v2"),
 )
 """The names that CloudTrail gives.  For Lambda's it appends the version of the API."""
 _RUNBOOKS = "RootVirtualMfa-"
 _NO_OUTPUT = "No output available"
 """How the output of a step that did not succeed begins."""
+_WHOLE_UNITS = (None, "NONE", "DIFFERENCE")
+"""The account filters with which an operation of a StackSet is about units, and not about some accounts in them.
+
+Source: API model, cloudformation, AccountFilterType.
+"""
 _NO_MESSAGE = "none"
 """What RootVirtualMfa-Notify says of a message that it did not send."""
 
@@ -215,12 +224,91 @@ class Sources:
         gone = {each: time for each, time in left.items() if each not in members}
         return members | {each: Member(each, left=time, listed=False) for each, time in gone.items()}
 
+    def units(self, accounts: Sequence[Account], further: Iterable[str]) -> dict[str, Unit]:
+        """Describe the units above the accounts, and `further` ones by their ids; those that are gone are missing."""
+        found: dict[str, Unit] = {}
+        for account in accounts:
+            names = account.ou_path.split("/")
+            for number, unit_id in enumerate(account.unit_ids):
+                parent_id = account.unit_ids[number - 1] if number else ""
+                found[unit_id] = Unit("/".join(names[: number + 1]), parent_id)
+        client = self._client("organizations")
+        for unit_id in sorted(set(further) - found.keys()):
+            self._climb(client, unit_id, found)
+        return found
+
+    def _climb(self, client: Any, unit_id: str, found: dict[str, Unit]) -> None:  # noqa: ANN401 - a client
+        """Add a unit, and what is above it, to those found; nothing if AWS no longer has it."""
+        try:
+            name = client.describe_organizational_unit(OrganizationalUnitId=unit_id)["OrganizationalUnit"]["Name"]
+            pages = client.get_paginator("list_parents").paginate(ChildId=unit_id)
+            parent_id = next(parent["Id"] for page in pages for parent in page["Parents"])
+        except ClientError as error:
+            if aws.code_of(error) in {"OrganizationalUnitNotFoundException", "ChildNotFoundException", "InvalidInputException"}:
+                return
+            raise
+        if parent_id not in found:
+            self._climb(client, parent_id, found)
+        if parent_id in found:
+            found[unit_id] = Unit(f"{found[parent_id].path}/{name}", parent_id)
+
+    # --- The StackSet ---
+
+    def operations(self, deployment: "Deployment") -> tuple[list[Operation], datetime | None]:
+        """Read which operations of the StackSet made units targets, or ended that, the first one first.
+
+        Also returns when the stack was created, if the operations go back to that: AWS does not say how long it keeps them.
+        """
+        client = self._client("cloudformation")
+        which = {
+            "StackSetName": deployment.stack_set_name,
+            "CallAs": "SELF" if deployment.in_management_account else "DELEGATED_ADMIN",
+        }
+        pages = client.get_paginator("list_stack_set_operations").paginate(**which)
+        listed = sorted((each for page in pages for each in page["Summaries"]), key=lambda each: each["CreationTimestamp"])
+        found = []
+        for each in listed:
+            if each["Action"] not in {"CREATE", "DELETE"}:
+                continue
+            described = client.describe_stack_set_operation(OperationId=each["OperationId"], **which)["StackSetOperation"]
+            targets = described.get("DeploymentTargets", {})
+            unit_ids = frozenset(targets.get("OrganizationalUnitIds", []))
+            if unit_ids and targets.get("AccountFilterType") in _WHOLE_UNITS:
+                found.append(Operation(each["CreationTimestamp"].astimezone(UTC), unit_ids, each["Action"] == "CREATE"))
+        [stack] = client.describe_stacks(StackName=deployment.stack_name)["Stacks"]
+        created = stack["CreationTime"].astimezone(UTC)
+        first = listed[0] if listed else None
+        goes_back = first is not None and first["Action"] == "CREATE" and first["CreationTimestamp"] <= created + DAY
+        return found, created if goes_back else None
+
     # --- CloudTrail ---
 
     def departures(self, period: Period) -> list[Event]:
         """Read which accounts left or were closed, the first one first; of the management account, if the caller is there."""
-        region = _TRAIL_REGION.get(self._caller.partition, self._caller.region)
-        return self._trail(_DEPARTURES, period, region, lambda request: str(request.get("accountId", "")))
+        return [event for event, _ in self._trail(_DEPARTURES, period, self._organizations_region(), _account_of)]
+
+    def moves(self, period: Period) -> tuple[list[Move], datetime]:
+        """Read which accounts were moved, the first one first, in the management account, where CloudTrail records that.
+
+        Also returns since when these are all: from the last so many events, AWS gives the latest ones first.
+        """
+        events = self._trail((_MOVE,), period, self._organizations_region(), _account_of)
+        since = events[0][0].time if len(events) >= _MOST_EVENTS else self.trail_from
+        return [
+            Move(
+                event.time, event.about, str(said.get("sourceParentId", "")), str(said.get("destinationParentId", "")), event.by
+            )
+            for event, said in events
+            if event.about and not event.error
+        ], since
+
+    @property
+    def trail_from(self) -> datetime:
+        """The beginning of the first day of which CloudTrail still has everything."""
+        return midnight((self._caller.time - TRAIL_KEEPS).astimezone(UTC).date() + DAY)
+
+    def _organizations_region(self) -> str:
+        return _TRAIL_REGION.get(self._caller.partition, self._caller.region)
 
     def deployments(self, deployment: "Deployment", function_name: str, period: Period) -> list[Event]:
         """Read who changed the stack or the function.  An event that names neither is not about them."""
@@ -233,9 +321,12 @@ class Sources:
                     return name
             return ""
 
-        return [event for event in self._trail(_DEPLOYMENTS, period, deployment.region, about) if event.about]
+        return [event for event, _ in self._trail(_DEPLOYMENTS, period, deployment.region, about) if event.about]
 
-    def _trail(self, names: Sequence[str], period: Period, region: str, about: Any) -> list[Event]:  # noqa: ANN401 - a function
+    def _trail(
+        self, names: Sequence[str], period: Period, region: str, about: Callable[[Mapping[str, Any]], str]
+    ) -> list[tuple[Event, Mapping[str, Any]]]:
+        """Read events, each with its request's parameters; `about` finds in these what it is about."""
         client = self._client("cloudtrail", region_name=region)
         start = max(period.start, self._caller.time - TRAIL_KEEPS)
         if start >= period.end:
@@ -255,17 +346,17 @@ class Sources:
                     by = said.get("userIdentity") or {}
                     # A member that leaves names itself by its credentials alone.
                     left = str(by.get("accountId", "")) if name == "LeaveOrganization" else ""
-                    found.append(
-                        Event(
-                            each["EventTime"].astimezone(UTC),
-                            name.removesuffix("20150331v2"),
-                            str(by.get("arn", "")),
-                            left or about(said.get("requestParameters") or {}),
-                            ": ".join(filter(None, (said.get("errorCode"), said.get("errorMessage")))),
-                            str(answered.get("codeSha256", "")),
-                        )
+                    asked = said.get("requestParameters") or {}
+                    event = Event(
+                        each["EventTime"].astimezone(UTC),
+                        name.removesuffix("20150331v2"),
+                        str(by.get("arn", "")),
+                        left or about(asked),
+                        ": ".join(filter(None, (said.get("errorCode"), said.get("errorMessage")))),
+                        str(answered.get("codeSha256", "")),
                     )
-        return sorted(found, key=lambda event: (event.time, event.name, event.about))
+                    found.append((event, asked))
+        return sorted(found, key=lambda each: (each[0].time, each[0].name, each[0].about))
 
     # --- Lambda ---
 
@@ -316,6 +407,10 @@ class Sources:
             raise KeyboardInterrupt
         found = [each for account_id in account_ids if isinstance(said := readings.of[account_id], list) for each in said]
         return found, {account_id: said for account_id in account_ids if isinstance(said := readings.of[account_id], str)}
+
+
+def _account_of(request: Mapping[str, Any]) -> str:
+    return str(request.get("accountId", ""))
 
 
 def _query(digits: str) -> str:

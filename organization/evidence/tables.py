@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import zip_longest
 
-from organization.controls.judging import Control, Framework, Outcome
+from organization.controls.judging import Assessment, Control, Framework
 from organization.deployment import Deployment
 from organization.evidence.control_days import ControlDays
 from organization.evidence.days import (
@@ -17,7 +18,8 @@ from organization.evidence.days import (
     Status,
     share,
 )
-from organization.evidence.lines import FACTS, MEANINGS, Parameters, in_words
+from organization.evidence.lines import FACTS, MEANINGS, in_words
+from organization.evidence.targets import EVER, Move, Targets
 from organization.exceptions.judging import Exceptions
 from organization.statuses import Result
 
@@ -110,6 +112,7 @@ class Findings:
     deployments: Sequence[Event] = ()
     executions: Sequence[Execution] = ()
     contradictions: Mapping[str, Result] = field(default_factory=dict)
+    moves: Sequence[Move] = ()
     gaps: Sequence[Gap] = ()
     code: tuple[str, str] = ("", "")
 
@@ -120,14 +123,14 @@ DAY_COLUMNS = (
 )
 
 
-def day_row(day: AccountDay, parameters: Parameters) -> Row:
-    """Return the row of a day of an account, as DAY_COLUMNS; in it `parameters` is their number in the table of that name."""
+def day_row(day: AccountDay, history: History) -> Row:
+    """Return the row of a day of an account, as DAY_COLUMNS; in it `parameters` is the number of the row in that table."""
     line = day.line
     if line is None:
         said: Row = (None,) * (2 + len(FACTS) + 1 + 3)
     else:
         facts: Row = line.facts or (None,) * len(FACTS)
-        number = parameters.number(line.parameters)
+        number = history.setting_number(line)
         said = (line.verdict, instant(line.time), *facts, line.devices, number, line.version, line.rule_name)
     annotation = line.annotation if line else None
     return (day.day.isoformat(), day.account_id, NAMES[day.status], *said, day.evaluations, day.failed_evaluations, annotation)
@@ -142,6 +145,8 @@ def evidence_of(history: History, findings: Findings, controls: ControlDays) -> 
         _changes(history),
         _exceptions(findings),
         _parameters(history),
+        _targets(history),
+        _moves(history, findings),
         _versions(history, findings),
         _deployments(findings),
         _failed_evaluations(history),
@@ -184,7 +189,7 @@ def _accounts(history: History, controls: ControlDays) -> Table:
             instant(member.joined) if member.joined else None,
             instant(member.left) if member.left else None,
             figures.in_scope,
-            *(figures.counts[status] for status in Status if status is not Status.OUT_OF_SCOPE),
+            *(figures.counts[status] for status in Status if status is not Status.NOT_A_MEMBER),
             share(figures.compliant, figures.in_scope),
             share(figures.known, figures.in_scope),
             len(own),
@@ -195,7 +200,7 @@ def _accounts(history: History, controls: ControlDays) -> Table:
 
     asked = [(framework.name, each.control_id) for framework in controls.frameworks for each in framework.controls]
 
-    days = [f"{NAMES[status].lower()}_days" for status in Status if status is not Status.OUT_OF_SCOPE]
+    days = [f"{NAMES[status].lower()}_days" for status in Status if status is not Status.NOT_A_MEMBER]
     columns = ("account_id", "account_name", "ou_path", "is_member", "joined", "left", "days_in_scope", *days)
     columns += ("share_compliant", "share_known", "failures", "longest_failure_hours")
     columns += (*(f"{name} {control_id} satisfied_days" for name, control_id in asked), "calendar")
@@ -211,8 +216,8 @@ def _controls(history: History, controls: ControlDays) -> Table:
     in_scope = history.figures().in_scope
 
     def row(framework: Framework, control: Control) -> Row:
-        days = {outcome: controls.counts[framework.name, control.control_id, outcome] for outcome in Outcome}
-        satisfied = days[Outcome.SATISFIED]
+        days = {assessment: controls.counts[framework.name, control.control_id, assessment] for assessment in Assessment}
+        satisfied = days[Assessment.SATISFIED]
         source = control.source or f"unverified: {control.unverified}"
         return (framework.title, control.control_id, control.asks, *days.values(), share(satisfied, in_scope), source)
 
@@ -283,11 +288,56 @@ def _exceptions(findings: Findings) -> Table:
 def _parameters(history: History) -> Table:
     return Table(
         "parameters",
-        "The rule's parameters, each since an evaluation of the central account or the management account first had them.",
-        ("since", "number", "parameters"),
+        "How the rule came and its parameters, each since an evaluation of the central account or the management account first "
+        "had them. The last row is what the stack has today.",
+        ("since", "number", "rule_deployment", "parameters"),
         [
-            (instant(time), history.parameters.number(parameters), in_words(parameters))
-            for time, parameters in history.parameters.changes
+            (instant(time) if time else None, history.settings.number(setting), setting.way, in_words(setting.parameters))
+            for time, setting in history.settings.changes
+        ],
+    )
+
+
+def _targets(history: History) -> Table:
+    targets, period = history.scope.targets or Targets(), history.period
+    rows: list[Row] = []
+    for unit_id in sorted(targets.targeted()):
+        stretches = targets.stretches(unit_id)
+        ends = [since for since, _ in stretches[1:]]
+        for (since, state), until in zip_longest(stretches, ends):
+            if state is not False and since < period.end and (until is None or until > period.start):
+                path = targets.units[unit_id].path if unit_id in targets.units else ""
+                began = instant(since) if since > EVER else None
+                rows.append((unit_id, path, began, instant(until) if until else None, bool(state)))
+    return Table(
+        "targets",
+        "The organizational units whose accounts were to be evaluated, with all below them; a root stands for all accounts. If "
+        "is_known is false, no source tells whether it was one.",
+        ("unit_id", "ou_path", "since", "until", "is_known"),
+        rows,
+    )
+
+
+def _moves(history: History, findings: Findings) -> Table:
+    units = (history.scope.targets or Targets()).units
+
+    def named(unit_id: str) -> str:
+        return units[unit_id].path if unit_id in units else unit_id
+
+    return Table(
+        "moves",
+        "Which accounts were moved to another organizational unit, and who moved them, according to CloudTrail.",
+        ("time", "account_id", "account_name", "source", "destination", "by"),
+        [
+            (
+                instant(each.time),
+                each.account_id,
+                history.members[each.account_id].name if each.account_id in history.members else "",
+                named(each.source_id),
+                named(each.destination_id),
+                each.by,
+            )
+            for each in findings.moves
         ],
     )
 

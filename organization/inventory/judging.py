@@ -228,7 +228,7 @@ def _if_denied(unread: Unread, account: Account) -> str:
     if unread.step is Step.SESSION:
         return (
             "Either a policy denies you sts:AssumeRoot, or STS does not know your account as IAM's delegated administrator: it "
-            "hears of a delegation minutes later. See docs/auditing.md for the policy."
+            "may hear of a delegation minutes later. See docs/auditing.md for the policy."
         )
     return (
         f"Look for a service control policy that denies the root user of account {account.account_id}: it has to exempt "
@@ -252,8 +252,8 @@ def _notes(observed: Observed) -> Iterator[Advice]:
         )
     elif observed.refusal is Refusal.TRUST_OFF or happened:
         yield Advice(
-            "IAM has no trusted access to the organization, so nobody can open root sessions. STS hears of a change minutes "
-            "later.",
+            "IAM has no trusted access to the organization, so nobody can open root sessions. STS may hear of a "
+            "change minutes later.",
             "In the management account, run:",
             (commands.enable_service_access(IAM), commands.enable_root_credentials_management()),
         )

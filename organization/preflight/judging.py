@@ -4,15 +4,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from organization import commands, invoke_permission, removal
+from organization import commands, invoke_permission, removal, scope, units
 from organization.deployment import (
     AGGREGATOR_NAME,
+    BY_CONFORMANCE_PACK,
+    BY_STACK_SET,
     CONFORMANCE_PACK_NAME,
     ROLE_NAMES,
+    RULE_DEPLOYMENT,
+    RULE_NAME,
+    UNITS,
     Deployment,
     stack_set_name,
 )
-from organization.statuses import Source, Unseen, shown
+from organization.statuses import Account, Source, Unseen, shown
+from organization.units import Unit
 
 CONFIG = "config.amazonaws.com"
 CONFIG_MULTI_ACCOUNT_SETUP = "config-multiaccountsetup.amazonaws.com"
@@ -96,8 +102,11 @@ class Aggregator:
 class Seen:
     """Everything that was seen.  The caller's account is a delegated administrator of the services in `delegated`.
 
-    `organization` is None if the account is in none.  `accounts` are the active ones, with the caller's.  `recorders` has each
-    account whose recorder was read.  `taken` says for each name that the stack will use whether something has it.
+    `organization` is None if the account is in none.  `accounts` are the active ones, with the caller's.  `wanted` is the
+    deployment to come.  `units` are the organizational units, or None if neither it nor the one before needs to know them;
+    `has_policies` says whether service control policies are on.  `recorders` has each account whose recorder was read.
+    `same_rule` are the accounts with a rule of the name that a StackSet's rule is going to have, or None if nobody looked for
+    them.  `taken` says for each name that the stack will use whether something has it.
     `has_resource_policy` says whether the Region has the resource type AWS::Lambda::ResourcePolicy.  `root_features` are the
     enabled features of centralized root access, or None if root credentials are not going to be removed.
     """
@@ -108,7 +117,9 @@ class Seen:
     stack_name: str
     organization: Organization | Unseen | None
     root_id: str | Unseen
-    accounts: tuple[str, ...] | Unseen
+    has_policies: bool | Unseen
+    accounts: tuple[Account, ...] | Unseen
+    units: tuple[Unit, ...] | Unseen | None
     trusted: frozenset[str] | Unseen
     delegated: frozenset[str] | Unseen
     has_resource_policy: bool | Unseen
@@ -116,13 +127,20 @@ class Seen:
     aggregator: Aggregator | Unseen | None
     service_linked_roles: Mapping[str, bool | Unseen]
     deployed: Deployment | None
+    wanted: Deployment
+    same_rule: tuple[str, ...] | Unseen | None
     taken: Mapping[str, bool | Unseen]
     root_features: frozenset[str] | Unseen | None
 
     @property
     def services(self) -> Mapping[str, str]:
         """The services that act for the organization, and which part of the deployment needs each."""
-        return SERVICES if self.root_features is None else {**SERVICES, removal.IAM: _REMOVAL}
+        return services(self.wanted, removes=self.root_features is not None)
+
+    @property
+    def in_scope(self) -> tuple[str, ...] | Unseen:
+        """The accounts that the rule is going to evaluate."""
+        return in_scope(self.wanted, self.accounts, self.units)
 
     @property
     def in_management_account(self) -> bool:
@@ -137,43 +155,81 @@ class Seen:
         return "the management account"
 
 
-def names(stack_name: str, region: str) -> dict[str, str]:
+def by_stack_set(wanted: Deployment) -> bool:
+    """Tell whether a StackSet is to bring the rule, though nobody may have seen the organization's id."""
+    return wanted.rule_deployment == BY_STACK_SET
+
+
+def services(wanted: Deployment, *, removes: bool) -> dict[str, str]:
+    """Return the services that a deployment needs, and which part of it needs each; `removes`: root credentials too."""
+    unneeded = {CONFIG_MULTI_ACCOUNT_SETUP} if by_stack_set(wanted) else set()
+    needed = {service: what for service, what in SERVICES.items() if service not in unneeded}
+    return needed | ({removal.IAM: _REMOVAL} if removes else {})
+
+
+def in_scope(
+    wanted: Deployment, accounts: tuple[Account, ...] | Unseen, found: tuple[Unit, ...] | Unseen | None
+) -> tuple[str, ...] | Unseen:
+    """Return the accounts that a deployment evaluates, if the accounts and, if it needs them, the units were seen."""
+    if isinstance(found, Unseen) and wanted.organizational_unit_ids:
+        return found
+    return accounts if isinstance(accounts, Unseen) else tuple(scope.evaluated(wanted, accounts))
+
+
+def with_recorders(
+    wanted: Deployment, accounts: tuple[Account, ...] | Unseen, found: tuple[Unit, ...] | Unseen | None
+) -> tuple[str, ...] | Unseen:
+    """Return the accounts that need a recorder: the evaluated ones, and the management account, which is going to be one."""
+    evaluated = in_scope(wanted, accounts, found)
+    if isinstance(accounts, Unseen) or isinstance(evaluated, Unseen):
+        return evaluated
+    needed = {*evaluated, wanted.management_account_id} - wanted.excluded
+    return tuple(account.account_id for account in accounts if account.account_id in needed)
+
+
+def names(wanted: Deployment) -> dict[str, str]:
     """Return the names that the stack uses and something else could have, and the command that frees each."""
+    region, pack = wanted.region, {}
+    if not by_stack_set(wanted):
+        pack[f"conformance pack {CONFORMANCE_PACK_NAME}"] = commands.delete_pack(region, CONFORMANCE_PACK_NAME)
     elsewhere = commands.delete("...")  # roles are the same in all Regions
-    stack_set = stack_set_name(stack_name)
+    stack_set = stack_set_name(wanted.stack_name)
     return {
         **{f"role {name}": elsewhere for name in ROLE_NAMES},
-        f"conformance pack {CONFORMANCE_PACK_NAME}": commands.delete_pack(region, CONFORMANCE_PACK_NAME),
+        **pack,
         f"aggregator {AGGREGATOR_NAME}": commands.delete_aggregator(region, AGGREGATOR_NAME),
         f"StackSet {stack_set}": commands.delete_stack_set(region, stack_set),
     }
 
 
-def checks(seen: Seen, permission: str) -> list[Check]:
-    """Check everything that would make the deployment fail or leave accounts unwatched.
-
-    `permission` is the value of InvokePermission for the deployment to come.
-    """
+def checks(seen: Seen) -> list[Check]:
+    """Check everything that would make the deployment fail or leave accounts unwatched."""
     if seen.organization is None:
         return [_region(seen), _organization(seen)]
     return [
         _region(seen),
         _organization(seen),
-        _policy_type(seen, permission),
+        _policy_type(seen),
         *_trusted_access(seen),
         *_administration(seen),
         *_root_credentials_management(seen),
         *_service_linked_roles(seen),
+        *_scope(seen),
+        *_policies(seen),
         *_recorders(seen),
+        *_same_rule(seen),
         _management_account(seen),
         *_stack(seen),
     ]
 
 
-def deploy_command(seen: Seen) -> str:
-    """Return the command that deploys for the organization, with placeholders for what it cannot read itself."""
-    given = {name: placeholder for name, (value, placeholder) in parameters(seen).items() if not value}
-    return commands.deploy("organization", **given)
+def deploy_command(seen: Seen, given: Mapping[str, str]) -> str:
+    """Return the command that deploys for the organization, with placeholders for what it cannot read itself.
+
+    `given` are the parameters that the operator wants.
+    """
+    lacking = {name: placeholder for name, (value, placeholder) in parameters(seen).items() if not value and name not in given}
+    return commands.deploy("organization", **lacking, **given)
 
 
 def parameters(seen: Seen) -> dict[str, tuple[str, str]]:
@@ -193,14 +249,14 @@ def _region(seen: Seen) -> Check:
     return Check(f"Region {seen.region}", Outcome.OK, detail)
 
 
-def _policy_type(seen: Seen, permission: str) -> Check:
+def _policy_type(seen: Seen) -> Check:
     name = f"Resource type {invoke_permission.RESOURCE_POLICY}"
     match seen.has_resource_policy:
         case Unseen(reason):
             return Check(name, Outcome.UNSEEN, reason)
         case True:
             return Check(name, Outcome.OK, "CloudFormation has it in this Region.")
-    if permission == invoke_permission.ANY:
+    if seen.wanted.invoke_permission == invoke_permission.ANY:
         detail = f"CloudFormation does not have it in this Region: {invoke_permission.PERMISSION} lets AWS Config in instead."
         return Check(name, Outcome.OK, detail)
     detail = (
@@ -218,10 +274,11 @@ def listed_accounts(seen: Seen) -> Iterator[Check]:
     if deployed is None or deployed.invoke_permission != invoke_permission.ACCOUNTS:
         return
     name = "Accounts for which AWS Config may invoke the function"
-    if isinstance(seen.accounts, Unseen):
-        yield Check(name, Outcome.UNSEEN, seen.accounts.reason)
+    evaluated = in_scope(deployed, seen.accounts, seen.units)
+    if isinstance(evaluated, Unseen):
+        yield Check(name, Outcome.UNSEEN, evaluated.reason)
         return
-    lacking = invoke_permission.to_list(seen.accounts, permitted=deployed.permitted, excluded=deployed.excluded)
+    lacking = invoke_permission.to_list(evaluated, permitted=deployed.permitted)
     if lacking:
         detail = f"The function's policy does not list {shown(lacking)}: AWS Config evaluates nothing there."
         yield Check(name, Outcome.MISSING, detail, (commands.deploy(),), f"account {seen.account_id}")
@@ -304,14 +361,77 @@ def _service_linked_roles(seen: Seen) -> Iterator[Check]:
                 yield Check(name, Outcome.OK, detail)
 
 
+# --- The accounts in scope ---
+
+
+def units_problem(seen: Seen) -> str:
+    """Say what is wrong with the organizational units of the deployment to come; empty if nothing is, or if nobody can tell."""
+    given = sorted(seen.wanted.organizational_unit_ids)
+    if given and not by_stack_set(seen.wanted):
+        return (
+            f"{UNITS} is for {RULE_DEPLOYMENT}={BY_STACK_SET}, and the deployment has {BY_CONFORMANCE_PACK}: a conformance "
+            "pack goes to every account of the organization."
+        )
+    return units.problem(given, seen.units) if isinstance(seen.units, tuple) else ""
+
+
+def _scope(seen: Seen) -> Iterator[Check]:
+    if why := units_problem(seen):
+        yield Check("Organizational units", Outcome.MISSING, f"{UNITS} is wrong. {why}")
+        return
+    if isinstance(seen.units, tuple):
+        chosen = units.chosen(sorted(seen.wanted.organizational_unit_ids), seen.units)
+        for each in scope.of_units(chosen, seen.units):
+            yield Check("Organizational unit", Outcome.OK, each)
+    match seen.in_scope, seen.accounts:
+        case (Unseen(reason), _) | (_, Unseen(reason)):
+            yield Check("Scope", Outcome.UNSEEN, reason)
+        case _, accounts:
+            yield Check("Scope", Outcome.OK, scope.sentence(seen.wanted, accounts))
+
+
+def _policies(seen: Seen) -> Iterator[Check]:
+    """Check what protects the rule that a StackSet brings: it is the account's own, and the account may delete its rules."""
+    if not by_stack_set(seen.wanted):
+        return
+    name = "Service control policies"
+    match seen.has_policies:
+        case Unseen(reason):
+            yield Check(name, Outcome.UNSEEN, reason)
+        case True:
+            detail = "They are on. Attach the package's, so that no member can delete the rule: docs/service-control-policy.md."
+            yield Check(name, Outcome.OK, detail)
+        case False:
+            root_id = seen.root_id if isinstance(seen.root_id, str) else "r-..."
+            detail = (
+                "They are off, so nothing keeps a member's administrator from deleting the rule. The account is UNKNOWN then. "
+                "Turn them on, and attach the package's: docs/service-control-policy.md."
+            )
+            yield Check(name, Outcome.LIMITED, detail, (commands.enable_policies(root_id),), seen.management_account)
+
+
+def _same_rule(seen: Seen) -> Iterator[Check]:
+    """Check whether an account has a rule of the name that the StackSet's rule is going to have."""
+    name = f"Name of the rule {RULE_NAME}"
+    match seen.same_rule:
+        case None:
+            return
+        case Unseen(reason):
+            yield Check(name, Outcome.UNSEEN, reason)
+        case found:
+            evaluated = seen.in_scope
+            taken = sorted(set(found) if isinstance(evaluated, Unseen) else set(found).intersection(evaluated))
+            if taken:
+                detail = (
+                    f"There is such a rule in {shown(taken)}, perhaps of a deployment for that account alone: the StackSet's "
+                    "stack would fail there. Delete it, or exclude the account."
+                )
+                yield Check(name, Outcome.MISSING, detail, (commands.delete(seen.region),), "each of these accounts")
+            else:
+                yield Check(name, Outcome.OK, "It is free, in the accounts whose data reach the aggregator.")
+
+
 # --- Recorders ---
-
-
-def not_excluded(accounts: tuple[str, ...] | Unseen, deployed: Deployment | None) -> tuple[str, ...] | Unseen:
-    """Return the accounts that the stack, if there is one, does not exclude: only these need a recorder."""
-    if isinstance(accounts, Unseen) or deployed is None:
-        return accounts
-    return tuple(each for each in accounts if each not in deployed.excluded)
 
 
 def _recorders(seen: Seen) -> Iterator[Check]:
@@ -339,7 +459,7 @@ def _recorders(seen: Seen) -> Iterator[Check]:
     if unseen:
         reason = next(iter(unseen.values()))
         yield Check(name, Outcome.UNSEEN, f"Not seen in {shown(list(unseen))}. {reason}")
-    accounts = not_excluded(seen.accounts, seen.deployed)
+    accounts = with_recorders(seen.wanted, seen.accounts, seen.units)
     if isinstance(accounts, Unseen):
         yield Check(name, Outcome.UNSEEN, f"Nor can the accounts of the organization: {accounts.reason}")
     else:
@@ -382,10 +502,10 @@ def _management_account(seen: Seen) -> Check:
         return Check(
             name, Outcome.OK, "The stack says that the evaluation role is there (ManagementAccountHasEvaluationRole=true)."
         )
-    deploy = commands.deploy_account(seen.region, seen.account_id)
+    deploy = commands.deploy_management_account(seen.region, seen.stack_name)
     detail = (
-        "No StackSet reaches it, and its role cannot be seen from here. Until the role is there and the stack is deployed with "
-        "ManagementAccountHasEvaluationRole=true, its root user is not watched."
+        "No StackSet reaches it, and what is in it cannot be seen from here. Until you ran this after the deployment, and then "
+        f"`{commands.deploy(ManagementAccountHasEvaluationRole='true')}` here, its root user is not watched."
     )
     return Check(name, Outcome.UNSEEN, detail, (deploy,), seen.management_account)
 
@@ -419,29 +539,34 @@ def stack_obstacle(deployed: Deployment, organization_id: str | None) -> Obstacl
 
     An empty id means one account.  None means that the id is not known, so the scope is not checked.
     """
-    status = deployed.stack_status
     if organization_id is not None and deployed.organization_id != organization_id:
         scope = f"organization {deployed.organization_id}" if deployed.organization_id else "one account"
         return Obstacle(f"deployed for {scope}: to change its scope, delete it, then deploy it anew.", commands.delete())
+    return status_obstacle(deployed.stack_status, commands.delete())
+
+
+def status_obstacle(status: str, delete: str) -> Obstacle | None:
+    """Say why a stack with a status cannot be updated; `delete` is the command that deletes it."""
     if status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS":  # a change set that nobody has executed
         return Obstacle(f"{status}: wait until that is over.")
     if status in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}:
         # Such a stack can only be deleted. Source: AWS CloudFormation User Guide, stack status codes.
-        return Obstacle(f"{status}, and cannot be updated: delete it first.", commands.delete())
+        return Obstacle(f"{status}, and cannot be updated: delete it first.", delete)
     return None
 
 
 def _taken_names(seen: Seen) -> Iterator[Check]:
-    frees = names(seen.stack_name, seen.region)
+    frees = names(seen.wanted)
     for what, taken in seen.taken.items():
         name = f"Name of the {what}"
+        whose = f"Account {seen.account_id} has one already, perhaps of a deployment in another Region"
+        if what.startswith("StackSet "):
+            whose = "The organization has one already, perhaps of a deployment in another account or Region"
         match taken:
             case Unseen(reason):
                 yield Check(name, Outcome.UNSEEN, reason)
             case True:
-                detail = (
-                    f"Account {seen.account_id} has one already, perhaps of a deployment in another Region: delete that first."
-                )
+                detail = f"{whose}: delete that first."
                 yield Check(name, Outcome.MISSING, detail, (frees[what],), f"account {seen.account_id}")
             case False:
                 yield Check(name, Outcome.OK, "It is free.")

@@ -1,29 +1,22 @@
 """Reads what a deployment for the organization needs, for `preflight` and `deploy`, with calls that change nothing."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import boto3
 from botocore.exceptions import ClientError
 
-from organization import accounts, aws, deployment
+from organization import accounts, aws, deployment, units
 from organization.aws import Caller
+from organization.deployment import BY_CONFORMANCE_PACK, RULE_DEPLOYMENT, RULE_NAME, UNITS, Deployment
 from organization.invoke_permission import RESOURCE_POLICY
-from organization.preflight.judging import (
-    CONFIG_ROLE,
-    SERVICES,
-    STACK_SETS_ROLE,
-    Aggregator,
-    Organization,
-    Recorder,
-    Seen,
-    names,
-    not_excluded,
-)
-from organization.removal import IAM
-from organization.statuses import Source, Unseen
+from organization.preflight import judging
+from organization.preflight.judging import CONFIG_ROLE, STACK_SETS_ROLE, Aggregator, Organization, Recorder, Seen
+from organization.statuses import Account, Source, Unseen
+from organization.units import Unit
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -50,38 +43,74 @@ class Reader:
         self._organizations: OrganizationsClient = session.client("organizations", config=config)
         self._sts: STSClient = session.client("sts", config=config)
 
-    def observe(self, role_name: str | None, *, removal: bool | None) -> Seen:
+    def observe(self, role_name: str | None, given: Mapping[str, str], *, removal: bool | None) -> Seen:
         """Read everything; with `role_name`, every account's recorder too.
 
-        `removal`: what the removal of root credentials needs, too. None: if the stack has it.
+        `given` are the parameters that the operator gives the deployment to come; the stack keeps its others.  `removal`: what
+        the removal of root credentials needs, too. None: if the deployment has it.
         """
         organization = _seen(self._organization)
         in_organization = isinstance(organization, Organization)
         managing = isinstance(organization, Organization) and organization.management_account_id == self._caller.account_id
         nothing = Unseen("Without an organization there is none to be seen.")
-        accounts = _seen(self._accounts) if in_organization else nothing
+        root = _seen(self._root) if in_organization else nothing
         stack = aws.find_stack(self._cloudformation, self._stack_name)
         deployed = deployment.from_stack(stack, {}) if stack else None
-        removes = removal if removal is not None else deployed is not None and deployed.removes_root_credentials
-        services = (*SERVICES, *([IAM] if removes else []))
+        kept = aws.parameters_of(stack) if stack and stack["StackStatus"] != "REVIEW_IN_PROGRESS" else {}
+        wanted = self._wanted(kept, given, organization)
+        by_unit = judging.by_stack_set(wanted) or (deployed is not None and bool(deployed.organizational_unit_ids))
+        found = (_seen(self._units) if in_organization else nothing) if by_unit else None
+        if isinstance(found, tuple):
+            everyone: tuple[Account, ...] | Unseen = tuple(account for unit in found for account in unit.accounts)
+            if not units.problem(sorted(wanted.organizational_unit_ids), found):
+                chosen = units.chosen(sorted(wanted.organizational_unit_ids), found)
+                wanted = replace(wanted, organizational_unit_ids=frozenset(unit.unit_id for unit in chosen))
+        else:
+            everyone = _seen(self._accounts) if in_organization else nothing
+        active = _active(everyone)
+        aggregator = _seen(self._aggregator)
+        removes = wanted.removes_root_credentials if removal is None else removal
+        roles = [*([] if judging.by_stack_set(wanted) else [CONFIG_ROLE]), *([STACK_SETS_ROLE] if managing else [])]
+        needed = judging.with_recorders(wanted, active, found)
+        # A StackSet to organizational units may leave the caller's own account out.
+        own = not wanted.organizational_unit_ids or isinstance(needed, Unseen) or self._caller.account_id in needed
         return Seen(
             account_id=self._caller.account_id,
             region=self._caller.region,
             partition=self._caller.partition,
             stack_name=self._stack_name,
             organization=organization,
-            root_id=_seen(self._root_id) if in_organization else nothing,
-            accounts=accounts,
+            root_id=root if isinstance(root, Unseen) else root[0],
+            has_policies=root if isinstance(root, Unseen) else root[1],
+            accounts=active,
+            units=found,
             trusted=_seen(self._trusted) if in_organization else nothing,
-            delegated=_seen(partial(self._delegated, services)) if in_organization else nothing,
+            delegated=_seen(partial(self._delegated, judging.services(wanted, removes=removes)))
+            if in_organization
+            else nothing,
             has_resource_policy=_seen(self._has_resource_policy),
-            recorders=self._recorders(not_excluded(accounts, deployed), role_name),
-            aggregator=_seen(self._aggregator),
-            service_linked_roles=self._service_linked_roles([CONFIG_ROLE, *([STACK_SETS_ROLE] if managing else [])]),
+            recorders=self._recorders(needed, role_name, own=own),
+            aggregator=aggregator,
+            service_linked_roles=self._service_linked_roles(roles),
             deployed=deployed,
-            taken={} if stack else self._taken(call_as="SELF" if managing else "DELEGATED_ADMIN"),
+            wanted=wanted,
+            same_rule=self._same_rule(aggregator, wanted, deployed),
+            taken={} if stack else self._taken(wanted, call_as="SELF" if managing else "DELEGATED_ADMIN"),
             root_features=(_seen(self._root_features) if in_organization else nothing) if removes else None,
         )
+
+    def _wanted(
+        self, kept: Mapping[str, str], given: Mapping[str, str], organization: Organization | Unseen | None
+    ) -> Deployment:
+        """Return the deployment to come, as far as its parameters say it."""
+        names = {}
+        if isinstance(organization, Organization):
+            names = {"OrganizationId": organization.organization_id, "ManagementAccountId": organization.management_account_id}
+        parameters = {**kept, **names, **given}
+        if parameters.get(RULE_DEPLOYMENT, BY_CONFORMANCE_PACK) == BY_CONFORMANCE_PACK and UNITS not in given:
+            parameters.pop(UNITS, None)  # a conformance pack has none, so `deploy` empties them
+        caller = self._caller
+        return deployment.planned(caller.account_id, caller.region, caller.partition, self._stack_name, parameters)
 
     # --- The organization ---
 
@@ -92,13 +121,19 @@ class Reader:
             return None
         return Organization(found["Id"], found["MasterAccountId"], found["FeatureSet"] == "ALL")
 
-    def _root_id(self) -> str:
+    def _root(self) -> tuple[str, bool]:
+        """Return the root's id, and whether service control policies are on. Source: API model, organizations, Root."""
         root = self._organizations.list_roots()["Roots"][0]
-        return root["Id"]
+        types = root.get("PolicyTypes", [])
+        return root["Id"], any(
+            (each.get("Type"), each.get("Status")) == ("SERVICE_CONTROL_POLICY", "ENABLED") for each in types
+        )
 
-    def _accounts(self) -> tuple[str, ...]:
-        found = accounts.of_organization(self._organizations)
-        return tuple(sorted(each.account_id for each in found if each.state == "ACTIVE"))
+    def _accounts(self) -> tuple[Account, ...]:
+        return tuple(accounts.of_organization(self._organizations))
+
+    def _units(self) -> tuple[Unit, ...]:
+        return tuple(accounts.units(self._organizations, lambda *_: None))
 
     def _trusted(self) -> frozenset[str]:
         pages = self._organizations.get_paginator("list_aws_service_access_for_organization").paginate()
@@ -127,8 +162,10 @@ class Reader:
 
     # --- Recorders ---
 
-    def _recorders(self, accounts: tuple[str, ...] | Unseen, role_name: str | None) -> dict[str, Recorder | Unseen]:
-        found = {self._caller.account_id: _seen(partial(_recorder, self._config))}
+    def _recorders(
+        self, accounts: tuple[str, ...] | Unseen, role_name: str | None, *, own: bool
+    ) -> dict[str, Recorder | Unseen]:
+        found = {self._caller.account_id: _seen(partial(_recorder, self._config))} if own else {}
         if role_name is None or isinstance(accounts, Unseen):
             return found
         others = [account_id for account_id in accounts if account_id != self._caller.account_id]
@@ -164,6 +201,26 @@ class Reader:
 
     # --- What is there already ---
 
+    def _same_rule(
+        self, aggregator: Aggregator | Unseen | None, wanted: Deployment, deployed: Deployment | None
+    ) -> tuple[str, ...] | Unseen | None:
+        """Find accounts with a rule of the name that a StackSet's rule is going to have; only an aggregator shows them."""
+        if not judging.by_stack_set(wanted) or (deployed and deployed.has_rule_in_stack_set):
+            return None
+        match aggregator:
+            case None:
+                return Unseen("The account has no aggregator of the organization, which would show the accounts' rules.")
+            case Unseen():
+                return aggregator
+        return _seen(partial(self._with_rule, aggregator.name))
+
+    def _with_rule(self, aggregator_name: str) -> tuple[str, ...]:
+        pages = self._config.get_paginator("describe_aggregate_compliance_by_config_rules").paginate(
+            ConfigurationAggregatorName=aggregator_name,
+            Filters={"ConfigRuleName": RULE_NAME, "AwsRegion": self._caller.region},
+        )
+        return tuple(each["AccountId"] for page in pages for each in page["AggregateComplianceByConfigRules"])
+
     def _service_linked_roles(self, roles: list[str]) -> dict[str, bool | Unseen]:
         return {role: _seen(partial(self._has_role, role)) for role in roles}
 
@@ -174,9 +231,9 @@ class Reader:
             return False
         return True
 
-    def _taken(self, call_as: Literal["SELF", "DELEGATED_ADMIN"]) -> dict[str, bool | Unseen]:
+    def _taken(self, wanted: Deployment, call_as: Literal["SELF", "DELEGATED_ADMIN"]) -> dict[str, bool | Unseen]:
         taken = {}
-        for what in names(self._stack_name, self._caller.region):
+        for what in judging.names(wanted):
             kind, _, name = what.rpartition(" ")
             taken[what] = _seen(partial(self._is_there, kind, name, call_as))
         return taken
@@ -231,6 +288,12 @@ def _records_compliance(group: "RecordingGroupOutputTypeDef") -> bool:
     if strategy == "INCLUSION_BY_RESOURCE_TYPES" or not group.get("allSupported", True):
         return _RESOURCE_COMPLIANCE in group.get("resourceTypes", [])
     return True
+
+
+def _active(found: tuple[Account, ...] | Unseen) -> tuple[Account, ...] | Unseen:
+    if isinstance(found, Unseen):
+        return found
+    return tuple(sorted((each for each in found if each.state == "ACTIVE"), key=lambda account: account.account_id))
 
 
 def _seen(look: Callable[[], T]) -> T | Unseen:

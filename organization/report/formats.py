@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from organization import page, spreadsheet
-from organization.controls.judging import Framework, outcomes
+from organization.controls.judging import Framework, as_texts, assessments
 from organization.exceptions.judging import Acceptance
 from organization.formats import account_cell, advice_json, print_what_to_do, status_cell, utc
 from organization.report.judging import FAILURES, MEANINGS, Report, Row, hours, totals
@@ -26,7 +26,7 @@ def as_csv(report: Report) -> str:
     """
 
     def record(row: Row) -> dict[str, Any]:
-        return _account(row) | {each.name: "; ".join(_controls(each, row)) for each in report.frameworks}
+        return _account(row) | {each.name: "; ".join(as_texts(assessments(each, row.root))) for each in report.frameworks}
 
     header = list(record(report.rows[0])) if report.rows else []
     return spreadsheet.as_csv(header, map(record, report.listed))
@@ -36,12 +36,14 @@ def as_json(report: Report) -> str:
     """Return the whole report, in ASCII: other characters are escaped, so that a terminal shows them and does not act on them.
 
     Keys: `schema_version`, `time`, `organization_id` and `management_account_id` (null for one account), `stack` (`name`,
-    `status`, `account_id`, `region`), `stale_after_hours`, `totals` (all accounts by status), `notes`, `listed_statuses`, and
-    `accounts`: a list of the accounts with these statuses, what fails first.  Each has `account_id`, `account_name`, `ou_path`,
-    `account_state`, `status`, `annotation`, `reason` (of an exception or suspension), `control`, `owner`, `since` and `until`
-    (of an exception, in force or not: empty or null if there is none), `result_time` (ISO 8601 in UTC, or null),
-    `age_hours` (or null), `rule_names`, `conformance_pack_status` and `stack_set_status` (empty if AWS was not asked, since the
-    account is not in doubt), and `advice` (`why`, `action`, `commands`).
+    `status`, `account_id`, `region`), `rule_deployment` and `organizational_unit_ids` (what brings the rule, and the StackSet's
+    targets; null and empty for one account), `stale_after_hours`, `totals` (all accounts by status), `notes`,
+    `listed_statuses`, and `accounts`: a list of the accounts with these statuses, what fails first.  Each has `account_id`,
+    `account_name`, `ou_path`, `account_state`, `status`, `annotation`, `reason` (why the account is not judged, or fails and
+    may), `control`, `owner`, `since` and `until` (of an exception, in force or not: empty or null if there is none),
+    `result_time` (ISO 8601 in UTC, or null), `age_hours` (or null), `rule_names`, `conformance_pack_status` and
+    `stack_set_status` (empty if there is none, or if AWS was not asked, since the account is not in doubt), and `advice`
+    (`why`, `action`, `commands`).
 
     For the frameworks that were asked for, `frameworks` has by name `title`, `note`, and `controls`: a list of `id`, `asks`,
     `source` and `unverified`.  Then each account has `frameworks` too: by name the ids of the controls that are `satisfied`,
@@ -59,6 +61,8 @@ def as_json(report: Report) -> str:
             "account_id": deployment.account_id,
             "region": deployment.region,
         },
+        "rule_deployment": deployment.rule_deployment if deployment.organization_id else None,
+        "organizational_unit_ids": sorted(deployment.organizational_unit_ids),
         "stale_after_hours": STALE_AFTER // timedelta(hours=1),
         "totals": totals(report.rows),
         "notes": list(report.notes),
@@ -68,7 +72,7 @@ def as_json(report: Report) -> str:
     if report.frameworks:
         document["frameworks"] = {each.name: _framework(each) for each in report.frameworks}
         for account, row in zip(document["accounts"], report.listed, strict=True):
-            account["frameworks"] = {each.name: outcomes(each, row.root) for each in report.frameworks}
+            account["frameworks"] = {each.name: assessments(each, row.root) for each in report.frameworks}
     return json.dumps(document, indent=2) + "\n"
 
 
@@ -84,8 +88,8 @@ def as_html(report: Report) -> str:
         hours=hours,
         time=utc,
         stale_after=hours(STALE_AFTER),
-        outcomes=outcomes,
-        controls=_controls,
+        assessments=assessments,
+        as_texts=as_texts,
     )
 
 
@@ -104,7 +108,7 @@ def print_table(report: Report, screen: Screen) -> None:
             status_cell(row.status),
             text(hours(row.age) if row.age is not None else "-"),
             text(row.finding),
-            *(Text("\n").join(map(text, _controls(each, row))) for each in report.frameworks),
+            *(Text("\n").join(map(text, as_texts(assessments(each, row.root)))) for each in report.frameworks),
         )
     screen.print(table)
     print_what_to_do([(row.account, advice) for row in report.listed for advice in row.advice], screen)
@@ -139,12 +143,6 @@ def _account(row: Row) -> dict[str, Any]:
         "stack_set_status": row.stack_set_status,
         "advice": advice_json(row.advice),
     }
-
-
-def _controls(framework: Framework, row: Row) -> list[str]:
-    """Say which controls of a framework an account satisfies: one text for each outcome that a control has."""
-    found = outcomes(framework, row.root).items()
-    return [f"{outcome}: {', '.join(control_ids)}" for outcome, control_ids in found if control_ids]
 
 
 def _framework(framework: Framework) -> dict[str, Any]:

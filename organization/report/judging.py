@@ -9,11 +9,14 @@ So without the journal, a result counts in an organization only if the conforman
 rule alone has a name that a pack gives.  COMPLIANT counts only if AWS Config says it of the pack too: nobody in the account can
 change that pack, or make another with its name.
 
+If a StackSet brings the rule, an administrator can delete it, and put another of its name.  So then only the journal makes a
+result count that passes, and NON_COMPLIANT counts from either source.
+
 Only a failure that is known can be accepted: an account with an acceptance that is UNKNOWN stays so.
 """
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
@@ -43,6 +46,10 @@ MEANINGS = {
     ),
     Status.COMPLIANT: "The last evaluation, not older than 26 hours, found enough devices, or what the parameters accept.",
     Status.NOT_APPLICABLE: "The rule does not apply to this account.",
+    Status.NOT_IN_SCOPE: (
+        "The account is in none of the organizational units that the deployment evaluates (OrganizationalUnitIds). Nobody "
+        "knows whether its root user has virtual MFA."
+    ),
     Status.EXCLUDED: f"Excluded from the evaluation on purpose. The reason comes from {exceptions.FILE}.",
     Status.SUSPENDED: "AWS Organizations says that the account is suspended or closing. The report does not judge it.",
 }
@@ -51,7 +58,9 @@ FAILURES = frozenset({Status.NON_COMPLIANT, Status.UNKNOWN})
 
 _EXCEPTED = frozenset({Status.ACCEPTED, Status.EXCLUDED})
 
-_VERDICTS = frozenset({Status.COMPLIANT, Status.NON_COMPLIANT, Status.NOT_APPLICABLE})
+_PASSES = frozenset({Status.COMPLIANT, Status.NOT_APPLICABLE})
+
+_VERDICTS = _PASSES | {Status.NON_COMPLIANT}
 
 # If an account has several results, the one that comes first here counts.
 _WORST_FIRST = (Status.NON_COMPLIANT, Status.UNKNOWN, Status.COMPLIANT, Status.NOT_APPLICABLE)
@@ -61,9 +70,10 @@ _WORST_FIRST = (Status.NON_COMPLIANT, Status.UNKNOWN, Status.COMPLIANT, Status.N
 class Observations:
     """What was read for a report; the mappings are by account id.
 
-    `packs` and `stack_instances` are None for a deployment for one account, which has neither.  In an organization only the
-    results of accounts that are in doubt have a time and an annotation.  `packs` and `stack_instances` have all of the accounts
-    that `asked` names, and the failures of others; if it is None, they have all accounts.
+    `packs` and `stack_instances` are None for a deployment for one account, which has neither.  `packs` is empty if a StackSet
+    brings the rule.  In an organization only the results of accounts that are in doubt have a time and an annotation.  `packs`
+    and `stack_instances` have all of the accounts that `asked` names, and the failures of others; if it is None, they have all
+    accounts.
     """
 
     deployment: Deployment
@@ -141,21 +151,32 @@ class Report:
 
 
 def is_judged(account: Account, deployment: Deployment) -> bool:
-    """Tell whether the report judges an account: it is neither suspended nor excluded."""
-    return not account.is_suspended and account.account_id not in deployment.excluded
+    """Tell whether the report judges an account: it is neither suspended nor excluded, and in scope."""
+    return not account.is_suspended and account.account_id not in deployment.excluded and deployment.has_in_scope(account)
 
 
-def in_doubt(account_id: str, results: Iterable[Result], journal: Journal, now: datetime) -> bool:
+def in_doubt(account_id: str, results: Sequence[Result], journal: Journal, deployment: Deployment, now: datetime) -> bool:
     """Tell whether more has to be read about an account of an organization, given what the aggregator lists of its rules.
 
-    It is not in doubt if a fresh line of the journal and AWS Config give the same verdict for the same rule.  A NOT_APPLICABLE
-    result never reaches the aggregator, so then AWS Config has to give nothing.
+    It is not in doubt if a fresh line of the journal and AWS Config give the same verdict for the same rule.  While a StackSet
+    takes over from a conformance pack, an account has a rule of each: if the other one fails, that is in doubt.
     """
     entry = _fresh(journal.evaluations.get(account_id), now)
-    own = [(each.rule_name, each.compliance) for each in results if each.rule_name.startswith(PACK_RULE_PREFIX)]
     if entry is None:
         return True
-    return own != ([] if entry.verdict == Status.NOT_APPLICABLE else [(entry.rule_name, entry.verdict)])
+    if deployment.has_rule_in_stack_set:
+        fails = any(each.compliance == Status.NON_COMPLIANT for each in results)
+        return not _confirms(results, entry) or (fails and entry.verdict != Status.NON_COMPLIANT)
+    return not _confirms([each for each in results if each.rule_name.startswith(PACK_RULE_PREFIX)], entry, alone=True)
+
+
+def _confirms(results: Iterable[Result], entry: Entry, *, alone: bool = False) -> bool:
+    """Tell whether AWS Config gives the journal's verdict for the journal's rule; `alone`: and no result of another rule.
+
+    A NOT_APPLICABLE result never reaches the aggregator, so then AWS Config has to give nothing.
+    """
+    said = [(each.rule_name, each.compliance) for each in results if alone or each.rule_name == entry.rule_name]
+    return said == ([] if entry.verdict == Status.NOT_APPLICABLE else [(entry.rule_name, entry.verdict)])
 
 
 def rows(observed: Observations) -> list[Row]:
@@ -181,7 +202,15 @@ def notes(observed: Observations) -> list[str]:
             "alone. An administrator whose own pack has no result could imitate it with a rule of that name."
         )
     if observed.journal.problem:
-        said.append(f"The journal was not read, so everything rests on AWS Config alone. {observed.journal.problem}")
+        rests = "everything rests on AWS Config alone"
+        if observed.deployment.has_rule_in_stack_set:
+            rests = "no account is COMPLIANT: an administrator can put another rule of the name in the place of the own one"
+        said.append(f"The journal was not read, so {rests}. {observed.journal.problem}")
+    above = {unit_id for account in observed.accounts for unit_id in account.unit_ids}
+    said += [
+        f"OrganizationalUnitIds names {unit_id}, and no account is in it or below it."
+        for unit_id in sorted(observed.deployment.organizational_unit_ids - above)
+    ]
     known = {account.account_id for account in observed.accounts}
     said += [
         f"Account {account_id} is excluded, but it is not in the organization: remove it from ExcludedAccounts."
@@ -195,7 +224,7 @@ def notes(observed: Observations) -> list[str]:
     said += [
         f"{exceptions.FILE} accepts that account {account_id} fails, but {why}."
         for account_id in sorted(accepted)
-        if (why := _unfit(account_id, known, observed.deployment))
+        if (why := _unfit(account_id, observed))
     ]
     ending: list[tuple[str, str, Exclusion | Acceptance]] = [
         *((account_id, "exclusion", each) for account_id, each in excluded.items()),
@@ -209,42 +238,35 @@ def notes(observed: Observations) -> list[str]:
     return said
 
 
-def _unfit(account_id: str, known: Container[str], deployment: Deployment) -> str:
+def _unfit(account_id: str, observed: Observations) -> str:
     """Say why an acceptance can be of no use to an account; empty if it can."""
-    if account_id not in known:
+    account = next((each for each in observed.accounts if each.account_id == account_id), None)
+    if account is None:
         return "the report has no such account"
-    return "ExcludedAccounts names it: nothing evaluates it" if account_id in deployment.excluded else ""
+    if not observed.deployment.has_in_scope(account):
+        return "it is not in scope: nothing evaluates it"
+    return "ExcludedAccounts names it: nothing evaluates it" if account_id in observed.deployment.excluded else ""
 
 
 def _row(account: Account, observed: Observations) -> Row:
+    deployment = observed.deployment
     if account.is_suspended:
         return Row(account, Status.SUSPENDED, reason=f"The account is {account.state} in AWS Organizations.")
-    if account.account_id in observed.deployment.excluded:
+    if not deployment.has_in_scope(account):
+        reason = "The account is in none of the organizational units that OrganizationalUnitIds names."
+        return Row(account, Status.NOT_IN_SCOPE, reason=reason, advice=_unwatched(account, deployment))
+    if account.account_id in deployment.excluded:
         return _excluded(account, observed)
 
     results = observed.results.get(account.account_id, ())
     entry = _fresh(observed.journal.evaluations.get(account.account_id), observed.now)
     missing = _not_arrived(account, observed)
-    doubts: list[Advice] = []
-    status: Status
-    result: Result | None
-    is_confirmed = True
-    if observed.packs is not None and entry and not in_doubt(account.account_id, results, observed.journal, observed.now):
-        others = [each for each in results if each.rule_name != entry.rule_name]
-        status, result = Status(entry.verdict), _result_of(entry)
-    else:
-        own, others = _part(account, results, observed)
-        status, result, doubts = _verdict(account, [_refreshed(each, entry) for each in own], observed)
-        said = next((each.compliance for each in results if entry and each.rule_name == entry.rule_name), "")
-        is_confirmed = entry is not None and said == entry.verdict
-        if entry and not is_confirmed:
-            doubts = [_disagreement(entry, said, account, observed), *doubts]
-            status = status if status is Status.NON_COMPLIANT else Status.UNKNOWN
-        if entry and entry.verdict == Status.NON_COMPLIANT:
-            status, result = Status.NON_COMPLIANT, _result_of(entry)
+    judge = _by_journal if deployment.has_rule_in_stack_set else _by_aws_config
+    judged = judge(account, results, entry, observed)
+    status, result, doubts = judged.status, judged.result, judged.doubts
     if status is Status.UNKNOWN and not doubts and not (missing and result is None):
         doubts = [_nothing_recent(result, account, observed) if result else _no_result(account, observed)]
-    root = entry.root if entry and is_confirmed and status == entry.verdict else None
+    root = entry.root if entry and judged.is_confirmed and status == entry.verdict else None
     acceptance = observed.exceptions.accepted.get(account.account_id)
     accepted: tuple[Advice, ...] = ()
     if acceptance:
@@ -255,7 +277,7 @@ def _row(account: Account, observed: Observations) -> Row:
         annotation=result.annotation if result and status is not Status.UNKNOWN else "",
         exception=acceptance,
         root=root,
-        advice=(*accepted, *doubts, *missing, *_somebodys(others, account, observed)),
+        advice=(*accepted, *doubts, *missing, *_somebodys(judged.others, account, observed)),
         result_time=result.time if result else None,
         age=_age(result.time, observed.now) if result and result.time else None,
         rule_names=tuple(sorted(each.rule_name for each in results)),
@@ -264,9 +286,70 @@ def _row(account: Account, observed: Observations) -> Row:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What AWS Config and the journal together say of an account: its status, and the result that decides, if any.
+
+    `others` are results that do not count.  `is_confirmed`: both say the same of the same rule.
+    """
+
+    status: Status
+    result: Result | None
+    doubts: Sequence[Advice]
+    others: Sequence[Result]
+    is_confirmed: bool
+
+
+def _by_aws_config(account: Account, results: Sequence[Result], entry: Entry | None, observed: Observations) -> _Judged:
+    """Judge an account whose rule is the only one, or that of a conformance pack, which nobody in the account can change."""
+    deployment = observed.deployment
+    if deployment.organization_id and entry and not _in_doubt(account, results, observed):
+        others = [each for each in results if each.rule_name != entry.rule_name]
+        return _Judged(Status(entry.verdict), _result_of(entry), (), others, is_confirmed=True)
+    own, others = _part(account, results, observed)
+    status, result, doubts = _verdict(account, [_refreshed(each, entry) for each in own], observed)
+    said = next((each.compliance for each in results if entry and each.rule_name == entry.rule_name), "")
+    is_confirmed = entry is not None and said == entry.verdict
+    if entry and not is_confirmed:
+        doubts = [_disagreement(entry, said, account, observed), *doubts]
+        status = status if status is Status.NON_COMPLIANT else Status.UNKNOWN
+    if entry and entry.verdict == Status.NON_COMPLIANT:
+        status, result = Status.NON_COMPLIANT, _result_of(entry)
+    return _Judged(status, result, doubts, others, is_confirmed)
+
+
+def _by_journal(account: Account, results: Sequence[Result], entry: Entry | None, observed: Observations) -> _Judged:
+    """Judge an account whose rule a StackSet brought.  Its administrator can put another rule in the place of that one.
+
+    So it passes only if the journal says so, and AWS Config the same.  It fails if either source says so, of any rule of our
+    name: while a StackSet takes over from a conformance pack, the account has a rule of each.
+    """
+    own, others = _part(account, results, observed)
+    is_confirmed = entry is not None and _confirms(results, entry)
+    doubts = []
+    if entry and not is_confirmed:
+        said = next((each.compliance for each in own), "")
+        doubts.append(_disagreement(entry, said, account, observed))
+    if entry and entry.verdict == Status.NON_COMPLIANT:
+        return _Judged(Status.NON_COMPLIANT, _result_of(entry), doubts, others, is_confirmed)
+    failing = next((each for each in (*own, *others) if _judge(each, observed.now) is Status.NON_COMPLIANT), None)
+    if failing:
+        return _Judged(Status.NON_COMPLIANT, failing, doubts, others, is_confirmed)
+    if entry and is_confirmed:
+        return _Judged(Status(entry.verdict), _result_of(entry), doubts, others, is_confirmed)
+    result = next(iter(own), None)
+    if entry is None and result and _judge(result, observed.now) in _PASSES:
+        doubts.append(_not_in_journal(result, account, observed))
+    return _Judged(Status.UNKNOWN, result, doubts, others, is_confirmed)
+
+
+def _in_doubt(account: Account, results: Sequence[Result], observed: Observations) -> bool:
+    return in_doubt(account.account_id, results, observed.journal, observed.deployment, observed.now)
+
+
 def _part(account: Account, results: Sequence[Result], observed: Observations) -> tuple[list[Result], list[Result]]:
     """Separate results that may come from the deployment's own rule from results of other people's rules."""
-    if observed.packs is None:
+    if observed.packs is None or observed.deployment.has_rule_in_stack_set:
         own = [result for result in results if result.rule_name == RULE_NAME]
     elif account.account_id in observed.packs and observed.packs[account.account_id].arrived:
         own = [result for result in results if result.rule_name.startswith(PACK_RULE_PREFIX)]
@@ -383,31 +466,105 @@ def _refreshed(result: Result, entry: Entry | None) -> Result:
 
 def _disagreement(entry: Entry, said: str, account: Account, observed: Observations) -> Advice:
     deployment = observed.deployment
+    make, anew = _anew(" If somebody did", account, deployment)
     return Advice(
         f"The journal says {entry.verdict} ({hours(_age(entry.time, observed.now))} ago), "
         f"and AWS Config says {said or 'nothing'}.",
         "AWS Config may be a few minutes behind: report again. If it stays so, see with credentials of account "
         f"{deployment.account_id} what the function reported, and with those of account {account.account_id} whether somebody "
-        "changed the rule.",
-        (*commands.show_journal(deployment, account.account_id), commands.show_rules(deployment, [entry.rule_name])),
+        f"changed the rule.{make}",
+        (*commands.show_journal(deployment, account.account_id), commands.show_rules(deployment, [entry.rule_name]), *anew),
     )
+
+
+def _not_in_journal(result: Result, account: Account, observed: Observations) -> Advice:
+    """Say that a result does not count, since the journal cannot confirm it: an administrator can make up this one."""
+    deployment = observed.deployment
+    said = f"AWS Config says {result.compliance} of the rule {result.rule_name}"
+    if observed.journal.problem:
+        return Advice(
+            f"{said}. That counts only if the journal confirms it, and the journal cannot be read: {observed.journal.problem}",
+            "Report with credentials that have logs:StartQuery and logs:GetQueryResults for the log group "
+            f"{deployment.log_group_name or 'of the function'} in account {deployment.account_id}. If they have these, the "
+            "command says what else keeps the journal from being read.",
+            (commands.verify(),),
+        )
+    told = [
+        f"{said}, and the journal has no evaluation by the deployment's own rule in the last {hours(STALE_AFTER)}.",
+        _last_failure(account, observed),
+        "Either evaluations fail, or somebody put another rule of this name.",
+    ]
+    make, anew = _anew(" If it is not the deployment's", account, deployment)
+    return Advice(
+        " ".join(filter(None, told)),
+        f"See with credentials of account {deployment.account_id} why evaluations fail, and with those of account "
+        f"{account.account_id} which function evaluates the rule.{make}",
+        (
+            *commands.show_failures(deployment, account.account_id),
+            commands.show_rules(deployment, [result.rule_name]),
+            *anew,
+        ),
+    )
+
+
+def _anew(condition: str, account: Account, deployment: Deployment) -> tuple[str, tuple[str, ...]]:
+    """Say how to make an account's stack anew, and so the rule in it, and return the commands; nothing if no such stack has it.
+
+    An update does not: CloudFormation does not look whether somebody deleted or changed what a stack has.
+    """
+    if not deployment.has_rule_in_stack_set:
+        return "", ()
+    if account.account_id != deployment.management_account_id:
+        target = deployment.target_above(account.unit_ids)
+        delete = commands.stack_instances(deployment, "delete", account.account_id, target, "--no-retain-stacks")
+        create = commands.stack_instances(deployment, "create", account.account_id, target)
+        return f"{condition}, have the StackSet make the account's stack anew.", (delete, create)
+    if deployment.in_management_account:
+        return "", ()
+    again = (commands.delete_management_account(deployment.region), *_deploy_management_account(deployment))
+    return f"{condition}, make the account's stack anew with credentials of that account.", again
+
+
+def _deploy_management_account(deployment: Deployment) -> tuple[str, ...]:
+    """Return the command that gives the management account what a StackSet gives others; none if the function is there."""
+    if deployment.in_management_account:
+        return ()
+    return (commands.deploy_management_account(deployment.region, deployment.stack_name),)
 
 
 # --- Rules that other people made, or may have made ---
 
 
 def _somebodys(others: Sequence[Result], account: Account, observed: Observations) -> Iterator[Advice]:
-    """Say which rules do not count, though they have this package's name."""
+    """Say which rules do not count, though they have this package's name.
+
+    While a StackSet takes over from a conformance pack, or the other way round, those of before are no surprise.
+    """
     deployment = observed.deployment
     there = f"with credentials of account {account.account_id}"
+    if deployment.has_rule_in_stack_set:
+        if others and not deployment.is_being_changed:
+            say = ", ".join(sorted({_said(each) for each in others}))
+            yield Advice(
+                f"The account also has a rule of a name that a conformance pack gives ({_names(others)}), which says {say}. "
+                "Only NON_COMPLIANT counts: it is left over from a conformance pack, or somebody made a rule of this name.",
+                f"See {there} who made it (CreatedBy), and delete it, or its pack.",
+                (commands.show_rules(deployment, _shown(others)),),
+            )
+        return
     undecided = [each for each in others if observed.packs is not None and each.rule_name.startswith(PACK_RULE_PREFIX)]
     for other in others:
-        if other not in undecided:
+        if other not in undecided and not (deployment.has_conformance_pack and deployment.is_being_changed):
+            action = f"See {there} who made it (CreatedBy), and delete it."
+            anew: tuple[str, ...] = ()
+            if deployment.organization_id and account.account_id == deployment.management_account_id:
+                action += f" If a StackSet brought the rule before, deploy {there} what this account needs now."
+                anew = _deploy_management_account(deployment)
             yield Advice(
                 f"The account has a rule {other.rule_name}, which says {_said(other)}. It does not count: somebody made a rule "
                 "of this name, and this deployment did not.",
-                f"See {there} who made it (CreatedBy), and delete it.",
-                (commands.show_rules(deployment, [other.rule_name]), commands.delete_rule(deployment, other.rule_name)),
+                action,
+                (commands.show_rules(deployment, [other.rule_name]), commands.delete_rule(deployment, other.rule_name), *anew),
             )
     if undecided:
         say = ", ".join(sorted({_said(each) for each in undecided}))
@@ -471,44 +628,61 @@ def _status_of(arrivals: Mapping[str, Arrival] | None, account: Account) -> str:
 def _not_arrived(account: Account, observed: Observations) -> tuple[Advice, ...]:
     """Say which parts of the deployment are not in the account."""
     deployment = observed.deployment
-    if observed.packs is None or observed.stack_instances is None:
+    if observed.packs is None or observed.stack_instances is None:  # a deployment for one account
         return ()
     is_known = observed.asked is None or account.account_id in observed.asked
     instance, pack = observed.stack_instances.get(account.account_id), observed.packs.get(account.account_id)
     advice = []
-    if account.account_id == deployment.management_account_id:
-        if not deployment.watches_management_account:
-            return (
-                Advice(
-                    "The root user of the management account is not watched: no StackSet reaches this account.",
-                    "Run the command with credentials of this account, and then "
-                    f"{commands.deploy(ManagementAccountHasEvaluationRole='true')}.",
-                    (commands.deploy_account(deployment.region, deployment.account_id),),
-                ),
-            )
-    elif instance or is_known:
+    if unwatched := _unwatched(account, deployment):
+        return unwatched
+    if account.account_id != deployment.management_account_id and (instance or is_known):
         advice.append(_stack_set(account, instance, deployment))
-    if pack or is_known:
+    if deployment.has_conformance_pack and (pack or is_known):
         advice.append(_pack(account, pack, deployment))
     return tuple(each for each in advice if each)
 
 
+def _unwatched(account: Account, deployment: Deployment) -> tuple[Advice, ...]:
+    """Say how to have the management account watched, if this is it and it is not."""
+    if account.account_id != deployment.management_account_id or deployment.watches_management_account:
+        return ()
+    return (
+        Advice(
+            "The root user of the management account is not watched: no StackSet reaches this account.",
+            "Run the command with credentials of this account, and then "
+            f"{commands.deploy(ManagementAccountHasEvaluationRole='true')}.",
+            _deploy_management_account(deployment),
+        ),
+    )
+
+
 def _stack_set(account: Account, instance: Arrival | None, deployment: Deployment) -> Advice | None:
     name = f"The StackSet {deployment.stack_set_name}"
-    if instance is None:
-        create = commands.stack_instances(deployment, "create", account.account_id)
-        return Advice(f"{name} has no stack in the account.", "Deploy it there.", (create,))
-    if instance.status in {"SUCCEEDED", "CURRENT"}:
+    target = deployment.target_above(account.unit_ids)
+    create = commands.stack_instances(deployment, "create", account.account_id, target)
+    if instance is not None and instance.arrived:
         return None
-    if instance.status in {"PENDING", "RUNNING"}:
+    if instance is not None and instance.under_way:
         return Advice(f"{name} is on its way to the account ({instance.status}).", "Wait.")
-    why = f"{name} did not reach the account: {instance.status}{_because(instance)}"
+    why = f"{name} has no stack in the account."
+    if instance is not None:
+        why = f"{name} did not reach the account: {instance.status}{_because(instance)}"
+    if deployment.has_rule_in_stack_set and (instance is None or instance.lacks_permission):
+        permit = _permit(account, deployment, refused=instance is not None)
+        if permit:
+            return Advice(why, *permit)
+    if instance is None:
+        return Advice(why, "Deploy it there.", (create,))
     if instance.status == "INOPERABLE":
         # Source: API reference, StackInstance, Status.
-        retain = commands.stack_instances(deployment, "delete", account.account_id, "--retain-stacks")
+        retain = commands.stack_instances(deployment, "delete", account.account_id, target, "--retain-stacks")
         return Advice(why, "Remove the account from the StackSet, delete its stack by hand, and deploy to it again.", (retain,))
-    update = commands.stack_instances(deployment, "update", account.account_id)
-    return Advice(why, "Fix the cause and deploy to it again.", (update,))
+    cause = "Fix the cause"
+    if instance.lacks_recorder:
+        cause = f"Turn the account's configuration recorder on in {deployment.region}"
+    update = commands.stack_instances(deployment, "update", account.account_id, target)
+    again = "deploy to it again: with the first command if the account has no stack of it, with the second if it has one"
+    return Advice(why, f"{cause} and {again}.", (create, update))
 
 
 def _pack(account: Account, pack: Arrival | None, deployment: Deployment) -> Advice | None:
@@ -525,7 +699,7 @@ def _pack(account: Account, pack: Arrival | None, deployment: Deployment) -> Adv
         if permit:
             return Advice(why, *permit)
     cause = "Put it again." if pack is None else "Fix the cause and put the pack again."
-    if pack is not None and _is_about_recorder(pack):
+    if pack is not None and pack.lacks_recorder:
         cause = f"Turn the account's configuration recorder on in {deployment.region}, and put the pack again."
     return Advice(why, cause, (commands.put_pack_again(deployment),))
 
@@ -550,15 +724,14 @@ def _because(arrival: Arrival) -> str:
     return f", {arrival.reason.rstrip('. ')}." if arrival.reason else "."
 
 
-def _is_about_recorder(pack: Arrival) -> bool:
-    return "recorder" in pack.reason.lower()
-
-
 def _no_result(account: Account, observed: Observations) -> Advice:
     """Say why an account may have no result, though everything has arrived there."""
     deployment = observed.deployment
     failed = _last_failure(account, observed)
-    why = "There is no result" + (f". {failed}" if failed else ": the recorder is off, evaluations fail, or none was made yet.")
+    causes = "the recorder is off, evaluations fail, or none was made yet"
+    if deployment.has_rule_in_stack_set:
+        causes = "the recorder is off, evaluations fail, none was made yet, or the rule is not there"
+    why = "There is no result" + (f". {failed}" if failed else f": {causes}.")
     if deployment.rule_parameters.get("noRootCredentials") == Status.NOT_APPLICABLE and observed.packs is not None:
         why += (
             " Or the root user has no credentials: that is NOT_APPLICABLE here (NoRootCredentials), and such a result never"
@@ -567,7 +740,9 @@ def _no_result(account: Account, observed: Observations) -> Advice:
     failures = commands.show_failures(deployment, account.account_id)
     action = f"See with credentials of account {account.account_id} that its recorder is on"
     action += f", and with those of account {deployment.account_id} why evaluations fail." if failures else "."
-    return Advice(why, action, (commands.show_recorder(deployment), *failures))
+    rule = (commands.show_rules(deployment, [RULE_NAME]),) if deployment.has_rule_in_stack_set else ()
+    make, anew = _anew(" If the rule is not there", account, deployment)
+    return Advice(why, f"{action}{make}", (commands.show_recorder(deployment), *rule, *failures, *anew))
 
 
 def _nothing_recent(result: Result, account: Account, observed: Observations) -> Advice:

@@ -20,7 +20,7 @@ from organization.exceptions.judging import Exceptions
 from organization.journal import Entry, Journal
 from organization.report import judging
 from organization.report.judging import Observations
-from organization.statuses import Account, Arrival, Result
+from organization.statuses import ARRIVED, Account, Arrival, Result
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,7 +47,6 @@ _DETAILS_PAGE = 100
 _PACK_STATUS_PAGE = 100
 _PACK_COMPLIANCE_PAGE = 100
 _STACK_INSTANCES_PAGE = 100
-_ORGANIZATIONS_PAGE = 20
 
 # What the accounts that are not in doubt are asked for. Source: API models, config, OrganizationResourceDetailedStatus;
 # cloudformation, StackInstanceDetailedStatus.
@@ -76,14 +75,18 @@ class Reader:
         stack = aws.find_stack(self._cloudformation, stack_name)
         if stack is None:
             return None
-        pages = self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack["StackName"])
-        physical_ids = {
+        found = deployment.from_stack(stack, {})
+        if not (found.log_group_name and found.function_name):  # no outputs: see from_stack
+            found = deployment.from_stack(stack, self._physical_ids(stack["StackName"]))
+        return self._with_pack(found) if found.has_conformance_pack else found
+
+    def _physical_ids(self, stack_name: str) -> dict[str, str]:
+        pages = self._cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack_name)
+        return {
             each["LogicalResourceId"]: each.get("PhysicalResourceId", "")
             for page in pages
             for each in page["StackResourceSummaries"]
         }
-        found = deployment.from_stack(stack, physical_ids)
-        return self._with_pack(found) if found.organization_id else found
 
     def observe(self, found: Deployment, exceptions: Exceptions) -> Observations:
         """Read what the report needs. Raises CommandError if the aggregator is missing."""
@@ -92,35 +95,42 @@ class Reader:
             account = Account(found.account_id, name="", ou_path="")
             results = {found.account_id: self.own_results(found)}
             return Observations(found, self._now, [account], results, exceptions=exceptions, journal=written)
-        accounts = list(self.accounts())
+        accounts = self.accounts()
         judged = {each.account_id for each in accounts if judging.is_judged(each, found)}
         listed = self.listed(found, judged)
-        doubtful = {each for each in judged if judging.in_doubt(each, listed.get(each, ()), written, self._now)}
+        doubtful = {each for each in judged if judging.in_doubt(each, listed.get(each, ()), written, found, self._now)}
         results = listed | self.details(found, {each: listed.get(each, []) for each in doubtful})
         packs, stack_instances, asked = self._arrivals(found, doubtful, len(accounts))
         return Observations(found, self._now, accounts, results, packs, stack_instances, exceptions, written, asked)
 
     # --- The organization ---
 
-    def accounts(self) -> Iterator[Account]:
-        """Walk the organizational units of the organization, from the root."""
-        roots = self._organizations.get_paginator("list_roots").paginate()
-        waiting = [(root["Id"], root["Name"]) for page in roots for root in page["Roots"]]
-        done = 0
-        while waiting:
-            parent_id, path = waiting.pop(0)
-            pages = self._organizations.get_paginator("list_accounts_for_parent").paginate(
-                ParentId=parent_id, PaginationConfig={"PageSize": _ORGANIZATIONS_PAGE}
-            )
-            for page in pages:
-                for account in page["Accounts"]:
-                    yield accounts.described(account, path)
-                done += len(page["Accounts"])
-                self._progress("Accounts", done)
-            units = self._organizations.get_paginator("list_organizational_units_for_parent").paginate(
-                ParentId=parent_id, PaginationConfig={"PageSize": _ORGANIZATIONS_PAGE}
-            )
-            waiting += [(unit["Id"], f"{path}/{unit['Name']}") for page in units for unit in page["OrganizationalUnits"]]
+    def accounts(self) -> list[Account]:
+        """List every account of the organization, with the units above it."""
+        listed = accounts.of_organization(self._organizations, self._progress)
+        pathless = [each.account_id for each in listed if not each.unit_ids]
+        climbed = dict(self._at_once("Accounts' parents", pathless, self._above))
+        listed = [replace(each, unit_ids=each.unit_ids or climbed[each.account_id]) for each in listed]
+        unit_ids = sorted({unit_id for each in listed for unit_id in each.unit_ids})
+        names = dict(self._at_once("Organizational units", unit_ids, self._unit_name))
+        return [replace(each, ou_path="/".join(map(names.__getitem__, each.unit_ids))) for each in listed]
+
+    def _above(self, child_id: str) -> tuple[str, ...]:
+        """Climb from an account or a unit to the root, if AWS does not tell the account's path."""
+        pages = self._organizations.get_paginator("list_parents").paginate(ChildId=child_id)
+        parent = next(parent for page in pages for parent in page["Parents"])
+        return (parent["Id"],) if parent["Type"] == "ROOT" else (*self._above(parent["Id"]), parent["Id"])
+
+    def _unit_name(self, unit_id: str) -> str:
+        """Return the name of a unit or of the root; its id, if somebody has just deleted the unit."""
+        if unit_id.startswith("r-"):
+            pages = self._organizations.get_paginator("list_roots").paginate()
+            return next(root["Name"] for page in pages for root in page["Roots"])
+        try:
+            found = self._organizations.describe_organizational_unit(OrganizationalUnitId=unit_id)
+        except self._organizations.exceptions.OrganizationalUnitNotFoundException:
+            return unit_id
+        return found["OrganizationalUnit"]["Name"]
 
     # --- What has arrived ---
 
@@ -152,8 +162,9 @@ class Reader:
         if len(doubtful) > total / _PACK_STATUS_PAGE:
             return self.with_compliance(self.packs(found), found), self.stack_instances(found), None
         which = sorted(doubtful)
-        asked: list[OrganizationResourceDetailedStatusFiltersTypeDef] = [{"Status": each} for each in _PACK_FAILURES]
-        asked += [{"AccountId": each} for each in which]
+        asked: list[OrganizationResourceDetailedStatusFiltersTypeDef] = [{"AccountId": each} for each in which]
+        if found.has_conformance_pack and not self._pack_arrived(found):
+            asked += [{"Status": each} for each in _PACK_FAILURES]
         packs = self.packs(found, asked)
         stack_instances = self.stack_instances(
             found,
@@ -164,10 +175,25 @@ class Reader:
         )
         return self.with_compliance(packs, found, doubtful), stack_instances, frozenset(doubtful)
 
+    def _pack_arrived(self, found: Deployment) -> bool:
+        """Tell whether the conformance pack arrived in every account.
+
+        Source: API model, config, OrganizationConformancePackStatus: it is successful if it is so in all member accounts.
+        """
+        statuses = self._config.get_paginator("describe_organization_conformance_pack_statuses").paginate(
+            OrganizationConformancePackNames=[found.conformance_pack_name]
+        )
+        try:
+            return all(each["Status"] in ARRIVED for page in statuses for each in page["OrganizationConformancePackStatuses"])
+        except self._config.exceptions.NoSuchOrganizationConformancePackException:
+            return False
+
     def packs(
         self, found: Deployment, filters: "Sequence[OrganizationResourceDetailedStatusFiltersTypeDef]" = ({},)
     ) -> dict[str, Arrival]:
         """Read how the conformance pack arrived in each account, by account id; nothing if there is no pack."""
+        if not found.has_conformance_pack:
+            return {}
         paginator = self._config.get_paginator("get_organization_conformance_pack_detailed_status")
         arrivals: dict[str, Arrival] = {}
         try:

@@ -4,7 +4,7 @@ There is one check for each entry of docs/unverified.md, in the same order and w
 shows of this deployment.  It holds if what the package relies on is so here, whichever way AWS answers the question behind it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -272,6 +272,14 @@ class ServiceControlPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """An account that somebody moved to where another target of the StackSet is above it, or none, or from there."""
+
+    account_id: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class StackSetOperation:
     """The latest operation of the StackSet that has ended."""
 
@@ -283,8 +291,10 @@ class StackSetOperation:
 class Observed:
     """Everything that was read of a deployment.
 
-    `evaluated` are the accounts that are evaluated: active, and not excluded.  `remediates` says whether AWS Config's own
-    remediation is on.  `packs`, `stacks` and `sources` are by account id.  `results` are AWS Config's for some accounts.
+    `evaluated` are the accounts that are evaluated: active, in scope and not excluded.  `targets` has by account id the target
+    of the StackSet that is above the account, "" if none is.  `remediates` says whether AWS Config's own remediation is on.
+    `packs`, `stacks` and `sources` are by account id.  `moves` are those of two weeks.  `results` are AWS Config's for some
+    accounts.
     `history` has every evaluation of the last three days, the latest first, by account id.  `inside` has the accounts that were
     looked into.  `alarms` are the names of the stack's alarms.  `alarm_actions` are from their history.  `alarm_topic` says
     whether they have a topic.  `policies` are the service control policies that protect the package.
@@ -294,12 +304,14 @@ class Observed:
     now: datetime
     created: datetime
     evaluated: tuple[str, ...] = ()
+    targets: Mapping[str, str] = field(default_factory=dict)
     remediates: bool = False
     function_arn: str = ""
     alarm_topic: bool = False
     alarms: tuple[str, ...] | Unseen = ()
     packs: Mapping[str, Arrival] | Unseen = field(default_factory=dict)
     stacks: Mapping[str, Arrival] | Unseen = field(default_factory=dict)
+    moves: tuple[Move, ...] | Unseen = NOT_LOOKED_INTO
     sources: Mapping[str, Source] | Unseen = field(default_factory=dict)
     results: Mapping[str, Sequence[Result]] | Unseen = field(default_factory=dict)
     journal: Journal = field(default_factory=Journal)
@@ -321,9 +333,24 @@ class Observed:
         """The account of the deployment, for a command."""
         return f"account {self.deployment.account_id}"
 
+    @property
+    def arrivals(self) -> Mapping[str, Arrival] | Unseen:
+        """How what brings the rule arrived in the accounts: the conformance pack, or the StackSet."""
+        return self.packs if self.deployment.has_conformance_pack else self.stacks
+
+    @property
+    def bringer(self) -> str:
+        """What brings the rule into the accounts of an organization."""
+        return "The conformance pack" if self.deployment.has_conformance_pack else "The StackSet"
+
+    def on_stack(self, operation: str, account_id: str, *further: str) -> str:
+        """Return the command for an operation on the StackSet's stack in an account."""
+        target = self.targets.get(account_id) or self.deployment.organization_root_id
+        return commands.stack_instances(self.deployment, operation, account_id, target, *further)
+
     def rule_name(self, account_id: str) -> str:
-        """Return the name of the rule in an account, for a command; in an organization each account's has another suffix."""
-        if not self.deployment.organization_id:
+        """Return the name of the rule in an account, for a command; a pack's rule has another suffix in each account."""
+        if not self.deployment.has_conformance_pack:
             return RULE_NAME
         inside = self.inside.get(account_id)
         rules = inside.rules if inside and not isinstance(inside.rules, Unseen) else ()
@@ -380,18 +407,19 @@ def _time(time: datetime) -> str:
 
 
 def _invocation(observed: Observed) -> Finding:
-    deployment, packs = observed.deployment, observed.packs
-    if isinstance(packs, Unseen):
-        return _not_seen(packs.reason)
-    lacking = sorted(account_id for account_id, pack in packs.items() if pack.lacks_permission)
-    by_organization = {each for each, pack in packs.items() if pack.arrived} - deployment.permitted
-    if lacking or not packs:
-        what = f"AWS Config may not invoke it for {shown(lacking)}." if lacking else "The conformance pack is in no account."
+    deployment, arrivals = observed.deployment, observed.arrivals
+    if isinstance(arrivals, Unseen):
+        return _not_seen(arrivals.reason)
+    lacking = sorted(account_id for account_id, each in arrivals.items() if each.lacks_permission)
+    by_organization = {account_id for account_id, each in arrivals.items() if each.arrived} - deployment.permitted
+    if lacking or not arrivals:
+        what = f"AWS Config may not invoke it for {shown(lacking)}." if lacking else f"{observed.bringer} is in no account."
         listing = deployment.invoke_permission != invoke_permission.ACCOUNTS
         mend = commands.deploy(InvokePermission=invoke_permission.ACCOUNTS) if lacking and listing else commands.deploy()
         return _fails(what, mend, run_in=observed.central)
     if deployment.invoke_permission == invoke_permission.ANY:
-        return _holds(f"The policy names no account, Lambda took it, and the pack arrived in {_count(len(packs), 'account')}.")
+        arrived = f"{observed.bringer} is in {_count(len(arrivals), 'account')}."
+        return _holds(f"The policy names no account, and Lambda took it. {arrived}")
     if deployment.invoke_permission == invoke_permission.ACCOUNTS:
         missing = sorted(set(observed.evaluated) - deployment.permitted)
         if missing:
@@ -401,9 +429,11 @@ def _invocation(observed: Observed) -> Finding:
 
 
 def _by_organization(observed: Observed, by_organization: set[str]) -> Finding:
-    """Judge a policy that names the organization: `by_organization` are the accounts with the pack that it permits."""
+    """Judge a policy that names the organization: `by_organization` are the accounts with the rule that only its id permits."""
     if not by_organization:
-        return _not_yet("No account has the pack that only the organization's id permits. Verify again when one has joined.")
+        return _not_yet(
+            f"{observed.bringer} is in no account that only the organization's id permits. Verify again when one has joined."
+        )
     evaluated = by_organization & observed.journal.evaluations.keys()
     if evaluated:
         return _holds(
@@ -411,10 +441,10 @@ def _by_organization(observed: Observed, by_organization: set[str]) -> Finding:
             "permits it."
         )
     if observed.age < _SOON or observed.journal.problem:
-        return _not_yet("The pack has arrived, and the journal shows no evaluation there yet. Verify again in an hour.")
+        return _not_yet(f"{observed.bringer} arrived, and the journal shows no evaluation there yet. Verify again in an hour.")
     mend = commands.deploy(InvokePermission=invoke_permission.ACCOUNTS)
     return _fails(
-        f"The pack arrived in {shown(sorted(by_organization))}, and no evaluation came.", mend, run_in=observed.central
+        f"{observed.bringer} is in {shown(sorted(by_organization))}, and no evaluation came.", mend, run_in=observed.central
     )
 
 
@@ -713,13 +743,14 @@ def _ages_without_journal(observed: Observed, results: Mapping[str, Sequence[Res
 
 
 def _first_evaluation(observed: Observed) -> Finding:
-    entries = observed.journal.evaluations
-    if isinstance(observed.packs, Unseen):
-        return _not_seen(observed.packs.reason)
-    organization = bool(observed.deployment.organization_id)
-    arrived = (
-        {each for each, pack in observed.packs.items() if pack.arrived} if organization else {observed.deployment.account_id}
-    )
+    entries, deployment = observed.journal.evaluations, observed.deployment
+    if isinstance(observed.arrivals, Unseen):
+        return _not_seen(observed.arrivals.reason)
+    arrived = {account_id for account_id, each in observed.arrivals.items() if each.arrived}
+    if not deployment.organization_id:
+        arrived = {deployment.account_id}
+    elif arrived and deployment.has_rule_in_stack_set and deployment.watches_management_account:
+        arrived |= {deployment.management_account_id}  # which no StackSet reaches
     tried = entries.keys() | observed.journal.failures.keys()
     waiting = sorted((arrived & set(observed.evaluated)) - tried)
     rules = _seen_inside(observed, lambda inside: inside.rules)
@@ -734,7 +765,7 @@ def _first_evaluation(observed: Observed) -> Finding:
         text = f"{_these(waiting)} had no evaluation. AWS Config makes one within a day; start it to have it now."
         return _fails(
             text,
-            commands.start_evaluation(observed.deployment, observed.rule_name(waiting[0])),
+            commands.start_evaluation(deployment, observed.rule_name(waiting[0])),
             run_in="each of these accounts",
         )
     if not arrived:
@@ -795,29 +826,58 @@ def _coverage(observed: Observed) -> Finding:
         return _not_seen(stacks.reason)
     too_many = sorted(deployment.excluded & stacks.keys())
     if too_many:
-        mend = commands.stack_instances(deployment, "delete", ",".join(too_many), "--no-retain-stacks")
+        target = observed.targets.get(too_many[0]) or deployment.organization_root_id
+        below = ",".join(each for each in too_many if (observed.targets.get(each) or deployment.organization_root_id) == target)
+        mend = commands.stack_instances(deployment, "delete", below, target, "--no-retain-stacks")
         return _fails(
             f"The StackSet reached {shown(too_many)}, which ExcludedAccounts excludes.", mend, run_in=observed.central
         )
     expected = set(observed.evaluated) - {deployment.management_account_id}
-    under_way = sorted(each for each in expected & stacks.keys() if stacks[each].status in {"PENDING", "RUNNING"})
-    wrong = sorted(each for each in expected - set(under_way) if each not in stacks or stacks[each].status not in _WELL)
+    under_way = sorted(each for each in expected & stacks.keys() if stacks[each].under_way)
+    wrong = sorted(each for each in expected - set(under_way) if each not in stacks or not stacks[each].arrived)
     if wrong:
         first = wrong[0]
-        operation = "update" if first in stacks else "create"
         why = f" In {first} AWS says: {stacks[first].status}. {stacks[first].reason}" if first in stacks else ""
-        mend = commands.stack_instances(deployment, operation, first)
-        text = f"The StackSet has not reached {shown(wrong)}.{why} The report has the command for each. If it fails, deploy"
-        return _fails(
-            f"{text} account.yaml there by hand, as the report tells for the management account.", mend, run_in=observed.central
-        )
+        operations = ("create", *(["update"] if first in stacks else []))
+        text = f"The StackSet has not reached {shown(wrong)}.{why} The report has the commands for each."
+        if deployment.has_conformance_pack:
+            text += " If they fail, deploy account.yaml with credentials of that account: docs/unverified.md has the command."
+        again = (observed.on_stack(operation, first) for operation in operations)
+        return _fails(text, *again, run_in=observed.central)
     if under_way:
         return _not_yet(f"The StackSet is on its way to {shown(under_way)}. Verify again in an hour.")
     without = f", and none of the {_count(len(deployment.excluded), 'excluded account')}" if deployment.excluded else ""
     return _holds(f"The StackSet has reached {_count(len(expected), 'account')}{without}.")
 
 
-_WELL = frozenset({"SUCCEEDED", "CURRENT"})
+def _follows(observed: Observed) -> Finding:  # noqa: PLR0911 - one for each thing that may be missing
+    stacks = observed.stacks
+    if isinstance(stacks, Unseen):
+        return _not_seen(stacks.reason)
+    if not observed.deployment.organizational_unit_ids:
+        return _not_seen("The StackSet goes to the whole organization: no move changes anything.")
+    untargeted = {account_id for account_id, target in observed.targets.items() if not target}
+    members = (untargeted | set(observed.evaluated)) - {observed.deployment.management_account_id}
+    moves = () if isinstance(observed.moves, Unseen) else observed.moves
+    late = {each.account_id for each in moves if each.account_id in members and observed.now - each.time <= _SOON}
+    moved = {each.account_id for each in moves if each.account_id in members} - late
+    outside = untargeted & stacks.keys()
+    left = sorted(each for each in outside - late if not stacks[each].under_way)
+    if left:
+        text = f"The StackSet still has a stack in {shown(left)}, and no targeted organizational unit contains it. Delete it."
+        return _fails(text, observed.on_stack("delete", left[0], "--no-retain-stacks"), run_in=observed.central)
+    missing = sorted((moved & set(observed.evaluated)) - stacks.keys())
+    if missing:
+        text = f"{_these(missing)} moved into a targeted organizational unit, and the StackSet did not follow. Deploy to it."
+        return _fails(text, observed.on_stack("create", missing[0]), run_in=observed.central)
+    if outside or late:
+        return _not_yet(f"The StackSet is about to follow {shown(sorted({*outside, *late}))}. Verify again in an hour.")
+    if moved:
+        return _holds(f"The StackSet followed {shown(sorted(moved))}, moved within two weeks.")
+    if isinstance(observed.moves, Unseen):
+        return _not_seen(f"Only the management account knows which accounts moved. {observed.moves.reason}")
+    text = "Nobody moved an account into or out of a targeted organizational unit in two weeks. Move a test account, and verify"
+    return _not_yet(f"{text} again an hour later.")
 
 
 def _recorders(observed: Observed) -> Finding:
@@ -859,16 +919,19 @@ def _alarms(observed: Observed) -> Finding:
 
 
 def _journal(observed: Observed) -> Finding:
+    without = "The report goes by AWS Config alone."
+    if observed.deployment.has_rule_in_stack_set:
+        without = "The report calls an account UNKNOWN then, unless it fails: only the journal confirms that it does not."
     if observed.journal.problem:
         if "MalformedQuery" in observed.journal.problem:
-            text = f"CloudWatch Logs does not take the query: {observed.journal.problem} The report goes by AWS Config alone."
+            text = f"CloudWatch Logs does not take the query: {observed.journal.problem} {without}"
             return _fails(text, *commands.show_journal(observed.deployment, "ACCOUNT_ID"), run_in=observed.central)
         return _not_seen(observed.journal.problem)
     found = observed.journal.evaluations
     if found:
         return _holds(f"The query gives the latest evaluation of {_count(len(found), 'account')}.")
     if isinstance(observed.counts, Counts) and observed.counts.evaluations:
-        text = "The query gives no evaluation, and the metric Evaluations counts some. The report goes by AWS Config alone."
+        text = f"The query gives no evaluation, and the metric Evaluations counts some. {without}"
         return _fails(text, *commands.show_journal(observed.deployment, "ACCOUNT_ID"), run_in=observed.central)
     return _not_yet("The function has written about no evaluation yet. Verify again in an hour.")
 
@@ -917,15 +980,10 @@ def _signs(observed: Observed) -> Finding:
         return _not_seen(found.reason)
     if not any(found.values()):
         return _not_yet(f"The rule is not in {shown(sorted(found))} yet. Verify again in an hour.")
-    central = f":{observed.deployment.account_id}:function:"
-    clear = {
-        account_id
-        for account_id, rules in found.items()
-        if any(
-            (rule.created_by or ":config-rule/aws-service-rule/" in rule.arn) and central in rule.function_arn for rule in rules
-        )
-    }
+    clear = {account_id for account_id, rules in found.items() if any(_is_clear(rule, observed) for rule in rules)}
     unclear = sorted(each for each, rules in found.items() if rules and each not in clear)
+    if not observed.deployment.has_conformance_pack:
+        return _own_signs(observed, clear, {each: found[each] for each in unclear})
     if unclear:
         text = f"In {shown(unclear)} AWS Config does not say who made the rule, or which function evaluates it. The runbooks"
         text += " refuse it, and the report and the next evaluation go on. Let the evaluation come sooner."
@@ -934,13 +992,42 @@ def _signs(observed: Observed) -> Finding:
     return _holds(f"{by} and the function show it in {shown(sorted(clear))}.")
 
 
+def _is_clear(rule: Rule, observed: Observed) -> bool:
+    """Tell whether the runbooks can see that a rule is the deployment's, as remediation/config_rule.py does."""
+    is_services = bool(rule.created_by) or ":config-rule/aws-service-rule/" in rule.arn
+    if observed.deployment.has_conformance_pack:
+        return is_services and f":{observed.deployment.account_id}:function:" in rule.function_arn
+    return not is_services and rule.function_arn == observed.function_arn
+
+
+def _own_signs(observed: Observed, clear: set[str], unclear: Mapping[str, Sequence[Rule]]) -> Finding:
+    """Judge accounts whose rule is their own: the runbooks take it if the deployment's function evaluates it."""
+    others = sorted(each for each, rules in unclear.items() if all(_is_anothers(rule, observed) for rule in rules))
+    if others:
+        text = f"In {shown(others)} another function evaluates the rule: somebody put another one in its place. The report"
+        text += " calls the account UNKNOWN, and the runbooks refuse the rule. Have the StackSet make the account's stack anew."
+        anew = (observed.on_stack("delete", others[0], "--no-retain-stacks"), observed.on_stack("create", others[0]))
+        return _fails(text, *anew, run_in=observed.central)
+    if unclear:
+        text = f"In {shown(sorted(unclear))} AWS Config does not say that the account made the rule, or that the function"
+        text += " evaluates it."
+        text += " The runbooks refuse it, and the report and the next evaluation go on. Let the evaluation come sooner."
+        return _fails(text, commands.deploy(EvaluationFrequency="Three_Hours"), run_in=observed.central)
+    return _holds(f"The function shows it in {shown(sorted(clear))}, and no service made the rule.")
+
+
+def _is_anothers(rule: Rule, observed: Observed) -> bool:
+    return rule.function_arn not in {"", observed.function_arn}
+
+
 def _service_control_policies(observed: Observed) -> Finding:
     if isinstance(observed.policies, Unseen):
         return _not_seen(observed.policies.reason)
     if not observed.policies:
-        return _not_yet(
-            "No service control policy of the package is in the organization. Verify again when you have attached one."
-        )
+        text = "No service control policy of the package is in the organization"
+        if observed.deployment.has_rule_in_stack_set:
+            text += ", so an account's administrator can delete the rule"
+        return _not_yet(f"{text}. Verify again when you have attached one.")
     names = ", ".join(each.name for each in observed.policies)
     stacks = {} if isinstance(observed.stacks, Unseen) else observed.stacks
     refused = sorted(each for each, stack in stacks.items() if "service control policy" in stack.reason.lower())
@@ -1035,41 +1122,50 @@ _APPROVAL = "RemoveCredentials.Approval"
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A check: its name, which is that of its entry in docs/unverified.md, and what judges it."""
+    """A check: its name, which is that of its entry in docs/unverified.md, what judges it, and what it concerns."""
 
     name: str
     judge: Callable[[Observed], Finding]
-    in_organization_only: bool = False
+    concerns: Callable[[Deployment], bool] = lambda _: True
+
+
+def _organization(deployment: Deployment) -> bool:
+    return bool(deployment.organization_id)
+
+
+def _conformance_pack(deployment: Deployment) -> bool:
+    return deployment.has_conformance_pack
+
+
+def _rule_in_stack_set(deployment: Deployment) -> bool:
+    return deployment.has_rule_in_stack_set
 
 
 CHECKS = (
-    Check("AWS Config may invoke the function for every account", _invocation, in_organization_only=True),
-    Check("The aggregator reads every account", _aggregation, in_organization_only=True),
+    Check("AWS Config may invoke the function for every account", _invocation, _organization),
+    Check("The aggregator reads every account", _aggregation, _organization),
     Check("AWS Config's verdicts reach EventBridge", _verdict_events),
     Check("Root's changes reach EventBridge", _root_events),
     Check("EventBridge may start the runbooks", _starts),
-    Check("A member may start the evaluation of the organization's rule", _reevaluation, in_organization_only=True),
+    Check("A member may start the evaluation of the organization's rule", _reevaluation, _organization),
     Check("Automation takes the runbooks as they are", _runbooks),
     Check("AWS Config gives an account the result of its rule", _results),
     Check("AWS Config remediates an account", _remediation),
     Check("An evaluation renews the age of an unchanged result", _renewal),
     Check("AWS Config evaluates a new rule at once", _first_evaluation),
     Check("AccountPasswordPresent is 1 whenever root has a password", _password),
-    Check("AWS Config takes the conformance pack", _pack, in_organization_only=True),
-    Check("The StackSet reaches every account but the excluded ones", _coverage, in_organization_only=True),
-    Check("An aggregator's source status tells whether a recorder is on", _recorders, in_organization_only=True),
+    Check("AWS Config takes the conformance pack", _pack, _conformance_pack),
+    Check("The StackSet reaches every account but the excluded ones", _coverage, _organization),
+    Check("The StackSet follows accounts that move", _follows, _rule_in_stack_set),
+    Check("An aggregator's source status tells whether a recorder is on", _recorders, _organization),
     Check("The alarms reach their topic", _alarms),
     Check("The journal can be queried", _journal),
     Check("The metric filters count", _metrics),
     Check("The queue gets what fails", _queue),
-    Check("AWS Config says who made a pack's rule, and which function evaluates it", _signs, in_organization_only=True),
-    Check(
-        "The service control policies let StackSets and AWS Config through",
-        _service_control_policies,
-        in_organization_only=True,
-    ),
-    Check("The aggregator lists each account's conformance pack", _listed_packs, in_organization_only=True),
-    Check("Automation says who approved a removal", _approval, in_organization_only=True),
+    Check("AWS Config says who made the rule, and which function evaluates it", _signs, _organization),
+    Check("The service control policies let StackSets and AWS Config through", _service_control_policies, _organization),
+    Check("The aggregator lists each account's conformance pack", _listed_packs, _conformance_pack),
+    Check("Automation says who approved a removal", _approval, _organization),
     Check("The package's roles may do what they have to", _permissions),
 )
 """Every check, the most consequential first."""
@@ -1091,12 +1187,8 @@ def judge_probe(deployment: Deployment, account_id: str, runbook: str, run: Exec
 
 
 def verify(observed: Observed) -> list[Verified]:
-    """Make every check that concerns the deployment's scope."""
-    return [Verified(check.name, check.judge(observed)) for check in _concerning(observed.deployment)]
-
-
-def _concerning(deployment: Deployment) -> Iterator[Check]:
-    return (check for check in CHECKS if deployment.organization_id or not check.in_organization_only)
+    """Make every check that concerns the deployment."""
+    return [Verified(check.name, check.judge(observed)) for check in CHECKS if check.concerns(observed.deployment)]
 
 
 def totals(verified: Iterable[Verified]) -> dict[Outcome, int]:

@@ -21,10 +21,10 @@ from organization.aws import Caller, CommandError
 from organization.commands import FORWARDED_REGION
 from organization.deployment import Deployment
 from organization.report import reading
-from organization.report.judging import is_judged
-from organization.statuses import Result, Source, Unseen
+from organization.statuses import Account, Result, Source, Unseen
 from organization.verify.judging import (
     EVENTS_ROLE,
+    NOT_LOOKED_INTO,
     NOTIFY,
     RECORDED_CALLS,
     REEVALUATE,
@@ -36,6 +36,7 @@ from organization.verify.judging import (
     Counts,
     Execution,
     Inside,
+    Move,
     Observed,
     Refusal,
     Remediation,
@@ -95,7 +96,8 @@ class Reader:
         stack = aws.find_stack(self._client("cloudformation"), stack_name)
         if found is None or stack is None:
             raise CommandError(aws.no_stack(stack_name, self._caller))
-        evaluated = self._evaluated(found)
+        listed = self._reader.accounts() if found.organization_id else []
+        evaluated = self._evaluated(found, listed)
         written = self._reader.read_journal(found)
         history = _seen(lambda: self._reader.history(found)) if not written.problem else Unseen(written.problem)
         failing = sorted(
@@ -117,11 +119,13 @@ class Reader:
             now=self._caller.time,
             created=stack["CreationTime"],
             evaluated=evaluated,
+            targets={each.account_id: found.target_above(each.unit_ids) for each in listed},
             remediates=found.remediates,
             function_arn=outputs.get("FunctionArn", ""),
             alarm_topic=bool(parameters.get("AlarmEmail") or parameters.get("AlarmTopicArn")),
             packs=packs,
             stacks=_seen(lambda: self._reader.stack_instances(found)) if organization else {},
+            moves=_seen(lambda: self._moves(found, listed, role_name)) if found.organizational_unit_ids else (),
             sources=_seen(lambda: self._sources(found)) if organization else {},
             results=_seen(lambda: self._results(found, looked)),
             journal=written,
@@ -146,13 +150,11 @@ class Reader:
 
     # --- The deployment ---
 
-    def _evaluated(self, found: Deployment) -> tuple[str, ...]:
+    @staticmethod
+    def _evaluated(found: Deployment, listed: Iterable[Account]) -> tuple[str, ...]:
         if not found.organization_id:
             return (found.account_id,)
-        judged = {each.account_id for each in self._reader.accounts() if is_judged(each, found)}
-        if not found.watches_management_account:
-            judged.discard(found.management_account_id)
-        return tuple(sorted(judged))
+        return tuple(sorted(each.account_id for each in listed if found.evaluates(each)))
 
     def _results(self, found: Deployment, account_ids: Iterable[str]) -> Mapping[str, list[Result]]:
         if not found.organization_id:
@@ -240,6 +242,32 @@ class Reader:
         latest = max(ended, key=lambda each: each["EndTimestamp"], default=None)
         return StackSetOperation(latest["Status"], latest["EndTimestamp"]) if latest else None
 
+    def _moves(self, found: Deployment, listed: Iterable[Account], role_name: str | None) -> tuple[Move, ...] | Unseen:
+        """Read which accounts moved from one target of the StackSet to another, or to or from none.
+
+        Only the management account knows.
+        Of a unit that no account is in any more nobody knows what it is below: a move from there counts.
+        Source: CloudTrail User Guide, record contents; API model, organizations, MoveAccountRequest.
+        """
+        if not role_name and found.management_account_id != self._caller.account_id:
+            return NOT_LOOKED_INTO
+        client = self._clients_of(found.management_account_id, role_name)
+        region = FORWARDED_REGION if self._caller.partition == "aws" else found.region
+        target_of = {
+            unit_id: found.target_above(each.unit_ids[: level + 1])
+            for each in listed
+            for level, unit_id in enumerate(each.unit_ids)
+        }
+        moves = []
+        for event in _trail(
+            client("cloudtrail", config=aws.patient(), region_name=region), "EventName", "MoveAccount", self._since
+        ):
+            asked = event.get("requestParameters") or {}
+            source, destination = (target_of.get(str(asked.get(f"{end}ParentId"))) for end in ("source", "destination"))
+            if not event.get("errorCode") and (source is None or source != destination):
+                moves.append(Move(str(asked.get("accountId")), datetime.fromisoformat(event["eventTime"])))
+        return tuple(moves)
+
     # --- Inside accounts ---
 
     def _inside(
@@ -284,7 +312,7 @@ class Reader:
         found = self._reader.deployment(stack_name)
         if found is None:
             raise CommandError(aws.no_stack(stack_name, self._caller))
-        if account_id not in self._evaluated(found):
+        if account_id not in self._evaluated(found, self._reader.accounts() if found.organization_id else []):
             message = f"Account {account_id} cannot be probed: the deployment does not evaluate it."
             raise CommandError(message)
         if account_id != self._caller.account_id and not role_name:
@@ -382,7 +410,7 @@ class _Account:
         )
 
     def _is_own(self, name: str) -> bool:
-        if self._found.organization_id:
+        if self._found.has_conformance_pack:
             return name.startswith(deployment.PACK_RULE_PREFIX)
         return name == deployment.RULE_NAME
 
@@ -477,12 +505,7 @@ class _Account:
         )
 
     def _trail(self, key: str, value: str, region: str | None = None, pages: int = _MOST_PAGES) -> Iterator[dict[str, Any]]:
-        cloudtrail = self._client("cloudtrail", region or self._found.region)
-        found = cloudtrail.get_paginator("lookup_events").paginate(
-            LookupAttributes=[{"AttributeKey": key, "AttributeValue": value}], StartTime=self._now - _BACK
-        )
-        for _, page in zip(range(pages), found, strict=False):
-            yield from (json.loads(each["CloudTrailEvent"]) for each in page["Events"])
+        return _trail(self._client("cloudtrail", region or self._found.region), key, value, self._now - _BACK, pages)
 
     def _recorder_is_on(self) -> bool:
         found = self._client("config").describe_configuration_recorder_status()["ConfigurationRecordersStatus"]
@@ -510,6 +533,21 @@ class _Account:
             for page in pages.paginate(ConfigRuleName=rule.name)
             for each in page["RemediationExecutionStatuses"]
         )
+
+
+def _trail(
+    cloudtrail: Any,  # noqa: ANN401 - boto3's client; its stubs are not installed
+    key: str,
+    value: str,
+    since: datetime,
+    pages: int = _MOST_PAGES,
+) -> Iterator[dict[str, Any]]:
+    """Read events that CloudTrail keeps, the latest first."""
+    found = cloudtrail.get_paginator("lookup_events").paginate(
+        LookupAttributes=[{"AttributeKey": key, "AttributeValue": value}], StartTime=since
+    )
+    for _, page in zip(range(pages), found, strict=False):
+        yield from (json.loads(each["CloudTrailEvent"]) for each in page["Events"])
 
 
 def _executions(ssm: "SSMClient", prefix: str, since: datetime) -> tuple[Execution, ...]:

@@ -77,6 +77,10 @@ class Facts:
         A device is root's if its user's ARN equals root's ARN.  A device of a user "groot" is not root's, and neither is an
         IAM user's device named "root-account-mfa-device".  One legacy shape counts too: an enabled device without a user
         that has root's old fixed name.
+
+        Sources: users of AWS for the ARN (https://github.com/prowler-cloud/prowler/issues/4652,
+        https://github.com/cloud-custodian/cloud-custodian/pull/9848); a recorded answer of 2017 for the legacy shape
+        (cloud-custodian/cloud-custodian, tests/data/placebo/test_account_virtual_mfa).
         """
         root_arn = f"arn:{self.partition}:iam::{self.account_id}:root"
         return tuple(

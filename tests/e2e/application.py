@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from demo.clients import boto3_client
 from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME, STACK_NAME, deploy_account
-from local_aws.client import PROJECT, LocalAwsClient
+from local_aws.client import PROJECT, REGION, LocalAwsClient
 
 _PATIENCE = 600.0
 _START_INTERVAL = 60
@@ -313,9 +313,9 @@ class Application:
         return Answer(payload, "FunctionError" in answer)
 
 
-def start_recorder(aws: LocalAwsClient, account_id: str) -> None:
+def start_recorder(aws: LocalAwsClient, account_id: str, region: str = REGION) -> None:
     """Let AWS Config record in an account, as its administrator does."""
-    config, bucket = boto3_client(aws, "config", account_id), f"config-bucket-{account_id}"
+    config, bucket = boto3_client(aws, "config", account_id, region=region), f"config-bucket-{account_id}"
     boto3_client(aws, "s3", account_id).create_bucket(Bucket=bucket)
     role = f"arn:aws:iam::{account_id}:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"
     config.put_configuration_recorder(ConfigurationRecorder={"name": "default", "roleARN": role})

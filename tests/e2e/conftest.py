@@ -9,7 +9,15 @@ from demo import sam
 from demo.sam import let_assume_evaluation_roles
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import Application
-from tests.e2e.organization import CENTRAL, MANAGEMENT, OUTSIDER, Organization, write_accounts
+from tests.e2e.organization import (
+    CENTRAL,
+    MANAGEMENT,
+    OUTSIDER,
+    Organization,
+    StagedOrganization,
+    unit_id,
+    write_accounts,
+)
 from tests.e2e.packaged import deploy, deploy_organization
 from tests.e2e.sam_forks import Sam
 
@@ -29,6 +37,8 @@ EXCLUDED = ("330000000001", "330000000002")
 USED = tuple(f"34000000000{number}" for number in range(8))
 """The organization's accounts whose root users tests change."""
 LEAVES = "350000000001"
+NOT_IN_SCOPE = ("370000000001", "370000000002")
+"""Accounts of the staged organization outside the unit to which the StackSet goes."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -112,4 +122,45 @@ def organization(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Organizat
         for account_id in (*STATES, *USED, LEAVES):
             organization.result(account_id)
         organization.failure(UNREADABLE)
+        yield organization
+
+
+@pytest.fixture(scope="session")
+def staged_organization(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StagedOrganization]:
+    """Deploy the application from a delegated administrator, and its rule by StackSet to the unit Workloads and those below.
+
+    The management account has account.yaml too. Every account in scope was evaluated once.
+    """
+    accounts = {
+        MANAGEMENT: {"name": "management", "root_user": {"virtual_mfa_devices": ["safe"]}},
+        CENTRAL: {"name": "security", "root_user": {"virtual_mfa_devices": ["duty-phone"]}},
+        BARE: {"name": "bare"},
+        VIRTUAL: {"name": "virtual", "root_user": {"virtual_mfa_devices": ["phone"]}},
+        HARDWARE: {"name": "hardware", "root_user": {"hardware_mfa_devices": 1}},
+        NO_CREDENTIALS: {"name": "no-credentials", "root_user": {"password": False}},
+        **{account_id: {"name": f"excluded-{account_id}"} for account_id in EXCLUDED},
+        **{account_id: {"name": f"used-{account_id}"} for account_id in USED},
+        **{account_id: {"name": f"sandbox-{account_id}"} for account_id in NOT_IN_SCOPE},
+    }
+    units = {
+        "Workloads": [CENTRAL],
+        "Workloads/Production": [BARE, VIRTUAL, HARDWARE, NO_CREDENTIALS],
+        "Workloads/Development": [*USED, *EXCLUDED],
+        "Sandbox": NOT_IN_SCOPE,
+    }
+    directory = tmp_path_factory.mktemp("staged-organization")
+    accounts_file = write_accounts(directory, accounts, units, outside=[OUTSIDER])
+    with LocalAwsProcess(accounts_file, directory / "local-aws.log") as aws:
+        parameters = {
+            "RuleDeployment": "StackSet",
+            "OrganizationalUnitIds": unit_id(aws, "Workloads"),
+            "ExcludedAccounts": ",".join(EXCLUDED),
+            "ManagementAccountHasEvaluationRole": "true",
+            "Remediation": "Manual",
+        }
+        deploy_organization(aws, CENTRAL, parameters)
+        organization = StagedOrganization(aws, CENTRAL)
+        organization.deploy_management_account()
+        for account_id in (MANAGEMENT, CENTRAL, BARE, VIRTUAL, HARDWARE, NO_CREDENTIALS, *USED):
+            organization.result(account_id)
         yield organization

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from demo.clients import boto3_client
+from demo.sam import RULE_NAME
 from local_aws.client import PROJECT, LocalAwsProcess
 from tests.e2e.application import wait_for
-from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts
+from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, unit_id, write_accounts
 from tests.e2e.packaged import deploy_organization
 
 STEADY, FAILS, SILENT, HARDWARE, EXCLUDED, LEAVES, FORGES = (f"31000000000{number}" for number in range(1, 8))
@@ -37,8 +38,8 @@ class History(Organization):
         super().__init__(aws, account_id)
         self.first: date = self.now().date()
         self.turns: dict[str, date] = {}
-        self.own_rules: set[tuple[str, str]] = set()
-        """The deployment's own rules, as AWS Config has them: account and name."""
+        self.own_rules: set[str] = set()
+        """The ARNs of the deployment's own rules, as AWS Config has them."""
         self._logs = self.client("logs")
         self._group = self.outputs["LogGroupName"]
         self._logs.create_log_stream(logGroupName=self._group, logStreamName="history")
@@ -55,16 +56,24 @@ class History(Organization):
         return self.first + DAY * number
 
     def note_rules(self) -> None:
-        """Remember which rules the deployment's pack has in each account."""
+        """Remember which rules the deployment's pack has in each account, or the StackSet's stacks have."""
         packs = self.client("config").get_organization_conformance_pack_detailed_status(
             OrganizationConformancePackName="root-virtual-mfa"
         )["OrganizationConformancePackDetailedStatuses"]
         for pack in packs:
             config = self.client("config", pack["AccountId"])
             described = config.describe_conformance_pack_compliance(ConformancePackName=pack["ConformancePackName"])
-            self.own_rules |= {
-                (pack["AccountId"], each["ConfigRuleName"]) for each in described["ConformancePackRuleComplianceList"]
-            }
+            names = [each["ConfigRuleName"] for each in described["ConformancePackRuleComplianceList"]]
+            rules = config.describe_config_rules(ConfigRuleNames=names)["ConfigRules"]
+            self.own_rules |= {rule["ConfigRuleArn"] for rule in rules}
+
+    def note_rules_of_stacks(self) -> None:
+        """Remember the rule that the StackSet's stack has in each account."""
+        which = {"StackSetName": self.outputs["StackSetName"], "CallAs": "DELEGATED_ADMIN"}
+        for instance in self.client("cloudformation").list_stack_instances(**which)["Summaries"]:
+            config = self.client("config", instance["Account"])
+            [rule] = config.describe_config_rules(ConfigRuleNames=[RULE_NAME])["ConfigRules"]
+            self.own_rules.add(rule["ConfigRuleArn"])
 
     def raw(self) -> list[tuple[datetime, Line]]:
         """Return every line of the function's log that is JSON, with its time, oldest first."""
@@ -90,7 +99,7 @@ class History(Organization):
 
     def is_own(self, line: Line) -> bool:
         """Tell whether a line is about an evaluation by the deployment's own rule, by what AWS Config says of rules."""
-        own = (line.get("account"), line.get("configRuleName")) in self.own_rules
+        own = line.get("configRuleArn") in self.own_rules
         return own and line.get("message") == "evaluation" and line.get("test") is False
 
     def _put(self, written: datetime, lines: list[Line]) -> None:
@@ -123,6 +132,23 @@ class History(Organization):
 
     def leave(self, account_id: str) -> None:
         self.client("organizations", MANAGEMENT).remove_account_from_organization(AccountId=account_id)
+        self.aws.settle()
+        self._members.remove(account_id)
+
+    def switch(self, *paths: str) -> None:
+        """Let the StackSet bring the rule, to these organizational units, in the place of the conformance pack."""
+        units = ",".join(unit_id(self.aws, path) for path in paths)
+        deploy_organization(self.aws, CENTRAL, {"RuleDeployment": "StackSet", "OrganizationalUnitIds": units})
+        self.aws.settle()
+        self.note_rules_of_stacks()
+
+    def move(self, account_id: str, path: str) -> None:
+        """Move an account out of the targets."""
+        organizations = self.client("organizations", MANAGEMENT)
+        [parent] = organizations.list_parents(ChildId=account_id)["Parents"]
+        organizations.move_account(
+            AccountId=account_id, SourceParentId=parent["Id"], DestinationParentId=unit_id(self.aws, path)
+        )
         self.aws.settle()
         self._members.remove(account_id)
 
@@ -191,7 +217,7 @@ def history(directory: Path) -> Iterator[History]:
         FORGES: {"name": "forges", "root_user": {"hardware_mfa_devices": 1}},
     }
     members = [account_id for account_id in accounts if account_id not in {MANAGEMENT, CENTRAL}]
-    file = write_accounts(directory, accounts, {"Security": [CENTRAL], "Workloads": members})
+    file = write_accounts(directory, accounts, {"Security": [CENTRAL], "Workloads": members, "Elsewhere": []})
     with LocalAwsProcess(file, directory / "local-aws.log") as aws:
         aws.advance_clock(seconds=_until_six(boto3_client(aws, "sts", CENTRAL)))
         deploy_organization(aws, CENTRAL, {"ExcludedAccounts": EXCLUDED})
@@ -240,8 +266,13 @@ def _tell(it: History) -> None:
     it.aws.settle()
     it.turn("parameters")
     it.pass_days(10)
+    it.switch("Security", "Workloads")
+    it.turn("switches")
+    it.pass_days(5)
+    it.move(STEADY, "Elsewhere")
+    it.turn("moves")
+    it.pass_days(5)
     it.deploy_version(SECOND_VERSION)
     it.turn("version")
-    for _ in range(2):
-        it.pass_days(10)
+    it.pass_days(10)
     it.pass_days(1)

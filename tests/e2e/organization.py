@@ -17,7 +17,7 @@ from botocore import xform_name
 import organization.deploy.sam
 from demo import sam
 from demo.clients import boto3_client
-from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME
+from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME, deploy_account
 from local_aws.client import PROJECT, LocalAwsClient
 from organization.cli import main
 from tests.e2e.application import Application
@@ -101,6 +101,37 @@ class Organization(Application):
         return {account["account_id"]: account for account in json.loads(ran.printed)["accounts"]}
 
 
+class StagedOrganization(Organization):
+    """The application, deployed in an account, whose StackSet brings the rule to organizational units."""
+
+    def rule_name(self, account_id: str) -> str:  # noqa: ARG002 - a StackSet gives it the same name in each account
+        return RULE_NAME
+
+    def rules(self, account_id: str) -> list[str]:
+        """Return the names of the rules in an account that are called like the package's."""
+        rules = self.client("config", account_id).describe_config_rules()["ConfigRules"]
+        return [rule["ConfigRuleName"] for rule in rules if rule["ConfigRuleName"].startswith(RULE_NAME)]
+
+    def deploy_management_account(self) -> None:
+        """Deploy account.yaml to the management account, with the parameters of the StackSet, which does not reach it."""
+        deploy_account(self.aws, MANAGEMENT, self.account_id, self.stack_set_parameters())
+
+    def stack_set_parameters(self) -> dict[str, str]:
+        """Return the parameters of the StackSet of account.yaml."""
+        called = {"StackSetName": self.outputs["StackSetName"], "CallAs": "DELEGATED_ADMIN"}
+        stack_set = self.client("cloudformation").describe_stack_set(**called)["StackSet"]
+        return {each["ParameterKey"]: each["ParameterValue"] for each in stack_set["Parameters"]}
+
+
+def unit_id(aws: LocalAwsClient, path: str) -> str:
+    """Return the id of an organizational unit, named by the units from below the root down to it: Workloads/Production."""
+    organizations, found = boto3_client(aws, "organizations", MANAGEMENT), ROOT
+    for name in path.split("/"):
+        pages = organizations.get_paginator("list_organizational_units_for_parent").paginate(ParentId=found)
+        [found] = [unit["Id"] for page in pages for unit in page["OrganizationalUnits"] if unit["Name"] == name]
+    return found
+
+
 @dataclass(frozen=True)
 class Ran:
     """What a command printed, and its exit code."""
@@ -122,13 +153,12 @@ def environment(aws: LocalAwsClient, account_id: str) -> dict[str, str]:
     }
 
 
-def run(aws: LocalAwsClient, account_id: str, command: str, *arguments: str) -> Ran:
-    """Run one of the operator's commands with credentials of an account."""
+def run(aws: LocalAwsClient, account_id: str, command: str, *arguments: str, config: Path | None = None) -> Ran:
+    """Run one of the operator's commands with credentials of an account, and with the profiles of an AWS configuration."""
     with TemporaryDirectory() as directory:
         printed, said = Path(directory, "stdout"), Path(directory, "stderr")
-        process = _FORKS.Process(
-            target=_run, args=((command, *arguments), environment(aws, account_id), printed, said, sam.SAM)
-        )
+        settings = environment(aws, account_id) | ({"AWS_CONFIG_FILE": str(config)} if config else {})
+        process = _FORKS.Process(target=_run, args=((command, *arguments), settings, printed, said, sam.SAM))
         process.start()
         process.join()
         ran = Ran(process.exitcode or 0, printed.read_text(encoding="utf-8"), said.read_text(encoding="utf-8"))
@@ -164,27 +194,11 @@ def run_aws(aws: LocalAwsClient, account_id: str, command: str) -> dict[str, Any
     method = operation.replace("-", "_")
     shapes = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method]).input_shape.members
     members = {xform_name(member, "-"): member for member in shapes}
-    params = {members[option]: _value(shapes[members[option]], values) for option, values in options.items()}
+    flags = {option.removeprefix("no-"): not option.startswith("no-") for option, values in options.items() if not values}
+    params = {members[option]: _value(shapes[members[option]], values) for option, values in options.items() if values}
+    params |= {members[option]: flag for option, flag in flags.items()}
     answer: dict[str, Any] = getattr(client, method)(**params)
     return answer
-
-
-def run_aws_deploy(aws: LocalAwsClient, account_id: str, command: str) -> None:
-    """Run `aws cloudformation deploy`, for a stack that is not there yet, with credentials of an account."""
-    words, options = _parse(command)
-    assert words == ["aws", "cloudformation", "deploy"]
-    [name], [file], [region] = options.pop("stack-name"), options.pop("template-file"), options.pop("region")
-    parameters = (override.partition("=") for override in options.pop("parameter-overrides"))
-    cloudformation = boto3_client(aws, "cloudformation", account_id)
-    assert region == cloudformation.meta.region_name
-    cloudformation.create_stack(
-        StackName=name,
-        TemplateBody=(PROJECT / file).read_text(encoding="utf-8"),
-        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, _, value in parameters],
-        Capabilities=options.pop("capabilities"),
-    )
-    assert options == {}
-    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 6000})
 
 
 def _parse(command: str) -> tuple[list[str], dict[str, list[str]]]:

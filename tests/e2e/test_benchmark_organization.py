@@ -7,11 +7,11 @@ import pytest
 from benchmark.organization_result import root_users
 from tests.e2e.benchmarks import measure, run_benchmark
 
-ACCOUNTS = 12
+ACCOUNTS, IN_WAVES = 12, 16
 
 
 def test_every_account_is_evaluated_once_a_round_though_calls_are_throttled(tmp_path: Path) -> None:
-    arguments = ("--accounts", str(ACCOUNTS), "--throttled-share", "0.2")
+    arguments = ("--accounts", str(ACCOUNTS), "--accounts-in-waves", str(IN_WAVES), "--throttled-share", "0.2")
     measured, _ = measure("benchmark.organization", *arguments, folder=tmp_path)
     rounds = measured["rounds"]
     assert len(rounds) == 3
@@ -31,9 +31,24 @@ def test_every_account_is_evaluated_once_a_round_though_calls_are_throttled(tmp_
         # What was throttled was tried again; an event that Lambda repeated made its first calls twice.
         assert sum(each["calls"].values()) >= sum(undisturbed["calls"].values()) + each["throttled"] - 3 * each["repeated"]
 
+    # A StackSet reaches a unit after the other, and leaves the management account out.
+    *waves, everyone = measured["waves"]
+    assert [each["accounts"] for each in waves] == [2, 4, 9]
+    for each in (*waves, everyone):
+        assert (each["lost"], each["wrong"], each["doubled"], each["dropped"]) == ([], [], [], 0)
+    assert everyone["accounts"] == IN_WAVES - 1
+    assert everyone["deployment_seconds"] is None
+
 
 @pytest.mark.parametrize(
-    "arguments", [("--accounts", "3"), ("--accounts", "many"), ("--throttled-share", "1.1"), ("--throttled-share", "nan")]
+    "arguments",
+    [
+        ("--accounts", "3"),
+        ("--accounts", "many"),
+        ("--accounts-in-waves", "7"),
+        ("--throttled-share", "1.1"),
+        ("--throttled-share", "nan"),
+    ],
 )
 def test_what_can_not_be_measured_is_refused_with_what_is_allowed(arguments: tuple[str, str], tmp_path: Path) -> None:
     ran = run_benchmark("benchmark.organization", *arguments, temporary=tmp_path)

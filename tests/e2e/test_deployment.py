@@ -118,6 +118,16 @@ def test_parameters_reach_the_rule_and_an_update_changes_them(aws: LocalAwsProce
             "ExcludedAccounts2, 3 and 4 also need ExcludedAccounts.",
         ),
         (
+            {
+                "OrganizationId": "o-a1b2c3d4e5",
+                "OrganizationRootId": "r-a1b2",
+                "ManagementAccountId": "111111111111",
+                "RemovalApprovers": "arn:aws:iam::111122223333:user/one",
+                "RemovalMinimumApprovals": "2",
+            },
+            "Template error: Fn::Select cannot select nonexistent value at index 1",
+        ),
+        (
             {"AggregatorName": "company"},
             "OrganizationRootId, ManagementAccountId and AggregatorName also need OrganizationId.",
         ),

@@ -80,9 +80,12 @@ class Made:
         [account] = [each for each in self.document["accounts"] if each["account_id"] == account_id]
         return dict(zip(self.days, account["calendar"], strict=True))
 
+    @property
+    def period(self) -> tuple[str, ...]:
+        return ("--from", str(self.first), "--to", str(self.last))
+
     def make(self, folder: Path, *arguments: str) -> tuple[int, str, str]:
-        options = ("--from", str(self.first), "--to", str(self.last), "--output", str(folder))
-        ran = run(self.history.aws, CENTRAL, "evidence", *options, *arguments)
+        ran = run(self.history.aws, CENTRAL, "evidence", *self.period, "--output", str(folder), *arguments)
         return ran.code, ran.printed, ran.said
 
 
@@ -105,7 +108,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
 
 
 def expected(made: Made) -> dict[str, dict[date, str]]:
-    """Work out what each day of each account is, from the raw lines and from what happened."""
+    """Work out what each day of each account is, from the raw lines and from what happened.
+
+    Since the rule goes to organizational units, the central account alone does not know in which an account was.
+    """
     it = made.history
     last: dict[tuple[str, date], str] = {}
     for time, line in it.raw():
@@ -116,7 +122,8 @@ def expected(made: Made) -> dict[str, dict[date, str]]:
     for account_id in (MANAGEMENT, CENTRAL, STEADY, FAILS, SILENT, HARDWARE, EXCLUDED, LEAVES, FORGES, JOINS):
         found[account_id] = {}
         for day in made.days:
-            letter = letters.get(last.get((account_id, day), ""), "U")
+            nobody_knows = day >= it.turns["switches"] and account_id != MANAGEMENT
+            letter = letters.get(last.get((account_id, day), ""), "G" if nobody_knows else "U")
             if account_id == EXCLUDED and day <= it.day(80):
                 letter = "X"
             if account_id == HARDWARE and letter == "N" and made.accepted_since <= day <= made.accepted_until:
@@ -137,7 +144,7 @@ def test_every_day_of_every_account_is_what_the_raw_lines_say(made: Made) -> Non
 
 def test_the_history_has_what_it_is_meant_to_have(made: Made) -> None:
     turns, known = made.history.turns, expected(made)
-    assert set(known[STEADY].values()) == {"C"}
+    assert {letter for day, letter in known[STEADY].items() if day <= turns["moves"]} == {"C"}
     assert [day for day, letter in known[FAILS].items() if letter == "N"] == between(turns["fails"], turns["recovers"] - DAY)
     assert [day for day, letter in known[SILENT].items() if letter == "U"] == between(
         turns["silent"] + DAY, turns["speaks"] - DAY
@@ -146,7 +153,7 @@ def test_the_history_has_what_it_is_meant_to_have(made: Made) -> None:
     assert known[FORGES][turns["parameters"] - DAY] == "N"
     assert known[FORGES][turns["parameters"] + DAY] == "C"
     assert set(known[MANAGEMENT].values()) == {"U"}, "nothing evaluates it here"
-    assert known[EXCLUDED][made.last] == "U"
+    assert known[EXCLUDED][made.last] == "G"
     assert known[LEAVES][turns["leaves"]] == "C"
     assert known[LEAVES][turns["leaves"] + DAY] == "."
 
@@ -180,7 +187,7 @@ def test_the_files_of_days_have_the_facts_of_the_raw_lines(made: Made) -> None:
         wrote = last.get((row["account_id"], row["day"]))
         if wrote is None:
             assert (row["verdict"], row["mfa_enabled"]) == ("", "")
-            assert row["status"] in {"UNKNOWN", "EXCLUDED"}
+            assert row["status"] in {"UNKNOWN", "EXCLUDED", "NO_SOURCE"}
         else:
             facts = {name: {True: "true", False: "false", None: ""}[value] for name, value in wrote["facts"].items()}
             assert facts.items() <= row.items()
@@ -219,12 +226,15 @@ def test_lines_of_the_member_that_forges_are_listed_apart_and_change_nothing(mad
 
 def test_parameters_versions_deployments_and_failures_of_evaluations_are_told(made: Made) -> None:
     document, turns = made.document, made.history.turns
-    first, second = document["parameters"]
+    first, second, third = document["parameters"]
     assert ("nonVirtualMfa=NON_COMPLIANT" in first["parameters"], "nonVirtualMfa=COMPLIANT" in second["parameters"]) == (
         True,
         True,
     )
     assert second["since"].startswith(str(turns["parameters"]))
+    assert third["parameters"] == second["parameters"]
+    assert (second["rule_deployment"], third["rule_deployment"]) == ("ConformancePack", "StackSet")
+    assert third["since"].startswith(str(turns["switches"]))
     versions = {each["version"]: each for each in document["versions"]}
     assert versions.keys() == {"0.1.0", SECOND_VERSION}
     assert versions[SECOND_VERSION]["code_sha256"]
@@ -238,6 +248,47 @@ def test_parameters_versions_deployments_and_failures_of_evaluations_are_told(ma
         "ReadError",
         True,
     )
+
+
+def test_with_the_management_account_an_account_that_moved_out_is_not_in_scope(made: Made, tmp_path: Path) -> None:
+    """CloudTrail there knows who moved it and when; the operations of the StackSet know the targets."""
+    it, turns = made.history, made.history.turns
+    keys = it.aws.environment(MANAGEMENT)
+    lines = [f"{name.lower()} = {value}" for name, value in keys.items() if "KEY" in name or "TOKEN" in name]
+    config = tmp_path / "aws-configuration"
+    config.write_text("\n".join(["[profile management]", *lines, ""]), encoding="utf-8")
+    ran = run(
+        it.aws,
+        CENTRAL,
+        "evidence",
+        *made.period,
+        "--output",
+        str(tmp_path / "out"),
+        "--management-profile",
+        "management",
+        config=config,
+    )
+    document = json.loads((tmp_path / "out/evidence.json").read_text(encoding="utf-8"))
+    assert (ran.code, "NOT_IN_SCOPE" in ran.printed) == (1, True), ran.said
+    calendars = {each["account_id"]: dict(zip(made.days, each["calendar"], strict=True)) for each in document["accounts"]}
+    after = between(turns["moves"] + DAY, made.last)
+    assert {calendars[STEADY][day] for day in after} == {"O"}
+    assert calendars[STEADY][turns["moves"]] == "C"
+    known = expected(made)
+    for account_id in (CENTRAL, FAILS, HARDWARE, FORGES, JOINS, MANAGEMENT):
+        days = {day: "U" if letter == "G" else letter for day, letter in known[account_id].items()}
+        assert calendars[account_id] == {day: "N" if letter == "A" else letter for day, letter in days.items()}, account_id
+    [move] = document["moves"]
+    assert (move["account_id"], move["source"], move["destination"]) == (STEADY, "Root/Workloads", "Root/Elsewhere")
+    assert move["time"].startswith(str(turns["moves"]))
+    targets = {(each["ou_path"], str(each["since"])[:10], str(each["until"])[:10]) for each in document["targets"]}
+    switched = str(turns["switches"])
+    assert targets == {
+        ("Root", str(it.first), switched),
+        ("Root/Security", switched, "None"),
+        ("Root/Workloads", switched, "None"),
+    }
+    assert not [each for each in document["gaps"] if each["source"] == "Scope"]
 
 
 def test_exceptions_and_gaps_are_told(made: Made) -> None:
@@ -282,12 +333,12 @@ def test_controls_are_counted_from_the_facts_of_the_raw_lines(made: Made) -> Non
     assert {name: each["satisfied_days"] for name, each in controls.items()} == satisfied
     assert controls["1.4"]["not_satisfied_days"] == sum(letter == "N" for letter in expected(made)[FAILS].values())
     accounts = {each["account_id"]: each for each in made.document["accounts"]}
-    assert accounts[STEADY]["cis-aws-5.0 1.4 satisfied_days"] == len(made.days)
+    assert accounts[FORGES]["cis-aws-5.0 1.4 satisfied_days"] == len(made.days)
     assert accounts[STEADY]["cis-aws-5.0 1.5 satisfied_days"] == 0
     [row] = [
         row
         for row in csv.DictReader((made.folder / f"days/{made.last:%Y-%m}.csv").read_text("utf-8").splitlines())
-        if (row["account_id"], row["day"]) == (STEADY, str(made.last))
+        if (row["account_id"], row["day"]) == (FAILS, str(made.last))
     ]
     assert row["cis-aws-5.0"] == "satisfied: 1.4; not satisfied: 1.5"
 
@@ -403,7 +454,7 @@ def test_filters_and_columns_narrow_and_sort_the_accounts(browser: webdriver.Chr
     assert set(shown(browser)) == {HARDWARE, EXCLUDED}
     exceptions.click()
     unknown.click()
-    assert set(shown(browser)) == {who for who, days in known.items() if "U" in days.values()}
+    assert set(shown(browser)) == {who for who, days in known.items() if {"U", "G"} & set(days.values())}
     unknown.click()
     browser.find_element(By.ID, "filter").send_keys("script")
     assert shown(browser) == [JOINS]
@@ -448,7 +499,7 @@ def test_without_its_script_the_page_has_the_numbers_of_every_account(browser: w
         for account_id, days in expected(made).items():
             counts = Counter(days.values())
             failing, unknown = (cell.text for cell in said[account_id][2:4])
-            assert (failing, unknown) == (str(counts["N"] + counts["A"]), str(counts["U"])), account_id
+            assert (failing, unknown) == (str(counts["N"] + counts["A"]), str(counts["U"] + counts["G"])), account_id
         assert "Without it, the table has the numbers" in browser.find_element(By.TAG_NAME, "noscript").text
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

@@ -40,7 +40,11 @@ def result(printed: str) -> Any:  # noqa: ANN401 - whatever the function answere
 
 @pytest.mark.parametrize(
     ("event", "account_id"),
-    [("scheduled-own-account", CENTRAL_ACCOUNT_ID), ("scheduled-member-account", MEMBER_OF_THE_EVENTS)],
+    [
+        ("scheduled-own-account", CENTRAL_ACCOUNT_ID),
+        ("scheduled-member-account", MEMBER_OF_THE_EVENTS),
+        ("scheduled-member-stack-set", MEMBER_OF_THE_EVENTS),
+    ],
 )
 def test_scheduled_event_is_evaluated(application: Application, event: str, account_id: str) -> None:
     ran = invoke(f"events/{event}.json", "--port", str(application.aws.port))
@@ -62,7 +66,7 @@ def test_other_event_is_refused(application: Application, event: str) -> None:
 
 
 def test_every_event_is_tried() -> None:
-    tried = {"scheduled-own-account", "scheduled-member-account"}
+    tried = {"scheduled-own-account", "scheduled-member-account", "scheduled-member-stack-set"}
     tried |= {"refused-configuration-change", "refused-oversized", "refused-malformed"}
     assert {path.stem for path in (PROJECT / "events").glob("*.json")} == tried
 

@@ -10,39 +10,20 @@ import pytest
 from botocore.exceptions import ClientError
 
 from demo.operator import NOTICES, NOTIFY, REEVALUATE, Operator
+from demo.sam import RULE_NAME
 from local_aws.client import REGION, LocalAwsProcess
 from remediation.notify import PROCEDURE, SENT_BY, SOURCE
 from tests.e2e.application import wait_for
-from tests.e2e.attacker import administrator
+from tests.e2e.attacker import administrator, lying_rule, make_liar, put_lying_pack
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, write_accounts
 from tests.e2e.packaged import deploy_organization
-from tests.local_aws.scene import create_function, let_config_invoke, rule, trust
+from tests.local_aws.scene import trust
 
 MEMBERS = [f"7300000000{number:02}" for number in range(26)]
 PACK_LIKE = "root-virtual-mfa-enabled-conformance-pack-x"
 PHISHING = "Root locked!\r\n\x1b[31mUnlock at http://aws.x.evil/root\u2028or x.evil \u202e\u200b"
 EVIL = ("evil", "Unlock", "\x1b")
 A_DAY = 24 * 3600 + 1
-SAYS_WHAT_IT_IS_TOLD = """
-    import json
-    from datetime import datetime
-
-    import boto3
-
-    def handler(event, context):
-        told = json.loads(event["ruleParameters"])
-        invoking = json.loads(event["invokingEvent"])
-        boto3.client("config").put_evaluations(
-            ResultToken=event["resultToken"],
-            Evaluations=[{
-                "ComplianceResourceType": "AWS::::Account",
-                "ComplianceResourceId": event["accountId"],
-                "ComplianceType": told["compliance"],
-                "Annotation": told["annotation"],
-                "OrderingTimestamp": datetime.fromisoformat(invoking["notificationCreationTime"]),
-            }],
-        )
-"""
 
 
 class Member:
@@ -54,7 +35,7 @@ class Member:
         self.account_id = account_id
         organization.result(account_id)
         operator.wait_for_executions(account_id, NOTIFY, 1)
-        self.mallory = administrator(organization.aws, account_id).client
+        self.mallory = administrator(organization.aws, account_id)
 
     def change_root_user(self, change: str) -> dict[str, Any]:
         """Add or remove root's device, and give the verdict that follows from it by itself."""
@@ -89,7 +70,7 @@ class Member:
     def start(self, **parameters: str) -> str:
         """Start Notify as Mallory."""
         given = {name: [value] for name, value in {"AccountId": self.account_id, **parameters}.items()}
-        started = self.mallory("ssm").start_automation_execution(DocumentName=NOTIFY, Parameters=given)
+        started = self.mallory.client("ssm").start_automation_execution(DocumentName=NOTIFY, Parameters=given)
         return str(started["AutomationExecutionId"])
 
 
@@ -121,29 +102,12 @@ def member(organization: tuple[Organization, Operator], _unused: Iterator[str]) 
 # --- A rule of the member's own ---
 
 
-def put_rule(member: Member, compliance: str) -> None:
-    """Let Mallory put her rule: its function says `compliance` and PHISHING of the account."""
-    parameters = json.dumps({"compliance": compliance, "annotation": PHISHING})
-    function_arn = f"arn:aws:lambda:{REGION}:{member.account_id}:function:hers"
-    settings = rule(function_arn, PACK_LIKE, InputParameters=parameters)
-    member.mallory("config").put_config_rule(ConfigRule=settings)
-
-
-def make_function(member: Member) -> None:
-    clients: dict[str, Any] = {}
-
-    def client(service: str, _: str) -> Any:  # noqa: ANN401 - a client of any service
-        return clients.setdefault(service, member.mallory(service))
-
-    function_arn = create_function(client, member.account_id, "hers", SAYS_WHAT_IT_IS_TOLD, "config:PutEvaluations")
-    let_config_invoke(client, function_arn, member.account_id)
-
-
 def test_a_members_own_rule_makes_no_notice_however_often_it_flips(member: Member) -> None:
-    make_function(member)
+    function_arn = make_liar(member.mallory)
     before = len(member.notified(1))
     for number in range(11):
-        put_rule(member, "COMPLIANT" if number % 2 else "NON_COMPLIANT")
+        says = lying_rule(function_arn, PACK_LIKE, "COMPLIANT" if number % 2 else "NON_COMPLIANT", PHISHING)
+        member.mallory.client("config").put_config_rule(ConfigRule=says)
         member.organization.aws.settle()
     assert len(member.notified(before)) == before  # it does not even start the runbook
     assert member.run()["Outputs"]["Notify.Compliance"] == ["COMPLIANT"]
@@ -169,13 +133,7 @@ def test_a_pack_of_the_members_own_makes_no_notice(member: Member) -> None:
 
 
 def put_pack(member: Member, annotation: str) -> None:
-    """Let Mallory put her pack: AWS Config makes a rule for her, whose function says NON_COMPLIANT with an annotation."""
-    make_function(member)
-    settings = rule(f"arn:aws:lambda:{REGION}:{member.account_id}:function:hers", "root-virtual-mfa-enabled")
-    parameters = {"compliance": "NON_COMPLIANT", "annotation": annotation}
-    hers = {"Type": "AWS::Config::ConfigRule", "Properties": {**settings, "InputParameters": parameters}}
-    body = json.dumps({"Resources": {"Hers": hers}})
-    member.mallory("config").put_conformance_pack(ConformancePackName="hers", TemplateBody=body)
+    put_lying_pack(member.mallory, RULE_NAME, "NON_COMPLIANT", annotation)
     member.organization.aws.settle()
 
 
@@ -197,7 +155,7 @@ def silent(member: Member) -> Iterator[Member]:
 
 def organizations_rule(member: Member) -> str:
     """Return the ARN of the organization's rule in the account."""
-    rules = member.mallory("config").describe_config_rules()["ConfigRules"]
+    rules = member.mallory.client("config").describe_config_rules()["ConfigRules"]
     [found] = [each["ConfigRuleArn"] for each in rules if f":{CENTRAL}:function:" in each["Source"]["SourceIdentifier"]]
     return str(found)
 
@@ -226,13 +184,13 @@ def test_whoever_starts_the_runbook_does_not_speak_for_an_event(silent: Member) 
 def test_nobody_puts_an_event_of_aws_config(silent: Member) -> None:
     detail = {"messageType": "ComplianceChangeNotification", "configRuleARN": organizations_rule(silent)}
     entry = {"Source": "aws.config", "DetailType": "Config Rules Compliance Change", "Detail": json.dumps(detail)}
-    answer = silent.mallory("events").put_events(Entries=[entry])
+    answer = silent.mallory.client("events").put_events(Entries=[entry])
     assert answer["Entries"][0]["ErrorCode"] == "NotAuthorizedForSourceException"
     nobody_is_told_and_nothing_started(silent)
 
 
 def test_a_rule_of_her_own_does_not_get_the_role_that_speaks_for_events(silent: Member) -> None:
-    events, name = silent.mallory("events"), "root-virtual-mfa-hers"
+    events, name = silent.mallory.client("events"), "root-virtual-mfa-hers"
     given = {"AccountId": [silent.account_id], "Event": [UNLOCK], "ConfigRuleArn": [organizations_rule(silent)]}
     target = {
         "Id": "hers",
@@ -258,7 +216,7 @@ def test_no_annotation_sets_another_parameter_of_the_runbook(silent: Member) -> 
     put_pack(silent, f'x"], "Event": ["{UNLOCK}"], "ConfigRuleArn": ["{organizations_rule(silent)}')
     nobody_is_told_and_nothing_started(silent)
     silent.organization.aws.clear_faults()
-    verdicts = silent.mallory("config").describe_compliance_by_config_rule()["ComplianceByConfigRules"]
+    verdicts = silent.mallory.client("config").describe_compliance_by_config_rule()["ComplianceByConfigRules"]
     assert "NON_COMPLIANT" in {each["Compliance"]["ComplianceType"] for each in verdicts}  # so there was an event
 
 
@@ -268,7 +226,7 @@ def test_no_annotation_sets_another_parameter_of_the_runbook(silent: Member) -> 
 def test_however_often_it_is_started_and_whatever_is_resolved_there_is_one_message_a_day(member: Member) -> None:
     member.change_root_user("remove-virtual-device")
     member.is_told()
-    ssm = member.mallory("ssm")
+    ssm = member.mallory.client("ssm")
     for _ in range(3):
         ssm.update_ops_item(OpsItemId=member.open_ops_item()["OpsItemId"], Status="Resolved")
         assert member.run()["AutomationExecutionStatus"] == "Success"
@@ -315,7 +273,7 @@ def malformed(_: Member) -> str:
 
 
 def of_another_runbook(member: Member) -> str:
-    started = member.mallory("ssm").start_automation_execution(DocumentName=REEVALUATE)["AutomationExecutionId"]
+    started = member.mallory.client("ssm").start_automation_execution(DocumentName=REEVALUATE)["AutomationExecutionId"]
     member.operator.finished(member.account_id, started, hurry=True)
     return str(started)
 
@@ -325,7 +283,7 @@ def that_had_nothing_to_tell(member: Member) -> str:
 
 
 def that_failed(member: Member) -> str:
-    iam = member.mallory("iam")
+    iam = member.mallory.client("iam")
     role = iam.create_role(RoleName="hers", AssumeRolePolicyDocument=trust({"Service": "ssm.amazonaws.com"}))["Role"]
     execution_id = member.start(AutomationAssumeRole=role["Arn"])
     assert member.operator.finished(member.account_id, execution_id)["AutomationExecutionStatus"] == "Failed"
@@ -355,7 +313,7 @@ def test_an_ops_item_of_the_members_own_silences_nothing_and_says_nothing(
 ) -> None:
     named = sent_by(member)
     before = len(member.messages())
-    ssm = member.mallory("ssm")
+    ssm = member.mallory.client("ssm")
     hers = ssm.create_ops_item(
         Title=PHISHING.splitlines()[0],
         Description=PHISHING,
@@ -391,4 +349,4 @@ def test_an_ops_item_of_the_members_own_silences_nothing_and_says_nothing(
 
 def test_neither_she_nor_a_role_of_hers_sends_a_notice(member: Member) -> None:
     with pytest.raises(ClientError, match=r"AuthorizationError|AccessDenied"):
-        member.mallory("sns").publish(TopicArn=member.organization.outputs["NoticeTopicArn"], Message=PHISHING)
+        member.mallory.client("sns").publish(TopicArn=member.organization.outputs["NoticeTopicArn"], Message=PHISHING)

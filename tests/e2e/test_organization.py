@@ -1,6 +1,7 @@
 """Every account of an organization, watched by the application that a delegated administrator deployed."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +30,7 @@ from tests.e2e.conftest import (
     USED,
     VIRTUAL,
 )
-from tests.e2e.organization import CENTRAL, MANAGEMENT, OUTSIDER, ROOT, Organization, run, run_aws, run_aws_deploy
+from tests.e2e.organization import CENTRAL, MANAGEMENT, OUTSIDER, ROOT, Organization, run, run_aws
 from tests.local_aws.scene import allow, package, trust
 
 JOINS = "360000000001"
@@ -54,12 +55,18 @@ def test_every_account_but_the_excluded_ones_has_the_role_and_the_rule(organizat
 
 def test_management_account_is_not_watched_until_it_has_the_role(organization: Organization) -> None:
     said = organization.outputs["ManagementAccount"]
-    assert said.startswith(f"NOT WATCHED. With credentials of account {MANAGEMENT}: aws cloudformation deploy ")
+    assert said.startswith(
+        f"NOT WATCHED. With credentials of account {MANAGEMENT}: root-virtual-mfa deploy --management-account "
+    )
     assert (organization.roles(MANAGEMENT), organization.rules(MANAGEMENT)) == (set(), [])
     assert organization.report()[MANAGEMENT]["status"] == "UNKNOWN"
 
     command, _, then = said.partition(": ")[2].partition(". Then deploy this stack again with ")
-    run_aws_deploy(organization.aws, MANAGEMENT, command)
+    program, *arguments = shlex.split(command)
+    assert program == "root-virtual-mfa"
+    made = run(organization.aws, MANAGEMENT, *arguments, "--yes")
+    assert made.code == 0, made
+    assert run(organization.aws, CENTRAL, *arguments, "--yes").code == 2, "no other account gets these roles"
     before = {account_id: organization.results(account_id) for account_id in (*STATES, *USED)}
     name, _, value = then.rstrip(".").partition("=")
     deploy_organization(organization.aws, CENTRAL, {name: value})

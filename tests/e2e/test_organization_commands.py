@@ -296,7 +296,7 @@ def test_report_says_which_controls_of_a_framework_are_satisfied(way: Way) -> No
 def test_report_says_why_an_account_is_not_watched_and_what_mends_it(way: Way) -> None:
     [management] = way.account[MANAGEMENT]["advice"]
     assert "management account is not watched" in management["why"]
-    assert management["commands"][0].startswith("aws cloudformation deploy ")
+    assert management["commands"][0].startswith("root-virtual-mfa deploy --management-account ")
     [silent] = way.account[NOT_RECORDING]["advice"]
     assert "recorder" in silent["action"]
     [command] = silent["commands"]

@@ -10,11 +10,21 @@ from typing import Any
 import pytest
 
 from demo.clients import boto3_client
-from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, STACK_NAME, DeploymentError, deploy_account
+from demo.operator import NOTIFY, Operator
+from demo.sam import (
+    EVALUATION_ROLE_NAME,
+    FUNCTION_ROLE_NAME,
+    RULE_NAME,
+    STACK_NAME,
+    DeploymentError,
+    deploy_account,
+    organization_parameters,
+    sam,
+)
 from demo.sam import deploy_organization as sam_deploy_organization
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import start_recorder
-from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, run, run_aws, write_accounts
+from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, StagedOrganization, run, run_aws, write_accounts
 from tests.e2e.packaged import deploy_organization
 from tests.local_aws.scene import trust
 
@@ -211,6 +221,61 @@ def test_rules_are_deleted_before_what_they_need(life: Life) -> None:
     assert order("ConformancePack") < order("AccountResources")
     assert order("ConformancePack") < order("Account")
     assert order("ConformancePack") < order("FunctionPolicy") < order("RootVirtualMfaEnabledFunction") < order("FunctionRole")
+
+
+def test_by_stack_set_the_management_account_gets_its_rule_from_the_stack_and_the_rules_are_deleted_first(
+    tmp_path: Path,
+) -> None:
+    accounts = dict.fromkeys((MANAGEMENT, CENTRAL), HAS_DEVICE)
+    with LocalAwsProcess(write_accounts(tmp_path, accounts), tmp_path / "local-aws.log") as aws:
+        deploy_organization(aws, MANAGEMENT, {"RuleDeployment": "StackSet", "Remediation": "Manual"})
+        organization, operator = StagedOrganization(aws, MANAGEMENT), Operator(aws, MANAGEMENT)
+        for account_id in accounts:
+            assert organization.result(account_id)["Annotation"] == ONE_DEVICE
+            [line] = organization.log(account_id, "evaluation")
+            assert (line["ruleOwner"], line["configRuleName"]) == ("account", RULE_NAME)
+            assert line["parameters"]["ExecutionRoleName"] == EVALUATION_ROLE_NAME
+            [told] = operator.wait_for_executions(account_id, NOTIFY, 1)
+            assert told["Outputs"]["Notify.Compliance"] == ["COMPLIANT"]  # it knows the rule as ours
+            config = organization.client("config", account_id)
+            [remediation] = config.describe_remediation_configurations(ConfigRuleNames=[RULE_NAME])["RemediationConfigurations"]
+            assert remediation["Automatic"] is False
+
+        order = delete(organization).index
+        assert order("RemediationConfiguration") < order("ConfigRule") < order("FunctionPolicy") < order("FunctionRole")
+        assert order("ConfigRule") < order("Account")
+        assert order("AccountResources") < order("FunctionPolicy")
+        assert order("AccountResources") < order("FailedEventsQueuePolicy")
+        assert see(organization, accounts) == dict.fromkeys(accounts, Traces(set(), [], [], []))
+
+
+# --- From the management account, in another Region than us-east-1 ---
+
+
+def test_an_account_that_joins_gets_the_forwarder_after_what_it_forwards_to(tmp_path: Path) -> None:
+    home = "eu-central-1"
+    with LocalAwsProcess(write_accounts(tmp_path, {MANAGEMENT: {}, CENTRAL: {}}), tmp_path / "local-aws.log") as aws:
+        start_recorder(aws, MANAGEMENT, home)
+        parameters = organization_parameters(aws) | {"ExcludedAccounts": CENTRAL}
+        overrides = [f"{name}={value}" for name, value in parameters.items()]
+        options = ("--config-env", "organization", "--no-confirm-changeset", "--region", home)
+        sam(aws, MANAGEMENT, "deploy", *options, "--parameter-overrides", *overrides)
+
+        cloudformation = boto3_client(aws, "cloudformation", MANAGEMENT, region=home)
+        resources, forwarders = (
+            cloudformation.describe_stack_set(StackSetName=f"{STACK_NAME}-{name}")["StackSet"]
+            for name in ("account", "region-forwarder")
+        )
+        assert forwarders["AutoDeployment"]["DependsOn"] == [resources["StackSetARN"]]
+        aws.create_account(OTHER, "joins", "", {})
+        aws.settle()
+        [first], [second] = (
+            boto3_client(aws, "cloudformation", OTHER, region=region).describe_stacks()["Stacks"]
+            for region in (home, "us-east-1")
+        )
+        assert (first["StackStatus"], second["StackStatus"]) == ("CREATE_COMPLETE", "CREATE_COMPLETE")
+        assert "-region-forwarder-" in second["StackName"]
+        assert first["CreationTime"] <= second["CreationTime"]
 
 
 # --- Where AWS Config refuses accounts ---

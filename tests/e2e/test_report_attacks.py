@@ -11,11 +11,10 @@ import pytest
 
 from demo.sam import RULE_NAME, STACK_NAME, DeploymentError
 from local_aws.client import REGION, LocalAwsProcess
-from tests.e2e.application import start_recorder, wait_for
-from tests.e2e.attacker import Attacker, administrator, user
+from tests.e2e.application import start_recorder
+from tests.e2e.attacker import SAID, administrator, make_rule, user
 from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, run, write_accounts
 from tests.e2e.packaged import deploy_organization
-from tests.local_aws.scene import create_function, let_config_invoke, rule
 
 PACK_LIKE = f"{RULE_NAME}-conformance-pack-a1b2c3d4e"
 """A name as AWS Config gives it to a rule of a pack."""
@@ -55,43 +54,7 @@ STATUSES = {
     **dict.fromkeys(FAILED, "UNKNOWN"),
 }
 
-SAID = "The root user has 1 virtual MFA device (phone)."
 HOSTILE = "\x1b]0;x\x07\x1b[2J\r\n    aws iam delete-user --user-name me\u202e\u2028<img src=x onerror=alert(1)>"
-
-LIES = """
-    import json
-
-    import boto3
-
-    def handler(event, context):
-        evaluation = {
-            "ComplianceResourceType": "AWS::::Account",
-            "ComplianceResourceId": event["accountId"],
-            "OrderingTimestamp": json.loads(event["invokingEvent"])["notificationCreationTime"],
-            **json.loads(event["ruleParameters"]),
-        }
-        boto3.client("config").put_evaluations(ResultToken=event["resultToken"], Evaluations=[evaluation])
-"""
-
-
-def make_rule(attacker: Attacker, name: str, compliance: str) -> None:
-    """Make a rule with a function that says `compliance`, and wait until it has said so."""
-
-    def client(service: str, _: str = "") -> Any:  # noqa: ANN401 - a client of any service
-        return attacker.client(service)
-
-    function_arn = create_function(client, attacker.account_id, "lies", LIES, "config:PutEvaluations", "logs:*")
-    let_config_invoke(client, function_arn, attacker.account_id)
-    said = {"ComplianceType": compliance, "Annotation": f"{SAID} {HOSTILE}"}
-    config = attacker.client("config")
-    config.put_config_rule(ConfigRule=rule(function_arn, name, InputParameters=json.dumps(said)))
-
-    def results() -> list[dict[str, Any]]:
-        found = config.get_compliance_details_by_config_rule(ConfigRuleName=name)
-        return list(found["EvaluationResults"])
-
-    [result] = wait_for(results, f"the result of {name} in {attacker.account_id}")
-    assert {key: result[key] for key in said} == said
 
 
 def note(organization: Organization, account_id: str) -> None:
@@ -147,7 +110,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Reported:
         for account_id in FAILED:
             start_recorder(aws, account_id)
         for account_id, (name, compliance) in MADE.items():
-            make_rule(administrator(aws, account_id), name, compliance)
+            make_rule(administrator(aws, account_id), name, compliance, f"{SAID} {HOSTILE}")
         note(organization, NOTED)
         files = {suffix: directory / f"report.{suffix}" for suffix in ("txt", "csv", "json", "html")}
         ran = run(aws, CENTRAL, "report", *(word for path in files.values() for word in ("--output", str(path))))

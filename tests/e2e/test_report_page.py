@@ -4,7 +4,7 @@ import base64
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -242,7 +242,16 @@ def test_columns_sort_both_ways(page: Page, files: Files) -> None:
 
     assert page.sort("Status") == "ascending"
     assert page.header("Account").get_attribute("aria-sort") == "none"
-    worst_first = ["NON_COMPLIANT", "UNKNOWN", "ACCEPTED", "COMPLIANT", "NOT_APPLICABLE", "EXCLUDED", "SUSPENDED"]
+    worst_first = [
+        "NON_COMPLIANT",
+        "UNKNOWN",
+        "ACCEPTED",
+        "COMPLIANT",
+        "NOT_APPLICABLE",
+        "NOT_IN_SCOPE",
+        "EXCLUDED",
+        "SUSPENDED",
+    ]
     statuses = page.cells("Status")
     assert statuses == sorted(statuses, key=worst_first.index)
     assert Counter(statuses) == files.totals
@@ -313,7 +322,7 @@ def test_column_of_a_framework_sorts_and_is_found_by_words(browser: webdriver.Ch
     page.filter("not satisfied: 2.5")
     assert page.shown() == ["1"]
     colours = {
-        each.get_attribute("data-outcome"): each.value_of_css_property("color")
+        each.get_attribute("data-assessment"): each.value_of_css_property("color")
         for each in browser.find_elements(By.CSS_SELECTOR, "td.controls p")
     }
     assert len(set(colours.values())) == 3
@@ -329,11 +338,13 @@ SEEN = "<img src=x onerror=alert(1)> \"'><script>alert(2)</script> {{ 7 * 7 }} \
 def hostile_page() -> str:
     """Write a page. Whatever is not the package's own text is hostile."""
     deployed = Deployment(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+    deployed = replace(deployed, organizational_unit_ids=frozenset({HOSTILE}))
     advice = Advice(HOSTILE, HOSTILE, (HOSTILE,))
     accepted = Acceptance(HOSTILE, HOSTILE, HOSTILE, date(2026, 3, 1))
     rows = [
         Row(Account(f"1{HOSTILE}", HOSTILE, HOSTILE), Status.NON_COMPLIANT, HOSTILE, HOSTILE, (advice,)),
         Row(Account("222222222222", "b", "Root"), Status.ACCEPTED, "a", exception=accepted),
+        Row(Account("333333333333", "c", "Root"), Status.NOT_IN_SCOPE, reason="outside"),
     ]
     return as_html(Report(deployed, datetime(2026, 3, 1, tzinfo=UTC), rows, [HOSTILE]))
 
@@ -372,7 +383,11 @@ def test_whatever_is_on_the_page_is_text_that_can_be_seen(browser: webdriver.Chr
     page.filter("gnp.exe")
     assert page.shown() == ["222222222222"]
     outcomes = [each.text for each in browser.find_elements(By.CSS_SELECTOR, ".outcome")]
-    assert outcomes == ["1 of 2 accounts fail or are unknown.", "1 of 2 accounts fail, and that is accepted."]
+    assert outcomes == ["1 of 3 accounts fail or are unknown.", "1 of 3 accounts fail, and that is accepted."]
+    page.filter("")
+    page.press("ACCEPTED")
+    page.press("NOT_IN_SCOPE")
+    assert (page.shown(), page.count()) == (["333333333333"], "1 of 3 accounts shown")
 
 
 @pytest.mark.parametrize(
@@ -399,4 +414,4 @@ def test_if_a_name_were_taken_for_html_the_page_still_lets_it_do_nothing(
         said = WebDriverWait(browser, 60).until(lambda _: [entry["message"] for entry in logged(browser, "browser")])
     assert all("Content Security Policy" in each for each in said), said
     assert browser.current_url == (tmp_path / "page.html").as_uri()
-    assert Page(browser).count() == "2 of 2 accounts shown", "the page's own script runs"
+    assert Page(browser).count() == "3 of 3 accounts shown", "the page's own script runs"

@@ -14,11 +14,11 @@ from botocore.exceptions import ClientError
 
 from demo.clients import boto3_client
 from demo.operator import NOTICES, Operator
-from demo.sam import RULE_NAME
+from demo.sam import RULE_NAME, uploaded
 from local_aws.client import PROJECT, REGION, LocalAwsClient, LocalAwsProcess
 from tests.e2e.application import wait_for
-from tests.e2e.attacker import Attacker, administrator
-from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, run, write_accounts
+from tests.e2e.attacker import Attacker, administrator, lying_rule, put_lying_pack
+from tests.e2e.organization import CENTRAL, MANAGEMENT, Organization, StagedOrganization, run, write_accounts
 from tests.e2e.packaged import deploy_organization
 
 PROTECTED, OPEN = "310000000001", "310000000002"
@@ -37,10 +37,10 @@ ALLOW_EVERYTHING = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect":
 TEMPLATE = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
 
 
-def attach_policies(aws: LocalAwsClient, target: str) -> None:
+def attach_policies(aws: LocalAwsClient, target: str, *further: str) -> None:
     """Attach the files of this package to a unit, a root or an account, as docs/service-control-policy.md says."""
     organizations = boto3_client(aws, "organizations", MANAGEMENT)
-    for name in POLICIES:
+    for name in (*POLICIES, *further):
         content = (PROJECT / f"service_control_policies/{name}.json").read_text(encoding="utf-8")
         policy = organizations.create_policy(
             Name=name, Type="SERVICE_CONTROL_POLICY", Description="Protects the evaluation", Content=content
@@ -362,7 +362,7 @@ def update_stack_set(organization: Organization) -> None:
     name = organization.outputs["StackSetName"]
     operation_id = cloudformation.update_stack_set(
         StackSetName=name,
-        TemplateBody=changed,
+        TemplateURL=uploaded(organization.aws, CENTRAL, changed),
         Parameters=[{"ParameterKey": "CentralAccountId", "UsePreviousValue": True}],
         Capabilities=["CAPABILITY_NAMED_IAM"],
         CallAs="DELEGATED_ADMIN",
@@ -382,3 +382,57 @@ def package_roles(aws: LocalAwsClient, account_id: str) -> list[str]:
     pages = boto3_client(aws, "iam", account_id).get_paginator("list_roles").paginate()
     names = (role["RoleName"] for page in pages for role in page["Roles"])
     return [name for name in names if name.startswith("root-virtual-mfa-")]
+
+
+# --- The rule that a StackSet brings ---
+
+
+CHANGES_OF_THE_RULE: dict[str, Attack] = {
+    "delete the rule": lambda by: by.client("config").delete_config_rule(ConfigRuleName=RULE_NAME),
+    "delete its results": lambda by: by.client("config").delete_evaluation_results(ConfigRuleName=RULE_NAME),
+    "accept any MFA in it": lambda by: by.client("config").put_config_rule(
+        ConfigRule=own_rule(by, InputParameters='{"nonVirtualMfa": "COMPLIANT"}')
+    ),
+    "let another function evaluate it": lambda by: by.client("config").put_config_rule(
+        ConfigRule=lying_rule(arn(by, "lambda", "function:evil"), RULE_NAME, "COMPLIANT", "All is well.")
+    ),
+    "make another rule": lambda by: by.client("config").put_config_rule(ConfigRule=own_rule(by, ConfigRuleName="another")),
+    "take the rule away with its stack": lambda by: by.client("cloudformation").delete_stack(StackName=stack(by)),
+}
+
+
+def own_rule(by: Attacker, **changes: str) -> dict[str, Any]:
+    """Return the rule as PutConfigRule takes it, with changes."""
+    [found] = by.client("config").describe_config_rules(ConfigRuleNames=[RULE_NAME])["ConfigRules"]
+    return {name: found[name] for name in ("ConfigRuleName", "InputParameters", "Source")} | changes
+
+
+def test_a_rule_by_stack_set_is_made_changed_and_deleted_through_the_policies_and_by_nobody_else(tmp_path: Path) -> None:
+    accounts: dict[str, Any] = {account_id: {} for account_id in (MANAGEMENT, CENTRAL, PROTECTED)}
+    with LocalAwsProcess(write_accounts(tmp_path, accounts), tmp_path / "local-aws.log") as aws:
+        attach_policies(aws, aws.organization()["root_id"], "root-virtual-mfa-stack-set")
+        deploy_organization(aws, CENTRAL, {"RuleDeployment": "StackSet"})
+        organization = StagedOrganization(aws, CENTRAL)
+        first = organization.result(PROTECTED)
+
+        mallory = administrator(aws, PROTECTED)
+        refused = {name: refusal(attack, mallory) for name, attack in CHANGES_OF_THE_RULE.items()}
+        assert all("explicit deny in a service control policy" in said for said in refused.values()), refused
+        assert organization.result(PROTECTED) == first
+
+        put_lying_pack(mallory, "hers", "NON_COMPLIANT", "What members may still do.")
+        wait_for(lambda: len(rules_of(organization)) == 2, "the rule of the member's own pack")
+
+        deploy_organization(aws, CENTRAL, {"MinimumVirtualMfaDevices": "2"})
+        [rule] = [each for each in rules_of(organization) if each["ConfigRuleName"] == RULE_NAME]
+        assert json.loads(rule["InputParameters"])["minimumVirtualMfaDevices"] == "2"
+        organization.changed(PROTECTED, [first])
+
+        deploy_organization(aws, CENTRAL, {"ExcludedAccounts": PROTECTED})
+        assert [each["ConfigRuleName"] for each in rules_of(organization) if each["ConfigRuleName"] == RULE_NAME] == []
+
+
+def rules_of(organization: Organization) -> list[dict[str, Any]]:
+    """Return the rules of the protected account."""
+    found: list[dict[str, Any]] = organization.client("config", PROTECTED).describe_config_rules()["ConfigRules"]
+    return found

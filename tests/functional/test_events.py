@@ -17,12 +17,17 @@ README = (EVENTS / "README.md").read_text(encoding="utf-8")
 
 
 def test_there_are_events_of_each_kind() -> None:
-    assert {*ALL} - {*REFUSED} == {"scheduled-own-account", "scheduled-member-account"}
+    assert {*ALL} - {*REFUSED} == {"scheduled-own-account", "scheduled-member-account", "scheduled-member-stack-set"}
     assert len(REFUSED) >= 3
 
 
 @pytest.mark.parametrize(
-    ("name", "account_id"), [("scheduled-own-account", OWN_ACCOUNT), ("scheduled-member-account", MEMBER_ACCOUNT)]
+    ("name", "account_id"),
+    [
+        ("scheduled-own-account", OWN_ACCOUNT),
+        ("scheduled-member-account", MEMBER_ACCOUNT),
+        ("scheduled-member-stack-set", MEMBER_ACCOUNT),
+    ],
 )
 def test_scheduled_event_is_evaluated_in_test_mode(aws: FakeAws, name: str, account_id: str) -> None:
     aws.root_users[account_id] = with_virtual_device(account_id)

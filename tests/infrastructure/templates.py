@@ -76,20 +76,30 @@ def resolved(name: str, value: Any, parameters: Mapping[str, str] | None = None)
 class Deployment:
     """A template with values for its parameters, filled in as CloudFormation does it. Other parameters have their defaults."""
 
-    def __init__(self, name: str, **parameters: str) -> None:
+    def __init__(self, name: str, *, region: str = "us-east-1", **parameters: str) -> None:
         self._template = template(name)
         defaults = {key: str(definition.get("Default", "")) for key, definition in self._template["Parameters"].items()}
         assert parameters.keys() <= defaults.keys()
         self._lists = {
             key for key, definition in self._template["Parameters"].items() if definition["Type"] == "CommaDelimitedList"
         }
-        pseudo = {"AWS::AccountId": "111122223333", "AWS::Partition": "aws", "AWS::Region": "us-east-1"}
+        pseudo = {"AWS::AccountId": "111122223333", "AWS::Partition": "aws", "AWS::Region": region}
         self._values = {**pseudo, "AWS::StackName": "root-virtual-mfa", **defaults, **parameters}
 
     def has(self, logical_id: str) -> bool:
         """Tell whether a resource is made."""
         condition = self._template["Resources"][logical_id].get("Condition")
         return condition is None or self._holds({"Condition": condition})
+
+    def refusals(self) -> list[str]:
+        """Return what CloudFormation says of the template rules that the parameters break."""
+        return [
+            assertion["AssertDescription"]
+            for rule in self._template["Rules"].values()
+            if self._holds(rule.get("RuleCondition", {"Fn::And": []}))
+            for assertion in rule["Assertions"]
+            if not self._holds(assertion["Assert"])
+        ]
 
     def properties(self, logical_id: str) -> Any:  # noqa: ANN401 - anything that YAML can hold
         assert self.has(logical_id)
@@ -113,6 +123,8 @@ class Deployment:
 
     def _called(self, function: str, argument: Any) -> Any:  # noqa: ANN401, PLR0911 - anything; a return for each function
         match function, argument:
+            case "Fn::FindInMap", [mapping, first, second]:
+                return self._template["Mappings"][mapping][first][second]
             case "Fn::GetAtt", [logical_id, attribute]:
                 return f"{logical_id}.{attribute}"
             case "Fn::If", [condition, there, otherwise]:
@@ -146,6 +158,8 @@ class Deployment:
                 return all(map(self._holds, conditions))
             case {"Fn::Or": conditions}:
                 return any(map(self._holds, conditions))
+            case {"Fn::EachMemberEquals": [items, value]}:
+                return all(item == value for item in self.fill_in(items))
         message = f"No condition: {condition}"
         raise AssertionError(message)
 

@@ -36,12 +36,15 @@ def pack() -> dict[str, Any]:
 
 def deployed_pack() -> dict[str, Any]:
     [resource] = resources(APPLICATION, "AWS::Config::OrganizationConformancePack").values()
-    assert resource["Condition"] == "Organization"
+    assert resource["Condition"] == "ByConformancePack"
     found: dict[str, Any] = resource
     return found
 
 
 ORGANIZATION = {"OrganizationId": "o-a1b2c3d4e5", "OrganizationRootId": "r-a1b2", "ManagementAccountId": "111122223333"}
+MEMBER = ORGANIZATION | {"ManagementAccountId": "222222222222"}
+"""An organization whose management account is not the stack's."""
+STACK_SET = {"RuleDeployment": "StackSet"}
 
 
 def body(**parameters: str) -> str:
@@ -106,7 +109,9 @@ def test_the_pack_has_the_rule_of_the_one_account_scope() -> None:
         assert in_pack[value] == alone[value]
     execution_role = in_pack["InputParameters"].pop("ExecutionRoleName")
     assert execution_role == {"Ref": "ExecutionRoleName"}
-    assert in_pack["InputParameters"] == alone["InputParameters"]
+    assert in_pack["InputParameters"] == {
+        name: value for name, value in alone["InputParameters"].items() if name != "ExecutionRoleName"
+    }
     assert in_pack["Source"]["SourceDetails"] == alone["Source"]["SourceDetails"]
 
 
@@ -149,6 +154,142 @@ def test_the_pack_is_put_again_if_other_accounts_may_invoke_the_function(change:
     texts = [each.properties("ConformancePack")["TemplateBody"] for each in (before, after)]
     assert texts[0] != texts[1]
     assert yaml.safe_load(texts[0]) == yaml.safe_load(texts[1])
+
+
+# --- The rule by StackSet ---
+
+
+def given(logical_id: str, **parameters: str) -> dict[str, Any]:
+    """Return the parameters that a StackSet gives to its template."""
+    made = Deployment(APPLICATION, **MEMBER | parameters).properties(logical_id)["Parameters"]
+    return {each["ParameterKey"]: each["ParameterValue"] for each in made}
+
+
+def in_member(**parameters: str) -> Deployment:
+    """Fill in account.yaml as the StackSet does."""
+    values = given("AccountResources", **parameters)
+    arn = "arn:aws:lambda:us-east-1:111122223333:function:evaluate"
+    return Deployment(ACCOUNT, **values | ({"FunctionArn": arn} if values["FunctionArn"] else {}))
+
+
+def test_one_of_three_ways_makes_the_rule() -> None:
+    """The stack itself makes it where no StackSet reaches: in the only account, and in the management account."""
+    for parameters, here, pack_has_it, members in (
+        ({}, True, False, False),
+        (MEMBER, False, True, False),
+        (ORGANIZATION, False, True, False),
+        (MEMBER | STACK_SET, False, False, True),
+        (ORGANIZATION | STACK_SET, True, False, True),
+    ):
+        deployed = Deployment(APPLICATION, **parameters)
+        assert (deployed.has("ConfigRule"), deployed.has("ConformancePack")) == (here, pack_has_it)
+        if "OrganizationId" in parameters:
+            assert in_member(**parameters).has("ConfigRule") is members
+        if deployed.has("Account"):
+            nested = deployed.properties("Account")["Parameters"]
+            assert not Deployment(ACCOUNT, **nested).has("ConfigRule")
+
+
+def test_the_stack_set_has_the_rule_of_the_one_account_scope_with_the_role_to_assume() -> None:
+    settings = {"MinimumVirtualMfaDevices": "2", "NonVirtualMfa": "COMPLIANT", "EvaluationFrequency": "Six_Hours"}
+    alone = Deployment(APPLICATION, **settings).properties("ConfigRule")
+    rule = in_member(**STACK_SET, **settings).properties("ConfigRule")
+    assert rule["ConfigRuleName"] == alone["ConfigRuleName"]
+    assert rule["InputParameters"].pop("ExecutionRoleName") == "EvaluationRole.Ref"
+    assert rule["InputParameters"] == alone["InputParameters"]
+    assert rule["Source"].pop("SourceIdentifier").startswith("arn:aws:lambda:")
+    assert rule["Source"]["SourceDetails"] == alone["Source"]["SourceDetails"]
+    assert rule["Description"] == alone["Description"]
+    here = Deployment(APPLICATION, **ORGANIZATION | STACK_SET, **settings).properties("ConfigRule")
+    assert here["InputParameters"].pop("ExecutionRoleName") == "Account.Outputs.EvaluationRoleName"
+    assert here == alone
+
+
+def test_the_rule_comes_last_in_a_member() -> None:
+    """AWS Config evaluates a rule as soon as it exists."""
+    made = template(ACCOUNT)["Resources"]
+    after = {"NotifyRunbook", "ReevaluateRunbook", *resources(ACCOUNT, "AWS::Events::Rule")}
+    assert set(made["ConfigRule"]["DependsOn"]) == after
+    assert {"Ref": "EvaluationRole"} in nodes(made["ConfigRule"]["Properties"])
+    assert {"Ref": "ConfigRule"} in nodes(made["RemediationConfiguration"]["Properties"])
+
+
+@pytest.mark.parametrize(
+    ("remediation", "alone", "in_management", "in_members"),
+    [
+        ("Default", False, None, None),
+        ("Off", None, None, None),
+        ("Manual", False, False, False),
+        ("Automatic", True, True, True),
+    ],
+)
+def test_remediation_is_off_by_default_for_an_organization(
+    remediation: str, alone: object, in_management: object, in_members: object
+) -> None:
+    """None: there is no configuration. Otherwise, whether it is automatic."""
+    found = [
+        deployed.properties("RemediationConfiguration")["Automatic"] if deployed.has("RemediationConfiguration") else None
+        for deployed in (
+            Deployment(APPLICATION, Remediation=remediation),
+            Deployment(APPLICATION, **ORGANIZATION | STACK_SET, Remediation=remediation),
+            in_member(**STACK_SET, Remediation=remediation),
+        )
+    ]
+    assert found == [alone, in_management, in_members]
+    assert not in_member(Remediation=remediation).has("RemediationConfiguration")
+
+
+def test_the_stack_set_comes_when_its_first_evaluations_can_be_made_counted_and_kept_if_they_fail() -> None:
+    stack_set = template(APPLICATION)["Resources"]["AccountResources"]
+    needed = [name for name in deployed_pack()["DependsOn"] if name != "AccountResources"]
+    assert stack_set["DependsOn"] == needed
+    assert {"Ref": "FunctionPolicy"} in nodes(stack_set["Properties"]["Description"])
+    assert {"Ref": "ConfigPermission"} in nodes(stack_set["Properties"]["Description"])
+
+
+def test_the_stack_set_is_deployed_again_if_other_accounts_may_invoke_the_function() -> None:
+    """AWS Config looks at its permission when it puts the rule, and CloudFormation updates only what has changed."""
+
+    def description(**parameters: str) -> str:
+        return str(Deployment(APPLICATION, **MEMBER, **parameters).properties("AccountResources")["Description"])
+
+    assert description(**STACK_SET) != description(**STACK_SET, InvokePermission="Accounts")
+    assert description() == description(InvokePermission="Accounts")  # there the pack is put again
+    # Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStackSet.html
+    assert len(description(**STACK_SET, InvokePermission="Organization")) + 140 <= 1_024
+
+
+UNITS = "ou-a1b2-11111111,ou-a1b2-22222222"
+
+
+@pytest.mark.parametrize(("units", "targets"), [("", ["r-a1b2"]), (UNITS, UNITS.split(",")), ("r-a1b2", ["r-a1b2"])])
+def test_both_stack_sets_go_to_the_units_less_the_excluded_accounts(units: str, targets: list[str]) -> None:
+    chosen = STACK_SET | {
+        "OrganizationalUnitIds": units,
+        "ExcludedAccounts": "444455556666",
+        "ManagementAccountId": "222222222222",
+    }
+    deployed = Deployment(APPLICATION, **ORGANIZATION | chosen)
+    [group] = deployed.properties("AccountResources")["StackInstancesGroup"]
+    assert group["DeploymentTargets"] == {
+        "OrganizationalUnitIds": targets,
+        "Accounts": ["444455556666"],
+        "AccountFilterType": "DIFFERENCE",
+    }
+
+
+@pytest.mark.parametrize(
+    ("parameters", "refused"),
+    [
+        (MEMBER, False),
+        (MEMBER | STACK_SET, False),
+        (MEMBER | STACK_SET | {"OrganizationalUnitIds": UNITS}, False),
+        (MEMBER | {"OrganizationalUnitIds": UNITS}, True),
+        (STACK_SET, True),
+    ],
+)
+def test_units_need_the_stack_set_and_the_stack_set_needs_an_organization(parameters: dict[str, str], *, refused: bool) -> None:
+    assert bool(Deployment(APPLICATION, **parameters).refusals()) is refused
 
 
 # --- Who may do what ---
@@ -236,17 +377,19 @@ def test_the_function_assumes_the_evaluation_role_of_its_organization_only() -> 
     assert statement["Condition"] == {"StringEquals": {"aws:ResourceOrgID": ORGANIZATION["OrganizationId"]}}
 
 
-def given(logical_id: str) -> dict[str, Any]:
-    return {each["ParameterKey"]: each["ParameterValue"] for each in properties(APPLICATION, logical_id)["Parameters"]}
-
-
 def test_the_stack_set_deploys_the_account_template_to_accounts_now_and_to_come() -> None:
     stack_set = properties(APPLICATION, "AccountResources")
     assert stack_set["TemplateURL"] == ACCOUNT
     assert stack_set["PermissionModel"] == "SERVICE_MANAGED"
     assert stack_set["AutoDeployment"] == {"Enabled": True, "RetainStacksOnAccountRemoval": False}
-    assert given("AccountResources").keys() == template(ACCOUNT)["Parameters"].keys()
-    assert given("AccountResources")["CentralAccountId"] == {"Ref": "AWS::AccountId"}
+    assert given("AccountResources", **STACK_SET).keys() == template(ACCOUNT)["Parameters"].keys()
+    assert given("AccountResources")["CentralAccountId"] == "111122223333"
+
+
+def test_with_a_pack_the_settings_of_the_rule_are_none_of_the_stack_sets() -> None:
+    assert given("AccountResources") == given("AccountResources", MinimumVirtualMfaDevices="2", Remediation="Manual")
+    # What takes the rule away is said, and not left to a default.
+    assert given("AccountResources").items() >= {("RuleDeployment", "ConformancePack"), ("FunctionArn", "")}
 
 
 FULL_EXCLUSION = {name.replace("Invoking", "Excluded"): value for name, value in FULL_LIST.items()}
@@ -263,7 +406,7 @@ FULL_EXCLUSION = {name.replace("Invoking", "Excluded"): value for name, value in
     ids=["none", "one", "first and last part", "all parts"],
 )
 def test_the_same_accounts_are_excluded_everywhere(parameters: dict[str, str], excluded: list[str]) -> None:
-    deployed = Deployment(APPLICATION, **ORGANIZATION | {"ManagementAccountId": "222222222222"}, **parameters)
+    deployed = Deployment(APPLICATION, **MEMBER, **parameters)
     [group] = deployed.properties("AccountResources")["StackInstancesGroup"]
     targets = {"OrganizationalUnitIds": [ORGANIZATION["OrganizationRootId"]]}
     assert group["DeploymentTargets"] == targets | (
@@ -278,13 +421,24 @@ def test_the_forwarder_goes_to_the_same_accounts_if_it_is_needed() -> None:
     assert template(APPLICATION)["Resources"]["RegionForwarders"]["Condition"] == "ForwardsForOrganization"
     forwarders, accounts = properties(APPLICATION, "RegionForwarders"), properties(APPLICATION, "AccountResources")
     assert forwarders["TemplateURL"] == FORWARDER
-    assert given("RegionForwarders").keys() == template(FORWARDER)["Parameters"].keys()
-    assert given("RegionForwarders")["HomeRegion"] == {"Ref": "AWS::Region"}
-    own = {"StackSetName", "Description", "TemplateURL", "Parameters", "StackInstancesGroup"}
+    forwarder = {each["ParameterKey"]: each["ParameterValue"] for each in forwarders["Parameters"]}
+    assert forwarder.keys() == template(FORWARDER)["Parameters"].keys()
+    assert forwarder["HomeRegion"] == {"Ref": "AWS::Region"}
+    own = {"AutoDeployment", "StackSetName", "Description", "TemplateURL", "Parameters", "StackInstancesGroup"}
     assert {key: forwarders[key] for key in forwarders.keys() - own} == {key: accounts[key] for key in accounts.keys() - own}
     [there], [here] = forwarders["StackInstancesGroup"], accounts["StackInstancesGroup"]
     assert there["DeploymentTargets"] == here["DeploymentTargets"]
     assert there["Regions"] == ["us-east-1"]
+
+
+def test_an_account_that_joins_is_watched_even_if_the_forwarder_fails_there() -> None:
+    """AutoDeployment.DependsOn: what comes first has to succeed. Source: API model, cloudformation, AutoDeployment."""
+    enabled = {"Enabled": True, "RetainStacksOnAccountRemoval": False}
+    first = "arn:aws:cloudformation:eu-central-1:111122223333:stackset/AccountResources"
+    for parameters, after in ((ORGANIZATION, {"DependsOn": [first]}), (MEMBER, {})):
+        deployed = Deployment(APPLICATION, region="eu-central-1", **parameters)
+        assert deployed.properties("AccountResources")["AutoDeployment"] == enabled
+        assert deployed.properties("RegionForwarders")["AutoDeployment"] == enabled | after
 
 
 def test_only_config_for_this_account_reads_the_organization() -> None:

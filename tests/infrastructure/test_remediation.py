@@ -18,6 +18,7 @@ from .templates import (
     APPLICATION,
     FORWARDER,
     ROOT_CREDENTIALS,
+    Deployment,
     as_list,
     properties,
     resolved,
@@ -330,24 +331,25 @@ def test_an_event_tells_its_result_in_a_json_object_of_lists_with_one_text() -> 
 
 
 @pytest.mark.parametrize(
-    ("central", "rule_id", "starts"),
+    ("central", "by", "rule_id", "starts"),
     [
-        ("", "config-rule-a1b2c3", True),
+        ("", "ConformancePack", "config-rule-a1b2c3", True),
         # the account's own conformance pack
-        ("", "aws-service-rule/config-conforms.amazonaws.com/config-rule-a1b2c3", True),
-        ("222222222222", "config-rule-a1b2c3", False),
-        ("222222222222", "aws-service-rule/config-conforms.amazonaws.com/config-rule-a1b2c3", True),
+        ("", "ConformancePack", "aws-service-rule/config-conforms.amazonaws.com/config-rule-a1b2c3", True),
+        ("222222222222", "ConformancePack", "config-rule-a1b2c3", False),
+        ("222222222222", "ConformancePack", "aws-service-rule/config-conforms.amazonaws.com/config-rule-a1b2c3", True),
+        ("222222222222", "StackSet", "config-rule-a1b2c3", True),
     ],
 )
-def test_in_an_organization_only_a_services_rule_starts_notify(central: str, rule_id: str, *, starts: bool) -> None:
-    pattern = properties(ACCOUNT, "ComplianceChangeRule")["EventPattern"]
-    assert pattern["account"] == [{"Ref": "AWS::AccountId"}]
+def test_in_an_organization_with_a_pack_only_a_services_rule_starts_notify(
+    central: str, by: str, rule_id: str, *, starts: bool
+) -> None:
+    deployed = Deployment(ACCOUNT, CentralAccountId=central, RuleDeployment=by)
+    pattern = deployed.properties("ComplianceChangeRule")["EventPattern"]
+    assert pattern["account"] == ["111122223333"]
     [matcher] = pattern["detail"]["configRuleARN"]
-    prefix, variables = matcher["prefix"]["Fn::Sub"]
-    condition, service, nobody = variables["MadeBy"]["Fn::If"]
-    assert condition == "EvaluatedFromCentralAccount"
-    arn = f"arn:${{AWS::Partition}}:config:${{AWS::Region}}:${{AWS::AccountId}}:config-rule/{rule_id}"
-    assert arn.startswith(prefix.replace("${MadeBy}", service if central else nobody)) is starts
+    arn = f"arn:aws:config:us-east-1:111122223333:config-rule/{rule_id}"
+    assert arn.startswith(matcher["prefix"]) is starts
 
 
 def test_the_removal_shows_its_plan_asks_and_removes_in_this_order() -> None:

@@ -54,9 +54,12 @@ NAMES = [
 each_name = pytest.mark.parametrize(("name", "ours"), NAMES, ids=repr)
 
 
-def run(runbook: str, step: str, *, organization: bool, rule: dict[str, Any]) -> dict[str, Any] | None:
-    """Run a script of the template in an account with one rule. Return its result, or None if it does not find the rule."""
-    parameters = {"CentralAccountId": CENTRAL if organization else ""}
+def run(runbook: str, step: str, *, by: str, rule: dict[str, Any]) -> dict[str, Any] | None:
+    """Run a script of the template in an account with one rule. Return its result, or None if it does not find the rule.
+
+    `by` is the value of RuleDeployment in an organization, or "" for one account.
+    """
+    parameters = {"CentralAccountId": CENTRAL if by else "", "RuleDeployment": by or "ConformancePack"}
     inputs = resolved(ACCOUNT, steps(ACCOUNT, runbook)[step]["inputs"], parameters)
     payload = inputs["InputPayload"]
     payload |= {name: ACCOUNT_ID for name in ("AccountId", "OwnAccountId") if name in payload}
@@ -94,17 +97,44 @@ each_script = pytest.mark.parametrize(("runbook", "step"), SCRIPTS, ids=[step fo
 @each_script
 @each_name
 def test_the_scripts_of_the_runbooks(runbook: str, step: str, name: str, *, ours: bool) -> None:
-    assert (run(runbook, step, organization=False, rule={"ConfigRuleName": name, "Source": {}}) is not None) is ours
+    assert (run(runbook, step, by="", rule={"ConfigRuleName": name, "Source": {}}) is not None) is ours
 
 
 @each_script
 @each_name
-def test_in_an_organization_the_scripts_take_the_same_names_of_rules_that_a_service_made(
+def test_in_an_organization_with_a_pack_the_scripts_take_the_same_names_of_rules_that_a_service_made(
     runbook: str, step: str, name: str, *, ours: bool
 ) -> None:
     made = {"ConfigRuleName": name, "Source": ON_CENTRAL_FUNCTION, "CreatedBy": "config-conforms.amazonaws.com"}
-    assert (run(runbook, step, organization=True, rule=made) is not None) is ours
-    assert run(runbook, step, organization=True, rule={"ConfigRuleName": name, "Source": ON_CENTRAL_FUNCTION}) is None
+    assert (run(runbook, step, by="ConformancePack", rule=made) is not None) is ours
+    assert run(runbook, step, by="ConformancePack", rule={"ConfigRuleName": name, "Source": ON_CENTRAL_FUNCTION}) is None
+
+
+@each_script
+@each_name
+def test_in_an_organization_with_a_stack_set_the_scripts_take_the_whole_name_of_rules_that_no_service_made(
+    runbook: str, step: str, name: str, *, ours: bool
+) -> None:
+    made = {"ConfigRuleName": name, "Source": ON_CENTRAL_FUNCTION}
+    assert (run(runbook, step, by="StackSet", rule=made) is not None) is (ours and name == OURS)
+    assert run(runbook, step, by="StackSet", rule={**made, "CreatedBy": "config-conforms.amazonaws.com"}) is None
+
+
+@each_script
+@pytest.mark.parametrize(
+    "function",
+    [
+        "arn:aws:lambda:us-east-1:333333333333:function:evaluate",
+        f"arn:aws:lambda:us-east-1:333333333333:function:{CENTRAL}",
+        f"arn:aws:lambda:us-east-1:333333333333:function:x:{CENTRAL}:function:evaluate",
+        f"arn:aws:lambda:us-east-1:3{CENTRAL}:function:evaluate",
+        "",
+    ],
+)
+def test_a_members_function_makes_no_rule_ours(runbook: str, step: str, function: str) -> None:
+    rule = {"ConfigRuleName": OURS, "Source": {"SourceIdentifier": function}}
+    assert run(runbook, step, by="StackSet", rule=rule) is None
+    assert run(runbook, step, by="ConformancePack", rule={**rule, "CreatedBy": "config-conforms.amazonaws.com"}) is None
 
 
 def taken_by(matchers: list[Any]) -> Callable[[str], bool]:
@@ -137,9 +167,10 @@ def test_the_stored_queries_take_all_of_ours_and_more_only_if_their_language_can
 
 
 def test_the_rule_has_this_name_where_it_is_made_and_a_pack_appends_to_it() -> None:
-    assert template(ACCOUNT)["Mappings"]["RuleName"]["AWSConfig"] == {"InOneAccount": OURS, "InPackPrefix": PACK}
-    [rule] = resources(APPLICATION, "AWS::Config::ConfigRule").values()
-    assert rule["Properties"]["ConfigRuleName"] == OURS
+    assert template(ACCOUNT)["Mappings"]["RuleName"]["AWSConfig"] == {"InAccount": OURS, "InPackPrefix": PACK}
+    for name in (APPLICATION, ACCOUNT):
+        [rule] = resources(name, "AWS::Config::ConfigRule").values()
+        assert resolved(name, rule["Properties"]["ConfigRuleName"]) == OURS
     for file in (PACK_FILE, REMEDIATION_PACK_FILE):
         made = yaml.safe_load(file.read_text(encoding="utf-8"))["Resources"].values()
         assert {resource["Properties"]["ConfigRuleName"] for resource in made} == {OURS}

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from .templates import ACCOUNT, APPLICATION, FORWARDER, PROJECT, ROOT_CREDENTIALS, as_list, resources, template
 
 POLICIES = PROJECT / "service_control_policies"
+FILES = sorted(file.stem for file in POLICIES.iterdir())
 LONGEST = 5_120
 """Bytes. Source: https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html"""
 ACCOUNT_ID = "111122223333"
@@ -43,7 +44,7 @@ def role_names(*templates: str) -> list[str]:
 MEMBER_ROLES = role_names(ACCOUNT, FORWARDER)
 
 
-@pytest.mark.parametrize("name", ["root-virtual-mfa", "root-virtual-mfa-switches"])
+@pytest.mark.parametrize("name", FILES)
 def test_a_policy_fits_as_the_file_is_and_only_denies(name: str) -> None:
     assert len((POLICIES / f"{name}.json").read_bytes()) <= LONGEST
     assert {statement["Effect"] for statement in statements(name).values()} == {"Deny"}
@@ -105,7 +106,14 @@ def test_everything_that_the_member_templates_name_is_protected() -> None:
         "ProtectEvaluationPolicy": [f"arn:aws:iam::{ACCOUNT_ID}:policy/{stacks[0]}-EvaluationPolicy-1"],
         "ProtectStacks": [f"arn:aws:cloudformation:{region}:stack/{name}/1" for name in stacks],
     }
-    assert set(names) == {"AWS::IAM::ManagedPolicy", "AWS::IAM::Role", "AWS::SSM::Document", "AWS::Events::Rule"}
+    assert set(names) == {
+        "AWS::Config::ConfigRule",
+        "AWS::Config::RemediationConfiguration",
+        "AWS::IAM::ManagedPolicy",
+        "AWS::IAM::Role",
+        "AWS::SSM::Document",
+        "AWS::Events::Rule",
+    }
     for sid, arns in protected.items():
         assert arns
         for arn in arns:
@@ -113,7 +121,7 @@ def test_everything_that_the_member_templates_name_is_protected() -> None:
 
 
 def test_whoever_a_statement_excepts_is_a_role_that_no_member_can_make() -> None:
-    every = {**statements(), **statements("root-virtual-mfa-switches")}
+    every = {sid: statement for name in FILES for sid, statement in statements(name).items()}
     protected = [*as_list(every["ProtectRoles"]["Resource"]), *as_list(every["ProtectExemptRoles"]["Resource"])]
     for sid, statement in every.items():
         for excepted in as_list(statement.get("Condition", {}).get("ArnNotLike", {}).get("aws:PrincipalArn", [])):
@@ -125,7 +133,7 @@ def test_whoever_a_statement_excepts_is_a_role_that_no_member_can_make() -> None
 
 
 def test_stack_sets_may_change_what_it_made() -> None:
-    for sid, statement in statements().items():
+    for sid, statement in {**statements(), **statements("root-virtual-mfa-stack-set")}.items():
         if sid not in {"ProtectResults", "StayInOrganization"}:  # which no deployment does
             assert matches(STACK_SETS, statement["Condition"]["ArnNotLike"]["aws:PrincipalArn"]), sid
 
@@ -141,3 +149,10 @@ def test_only_the_evaluation_role_of_the_package_may_report() -> None:
     ]
     excepted = statement["Condition"]["ArnNotLike"]["aws:PrincipalArn"]
     assert [name for name in MEMBER_ROLES if matches(role(name), excepted)] == ["root-virtual-mfa-evaluation"]
+
+
+def test_nobody_in_a_member_changes_a_rule_that_a_stack_set_brings() -> None:
+    """No policy can name the rule: its ARN has an id that AWS Config makes, and CloudFormation does not tag rules."""
+    protected = statements("root-virtual-mfa-stack-set")["ProtectRules"]
+    assert set(protected["Action"]) == {"config:DeleteConfigRule", "config:DeleteEvaluationResults", "config:PutConfigRule"}
+    assert matches(f"arn:aws:config:eu-central-1:{ACCOUNT_ID}:config-rule/config-rule-a1b2c3", protected["Resource"])

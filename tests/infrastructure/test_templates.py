@@ -176,78 +176,71 @@ def test_what_a_stack_set_deploys_has_no_macro(name: str) -> None:
     }
 
 
-def test_account_template_can_be_given_to_cloudformation_as_it_is() -> None:
-    # The most that a request may have as a template's body.
-    # Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
-    assert (PROJECT / ACCOUNT).stat().st_size <= 51_200
-
-
 def test_the_longest_run_ends_within_the_time_out() -> None:
     calls = len(clients.PERMISSIONS | READ_PERMISSIONS | REPORT_PERMISSIONS)  # once each, since a second page is rare
     time_out = template(APPLICATION)["Globals"]["Function"]["Timeout"]
     assert calls * clients.LONGEST_CALL + clients.REPORT_MARGIN <= time_out
 
 
-def test_template_parameters_allow_and_default_to_what_the_rule_does() -> None:
-    [rule] = resources(APPLICATION, "AWS::Config::ConfigRule").values()
+@pytest.mark.parametrize("name", [APPLICATION, ACCOUNT])
+def test_template_parameters_allow_and_default_to_what_the_rule_does(name: str) -> None:
+    [rule] = resources(name, "AWS::Config::ConfigRule").values()
     given = rule["Properties"]["InputParameters"]
-    definitions = {name: template(APPLICATION)["Parameters"][value["Ref"]] for name, value in given.items()}
-    for name, definition in definitions.items():
+    assert given.pop("ExecutionRoleName")
+    definitions = {parameter: template(name)["Parameters"][value["Ref"]] for parameter, value in given.items()}
+    for parameter, definition in definitions.items():
         for value in definition["AllowedValues"]:
-            PARAMETERS.parse({name: value})
-    defaults = {name: definition["Default"] for name, definition in definitions.items()}
+            PARAMETERS.parse({parameter: value})
+    defaults = {parameter: definition["Default"] for parameter, definition in definitions.items()}
     assert len(defaults) == 3
     assert PARAMETERS.parse(defaults) == PARAMETERS.parse({})
 
 
 def test_the_rule_is_made_when_its_first_evaluation_can_be_made_counted_and_kept_if_it_fails() -> None:
     [rule] = resources(APPLICATION, "AWS::Config::ConfigRule").values()
-    needed = resources(APPLICATION, "AWS::Logs::MetricFilter") | resources(APPLICATION, "AWS::Lambda::Permission")
+    needed = resources(APPLICATION, "AWS::Logs::MetricFilter")
     kept = {"RootVirtualMfaEnabledFunctionEventInvokeConfig", "FailedEventsRule", "FailedEventsQueuePolicy"}
     assert set(rule["DependsOn"]) == {*needed, *kept, "NoticeTopicPolicy"}
+    # A condition makes only one of these two, and DependsOn takes no conditions.
+    function, *ordering = rule["Properties"]["Source"]["SourceIdentifier"]["Fn::Select"][1]
+    assert function == {"Fn::GetAtt": ["RootVirtualMfaEnabledFunction", "Arn"]}
+    assert {"Ref": "FunctionPolicy"} in nodes(ordering)
+    assert {"Ref": "ConfigPermission"} in nodes(ordering)
 
 
 # --- Metrics and alarms ---
 
 
-def counted(*, organization: bool = True) -> dict[str, str]:
+def deployed(scope: str) -> Deployment:
+    """Fill in template.yaml for a scope of SCOPES, in account 111122223333."""
+    settings = {"MinimumVirtualMfaDevices": "2", "NonVirtualMfa": "COMPLIANT", "NoRootCredentials": "NOT_APPLICABLE"}
+    organization = {"OrganizationId": "o-a1b2c3d4e5", "ManagementAccountId": "222222222222", "RuleDeployment": scope}
+    return Deployment(APPLICATION, **settings, **(organization if scope != ONE_ACCOUNT else {}))
+
+
+def counted(scope: str) -> dict[str, str]:
     """Collect the filter pattern behind each metric of this project."""
     patterns = {}
-    for metric_filter in resources(APPLICATION, "AWS::Logs::MetricFilter").values():
-        properties = metric_filter["Properties"]
-        assert properties["LogGroupName"] == {"Ref": "FunctionLogGroup"}
+    for logical_id in resources(APPLICATION, "AWS::Logs::MetricFilter"):
+        properties = deployed(scope).properties(logical_id)
+        assert properties["LogGroupName"] == "FunctionLogGroup.Ref"
         [transformation] = properties["MetricTransformations"]
         assert transformation["MetricNamespace"] == "RootVirtualMfa"
         assert transformation["MetricValue"] == "1"
-        patterns[transformation["MetricName"]] = rendered(properties["FilterPattern"], organization=organization)
+        patterns[transformation["MetricName"]] = properties["FilterPattern"]
     return patterns
 
 
-SETTINGS = {
-    "AWS::AccountId": "111122223333",
-    "MinimumVirtualMfaDevices": "2",
-    "NonVirtualMfa": "COMPLIANT",
-    "NoRootCredentials": "NOT_APPLICABLE",
-}
+def saved_query(scope: str) -> str:
+    [logical_id] = resources(APPLICATION, "AWS::Logs::QueryDefinition")
+    return str(deployed(scope).properties(logical_id)["QueryString"])
 
 
-def rendered(value: Any, values: dict[str, str] = SETTINGS, *, organization: bool) -> str:  # noqa: ANN401 - anything that YAML can hold
-    """Replace the variables of Fn::Sub and the conditions with values."""
-    match value:
-        case {"Fn::If": ["Organization", there, otherwise]}:
-            return rendered(there if organization else otherwise, values, organization=organization)
-        case {"Fn::Sub": [text, further]}:
-            more = {name: rendered(each, values, organization=organization) for name, each in further.items()}
-            return rendered({"Fn::Sub": text}, values | more, organization=organization)
-        case {"Fn::Sub": text}:
-            return re.sub(r"\$\{([\w:]+)\}", lambda variable: values[variable[1]], text)
-    return str(value)
+ONE_ACCOUNT = "one account"
+SCOPES = pytest.mark.parametrize("scope", [ONE_ACCOUNT, deployment.BY_CONFORMANCE_PACK, deployment.BY_STACK_SET])
 
 
-SCOPES = pytest.mark.parametrize("organization", [False, True], ids=["one account", "organization"])
-
-
-def own_line(*, organization: bool, **changes: object) -> dict[str, Any]:
+def own_line(scope: str, **changes: object) -> dict[str, Any]:
     """Make the log line of an evaluation by the deployment's own rule. A change to None removes a field."""
     pack = {"ruleOwner": "config-conforms.amazonaws.com", "configRuleName": f"{RULE_NAME}-conformance-pack-q1w2e3r4t"}
     own = {"ruleOwner": "account", "configRuleName": RULE_NAME}
@@ -255,19 +248,19 @@ def own_line(*, organization: bool, **changes: object) -> dict[str, Any]:
     line = {
         "message": "evaluation",
         "verdict": "COMPLIANT",
-        "account": "444455556666" if organization else "111122223333",
+        "account": "111122223333" if scope == ONE_ACCOUNT else "444455556666",
         "test": False,
-        **(pack if organization else own),
-        "parameters": given | ({"ExecutionRoleName": "root-virtual-mfa-evaluation"} if organization else {}),
+        **(pack if scope == deployment.BY_CONFORMANCE_PACK else own),
+        "parameters": given | ({} if scope == ONE_ACCOUNT else {"ExecutionRoleName": "root-virtual-mfa-evaluation"}),
     } | changes
     return {name: value for name, value in line.items() if value is not None}
 
 
 @SCOPES
 @pytest.mark.parametrize("verdict", Verdict)
-def test_every_verdict_of_the_own_rule_is_counted(verdict: Verdict, *, organization: bool) -> None:
-    line = json.dumps(own_line(organization=organization, verdict=verdict))
-    patterns = counted(organization=organization)
+def test_every_verdict_of_the_own_rule_is_counted(verdict: Verdict, scope: str) -> None:
+    line = json.dumps(own_line(scope, verdict=verdict))
+    patterns = counted(scope)
     selecting = {name for name, pattern in patterns.items() if filter_patterns.parse(pattern)(line)}
     assert selecting == {"Evaluations", verdict.value.title().replace("_", "")}
     # Source: API model, logs, FilterPattern.
@@ -289,8 +282,8 @@ def test_every_verdict_of_the_own_rule_is_counted(verdict: Verdict, *, organizat
         pytest.param({"message": "evaluation failed", "verdict": None}, id="failure"),
     ],
 )
-def test_what_is_no_evaluation_of_the_own_rule_is_not_counted(changes: dict[str, object], *, organization: bool) -> None:
-    not_counted(own_line(organization=organization, **changes), organization=organization)
+def test_what_is_no_evaluation_of_the_own_rule_is_not_counted(changes: dict[str, object], scope: str) -> None:
+    not_counted(own_line(scope, **changes), scope)
 
 
 @SCOPES
@@ -304,44 +297,53 @@ def test_what_is_no_evaluation_of_the_own_rule_is_not_counted(changes: dict[str,
         ("nonVirtualMfa", None),
     ],
 )
-def test_other_parameters_are_not_counted(name: str, value: str | None, *, organization: bool) -> None:
-    line = own_line(organization=organization)
-    not_counted({**line, "parameters": {**line["parameters"], name: value}}, organization=organization)
+def test_other_parameters_are_not_counted(name: str, value: str | None, scope: str) -> None:
+    line = own_line(scope)
+    not_counted({**line, "parameters": {**line["parameters"], name: value}}, scope)
 
 
 @pytest.mark.parametrize(
-    ("changes", "organization"),
+    ("changes", "scope"),
     [
-        pytest.param({"ruleOwner": "account"}, True, id="member's own rule"),
-        pytest.param({"account": "444455556666"}, False, id="rule of another account"),
-        pytest.param({"configRuleName": f"{RULE_NAME}-2"}, False, id="second rule of the account"),
+        pytest.param({"ruleOwner": "account"}, deployment.BY_CONFORMANCE_PACK, id="member's own rule"),
+        pytest.param({"configRuleName": RULE_NAME}, deployment.BY_CONFORMANCE_PACK, id="rule of a service, not of a pack"),
+        pytest.param({"ruleOwner": "config-conforms.amazonaws.com"}, deployment.BY_STACK_SET, id="rule of a service"),
+        pytest.param({"configRuleName": f"{RULE_NAME}-2"}, deployment.BY_STACK_SET, id="member's second rule"),
+        pytest.param({"account": "444455556666"}, ONE_ACCOUNT, id="rule of another account"),
+        pytest.param({"configRuleName": f"{RULE_NAME}-2"}, ONE_ACCOUNT, id="second rule of the account"),
     ],
 )
-def test_rules_that_are_not_the_deployments_are_not_counted(changes: dict[str, object], *, organization: bool) -> None:
-    not_counted(own_line(organization=organization, **changes), organization=organization)
+def test_rules_that_are_not_the_deployments_are_not_counted(changes: dict[str, object], scope: str) -> None:
+    not_counted(own_line(scope, **changes), scope)
 
 
-def not_counted(line: dict[str, object], *, organization: bool) -> None:
-    patterns = counted(organization=organization)
+@pytest.mark.parametrize("scope", [deployment.BY_CONFORMANCE_PACK, deployment.BY_STACK_SET])
+def test_the_rule_of_the_other_way_is_not_counted(scope: str) -> None:
+    """While a deployment switches, both rules evaluate an account for a time. One of them is counted."""
+    [other] = {deployment.BY_CONFORMANCE_PACK, deployment.BY_STACK_SET} - {scope}
+    not_counted(own_line(other), scope)
+
+
+def not_counted(line: dict[str, object], scope: str) -> None:
+    patterns = counted(scope)
     assert {name for name, pattern in patterns.items() if filter_patterns.parse(pattern)(json.dumps(line))} <= {"Failures"}
 
 
 @SCOPES
-def test_what_was_refused_is_not_counted(*, organization: bool) -> None:
-    line = json.dumps(own_line(organization=organization, message="refused", membership="outsider"))
-    assert not [pattern for pattern in counted(organization=organization).values() if filter_patterns.parse(pattern)(line)]
+def test_what_was_refused_is_not_counted(scope: str) -> None:
+    line = json.dumps(own_line(scope, message="refused", membership="outsider"))
+    assert not [pattern for pattern in counted(scope).values() if filter_patterns.parse(pattern)(line)]
 
 
 def test_every_failure_is_counted() -> None:
-    for line in (own_line(organization=True, message="evaluation failed", test=True), {"message": "evaluation failed"}):
-        assert filter_patterns.parse(counted()["Failures"])(json.dumps(line))
+    for line in (own_line(ONE_ACCOUNT, message="evaluation failed", test=True), {"message": "evaluation failed"}):
+        assert filter_patterns.parse(counted(ONE_ACCOUNT)["Failures"])(json.dumps(line))
 
 
 @SCOPES
-def test_the_saved_query_asks_for_the_same_rule_as_the_metric_filters(*, organization: bool) -> None:
-    [query] = resources(APPLICATION, "AWS::Logs::QueryDefinition").values()
-    text = rendered(query["Properties"]["QueryString"], organization=organization)
-    conditions = re.findall(r'\$\.([\w.]+) = "([^"]*)"', counted(organization=organization)["Evaluations"])
+def test_the_saved_query_asks_for_the_same_rule_as_the_metric_filters(scope: str) -> None:
+    text = saved_query(scope)
+    conditions = re.findall(r'\$\.([\w.]+) = "([^"]*)"', counted(scope)["Evaluations"])
     assert len(conditions) == 7
     for path, value in conditions:
         if path == "message":
@@ -351,13 +353,12 @@ def test_the_saved_query_asks_for_the_same_rule_as_the_metric_filters(*, organiz
         else:
             assert f'{path} = "{value}"' in text
     assert '(test = 0 or test = "false")' in text
-    assert ("not ispresent(parameters.ExecutionRoleName)" in text) != organization
+    assert ("not ispresent(parameters.ExecutionRoleName)" in text) == (scope == ONE_ACCOUNT)
 
 
-@SCOPES
-def test_the_report_asks_the_journal_for_the_same_rule(*, organization: bool) -> None:
-    [saved] = resources(APPLICATION, "AWS::Logs::QueryDefinition").values()
-    text = rendered(saved["Properties"]["QueryString"], organization=organization)
+@pytest.mark.parametrize("scope", [ONE_ACCOUNT, deployment.BY_CONFORMANCE_PACK])
+def test_the_report_asks_the_journal_for_the_same_rule(scope: str) -> None:
+    text = saved_query(scope)
     conditions = re.split(r"\s+and\s+|\s*\|\s*filter\s+", text.partition("| sort")[0])[1:]
     parameters = dict(re.findall(r'parameters\.(\w+) = "([^"]*)"', text))
     parameters.pop("ExecutionRoleName", None)
@@ -365,14 +366,14 @@ def test_the_report_asks_the_journal_for_the_same_rule(*, organization: bool) ->
         deployment.Deployment(
             "root-virtual-mfa",
             "CREATE_COMPLETE",
-            re.findall(r'account = "([^"]*)"', text)[0] if not organization else "111111111111",
+            "111122223333",
             "us-east-1",
             "aws",
-            organization_id="o-a1b2c3d4e5" if organization else "",
+            organization_id="" if scope == ONE_ACCOUNT else "o-a1b2c3d4e5",
             rule_parameters=parameters,
         )
     )
-    assert len(conditions) == (8 if organization else 9)
+    assert len(conditions) == (9 if scope == ONE_ACCOUNT else 8)
     assert [condition for condition in conditions if condition not in asked] == []
 
 
@@ -458,7 +459,7 @@ def test_alarms_watch_metrics_that_are_there() -> None:
         ]
         watched.add((metric["Namespace"], metric["MetricName"]))
         if metric["Namespace"] == "RootVirtualMfa":
-            assert metric["MetricName"] in counted()
+            assert metric["MetricName"] in counted(ONE_ACCOUNT)
         else:
             assert metric["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "RootVirtualMfaEnabledFunction"}}]
     assert watched == {

@@ -370,6 +370,7 @@ def test_a_branch_takes_the_first_choice_that_holds(runbooks: Runbooks, conditio
 def test_a_branch_without_a_choice_that_holds(
     runbooks: Runbooks, default: str | None, step: dict[str, Any], run: set[str]
 ) -> None:
+    """Source: awsdocs/aws-systems-manager-user-guide, automation-branchdocs.md; a switch reverses it."""
     choices = [
         {"NextStep": "next", "Variable": "{{ Way }}", "StringEquals": "next"},
         {"NextStep": "last", "Variable": "{{ Way }}", "StringEquals": "last"},

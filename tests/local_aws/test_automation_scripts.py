@@ -1,5 +1,6 @@
 """The scripts of runbooks on the local AWS: their input, their permissions, and how they end."""
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from local_aws.client import LocalAwsClient, LocalAwsProcess
+from local_aws.ssm.runbooks import converted
 from tests.local_aws.automation_scene import Runbooks, output, payload_of, returning, script, statuses, step_of
 from tests.local_aws.conftest import write_accounts
 from tests.local_aws.process_scene import process_id, runs
@@ -141,9 +143,59 @@ def test_a_handler_that_is_not_there_fails_its_step(runbooks: Runbooks) -> None:
     assert step_of(execution)["FailureMessage"] == "The script has no function handler."
 
 
+CONVERTED: list[tuple[object, str, object]] = [
+    ("a", "StringList", ["a"]),
+    ("true", "Boolean", True),
+    ("False", "Boolean", False),
+    (3, "String", "3"),
+    (3, "StringList", ["3"]),
+    (True, "String", "true"),
+    (True, "StringList", ["true"]),
+    (["a"], "String", "a"),
+    ([3], "String", "3"),
+    ([True], "Boolean", True),
+]
+"""A value that a script returns, the type that its output declares, and the output.
+
+Source: automation-action-outputs-inputs.html; it does not say how a Boolean is spelt.
+"""
+NOT_CONVERTED: list[tuple[object, str]] = [
+    ("yes", "Boolean"),
+    (1, "Boolean"),
+    (1.5, "String"),
+    (None, "String"),
+    (["a", "b"], "String"),
+    ([["a"]], "String"),
+    ([1, 2], "StringList"),
+    ([], "String"),
+    ({"a": "b"}, "String"),
+    ({"a": "b"}, "StringList"),
+]
+
+
+def test_outputs_are_converted_to_the_types_that_they_declare(runbooks: Runbooks) -> None:
+    values = {f"v{number}": value for number, (value, _, _) in enumerate(CONVERTED)}
+    declared = [output(f"v{number}", f"$.Payload.v{number}", kind) for number, (_, kind, _) in enumerate(CONVERTED)]
+    first = returning(repr(values), name="first", outputs=declared)
+    referred = {name: f"{{{{ first.{name} }}}}" for name in values}
+    execution = runbooks.run(first, returning("events", referred, "second"))
+    assert payload_of(execution, "second") == {f"v{number}": value for number, (_, _, value) in enumerate(CONVERTED)}
+    # A user quotes it of another action: each output is a list of texts, and OutputPayload has all as JSON.
+    outputs = step_of(execution, "first")["Outputs"]
+    assert all(isinstance(text, str) for texts in outputs.values() for text in texts)
+    [whole] = outputs["OutputPayload"]
+    assert json.loads(whole) == {"Payload": values}
+
+
+@pytest.mark.parametrize(("value", "kind"), NOT_CONVERTED)
+def test_an_output_that_no_conversion_makes_fails_its_step(value: object, kind: str) -> None:
+    with pytest.raises(ValueError, match=f"is no {kind}"):
+        converted(value, kind)
+
+
 def test_an_output_of_another_type_fails_its_step(runbooks: Runbooks) -> None:
-    execution = runbooks.run(returning("{'on': 'true'}", outputs=[output("On", "$.Payload.on", "Boolean")]))
-    assert step_of(execution)["FailureMessage"] == "Its output On is no Boolean: true"
+    execution = runbooks.run(returning("{'on': 'on'}", outputs=[output("On", "$.Payload.on", "Boolean")]))
+    assert step_of(execution)["FailureMessage"] == "Its output On is no Boolean: on"
 
 
 def test_what_a_script_writes_is_no_output_of_it(runbooks: Runbooks) -> None:

@@ -219,6 +219,19 @@ def test_a_failed_change_is_taken_back(client: Clients, account_id: str, stack: 
     assert (rules(client, account_id), [found["queryString"] for found in queries(client, account_id)]) == before
 
 
+def test_what_an_update_removes_is_deleted_last_and_told(client: Clients, account_id: str, stack: Stack, notes: str) -> None:
+    stack.create({"Rule": config_rule(notes), "Query": query()})
+    stack.update({"Rule": config_rule(notes, Description="Changed.")})
+    events = client("cloudformation", account_id).describe_stack_events(StackName=STACK)["StackEvents"]
+    told = [(event["LogicalResourceId"], event["ResourceStatus"]) for event in reversed(events)]
+    assert told[-4:] == [
+        ("Rule", "UPDATE_COMPLETE"),
+        ("Query", "DELETE_IN_PROGRESS"),
+        ("Query", "DELETE_COMPLETE"),
+        (STACK, "UPDATE_COMPLETE"),
+    ]
+
+
 # AWS::Logs::QueryDefinition
 
 

@@ -246,7 +246,10 @@ def test_a_member_looks_at_its_pack_and_can_neither_change_nor_delete_it(scene: 
         assert compliance == {"ConfigRuleName": rule["ConfigRuleName"], "ComplianceType": "COMPLIANT"}
 
         settings = {key: rule[key] for key in ("ConfigRuleName", "Source")}
+        remediation = {"ConfigRuleName": rule["ConfigRuleName"], "TargetType": "SSM_DOCUMENT", "TargetId": "Mend"}
         for operation, params in (
+            # Source: API reference, PutRemediationConfigurations: not for the rules of services.
+            (member.put_remediation_configurations, {"RemediationConfigurations": [remediation]}),
             (member.delete_config_rule, {"ConfigRuleName": rule["ConfigRuleName"]}),
             (member.put_config_rule, {"ConfigRule": settings}),
             (member.delete_conformance_pack, {"ConformancePackName": name}),

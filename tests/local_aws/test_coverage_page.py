@@ -60,7 +60,10 @@ def test_the_package_answers_in_front_of_ministack_what_the_lists_say() -> None:
     command = [str(PYTHON), "-c", NOTE_OPERATIONS]
     run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT)  # noqa: S603 - our own program
     answered = {service: names for service, names in json.loads(run.stdout.splitlines()[-1]).items() if names}
-    listed = {service: sorted(each.answered_by_package) for service, each in coverage.read().items()}
+    listed = {
+        service: sorted(name for some in each.operations if some.answered_by == "package" for name in some.names)
+        for service, each in coverage.read().items()
+    }
     assert {service: names for service, names in listed.items() if names} == answered
 
 

@@ -151,6 +151,12 @@ def test_a_bad_request_is_refused(
             "RoleArn is not supported for target arn:aws:logs:us-east-1:1:log-group:x.",
         ),
         ({"Arn": "not-an-arn"}, "ValidationException", "Parameter not-an-arn is not valid. Reason: Provided Arn is not in"),
+        # Users quote it, for the document of a runbook: aws/aws-sdk-js#2360 and hashicorp/terraform-provider-aws#6461, of 2018.
+        (
+            {"Arn": "arn:aws:ssm:us-east-1:1:document/Example", "RoleArn": "arn:aws:iam::1:role/x"},
+            "ValidationException",
+            "Parameter RunCommandParameters is not valid for target two.",
+        ),
     ],
 )
 def test_a_bad_target_is_refused_with_all_others(

@@ -375,15 +375,39 @@ def test_a_role_that_does_not_trust_eventbridge_starts_nothing(
     assert dead_letters.bodies(1)[0]["detail"] == {"number": 1}
 
 
-def test_a_role_that_may_not_start_it_starts_nothing(client: Clients, bus: Bus, account_id: str, dead_letters: Queue) -> None:
-    role = make_role(client, account_id, TO_EVENTS, allow("ssm:DescribeDocument"))
+START = "ssm:StartAutomationExecution"
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "condition"),
+    [
+        ("ssm:DescribeDocument", "*", {}),
+        # A user quotes the message, and that ARN: aws-solutions/automated-security-response-on-aws#29, of 2021.
+        (START, "arn:aws:ssm:*:*:document/Example", {}),
+        # Live, radkawar/stackd, testdata/aws/eventbridge/target_roles.json: only to assume the role EventBridge sends the keys.
+        (START, "*", {"StringLike": {"aws:SourceArn": "*"}}),
+        (START, "*", {"StringLike": {"aws:SourceAccount": "*"}}),
+    ],
+)
+def test_a_role_that_may_not_start_it_starts_nothing(  # noqa: PLR0913, PLR0917 - fixtures, and the statement
+    client: Clients,
+    bus: Bus,
+    account_id: str,
+    dead_letters: Queue,
+    action: str,
+    resource: str,
+    condition: dict[str, Any],
+) -> None:
+    statement = {"Effect": "Allow", "Action": action, "Resource": resource, "Condition": condition}
+    role = make_role(client, account_id, TO_EVENTS, json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
     bus.send(OURS, Arn=runbook(account_id), RoleArn=role, Input="{}", DeadLetterConfig={"Arn": dead_letters.arn})
     bus.put({})
     [error] = dead_letters.errors(1)
     assert error["ERROR_CODE"] == "AccessDeniedException"
     assert counted(client, account_id) == (1, 1)
-    assert "events" in error["ERROR_MESSAGE"]
-    assert "ssm:StartAutomationExecution" in error["ERROR_MESSAGE"]
+    said = error["ERROR_MESSAGE"]
+    assert said.startswith(f"User: arn:aws:sts::{account_id}:assumed-role/events/")
+    assert f" is not authorized to perform: {START} on resource: {runbook(account_id)}" in said
 
 
 @pytest.mark.parametrize("text", ["17", "[]", '{"AccountId": "1"}', '{"AccountId": [1]}'])

@@ -1,6 +1,9 @@
 """What real AWS was seen to do, held against the local AWS, as far as no other test does.
 
-Each test names its source: a recorded answer, or a user who quotes one.
+Each test names its source: a recorded answer, or a user who quotes one. Others of such sources are: root sessions and devices
+(test_root_access), the summary and the credential report (test_account_reports), delegates (test_organizations_contract),
+recorders (test_recorders), resource policies (test_stacks, test_lambda_api), EventBridge's rules, roles and targets
+(test_event_rules, test_events), and Automation's branches and outputs (test_automation, test_automation_scripts).
 """
 
 import json

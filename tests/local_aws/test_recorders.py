@@ -211,5 +211,5 @@ def test_a_rule_needs_a_recorder_and_its_function_gets_the_recorders_role(client
     config.delete_configuration_recorder(ConfigurationRecorderName="default")
     assert refusal(config.put_config_rule, ConfigRule=rule(notes, "other")) == (
         "NoAvailableConfigurationRecorderException",
-        "Configuration recorder is not available to put config rules.",
+        "You must create a configuration recorder before you can create or update a Config rule.",
     )

@@ -250,11 +250,12 @@ def test_features_and_the_tasks_that_need_them_are_as_captured(client: Clients, 
 
 @dataclass(frozen=True)
 class Ended:
-    """What the organization ends: STS still gives a session to `caller` after some seconds, and refuses it after 180."""
+    """What the organization ends: after some seconds STS still gives a session to `caller`, and later it refuses one."""
 
     calls: list[str]
     caller: str
     given_after: int
+    refused_after: int
     message: str
 
 
@@ -262,12 +263,13 @@ class Ended:
     "ended",
     [
         # S root_sessions.json, delegate_session_after_15s, _60s, _180s. STS also refused at 0 s, which is not emulated.
-        Ended(["deregister_delegated_administrator"], DELEGATED, 15, not_authorized(DELEGATED)),
+        Ended(["deregister_delegated_administrator"], DELEGATED, 15, 60, not_authorized(DELEGATED)),
         # S root_sessions.json, untrusted_session_after_0s, _15s, _60s, _180s.
         Ended(
             ["deregister_delegated_administrator", "disable_aws_service_access"],
             MANAGEMENT,
             60,
+            180,
             "Service not enabled for AWS Organizations.",
         ),
     ],
@@ -286,7 +288,7 @@ def test_sts_may_lag_iam_and_issued_sessions_outlive_all(
     assert assume(sts, MEMBER, AUDIT)
     local_aws.advance_clock(seconds=ended.given_after)
     assert assume(sts, MEMBER, AUDIT)
-    local_aws.advance_clock(seconds=180 - ended.given_after)
+    local_aws.advance_clock(seconds=ended.refused_after - ended.given_after)
     assert refusal(assume, sts=sts, target=MEMBER) == ("AccessDenied", ended.message)
     assert issued.get_user()["User"]["UserId"] == MEMBER
 
@@ -646,7 +648,10 @@ def test_signing_certificates_are_deleted(local_aws: LocalAwsProcess, root: Root
 
 
 def test_a_password_is_deleted_and_allowed_again(root: Root, member: str) -> None:
-    """S root_sessions.json: create_profile_duplicate, profile_after_delete, recovery_only_…: present while only allowed."""
+    """S root_sessions.json: create_profile_duplicate, profile_after_delete, recovery_only_…: present while only allowed.
+
+    On AWS the summary followed within two seconds. Here it follows at once, and so does the credential report.
+    """
     deleting, creating = root.iam(), root.iam(CREATE)
     twice = "EntityAlreadyExists", f"Login Profile for account {member} already exists."
     none = "NoSuchEntity", "Login Profile for User null cannot be found."
@@ -669,7 +674,11 @@ TAKEN = "EntityAlreadyExists", "MFA device already exists."
 def test_devices_are_deactivated_and_stay_unassigned(
     local_aws: LocalAwsProcess, client: Clients, root: Root, member: str
 ) -> None:
-    """S iam/mfa.json: the messages. IAM authorizes the deletion on the device, and the task policy denies that."""
+    """S iam/mfa.json: the messages. IAM authorizes the deletion on the device, and the task policy denies that.
+
+    Sources: a message that a user quotes (ministryofjustice/modernisation-platform, pull request 12674, of 2026), and S
+    root_access.json, public_policy_version_IAMDeleteRootUserCredentials.
+    """
     local_aws.change_root_user(member, "add-virtual-device", "phone")
     [token] = local_aws.change_root_user(member, "add-hardware-device")["hardware_mfa_devices"]
     [name] = local_aws.change_root_user(member, "add-passkey")["passkeys"]
@@ -698,15 +707,21 @@ def test_devices_are_deactivated_and_stay_unassigned(
 
 
 def test_devices_of_iam_users_have_the_same_messages(client: Clients, member: str) -> None:
-    """S iam/mfa.json. Serial numbers may have a path."""
+    """S iam/mfa.json. Serial numbers may have a path. On AWS both lists had a device two seconds after it was enabled."""
     iam = client("iam", member)
     for user in ("alice", "bob"):
         iam.create_user(UserName=user)
     device = {"Path": "/devices/", "VirtualMFADeviceName": "phone"}
     serial_number = iam.create_virtual_mfa_device(**device)["VirtualMFADevice"]["SerialNumber"]
     assert serial_number == f"arn:aws:iam::{member}:mfa/devices/phone"
+    assert iam.list_virtual_mfa_devices()["VirtualMFADevices"] == [{"SerialNumber": serial_number}]
     codes = {"AuthenticationCode1": "123456", "AuthenticationCode2": "654321"}
     iam.enable_mfa_device(UserName="alice", SerialNumber=serial_number, **codes)
+    [listed] = iam.list_virtual_mfa_devices()["VirtualMFADevices"]
+    assert (listed.keys(), listed["User"]["UserName"]) == ({"SerialNumber", "EnableDate", "User"}, "alice")
+    assert iam.list_mfa_devices(UserName="alice")["MFADevices"] == [
+        {"UserName": "alice", "SerialNumber": serial_number, "EnableDate": listed["EnableDate"]}
+    ]
     assert refusal(iam.create_virtual_mfa_device, **device) == TAKEN
     assert refusal(iam.delete_virtual_mfa_device, SerialNumber=serial_number) == IN_USE
     assert refusal(iam.deactivate_mfa_device, UserName="bob", SerialNumber=serial_number) == NOT_OF_USER
@@ -715,7 +730,10 @@ def test_devices_of_iam_users_have_the_same_messages(client: Clients, member: st
 
 
 def test_a_deactivation_may_be_about_any_resource(local_aws: LocalAwsProcess, root: Root, member: str) -> None:
-    """In a message of 2023 the resource of root's own DeactivateMFADevice was "*", which the task policy denies."""
+    """The task policy denies it then. A user quotes that resource in a message of 2023, which was about no root session.
+
+    Source: aws-samples/aws-secure-environment-accelerator#1102.
+    """
     [token] = local_aws.change_root_user(member, "add-hardware-device")["hardware_mfa_devices"]
     iam = root.iam()
     local_aws.switch("deactivate-on-any-resource", on=True)

@@ -1,66 +1,52 @@
-"""Service-managed StackSets: who may have them, where they go, what becomes of failures, and of accounts that come and go."""
+"""Service-managed StackSets: who may have them, where they go, and what becomes of failures."""
 
 import json
-import time
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-import yaml
-from botocore.exceptions import ClientError
 
 from local_aws.client import LocalAwsClient, LocalAwsProcess
-from tests.local_aws.organization_scene import create_asked_for
 from tests.local_aws.scene import clients_of
+from tests.local_aws.stack_set_scene import (
+    DELEGATED,
+    FIRST,
+    LARGER_TEMPLATE,
+    MANAGEMENT,
+    MEMBERS,
+    NAME,
+    NEW,
+    REGION,
+    ROLE_IN_ONE_REGION,
+    ROOT,
+    SANDBOX,
+    SECOND,
+    SECOND_ROLE,
+    SERVICE,
+    STRANGER,
+    TEMPLATE,
+    THIRD,
+    TRUST,
+    Administrator,
+    Other,
+    accounts_file,
+    clean,
+    depends_on,
+    of,
+    refusal,
+    take_name,
+    unit_id,
+    with_role,
+)
 
-MANAGEMENT, DELEGATED, FIRST, SECOND, THIRD, SANDBOX = (digit * 12 for digit in "123456")
-NEW, STRANGER = "7" * 12, "9" * 12
-MEMBERS = [DELEGATED, FIRST, SECOND, THIRD, SANDBOX]
-ROOT = "r-a1b2"
-REGION = "us-east-1"
-SERVICE = "member.org.stacksets.cloudformation.amazonaws.com"
-NAME = "evaluation"
-"""Of the StackSet, and of the role that it makes."""
-SECONDS = 600
 UNKNOWN = f"arn:aws:cloudformation:{REGION}:{MANAGEMENT}:stackset/unknown:12345678-1234-1234-1234-123456789012"
 
 
-def depends_on(*arns: str) -> dict[str, Any]:
-    return {"AutoDeployment": {"Enabled": True, "RetainStacksOnAccountRemoval": False, "DependsOn": list(arns)}}
-
-
-ORGANIZATION = {
-    "organization": {
-        "id": "o-a1b2c3d4e5",
-        "root_id": ROOT,
-        "management_account": MANAGEMENT,
-        "outside": [STRANGER],
-        "trusted_services": [SERVICE],
-        "delegated_administrators": {DELEGATED: [SERVICE]},
-        "units": {"Workloads/Production": [FIRST, SECOND], "Workloads": [THIRD], "Sandbox": [SANDBOX]},
-    },
-    "accounts": {account_id: {"name": account_id} for account_id in [MANAGEMENT, *MEMBERS, STRANGER]},
-}
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
-}
-ROLE = {
-    "Type": "AWS::IAM::Role",
-    "Properties": {"RoleName": NAME, "Description": {"Ref": "Purpose"}, "AssumeRolePolicyDocument": TRUST},
-}
-SECOND_ROLE = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "second", "AssumeRolePolicyDocument": TRUST}}
-PARAMETERS = {"Purpose": {"Type": "String", "Default": "none"}}
-TEMPLATE = {"Parameters": PARAMETERS, "Resources": {"Role": ROLE}}
-LARGER_TEMPLATE = {"Parameters": PARAMETERS, "Resources": {"Second": SECOND_ROLE, "Role": ROLE}}
-ROLE_IN_ONE_REGION = {
-    "Parameters": PARAMETERS,
-    "Conditions": {"HomeRegion": {"Fn::Equals": [{"Ref": "AWS::Region"}, REGION]}},
-    "Resources": {"Role": {**ROLE, "Condition": "HomeRegion"}, "Topic": {"Type": "AWS::SNS::Topic"}},
-}
+def unchecked(client: LocalAwsClient, operation: str) -> Callable[..., object]:
+    """Return an operation of the delegated administrator, called without botocore's own checks."""
+    call: Callable[..., object] = getattr(clients_of(client)("cloudformation", DELEGATED), operation)
+    return call
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +67,7 @@ def cleaned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsClient
 def aws(cleaned: LocalAwsClient) -> Iterator[LocalAwsClient]:
     """Serve the organization to a test that leaves the accounts where they are; what it deploys is taken away afterwards."""
     yield cleaned
-    Parent(cleaned).remove()
-    Administrator(cleaned).remove()
-    for account_id in MEMBERS:
-        iam = of(cleaned, "iam", account_id)
-        for role in iam.list_roles()["Roles"]:
-            if not role["RoleName"].startswith("stacksets-exec-"):
-                iam.delete_role(RoleName=role["RoleName"])
+    clean(cleaned)
 
 
 @pytest.fixture
@@ -97,171 +77,9 @@ def fresh(tmp_path: Path) -> Iterator[LocalAwsClient]:
         yield client
 
 
-def accounts_file(directory: Path) -> Path:
-    path = directory / "accounts.yaml"
-    path.write_text(yaml.safe_dump(ORGANIZATION), encoding="utf-8")
-    return path
-
-
-@cache
-def of(client: LocalAwsClient, service: Any, account_id: str) -> Any:  # noqa: ANN401 - boto3 makes its clients' types at run time
-    return _session().client(
-        service,
-        region_name=REGION,
-        endpoint_url=client.endpoint_url,
-        aws_access_key_id=account_id,
-        aws_secret_access_key="test",  # noqa: S106 - the local AWS takes any
-    )
-
-
-@cache
-def _session() -> boto3.Session:
-    """Share what is costly to load."""
-    return boto3.Session()
-
-
-def unchecked(client: LocalAwsClient, operation: str) -> Callable[..., object]:
-    """Return an operation of the delegated administrator, called without botocore's own checks."""
-    call: Callable[..., object] = getattr(clients_of(client)("cloudformation", DELEGATED), operation)
-    return call
-
-
-class Administrator:
-    """The delegated administrator, or with `account_id` another account, at work on the StackSet."""
-
-    def __init__(self, aws: LocalAwsClient, account_id: str = DELEGATED, call_as: str = "DELEGATED_ADMIN") -> None:
-        self.aws = aws
-        self.cloudformation = of(aws, "cloudformation", account_id)
-        self.call_as = call_as
-
-    def create(self, template: dict[str, Any] = TEMPLATE, **params: Any) -> str:  # noqa: ANN401 - of any operation
-        """Create the StackSet without stacks."""
-        created = self.cloudformation.create_stack_set(
-            **{
-                "StackSetName": NAME,
-                "TemplateBody": json.dumps(template),
-                "PermissionModel": "SERVICE_MANAGED",
-                "CallAs": self.call_as,
-                "Capabilities": ["CAPABILITY_NAMED_IAM"],
-                "AutoDeployment": {"Enabled": True, "RetainStacksOnAccountRemoval": False},
-                **params,
-            }
-        )
-        return str(created["StackSetId"])
-
-    def run(self, operation: str, **params: Any) -> dict[str, Any]:  # noqa: ANN401 - of any operation
-        """Do something to the StackSet, and return the operation once it has ended."""
-        started = getattr(self.cloudformation, operation)(StackSetName=NAME, CallAs=self.call_as, **params)
-        return self.ended(started["OperationId"])
-
-    def ended(self, operation_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-
-        def has_ended() -> bool:
-            found.update(self.read("describe_stack_set_operation", OperationId=operation_id)["StackSetOperation"])
-            return found["Status"] not in {"QUEUED", "RUNNING"}
-
-        wait(has_ended)
-        return found
-
-    def deploy(self, regions: tuple[str, ...] = (REGION,), unit_id: str = ROOT, **params: Any) -> dict[str, Any]:  # noqa: ANN401 - of any operation
-        """Deploy the StackSet to a unit; `Accounts` and `AccountFilterType` limit it."""
-        targets = {key: params.pop(key) for key in ("Accounts", "AccountFilterType") if key in params}
-        return self.run(
-            "create_stack_instances",
-            DeploymentTargets={"OrganizationalUnitIds": [unit_id], **targets},
-            Regions=list(regions),
-            **params,
-        )
-
-    def read(self, operation: str, **params: Any) -> dict[str, Any]:  # noqa: ANN401 - of any operation
-        found: dict[str, Any] = getattr(self.cloudformation, operation)(StackSetName=NAME, CallAs=self.call_as, **params)
-        return found
-
-    def statuses(self) -> dict[str, tuple[str, str]]:
-        """Return the status and the detailed status of each instance in REGION, by account."""
-        return {
-            instance["Account"]: (instance["Status"], instance["StackInstanceStatus"]["DetailedStatus"])
-            for instance in self.read("list_stack_instances", StackInstanceRegion=REGION)["Summaries"]
-        }
-
-    def results(self, operation: dict[str, Any]) -> dict[str, str]:
-        listed = self.read("list_stack_set_operation_results", OperationId=operation["OperationId"])["Summaries"]
-        return {result["Account"]: result["Status"] for result in listed}
-
-    def remove(self) -> None:
-        if self.exists():
-            for operation in self.read("list_stack_set_operations")["Summaries"]:
-                self.ended(operation["OperationId"])
-            everywhere = {"DeploymentTargets": {"OrganizationalUnitIds": [ROOT]}, "Regions": [REGION, "eu-west-1"]}
-            self.run("delete_stack_instances", RetainStacks=False, **everywhere)
-            self.cloudformation.delete_stack_set(StackSetName=NAME, CallAs=self.call_as)
-
-    def exists(self) -> bool:
-        active = self.cloudformation.list_stack_sets(CallAs=self.call_as, Status="ACTIVE")["Summaries"]
-        return NAME in [stack_set["StackSetName"] for stack_set in active]
-
-
-class Other:
-    """Another StackSet of the administrator's, without stacks at first."""
-
-    def __init__(self, admin: Administrator, name: str, template: dict[str, Any]) -> None:
-        admin.create(template, StackSetName=name)
-        self._admin = admin
-        self._which = {"StackSetName": name, "CallAs": admin.call_as}
-        self.arn: str = admin.cloudformation.describe_stack_set(**self._which)["StackSet"]["StackSetARN"]
-
-    def deploy(self, unit_id: str) -> None:
-        targets = {"DeploymentTargets": {"OrganizationalUnitIds": [unit_id]}, "Regions": [REGION]}
-        self._admin.cloudformation.create_stack_instances(**self._which, **targets)
-
-    def update(self, **params: Any) -> None:  # noqa: ANN401 - of any operation
-        given = {"UsePreviousTemplate": True, "Capabilities": ["CAPABILITY_NAMED_IAM"], **params}
-        self._admin.cloudformation.update_stack_set(**self._which, **given)
-
-    def detailed_status(self, account_id: str) -> str:
-        listed = self._admin.cloudformation.list_stack_instances(**self._which, StackInstanceAccount=account_id)
-        return str(listed["Summaries"][0]["StackInstanceStatus"]["DetailedStatus"])
-
-
 @pytest.fixture
 def admin(aws: LocalAwsClient) -> Administrator:
     return Administrator(aws)
-
-
-def wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {SECONDS} s"
-        time.sleep(0.02)
-
-
-def refusal(call: Callable[..., object], **params: object) -> tuple[str, str]:
-    with pytest.raises(ClientError) as refused:
-        call(**params)
-    error = refused.value.response["Error"]
-    return error["Code"], error["Message"]
-
-
-def with_role(aws: LocalAwsClient) -> dict[str, str]:
-    """Return the accounts that have the role, and what is in its description."""
-    found = {}
-    for account_id in aws.accounts():
-        for role in of(aws, "iam", account_id).list_roles()["Roles"]:
-            if role["RoleName"] == NAME:
-                found[account_id] = role.get("Description", "")
-    return found
-
-
-def take_name(aws: LocalAwsClient, account_id: str) -> None:
-    """Let an account have a role of the name already, made by somebody else."""
-    role = {"RoleName": NAME, "Description": "somebody else's", "AssumeRolePolicyDocument": json.dumps(TRUST)}
-    of(aws, "iam", account_id).create_role(**role)
-
-
-def unit_id(aws: LocalAwsClient, name: str) -> str:
-    units = of(aws, "organizations", MANAGEMENT).list_organizational_units_for_parent(ParentId=ROOT)["OrganizationalUnits"]
-    return next(str(unit["Id"]) for unit in units if unit["Name"] == name)
 
 
 # Where it goes
@@ -401,7 +219,10 @@ def test_a_name_is_there_once(shared: LocalAwsClient) -> None:
     [
         ({"Accounts": [FIRST]}, "only have DeploymentTargets"),
         ({"DeploymentTargets": {"Accounts": [FIRST]}}, "OrganizationalUnitIds are required"),
-        ({"DeploymentTargets": {"OrganizationalUnitIds": ["ou-a1b2-00000000"]}}, "Not in the organization: ou-a1b2-00000000"),
+        (
+            {"DeploymentTargets": {"OrganizationalUnitIds": [f"ou-a1b2-{number:08}" for number in range(51)]}},
+            "OrganizationalUnitIds may not exceed 50",
+        ),
         ({"DeploymentTargets": {"OrganizationalUnitIds": [ROOT], "Accounts": [FIRST]}}, "AccountFilterType must be specified"),
         (
             {"DeploymentTargets": {"OrganizationalUnitIds": [ROOT], "Accounts": [STRANGER], "AccountFilterType": "UNION"}},
@@ -448,6 +269,16 @@ def test_what_is_not_there_has_its_own_error(shared: LocalAwsClient) -> None:
     assert refusal(admin.read, operation="describe_stack_instance", **place)[0] == "StackInstanceNotFoundException"
     for operation in ("describe_stack_set_operation", "list_stack_set_operation_results"):
         assert refusal(admin.read, operation=operation, OperationId="none")[0] == "OperationNotFoundException"
+
+
+def test_an_operation_names_its_targets_and_their_account_filter(admin: Administrator) -> None:
+    admin.create()
+    targets = {"OrganizationalUnitIds": [ROOT], "Accounts": [SECOND], "AccountFilterType": "DIFFERENCE"}
+    assert admin.deploy(Accounts=[SECOND], AccountFilterType="DIFFERENCE")["DeploymentTargets"] == targets
+    deleted = admin.run(
+        "delete_stack_instances", DeploymentTargets={"OrganizationalUnitIds": [ROOT]}, Regions=[REGION], RetainStacks=False
+    )
+    assert deleted["DeploymentTargets"] == {"OrganizationalUnitIds": [ROOT]}
 
 
 # Failures
@@ -549,106 +380,6 @@ def test_a_region_that_fails_stops_the_next_one(
     assert {result["Region"]: result["Status"] for result in listed} == {REGION: "FAILED", "eu-west-1": second_region}
 
 
-# Accounts that come and go
-
-
-def test_an_account_that_joins_is_deployed_to_and_one_that_leaves_is_cleaned(fresh: LocalAwsClient) -> None:
-    admin = Administrator(fresh)
-    admin.create()
-    admin.deploy()
-    fresh.create_account(NEW, "new", "Sandbox", {})
-    wait(lambda: NEW in with_role(fresh))
-    wait(lambda: admin.statuses()[NEW] == ("CURRENT", "SUCCEEDED"))
-    newest, *_ = admin.read("list_stack_set_operations")["Summaries"]
-    assert (newest["Action"], admin.results(newest)) == ("CREATE", {NEW: "SUCCEEDED"})
-    fresh.remove_account(NEW)
-    wait(lambda: NEW not in with_role(fresh))
-    wait(lambda: NEW not in admin.statuses())
-
-
-def test_a_created_account_is_deployed_to(fresh: LocalAwsClient) -> None:
-    admin = Administrator(fresh)
-    admin.create()
-    admin.deploy()
-    organizations = of(fresh, "organizations", MANAGEMENT)
-    request = organizations.create_account(Email="new@example.com", AccountName="new")["CreateAccountStatus"]["Id"]
-    create_asked_for(fresh)
-    created = organizations.describe_create_account_status(CreateAccountRequestId=request)["CreateAccountStatus"]["AccountId"]
-    wait(lambda: admin.statuses().get(created) == ("CURRENT", "SUCCEEDED"))
-
-
-def test_an_account_that_moves_out_of_the_targets_loses_its_stack(fresh: LocalAwsClient) -> None:
-    admin = Administrator(fresh)
-    admin.create()
-    admin.deploy(unit_id=unit_id(fresh, "Workloads"))
-    workloads, sandbox = unit_id(fresh, "Workloads"), unit_id(fresh, "Sandbox")
-    move = of(fresh, "organizations", MANAGEMENT).move_account
-    move(AccountId=THIRD, SourceParentId=workloads, DestinationParentId=sandbox)
-    move(AccountId=SANDBOX, SourceParentId=sandbox, DestinationParentId=workloads)
-    wait(lambda: list(admin.statuses()) == [FIRST, SECOND, SANDBOX])
-    wait(lambda: list(with_role(fresh)) == [FIRST, SECOND, SANDBOX])
-
-
-def test_without_automatic_deployment_nothing_follows_the_accounts(fresh: LocalAwsClient) -> None:
-    admin = Administrator(fresh)
-    admin.create(AutoDeployment={"Enabled": False})
-    admin.deploy()
-    fresh.create_account(NEW, "new", "", {})
-    fresh.remove_account(SANDBOX)
-    assert len(admin.read("list_stack_set_operations")["Summaries"]) == 1
-    assert list(with_role(fresh)) == MEMBERS
-
-
-def test_stacks_are_kept_if_that_is_asked_for(fresh: LocalAwsClient) -> None:
-    admin = Administrator(fresh)
-    admin.create(AutoDeployment={"Enabled": True, "RetainStacksOnAccountRemoval": True})
-    admin.deploy()
-    fresh.remove_account(SANDBOX)
-    wait(lambda: SANDBOX not in admin.statuses())
-    assert SANDBOX in with_role(fresh)
-
-
-def test_an_excluded_account_stays_excluded_when_another_joins(fresh: LocalAwsClient) -> None:
-    admin = Administrator(fresh)
-    admin.create()
-    admin.deploy(Accounts=[FIRST], AccountFilterType="DIFFERENCE")
-    fresh.create_account(NEW, "new", "Workloads/Production", {})
-    wait(lambda: NEW in admin.statuses())
-    assert FIRST not in admin.statuses()
-
-
-def test_a_stack_set_waits_for_those_that_it_depends_on_and_is_cancelled_if_one_fails(fresh: LocalAwsClient) -> None:
-    """The StackSet that comes first is made last, so that their age does not give the order."""
-    admin = Administrator(fresh)
-    admin.create()
-    base = Other(admin, "base", {"Resources": {"Second": SECOND_ROLE}})
-    workloads = unit_id(fresh, "Workloads")
-    admin.deploy(unit_id=workloads)
-    base.deploy(workloads)
-    admin.run("update_stack_set", UsePreviousTemplate=True, Capabilities=["CAPABILITY_NAMED_IAM"], **depends_on(base.arn))
-    assert admin.read("describe_stack_set")["StackSet"]["AutoDeployment"]["DependsOn"] == [base.arn]
-
-    fresh.create_account(NEW, "new", "Workloads", {})
-    wait(lambda: admin.statuses().get(NEW) == ("CURRENT", "SUCCEEDED"))
-    assert base.detailed_status(NEW) == "SUCCEEDED"
-
-    of(fresh, "iam", SANDBOX).create_role(RoleName="second", AssumeRolePolicyDocument=json.dumps(TRUST))  # somebody else's
-    sandbox = unit_id(fresh, "Sandbox")
-    of(fresh, "organizations", MANAGEMENT).move_account(
-        AccountId=SANDBOX, SourceParentId=sandbox, DestinationParentId=workloads
-    )
-    wait(lambda: admin.statuses().get(SANDBOX) == ("OUTDATED", "CANCELLED"))
-    assert base.detailed_status(SANDBOX) == "FAILED"
-    assert SANDBOX not in with_role(fresh)
-    newest, *_ = admin.read("list_stack_set_operations")["Summaries"]
-    assert newest["Status"] == "FAILED"
-    assert "did not succeed" in newest["StatusReason"]
-
-    refused = refusal(base.update, **depends_on(admin.read("describe_stack_set")["StackSet"]["StackSetARN"]))
-    assert refused == ("ValidationError", "DependsOn makes StackSets depend on each other in a circle.")
-    assert refusal(base.update, **depends_on(base.arn))[1].endswith("in a circle.")
-
-
 def test_dependencies_are_ten_for_a_stack_set_and_each_is_named_once(aws: LocalAwsClient, admin: Administrator) -> None:
     admin.create()
     arns = [Other(admin, f"base-{number}", {"Resources": {"Second": SECOND_ROLE}}).arn for number in range(11)]
@@ -665,6 +396,13 @@ def test_dependencies_are_ten_for_a_stack_set_and_each_is_named_once(aws: LocalA
 
 
 # Update and deletion
+
+BUT_THIRD = {"Accounts": [THIRD], "AccountFilterType": "DIFFERENCE"}
+
+
+def take_name_of_second(aws: LocalAwsClient, account_id: str) -> None:
+    """Let an account have the role "second" already, made by somebody else."""
+    of(aws, "iam", account_id).create_role(RoleName="second", AssumeRolePolicyDocument=json.dumps(TRUST))
 
 
 def test_an_update_of_a_unit_changes_its_stacks_and_leaves_the_others_outdated(
@@ -706,7 +444,11 @@ def test_an_update_of_a_unit_changes_its_stacks_and_leaves_the_others_outdated(
             "ValidationError",
             "AutoDeployment can not",
         ),
-        ({"DeploymentTargets": {"OrganizationalUnitIds": [ROOT]}, "Regions": [REGION]}, "StackInstanceNotFoundException", ""),
+        (
+            {"DeploymentTargets": {"OrganizationalUnitIds": [ROOT]}, "Regions": [REGION]},
+            "ValidationError",
+            f"Organizational unit {ROOT} not found in StackSet",
+        ),
         (
             {
                 "DeploymentTargets": {"OrganizationalUnitIds": [ROOT], "Accounts": [FIRST]},
@@ -781,6 +523,31 @@ def test_an_update_changes_every_stack(aws: LocalAwsClient, admin: Administrator
     assert admin.statuses() == dict.fromkeys(MEMBERS, ("CURRENT", "SUCCEEDED"))
 
 
+def test_an_update_of_stacks_brings_outdated_ones_up_to_date(aws: LocalAwsClient, admin: Administrator) -> None:
+    admin.create()
+    workloads: dict[str, Any] = {"OrganizationalUnitIds": [unit_id(aws, "Workloads")]}
+    admin.run("create_stack_instances", DeploymentTargets={**workloads, **BUT_THIRD}, Regions=[REGION])
+    take_name_of_second(aws, FIRST)
+    larger = {"TemplateBody": json.dumps(LARGER_TEMPLATE), "Capabilities": ["CAPABILITY_NAMED_IAM"]}
+    assert admin.run("update_stack_set", **larger)["Status"] == "FAILED"
+    assert admin.statuses() == {FIRST: ("OUTDATED", "FAILED"), SECOND: ("OUTDATED", "CANCELLED")}
+    of(aws, "iam", FIRST).delete_role(RoleName="second")
+    operation = admin.run("update_stack_instances", DeploymentTargets=workloads, Regions=[REGION])
+    assert (operation["Action"], operation["Status"]) == ("UPDATE", "SUCCEEDED")
+    assert admin.statuses() == dict.fromkeys([FIRST, SECOND], ("CURRENT", "SUCCEEDED"))
+    assert list(with_role(aws, "second")) == [FIRST, SECOND]
+
+    for targets, refused in (
+        ({"OrganizationalUnitIds": [unit_id(aws, "Sandbox")]}, "ValidationError"),
+        ({**workloads, "Accounts": [THIRD], "AccountFilterType": "INTERSECTION"}, "StackInstanceNotFoundException"),
+    ):
+        which = {"operation": "update_stack_instances", "DeploymentTargets": targets, "Regions": [REGION]}
+        assert refusal(admin.run, **which)[0] == refused
+    overrides = [{"ParameterKey": "Purpose", "ParameterValue": "report"}]
+    which = {"operation": "update_stack_instances", "DeploymentTargets": workloads, "Regions": [REGION]}
+    assert "does not emulate ParameterOverrides" in refusal(admin.run, **which, ParameterOverrides=overrides)[1]
+
+
 def test_a_stack_whose_update_fails_is_outdated_and_as_it_was(aws: LocalAwsClient, admin: Administrator) -> None:
     admin.create()
     admin.deploy()
@@ -814,155 +581,3 @@ def test_deletion_takes_the_stacks_first(fresh: LocalAwsClient) -> None:
     assert refusal(admin.read, operation="describe_stack_set")[0] == "StackSetNotFoundException"
     deleted = admin.cloudformation.list_stack_sets(CallAs="DELEGATED_ADMIN", Status="DELETED")["Summaries"]
     assert [stack_set["StackSetName"] for stack_set in deleted] == [NAME]
-
-
-# The resource of a template
-
-
-class Parent:
-    """A stack of the delegated administrator that has the StackSet as a resource."""
-
-    def __init__(self, aws: LocalAwsClient) -> None:
-        self.cloudformation = of(aws, "cloudformation", DELEGATED)
-
-    def deploy(self, operation: str, *, rollback: bool = True, **properties: Any) -> str:  # noqa: ANN401 - a template's properties
-        """Create or update the stack, and return the status that it ends in."""
-        whole_root = {"DeploymentTargets": {"OrganizationalUnitIds": [ROOT]}, "Regions": [{"Ref": "AWS::Region"}]}
-        wanted = {
-            "StackSetName": NAME,
-            "PermissionModel": "SERVICE_MANAGED",
-            "CallAs": "DELEGATED_ADMIN",
-            "TemplateBody": json.dumps(TEMPLATE),
-            "Capabilities": ["CAPABILITY_NAMED_IAM"],
-            "AutoDeployment": {"Enabled": "true", "RetainStacksOnAccountRemoval": "false"},
-            "OperationPreferences": {"FailureTolerancePercentage": "0", "MaxConcurrentPercentage": "100"},
-            "StackInstancesGroup": [whole_root],
-            **properties,
-        }
-        given = {key: value for key, value in wanted.items() if value is not None}
-        resource = {"Type": "AWS::CloudFormation::StackSet", "Properties": given}
-        template = {"Resources": {"StackSet": resource}, "Outputs": {"Id": {"Value": {"Ref": "StackSet"}}}}
-        call = getattr(self.cloudformation, f"{operation}_stack")
-        call(StackName="parent", TemplateBody=json.dumps(template), DisableRollback=not rollback)
-        return self.settled()
-
-    def delete(self) -> str:
-        stack_id = self.describe()["StackId"]
-        self.cloudformation.delete_stack(StackName="parent")
-        return self.settled(stack_id)
-
-    def remove(self) -> None:
-        if any(stack["StackName"] == "parent" for stack in self.cloudformation.describe_stacks()["Stacks"]):
-            self.delete()
-
-    def settled(self, name: str = "parent") -> str:
-        wait(lambda: not self.describe(name)["StackStatus"].endswith("IN_PROGRESS"))
-        return str(self.describe(name)["StackStatus"])
-
-    def describe(self, name: str = "parent") -> dict[str, Any]:
-        [stack] = self.cloudformation.describe_stacks(StackName=name)["Stacks"]
-        return dict(stack)
-
-    def reasons(self) -> str:
-        events = self.cloudformation.describe_stack_events(StackName="parent")["StackEvents"]
-        return " ".join(event.get("ResourceStatusReason", "") for event in events)
-
-
-@pytest.fixture
-def parent(aws: LocalAwsClient) -> Parent:
-    return Parent(aws)
-
-
-def excluding(*accounts: str) -> list[dict[str, Any]]:
-    targets = {"OrganizationalUnitIds": [ROOT], "Accounts": list(accounts), "AccountFilterType": "DIFFERENCE"}
-    return [{"DeploymentTargets": targets, "Regions": [REGION]}]
-
-
-def test_the_resource_is_created_updated_and_deleted(aws: LocalAwsClient, parent: Parent, admin: Administrator) -> None:
-    assert parent.deploy("create") == "CREATE_COMPLETE"
-    stack_set_id = admin.read("describe_stack_set")["StackSet"]["StackSetId"]
-    assert parent.describe()["Outputs"][0]["OutputValue"] == stack_set_id
-    assert list(with_role(aws)) == MEMBERS
-
-    purpose = [{"ParameterKey": "Purpose", "ParameterValue": "report"}]
-    assert parent.deploy("update", Parameters=purpose, StackInstancesGroup=excluding(FIRST)) == "UPDATE_COMPLETE"
-    assert with_role(aws) == {account: "report" for account in MEMBERS if account != FIRST}
-
-    assert parent.deploy("update", Parameters=purpose) == "UPDATE_COMPLETE"
-    assert with_role(aws) == dict.fromkeys(MEMBERS, "report")
-    assert admin.read("describe_stack_set")["StackSet"]["StackSetId"] == stack_set_id
-
-    assert parent.delete() == "DELETE_COMPLETE"
-    assert with_role(aws) == {}
-    assert not admin.exists()
-
-
-def test_the_resource_deploys_to_accounts_that_join_later(fresh: LocalAwsClient) -> None:
-    admin, parent = Administrator(fresh), Parent(fresh)
-    parent.deploy("create")
-    fresh.create_account(NEW, "new", "Sandbox", {})
-    wait(lambda: admin.statuses().get(NEW) == ("CURRENT", "SUCCEEDED"))
-    assert parent.delete() == "DELETE_COMPLETE"
-    assert with_role(fresh) == {}
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "{endpoint}/artefacts/account.yaml",
-        "https://s3.us-east-1.amazonaws.com/artefacts/account.yaml",
-        "https://artefacts.s3.us-east-1.amazonaws.com/account.yaml",
-    ],
-)
-def test_the_template_may_be_in_s3_and_longer_than_a_request_may_be(aws: LocalAwsClient, parent: Parent, url: str) -> None:
-    s3 = of(aws, "s3", DELEGATED)
-    s3.create_bucket(Bucket="artefacts")
-    s3.put_object(Bucket="artefacts", Key="account.yaml", Body=yaml.safe_dump(TEMPLATE) + "#" * 60_000)
-    assert parent.deploy("create", TemplateBody=None, TemplateURL=url.format(endpoint=aws.endpoint_url)) == "CREATE_COMPLETE"
-    assert list(with_role(aws)) == MEMBERS
-
-
-def test_a_creation_that_fails_leaves_nothing_behind(aws: LocalAwsClient, parent: Parent, admin: Administrator) -> None:
-    take_name(aws, SECOND)
-    assert parent.deploy("create") == "ROLLBACK_COMPLETE"
-    assert f"[Account {SECOND}, {REGION}: ResourceLogicalId:Role" in parent.reasons()
-    assert with_role(aws) == {SECOND: "somebody else's"}
-    assert not admin.exists()
-
-
-def test_with_rollback_disabled_a_creation_that_fails_keeps_what_there_is(
-    aws: LocalAwsClient, parent: Parent, admin: Administrator
-) -> None:
-    take_name(aws, SANDBOX)
-    assert parent.deploy("create", rollback=False) == "CREATE_FAILED"
-    assert list(with_role(aws)) == MEMBERS
-    assert admin.statuses()[SANDBOX] == ("OUTDATED", "FAILED")
-    assert parent.delete() == "DELETE_COMPLETE"
-    assert with_role(aws) == {SANDBOX: "somebody else's"}
-    assert not admin.exists()
-
-
-def test_an_update_that_fails_is_rolled_back_in_the_accounts(aws: LocalAwsClient, parent: Parent, admin: Administrator) -> None:
-    parent.deploy("create")
-    of(aws, "iam", SANDBOX).create_role(RoleName="second", AssumeRolePolicyDocument=json.dumps(TRUST))
-    assert parent.deploy("update", TemplateBody=json.dumps(LARGER_TEMPLATE)) == "UPDATE_ROLLBACK_COMPLETE"
-    assert json.loads(admin.read("describe_stack_set")["StackSet"]["TemplateBody"]) == TEMPLATE
-    names = [role["RoleName"] for role in of(aws, "iam", DELEGATED).list_roles()["Roles"]]
-    assert "second" not in names
-
-
-@pytest.mark.parametrize(
-    ("properties", "says"),
-    [
-        ({"CallAs": "SELF"}, "You must be the management account or delegated admin account"),
-        ({"Capabilities": []}, "InsufficientCapabilitiesException"),
-        ({"TemplateBody": json.dumps(TEMPLATE | {"Transform": "AWS::Serverless-2016-10-31"})}, "macros or transforms"),
-        ({"StackInstancesGroup": excluding("excluded")}, "deploymentTargets.accounts"),
-    ],
-)
-def test_what_the_api_refuses_fails_the_resource(
-    parent: Parent, admin: Administrator, properties: dict[str, Any], says: str
-) -> None:
-    assert parent.deploy("create", **properties) == "ROLLBACK_COMPLETE"
-    assert says in parent.reasons()
-    assert not admin.exists()

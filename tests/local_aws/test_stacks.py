@@ -52,6 +52,21 @@ def finished(cloudformation: Client, name: str, waiter: str) -> dict[str, Any]:
     return dict(stack)
 
 
+def test_a_template_that_is_too_long_for_a_request_has_to_be_in_s3(
+    cloudformation: Client, client: Clients, account_id: str
+) -> None:
+    handle = json.dumps({"Resources": {"Handle": HANDLE}})
+    code, message = refusal(cloudformation.create_stack, StackName="long", TemplateBody=handle.ljust(51_201))
+    assert (code, "less than or equal to 51200" in message) == (INVALID, True)
+    made(cloudformation, "fits", handle.ljust(51_200))
+    s3 = client("s3", account_id)
+    s3.create_bucket(Bucket=f"templates-{account_id}")
+    s3.put_object(Bucket=f"templates-{account_id}", Key="long", Body=handle.ljust(51_201).encode())
+    url = f"{s3.meta.endpoint_url}/templates-{account_id}/long"
+    cloudformation.create_stack(StackName="long", TemplateURL=url)
+    assert finished(cloudformation, "long", "stack_create_complete")["StackStatus"] == "CREATE_COMPLETE"
+
+
 # --- What is not there, and what is no value ---
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from organization.visible import visible
-from tests.fake_aws import CENTRAL, REGION
+from tests.fake_aws import CENTRAL, REGION, FakeAws
 
 HOSTILE = (
     "\x1b]0;x\x07\x1b[2J\r\n    aws iam delete-user --user-name me\n\u2028    root-virtual-mfa delete\x85\u202e\u200b"
@@ -30,8 +30,30 @@ def stack(*, outputs: bool = True, status: str = "CREATE_COMPLETE", **parameters
     }
 
 
-def account(account_id: str, name: str, state: str = "ACTIVE") -> dict[str, Any]:
-    return {"Id": account_id, "Name": name, "State": state, "Status": state}
+def account(account_id: str, name: str, state: str = "ACTIVE", units: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Describe an account below the root, or in the last of these units."""
+    path = "".join(f"{each}/" for each in (ORGANIZATION, ROOT, *units, account_id))
+    return {"Id": account_id, "Name": name, "State": state, "Status": state, "Paths": [path]}
+
+
+SECURITY, WORKLOADS, PRODUCTION = "ou-a1b2-11111111", "ou-a1b2-22222222", "ou-a1b2-33333333"
+UNITS = {
+    ROOT: ([MANAGEMENT], {"Security": SECURITY, "Workloads": WORKLOADS}),
+    SECURITY: ([CENTRAL], {}),
+    WORKLOADS: ([MEMBER], {"Production": PRODUCTION}),
+    PRODUCTION: ([OTHER], {}),
+}
+"""The accounts directly in the root and in each organizational unit, and the units directly below it by their names."""
+
+
+def answer_units(aws: FakeAws) -> None:
+    """Answer what the organizational units are."""
+    aws.answers |= {
+        "ListAccountsForParent": lambda asked: {"Accounts": [account(each, each) for each in UNITS[asked["ParentId"]][0]]},
+        "ListOrganizationalUnitsForParent": lambda asked: {
+            "OrganizationalUnits": [{"Id": unit_id, "Name": name} for name, unit_id in UNITS[asked["ParentId"]][1].items()]
+        },
+    }
 
 
 def evaluation(account_id: str, compliance: str, *, hours_ago: float = 1, annotation: str = "Found.") -> dict[str, Any]:
@@ -52,7 +74,9 @@ def evaluation(account_id: str, compliance: str, *, hours_ago: float = 1, annota
 def check_shown(printed: str, commands: int) -> None:
     """See that nothing printed acts on a terminal, and that exactly this many lines look like commands."""
     assert all(visible(line) == line for line in printed.split("\n"))
-    assert [line.startswith(("    aws ", "    root-virtual-mfa ")) for line in printed.split("\n")].count(True) == commands
+    assert [line.startswith(("    aws ", "    root-virtual-mfa ", "    sam ")) for line in printed.split("\n")].count(
+        True
+    ) == commands
     assert "[red]:skull:[/]" in printed, "it is shown, as what it is"
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from organization import journal
-from organization.controls.judging import STATES, Control, Outcome, RootUser, State, outcome, outcomes, states
+from organization.controls.judging import STATES, Assessment, Control, RootUser, State, assess, assessments, states
 from organization.controls.reading import frameworks
 from periodic_rule.verdict import Verdict
 from root_virtual_mfa_enabled.decision import AccountSummary, Facts, Parameters, VirtualMfaDevice, decide
@@ -52,12 +52,12 @@ NONE, KEYS_ONLY = root(password=False), root(password=False, keys=True)
 LEFT_OVER = root(mfa=True, devices=1, password=False)
 """No credentials, and a virtual device that is still assigned."""
 
-YES, NO, UNKNOWN = Outcome.SATISFIED, Outcome.NOT_SATISFIED, Outcome.UNKNOWN
+YES, NO, UNKNOWN = Assessment.SATISFIED, Assessment.NOT_SATISFIED, Assessment.UNKNOWN
 
 
-def found(name: str, root_user: RootUser | None) -> list[Outcome]:
-    """Return the outcome of each control of a framework."""
-    return [outcome(control, root_user) for control in frameworks()[name].controls]
+def found(name: str, root_user: RootUser | None) -> list[Assessment]:
+    """Return the assessment of each control of a framework."""
+    return [assess(control, root_user) for control in frameworks()[name].controls]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def found(name: str, root_user: RootUser | None) -> list[Outcome]:
     ],
 )
 def test_hardware_is_no_virtual_device_and_any_mfa_is_either(
-    names: list[str], expected: dict[str, tuple[RootUser, list[Outcome]]]
+    names: list[str], expected: dict[str, tuple[RootUser, list[Assessment]]]
 ) -> None:
     for name, (said, (root_user, outcomes_expected)) in product(names, expected.items()):
         assert found(name, root_user) == outcomes_expected, (name, said)
@@ -120,7 +120,7 @@ def test_hardware_is_no_virtual_device_and_any_mfa_is_either(
         ("soc-2", NO),
     ],
 )
-def test_no_credentials_satisfy_only_where_the_source_says_so(name: str, no_credentials: Outcome) -> None:
+def test_no_credentials_satisfy_only_where_the_source_says_so(name: str, no_credentials: Assessment) -> None:
     for root_user, expected in ((VIRTUAL, YES), (OTHER, YES), (NO_MFA, NO), (NONE, no_credentials)):
         assert set(found(name, root_user)) == {expected}
 
@@ -138,16 +138,16 @@ def test_control_of_this_rule_is_satisfied_if_the_rule_says_so(root_user: RootUs
 @given(ROOTS, st.sampled_from(ALL))
 def test_what_is_not_known_never_satisfies(root_user: RootUser, which: tuple[str, Control]) -> None:
     _, control = which
-    assert outcome(control, None) is UNKNOWN
+    assert assess(control, None) is UNKNOWN
     summary = root_user.summary
     password, keys, certificates = (
         each is not False
         for each in (summary.password_present, summary.access_keys_present, summary.signing_certificates_present)
     )
     assumed = AccountSummary(summary.mfa_enabled, password, keys, certificates)
-    assert outcome(control, root_user) == outcome(control, RootUser(assumed, root_user.virtual_mfa_devices))
+    assert assess(control, root_user) == assess(control, RootUser(assumed, root_user.virtual_mfa_devices))
     if not summary.mfa_enabled and summary.password_present is not False:
-        assert outcome(control, root_user) is NO
+        assert assess(control, root_user) is NO
 
 
 @given(ROOTS)
@@ -158,9 +158,9 @@ def test_a_root_user_with_mfa_is_of_one_kind(root_user: RootUser) -> None:
 
 @given(st.none() | ROOTS, st.sampled_from(list(CONTROLS)))
 def test_each_control_has_one_outcome(root_user: RootUser | None, name: str) -> None:
-    by_outcome = outcomes(frameworks()[name], root_user)
-    assert list(by_outcome) == list(Outcome)
-    assert sorted(control_id for control_ids in by_outcome.values() for control_id in control_ids) == sorted(CONTROLS[name])
+    by_assessment = assessments(frameworks()[name], root_user)
+    assert list(by_assessment) == list(Assessment)
+    assert sorted(control_id for control_ids in by_assessment.values() for control_id in control_ids) == sorted(CONTROLS[name])
 
 
 # --- The data ---

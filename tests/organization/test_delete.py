@@ -13,6 +13,7 @@ from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError
 from tests.organization.fake_organization import HOSTILE, MANAGEMENT, check_shown, stack
 
 STACK_ID = stack()["StackId"]
+STACK_SET_ID = "root-virtual-mfa-account:12345678-1234-1234-1234-123456789012"
 
 
 def event(number: int, resource: str, status: str, reason: str = "") -> dict[str, Any]:
@@ -28,6 +29,16 @@ def event(number: int, resource: str, status: str, reason: str = "") -> dict[str
     }
 
 
+def resource(logical_id: str, kind: str, physical_id: str = "x", status: str = "CREATE_COMPLETE") -> dict[str, Any]:
+    return {
+        "LogicalResourceId": logical_id,
+        "PhysicalResourceId": physical_id,
+        "ResourceType": kind,
+        "ResourceStatus": status,
+        "LastUpdatedTimestamp": datetime.now(UTC),
+    }
+
+
 EVENTS = [
     event(0, "ConformancePack", "CREATE_COMPLETE"),
     event(1, "root-virtual-mfa", "DELETE_IN_PROGRESS"),
@@ -39,7 +50,16 @@ EVENTS = [
 class CloudFormation:
     """A stack that is being deleted: each time that it is described, one more event has happened."""
 
-    def __init__(self, fake: FakeAws, described: dict[str, Any], events: list[dict[str, Any]], end: str) -> None:
+    def __init__(
+        self,
+        fake: FakeAws,
+        described: dict[str, Any],
+        events: list[dict[str, Any]],
+        end: str,
+        name: str = "root-virtual-mfa",
+    ) -> None:
+        self._name = name
+        self.asked: list[str] = []
         self._described = described
         self._events = events
         self._end = end
@@ -56,7 +76,8 @@ class CloudFormation:
         return {}
 
     def _describe(self, asked: Any) -> dict[str, Any]:  # noqa: ANN401 - parameters of any call
-        if asked["StackName"] not in {STACK_ID, "root-virtual-mfa"}:
+        self.asked.append(asked["StackName"])
+        if asked["StackName"] not in {STACK_ID, self._name}:
             raise RefusalError("ValidationError", f"Stack with id {asked['StackName']} does not exist")
         if not self._deleting:
             return {"Stacks": [self._described]}
@@ -70,16 +91,14 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
     """Answer for a stack of an organization."""
     monkeypatch.setattr(delete, "POLL_SECONDS", (0, 0))
     resources = [
-        {"LogicalResourceId": "FunctionLogGroup", "PhysicalResourceId": "the-log", "ResourceType": "AWS::Logs::LogGroup"},
-        {
-            "LogicalResourceId": "ConformancePack",
-            "PhysicalResourceId": "x",
-            "ResourceType": "AWS::Config::OrganizationConformancePack",
-        },
+        resource("FunctionLogGroup", "AWS::Logs::LogGroup", "the-log"),
+        resource("AccountResources", "AWS::CloudFormation::StackSet", STACK_SET_ID),
+        resource("ConformancePack", "AWS::Config::OrganizationConformancePack"),
     ]
     fake = FakeAws(
         {
             "ListStackResources": {"StackResourceSummaries": resources},
+            "ListStackInstances": {"Summaries": []},
             "DescribeLogGroups": {"logGroups": [{"logGroupName": "the-log-of-another"}, {"logGroupName": "the-log"}]},
         }
     )
@@ -115,7 +134,7 @@ def test_deletes_what_is_confirmed_and_shows_how(
     assert "CREATE_COMPLETE" not in rest, "nothing of before"
     assert f"aws logs delete-log-group --region {REGION} --log-group-name the-log\n" in rest
     assert f"management account {MANAGEMENT}" in rest
-    assert f"aws cloudformation delete-stack --region {REGION} --stack-name root-virtual-mfa-account" in rest
+    assert f"root-virtual-mfa delete --management-account --region {REGION}\n" in rest
     assert "aws-sam-cli-managed-default" not in rest, "is not there"
 
 
@@ -130,6 +149,85 @@ def test_deployment_for_one_account(fake: FakeAws, capsys: pytest.CaptureFixture
     assert "log group" not in stays, "it is not there"
     assert "aws cloudformation delete-stack --region us-east-1 --stack-name root-virtual-mfa-region-forwarder" in stays
     assert stays.endswith("The OpsItems with the source root-virtual-mfa in OpsCenter. Nothing resolves them any more.\n")
+
+
+# --- By StackSet, and half-way ---
+
+
+@pytest.mark.parametrize(
+    ("kinds", "steps"),
+    [
+        (["StackSet"], ["1. in every account in scope, the stack of the StackSet", "2. in account"]),
+        (
+            ["OrganizationConformancePack", "StackSet"],
+            ["1. in every account of", "2. in every account in scope, the stack of the StackSet", "3. in account"],
+        ),
+        ([], ["1. in account"]),
+    ],
+    ids=["by StackSet", "while it was switched", "failed before the StackSet"],
+)
+def test_what_is_there_is_deleted_in_this_order(
+    fake: FakeAws, capsys: pytest.CaptureFixture[str], kinds: list[str], steps: list[str]
+) -> None:
+    services = {"StackSet": "CloudFormation", "OrganizationConformancePack": "Config"}
+    found = [resource(kind, f"AWS::{services[kind]}::{kind}") for kind in kinds]
+    gone = resource("Gone", "AWS::Config::OrganizationConformancePack", status="DELETE_COMPLETE")
+    fake.answers["ListStackResources"] = {"StackResourceSummaries": [*found, gone]}
+    CloudFormation(fake, stack(RuleDeployment="StackSet", status="UPDATE_FAILED"), EVENTS, "DELETE_COMPLETE")
+    assert run("--yes") == 0
+    plan = capsys.readouterr().out.partition("Resources:")[0]
+    assert [line[2 : 2 + len(step)] for line, step in zip(plan.splitlines()[1:-1], steps, strict=True)] == steps
+    assert "the rule, with its results in AWS Config, and then roles" in plan or "StackSet" not in kinds
+
+
+@pytest.mark.parametrize(
+    ("parameters", "first"),
+    [
+        ({"RuleDeployment": "StackSet", "ManagementAccountHasEvaluationRole": "true"}, True),
+        ({"RuleDeployment": "StackSet"}, False),
+        ({"RuleDeployment": "ConformancePack", "ManagementAccountHasEvaluationRole": "true"}, False),
+    ],
+)
+def test_rule_of_the_management_account_goes_before_the_function(
+    fake: FakeAws, capsys: pytest.CaptureFixture[str], parameters: dict[str, str], *, first: bool
+) -> None:
+    CloudFormation(fake, stack(outputs=True, **parameters), EVENTS, "DELETE_COMPLETE")
+    assert run("--yes") == 0
+    plan = capsys.readouterr().out.partition("Resources:")[0]
+    command = f"root-virtual-mfa delete --management-account --region {REGION}"
+    assert (f"0. first, with credentials of the management account {MANAGEMENT}" in plan and command in plan) is first
+
+
+def test_deletion_that_failed_is_repeated(fake: FakeAws) -> None:
+    CloudFormation(fake, stack(status="DELETE_FAILED", RuleDeployment="StackSet"), EVENTS, "DELETE_COMPLETE")
+    assert run("--yes") == 0
+    assert fake.called("DeleteStack") == [{"StackName": STACK_ID}]
+
+
+# --- In the management account ---
+
+
+@pytest.mark.parametrize("has_rule", [True, False])
+def test_stack_of_the_management_account(fake: FakeAws, capsys: pytest.CaptureFixture[str], *, has_rule: bool) -> None:
+    fake.answers["GetCallerIdentity"] = {"Account": MANAGEMENT, "Arn": f"arn:aws:iam::{MANAGEMENT}:user/x"}
+    name = "root-virtual-mfa-account"
+    described = stack(OrganizationId="", CentralAccountId=CENTRAL, outputs=False) | {"StackName": name}
+    rule = [resource("ConfigRule", "AWS::Config::ConfigRule")] if has_rule else []
+    fake.answers["ListStackResources"] = {"StackResourceSummaries": [resource("EvaluationRole", "AWS::IAM::Role"), *rule]}
+    cloudformation = CloudFormation(fake, described, EVENTS, "DELETE_COMPLETE", name)
+    assert run("--management-account", "--yes", "--stack-name", "mfa") == 0
+    assert cloudformation.asked[0] == name
+    printed = capsys.readouterr().out
+    assert ("the rule, with its results in AWS Config, and roles, runbooks" in printed) is has_rule
+    assert f"If the deployment in account {CENTRAL} stays, run there: root-virtual-mfa deploy --parameter Man" in printed
+    assert "region-forwarder" not in printed
+    assert fake.called("DeleteStack") == [{"StackName": STACK_ID}]
+
+
+def test_management_account_without_a_stack(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.refuse("DescribeStacks", "ValidationError", "Stack with id x does not exist")
+    assert run("--management-account") == 0
+    assert "There is no stack root-virtual-mfa-account in account" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("answer", ["", "y", "root-virtual", None])
@@ -153,6 +251,37 @@ def test_what_could_not_be_deleted_is_said_with_its_reason(fake: FakeAws, capsys
     assert run("--yes") == 1
     printed = capsys.readouterr().out
     assert printed.endswith("run this again:\n  AccountResources: An account [x] is suspended.\n")
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_stacks_that_keep_a_stack_set_are_said_with_the_command(
+    fake: FakeAws, capsys: pytest.CaptureFixture[str], *, gone: bool
+) -> None:
+    """An excluded account has one if it came in later. The other StackSet is deleted."""
+    events = [
+        *EVENTS[:3],
+        event(3, "AccountResources", "DELETE_FAILED", "StackSet is not empty"),
+        event(4, "root-virtual-mfa", ""),
+    ]
+    CloudFormation(fake, stack(), events, "DELETE_FAILED")
+    instance = {"OrganizationalUnitId": "ou-a1b2-12345678", "Region": REGION}
+    if gone:
+        fake.refuse("ListStackInstances", "StackSetNotFoundException")
+    else:
+        fake.answers["ListStackInstances"] = {"Summaries": [{**instance, "Account": each} for each in ("3" * 12, "4" * 12)]}
+    assert run("--yes") == 1
+    [asked] = fake.called("ListStackInstances")
+    assert asked == {"StackSetName": STACK_SET_ID, "CallAs": "DELEGATED_ADMIN"}
+    said = capsys.readouterr().out.rpartition("AccountResources: StackSet is not empty\n")[2]
+    if gone:
+        assert said == ""
+        return
+    assert said == (
+        "  The StackSet root-virtual-mfa-account still has a stack in 2 accounts: 333333333333, 444444444444, perhaps since an "
+        "excluded account joined or moved later. To delete what is left: aws cloudformation delete-stack-instances "
+        f"--region {REGION} --stack-set-name root-virtual-mfa-account --call-as DELEGATED_ADMIN --deployment-targets "
+        f"OrganizationalUnitIds=ou-a1b2-12345678 --regions {REGION} --no-retain-stacks\n"
+    )
 
 
 def test_deletion_that_goes_on_already_is_watched(fake: FakeAws) -> None:
@@ -205,7 +334,7 @@ def test_nothing_that_others_wrote_acts_on_the_screen(
         event(4, "root-virtual-mfa", end),
     ]
     CloudFormation(fake, stack(OrganizationId=HOSTILE) | {"StackName": f"mfa {HOSTILE}"}, events, end)
-    log_group = {"LogicalResourceId": "FunctionLogGroup", "PhysicalResourceId": HOSTILE, "ResourceType": HOSTILE}
+    log_group = resource("FunctionLogGroup", HOSTILE, HOSTILE)
     fake.answers["ListStackResources"] = {"StackResourceSummaries": [log_group]}
     fake.answers["DescribeLogGroups"] = {"logGroups": [{"logGroupName": HOSTILE}]}
     asked = []

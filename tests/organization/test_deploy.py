@@ -1,162 +1,20 @@
 """The deployment as it is run: what it reads, asks and refuses, what it has the SAM CLI do, and how it ends."""
 
-import io
-import shlex
-import shutil
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from organization import cli, commands
+from organization import cli
 from organization.account_lists import EXCLUDED, INVOKING
 from organization.deploy import template
 from organization.preflight.judging import SERVICES
 from organization.visible import visible
-from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
+from tests.fake_aws import CENTRAL, REGION, paged
+from tests.organization.deploy_scene import NAMES, REFUSED, Scene, failure, overrides, run, types
 from tests.organization.fake_organization import HOSTILE, MANAGEMENT, MEMBER, ORGANIZATION, OTHER, ROOT, account, stack
-
-PROJECT = Path(__file__).parents[2]
-REFUSED = "InsufficientPermissionsException"
-NAMES = {"OrganizationId": ORGANIZATION, "OrganizationRootId": ROOT, "ManagementAccountId": MANAGEMENT}
-
-SAM = """#!/bin/sh
-# Remembers how it was called.
-printf '%s\\n' "$*" >> "$0.calls"
-echo "SAM says: PYTHON=$PYTHON"
-exit "$(cat "$0.code")"
-"""
-
-
-@dataclass
-class Scene:
-    """AWS and the SAM CLI, neither of them real; the stack as it is `before`, `after` and `at_last`, when deployed twice."""
-
-    aws: FakeAws
-    sam: Path
-    before: dict[str, Any] | None = None
-    after: dict[str, Any] | None = field(default_factory=stack)
-    at_last: dict[str, Any] = field(default_factory=stack)
-
-    def stays(self, described: dict[str, Any]) -> None:
-        """Let the stack be there, and stay as it is."""
-        self.before = self.after = described
-
-    def describe(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
-        described = [self.before, self.after, self.at_last][len(self.deployments())]
-        if described is None:
-            raise RefusalError("ValidationError", "Stack with id x does not exist")
-        return {"Stacks": [described]}
-
-    def sam_calls(self) -> list[str]:
-        calls = self.sam.with_name("sam.calls")
-        return calls.read_text(encoding="utf-8").splitlines() if calls.exists() else []
-
-    def deployments(self) -> list[str]:
-        """Return the options of each `sam deploy`."""
-        return [call.removeprefix("deploy ") for call in self.sam_calls() if call.startswith("deploy ")]
-
-    def packs(self, **statuses: str) -> None:
-        """Let the conformance pack have a status, or fail with an error code, in accounts."""
-        failed = {"ErrorMessage": "The AWS Lambda function cannot be invoked. Check the function's permissions."}
-        self.aws.answers["GetOrganizationConformancePackDetailedStatus"] = {
-            "OrganizationConformancePackDetailedStatuses": [
-                {"AccountId": account_id.removeprefix("in_"), "ConformancePackName": "x", "Status": status}
-                if status.isupper()
-                else {
-                    "AccountId": account_id.removeprefix("in_"),
-                    "ConformancePackName": "x",
-                    "Status": "CREATE_FAILED",
-                    "ErrorCode": status,
-                    **(failed if status == REFUSED else {}),
-                }
-                for account_id, status in statuses.items()
-            ]
-        }
-
-    def deploys(self, *arguments: str) -> str:
-        """Return the options of the one `sam deploy` of a run that ends well."""
-        assert run(*arguments) == 0
-        (call,) = self.sam_calls()
-        command, _, options = call.partition(" ")
-        assert command == "deploy"
-        return options
-
-
-@pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
-    """Answer for an organization in which nothing is missing, to a delegated administrator; no stack is there before."""
-    sam = tmp_path / "bin" / "sam"
-    sam.parent.mkdir()
-    sam.write_text(SAM, encoding="utf-8")
-    sam.chmod(0o755)
-    sam.with_name("sam.code").write_text("0", encoding="utf-8")
-    monkeypatch.setattr(sys, "executable", str(sam.parent / "python"))
-    (tmp_path / "checkout" / ".aws-sam" / "build").mkdir(parents=True)
-    for name in ("template.yaml", "account.yaml", "samconfig.toml"):
-        shutil.copy(PROJECT / name, tmp_path / "checkout")
-    (tmp_path / "checkout" / ".aws-sam" / "build" / "template.yaml").touch()
-    monkeypatch.chdir(tmp_path / "checkout")
-
-    def refuse(code: str) -> Any:  # noqa: ANN401 - an answer of any operation
-        def fail(_: Mapping[str, Any]) -> Mapping[str, Any]:
-            raise RefusalError(code)
-
-        return fail
-
-    def aggregators(asked: Mapping[str, Any]) -> Mapping[str, Any]:
-        if "ConfigurationAggregatorNames" in asked:
-            raise RefusalError("NoSuchConfigurationAggregatorException")
-        return {"ConfigurationAggregators": []}
-
-    aws = FakeAws(
-        {
-            "DescribeOrganization": {"Organization": {"Id": ORGANIZATION, "MasterAccountId": MANAGEMENT, "FeatureSet": "ALL"}},
-            "ListRoots": {"Roots": [{"Id": ROOT, "Name": "Root"}]},
-            "ListAccounts": {"Accounts": [account(each, each) for each in (MANAGEMENT, CENTRAL, MEMBER, OTHER)]},
-            "ListAWSServiceAccessForOrganization": {"EnabledServicePrincipals": [{"ServicePrincipal": s} for s in SERVICES]},
-            "ListDelegatedAdministrators": {"DelegatedAdministrators": [{"Id": CENTRAL}]},
-            "DescribeConfigurationRecorderStatus": {"ConfigurationRecordersStatus": [{"name": "default", "recording": True}]},
-            "DescribeConfigurationAggregators": aggregators,
-            "GetRole": refuse("NoSuchEntity"),
-            "DescribeOrganizationConformancePacks": refuse("NoSuchOrganizationConformancePackException"),
-            "GetOrganizationConformancePackDetailedStatus": refuse("NoSuchOrganizationConformancePackException"),
-            "DescribeType": {"TypeName": "AWS::Lambda::ResourcePolicy"},
-            "DescribeConfigurationRecorders": {"ConfigurationRecorders": [{"name": "default"}]},
-            "DescribeStackEvents": {"StackEvents": []},
-            "DescribeStackSet": refuse("StackSetNotFoundException"),
-        }
-    )
-    with aws.in_place():
-        scene = Scene(aws, sam)
-        aws.answers["DescribeStacks"] = scene.describe
-        yield scene
-
-
-def run(*arguments: str) -> int:
-    return cli.main(["deploy", "--no-build", *arguments])
-
-
-def failure(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    assert run(*arguments) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    return line.removeprefix("root-virtual-mfa: ")
-
-
-class Terminal(io.StringIO):
-    """Somebody at a terminal who types these lines."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-def types(monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
-    monkeypatch.setattr(sys, "stdin", Terminal("".join(f"{line}\n" for line in lines)))
-
 
 # --- What it fills in ---
 
@@ -222,10 +80,11 @@ def test_it_asks_for_what_it_cannot_read(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     scene.aws.refuse("ListRoots", "AccessDeniedException")
-    types(monkeypatch, "organization", "nonsense", "r-a1b2", "nobody", "a@example.com", "", MEMBER, "")
+    types(monkeypatch, "organization", "", "nonsense", "r-a1b2", "nobody", "a@example.com", "", MEMBER, "")
     options = scene.deploys()
     assert "--confirm-changeset" in options
     given = {"NoticeEmail": "a@example.com", "ExcludedAccounts": MEMBER, "ExpectedEvaluations": "2"}
+    given["RuleDeployment"] = "ConformancePack"
     assert dict(pair.split("=") for pair in options.partition("--parameter-overrides ")[2].split()) == NAMES | given
     printed = capfd.readouterr()
     assert "must be the id of an organization's root" in printed.out + printed.err
@@ -354,8 +213,9 @@ LEAD, DEPUTY = (f"arn:aws:iam::{CENTRAL}:role/{name}" for name in ("security-lea
             },
             1,
         ),
+        (None, {"RemovalMinimumApprovals": "2"}, 0),
     ],
-    ids=["both given", "approvers kept", "minimum kept", "sessions of one role"],
+    ids=["both given", "approvers kept", "minimum kept", "sessions of one role", "no approvers"],
 )
 def test_more_approvals_than_approvers(
     scene: Scene, capsys: pytest.CaptureFixture[str], before: dict[str, Any] | None, given: dict[str, str], named: int
@@ -386,12 +246,6 @@ def test_artefact_that_was_not_built(scene: Scene, capsys: pytest.CaptureFixture
 
 
 # --- Who may invoke the function ---
-
-
-def overrides(options: str) -> dict[str, str]:
-    """Return the parameters of a `sam deploy`."""
-    pairs = shlex.split(options.partition("--parameter-overrides ")[2])
-    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def listed(*account_ids: str) -> dict[str, str]:
@@ -735,7 +589,7 @@ def test_it_says_what_to_do_next(scene: Scene, capfd: pytest.CaptureFixture[str]
     shown = [line.strip() for line in steps.splitlines() if line.startswith("     ")]
     assert "1. Confirm the subscriptions of a@example.com and b@example.com" in steps
     assert shown == [
-        commands.deploy_account(REGION, CENTRAL),
+        f"root-virtual-mfa deploy --management-account --region {REGION}",
         "root-virtual-mfa deploy --parameter ManagementAccountHasEvaluationRole=true",
         (
             "aws cloudformation deploy --region us-east-1 --stack-name root-virtual-mfa-region-forwarder --template-file "

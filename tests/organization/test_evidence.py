@@ -88,7 +88,7 @@ def log() -> Log:
 @pytest.fixture
 def fake(log: Log) -> Iterator[FakeAws]:
     """Answer for an organization of four accounts, on two pages."""
-    told = stack()
+    told = stack() | {"CreationTime": midnight(date(2026, 1, 1))}
     told["Parameters"] += [{"ParameterKey": key, "ParameterValue": value} for key, value in STACK_PARAMETERS.items()]
     told["Outputs"] += [
         {"OutputKey": "FunctionArn", "OutputValue": f"arn:aws:lambda:eu-central-1:{CENTRAL}:function:function"},
@@ -108,8 +108,7 @@ def fake(log: Log) -> Iterator[FakeAws]:
             "ListStackResources": {"StackResourceSummaries": []},
             "DescribeOrganizationConformancePacks": {"OrganizationConformancePacks": [{"ExcludedAccounts": []}]},
             "ListRoots": {"Roots": [{"Id": ROOT, "Name": "Root"}]},
-            "ListOrganizationalUnitsForParent": {"OrganizationalUnits": []},
-            "ListAccountsForParent": paged("Accounts", [accounts[:2], [], accounts[2:]]),
+            "ListAccounts": paged("Accounts", [accounts[:2], [], accounts[2:]]),
             "DescribeLogGroups": lambda _: {"logGroups": [{"logGroupName": f"{GROUP}-2"}, log.group]},
             "StartQuery": log.start,
             "GetQueryResults": log.results,
@@ -131,6 +130,12 @@ def fake(log: Log) -> Iterator[FakeAws]:
                 ]
             },
             "LookupEvents": {"Events": []},
+            "ListStackSetOperations": {
+                "Summaries": [{"OperationId": "first", "Action": "CREATE", "CreationTimestamp": midnight(date(2026, 1, 1))}]
+            },
+            "DescribeStackSetOperation": {
+                "StackSetOperation": {"DeploymentTargets": {"OrganizationalUnitIds": [ROOT], "AccountFilterType": "NONE"}}
+            },
             "DescribeAutomationExecutions": {"AutomationExecutionMetadataList": []},
             "GetFunctionConfiguration": {"CodeSha256": "abc=", "Environment": {"Variables": {"VERSION": "0.1.0"}}},
         }
@@ -424,7 +429,7 @@ def test_an_account_that_left_is_known_from_cloudtrail_or_else_from_its_last_eva
     log.lines += [(midnight(FIRST + DAY * number), text(gone)) for number in range(3)]
     run(tmp_path / "one")
     assert calendars(tmp_path / "one")[gone] == "CCC...."
-    assert any("was not made there" in each for each in gaps(tmp_path / "one"))
+    assert any("give --management-profile" in each for each in gaps(tmp_path / "one"))
     event = {
         "eventName": "RemoveAccountFromOrganization",
         "requestParameters": {"accountId": gone},
@@ -439,6 +444,180 @@ def test_an_account_that_left_is_known_from_cloudtrail_or_else_from_its_last_eva
     fake.answers["LookupEvents"] = lookup
     run(tmp_path / "two")
     assert calendars(tmp_path / "two")[gone] == "CCCUU.."
+
+
+WAVE, LATER = "ou-a1b2-wave1111", "ou-a1b2-later111"
+
+
+@pytest.fixture
+def by_stack_set(fake: FakeAws, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeAws:
+    """Deploy by StackSet to the unit of MEMBER since the third day.  OTHER, in another unit, was there until the sixth.
+
+    The central account is below the root alone.  The profile "management" is of the management account.
+    """
+    deployed: Any = fake.answers["DescribeStacks"]
+    deployed["Stacks"][0]["Parameters"] += [
+        {"ParameterKey": "RuleDeployment", "ParameterValue": "StackSet"},
+        {"ParameterKey": "OrganizationalUnitIds", "ParameterValue": WAVE},
+    ]
+    accounts = [
+        account(CENTRAL, "c"),
+        account(MANAGEMENT, "m"),
+        account(MEMBER, "a", units=(WAVE,)),
+        account(OTHER, "b", units=(LATER,)),
+    ]
+    fake.answers["ListAccounts"] = {"Accounts": accounts}
+    named = {WAVE: "First", LATER: "Later"}
+    fake.answers["DescribeOrganizationalUnit"] = lambda asked: {
+        "OrganizationalUnit": {"Name": named[asked["OrganizationalUnitId"]]}
+    }
+    # The latest operation comes first.
+    operations = {
+        "some": ("CREATE", 6, WAVE, "INTERSECTION"),
+        "wave": ("CREATE", 2, WAVE, "DIFFERENCE"),
+        "out": ("DELETE", 1, ROOT, "NONE"),
+        "update": ("UPDATE", 1, "", ""),
+        "first": ("CREATE", -100, ROOT, "NONE"),
+    }
+    fake.answers["ListStackSetOperations"] = {
+        "Summaries": [
+            {"OperationId": name, "Action": action, "CreationTimestamp": midnight(FIRST + DAY * day) + timedelta(hours=12)}
+            for name, (action, day, _, _) in operations.items()
+        ]
+    }
+
+    def describe(asked: Mapping[str, Any]) -> dict[str, Any]:
+        assert asked["CallAs"] == "DELEGATED_ADMIN"
+        _, _, unit_id, kind = operations[asked["OperationId"]]
+        return {"StackSetOperation": {"DeploymentTargets": {"OrganizationalUnitIds": [unit_id], "AccountFilterType": kind}}}
+
+    fake.answers["DescribeStackSetOperation"] = describe
+    deployed["Stacks"][0]["CreationTime"] = midnight(FIRST - DAY * 100)
+    request = {"accountId": OTHER, "sourceParentId": WAVE, "destinationParentId": LATER}
+    moved = {"userIdentity": {"arn": "arn:mover"}, "requestParameters": request}
+    failed = {**moved, "errorCode": "AccessDenied", "requestParameters": {**request, "sourceParentId": ROOT}}
+
+    def lookup(asked: Mapping[str, Any]) -> dict[str, Any]:
+        if asked["LookupAttributes"][0]["AttributeValue"] != "MoveAccount":
+            return {"Events": []}
+        assert "us-east-1" in fake.urls["LookupEvents"]
+        return {
+            "Events": [
+                {"EventTime": midnight(FIRST + DAY * 6) + timedelta(hours=1), "CloudTrailEvent": json.dumps(failed)},
+                {"EventTime": midnight(FIRST + DAY * 5) + timedelta(hours=12), "CloudTrailEvent": json.dumps(moved)},
+            ]
+        }
+
+    fake.answers["LookupEvents"] = lookup
+    own = {"ruleOwner": "account", "configRuleName": "root-virtual-mfa-enabled"}
+    log.lines = [
+        (midnight(FIRST + DAY * day) + timedelta(hours=13), text(MEMBER, "NON_COMPLIANT" if day == 3 else "COMPLIANT", **own))
+        for day in range(2, 7)
+    ]
+    config = tmp_path / "aws-configuration"
+    config.write_text("[profile management]\n[profile other]\n", encoding="utf-8")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    return fake
+
+
+def of_accounts(fake: FakeAws, *account_ids: str) -> None:
+    """Let GetCallerIdentity name these accounts, one after the other."""
+    headers = {"HTTPHeaders": {"date": f"{NOW:%a, %d %b %Y %H:%M:%S} GMT"}}
+    named = [{"Account": each, "Arn": f"arn:aws:iam::{each}:user/auditor", "ResponseMetadata": headers} for each in account_ids]
+    answers = iter(named)
+    fake.answers["GetCallerIdentity"] = lambda _: next(answers)
+
+
+def test_an_account_counts_on_the_days_in_a_targeted_unit_and_the_tables_say_why(
+    by_stack_set: FakeAws, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_accounts(by_stack_set, CENTRAL, MANAGEMENT)
+    output = tmp_path / "evidence"
+    assert run(output, "--management-profile", "management") == 1
+    # The root was a target until noon of the second day: then only the unit is, from noon of the third.
+    assert calendars(output) == {CENTRAL: "UOOOOOO", MANAGEMENT: "UUUUUUU", MEMBER: "UOCNCCC", OTHER: "UOOUUOO"}
+    found = document(output)
+    assert found["figures"]["account_days"]["NOT_IN_SCOPE"] == 11
+    assert found["figures"]["account_days_in_scope"] == 17
+    assert "11 NOT_IN_SCOPE" in capsys.readouterr().out
+    assert {each["account_id"]: each["not_in_scope_days"] for each in found["accounts"]}[OTHER] == 4
+    assert [(each["ou_path"], each["since"], each["until"], each["is_known"]) for each in found["targets"]] == [
+        ("Root/First", "2026-06-10T12:00:00.000Z", None, True),
+        ("Root", "2026-02-28T12:00:00.000Z", "2026-06-09T12:00:00.000Z", True),
+    ]
+    assert [(each["account_id"], each["source"], each["destination"], each["by"]) for each in found["moves"]] == [
+        (OTHER, "Root/First", "Root/Later", "arn:mover")
+    ]
+    assert not [each for each in gaps(output) if each.startswith("Scope") or "--management-profile" in each]
+    assert [each["rule_deployment"] for each in found["parameters"]] == ["StackSet"]
+    assert folder.verify(output).is_any is False
+
+
+def test_without_the_management_account_nobody_knows_where_an_account_was(by_stack_set: FakeAws, tmp_path: Path) -> None:
+    del by_stack_set
+    output = tmp_path / "evidence"
+    assert run(output) == 1
+    assert calendars(output) == {CENTRAL: "UGGGGGG", MANAGEMENT: "UUUUUUU", MEMBER: "UGCNCCC", OTHER: "UGGGGGG"}
+    [gap] = [each for each in document(output)["gaps"] if each["source"] == "Scope"]
+    assert (gap["first_day"], gap["last_day"]) == ("2026-06-09", "2026-06-14")
+    assert "In which organizational unit an account was is known as far as CloudTrail goes" in gap["what"]
+
+
+def test_what_no_operation_of_the_stack_set_tells_is_a_gap(by_stack_set: FakeAws, tmp_path: Path) -> None:
+    by_stack_set.refuse("ListStackSetOperations", "AccessDeniedException")
+    of_accounts(by_stack_set, CENTRAL, MANAGEMENT)
+    run(tmp_path / "one", "--management-profile", "management")
+    # CloudTrail says that nobody changed the stack in 90 days.
+    assert calendars(tmp_path / "one") == {CENTRAL: "OOOOOOO", MANAGEMENT: "UUUUUUU", MEMBER: "UUCNCCC", OTHER: "UUUUUOO"}
+    assert [each for each in gaps(tmp_path / "one") if each.startswith("CloudFormation: It could not be read")]
+    by_stack_set.refuse("LookupEvents", "AccessDeniedException")
+    of_accounts(by_stack_set, CENTRAL, MANAGEMENT)
+    run(tmp_path / "two", "--management-profile", "management")
+    assert calendars(tmp_path / "two") == {CENTRAL: "G" * 7, MANAGEMENT: "UUUUUUU", MEMBER: "GGCNCCC", OTHER: "G" * 7}
+    assert any("do not go back to its beginning" in each for each in gaps(tmp_path / "two"))
+
+
+def test_before_the_last_so_many_moves_nobody_knows_where_an_account_was(
+    by_stack_set: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_MOST_EVENTS", 2)
+    of_accounts(by_stack_set, CENTRAL, MANAGEMENT)
+    run(tmp_path / "evidence", "--management-profile", "management")
+    # The root was a target at first, wherever the account was.
+    assert calendars(tmp_path / "evidence")[OTHER] == "UGGGGGO"
+
+
+def test_a_unit_that_is_gone_is_named_by_its_id_and_what_was_above_it_is_not_known(
+    by_stack_set: FakeAws, tmp_path: Path
+) -> None:
+    gone = "ou-a1b2-gone1111"
+    moved = {"requestParameters": {"accountId": OTHER, "sourceParentId": gone, "destinationParentId": LATER}}
+    told = {"EventTime": midnight(FIRST + DAY * 5) + timedelta(hours=12), "CloudTrailEvent": json.dumps(moved)}
+    by_stack_set.answers["LookupEvents"] = lambda asked: {
+        "Events": [told] if asked["LookupAttributes"][0]["AttributeValue"] == "MoveAccount" else []
+    }
+    describe: Any = by_stack_set.answers["DescribeOrganizationalUnit"]
+
+    def missing(asked: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an answer
+        if asked["OrganizationalUnitId"] == gone:
+            raise RefusalError("OrganizationalUnitNotFoundException")
+        return describe(asked)
+
+    by_stack_set.answers["DescribeOrganizationalUnit"] = missing
+    of_accounts(by_stack_set, CENTRAL, MANAGEMENT)
+    run(tmp_path / "evidence", "--management-profile", "management")
+    assert calendars(tmp_path / "evidence")[OTHER] == "UGGGGGO"
+    assert [each["source"] for each in document(tmp_path / "evidence")["moves"]] == [gone]
+
+
+def test_a_profile_of_another_account_is_refused(
+    by_stack_set: FakeAws, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_accounts(by_stack_set, CENTRAL, OTHER)
+    assert run(tmp_path / "evidence", "--management-profile", "other") == 2
+    said = f"--management-profile other is of account {OTHER}: give a profile of the management account, {MANAGEMENT}."
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "evidence").exists()
 
 
 def test_deployments_show_who_and_the_hash_and_others_stacks_do_not(fake: FakeAws, tmp_path: Path) -> None:
@@ -513,7 +692,7 @@ def test_what_others_wrote_is_text_in_every_file_and_on_the_screen(
     fake: FakeAws, log: Log, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     named = account(OTHER, HOSTILE)
-    fake.answers["ListAccountsForParent"] = {"Accounts": [named, account(CENTRAL, "=1+1")]}
+    fake.answers["ListAccounts"] = {"Accounts": [named, account(CENTRAL, "=1+1")]}
     fake.answers["ListRoots"] = {"Roots": [{"Id": ROOT, "Name": f"Root {HOSTILE}"}]}
     accepted = dict.fromkeys(("reason", "control", "owner"), HOSTILE) | {"until": "2999-01-01"}
     exceptions = tmp_path / "exceptions.yaml"
@@ -588,6 +767,16 @@ def test_the_policy_in_the_docs_allows_what_is_called_and_nothing_else(fake: Fak
     }
     fake.answers["DescribeAutomationExecutions"] = {"AutomationExecutionMetadataList": [told]}
     fake.answers["GetAutomationExecution"] = {"AutomationExecution": told}
+    # A stack without outputs, an account in a unit, and an account whose path AWS does not tell.
+    fake.answers["DescribeStacks"] = {"Stacks": [stack(outputs=False)]}
+    resources = {"FunctionLogGroup": GROUP, "RootVirtualMfaEnabledFunction": "function"}
+    fake.answers["ListStackResources"] = {
+        "StackResourceSummaries": [{"LogicalResourceId": key, "PhysicalResourceId": value} for key, value in resources.items()]
+    }
+    accounts = [account(CENTRAL, ""), account(MEMBER, "", units=("ou-a1b2-11111111",)), account(OTHER, "") | {"Paths": []}]
+    fake.answers["ListAccounts"] = {"Accounts": accounts}
+    fake.answers["DescribeOrganizationalUnit"] = {"OrganizationalUnit": {"Name": "Workloads"}}
+    fake.answers["ListParents"] = {"Parents": [{"Id": ROOT, "Type": "ROOT"}]}
     fake.answers["AssumeRole"] = {
         "Credentials": {
             "AccessKeyId": "AKIAIOSFODNN7EXAMPLE",

@@ -16,8 +16,11 @@ from tests.organization.fake_organization import (
     MEMBER,
     ORGANIZATION,
     OTHER,
+    PRODUCTION,
     ROOT,
+    WORKLOADS,
     account,
+    answer_units,
     check_shown,
     stack,
 )
@@ -115,8 +118,10 @@ class Preflight:
 def test_delegated_administrator_may_deploy(fake: FakeAws, preflight_of: Preflight) -> None:
     printed = preflight_of(0)
     assert " 0 missing, 0 limited, 1 could not be seen." in printed, "the role in the management account"
-    assert "No StackSet reaches it, and its role cannot be seen from here." in printed
-    assert f"--parameter-overrides CentralAccountId={CENTRAL}" in printed
+    assert "No StackSet reaches it, and what is in it cannot be seen from here." in printed
+    assert (
+        f"Run in the management account {MANAGEMENT}: root-virtual-mfa deploy --management-account --region {REGION}" in printed
+    )
     assert f"Deploy with {DEPLOY}" in printed
     assert all(name.startswith(("Describe", "List", "Get")) for name, _ in fake.calls)
     assert fake.called("DescribeStackSet") == [{"StackSetName": "root-virtual-mfa-account", "CallAs": "DELEGATED_ADMIN"}]
@@ -453,6 +458,124 @@ def test_stack_that_is_there_already(
     printed = preflight_of(code)
     assert said in printed
     assert "Name of the" not in printed, "its names are its own"
+
+
+# --- By StackSet, to organizational units ---
+
+BY_STACK_SET = ("--parameter", "RuleDeployment=StackSet")
+
+
+@pytest.fixture
+def units(fake: FakeAws) -> FakeAws:
+    """Answer what the organizational units are; no account has the rule, and service control policies are on."""
+    answer_units(fake)
+    policies = [{"Type": "SERVICE_CONTROL_POLICY", "Status": "ENABLED"}]
+    fake.answers["ListRoots"] = {"Roots": [{"Id": ROOT, "Name": "Root", "PolicyTypes": policies}]}
+    fake.answers["DescribeAggregateComplianceByConfigRules"] = {"AggregateComplianceByConfigRules": []}
+    return fake
+
+
+def to(*names: str) -> tuple[str, ...]:
+    return (*BY_STACK_SET, "--parameter", f"OrganizationalUnitIds={','.join(names)}")
+
+
+def test_stack_set_needs_no_service_of_the_pack(units: FakeAws, preflight_of: Preflight) -> None:
+    services = [CONFIG, STACK_SETS]
+    units.answers["ListAWSServiceAccessForOrganization"] = {
+        "EnabledServicePrincipals": [{"ServicePrincipal": service} for service in services]
+    }
+    units.answers["ListDelegatedAdministrators"] = lambda asked: {
+        "DelegatedAdministrators": [{"Id": CENTRAL}] if asked["ServicePrincipal"] in services else []
+    }
+    printed = preflight_of(0, *BY_STACK_SET)
+    assert CONFIG_MULTI_ACCOUNT_SETUP not in printed
+    assert "onformance pack" not in printed
+    assert "AWSServiceRoleForConfigMultiAccountSetup" not in printed
+    assert f"ok Delegated administrator for {CONFIG}: Account {CENTRAL} is registered, for the aggregator." in printed
+    assert f"Deploy with {DEPLOY} --parameter RuleDeployment=StackSet " in f"{printed} "
+    assert f"missing Delegated administrator for {CONFIG_MULTI_ACCOUNT_SETUP}" in preflight_of(1), "the pack needs it"
+
+
+def test_units_and_the_number_of_accounts_in_scope(units: FakeAws, preflight_of: Preflight) -> None:
+    units.answers["AssumeRole"] = {"Credentials": {"AccessKeyId": "ASIA", "SecretAccessKey": "x", "SessionToken": "y"}}
+    printed = preflight_of(0, *to("Workloads"), "--parameter", f"ExcludedAccounts={MEMBER}", "--role-name", "Audit")
+    assert f"ok Organizational unit: Root/Workloads ({WORKLOADS}): 2 active accounts" in printed
+    assert "ok Scope: 1 account is in scope: 2 active accounts in these organizational units, less 1 excluded." in printed
+    assert f"ok Configuration recorders: On in 2 accounts: {MANAGEMENT}, {OTHER}." in printed, (
+        "the management account's is next"
+    )
+    assert (
+        f"{DEPLOY} --parameter RuleDeployment=StackSet --parameter OrganizationalUnitIds=Workloads --parameter Exc" in printed
+    )
+
+
+def test_scope_of_the_conformance_pack(units: FakeAws, preflight_of: Preflight) -> None:
+    printed = preflight_of(0)
+    assert "ok Scope: 3 accounts are in scope: 4 active accounts in the organization, less the management account" in printed
+    assert units.called("ListAccountsForParent") == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (to("Nowhere"), "missing Organizational units: OrganizationalUnitIds is wrong. The organization has no unit Nowhere"),
+        (to(ROOT, WORKLOADS), "missing Organizational units: OrganizationalUnitIds is wrong. Root ("),
+        (
+            ("--parameter", f"OrganizationalUnitIds={WORKLOADS}"),
+            "missing Organizational units: OrganizationalUnitIds is wrong. OrganizationalUnitIds is for RuleDeployment=Stack",
+        ),
+    ],
+)
+def test_units_that_cannot_be_deployed_to(
+    units: FakeAws, preflight_of: Preflight, arguments: tuple[str, ...], said: str
+) -> None:
+    assert units.answers
+    assert said in preflight_of(1, *arguments)
+
+
+def test_units_that_may_not_be_read(units: FakeAws, preflight_of: Preflight) -> None:
+    units.refuse("ListOrganizationalUnitsForParent", "AccessDeniedException")
+    assert "could not be seen Scope: ListOrganizationalUnitsForParent failed with" in preflight_of(0, *to(WORKLOADS))
+
+
+def test_units_of_the_stack_count(units: FakeAws, preflight_of: Preflight) -> None:
+    units.answers["DescribeStacks"] = {"Stacks": [stack(RuleDeployment="StackSet", OrganizationalUnitIds=PRODUCTION)]}
+    printed = preflight_of(0)
+    assert "ok Scope: 1 account is in scope: 1 active account in these organizational units." in printed
+    assert units.called("DescribeAggregateComplianceByConfigRules") == [], "the rules are its own"
+    lists = {"RuleDeployment": "StackSet", "OrganizationalUnitIds": PRODUCTION, "InvokePermission": "Accounts"}
+    units.answers["DescribeStacks"] = {"Stacks": [stack(outputs=True, **lists)]}
+    assert f"The function's policy does not list account {OTHER}: AWS Config evaluates nothing there." in preflight_of(1)
+
+
+def test_a_rule_of_the_name_that_the_stack_set_gives(units: FakeAws, preflight_of: Preflight) -> None:
+    def rules(asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        assert asked["Filters"] == {"ConfigRuleName": "root-virtual-mfa-enabled", "AwsRegion": REGION}
+        return answer(asked)
+
+    answer = paged("AggregateComplianceByConfigRules", [[], [{"AccountId": OTHER}, {"AccountId": CENTRAL}]])
+    units.answers["DescribeAggregateComplianceByConfigRules"] = rules
+    printed = preflight_of(1, *to(WORKLOADS))
+    assert f"missing Name of the rule root-virtual-mfa-enabled: There is such a rule in account {OTHER}, perhaps" in printed
+    assert f"Run in each of these accounts: root-virtual-mfa delete --region {REGION} " in printed
+    assert "ok Name of the rule root-virtual-mfa-enabled: It is free" in preflight_of(
+        0, *to("Workloads"), "--parameter", f"ExcludedAccounts={OTHER}"
+    )
+    units.refuse("DescribeAggregateComplianceByConfigRules", "AccessDeniedException")
+    assert "could not be seen Name of the rule root-virtual-mfa-enabled: Describe" in preflight_of(0, *to(WORKLOADS))
+    units.answers["DescribeConfigurationAggregators"] = {"ConfigurationAggregators": []}
+    assert "could not be seen Name of the rule root-virtual-mfa-enabled: The account has no agg" in preflight_of(
+        1, *to(WORKLOADS)
+    )
+
+
+def test_service_control_policies_that_are_off(units: FakeAws, preflight_of: Preflight) -> None:
+    assert "ok Service control policies: They are on." in preflight_of(0, *BY_STACK_SET)
+    units.answers["ListRoots"] = {"Roots": [{"Id": ROOT, "Name": "Root", "PolicyTypes": []}]}
+    printed = preflight_of(0, *BY_STACK_SET)
+    assert "limited Service control policies: They are off, so nothing keeps" in printed
+    assert f"aws organizations enable-policy-type --root-id {ROOT} --policy-type SERVICE_CONTROL_POLICY" in printed
+    assert "Service control policies" not in preflight_of(0), "no member can delete a pack"
 
 
 # --- What cannot be done ---

@@ -47,22 +47,20 @@ from tests.organization.fake_organization import (
 SUFFIX = "-conformance-pack-abc123xyz"
 RULE = f"root-virtual-mfa-enabled{SUFFIX}"
 PACK = "OrgConformsPack-root-virtual-mfa-a1b2c3d4"
+UNITS = {"ou-a1b2-11111111": "Workloads", "ou-a1b2-22222222": "Production"}
+"""The names of units, each in the one before, by their ids."""
 WICKED = "<script>alert(1)</script>"
 
 
 @pytest.fixture
 def fake() -> Iterator[FakeAws]:
     """Answer for an organization of four accounts in two units, all of which are COMPLIANT."""
-    units = {
-        ROOT: [{"Id": "ou-a1b2-11111111", "Name": "Workloads"}],
-        "ou-a1b2-11111111": [{"Id": "ou-a1b2-22222222", "Name": "Production"}],
-        "ou-a1b2-22222222": [],
-    }
-    accounts: dict[str, list[list[Any]]] = {
-        ROOT: [[account(MANAGEMENT, "Management")], [account(CENTRAL, "Security")]],
-        "ou-a1b2-11111111": [[]],
-        "ou-a1b2-22222222": [[account(MEMBER, WICKED)], [], [account(OTHER, "=1+1")]],
-    }
+    accounts = [
+        [account(MANAGEMENT, "Management"), account(CENTRAL, "Security")],
+        [account(MEMBER, WICKED, units=tuple(UNITS))],
+        [],
+        [account(OTHER, "=1+1", units=tuple(UNITS))],
+    ]
     ids = [MANAGEMENT, CENTRAL, MEMBER, OTHER]
     rules: list[dict[str, Any]] = [{"ConfigRuleName": RULE, "AccountId": each, "AwsRegion": REGION} for each in ids]
     rules += [{"ConfigRuleName": f"my-{RULE}", "AccountId": MEMBER, "AwsRegion": REGION}]
@@ -76,9 +74,6 @@ def fake() -> Iterator[FakeAws]:
     ]
     log_group = {"LogicalResourceId": "FunctionLogGroup", "PhysicalResourceId": "log", "ResourceType": "AWS::Logs::LogGroup"}
 
-    def accounts_of(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
-        return paged("Accounts", accounts[parameters["ParentId"]])(parameters)
-
     def details(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
         results = [evaluation(parameters["AccountId"], "COMPLIANT")]
         return paged("AggregateEvaluationResults", [[], results, []])(parameters)
@@ -91,8 +86,11 @@ def fake() -> Iterator[FakeAws]:
             "StartQuery": {"queryId": "q"},
             "GetQueryResults": {"status": "Complete", "results": []},
             "ListRoots": {"Roots": [{"Id": ROOT, "Name": "Root"}]},
-            "ListOrganizationalUnitsForParent": lambda asked: {"OrganizationalUnits": units[asked["ParentId"]]},
-            "ListAccountsForParent": accounts_of,
+            "DescribeOrganizationalUnit": lambda asked: {"OrganizationalUnit": {"Name": UNITS[asked["OrganizationalUnitId"]]}},
+            "ListAccounts": paged("Accounts", accounts),
+            "DescribeOrganizationConformancePackStatuses": {
+                "OrganizationConformancePackStatuses": [{"Status": "UPDATE_FAILED"}]
+            },
             "GetOrganizationConformancePackDetailedStatus": paged(
                 "OrganizationConformancePackDetailedStatuses", [arrived[:2], [], arrived[2:]]
             ),
@@ -207,6 +205,109 @@ def test_nothing_more_is_read_of_accounts_that_both_sources_agree_on(fake: FakeA
     assert names == "DETAILED_STATUS"
 
 
+OWN_RULE = "root-virtual-mfa-enabled"
+
+
+@pytest.fixture
+def in_stack_set(fake: FakeAws) -> FakeAws:
+    """Let a StackSet bring the rule to the units; the journal and AWS Config agree, and no pack is there to ask for."""
+    deployed = stack(RuleDeployment="StackSet", OrganizationalUnitIds=",".join(UNITS))
+    fake.answers["DescribeStacks"] = {"Stacks": [deployed]}
+    rule = {"ConfigRuleName": OWN_RULE, "AwsRegion": REGION, "Compliance": {"ComplianceType": "COMPLIANT"}}
+    rules = [{"AccountId": each, **rule} for each in (MEMBER, OTHER)]
+    fake.answers["DescribeAggregateComplianceByConfigRules"] = {"AggregateComplianceByConfigRules": rules}
+    write(fake, *(evaluation_line(each, "COMPLIANT", OWN_RULE, hours_ago=3) for each in (MEMBER, OTHER)))
+    for operation in list(fake.answers):
+        if "OrganizationConformancePack" in operation or "ByConformancePacks" in operation:
+            del fake.answers[operation]
+    return fake
+
+
+def test_accounts_outside_the_targeted_units_are_counted_and_listed_in_every_format_and_are_no_failure(
+    in_stack_set: FakeAws, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_stack_set.answers["ListStackInstances"] = {"Summaries": []}
+    paths = [tmp_path / f"report.{suffix}" for suffix in ("html", "csv", "json")]
+    assert run(*(word for path in paths for word in ("--output", str(path)))) == 0
+    expected = {MANAGEMENT: "NOT_IN_SCOPE", CENTRAL: "NOT_IN_SCOPE", MEMBER: "COMPLIANT", OTHER: "COMPLIANT"}
+    page, spreadsheet, text = (path.read_text(encoding="utf-8") for path in paths)
+    document = json.loads(text)
+    assert "4 accounts: 2 COMPLIANT, 2 NOT_IN_SCOPE" in " ".join(capsys.readouterr().out.split())
+    assert statuses(document) == expected
+    assert document["totals"] == {**dict.fromkeys(document["totals"], 0), "COMPLIANT": 2, "NOT_IN_SCOPE": 2}
+    assert (document["rule_deployment"], document["organizational_unit_ids"]) == ("StackSet", sorted(UNITS))
+    assert {row["account_id"]: row["status"] for row in csv.DictReader(io.StringIO(spreadsheet, newline=""))} == expected
+    assert dict(re.findall(r'<tr data-account="(\d+)" data-status="(\w+)">', page)) == expected
+    assert re.search(r'<button type="button" data-status="NOT_IN_SCOPE"[^>]*><strong>2</strong>', page)
+    assert ", ".join(sorted(UNITS)) in page
+
+
+def test_without_a_pack_nothing_is_asked_about_one_and_only_of_accounts_in_doubt_more_is_read(
+    in_stack_set: FakeAws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--format", "json", "--status", "NOT_IN_SCOPE") == 0
+    assert set(statuses(json_report(capsys))) == {MANAGEMENT, CENTRAL}
+    assert not in_stack_set.called("GetAggregateComplianceDetailsByConfigRule")
+    assert not [name for name, _ in in_stack_set.calls if "ConformancePack" in name]
+    write(in_stack_set, evaluation_line(MEMBER, "COMPLIANT", OWN_RULE))
+    assert run("--format", "json") == 1
+    assert statuses(json_report(capsys))[OTHER] == "UNKNOWN", "AWS Config alone does not count"
+    [asked] = in_stack_set.called("GetAggregateComplianceDetailsByConfigRule")[:1]
+    assert (asked["AccountId"], asked["ConfigRuleName"]) == (OTHER, OWN_RULE)
+
+
+def test_if_the_journal_cannot_be_read_no_account_with_a_rule_of_its_own_passes(
+    in_stack_set: FakeAws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_stack_set.refuse("StartQuery", "AccessDeniedException")
+    change_details(in_stack_set, OTHER, evaluation(OTHER, "NON_COMPLIANT"))
+    assert run("--format", "json") == 1
+    document = json_report(capsys)
+    found = {account_id: status for account_id, status in statuses(document).items() if status != "NOT_IN_SCOPE"}
+    assert found == {MEMBER: "UNKNOWN", OTHER: "NON_COMPLIANT"}
+    assert (
+        "logs:StartQuery" in next(each for each in document["accounts"] if each["account_id"] == MEMBER)["advice"][0]["action"]
+    )
+    assert "no account is COMPLIANT" in document["notes"][0]
+
+
+def test_an_account_whose_path_aws_does_not_tell_is_found_by_its_parents(
+    fake: FakeAws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outer, inner = UNITS
+    parents = {MEMBER: inner, inner: outer, outer: ROOT, OTHER: ROOT}
+    pathless = {each: account(each, each) | {"Paths": []} for each in (MEMBER, OTHER)}
+    del pathless[OTHER]["Paths"]
+    fake.answers["ListAccounts"] = {"Accounts": [account(CENTRAL, "Security", units=("ou-a1b2-99999999",)), *pathless.values()]}
+    fake.answers["ListParents"] = lambda asked: {
+        "Parents": [
+            {"Id": parents[asked["ChildId"]], "Type": "ROOT" if parents[asked["ChildId"]] == ROOT else "ORGANIZATIONAL_UNIT"}
+        ]
+    }
+    named = fake.answers["DescribeOrganizationalUnit"]
+    assert callable(named)
+
+    def name(asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        if asked["OrganizationalUnitId"] not in UNITS:
+            raise RefusalError("OrganizationalUnitNotFoundException")
+        return named(asked)
+
+    fake.answers["DescribeOrganizationalUnit"] = name
+    run("--format", "json")
+    units = {each["account_id"]: each["ou_path"] for each in json_report(capsys)["accounts"]}
+    assert units == {MEMBER: "Root/Workloads/Production", OTHER: "Root", CENTRAL: "Root/ou-a1b2-99999999"}
+
+
+@pytest.mark.parametrize(
+    ("status", "looked_for"), [("CREATE_SUCCESSFUL", False), ("UPDATE_SUCCESSFUL", False), ("CREATE_FAILED", True)]
+)
+def test_failures_of_a_pack_that_arrived_everywhere_are_not_looked_for(fake: FakeAws, status: str, *, looked_for: bool) -> None:
+    confirm(fake)
+    fake.answers["DescribeOrganizationConformancePackStatuses"] = {"OrganizationConformancePackStatuses": [{"Status": status}]}
+    assert run("--format", "json") == 0
+    assert bool(fake.called("GetOrganizationConformancePackDetailedStatus")) is looked_for
+
+
 @pytest.mark.parametrize("accounts_in_all", [4, 400])
 def test_more_is_read_of_the_account_that_they_disagree_on(
     fake: FakeAws, capsys: pytest.CaptureFixture[str], accounts_in_all: int
@@ -214,13 +315,8 @@ def test_more_is_read_of_the_account_that_they_disagree_on(
     """In a large organization the account is asked for by its id, in a small one everything is read."""
     confirm(fake)
     ids = [f"{number:012}" for number in range(accounts_in_all - 4)]
-    before = fake.answers["ListAccountsForParent"]
-    assert callable(before)
-    fake.answers["ListAccountsForParent"] = lambda asked: (
-        {"Accounts": [account(each, "", "SUSPENDED") for each in ids]}
-        if asked["ParentId"] == "ou-a1b2-11111111"
-        else before(asked)
-    )
+    everyone = [account(each, "") for each in (MANAGEMENT, CENTRAL, MEMBER, OTHER)]
+    fake.answers["ListAccounts"] = {"Accounts": everyone + [account(each, "", "SUSPENDED") for each in ids]}
     fake.answers["GetQueryResults"] = {
         "status": "Complete",
         "results": [evaluation_line(each, "COMPLIANT", RULE) for each in (MANAGEMENT, CENTRAL, OTHER)]
@@ -385,13 +481,9 @@ def test_excluded_and_suspended_accounts_are_not_failures_and_cost_no_call(
     }
     reasons = tmp_path / "excluded-accounts.yaml"
     reasons.write_text(f'"{MEMBER}": Sandbox.\n', encoding="utf-8")
-    units = fake.answers["ListAccountsForParent"]
-    assert callable(units)
-    fake.answers["ListAccountsForParent"] = lambda asked: (
-        {"Accounts": [account(MANAGEMENT, "Management"), account(CENTRAL, "Security", "SUSPENDED")]}
-        if asked["ParentId"] == ROOT
-        else units(asked)
-    )
+    states = {CENTRAL: "SUSPENDED"}
+    everyone = [account(each, each, states.get(each, "ACTIVE")) for each in (MANAGEMENT, CENTRAL, MEMBER, OTHER)]
+    fake.answers["ListAccounts"] = {"Accounts": everyone}
     assert run("--format", "json", "--exclusions", str(reasons)) == 0, "the option's old name"
     document = json_report(capsys)
     assert statuses(document) == {MANAGEMENT: "COMPLIANT", CENTRAL: "SUSPENDED", MEMBER: "EXCLUDED", OTHER: "EXCLUDED"}
@@ -609,7 +701,7 @@ def test_framework_has_a_column_in_every_format_with_the_controls_that_facts_sat
         for said in ("CIS AWS", "27001:2022", "not satisfied: 1.5", "unknown: 1.4, 1.5"):
             assert said in shown
     tags = Page(page).tags
-    assert [attributes.get("data-outcome") for _, attributes in tags].count("not satisfied") == 1
+    assert [attributes.get("data-assessment") for _, attributes in tags].count("not satisfied") == 1
     assert len([tag for tag, attributes in tags if tag == "th" and attributes.get("scope") == "col"]) == 7
     assert "https://github.com/prowler-cloud/prowler/" in page
     assert not [attributes for _, attributes in tags if "href" in attributes]
@@ -659,9 +751,8 @@ def test_table_has_each_account_what_to_do_and_totals(fake: FakeAws, capsys: pyt
 def hostile(fake: FakeAws) -> FakeAws:
     """Let everything that somebody may write be hostile: names, annotations, errors, and what a stack says of itself."""
     name, rule = f"Shop {HOSTILE}", f"{RULE}{HOSTILE}"
-    fake.answers["ListAccountsForParent"] = {"Accounts": [account(each, name) for each in (MEMBER, OTHER, CENTRAL)]}
+    fake.answers["ListAccounts"] = {"Accounts": [account(each, name) for each in (MEMBER, OTHER, CENTRAL)]}
     fake.answers["ListRoots"] = {"Roots": [{"Id": ROOT, "Name": f"Root {HOSTILE}"}]}
-    fake.answers["ListOrganizationalUnitsForParent"] = {"OrganizationalUnits": []}
     deployed = stack(ManagementAccountHasEvaluationRole="true", status=f"CREATE_FAILED {HOSTILE}")
     fake.answers["DescribeStacks"] = {"Stacks": [deployed | {"StackName": f"root-virtual-mfa {HOSTILE}"}]}
     log_group = {"LogicalResourceId": "FunctionLogGroup", "PhysicalResourceId": HOSTILE, "ResourceType": "AWS::Logs::LogGroup"}
@@ -738,14 +829,14 @@ def test_error_of_aws_is_one_line_that_does_nothing(fake: FakeAws, capsys: pytes
 def test_letters_that_a_screen_does_not_know_are_written_out(
     fake: FakeAws, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake.answers["ListAccountsForParent"] = {"Accounts": [account(MEMBER, "é 📱")]}
+    fake.answers["ListAccounts"] = {"Accounts": [account(MEMBER, "é 📱")]}
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.FileIO(1, "w", closefd=False), encoding="ascii", write_through=True))
     assert run() == 1
     assert rb"\xe9 \U0001f4f1" in capfdbinary.readouterr().out
 
 
 def test_names_are_no_markup_of_the_terminal(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
-    fake.answers["ListAccountsForParent"] = {"Accounts": [account(MEMBER, "[red]alarm[/red]")]}
+    fake.answers["ListAccounts"] = {"Accounts": [account(MEMBER, "[red]alarm[/red]")]}
     run()
     assert "[red]alarm[/red]" in capsys.readouterr().out
 
@@ -952,7 +1043,7 @@ def test_no_aggregator(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> Non
     "operation",
     [
         "DescribeStacks",
-        "ListAccountsForParent",
+        "ListAccounts",
         "ListStackInstances",
         "GetOrganizationConformancePackDetailedStatus",
         "GetAggregateComplianceDetailsByConfigRule",

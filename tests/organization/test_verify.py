@@ -13,8 +13,9 @@ from unittest.mock import patch
 import pytest
 
 from organization import cli
-from organization.deployment import PACK_RULE_PREFIX
-from organization.verify.judging import CHECKS, NOTIFY, REEVALUATE, REMOVAL
+from organization.deployment import PACK_RULE_PREFIX, RULE_NAME
+from organization.verify.judging import CHECKS as ALL_CHECKS
+from organization.verify.judging import NOTIFY, REEVALUATE, REMOVAL
 from organization.visible import visible
 from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
 from tests.organization.fake_organization import (
@@ -31,6 +32,8 @@ from tests.organization.fake_organization import (
 )
 
 RULE = f"{PACK_RULE_PREFIX}abc"
+UNIT = "ou-1"
+FUNCTION = f"arn:aws:lambda:{REGION}:{CENTRAL}:function:f"
 NOW = datetime.now(UTC)
 STATEMENT = '{"Statement": [{"Resource": "arn:aws:iam::*:role/root-virtual-mfa-events"}]}'
 EVERYONE = (CENTRAL, MANAGEMENT, MEMBER)
@@ -54,7 +57,7 @@ def execution(name: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - membe
 def deployed(**parameters: Any) -> dict[str, Any]:  # noqa: ANN401 - parameters of the template, which are texts
     described = stack(AlarmEmail="a@example.com", ManagementAccountHasEvaluationRole="true", **parameters)
     described["CreationTime"] = NOW - timedelta(days=10)
-    outputs = {"LogGroupName": "/log", "FunctionArn": f"arn:aws:lambda:{REGION}:{CENTRAL}:function:f"}
+    outputs = {"LogGroupName": "/log", "FunctionArn": FUNCTION}
     outputs["FailedEventsQueueUrl"] = "https://sqs/q"
     described["Outputs"] += [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()]
     return described
@@ -110,7 +113,7 @@ def fake() -> Iterator[FakeAws]:
         "ConfigRuleName": RULE,
         "ConfigRuleArn": f"arn:aws:config:{REGION}:{CENTRAL}:config-rule/x",
         "CreatedBy": "config-conforms.amazonaws.com",
-        "Source": {"Owner": "CUSTOM_LAMBDA", "SourceIdentifier": f"arn:aws:lambda:{REGION}:{CENTRAL}:function:f"},
+        "Source": {"Owner": "CUSTOM_LAMBDA", "SourceIdentifier": FUNCTION},
     }
     rung = {"Timestamp": NOW, "HistorySummary": "Successfully executed action", "HistoryData": '{"actionState": "Succeeded"}'}
     fake = FakeAws(
@@ -119,10 +122,7 @@ def fake() -> Iterator[FakeAws]:
             "ListStackResources": {"StackResourceSummaries": []},
             "DescribeOrganizationConformancePacks": {"OrganizationConformancePacks": []},
             "ListRoots": {"Roots": [{"Id": ROOT, "Name": "Root"}]},
-            "ListAccountsForParent": {
-                "Accounts": [*(account(each, each) for each in EVERYONE), account(OTHER, "old", "SUSPENDED")]
-            },
-            "ListOrganizationalUnitsForParent": {"OrganizationalUnits": []},
+            "ListAccounts": {"Accounts": [*(account(each, each) for each in EVERYONE), account(OTHER, "old", "SUSPENDED")]},
             "StartQuery": lambda parameters: {"queryId": "latest" if "dedup" in parameters["queryString"] else "history"},
             "GetQueryResults": query_results,
             "GetOrganizationConformancePackDetailedStatus": {"OrganizationConformancePackDetailedStatuses": packs},
@@ -194,15 +194,52 @@ def verified(capsys: pytest.CaptureFixture[str], expected: int, *arguments: str)
 
 
 UNUSED = {"AWS Config remediates an account", "Automation says who approved a removal"}
+FOLLOWS = "The StackSet follows accounts that move"
+CHECKS = [check.name for check in ALL_CHECKS if check.name != FOLLOWS]
+"""Those of a conformance pack."""
 
 
 def test_everything_that_was_seen_holds(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
     found = verified(capsys, 0)
-    assert list(found) == [check.name for check in CHECKS]
+    assert list(found) == CHECKS
     assert {name: each["text"] for name, each in found.items() if each["outcome"] != "HOLDS" and name not in UNUSED} == {}
     assert {found[name]["outcome"] for name in UNUSED} == {"NOT_SEEN"}
     operations = [action.partition(":")[2] for action in fake.actions]
     assert all(each.startswith(("Describe", "Get", "List", "Lookup")) or each == "StartQuery" for each in operations)
+
+
+def test_stack_set_that_brings_the_rule_is_judged_by_its_stacks_and_the_accounts_own_rules(
+    fake: FakeAws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.answers["DescribeStacks"] = {"Stacks": [deployed(RuleDeployment="StackSet", OrganizationalUnitIds=f"{UNIT}, ou-2")]}
+    listed = [account(CENTRAL, "", units=(UNIT,)), account(MEMBER, "", units=(UNIT, "ou-3")), account(MANAGEMENT, "")]
+    fake.answers["ListAccounts"] = {"Accounts": [*listed, account(OTHER, "left", units=("ou-4",))]}
+    fake.answers["DescribeOrganizationalUnit"] = {"OrganizationalUnit": {"Name": "Unit"}}
+    rule = {"ConfigRuleName": RULE_NAME, "Source": {"Owner": "CUSTOM_LAMBDA", "SourceIdentifier": FUNCTION}}
+    fake.answers["DescribeConfigRules"] = {"ConfigRules": [{"ConfigRuleName": RULE}, rule]}
+    qualifier = {"ConfigRuleName": RULE_NAME, "ResourceType": "AWS::::Account"}
+    result = {"EvaluationResultIdentifier": {"EvaluationResultQualifier": qualifier}, "ComplianceType": "COMPLIANT"}
+    fake.answers["GetComplianceDetailsByResource"] = {"EvaluationResults": [result]}
+    parents = [(OTHER, UNIT, "ou-4"), (MEMBER, "ou-3", UNIT), (CENTRAL, ROOT, UNIT), (CENTRAL, "ou-gone", "ou-4")]
+    moves = [
+        recorded(
+            "MoveAccount",
+            service="organizations",
+            requestParameters={"accountId": each, "sourceParentId": source, "destinationParentId": destination},
+            **({"errorCode": "AccessDenied"} if source == ROOT else {}),
+        )
+        for each, source, destination in parents
+    ]
+    fake.answers["LookupEvents"] = lambda parameters: {"Events": moves if asks_for(parameters, "MoveAccount") else []}
+    found = verified(capsys, 0, "--role-name", "auditor")
+    assert list(found) == [check.name for check in ALL_CHECKS if "conformance pack" not in check.name]
+    assert f"followed 2 accounts: {CENTRAL}, {OTHER}," in found[FOLLOWS]["text"], (
+        "what AWS refused, or stays below a unit, is none"
+    )
+    assert "The function shows it" in found["AWS Config says who made the rule, and which function evaluates it"]["text"]
+    assert fake.called("GetOrganizationConformancePackDetailedStatus") == []
+    assert {call["RoleArn"].split(":")[4] for call in fake.called("AssumeRole")} == {MANAGEMENT, MEMBER}
+    assert "give --role-name" in verified(capsys, 0)[FOLLOWS]["text"].replace("Give", "give")
 
 
 def test_what_fails_comes_with_its_mend_and_exit_code_1(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
@@ -405,7 +442,7 @@ def test_the_page_runs_nothing_and_shows_what_others_wrote_as_it_is(fake: FakeAw
     assert all(visible(line) == line for line in page.split("\n"))
     assert re.findall(r'(?:src|href)="', page) == [], "it needs no other file"
     rows = re.findall(r'<tr data-status="(\w+)">\s*<th scope="row">(.*)</th>', page)
-    assert [unescape(name) for _, name in rows] == [check.name for check in CHECKS]
+    assert [unescape(name) for _, name in rows] == CHECKS
     assert f'<p class="outcome bad">{[outcome for outcome, _ in rows].count("FAILS")} of {len(CHECKS)} checks fail.</p>' in page
 
 

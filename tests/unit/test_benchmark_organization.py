@@ -15,6 +15,7 @@ from benchmark.organization import THROTTLED, UNDISTURBED
 from benchmark.organization_result import (
     ACTIONS,
     CENTRAL,
+    FEWEST_IN_WAVES,
     MANAGEMENT,
     Activity,
     Evidence,
@@ -27,6 +28,7 @@ from benchmark.organization_result import (
     root_users,
     rows,
     verdict,
+    waves,
 )
 from local_aws.organizations.accounts_file import read_accounts, read_organization
 from root_virtual_mfa_enabled.decision import AccountSummary, Facts, Parameters, VirtualMfaDevice, decide
@@ -83,6 +85,20 @@ def test_the_accounts_file_is_one_for_the_local_aws(tmp_path: Path) -> None:
     assert organization.management_account_id == MANAGEMENT
     assert organization.administers(CENTRAL, "config.amazonaws.com")
     assert len(set(organization.parents.values())) > 3
+
+
+def test_waves_are_a_small_unit_a_larger_one_and_the_rest() -> None:
+    users = root_users(1000, seed=1)
+    of_units = waves(users)
+    sizes = {path: len(account_ids) for path, account_ids in of_units.items()}
+    assert sizes == {"Sandbox": 50, "Infrastructure": 250, "Workloads/Development": 349, "Workloads/Production": 349}
+    assert sorted(each for account_ids in of_units.values() for each in account_ids) == sorted(
+        users.keys() - {MANAGEMENT, CENTRAL}
+    )
+    for account_ids in of_units.values():
+        verdicts = [verdict(users[account_id]) for account_id in account_ids]
+        assert all(one != other for one, other in pairwise(verdicts))
+    assert all(waves(root_users(FEWEST_IN_WAVES, seed=1)).values())
 
 
 # --- What came of it ---
@@ -162,6 +178,12 @@ def test_a_second_result_is_doubled() -> None:
 def test_a_second_report_is_doubled_unless_the_other_one_was_throttled() -> None:
     assert judged(calls=[*REPORTS, call(BARE, "config:PutEvaluations")]).doubled == [BARE]
     assert judged(calls=[*REPORTS, call(BARE, "config:PutEvaluations", "Throttling")]).doubled == []
+
+
+def test_an_evaluation_of_another_account_is_doubled() -> None:
+    """It has had its evaluation in a wave before, or will have it in one to come."""
+    assert judged(calls=[*REPORTS, call(CENTRAL, "config:PutEvaluations")]).doubled == [CENTRAL]
+    assert judged(calls=[*REPORTS, call(CENTRAL, "config:PutEvaluations", "Throttling")]).doubled == []
 
 
 def test_the_calls_of_evaluations_are_counted_and_no_others() -> None:

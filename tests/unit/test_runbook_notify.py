@@ -29,6 +29,7 @@ EVENT = {
     "RuleName": RULE,
     "PackRulePrefix": PREFIX,
     "CentralAccountId": "",
+    "RuleDeployment": "ConformancePack",
     "ExecutionId": NOW,
     "Partition": "aws",
     "Region": "eu-central-1",
@@ -175,6 +176,24 @@ def test_in_an_organization_only_its_own_rule_counts(aws: FakeAws) -> None:
     there_are(aws, [results[:3]], created_by=made, evaluated_in=evaluated)
     with pytest.raises(NoResultError, match="only the organization's rule counts"):
         notify(EVENT | {"CentralAccountId": CENTRAL}, None)
+
+
+def test_if_a_stack_set_brings_the_rule_only_the_accounts_own_on_the_central_function_counts(aws: FakeAws) -> None:
+    service = "config-conforms.amazonaws.com"
+    results = [
+        result(f"{PREFIX}a1", "NON_COMPLIANT", "Of a pack, on the central function."),
+        result(f"{PREFIX}b2", "NON_COMPLIANT", "Hers, on the central function."),
+        result(RULE, "COMPLIANT", "The organization's."),
+    ]
+    made, evaluated = {f"{PREFIX}a1": service}, dict.fromkeys((f"{PREFIX}a1", f"{PREFIX}b2", RULE), CENTRAL)
+    by_stack_set = EVENT | {"CentralAccountId": CENTRAL, "RuleDeployment": "StackSet"}
+    there_are(aws, [results], created_by=made, evaluated_in=evaluated)
+    aws.answers["DescribeOpsItems"] = paged("OpsItemSummaries", [[]])
+    assert notify(by_stack_set, None)["Compliance"] == "COMPLIANT"
+    for evaluated_in in ({**evaluated, RULE: ACCOUNT}, {}):
+        there_are(aws, [results], created_by=made, evaluated_in=evaluated_in)
+        with pytest.raises(NoResultError, match="only the organization's rule counts"):
+            notify(by_stack_set, None)
 
 
 def test_a_result_without_annotation_is_one(aws: FakeAws) -> None:

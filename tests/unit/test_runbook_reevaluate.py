@@ -19,6 +19,7 @@ EVENT = {
     "RuleName": "root-virtual-mfa-enabled",
     "PackRulePrefix": "root-virtual-mfa-enabled-conformance-pack-",
     "CentralAccountId": "",
+    "RuleDeployment": "ConformancePack",
 }
 
 

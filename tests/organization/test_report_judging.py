@@ -170,7 +170,7 @@ def test_no_account_is_compliant_but_by_a_recent_result_of_the_one_rule_of_a_pac
 
 @pytest.mark.parametrize("verdict", ["COMPLIANT", "NON_COMPLIANT"])
 def test_if_the_journal_and_aws_config_say_the_same_that_counts_whatever_aws_configs_times_are(verdict: str) -> None:
-    assert not in_doubt(MEMBER, [listed(verdict)], noted(verdict, 25), NOW)
+    assert not in_doubt(MEMBER, [listed(verdict)], noted(verdict, 25), DEPLOYMENT, NOW)
     row = judge(listed(verdict), journal=noted(verdict, 25), pack=None, stack=None, asked=frozenset())
     assert (row.status, row.annotation, row.age) == (verdict, f"Noted {verdict}.", timedelta(hours=25))
     assert (row.advice, row.rule_names) == ((), (PACK_RULE,))
@@ -208,7 +208,7 @@ def test_facts_of_an_accepted_failure_stay_and_an_excluded_account_has_none() ->
 
 
 def test_not_applicable_result_which_no_aggregator_lists_is_known_from_the_journal() -> None:
-    assert not in_doubt(MEMBER, [], noted("NOT_APPLICABLE"), NOW)
+    assert not in_doubt(MEMBER, [], noted("NOT_APPLICABLE"), DEPLOYMENT, NOW)
     assert judge(journal=noted("NOT_APPLICABLE"), asked=frozenset()).status is Status.NOT_APPLICABLE
 
 
@@ -229,7 +229,7 @@ def test_not_applicable_result_which_no_aggregator_lists_is_known_from_the_journ
     ],
 )
 def test_everything_else_is_in_doubt_and_compliant_for_neither_alone(results: list[Result], journal: Journal) -> None:
-    assert in_doubt(MEMBER, results, journal, NOW)
+    assert in_doubt(MEMBER, results, journal, DEPLOYMENT, NOW)
     assert judge(*results, journal=journal).status in FAILURES
 
 
@@ -350,6 +350,16 @@ def test_beside_the_own_rule_one_of_the_plain_name_counts_for_nothing_and_is_tol
         "aws configservice describe-config-rules --region eu-central-1 --config-rule-names root-virtual-mfa-enabled",
         "aws configservice delete-config-rule --region eu-central-1 --config-rule-name root-virtual-mfa-enabled",
     )
+
+
+def test_rule_that_is_left_over_from_a_stack_set_is_no_surprise_while_the_pack_takes_over() -> None:
+    left = result("NON_COMPLIANT", rule=RULE_NAME)
+    changing = replace(DEPLOYMENT, stack_status="UPDATE_IN_PROGRESS")
+    assert (judge(result(), left, deployment=changing).advice, judge(result(), left).status) == ((), Status.COMPLIANT)
+    watched = replace(DEPLOYMENT, management_account_has_role=True)
+    row = judge(result(), left, account=Account(MANAGEMENT, "Management", "Root"), deployment=watched)
+    assert "If a StackSet brought the rule before" in row.advice[0].action
+    assert row.advice[0].commands[-1] == commands.deploy_management_account("eu-central-1", "root-virtual-mfa")
 
 
 def test_rule_of_the_plain_name_alone_is_no_result() -> None:
@@ -652,10 +662,7 @@ def test_management_account_that_is_not_watched() -> None:
     assert row.status is Status.UNKNOWN
     assert "management account is not watched" in row.finding
     (advice,) = row.advice
-    assert advice.commands[0].startswith(
-        "aws cloudformation deploy --region eu-central-1 --stack-name root-virtual-mfa-account "
-    )
-    assert advice.commands[0].endswith(f"CentralAccountId={CENTRAL}")
+    assert advice.commands == ("root-virtual-mfa deploy --management-account --region eu-central-1",)
     assert "root-virtual-mfa deploy --parameter ManagementAccountHasEvaluationRole=true" in advice.action
 
 
@@ -683,9 +690,8 @@ def test_stack_set_failed() -> None:
     row = judge(stack=Arrival("FAILED", "The role is there already."), deployment=replace(DEPLOYMENT, account_id=MANAGEMENT))
     assert row.stack_set_status == "FAILED"
     assert "did not reach the account: FAILED, The role is there already." in row.finding
-    (command,) = row.advice[0].commands
-    assert command.startswith("aws cloudformation update-stack-instances ")
-    assert "--call-as" not in command
+    assert [command.split()[2] for command in row.advice[0].commands] == ["create-stack-instances", "update-stack-instances"]
+    assert not any("--call-as" in command for command in row.advice[0].commands)
 
 
 def test_stack_set_is_inoperable() -> None:

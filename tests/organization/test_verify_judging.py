@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment
+from organization.deployment import BY_STACK_SET, PACK_RULE_PREFIX, RULE_NAME, Deployment
 from organization.journal import Entry, Failure, Journal
 from organization.statuses import Arrival, Result, Source, Unseen
 from organization.verify.judging import (
@@ -25,6 +25,7 @@ from organization.verify.judging import (
     Execution,
     Finding,
     Inside,
+    Move,
     Observed,
     Outcome,
     Refusal,
@@ -137,6 +138,23 @@ ONE_ACCOUNT = replace(
     history={CENTRAL: SAME},
 )
 """One account in which everything holds."""
+
+
+UNIT = "ou-a1b2-workload"
+OWN_RULE = replace(RULE, name=RULE_NAME, created_by="")
+OWN_ENTRY = replace(ENTRY, rule_name=RULE_NAME)
+IN_STACK_SET = replace(
+    OBSERVED,
+    deployment=replace(
+        DEPLOYMENT, rule_deployment=BY_STACK_SET, organizational_unit_ids=frozenset({UNIT}), pack_parameters=None
+    ),
+    targets={CENTRAL: UNIT, MEMBER: UNIT, OTHER: "", MANAGEMENT: ""},
+    packs={},
+    moves=(Move(MEMBER, ago(days=3)), Move(OTHER, ago(days=2))),
+    journal=Journal(dict.fromkeys((CENTRAL, MANAGEMENT, MEMBER), OWN_ENTRY)),
+    inside={MEMBER: replace(INSIDE, rules=(OWN_RULE,))},
+)
+"""An organization in which everything holds, and a StackSet brings the rule to an organizational unit."""
 
 
 def inside(**members: Any) -> dict[str, Any]:  # noqa: ANN401 - a member of Inside
@@ -428,7 +446,7 @@ CASES: Mapping[str, list[Case]] = {
         case(NOT_YET, "Let one fail", "lambda invoke", counts=Counts(1, 0, 0, 0)),
         case(NOT_SEEN, "AccessDenied", counts=REFUSED),
     ],
-    "AWS Config says who made a pack's rule, and which function evaluates it": [
+    "AWS Config says who made the rule, and which function evaluates it": [
         case(HOLDS, "CreatedBy and the function show it"),
         case(HOLDS, "ARN", **inside(rules=(replace(RULE, created_by="", arn="x:config-rule/aws-service-rule/y"),))),
         case(FAILS, MEMBER, "EvaluationFrequency", **inside(rules=(replace(RULE, created_by=""),))),
@@ -506,21 +524,122 @@ CASES: Mapping[str, list[Case]] = {
 }
 
 
+def stack_set(**members: Any) -> dict[str, Any]:  # noqa: ANN401 - a member of Deployment
+    return {"deployment": replace(IN_STACK_SET.deployment, **members)}
+
+
+def own_rule(**members: Any) -> dict[str, Any]:  # noqa: ANN401 - a member of Rule
+    return {"inside": {MEMBER: replace(INSIDE, rules=(replace(OWN_RULE, **members),))}}
+
+
+STACKS = IN_STACK_SET.stacks
+assert not isinstance(STACKS, Unseen)
+NOT_INVOKED = Arrival("FAILED", "cannot be invoked. (InsufficientPermissionsException)")
+IN_STACK_SET_CASES: Mapping[str, list[Case]] = {
+    "AWS Config may invoke the function for every account": [
+        case(HOLDS, "AWS Config names the organization"),
+        case(FAILS, MEMBER, "--parameter InvokePermission=Accounts", stacks={**STACKS, MEMBER: NOT_INVOKED}),
+        case(FAILS, "The StackSet is in no account", "root-virtual-mfa deploy", stacks={}),
+        case(
+            HOLDS, "names no account, and Lambda took it. The StackSet is in 2 accounts.", **stack_set(invoke_permission="Any")
+        ),
+        case(NOT_YET, "in no account that only the organization's id permits", stacks={CENTRAL: Arrival("SUCCEEDED")}),
+        case(NOT_SEEN, "AccessDenied", stacks=REFUSED),
+    ],
+    "AWS Config evaluates a new rule at once": [
+        case(HOLDS, "3 accounts had an evaluation"),
+        case(
+            FAILS,
+            MEMBER,
+            f"--config-rule-names {RULE_NAME}",
+            journal=Journal({CENTRAL: OWN_ENTRY, MANAGEMENT: OWN_ENTRY}),
+            **own_rule(started=False),
+        ),
+        case(FAILS, MANAGEMENT, journal=Journal({CENTRAL: OWN_ENTRY, MEMBER: OWN_ENTRY})),
+        case(NOT_YET, "in no account", stacks={}),
+        case(NOT_SEEN, "AccessDenied", stacks=REFUSED),
+    ],
+    "The StackSet reaches every account but the excluded ones": [
+        case(HOLDS, "has reached 2 accounts."),
+        case(
+            FAILS,
+            "has the commands for each.",
+            f"create-stack-instances --region {REGION} --stack-set-name root-virtual-mfa-account --call-as DELEGATED_ADMIN "
+            f"--deployment-targets OrganizationalUnitIds={UNIT},",
+            stacks={CENTRAL: Arrival("SUCCEEDED")},
+        ),
+    ],
+    "The StackSet follows accounts that move": [
+        case(HOLDS, f"followed 2 accounts: {MEMBER}, {OTHER}"),
+        case(FAILS, "still has a stack", "delete-stack-instances", stacks={**STACKS, OTHER: Arrival("SUCCEEDED")}),
+        case(
+            FAILS,
+            "still has a stack",
+            f"OrganizationalUnitIds={ROOT},Accounts={OTHER},",
+            stacks={**STACKS, OTHER: Arrival("SUCCEEDED")},
+            moves=REFUSED,
+        ),
+        case(FAILS, "did not follow", "create-stack-instances", stacks={CENTRAL: Arrival("SUCCEEDED")}),
+        case(NOT_YET, "about to follow", stacks={**STACKS, OTHER: Arrival("RUNNING")}),
+        case(
+            NOT_YET,
+            "about to follow",
+            stacks={**STACKS, OTHER: Arrival("SUCCEEDED")},
+            moves=(Move(OTHER, ago(minutes=5)),),
+        ),
+        case(NOT_YET, "Move a test account", moves=()),
+        case(NOT_YET, "Move a test account", moves=(Move(MANAGEMENT, ago(days=3)), Move("999999999999", ago(days=3)))),
+        case(NOT_YET, "about to follow", moves=(Move(MEMBER, ago(days=3)), Move(MEMBER, ago(minutes=5)))),
+        case(NOT_SEEN, "the whole organization", **stack_set(organizational_unit_ids=frozenset())),
+        case(NOT_SEEN, "Only the management account knows", moves=REFUSED),
+        case(NOT_SEEN, "AccessDenied", stacks=REFUSED),
+    ],
+    "The journal can be queried": [
+        case(HOLDS, "of 3 accounts"),
+        case(FAILS, "calls an account UNKNOWN", "filter-log-events", **NOTHING_WRITTEN),
+        case(FAILS, "calls an account UNKNOWN", "filter-log-events", journal=Journal(problem="MalformedQueryException.")),
+    ],
+    "AWS Config says who made the rule, and which function evaluates it": [
+        case(HOLDS, "The function shows it"),
+        case(FAILS, "another function", "delete-stack-instances", **own_rule(function_arn=f"{FUNCTION}-of-somebody")),
+        case(FAILS, "or that the function", "EvaluationFrequency=Three_Hours", **own_rule(function_arn="")),
+        case(FAILS, "the account made the rule", "EvaluationFrequency=Three_Hours", **own_rule(created_by="a.service")),
+        case(FAILS, MEMBER, **own_rule(arn="x:config-rule/aws-service-rule/y")),
+        case(NOT_YET, "in an hour", inside={MEMBER: replace(INSIDE, rules=())}),
+    ],
+    "AWS Config remediates an account": [
+        case(HOLDS, "succeeded"),
+        case(
+            NOT_YET,
+            "Start it",
+            f"--config-rule-name {RULE_NAME}",
+            inside={MEMBER: replace(INSIDE, rules=(OWN_RULE,), remediations=())},
+        ),
+    ],
+    "The service control policies let StackSets and AWS Config through": [
+        case(HOLDS, "With protect-mfa in the organization"),
+        case(NOT_YET, "so an account's administrator can delete the rule", policies=()),
+    ],
+}
+"""The same, if a StackSet brings the rule."""
+
+
 def finding(name: str, observed: Observed) -> Finding:
     [found] = [each.finding for each in verify(observed) if each.name == name]
     return found
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "observed", "told"),
     [
-        pytest.param(name, each, id=f"{name}: {number} {each.outcome}")
-        for name, cases in CASES.items()
+        pytest.param(name, observed, each, id=f"{way}{name}: {number} {each.outcome}")
+        for way, observed, all_cases in (("", OBSERVED, CASES), ("StackSet: ", IN_STACK_SET, IN_STACK_SET_CASES))
+        for name, cases in all_cases.items()
         for number, each in enumerate(cases, start=1)
     ],
 )
-def test_a_check_says_what_aws_shows(name: str, told: Case) -> None:
-    found = finding(name, replace(OBSERVED, **told.changes))
+def test_a_check_says_what_aws_shows(name: str, observed: Observed, told: Case) -> None:
+    found = finding(name, replace(observed, **told.changes))
     assert found.outcome is told.outcome, found
     assert told.text in found.text
     assert told.command in "\n".join(found.commands)
@@ -531,20 +650,30 @@ def test_a_check_says_what_aws_shows(name: str, told: Case) -> None:
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 def test_each_check_is_seen_to_hold_to_fail_and_to_wait_or_not_to_see(check: Any) -> None:  # noqa: ANN401 - a check
-    outcomes = {each.outcome for each in CASES[check.name]}
-    assert {HOLDS, FAILS, NOT_YET, NOT_SEEN} == outcomes
-    assert CASES[check.name][0].changes == {}, "the first shows that it holds where everything holds"
+    cases = (CASES if check.concerns(DEPLOYMENT) else IN_STACK_SET_CASES)[check.name]
+    assert {HOLDS, FAILS, NOT_YET, NOT_SEEN} == {each.outcome for each in cases}
+    assert cases[0].changes == {}, "the first shows that it holds where everything holds"
 
 
 def test_nothing_is_judged_that_nobody_saw() -> None:
-    nothing = Observed(DEPLOYMENT, NOW, ago(days=10), (MEMBER,))
-    unseen = replace(nothing, packs=REFUSED, stacks=REFUSED, sources=REFUSED, results=REFUSED, history=REFUSED, **UNREADABLE)
-    assert {each.finding.outcome for each in verify(unseen)} <= {NOT_SEEN, NOT_YET}
+    for deployment in (DEPLOYMENT, IN_STACK_SET.deployment):
+        nothing = Observed(deployment, NOW, ago(days=10), (MEMBER,))
+        unseen = replace(
+            nothing, packs=REFUSED, stacks=REFUSED, sources=REFUSED, results=REFUSED, history=REFUSED, **UNREADABLE
+        )
+        assert {each.finding.outcome for each in verify(unseen)} <= {NOT_SEEN, NOT_YET}
+
+
+def test_each_way_to_deploy_the_rule_has_the_checks_that_concern_it() -> None:
+    of_pack = {"AWS Config takes the conformance pack", "The aggregator lists each account's conformance pack"}
+    in_stack_set, in_pack = ({each.name for each in verify(observed)} for observed in (IN_STACK_SET, OBSERVED))
+    assert (in_pack - in_stack_set, in_stack_set - in_pack) == (of_pack, {"The StackSet follows accounts that move"})
+    assert {each.finding.outcome for each in verify(IN_STACK_SET)} == {HOLDS}
 
 
 def test_one_account_has_only_the_checks_that_concern_it() -> None:
     verified = {each.name: each.finding.outcome for each in verify(ONE_ACCOUNT)}
-    assert list(verified) == [check.name for check in CHECKS if not check.in_organization_only]
+    assert list(verified) == [check.name for check in CHECKS if check.concerns(ONE_ACCOUNT.deployment)]
     assert set(verified.values()) == {HOLDS}
 
 
