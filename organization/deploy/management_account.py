@@ -58,6 +58,7 @@ def run(region: str | None, profile: str | None, stack_name: str, options: Optio
             "use the version of the package that is deployed in the central account."
         )
         raise CommandError(message)
+    template.check(declared, parameters)
     central = _central(organizations, caller, parameters)
     before = aws.find_deployed_stack(cloudformation, ACCOUNT_STACK_NAME)
     delete = commands.delete_management_account(caller.region)
@@ -67,7 +68,10 @@ def run(region: str | None, profile: str | None, stack_name: str, options: Optio
         raise CommandError(message)
     options.refuse_to_wait()
     where = f"{ACCOUNT_STACK_NAME} in the management account {caller.account_id}, Region {caller.region}."
-    notes = (f"From then on the function of account {central} can evaluate the root user of this account.",)
+    notes = [f"From then on the function of account {central} can evaluate the root user of this account."]
+    former = aws.parameters_of(before).get(_CENTRAL, "") if before else ""
+    if former not in {"", central.account_id}:
+        notes.append(f"Until then the one of account {former} can, and no longer afterwards.")
     plan.show(before, [where], parameters, notes, screen)
     where_sam = ("--stack-name", ACCOUNT_STACK_NAME, "--region", caller.region, *(("--profile", profile) if profile else ()))
     code = Sam(program, directory, _ENVIRONMENT, where_sam).deploy(parameters, confirm=options.ask, rollback=False)

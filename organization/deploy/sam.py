@@ -14,6 +14,12 @@ from rich.console import Console
 from organization import project
 from organization.aws import CommandError
 
+_OTHER_FORM = "ParameterKey="
+"""How a parameter begins in the other form that the SAM CLI takes. It looks for that in the middle of a value too.
+
+Source: the SAM CLI, samcli/cli/types.py, CfnParameterOverridesType.
+"""
+
 _INSTALL = "https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/install-sam-cli.html"
 
 
@@ -42,8 +48,13 @@ class Sam:
     def deploy(self, parameters: Mapping[str, str], *, confirm: bool, rollback: bool) -> int:
         """Deploy what is built; the SAM CLI speaks to the operator itself. Returns its exit code.
 
-        `rollback`: let CloudFormation roll a failed deployment back, whatever samconfig.toml says.
+        `rollback`: let CloudFormation roll a failed deployment back, whatever samconfig.toml says.  Raises CommandError if the
+        SAM CLI would take a value for another parameter.
         """
+        for name, value in parameters.items():
+            if _OTHER_FORM in value:
+                message = f"Parameter {name} is {value!r}, which the SAM CLI would take for another parameter: give another value."
+                raise CommandError(message)
         options = ["--config-env", self.environment, *self.where]
         options.append("--confirm-changeset" if confirm else "--no-confirm-changeset")
         options += ["--no-disable-rollback"] if rollback else []

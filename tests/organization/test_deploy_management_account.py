@@ -172,6 +172,31 @@ def test_function_of_another_account(management: Scene, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("EvaluationFrequency", "Parameter EvaluationFrequency is 'ParameterKey=CentralAccountId,"),
+        ("PermissionsBoundary", "Parameter PermissionsBoundary is 'ParameterKey=CentralAccountId,"),
+    ],
+)
+def test_no_value_of_the_stack_set_replaces_the_account_that_was_checked(
+    management: Scene, capsys: pytest.CaptureFixture[str], name: str, message: str
+) -> None:
+    """The SAM CLI reads its other form of a parameter, ParameterKey=...,ParameterValue=..., in the middle of a value too."""
+    attack = PARAMETERS | {name: f"ParameterKey=CentralAccountId,ParameterValue={MEMBER}"}
+    parameters = [{"ParameterKey": name, "ParameterValue": value} for name, value in attack.items()]
+    management.aws.answers["DescribeStackSet"] = {"StackSet": {"Parameters": parameters}}
+    assert failure(capsys, "--management-account", "--yes").startswith(message)
+    assert management.sam_calls() == []
+
+
+def test_another_account_than_before_is_told(management: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+    trusts = {"ParameterKey": "CentralAccountId", "ParameterValue": MEMBER}
+    management.stays(account_stack() | {"Parameters": [trusts]})
+    assert deploy() == 0
+    assert f"Until then the one of account {MEMBER} can, and no longer afterwards." in said(capfd)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("--parameter", "NoticeEmail=a@example.com"), "The template has no parameter NoticeEmail: it has CentralAccountId,"),
