@@ -110,10 +110,8 @@ class Finder:
     screen: Screen
     notes: list[str] = field(default_factory=list)
     """What the parameters mean, once they are found out: which accounts are in scope, and what changes for them."""
-    _accounts: tuple[Account, ...] | Unseen = ()
-    """The active accounts of the organization."""
     _in_scope: tuple[str, ...] | Unseen = ()
-    """Those of them that the rule is going to evaluate."""
+    """The accounts that the rule is going to evaluate."""
 
     def scope(self) -> str:
         """Return the scope. Raises CommandError if nothing tells it."""
@@ -181,7 +179,7 @@ class Finder:
         parameters = self._asked(self._organization(parameters, seen), seen)
         self._refuse_too_many_excluded({**self._kept, **parameters})
         wanted = self._wanted(parameters)
-        self._accounts, self._in_scope = seen.accounts, judging.in_scope(wanted, seen.accounts, seen.units)
+        self._in_scope = judging.in_scope(wanted, seen.accounts, seen.units)
         self.notes += self._notes(seen, wanted)
         return parameters | self._policy(seen, parameters)
 

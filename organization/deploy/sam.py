@@ -53,7 +53,9 @@ class Sam:
         """
         for name, value in parameters.items():
             if _OTHER_FORM in value:
-                message = f"Parameter {name} is {value!r}, which the SAM CLI would take for another parameter: give another value."
+                message = (
+                    f"Parameter {name} is {value!r}, which the SAM CLI would take for another parameter: give another value."
+                )
                 raise CommandError(message)
         options = ["--config-env", self.environment, *self.where]
         options.append("--confirm-changeset" if confirm else "--no-confirm-changeset")

@@ -52,7 +52,6 @@ LONGEST = 3660
 ASKS_FROM = 10 * 10**9
 """Bytes to scan from which the command asks first: five cents."""
 _SHOWN = 10
-_OTHER_SOURCES = ("AWS Organizations", "AWS Config", "CloudTrail", "AWS Lambda", "Systems Manager Automation")
 T = TypeVar("T")
 
 
@@ -223,9 +222,15 @@ class _Gathered:
     def _scope(self, journal: JournalRead, exceptions: Exceptions) -> Scope:
         deployment = self._deployment
         to_today = Period(self._period.first, max(self._period.last, self._caller.time.astimezone(UTC).date()))
-        changes = self._seen("CloudTrail", lambda: self._sources.deployments(deployment, deployment.function_name, to_today))
-        self._changes = changes or ()
-        since = None if changes is None else self._unchanged_since(changes)
+        read = self._seen("CloudTrail", lambda: self._sources.deployments(deployment, deployment.function_name, to_today))
+        self._changes, all_since = read or ((), None)
+        since = self._unchanged_since(all_since) if all_since else None
+        if all_since and all_since > max(self._sources.trail_from, self._period.start):
+            what = (
+                f"So many deployments were made that those before {tables.instant(all_since)} were not read: who changed the "
+                "stack or the function before is not known."
+            )
+            self._gaps.append(Gap("CloudTrail", what, self._period.first, min(all_since.date(), self._period.last)))
         if not deployment.organization_id:
             members = {deployment.account_id: Member(deployment.account_id)}
             return Scope(members, exceptions, self._log.whole_from, frozenset(journal.unreadable), setting_since=since)
@@ -237,29 +242,32 @@ class _Gathered:
             exceptions,
             self._log.whole_from,
             frozenset(journal.unreadable),
-            self._targets(accounts, to_today, changes),
+            self._targets(accounts, to_today, since),
             # A change takes its time to reach the accounts.
             since + DAY if since and since + DAY < self._caller.time else None,
         )
 
-    def _unchanged_since(self, changes: Sequence[Event]) -> datetime:
-        """Return when the stack was changed last, or since when CloudTrail says that it was not."""
+    def _unchanged_since(self, all_since: datetime) -> datetime:
+        """Return when the stack was changed last, or since when, from `all_since` on, CloudTrail says that it was not."""
         times = [
             each.time
-            for each in changes
+            for each in self._changes
             if each.name in STACK_CHANGES and each.about == self._deployment.stack_name and not each.error
         ]
-        return max([self._sources.trail_from, *times])
+        return max([all_since, *times])
 
-    def _targets(self, accounts: Sequence[Account], to_today: Period, changes: Sequence[Event] | None) -> Targets:
-        """Read which organizational units the StackSet went to, and which accounts were in them when."""
+    def _targets(self, accounts: Sequence[Account], to_today: Period, since: datetime | None) -> Targets:
+        """Read which organizational units the StackSet went to, and which accounts were in them when.
+
+        `since`: from when on the stack is known not to have changed; None if that is not known.
+        """
         deployment = self._deployment
         root_id = deployment.organization_root_id
         today = deployment.organizational_unit_ids if deployment.has_rule_in_stack_set else frozenset()
         operations, begun = self._seen("CloudFormation", lambda: self._sources.operations(deployment)) or ([], None)
         targets = Targets(
             today or frozenset({root_id}),
-            since=None if changes is None else self._unchanged_since(changes),
+            since=since,
             operations=operations,
             begun=begun,
             always=frozenset({deployment.management_account_id}),

@@ -59,7 +59,6 @@ MEANINGS = {
 NAMES = {status: status.name for status in Status}
 """What tables say: COMPLIANT, NON_COMPLIANT, ACCEPTED and so on."""
 
-_FAILING = frozenset({Status.NON_COMPLIANT, Status.ACCEPTED})
 _NOT_KNOWN = frozenset({Status.UNKNOWN, Status.NO_SOURCE})
 _DOES_NOT_COUNT = frozenset({Status.EXCLUDED, Status.NOT_IN_SCOPE, Status.NOT_A_MEMBER})
 

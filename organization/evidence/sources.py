@@ -46,7 +46,7 @@ _TRAIL_REGION = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-g
 _MOST_EVENTS = 1000
 _DEPARTURES = ("RemoveAccountFromOrganization", "LeaveOrganization", "CloseAccount")
 _MOVE = "MoveAccount"
-STACK_CHANGES = ("CreateStack", "UpdateStack", "ExecuteChangeSet")
+STACK_CHANGES = ("CreateStack", "UpdateStack", "ExecuteChangeSet", "RollbackStack")
 """The names of the events that may have changed the parameters of a stack."""
 _DEPLOYMENTS = (
     *(*STACK_CHANGES, "DeleteStack"),
@@ -285,15 +285,15 @@ class Sources:
 
     def departures(self, period: Period) -> list[Event]:
         """Read which accounts left or were closed, the first one first; of the management account, if the caller is there."""
-        return [event for event, _ in self._trail(_DEPARTURES, period, self._organizations_region(), _account_of)]
+        events, _ = self._trail(_DEPARTURES, period, self._organizations_region(), _account_of)
+        return [event for event, _ in events]
 
     def moves(self, period: Period) -> tuple[list[Move], datetime]:
         """Read which accounts were moved, the first one first, in the management account, where CloudTrail records that.
 
-        Also returns since when these are all: from the last so many events, AWS gives the latest ones first.
+        Also returns since when these are all.
         """
-        events = self._trail((_MOVE,), period, self._organizations_region(), _account_of)
-        since = events[0][0].time if len(events) >= _MOST_EVENTS else self.trail_from
+        events, since = self._trail((_MOVE,), period, self._organizations_region(), _account_of)
         return [
             Move(
                 event.time, event.about, str(said.get("sourceParentId", "")), str(said.get("destinationParentId", "")), event.by
@@ -310,29 +310,40 @@ class Sources:
     def _organizations_region(self) -> str:
         return _TRAIL_REGION.get(self._caller.partition, self._caller.region)
 
-    def deployments(self, deployment: "Deployment", function_name: str, period: Period) -> list[Event]:
-        """Read who changed the stack or the function.  An event that names neither is not about them."""
+    def deployments(self, deployment: "Deployment", function_name: str, period: Period) -> tuple[list[Event], datetime]:
+        """Read who changed the stack or the function.  An event that names neither is not about them.
+
+        Also returns since when these are all: other stacks and functions may have made more events than are read.
+        """
 
         def about(request: Mapping[str, Any]) -> str:
             named = {str(request.get(name, "")) for name in ("stackName", "functionName", "changeSetName")}
             for each in sorted(named - {""}):
                 name = each.rpartition(":function:")[2] or each
-                if name in {deployment.stack_name, function_name} or f":stack/{deployment.stack_name}/" in each:
+                if f":stack/{deployment.stack_name}/" in each:  # the console names a stack by its ARN
+                    return deployment.stack_name
+                if name in {deployment.stack_name, function_name}:
                     return name
             return ""
 
-        return [event for event, _ in self._trail(_DEPLOYMENTS, period, deployment.region, about) if event.about]
+        events, since = self._trail(_DEPLOYMENTS, period, deployment.region, about)
+        return [event for event, _ in events if event.about], since
 
     def _trail(
         self, names: Sequence[str], period: Period, region: str, about: Callable[[Mapping[str, Any]], str]
-    ) -> list[tuple[Event, Mapping[str, Any]]]:
-        """Read events, each with its request's parameters; `about` finds in these what it is about."""
+    ) -> tuple[list[tuple[Event, Mapping[str, Any]]], datetime]:
+        """Read events, each with its request's parameters; `about` finds in these what it is about.
+
+        Also returns since when these are all.  Of each name it reads so many events at most, and AWS gives the latest first.
+        """
         client = self._client("cloudtrail", region_name=region)
         start = max(period.start, self._caller.time - TRAIL_KEEPS)
+        since = max(period.start, self.trail_from)
+        found: list[tuple[Event, Mapping[str, Any]]] = []
         if start >= period.end:
-            return []
-        found = []
+            return found, since
         for name in names:
+            earlier = len(found)
             pages = client.get_paginator("lookup_events").paginate(
                 LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": name}],
                 StartTime=start,
@@ -356,7 +367,9 @@ class Sources:
                         str(answered.get("codeSha256", "")),
                     )
                     found.append((event, asked))
-        return sorted(found, key=lambda each: (each[0].time, each[0].name, each[0].about))
+            if len(found) - earlier >= _MOST_EVENTS:
+                since = max(since, found[-1][0].time)
+        return sorted(found, key=lambda each: (each[0].time, each[0].name, each[0].about)), since
 
     # --- Lambda ---
 

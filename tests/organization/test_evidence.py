@@ -587,6 +587,44 @@ def test_before_the_last_so_many_moves_nobody_knows_where_an_account_was(
     assert calendars(tmp_path / "evidence")[OTHER] == "UGGGGGO"
 
 
+def test_before_the_last_so_many_deployments_nobody_knows_the_targets(
+    by_stack_set: FakeAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others who deploy a lot push the last change of this stack out of what is read."""
+    monkeypatch.setattr(sources, "_MOST_EVENTS", 2)
+    by_stack_set.refuse("ListStackSetOperations", "AccessDeniedException")
+    others = {"requestParameters": {"stackName": "others"}}
+    moves: Any = by_stack_set.answers["LookupEvents"]
+
+    def lookup(asked: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an answer
+        if asked["LookupAttributes"][0]["AttributeValue"] != "UpdateStack":
+            return {"Events": []} if not moves(asked)["Events"] else {"Events": moves(asked)["Events"][1:]}
+        return {"Events": [{"EventTime": midnight(FIRST + DAY * day), "CloudTrailEvent": json.dumps(others)} for day in (5, 4)]}
+
+    by_stack_set.answers["LookupEvents"] = lookup
+    of_accounts(by_stack_set, CENTRAL, MANAGEMENT)
+    run(tmp_path / "evidence", "--management-profile", "management")
+    assert calendars(tmp_path / "evidence")[CENTRAL] == "GGGGOOO"
+    assert any("the function before is not known" in each for each in gaps(tmp_path / "evidence"))
+
+
+def test_a_change_that_names_the_stack_by_its_arn_is_one(by_stack_set: FakeAws, tmp_path: Path) -> None:
+    by_stack_set.refuse("ListStackSetOperations", "AccessDeniedException")
+    arn = f"arn:aws:cloudformation:eu-central-1:{CENTRAL}:stack/root-virtual-mfa/1"
+    changed = {"EventTime": midnight(FIRST + DAY * 4), "CloudTrailEvent": json.dumps({"requestParameters": {"stackName": arn}})}
+    moves: Any = by_stack_set.answers["LookupEvents"]
+
+    def lookup(asked: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an answer
+        return {"Events": [changed]} if asked["LookupAttributes"][0]["AttributeValue"] == "UpdateStack" else moves(asked)
+
+    by_stack_set.answers["LookupEvents"] = lookup
+    of_accounts(by_stack_set, CENTRAL, MANAGEMENT)
+    run(tmp_path / "evidence", "--management-profile", "management")
+    assert calendars(tmp_path / "evidence")[CENTRAL] == "GGGGOOO"
+    [row] = document(tmp_path / "evidence")["deployments"]
+    assert row["about"] == "root-virtual-mfa"
+
+
 def test_a_unit_that_is_gone_is_named_by_its_id_and_what_was_above_it_is_not_known(
     by_stack_set: FakeAws, tmp_path: Path
 ) -> None:
