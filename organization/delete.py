@@ -179,13 +179,13 @@ def _confirmed(stack_name: str) -> bool:
 
 def _watch(cloudformation: "CloudFormationClient", stack_id: str, screen: Screen) -> list[str]:
     """Print what CloudFormation does until it ends; returns what it could not delete, and why."""
-    shown: set[str] = set()
+    printed: set[str] = set()
     failures: dict[str, str] = {}
     pause, longest = POLL_SECONDS
     try:
         while True:
             stack = aws.find_stack(cloudformation, stack_id)
-            for event in _new_events(cloudformation, stack_id, shown) if stack else ():
+            for event in _new_events(cloudformation, stack_id, printed) if stack else ():
                 resource = event.get("LogicalResourceId", "")
                 status = event.get("ResourceStatus", "")
                 reason = event.get("ResourceStatusReason", "")
@@ -205,16 +205,16 @@ def _watch(cloudformation: "CloudFormationClient", stack_id: str, screen: Screen
         raise
 
 
-def _new_events(cloudformation: "CloudFormationClient", stack_id: str, shown: set[str]) -> "list[StackEventTypeDef]":
-    """Return the events of this deletion that were not shown before, the oldest first."""
+def _new_events(cloudformation: "CloudFormationClient", stack_id: str, printed: set[str]) -> "list[StackEventTypeDef]":
+    """Return the events of this deletion that were not printed before, the oldest first."""
     new: list[StackEventTypeDef] = []
     for event in aws.events_of(cloudformation, stack_id):
-        if event["EventId"] in shown:
+        if event["EventId"] in printed:
             break
         new.append(event)
         if event.get("PhysicalResourceId") == stack_id and event.get("ResourceStatus") == "DELETE_IN_PROGRESS":
             break  # the deletion began here
-    shown.update(event["EventId"] for event in new)
+    printed.update(event["EventId"] for event in new)
     return new[::-1]
 
 

@@ -143,19 +143,21 @@ def _next_steps(cloudformation: "CloudFormationClient", before: "StackTypeDef | 
 def _watch_management_account(cloudformation: "CloudFormationClient", found: Deployment) -> Step:
     """Say how the management account gets what a StackSet brings the others."""
     instead = ""
+    whole: tuple[str, ...] = ()
     try:
         parameters = management_account.of_stack_set(cloudformation, found.stack_name, "DELEGATED_ADMIN")
     except ClientError:
         pass  # the first command does without, or says what it needs
     else:
         given = {name: value for name, value in parameters.items() if value}
-        whole = commands.deploy_management_account(found.region, found.stack_name, **given)
-        instead = f" If it may not read the StackSet, run `{whole}` in its place."
+        whole = (commands.deploy_management_account(found.region, found.stack_name, **given),)
+        instead = " If they may not read the StackSet, run the third in place of the first."
     return Step(
         "The root user of the management account is not watched yet, since no StackSet reaches it. Run the first command "
         f"with credentials of account {found.management_account_id}, then the second with those of now.{instead}",
         (
             commands.deploy_management_account(found.region, found.stack_name),
             commands.deploy(ManagementAccountHasEvaluationRole="true"),
+            *whole,
         ),
     )

@@ -540,8 +540,8 @@ def stack_obstacle(deployed: Deployment, organization_id: str | None) -> Obstacl
     An empty id means one account.  None means that the id is not known, so the scope is not checked.
     """
     if organization_id is not None and deployed.organization_id != organization_id:
-        scope = f"organization {deployed.organization_id}" if deployed.organization_id else "one account"
-        return Obstacle(f"deployed for {scope}: to change its scope, delete it, then deploy it anew.", commands.delete())
+        whom = f"organization {deployed.organization_id}" if deployed.organization_id else "one account"
+        return Obstacle(f"deployed for {whom}: to change its scope, delete it, then deploy it anew.", commands.delete())
     return status_obstacle(deployed.stack_status, commands.delete())
 
 

@@ -993,7 +993,10 @@ def _signs(observed: Observed) -> Finding:
 
 
 def _is_clear(rule: Rule, observed: Observed) -> bool:
-    """Tell whether the runbooks can see that a rule is the deployment's, as remediation/config_rule.py does."""
+    """Tell whether AWS Config shows that a rule is the deployment's: what remediation/config_rule.py looks at, and no less.
+
+    If a StackSet brings the rule, the runbooks take any function of the central account, and this only the deployment's.
+    """
     is_services = bool(rule.created_by) or ":config-rule/aws-service-rule/" in rule.arn
     if observed.deployment.has_conformance_pack:
         return is_services and f":{observed.deployment.account_id}:function:" in rule.function_arn
@@ -1005,8 +1008,14 @@ def _own_signs(observed: Observed, clear: set[str], unclear: Mapping[str, Sequen
     others = sorted(each for each, rules in unclear.items() if all(_is_anothers(rule, observed) for rule in rules))
     if others:
         text = f"In {shown(others)} another function evaluates the rule: somebody put another one in its place. The report"
-        text += " calls the account UNKNOWN, and the runbooks refuse the rule. Have the StackSet make the account's stack anew."
-        anew = (observed.on_stack("delete", others[0], "--no-retain-stacks"), observed.on_stack("create", others[0]))
+        text += " calls the account UNKNOWN, and the runbooks refuse the rule. Make the account's stack anew."
+        deployment, management = observed.deployment, observed.deployment.management_account_id
+        if others == [management]:  # which no StackSet reaches
+            delete = commands.delete_management_account(deployment.region)
+            make = commands.deploy_management_account(deployment.region, deployment.stack_name)
+            return _fails(text, delete, make, run_in=f"account {management}")
+        first = next(each for each in others if each != management)
+        anew = (observed.on_stack("delete", first, "--no-retain-stacks"), observed.on_stack("create", first))
         return _fails(text, *anew, run_in=observed.central)
     if unclear:
         text = f"In {shown(sorted(unclear))} AWS Config does not say that the account made the rule, or that the function"

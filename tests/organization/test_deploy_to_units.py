@@ -373,7 +373,8 @@ def test_the_whole_command_for_the_management_account_is_said(scene: Scene, capf
     scene.stack_instances()
     scene.after = stack(RuleDeployment="StackSet", status="UPDATE_COMPLETE") | {"LastUpdatedTime": stack()["CreationTime"]}
     scene.deploys("--yes")
+    steps = capfd.readouterr().out.partition("What to do next:")[2]
     assert (
-        f"run `root-virtual-mfa deploy --management-account --region {REGION} --parameter CentralAccountId={CENTRAL} "
-        "--parameter FunctionArn=arn:aws:lambda:x:function:y` in its place."
-    ) in said(capfd)
+        f"     root-virtual-mfa deploy --management-account --region {REGION} --parameter CentralAccountId={CENTRAL} "
+        "--parameter FunctionArn=arn:aws:lambda:x:function:y\n"
+    ) in steps, "on one line, so that it can be copied"

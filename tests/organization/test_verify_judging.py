@@ -602,6 +602,12 @@ IN_STACK_SET_CASES: Mapping[str, list[Case]] = {
     "AWS Config says who made the rule, and which function evaluates it": [
         case(HOLDS, "The function shows it"),
         case(FAILS, "another function", "delete-stack-instances", **own_rule(function_arn=f"{FUNCTION}-of-somebody")),
+        case(
+            FAILS,
+            f"In account {MANAGEMENT} another function",
+            f"delete --management-account --region {REGION}\nroot-virtual-mfa deploy --management-account --region {REGION}",
+            inside={MANAGEMENT: replace(INSIDE, rules=(replace(OWN_RULE, function_arn=f"{FUNCTION}-of-somebody"),))},
+        ),
         case(FAILS, "or that the function", "EvaluationFrequency=Three_Hours", **own_rule(function_arn="")),
         case(FAILS, "the account made the rule", "EvaluationFrequency=Three_Hours", **own_rule(created_by="a.service")),
         case(FAILS, MEMBER, **own_rule(arn="x:config-rule/aws-service-rule/y")),
