@@ -38,7 +38,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo local-aws root-user invoke build release preflight check deploy report inventory evidence verify delete lint render test test-fast test-clients bench bench-organization bench-report bench-auditing bench-evidence lock clean
+.PHONY: help setup demo local-aws root-user invoke build release preflight check deploy report inventory evidence verify delete lint lint-python lint-templates render test test-fast test-clients bench bench-organization bench-report bench-auditing bench-evidence lock clean
 
 help: ## List what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -138,10 +138,15 @@ delete: $(DEV) ## Delete the deployment, after showing what goes and what stays
 # --- Checks ---
 
 lint: $(DEV) ## Check style, types and templates
+	@$(MAKE) --no-print-directory -j2 lint-python lint-templates
+
+lint-python: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=rules:. $(BIN)/lint-imports --no-cache --no-logo
+
+lint-templates: $(DEV)
 	$(BIN)/cfn-lint --include-checks I -- $(TEMPLATES)
 	@# Not with --lint, which is cfn-lint again. sam wants a Region, but asks nobody there.
 	$(BIN)/sam validate --region us-east-1 --template template.yaml
@@ -150,10 +155,11 @@ lint: $(DEV) ## Check style, types and templates
 render: $(DEV) ## Write the scripts of remediation/ and the version into the templates, and the local AWS's page of coverage
 	@$(BIN)/python -m render $(ARGS)
 
-# The slow parts come last. One test: .venvs/dev/bin/python -m pytest -k "part of its name"
+# The slow files of each run come first, so that at the end no process waits long for another.
+# One test: .venvs/dev/bin/python -m pytest -k "part of its name"
 test: setup lint build ## Run all checks and all tests
 	$(PYTEST) tests/unit tests/functional --cov
-	$(PYTEST) tests/organization tests/infrastructure tests/local_aws tests/e2e
+	$(PYTEST) --no-loadscope-reorder tests/e2e tests/local_aws tests/organization tests/infrastructure
 
 test-fast: setup build ## Run the tests that deploy nothing: unit, functional, organization, infrastructure
 	$(PYTEST) tests/unit tests/functional tests/organization tests/infrastructure
