@@ -69,6 +69,7 @@ class Forks:
         self._lock = threading.Lock()
         self._orders: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
 
     def start(
         self, arguments: Sequence[str], directory: Path, variables: Mapping[str, str], own: Mapping[str, str], output: int
@@ -97,6 +98,7 @@ class Forks:
     def close(self) -> None:
         """End the process. What it has forked has to have ended."""
         with self._lock:
+            self._closed = True
             if self._orders is not None:
                 self._orders.close()
                 self._orders = None
@@ -107,6 +109,8 @@ class Forks:
     def _order(self, order: Mapping[str, object], files: Sequence[int]) -> int | None:
         body = json.dumps(order).encode()
         with self._lock:
+            if self._closed:
+                raise _gone()
             if self._orders is None:
                 self._orders = self.shared.connect() if self.shared else self._begin()
             socket.send_fds(self._orders, [len(body).to_bytes(_LENGTH, "big")], files)
@@ -163,10 +167,13 @@ def _received(connection: socket.socket, length: int) -> bytes:
     while len(received) < length:
         part = connection.recv(length - len(received))
         if not part:
-            message = "The process that forks has ended."
-            raise ConnectionError(message)
+            raise _gone()
         received += part
     return received
+
+
+def _gone() -> ConnectionError:
+    return ConnectionError("The process that forks has ended.")
 
 
 # In the process that forks
@@ -247,6 +254,8 @@ def _run(order: dict[str, Any], output: int) -> None:
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if not isinstance(end.code, int | None):
+            print(end.code, file=sys.stderr)  # noqa: T201 - as the interpreter does
     except BaseException:  # noqa: BLE001 - as the interpreter does
         sys.excepthook(*sys.exc_info())
     finally:
