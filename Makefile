@@ -129,7 +129,7 @@ report: $(DEV) ## Report every account of the deployment (ARGS="--output report.
 evidence: $(DEV) ## Write the evidence of a period for an auditor (ARGS="--from 2026-01-01 --to 2026-12-31 --output evidence")
 	$(OPERATE) evidence $(ARGS)
 
-verify: $(DEV) ## Verify what nobody could before a deployment (ARGS="--role-name ROLE")
+verify: $(DEV) ## Verify in your deployment what AWS's documentation leaves open (ARGS="--role-name ROLE")
 	$(OPERATE) verify $(ARGS)
 
 delete: $(DEV) ## Delete the deployment, after showing what goes and what stays
