@@ -38,7 +38,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo local-aws root-user invoke build release preflight check deploy report inventory evidence verify delete lint render test test-fast test-clients bench bench-organization bench-report bench-auditing bench-evidence lock clean
+.PHONY: help setup demo local-aws root-user invoke build release preflight check deploy report inventory evidence verify delete lint lint-python lint-templates render test test-fast test-clients bench bench-organization bench-report bench-auditing bench-evidence lock clean
 
 help: ## List what there is to do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -129,7 +129,7 @@ report: $(DEV) ## Report every account of the deployment (ARGS="--output report.
 evidence: $(DEV) ## Write the evidence of a period for an auditor (ARGS="--from 2026-01-01 --to 2026-12-31 --output evidence")
 	$(OPERATE) evidence $(ARGS)
 
-verify: $(DEV) ## Verify what nobody could before a deployment (ARGS="--role-name ROLE")
+verify: $(DEV) ## Verify in your deployment what AWS's documentation leaves open (ARGS="--role-name ROLE")
 	$(OPERATE) verify $(ARGS)
 
 delete: $(DEV) ## Delete the deployment, after showing what goes and what stays
@@ -138,10 +138,15 @@ delete: $(DEV) ## Delete the deployment, after showing what goes and what stays
 # --- Checks ---
 
 lint: $(DEV) ## Check style, types and templates
+	@$(MAKE) --no-print-directory -j2 lint-python lint-templates
+
+lint-python: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=rules:. $(BIN)/lint-imports --no-cache --no-logo
+
+lint-templates: $(DEV)
 	$(BIN)/cfn-lint --include-checks I -- $(TEMPLATES)
 	@# Not with --lint, which is cfn-lint again. sam wants a Region, but asks nobody there.
 	$(BIN)/sam validate --region us-east-1 --template template.yaml
@@ -150,10 +155,11 @@ lint: $(DEV) ## Check style, types and templates
 render: $(DEV) ## Write the scripts of remediation/ and the version into the templates, and the local AWS's page of coverage
 	@$(BIN)/python -m render $(ARGS)
 
-# The slow parts come last. One test: .venvs/dev/bin/python -m pytest -k "part of its name"
+# The slow files of each run come first, so that at the end no process waits long for another.
+# One test: .venvs/dev/bin/python -m pytest -k "part of its name"
 test: setup lint build ## Run all checks and all tests
 	$(PYTEST) tests/unit tests/functional --cov
-	$(PYTEST) tests/organization tests/infrastructure tests/local_aws tests/e2e
+	$(PYTEST) --no-loadscope-reorder tests/e2e tests/local_aws tests/organization tests/infrastructure
 
 test-fast: setup build ## Run the tests that deploy nothing: unit, functional, organization, infrastructure
 	$(PYTEST) tests/unit tests/functional tests/organization tests/infrastructure

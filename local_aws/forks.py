@@ -13,6 +13,7 @@ import sys
 import tempfile
 
 from local_aws import __main__
+from local_aws.aws_lambda.runtime_forks import Forks, Shared
 from local_aws.core import coverage, ministack_seams
 from local_aws.core.operations import Operations
 from local_aws.server import application
@@ -41,6 +42,7 @@ def main() -> int:
     """
     application.configure_ministack(0)
     ministack_seams.check()
+    Forks.shared = Shared(__main__.RUNTIME_PYTHON)
     lists = coverage.read()
     Operations(lists)  # reads API models, which all forks then have
     for module, name in _READ_MODELS.items():
@@ -60,6 +62,7 @@ def main() -> int:
             os._exit(_run(order["arguments"], order["environment"], order["log"]))
         sys.stdout.write(f"{process_id}\n")
         sys.stdout.flush()
+    Forks.shared.close()
     gc.unfreeze()  # or libraries say at the exit that something is left of them
     return 0
 

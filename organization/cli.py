@@ -95,7 +95,7 @@ def _excepts(*names: str) -> Callable[[F], F]:
         "exceptions_path",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help=f"Which accounts are excluded and which failures accepted.  [default: {exceptions.FILE} beside template.yaml]",
+        help=f"The reasons of excluded accounts, and the accepted failures.  [default: {exceptions.FILE} beside template.yaml]",
     )
 
 
@@ -143,7 +143,7 @@ class _Parameter(click.ParamType):
 @click.option(
     "--role-name",
     metavar="ROLE",
-    help="A role to assume in every account, to see whether its recorder is on.  [default: believe an aggregator]",
+    help="A role to assume in every account, to see whether its recorder is on.  [default: go by an aggregator]",
 )
 @click.option(
     "--removal", is_flag=True, help="Check what the removal of root credentials needs, too.  [default: if the stack has it]"
@@ -154,8 +154,8 @@ class _Parameter(click.ParamType):
     type=_Parameter(),
     multiple=True,
     metavar="NAME=VALUE",
-    help="A parameter of the deployment to come, such as RuleDeployment=StackSet; may be given several times.  [default: the "
-    "stack's]",
+    help="A parameter of template.yaml for the deployment to come, such as RuleDeployment=StackSet; may be given several times."
+    "  [default: the stack's]",
 )
 def _preflight(  # noqa: PLR0913 - the options of the command
     *,
@@ -170,8 +170,8 @@ def _preflight(  # noqa: PLR0913 - the options of the command
 
     Changes nothing. Run it with the credentials and in the Region of the deployment to come: those of a delegated
     administrator, or of the management account. For what is missing it prints the command that mends it, and in which account
-    to run that. What is limited works in part, and the check says what does not. It says how many accounts are in scope, and
-    ends with the command that deploys.
+    to run that. If something is limited, the rule works all the same, and the check says what does not. It says how many
+    accounts are in scope, and ends with the command that deploys.
 
     \b
     Exit code 0: nothing that could be seen is missing.
@@ -199,14 +199,15 @@ def _preflight(  # noqa: PLR0913 - the options of the command
 @click.option(
     "--management-account",
     is_flag=True,
-    help="Deploy account.yaml to the management account, with credentials of that account, in the home Region. --stack-name is "
-    "then the stack in the central account, and --parameter is a parameter of account.yaml.",
+    help="Deploy account.yaml to the management account, with credentials of that account, in the home Region. --stack-name "
+    "then names the stack in the central account, and --parameter a parameter of account.yaml.",
 )
 @click.option("--yes", is_flag=True, help="Ask nothing, and execute the change set.")
 @click.option(
     "--rollback",
     is_flag=True,
-    help="Let CloudFormation roll back if the deployment fails. For an organization it does not, but replaces nothing either.",
+    help="Let CloudFormation roll back if the deployment fails. Without this it does not for an organization, and replaces no "
+    "resource there.",
 )
 @click.option(
     "--build/--no-build", default=True, help="Build the function first with `sam build`, or deploy what is in .aws-sam/build."
@@ -235,15 +236,16 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     Reads the organization, its root and its management account, and asks for the rest. The SAM CLI shows the change set and
     asks before it executes it. Run it again to change parameters or to update: what has not changed stays.
 
-    For an organization it finds out whether AWS Config names the organization when it invokes the function. If not, it deploys
-    again with every account in scope listed in the function's policy; a later deployment lists those that have joined since.
+    For an organization the command finds out whether AWS Config names the organization when it invokes the function. If not,
+    the command deploys again, with every account in scope listed in the function's policy. A later deployment lists those that
+    have joined since.
 
     RuleDeployment says what brings the rule into the accounts of an organization: a conformance pack, to all of them, or a
-    StackSet, to the organizational units of OrganizationalUnitIds. These are ids, or paths such as Workloads/Production. Before
-    it deploys, it says how many accounts are in scope, and which of them are new.
+    StackSet, to the organizational units of OrganizationalUnitIds. These are ids, or paths such as Workloads/Production. The
+    command says beforehand how many accounts are in scope, which of them are new, and which leave.
 
-    No StackSet reaches the management account. If the stack is in another account, run this there too, with
-    --management-account: it takes the parameters of the StackSet, and needs the SAM CLI's bucket in that account. Run it again
+    No StackSet reaches the management account. If the stack is in another account, run this in the management account too, with
+    --management-account. It takes the parameters of the StackSet. The SAM CLI makes its bucket in that account. Run it again
     after each update.
 
     \b
@@ -301,8 +303,8 @@ def _check(  # noqa: PLR0913 - the options of the command
     and what to do. Ctrl-C keeps what was read: the others are UNKNOWN.
 
     \b
-    Exit code 0: every account is COMPLIANT, suspended, or one that the rule does not apply to.
-    Exit code 1: an account is NON_COMPLIANT or UNKNOWN, with the parameters of --parameter.
+    Exit code 0: every account is COMPLIANT, NOT_APPLICABLE or SUSPENDED.
+    Exit code 1: an account is NON_COMPLIANT or UNKNOWN, by the parameters of --parameter.
     Exit code 2: nothing could be checked.
     Exit code 130: you interrupted it.
 
@@ -326,7 +328,7 @@ def _check(  # noqa: PLR0913 - the options of the command
     type=click.IntRange(1, 3650),
     default=inventory.UNUSED_DAYS,
     metavar="N",
-    help="List credentials as removable that IAM saw nobody use for N days, and access keys as in use that were used since.",
+    help="List as removable the credentials that nobody used for N days, and as in use the access keys that somebody used.",
 )
 @_prints(inventory.FORMATS, ".html, .csv, .json or .txt")
 def _inventory(  # noqa: PLR0913 - the options of the command
@@ -340,7 +342,7 @@ def _inventory(  # noqa: PLR0913 - the options of the command
 ) -> int:
     """Show what the root user of each account has: password, access keys, signing certificates, MFA devices of every kind.
 
-    Changes nothing. It opens a root session in each member account that may only audit, and so needs centralized root access
+    Changes nothing. It opens a root session, which may only audit, in each member account. So it needs centralized root access,
     and the management account or IAM's delegated administrator. Of the management account, which no root session reaches, it
     shows what its account summary and its virtual devices say. If the rule is deployed here, what contradicts its verdict comes
     first.
@@ -354,14 +356,14 @@ def _inventory(  # noqa: PLR0913 - the options of the command
     return inventory.run(region, profile, stack_name, unused_days, format_name=format_name, output=output)
 
 
-@command.command("report", short_help="Report every account.")
+@command.command("report", short_help="Report the status of every account.")
 @_where
 @_prints(report.FORMATS, ".html, .csv, .json or .txt")
 @click.option(
     "--status",
     type=click.Choice([str(status) for status in Status], case_sensitive=False),
     multiple=True,
-    help="List the accounts of this status only; may be given several times. Totals and exit code count all accounts.",
+    help="List only the accounts of this status; may be given several times. Totals and exit code count all accounts.",
 )
 @_excepts("--exceptions", "--exclusions")
 @_tells_controls("Tell which controls of a framework each account satisfies")
@@ -381,14 +383,16 @@ def _report(  # noqa: PLR0913 - the options of the command
     Changes nothing. Lists what fails first, and what to do about it.
 
     \b
-    Exit code 0: every account is COMPLIANT, excluded, suspended, not in scope, one that the rule does not apply to, or
-    ACCEPTED: it fails, and the file of exceptions accepts that today.
-    Exit code 1: an account is NON_COMPLIANT or UNKNOWN. After its last day, an accepted failure is NON_COMPLIANT, and an
-    excluded account UNKNOWN.
+    Exit code 0: every account is COMPLIANT, NOT_APPLICABLE, ACCEPTED, NOT_IN_SCOPE, EXCLUDED or SUSPENDED.
+    Exit code 1: an account is NON_COMPLIANT or UNKNOWN.
     Exit code 2: no report could be made.
 
+    ACCEPTED is a failure that the file of exceptions accepts today. After the last day of its exception, such an account is
+    NON_COMPLIANT, and an excluded one UNKNOWN. NOT_IN_SCOPE is an account outside OrganizationalUnitIds.
+
     There are two sources: AWS Config, and the journal, which is the function's log. If they differ, the report says so, and the
-    worse verdict counts. A verdict older than 26 hours is UNKNOWN. Its age counts from the later of both sources.
+    worse verdict counts. A verdict older than 26 hours is UNKNOWN. Its age counts from the later of both sources. If a StackSet
+    brings the rule, an account is COMPLIANT or NOT_APPLICABLE only if the journal says so too.
 
     A framework asks other questions than this rule, so facts answer them, which the journal has. Without a fresh line of the
     journal that AWS Config confirms, it is unknown whether an account satisfies a control. The exit code stays as it is.
@@ -413,7 +417,7 @@ def _account_id(context: click.Context, parameter: click.Parameter, value: str |
     return value
 
 
-@command.command("verify", short_help="Verify what nobody could before a deployment.")
+@command.command("verify", short_help="Verify in a deployment what AWS's documentation leaves open.")
 @_where
 @click.option(
     "--role-name",
@@ -439,7 +443,7 @@ def _verify(  # noqa: PLR0913 - the options of the command
     probe: str | None,
     yes: bool,
 ) -> int:
-    """Verify what nobody could before a deployment: how AWS behaves where its documentation leaves it open.
+    """Verify in a deployment what AWS's documentation leaves open.
 
     Without --probe it changes nothing. Run it an hour after the deployment, and again two days later. There is one check for
     each entry of docs/unverified.md. Each says HOLDS with what shows it, FAILS with the command that mends it, NOT_YET with
@@ -493,7 +497,7 @@ class _Day(click.ParamType):
 @click.option(
     "--management-profile",
     metavar="PROFILE",
-    help="A profile of the management account, whose CloudTrail says which accounts left and which were moved.",
+    help="A profile of the management account, whose CloudTrail tells for 90 days which accounts left and which were moved.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before a query that costs more than a few cents.")
 @click.option(
@@ -557,7 +561,7 @@ def _evidence(  # noqa: PLR0913 - the options of the command
 @click.option(
     "--management-account",
     is_flag=True,
-    help="Delete what `deploy --management-account` made, with credentials of that account.",
+    help="Delete what `deploy --management-account` made, with credentials of that account. --stack-name has no effect then.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def _delete(region: str | None, profile: str | None, stack_name: str, *, management_account: bool, yes: bool) -> int:

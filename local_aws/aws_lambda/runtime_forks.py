@@ -1,7 +1,7 @@
 """Forks execution environments from a process of the runtime's interpreter that has loaded boto3, which the runtime brings.
 
-Most of a cold start is that import. The function's own code starts cold in each fork. `Forks` starts this file with the
-runtime's interpreter, in which it imports nothing of the local AWS. Orders and answers are JSON:
+Most of a cold start is that import. The function's own code starts cold in each fork. `Forks` and `Shared` start this file with
+the runtime's interpreter, in which it imports nothing of the local AWS. Orders and answers are JSON:
 
     {"start": ARGUMENTS, "directory": PATH, "environment": VARIABLES}   with a descriptor for the output
         the process id, or null if the directory has a module by the name of one that is loaded
@@ -15,15 +15,17 @@ import gc
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 _LENGTH = 8
 _WARM = ("config", "iam", "organizations", "sts")
@@ -59,10 +61,15 @@ class Fork:
 class Forks:
     """The process that forks, with an interpreter that has boto3. It starts when it is needed first."""
 
+    shared: ClassVar["Shared | None"] = None
+    """Where processes that fork come from, if they do not each start an interpreter."""
+
     def __init__(self, python: Path) -> None:
         self._python = python
         self._lock = threading.Lock()
+        self._orders: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._closed = False
 
     def start(
         self, arguments: Sequence[str], directory: Path, variables: Mapping[str, str], own: Mapping[str, str], output: int
@@ -91,29 +98,67 @@ class Forks:
     def close(self) -> None:
         """End the process. What it has forked has to have ended."""
         with self._lock:
-            if self._process is not None:
+            self._closed = True
+            if self._orders is not None:
                 self._orders.close()
+                self._orders = None
+            if self._process is not None:
                 self._process.wait()
                 self._process = None
 
     def _order(self, order: Mapping[str, object], files: Sequence[int]) -> int | None:
         body = json.dumps(order).encode()
         with self._lock:
-            if self._process is None:
-                self._orders, theirs = socket.socketpair()
-                with theirs:
-                    self._process = subprocess.Popen(  # noqa: S603 - our own file, and the interpreter that we were given
-                        [self._python, "-P", __file__, str(theirs.fileno())],
-                        stdin=subprocess.DEVNULL,
-                        stdout=subprocess.DEVNULL,
-                        env={"LANG": "en_US.UTF-8", "TZ": ":UTC", "HOME": "/nonexistent"},
-                        pass_fds=[theirs.fileno()],
-                        start_new_session=True,  # Ctrl-C is for the server, which ends this process
-                    )
+            if self._closed:
+                raise _gone()
+            if self._orders is None:
+                self._orders = self.shared.connect() if self.shared else self._begin()
             socket.send_fds(self._orders, [len(body).to_bytes(_LENGTH, "big")], files)
             self._orders.sendall(body)
             answer: int | None = json.loads(_received(self._orders, int.from_bytes(_received(self._orders, _LENGTH), "big")))
         return answer
+
+    def _begin(self) -> socket.socket:
+        orders, theirs = socket.socketpair()
+        with theirs:
+            self._process = _start_interpreter(self._python, theirs)
+        return orders
+
+
+class Shared:
+    """A process that has loaded boto3 and forks the processes of many `Forks`. It ends after this process and its forks."""
+
+    def __init__(self, python: Path) -> None:
+        self._directory = tempfile.TemporaryDirectory(prefix="local-aws-")
+        self._address = str(Path(self._directory.name, "forks"))
+        self._held, theirs = socket.socketpair()
+        with theirs, socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(self._address)
+            listening.listen()
+            _start_interpreter(python, theirs, listening)
+
+    def connect(self) -> socket.socket:
+        """Connect to a process of one's own."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(self._address)
+        return connection
+
+    def close(self) -> None:
+        """Let nobody connect any more. The process ends when no fork of this one holds it."""
+        self._held.close()
+        self._directory.cleanup()
+
+
+def _start_interpreter(python: Path, *sockets: socket.socket) -> "subprocess.Popen[bytes]":
+    descriptors = [each.fileno() for each in sockets]
+    return subprocess.Popen(  # noqa: S603 - our own file, and the interpreter that we were given
+        [python, "-P", __file__, *map(str, descriptors)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env={"LANG": "en_US.UTF-8", "TZ": ":UTC", "HOME": "/nonexistent"},
+        pass_fds=descriptors,
+        start_new_session=True,  # Ctrl-C is for the server, which ends this process
+    )
 
 
 def _received(connection: socket.socket, length: int) -> bytes:
@@ -122,13 +167,30 @@ def _received(connection: socket.socket, length: int) -> bytes:
     while len(received) < length:
         part = connection.recv(length - len(received))
         if not part:
-            message = "The process that forks has ended."
-            raise ConnectionError(message)
+            raise _gone()
         received += part
     return received
 
 
+def _gone() -> ConnectionError:
+    return ConnectionError("The process that forks has ended.")
+
+
 # In the process that forks
+
+
+def _fork_for_each(connections: socket.socket, until: socket.socket) -> None:
+    """Let a fork follow the orders of each connection, until nobody holds the other end of `until`."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for these forks
+    while until not in select.select([connections, until], [], [])[0]:
+        connection, _ = connections.accept()
+        if not os.fork():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            connections.close()
+            until.close()
+            _serve(connection)
+            os._exit(0)
+        connection.close()
 
 
 def _serve(connection: socket.socket) -> None:
@@ -192,6 +254,8 @@ def _run(order: dict[str, Any], output: int) -> None:
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if not isinstance(end.code, int | None):
+            print(end.code, file=sys.stderr)  # noqa: T201 - as the interpreter does
     except BaseException:  # noqa: BLE001 - as the interpreter does
         sys.excepthook(*sys.exc_info())
     finally:
@@ -219,4 +283,8 @@ def _warm_up() -> None:
 if __name__ == "__main__":
     _warm_up()
     gc.freeze()  # so that what is loaded stays shared
-    _serve(socket.socket(fileno=int(sys.argv[1])))
+    first, *others = (socket.socket(fileno=int(descriptor)) for descriptor in sys.argv[1:])
+    if others:
+        _fork_for_each(others[0], until=first)
+    else:
+        _serve(first)

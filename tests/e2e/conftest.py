@@ -1,7 +1,6 @@
 """What the end-to-end tests share: a local AWS with accounts to use up, and the application that the SAM CLI deployed there."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -39,12 +38,6 @@ USED = tuple(f"34000000000{number}" for number in range(8))
 LEAVES = "350000000001"
 NOT_IN_SCOPE = ("370000000001", "370000000002")
 """Accounts of the staged organization outside the unit to which the StackSet goes."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the slow ones come last, so that a mistake shows early."""
-    slow = {"test_faults.py", "test_demo.py"}
-    items.sort(key=lambda item: item.path.parent == Path(__file__).parent and item.path.name in slow)
 
 
 @pytest.fixture(scope="session", autouse=True)

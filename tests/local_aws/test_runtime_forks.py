@@ -113,6 +113,7 @@ def test_what_python_reads_when_it_starts_holds(function: Function, name: str, v
     [
         ("os._exit(7)", "exit status 7"),
         ("sys.exit(3)", "exit status 3"),
+        ("sys.exit('It is over.')", "exit status 1"),
         ("os.kill(os.getpid(), signal.SIGKILL)", "signal: killed"),
     ],
 )
@@ -120,6 +121,7 @@ def test_its_end_is_told(function: Function, ends: str, reason: str) -> None:
     settings = function(f"import os, signal, sys\n\ndef handler(event, context):\n    {ends}\n")
     forked, alone = invoke(settings), invoke(replace(settings, forks=None))
     assert json.loads(forked.payload)["errorMessage"].endswith(f"Error: Runtime exited with error: {reason}")
+    assert forked.log == alone.log
     assert json.loads(forked.payload)["errorType"] == json.loads(alone.payload)["errorType"] == "Runtime.ExitError"
 
 
