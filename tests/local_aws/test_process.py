@@ -28,11 +28,15 @@ SLEEPS = """
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 
 
-@pytest.fixture
-def accounts_file(tmp_path: Path) -> Path:
-    file = tmp_path / "accounts.yaml"
+def write_accounts(directory: Path) -> Path:
+    file = directory / "accounts.yaml"
     file.write_text(f'accounts: {{"{ACCOUNT}": {{name: one}}}}', encoding="utf-8")
     return file
+
+
+@pytest.fixture
+def accounts_file(tmp_path: Path) -> Path:
+    return write_accounts(tmp_path)
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +52,16 @@ def temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     return temporary
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProcess]:
+    """Run a local AWS that no test ends."""
+    directory = tmp_path_factory.mktemp("lasting")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client, "start", client.start_process)
+        with LocalAwsProcess(write_accounts(directory), directory / "log") as process:
+            yield process
 
 
 @pytest.fixture
@@ -95,15 +109,15 @@ def invoke_sleeper(local_aws: LocalAwsProcess, note: Path, seconds: float) -> in
 # Serving
 
 
-def test_it_serves_the_accounts_of_the_file(process: LocalAwsProcess) -> None:
-    assert process.accounts() == {ACCOUNT: "one"}
-    assert process.endpoint_url == f"http://127.0.0.1:{process.port}"
-    assert process.environment(ACCOUNT) == credentials(ACCOUNT) | {"AWS_ENDPOINT_URL": process.endpoint_url}
+def test_it_serves_the_accounts_of_the_file(lasting: LocalAwsProcess) -> None:
+    assert lasting.accounts() == {ACCOUNT: "one"}
+    assert lasting.endpoint_url == f"http://127.0.0.1:{lasting.port}"
+    assert lasting.environment(ACCOUNT) == credentials(ACCOUNT) | {"AWS_ENDPOINT_URL": lasting.endpoint_url}
 
 
 @linux_only
-def test_it_listens_on_loopback_only(process: LocalAwsProcess) -> None:
-    directory = Path("/proc", str(process_id(process)))
+def test_it_listens_on_loopback_only(lasting: LocalAwsProcess) -> None:
+    directory = Path("/proc", str(process_id(lasting)))
     sockets = {os.readlink(file) for file in (directory / "fd").iterdir()}  # noqa: PTH115 - what it is linked to is no path
     listening = []
     for table in ("tcp", "tcp6"):
@@ -111,7 +125,7 @@ def test_it_listens_on_loopback_only(process: LocalAwsProcess) -> None:
             _, local, _, state, *_, inode = line.split()[:10]
             if state == "0A" and f"socket:[{inode}]" in sockets:
                 listening.append((table, local))
-    assert listening == [("tcp", f"0100007F:{process.port:04X}")]
+    assert listening == [("tcp", f"0100007F:{lasting.port:04X}")]
 
 
 def test_it_says_how_to_use_it(accounts_file: Path) -> None:
@@ -222,10 +236,10 @@ def test_a_port_in_use_is_named(accounts_file: Path) -> None:
             pass
 
 
-def test_a_local_aws_that_runs_already_is_not_taken_for_the_own(process: LocalAwsProcess, accounts_file: Path) -> None:
-    with pytest.raises(LocalAwsError, match="is in use"), LocalAwsProcess(accounts_file, port=process.port):
+def test_a_local_aws_that_runs_already_is_not_taken_for_the_own(lasting: LocalAwsProcess, accounts_file: Path) -> None:
+    with pytest.raises(LocalAwsError, match="is in use"), LocalAwsProcess(accounts_file, port=lasting.port):
         pass
-    assert process.accounts()
+    assert lasting.accounts()
 
 
 def test_a_bad_accounts_file_is_named(tmp_path: Path) -> None:
