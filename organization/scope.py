@@ -60,8 +60,7 @@ def changes(before: Deployment, wanted: Deployment, accounts: Collection[Account
     else:
         yield (
             "The StackSet takes its rule out of every account first, with the rule's results. Then the conformance pack "
-            f"{wanted.conformance_pack_name} brings a rule. Between the two, which is minutes and less than a day, an account "
-            "has no rule, and is UNKNOWN."
+            f"{wanted.conformance_pack_name} brings a rule. Between the two, an account has no rule, and is UNKNOWN."
         )
 
 
@@ -87,7 +86,7 @@ def _other_target(before: Deployment, wanted: Deployment, stay: Iterable[Account
     )
     yield (
         f"Another unit is the StackSet's target for {shown(sorted(moved))}: it deletes its stack there, then makes it anew. "
-        f"In these minutes the account has no {what}."
+        f"Meanwhile the account has no {what}."
     )
 
 
