@@ -23,6 +23,12 @@ EXIT_INTERRUPTED = 130
 _PAGE = 20
 """The largest page of AWS Organizations. Source: API model, organizations, MaxResults."""
 
+TRAIL_REGION = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+"""Where CloudTrail records what AWS Organizations does, by partition.
+
+Source: AWS Organizations User Guide, CloudTrail.
+"""
+
 T = TypeVar("T", bound=Hashable)
 R = TypeVar("R")
 

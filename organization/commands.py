@@ -58,12 +58,12 @@ def verify(role_name: str = "") -> str:
     return _own("verify", *([f"--role-name {quoted(role_name)}"] if role_name else []))
 
 
-def deploy(scope: str | None = None, **parameters: str) -> str:
+def deploy(scope: str | None = None, /, **parameters: str) -> str:
     """Deploy with parameters of the template; without `scope` it stays. On a stack that is there, other parameters stay."""
     return _own("deploy", *([f"--scope {scope}"] if scope else []), *_parameters(parameters))
 
 
-def deploy_management_account(region: str, stack_name: str, **parameters: str) -> str:
+def deploy_management_account(region: str, stack_name: str, /, **parameters: str) -> str:
     """Give the management account what no StackSet brings it, for credentials of that account.
 
     `stack_name` is the stack of the deployment, in the central account.  Without `parameters` it takes those of the StackSet.

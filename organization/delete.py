@@ -75,7 +75,7 @@ def run(region: str | None, profile: str | None, stack_name: str, *, management_
         for failure in failures:
             screen.say(failure, indent=2)
         stack_sets = [physical_ids[each["LogicalResourceId"]] for each in resources if each["ResourceType"] == _STACK_SET]
-        for what in _stacks_left(cloudformation, found, stack_sets):
+        for what in _stacks_left(cloudformation, found, filter(None, stack_sets)):  # one that was never made has no id
             screen.say(what, indent=2, whole=True)
         return NOT_DELETED
     screen.say(f"The stack {found.stack_name} is deleted. What stays behind:")

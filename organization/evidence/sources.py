@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from organization import aws, insights
-from organization.accounts import Credentials, Progress, assume_role, read_each
+from organization.accounts import TRAIL_REGION, Credentials, Progress, assume_role, read_each
 from organization.aws import Caller, CommandError
 from organization.evidence.days import DAY, Member, Period, midnight
 from organization.evidence.lines import Line, parse
@@ -41,8 +41,6 @@ _DIGITS = 12
 
 TRAIL_KEEPS = timedelta(days=90)
 """How long CloudTrail's event history goes back. Source: API reference, LookupEvents."""
-_TRAIL_REGION = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
-"""Where CloudTrail records what AWS Organizations does. Source: AWS Organizations User Guide, CloudTrail."""
 _MOST_EVENTS = 1000
 _DEPARTURES = ("RemoveAccountFromOrganization", "LeaveOrganization", "CloseAccount")
 _MOVE = "MoveAccount"
@@ -308,7 +306,7 @@ class Sources:
         return midnight((self._caller.time - TRAIL_KEEPS).astimezone(UTC).date() + DAY)
 
     def _organizations_region(self) -> str:
-        return _TRAIL_REGION.get(self._caller.partition, self._caller.region)
+        return TRAIL_REGION.get(self._caller.partition, self._caller.region)
 
     def deployments(self, deployment: "Deployment", function_name: str, period: Period) -> tuple[list[Event], datetime]:
         """Read who changed the stack or the function.  An event that names neither is not about them.

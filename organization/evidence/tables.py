@@ -124,7 +124,7 @@ DAY_COLUMNS = (
 
 
 def day_row(day: AccountDay, history: History) -> Row:
-    """Return the row of a day of an account, as DAY_COLUMNS; in it `parameters` is the number of the row in that table."""
+    """Return the row of a day of an account, as DAY_COLUMNS; in it `parameters` is the number of the setting in that table."""
     line = day.line
     if line is None:
         said: Row = (None,) * (2 + len(FACTS) + 1 + 3)

@@ -61,7 +61,9 @@ class Reader:
         by_unit = judging.by_stack_set(wanted) or (deployed is not None and bool(deployed.organizational_unit_ids))
         found = (_seen(self._units) if in_organization else nothing) if by_unit else None
         if isinstance(found, tuple):
-            everyone: tuple[Account, ...] | Unseen = tuple(account for unit in found for account in unit.accounts)
+            # An account that moves meanwhile may have been found twice: it counts where it was found last.
+            listed = {account.account_id: account for unit in found for account in unit.accounts}
+            everyone: tuple[Account, ...] | Unseen = tuple(listed.values())
             if not units.problem(sorted(wanted.organizational_unit_ids), found):
                 chosen = units.chosen(sorted(wanted.organizational_unit_ids), found)
                 wanted = replace(wanted, organizational_unit_ids=frozenset(unit.unit_id for unit in chosen))

@@ -16,7 +16,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from organization import accounts, aws, deployment
-from organization.accounts import Progress
+from organization.accounts import TRAIL_REGION, Progress
 from organization.aws import Caller, CommandError
 from organization.commands import FORWARDED_REGION
 from organization.deployment import Deployment
@@ -252,7 +252,7 @@ class Reader:
         if not role_name and found.management_account_id != self._caller.account_id:
             return NOT_LOOKED_INTO
         client = self._clients_of(found.management_account_id, role_name)
-        region = FORWARDED_REGION if self._caller.partition == "aws" else found.region
+        region = TRAIL_REGION.get(self._caller.partition, found.region)
         target_of = {
             unit_id: found.target_above(each.unit_ids[: level + 1])
             for each in listed

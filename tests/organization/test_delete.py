@@ -284,6 +284,17 @@ def test_stacks_that_keep_a_stack_set_are_said_with_the_command(
     )
 
 
+def test_stack_set_that_was_never_made_has_no_stacks(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    fake.answers["ListStackResources"] = {
+        "StackResourceSummaries": [resource("Forwarders", "AWS::CloudFormation::StackSet", "")]
+    }
+    events = [*EVENTS[:3], event(3, "FailedQueue", "DELETE_FAILED", "in use"), event(4, "root-virtual-mfa", "")]
+    CloudFormation(fake, stack(), events, "DELETE_FAILED")
+    assert run("--yes") == 1
+    assert fake.called("ListStackInstances") == []
+    assert capsys.readouterr().out.endswith("FailedQueue: in use\n")
+
+
 def test_deletion_that_goes_on_already_is_watched(fake: FakeAws) -> None:
     CloudFormation(fake, stack(status="DELETE_IN_PROGRESS"), EVENTS, "DELETE_COMPLETE")
     assert run() == 0

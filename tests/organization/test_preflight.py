@@ -509,6 +509,27 @@ def test_units_and_the_number_of_accounts_in_scope(units: FakeAws, preflight_of:
     )
 
 
+@pytest.mark.usefixtures("units")
+def test_parameter_of_any_name_is_in_the_command(preflight_of: Preflight) -> None:
+    """Whether the template has it, only a checkout tells: `deploy` looks."""
+    printed = preflight_of(0, *BY_STACK_SET, "--parameter", "scope=x")
+    assert printed.rstrip().endswith(f"{DEPLOY} --parameter RuleDeployment=StackSet --parameter scope=x")
+
+
+def test_account_that_moves_while_the_units_are_read_counts_once(units: FakeAws, preflight_of: Preflight) -> None:
+    answer: Any = units.answers["ListAccountsForParent"]
+    late = account(MEMBER, MEMBER)
+
+    def lists_it_again(asked: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an answer
+        listed = answer(asked)["Accounts"]
+        return {"Accounts": listed if any(each["Id"] == MEMBER for each in listed) else [*listed, late]}
+
+    before = preflight_of(0, *BY_STACK_SET)
+    units.answers["ListAccountsForParent"] = lists_it_again
+    [scope] = re.findall(r"ok Scope: .*? accounts are in scope", before)
+    assert scope in preflight_of(0, *BY_STACK_SET)
+
+
 def test_scope_of_the_conformance_pack(units: FakeAws, preflight_of: Preflight) -> None:
     printed = preflight_of(0)
     assert "ok Scope: 3 accounts are in scope: 4 active accounts in the organization, less the management account" in printed
