@@ -94,7 +94,8 @@ def is_ours(rule: Any, events: dict[str, Any]) -> bool:
     """Tell whether a rule has our name and, in an organization, is the organization's rule.
 
     Our name is `RuleName`, or begins with `PackRulePrefix`. A member of an organization can make a rule of that name, itself or
-    in its own conformance pack. A function of the account `CentralAccountId` evaluates the organization's rule.
+    in its own conformance pack. A function of the account `CentralAccountId` evaluates the organization's rule, and exactly
+    `FunctionArn` if that is not "": that account may have functions for other rules, which a member can put under our name.
     `RuleDeployment` tells what brought that: a ConformancePack, whose rules a service makes, or a StackSet, whose rule has
     exactly the name `RuleName` and was made by no service. `CentralAccountId` is "" if there is no organization.
     """
@@ -103,8 +104,10 @@ def is_ours(rule: Any, events: dict[str, Any]) -> bool:
     is_named_so = name == events["RuleName"] or (name.startswith(events["PackRulePrefix"]) and not by_stack_set)
     # Each of these shows that a service made the rule. Public captures have the ARN, AWS's reference has CreatedBy.
     of_service = "CreatedBy" in rule or ":config-rule/aws-service-rule/" in rule.get("ConfigRuleArn", "")
-    evaluated_there = re.match(rf"arn:[^:]+:lambda:[^:]+:{central}:function:", rule["Source"].get("SourceIdentifier", ""))
-    return is_named_so and (not central or (of_service is not by_stack_set and bool(evaluated_there)))
+    evaluates = rule["Source"].get("SourceIdentifier", "")
+    in_central_account = bool(re.match(rf"arn:[^:]+:lambda:[^:]+:{central}:function:", evaluates))
+    evaluated_there = evaluates == events["FunctionArn"] if events["FunctionArn"] else in_central_account
+    return is_named_so and (not central or (of_service is not by_stack_set and evaluated_there))
 
 
 def read_result(events: dict[str, Any], event: tuple[str, Result] | None) -> tuple[str, Result]:
@@ -191,9 +194,10 @@ SOURCES = {
 def start_evaluation(events: dict[str, Any], _: object) -> dict[str, Any]:
     """Find the rule, whatever suffix a conformance pack gave it, and start its evaluation. Try again while AWS Config is busy.
 
-    `RuleName`, `PackRulePrefix` and `CentralAccountId` tell which rules are ours: see is_ours. Returns the names of the rules
-    that it started as `ConfigRuleNames`: none, if AWS Config does not let a member start the organization's rule. `Text` says
-    it for people. Raises NoRuleError, and CallError if AWS Config refused anything else or was busy at the last attempt.
+    `RuleName`, `PackRulePrefix`, `CentralAccountId`, `RuleDeployment` and `FunctionArn` tell which rules are ours: see is_ours.
+    Returns the names of the rules that it started as `ConfigRuleNames`: none, if AWS Config does not let a member start the
+    organization's rule. `Text` says it for people. Raises NoRuleError, and CallError if AWS Config refused anything else or was
+    busy at the last attempt.
     """
     config: Any = boto3.client("config")
     ours = list(our_rules(config, events))

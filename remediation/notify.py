@@ -59,9 +59,9 @@ Within minutes AWS Config evaluates the account again, and this OpsItem resolves
 def notify(events: dict[str, Any], _: object) -> dict[str, Any]:
     """Open the OpsItem of the account `AccountId` and send its notice, or resolve its OpsItems, as the rule's result says.
 
-    `OwnAccountId`, `Partition` and `Region` are where this runs, as the execution `ExecutionId`. `RuleName`, `PackRulePrefix`
-    and `CentralAccountId` tell which rules are ours: see is_ours. `Event`, `ConfigRuleArn` and `EventsRole` tell what started
-    it: see told_by_event. `TopicArn` gets the notice.
+    `OwnAccountId`, `Partition` and `Region` are where this runs, as the execution `ExecutionId`. `RuleName`, `PackRulePrefix`,
+    `CentralAccountId`, `RuleDeployment` and `FunctionArn` tell which rules are ours: see is_ours. `Event`, `ConfigRuleArn` and
+    `EventsRole` tell what started it: see told_by_event. `TopicArn` gets the notice.
     Returns `Compliance`, `Source` (what told the result), `OpsItemId` and `MessageId` (NONE if there is none), and `Text`.
     Raises ForeignAccountError, NoResultError and CallError.
     """

@@ -993,10 +993,7 @@ def _signs(observed: Observed) -> Finding:
 
 
 def _is_clear(rule: Rule, observed: Observed) -> bool:
-    """Tell whether AWS Config shows that a rule is the deployment's: what remediation/config_rule.py looks at, and no less.
-
-    If a StackSet brings the rule, the runbooks take any function of the central account, and this only the deployment's.
-    """
+    """Tell whether the runbooks can see that a rule is the deployment's, as remediation/config_rule.py does."""
     is_services = bool(rule.created_by) or ":config-rule/aws-service-rule/" in rule.arn
     if observed.deployment.has_conformance_pack:
         return is_services and f":{observed.deployment.account_id}:function:" in rule.function_arn

@@ -59,7 +59,11 @@ def run(runbook: str, step: str, *, by: str, rule: dict[str, Any]) -> dict[str, 
 
     `by` is the value of RuleDeployment in an organization, or "" for one account.
     """
-    parameters = {"CentralAccountId": CENTRAL if by else "", "RuleDeployment": by or "ConformancePack"}
+    parameters = {
+        "CentralAccountId": CENTRAL if by else "",
+        "RuleDeployment": by or "ConformancePack",
+        "FunctionArn": ON_CENTRAL_FUNCTION["SourceIdentifier"] if by == "StackSet" else "",
+    }
     inputs = resolved(ACCOUNT, steps(ACCOUNT, runbook)[step]["inputs"], parameters)
     payload = inputs["InputPayload"]
     payload |= {name: ACCOUNT_ID for name in ("AccountId", "OwnAccountId") if name in payload}

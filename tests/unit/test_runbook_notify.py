@@ -30,6 +30,7 @@ EVENT = {
     "PackRulePrefix": PREFIX,
     "CentralAccountId": "",
     "RuleDeployment": "ConformancePack",
+    "FunctionArn": "",
     "ExecutionId": NOW,
     "Partition": "aws",
     "Region": "eu-central-1",
@@ -194,6 +195,11 @@ def test_if_a_stack_set_brings_the_rule_only_the_accounts_own_on_the_central_fun
         there_are(aws, [results], created_by=made, evaluated_in=evaluated_in)
         with pytest.raises(NoResultError, match="only the organization's rule counts"):
             notify(by_stack_set, None)
+    there_are(aws, [results], created_by=made, evaluated_in=evaluated)
+    own = f"arn:aws:lambda:eu-central-1:{CENTRAL}:function:f"
+    assert notify(by_stack_set | {"FunctionArn": own}, None)["Compliance"] == "COMPLIANT"
+    with pytest.raises(NoResultError, match="only the organization's rule counts"):
+        notify(by_stack_set | {"FunctionArn": f"{own}-of-another-rule"}, None)
 
 
 def test_a_result_without_annotation_is_one(aws: FakeAws) -> None:

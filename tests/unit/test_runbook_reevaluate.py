@@ -20,6 +20,7 @@ EVENT = {
     "PackRulePrefix": "root-virtual-mfa-enabled-conformance-pack-",
     "CentralAccountId": "",
     "RuleDeployment": "ConformancePack",
+    "FunctionArn": "",
 }
 
 
