@@ -384,7 +384,7 @@ def _report(  # noqa: PLR0913 - the options of the command
 
     \b
     Exit code 0: every account is COMPLIANT, NOT_APPLICABLE, ACCEPTED, NOT_IN_SCOPE, EXCLUDED or SUSPENDED.
-    Exit code 1: an account is NON_COMPLIANT or UNKNOWN.
+    Exit code 1: an account is NON_COMPLIANT or UNKNOWN, or no account is judged.
     Exit code 2: no report could be made.
 
     ACCEPTED is a failure that the file of exceptions accepts today. After the last day of its exception, such an account is

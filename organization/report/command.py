@@ -45,7 +45,7 @@ def run(  # noqa: PLR0913 - the options of the command
     exceptions = exceptions_file.read(exceptions_path or exceptions_file.default_file())
     report = replace(_read(region, profile, stack_name, exceptions), only=frozenset(only), frameworks=asked)
     files.show(report, FORMATS, formats.print_table, format_name, outputs)
-    return FAILED if any(row.status in judging.FAILURES for row in report.rows) else 0
+    return FAILED if report.fails else 0
 
 
 def _read(region: str | None, profile: str | None, stack_name: str, exceptions: Exceptions) -> Report:

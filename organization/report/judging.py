@@ -58,6 +58,7 @@ FAILURES = frozenset({Status.NON_COMPLIANT, Status.UNKNOWN})
 
 _EXCEPTED = frozenset({Status.ACCEPTED, Status.EXCLUDED})
 
+_NOT_JUDGED = frozenset({Status.NOT_IN_SCOPE, Status.EXCLUDED, Status.SUSPENDED})
 _PASSES = frozenset({Status.COMPLIANT, Status.NOT_APPLICABLE})
 
 _VERDICTS = _PASSES | {Status.NON_COMPLIANT}
@@ -144,6 +145,16 @@ class Report:
     def listed(self) -> list[Row]:
         """The rows that are listed."""
         return [row for row in self.rows if self.lists(row.status)]
+
+    @property
+    def judges_nobody(self) -> bool:
+        """Whether each account is out of scope, excluded or suspended, as if the one unit that was a target is gone."""
+        return all(row.status in _NOT_JUDGED for row in self.rows)
+
+    @property
+    def fails(self) -> bool:
+        """Whether an account fails or is unknown, or none is judged: who watches nobody knows nothing."""
+        return self.judges_nobody or any(row.status in FAILURES for row in self.rows)
 
     def lists(self, status: Status) -> bool:
         """Tell whether accounts of a status are listed."""

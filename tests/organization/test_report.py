@@ -242,6 +242,21 @@ def test_accounts_outside_the_targeted_units_are_counted_and_listed_in_every_for
     assert ", ".join(sorted(UNITS)) in page
 
 
+def test_a_report_that_judges_nobody_is_no_success(
+    in_stack_set: FakeAws, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The one unit that is a target is gone, or somebody gave another's id."""
+    deployed = stack(RuleDeployment="StackSet", OrganizationalUnitIds="ou-a1b2-gone0000")
+    in_stack_set.answers["DescribeStacks"] = {"Stacks": [deployed]}
+    page = tmp_path / "report.html"
+    assert run("--output", str(page)) == 1
+    assert "4 accounts: 4 NOT_IN_SCOPE" in " ".join(capsys.readouterr().out.split())
+    assert "No account is judged: each is not in scope, excluded or suspended." in page.read_text(encoding="utf-8")
+    assert "OrganizationalUnitIds names ou-a1b2-gone0000, and no account is in it or below it." in page.read_text(
+        encoding="utf-8"
+    )
+
+
 def test_without_a_pack_nothing_is_asked_about_one_and_only_of_accounts_in_doubt_more_is_read(
     in_stack_set: FakeAws, capsys: pytest.CaptureFixture[str]
 ) -> None:
