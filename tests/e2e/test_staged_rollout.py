@@ -87,7 +87,8 @@ def join(staged_organization: StagedOrganization, operator: Operator, _unused: I
         leaving.callback(aws.remove_account, account_id)
         wait_for(lambda: staged_organization.rules(account_id), f"the rule in {account_id}")
         staged_organization.result(account_id)
-        operator.wait_for_executions(account_id, NOTIFY, 1)
+        executions = operator.wait_for_executions(account_id, NOTIFY, 1)
+        assert {each["AutomationExecutionStatus"] for each in executions} == {"Success"}, executions
         return account_id
 
     with ExitStack() as leaving:
