@@ -58,9 +58,10 @@ class _AnyCase(ByAccount):
         key = self._in_any_case.get((account_id, name.lower()))
         return None if key is None else self.get(key)
 
-    def __setitem__(self, key: tuple[str, str], entity: dict[str, Any]) -> None:
+    def note(self, key: tuple[str, str]) -> None:
+        """Take a key into the indexes."""
         self._in_any_case[key[0], key[1].lower()] = key
-        super().__setitem__(key, entity)
+        super().note(key)
 
 
 def find_names_in_any_case() -> None:

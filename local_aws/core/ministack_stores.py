@@ -26,19 +26,26 @@ class ByAccount(dict[Any, Any]):
         """Return the keys of an account."""
         return list(self._keys.get(account_id, ()))
 
-    def __setitem__(self, key: Any, value: Any) -> None:  # noqa: ANN401 - anything, as in a dictionary
-        super().__setitem__(key, value)
+    def note(self, key: Any) -> None:  # noqa: ANN401 - anything, as in a dictionary
+        """Take a key into the index."""
         self._keys.setdefault(key[0], {})[key] = None
 
-    def __delitem__(self, key: Any) -> None:  # noqa: ANN401 - anything
-        super().__delitem__(key)
-        self._keys[key[0]].pop(key, None)
+    # Threads use a store at the same time. So each change is one operation of the dictionary, and a key leaves the index before it
+    # leaves the dictionary.
+
+    def __setitem__(self, key: Any, value: Any) -> None:  # noqa: ANN401 - anything
+        super().__setitem__(key, value)
+        self.note(key)
 
     def setdefault(self, key: Any, default: Any = None) -> Any:  # noqa: ANN401 - anything
         """Insert a key if it is not there."""
-        if key not in self:
-            self[key] = default
-        return self[key]
+        value = super().setdefault(key, default)
+        self.note(key)
+        return value
+
+    def __delitem__(self, key: Any) -> None:  # noqa: ANN401 - anything
+        self._keys.get(key[0], {}).pop(key, None)
+        super().__delitem__(key)
 
     def pop(self, key: Any, default: Any = _MISSING) -> Any:  # noqa: ANN401 - anything
         """Remove a key."""
