@@ -30,8 +30,7 @@ class ByAccount(dict[Any, Any]):
         """Take a key into the index."""
         self._keys.setdefault(key[0], {})[key] = None
 
-    # Threads use a store at the same time. So each change is one operation of the dictionary, and a key leaves the index before it
-    # leaves the dictionary.
+    # Threads use a store at the same time. So each change is one operation of the dictionary, and a key leaves the index first.
 
     def __setitem__(self, key: Any, value: Any) -> None:  # noqa: ANN401 - anything
         super().__setitem__(key, value)
