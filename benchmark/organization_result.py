@@ -126,6 +126,13 @@ class Result:
     invoked: datetime
 
 
+def _json(line: str) -> object:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
 @dataclass
 class Activity:
     """What the function did, according to its log."""
@@ -139,9 +146,9 @@ class Activity:
     peak_memory_mib: int | None = None
 
     def read(self, lines: Iterable[str]) -> None:
-        """Add further lines of the log, in Lambda's JSON format."""
+        """Add further lines of the log, in Lambda's JSON format. What else a process writes that dies tells of no account."""
         for line in lines:
-            match json.loads(line):
+            match _json(line):
                 case {"type": "platform.report", "time": time, "record": {"metrics": metrics}}:
                     self._invoked(datetime.fromisoformat(time), metrics)
                 case {"message": "evaluation", "account": account_id}:

@@ -220,7 +220,13 @@ def test_the_log_tells_who_was_evaluated_how_long_it_took_and_how_much_memory() 
         ]
     )
     activity.read([line(message="evaluation", account=BARE), report("2026-03-04T05:06:09.500Z", 10, maxMemoryUsedMB=55)])
-    activity.read([line(message="Found credentials", account=VIRTUAL), report("2026-03-04T05:06:07.000Z", 10)])
+    activity.read(
+        [
+            "[ERROR] a process that died",
+            line(message="Found credentials", account=VIRTUAL),
+            report("2026-03-04T05:06:07.000Z", 10),
+        ]
+    )
     assert (activity.evaluated, activity.failed) == ({BARE}, {BARE})
     assert activity.seconds == 3.5
     assert activity.peak_memory_mib == 60
