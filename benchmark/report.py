@@ -62,7 +62,8 @@ def _measure_all(options: argparse.Namespace, console: Console) -> int:
     try:
         rows.extend(_measure(accounts, lambda said: console.print(f"{said} …")) for accounts in options.accounts)
     finally:  # what was measured is shown, whatever ends the rest
-        _show(rows, console)
+        if rows:
+            _show(rows, console)
     if max(options.accounts) < max(ACCOUNTS):
         console.print(f"\n`{PROG}` measures organizations of {_in_words(ACCOUNTS)} accounts.")
     if options.json:

@@ -37,7 +37,7 @@ def contained(units: Sequence[Unit]) -> tuple[Unit, Unit] | None:
 def problem(names: Sequence[str], units: Iterable[Unit]) -> str:
     """Say why these ids and paths are no list of units to deploy to; empty if they are one."""
     everything = list(units)
-    chosen: list[Unit] = []
+    meant: list[Unit] = []
     for name in names:
         found = named(name, everything)
         if not found:
@@ -48,8 +48,8 @@ def problem(names: Sequence[str], units: Iterable[Unit]) -> str:
             return (
                 f"{len(found)} units have the path {name}: give the id of one, {' or '.join(each.unit_id for each in found)}."
             )
-        chosen += found
-    if pair := contained(chosen):
+        meant += found
+    if pair := contained(meant):
         outer, inner = pair
         return (
             f"{outer.path} ({outer.unit_id}) contains {inner.path} ({inner.unit_id}), whose accounts would be named twice: "

@@ -20,7 +20,7 @@ from organization.aws import Caller, CommandError
 from organization.evidence.days import DAY, Member, Period, midnight
 from organization.evidence.lines import Line, parse
 from organization.evidence.tables import Event, Execution
-from organization.evidence.targets import Move, Operation, Unit
+from organization.evidence.targets import Move, Operation, UnitPath
 from organization.journal import EVALUATION, FAILURE, MOST_ROWS
 from organization.statuses import Account
 
@@ -222,20 +222,20 @@ class Sources:
         gone = {each: time for each, time in left.items() if each not in members}
         return members | {each: Member(each, left=time, listed=False) for each, time in gone.items()}
 
-    def units(self, accounts: Sequence[Account], further: Iterable[str]) -> dict[str, Unit]:
+    def units(self, accounts: Sequence[Account], further: Iterable[str]) -> dict[str, UnitPath]:
         """Describe the units above the accounts, and `further` ones by their ids; those that are gone are missing."""
-        found: dict[str, Unit] = {}
+        found: dict[str, UnitPath] = {}
         for account in accounts:
             names = account.ou_path.split("/")
             for number, unit_id in enumerate(account.unit_ids):
                 parent_id = account.unit_ids[number - 1] if number else ""
-                found[unit_id] = Unit("/".join(names[: number + 1]), parent_id)
+                found[unit_id] = UnitPath("/".join(names[: number + 1]), parent_id)
         client = self._client("organizations")
         for unit_id in sorted(set(further) - found.keys()):
             self._climb(client, unit_id, found)
         return found
 
-    def _climb(self, client: Any, unit_id: str, found: dict[str, Unit]) -> None:  # noqa: ANN401 - a client
+    def _climb(self, client: Any, unit_id: str, found: dict[str, UnitPath]) -> None:  # noqa: ANN401 - a client
         """Add a unit, and what is above it, to those found; nothing if AWS no longer has it."""
         try:
             name = client.describe_organizational_unit(OrganizationalUnitId=unit_id)["OrganizationalUnit"]["Name"]
@@ -248,7 +248,7 @@ class Sources:
         if parent_id not in found:
             self._climb(client, parent_id, found)
         if parent_id in found:
-            found[unit_id] = Unit(f"{found[parent_id].path}/{name}", parent_id)
+            found[unit_id] = UnitPath(f"{found[parent_id].path}/{name}", parent_id)
 
     # --- The StackSet ---
 

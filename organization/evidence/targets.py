@@ -27,7 +27,7 @@ class Share(IntEnum):
     NOT_KNOWN = 3
 
 
-class Unit(NamedTuple):
+class UnitPath(NamedTuple):
     """An organizational unit or a root: its path like "Root/Workloads", and its parent, which is empty for a root."""
 
     path: str
@@ -63,7 +63,7 @@ class Targets:
     """
 
     today: frozenset[str] = frozenset()
-    units: Mapping[str, Unit] = field(default_factory=dict)
+    units: Mapping[str, UnitPath] = field(default_factory=dict)
     parents: Mapping[str, str] = field(default_factory=dict)
     since: datetime | None = None
     moves_since: datetime | None = None

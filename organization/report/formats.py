@@ -11,7 +11,7 @@ from organization import page, spreadsheet
 from organization.controls.judging import Framework, as_texts, assessments
 from organization.exceptions.judging import Acceptance
 from organization.formats import account_cell, advice_json, print_what_to_do, status_cell, utc
-from organization.report.judging import FAILURES, MEANINGS, Report, Row, hours, totals
+from organization.report.judging import FAILURES, JUDGES_NOBODY, MEANINGS, Report, Row, hours, totals
 from organization.screen import Screen, as_text, text
 from organization.statuses import STALE_AFTER, Status
 
@@ -90,6 +90,7 @@ def as_html(report: Report) -> str:
         stale_after=hours(STALE_AFTER),
         assessments=assessments,
         as_texts=as_texts,
+        judges_nobody=JUDGES_NOBODY,
     )
 
 
@@ -118,6 +119,8 @@ def print_table(report: Report, screen: Screen) -> None:
     counts = ", ".join(f"{count} {status}" for status, count in totals(report.rows).items() if count)
     screen.say()
     screen.say((f"{len(report.rows)} {'account' if len(report.rows) == 1 else 'accounts'}:", "bold"), f" {counts}")
+    if report.judges_nobody:
+        screen.say((JUDGES_NOBODY, "red"))
     if report.only:
         listed = ", ".join(status for status in Status if report.lists(status))
         screen.say(f"Only accounts with the status {listed} are listed.")

@@ -58,6 +58,9 @@ FAILURES = frozenset({Status.NON_COMPLIANT, Status.UNKNOWN})
 
 _EXCEPTED = frozenset({Status.ACCEPTED, Status.EXCLUDED})
 
+JUDGES_NOBODY = "No account is judged: each is not in scope, excluded or suspended."
+"""What a report says that judges no account."""
+
 _NOT_JUDGED = frozenset({Status.NOT_IN_SCOPE, Status.EXCLUDED, Status.SUSPENDED})
 _PASSES = frozenset({Status.COMPLIANT, Status.NOT_APPLICABLE})
 

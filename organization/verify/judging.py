@@ -272,7 +272,7 @@ class ServiceControlPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class ChangedTarget:
     """An account that somebody moved to where another target of the StackSet is above it, or none, or from there."""
 
     account_id: str
@@ -311,7 +311,7 @@ class Observed:
     alarms: tuple[str, ...] | Unseen = ()
     packs: Mapping[str, Arrival] | Unseen = field(default_factory=dict)
     stacks: Mapping[str, Arrival] | Unseen = field(default_factory=dict)
-    moves: tuple[Move, ...] | Unseen = NOT_LOOKED_INTO
+    moves: tuple[ChangedTarget, ...] | Unseen = NOT_LOOKED_INTO
     sources: Mapping[str, Source] | Unseen = field(default_factory=dict)
     results: Mapping[str, Sequence[Result]] | Unseen = field(default_factory=dict)
     journal: Journal = field(default_factory=Journal)

@@ -33,10 +33,10 @@ from organization.verify.judging import (
     ROOT_CHANGES,
     AlarmAction,
     Calls,
+    ChangedTarget,
     Counts,
     Execution,
     Inside,
-    Move,
     Observed,
     Refusal,
     Remediation,
@@ -242,7 +242,7 @@ class Reader:
         latest = max(ended, key=lambda each: each["EndTimestamp"], default=None)
         return StackSetOperation(latest["Status"], latest["EndTimestamp"]) if latest else None
 
-    def _moves(self, found: Deployment, listed: Iterable[Account], role_name: str | None) -> tuple[Move, ...] | Unseen:
+    def _moves(self, found: Deployment, listed: Iterable[Account], role_name: str | None) -> tuple[ChangedTarget, ...] | Unseen:
         """Read which accounts moved from one target of the StackSet to another, or to or from none.
 
         Only the management account knows.
@@ -265,7 +265,7 @@ class Reader:
             asked = event.get("requestParameters") or {}
             source, destination = (target_of.get(str(asked.get(f"{end}ParentId"))) for end in ("source", "destination"))
             if not event.get("errorCode") and (source is None or source != destination):
-                moves.append(Move(str(asked.get("accountId")), datetime.fromisoformat(event["eventTime"])))
+                moves.append(ChangedTarget(str(asked.get("accountId")), datetime.fromisoformat(event["eventTime"])))
         return tuple(moves)
 
     # --- Inside accounts ---

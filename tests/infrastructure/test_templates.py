@@ -356,7 +356,7 @@ def test_the_saved_query_asks_for_the_same_rule_as_the_metric_filters(scope: str
     assert ("not ispresent(parameters.ExecutionRoleName)" in text) == (scope == ONE_ACCOUNT)
 
 
-@pytest.mark.parametrize("scope", [ONE_ACCOUNT, deployment.BY_CONFORMANCE_PACK])
+@SCOPES
 def test_the_report_asks_the_journal_for_the_same_rule(scope: str) -> None:
     text = saved_query(scope)
     conditions = re.split(r"\s+and\s+|\s*\|\s*filter\s+", text.partition("| sort")[0])[1:]
@@ -370,6 +370,7 @@ def test_the_report_asks_the_journal_for_the_same_rule(scope: str) -> None:
             "us-east-1",
             "aws",
             organization_id="" if scope == ONE_ACCOUNT else "o-a1b2c3d4e5",
+            rule_deployment=scope,
             rule_parameters=parameters,
         )
     )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from local_aws.client import LocalAwsProcess
+from local_aws.client import LocalAwsClient, LocalAwsProcess
 from tests.local_aws.scene import (
     CENTRAL,
     NOBODYS,
@@ -18,6 +18,7 @@ from tests.local_aws.scene import (
     create_function,
     let_config_invoke,
 )
+from tests.local_aws.stack_set_scene import Administrator, accounts_file, clean
 
 NEW_ACCOUNTS = [f"100000000{number:03}" for number in range(1000)]
 
@@ -79,3 +80,32 @@ def notes(client: Clients) -> str:
     arn = create_function(client, CENTRAL, "notes", NOTES, *WRITE_LOG)
     let_config_invoke(client, arn)
     return arn
+
+
+# StackSets
+
+
+@pytest.fixture(scope="module")
+def cleaned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsClient]:
+    """Serve the organization of the tests of StackSets."""
+    with LocalAwsProcess(accounts_file(tmp_path_factory.mktemp("organization"))) as client:
+        yield client
+
+
+@pytest.fixture
+def aws(cleaned: LocalAwsClient) -> Iterator[LocalAwsClient]:
+    """Serve the organization to a test that leaves the accounts where they are; what it deploys is taken away afterwards."""
+    yield cleaned
+    clean(cleaned)
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[LocalAwsClient]:
+    """Serve the organization to a test that changes it."""
+    with LocalAwsProcess(accounts_file(tmp_path)) as client:
+        yield client
+
+
+@pytest.fixture
+def admin(aws: LocalAwsClient) -> Administrator:
+    return Administrator(aws)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -155,13 +154,6 @@ def test_stacks_stay_if_that_is_asked_for(moved: Moved, case: Case) -> None:
     had_one = case.account_id in moved.before[KEPT]
     assert (case.account_id in moved.after[KEPT]) is (case.belongs_to is not None)
     assert (case.account_id in moved.with_kept_role) is (had_one or case.belongs_to is not None)
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[LocalAwsClient]:
-    """Serve the organization to a test that changes it."""
-    with LocalAwsProcess(accounts_file(tmp_path)) as client:
-        yield client
 
 
 def test_a_created_account_is_deployed_to(fresh: LocalAwsClient) -> None:

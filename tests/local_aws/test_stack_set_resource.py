@@ -2,14 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from local_aws.client import LocalAwsClient, LocalAwsProcess
+from local_aws.client import LocalAwsClient
 from tests.local_aws.stack_set_scene import (
     DELEGATED,
     FIRST,
@@ -27,8 +25,6 @@ from tests.local_aws.stack_set_scene import (
     TRUST,
     Administrator,
     Parent,
-    accounts_file,
-    clean,
     of,
     take_name,
     unit_ids,
@@ -43,31 +39,6 @@ FAILURE = re.compile(
     r"failed\. status reason\(s\): \[(?P<reason>.*)\]' with identifier 'evaluation:[-0-9a-f]{36}' did not stabilize\.\" "
     r"\(RequestToken: [-0-9a-f]{36}, HandlerErrorCode: NotStabilized\)"
 )
-
-
-@pytest.fixture(scope="module")
-def cleaned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsClient]:
-    with LocalAwsProcess(accounts_file(tmp_path_factory.mktemp("organization"))) as client:
-        yield client
-
-
-@pytest.fixture
-def aws(cleaned: LocalAwsClient) -> Iterator[LocalAwsClient]:
-    """Serve the organization to a test that leaves the accounts where they are; what it deploys is taken away afterwards."""
-    yield cleaned
-    clean(cleaned)
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[LocalAwsClient]:
-    """Serve the organization to a test that changes it."""
-    with LocalAwsProcess(accounts_file(tmp_path)) as client:
-        yield client
-
-
-@pytest.fixture
-def admin(aws: LocalAwsClient) -> Administrator:
-    return Administrator(aws)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,7 +30,6 @@ from tests.local_aws.stack_set_scene import (
     Administrator,
     Other,
     accounts_file,
-    clean,
     depends_on,
     of,
     refusal,
@@ -55,31 +53,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsClient]
     with LocalAwsProcess(accounts_file(tmp_path_factory.mktemp("organization"))) as client:
         Administrator(client).create()
         yield client
-
-
-@pytest.fixture(scope="module")
-def cleaned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsClient]:
-    with LocalAwsProcess(accounts_file(tmp_path_factory.mktemp("organization"))) as client:
-        yield client
-
-
-@pytest.fixture
-def aws(cleaned: LocalAwsClient) -> Iterator[LocalAwsClient]:
-    """Serve the organization to a test that leaves the accounts where they are; what it deploys is taken away afterwards."""
-    yield cleaned
-    clean(cleaned)
-
-
-@pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[LocalAwsClient]:
-    """Serve the organization to a test that changes it."""
-    with LocalAwsProcess(accounts_file(tmp_path)) as client:
-        yield client
-
-
-@pytest.fixture
-def admin(aws: LocalAwsClient) -> Administrator:
-    return Administrator(aws)
 
 
 # Where it goes

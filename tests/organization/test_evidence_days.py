@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from organization.deployment import BY_STACK_SET, Deployment
 from organization.evidence.days import DAY, MOST_APART, AccountDay, History, Member, Period, Scope, Status, share
 from organization.evidence.lines import Apart, Line, Ownership, parse
-from organization.evidence.targets import Move, Operation, Share, Targets, Unit
+from organization.evidence.targets import Move, Operation, Share, Targets, UnitPath
 from organization.exceptions.judging import Acceptance, Exceptions, Exclusion
 from tests.organization.journal_lines import CENTRAL, MANAGEMENT, OF_RULE, PACK, PARAMETERS, RULE, text
 
@@ -296,7 +296,12 @@ def test_lines_of_any_number_of_rules_take_bounded_memory() -> None:
 IN_STACK_SET: dict[str, Any] = {"ruleOwner": "account", "configRuleName": "root-virtual-mfa-enabled"}
 BY_STACKS = replace(DEPLOYMENT, rule_deployment=BY_STACK_SET, organizational_unit_ids=frozenset({"ou-a"}))
 ROOT = "r-1"
-UNITS = {ROOT: Unit("Root"), "ou-a": Unit("Root/A", ROOT), "ou-aa": Unit("Root/A/A", "ou-a"), "ou-b": Unit("Root/B", ROOT)}
+UNITS = {
+    ROOT: UnitPath("Root"),
+    "ou-a": UnitPath("Root/A", ROOT),
+    "ou-aa": UnitPath("Root/A/A", "ou-a"),
+    "ou-b": UnitPath("Root/B", ROOT),
+}
 EARLIER = START - 30 * DAY
 
 

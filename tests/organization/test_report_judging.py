@@ -136,13 +136,17 @@ def test_result_from_the_future_is_new() -> None:
     assert judge(result(hours_ago=-1)).age == timedelta()
 
 
+SEEN = st.tuples(
+    st.sampled_from(["COMPLIANT", "NON_COMPLIANT", "NOT_APPLICABLE", "", "?"]),
+    st.floats(0, 100),
+    st.sampled_from([PACK_RULE, OTHER_PACK_RULE, RULE_NAME]),
+)
+"""A result: its verdict, hours ago, and the rule's name."""
+
+
 @given(
     st.lists(
-        st.tuples(
-            st.sampled_from(["COMPLIANT", "NON_COMPLIANT", "NOT_APPLICABLE", "", "?"]),
-            st.floats(0, 100),
-            st.sampled_from([PACK_RULE, OTHER_PACK_RULE, RULE_NAME]),
-        ),
+        SEEN,
         max_size=4,
         unique_by=lambda seen: seen[2],
     ),
@@ -307,11 +311,7 @@ def test_for_one_account_the_journal_refreshes_the_result_too(verdict: str, hour
 
 @given(
     st.lists(
-        st.tuples(
-            st.sampled_from(["COMPLIANT", "NON_COMPLIANT", "NOT_APPLICABLE", "", "?"]),
-            st.floats(0, 100),
-            st.sampled_from([PACK_RULE, OTHER_PACK_RULE, RULE_NAME]),
-        ),
+        SEEN,
         max_size=3,
         unique_by=lambda seen: seen[2],
     ),
