@@ -32,17 +32,18 @@ class Operator:
         self.central = central_account_id
         self._clients: dict[tuple[str, str], Any] = {}
         self._messages: list[dict[str, str]] = []
-        self._topics = topics or (NOTICES, APPROVALS)
+        self._missing = {f"arn:aws:sns:{REGION}:{central_account_id}:{name}" for name in topics or (NOTICES, APPROVALS)}
         self._closed = threading.Event()
-        self._subscribing = threading.Thread(target=self._subscribe)
+        self._subscribing = threading.Thread(target=self._subscribe_later)
 
     # Notices
 
     def __enter__(self) -> Self:
-        """Make a queue, and subscribe it to each topic as soon as the topic exists, so that it misses no message."""
+        """Make a queue, and subscribe it to each topic now, or as soon as the topic exists, so that it misses no message."""
         send = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage", "Resource": "*"}
         queue = self._client("sqs", self.central).create_queue(QueueName="notices", Attributes={"Policy": _document(send)})
         self._queue_url = queue["QueueUrl"]
+        self._subscribe()
         self._subscribing.start()
         return self
 
@@ -51,14 +52,15 @@ class Operator:
         self._closed.set()
         self._subscribing.join()
 
+    def _subscribe_later(self) -> None:
+        while self._missing and not self._closed.wait(0.02):
+            self._subscribe()
+
     def _subscribe(self) -> None:
         sns = boto3_client(self.aws, "sns", self.central)
-        queue_arn = f"arn:aws:sqs:{REGION}:{self.central}:notices"
-        missing = {f"arn:aws:sns:{REGION}:{self.central}:{name}" for name in self._topics}
-        while missing and not self._closed.wait(0.02):
-            for topic_arn in missing & {topic["TopicArn"] for topic in sns.list_topics()["Topics"]}:
-                sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=queue_arn)
-                missing.remove(topic_arn)
+        for topic_arn in self._missing & {topic["TopicArn"] for topic in sns.list_topics()["Topics"]}:
+            sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:{self.central}:notices")
+            self._missing.remove(topic_arn)
 
     def messages(self, about: str = "") -> list[dict[str, str]]:
         """Return the messages so far whose text contains `about`: `TopicArn`, `Subject` and `Message` of each."""

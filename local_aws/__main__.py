@@ -2,13 +2,14 @@
 
 import argparse
 import asyncio
+import socket
 import sys
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, describe, refuse_taken
+from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, describe, listen
 from local_aws.core.faults import ANY_ACCOUNT, KINDS
 from local_aws.core.switches import SWITCHES
 from local_aws.organizations import accounts, accounts_file
@@ -69,16 +70,17 @@ def _serve(arguments: argparse.Namespace) -> int:
     if not RUNTIME_PYTHON.exists():
         message = f"{RUNTIME_PYTHON} is missing: run `make setup` first."
         raise LocalAwsError(message)
-    refuse_taken(arguments.port)
+    listening = listen(arguments.port) if arguments.socket is None else socket.socket(fileno=arguments.socket)
+    port = listening.getsockname()[1]
     try:
-        local_aws = LocalAws(arguments.port, accounts_by_id, organization, RUNTIME_PYTHON)
+        local_aws = LocalAws(port, accounts_by_id, organization, RUNTIME_PYTHON)
     except IncompatibleMiniStackError as error:
         raise LocalAwsError(str(error)) from error
     names = {account.account_id: account.name for account in accounts_by_id.values()}
-    print(describe(LocalAwsClient(arguments.port), names), flush=True)
+    print(describe(LocalAwsClient(port), names), flush=True)
     if not arguments.until_stdin_ends:
         print("Ctrl-C stops it.", flush=True)
-    asyncio.run(local_aws.serve(stop_with_stdin=arguments.until_stdin_ends))
+    asyncio.run(local_aws.serve(listening, stop_with_stdin=arguments.until_stdin_ends))
     return 0
 
 
@@ -107,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--accounts", type=Path, default=Path(__file__).with_name("accounts.yaml"), help="YAML file (default: %(default)s)"
     )
+    serve.add_argument("--socket", type=int, metavar="DESCRIPTOR", help="to serve on: one that listens already")
     serve.add_argument("--until-stdin-ends", action="store_true", help="stop also when standard input ends")
 
     root_user = commands.add_parser("root-user", help="change a root user, as its owner does in the console")

@@ -5,7 +5,6 @@ import http.client
 import json
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +16,6 @@ PROJECT = Path(__file__).parents[1]
 PYTHON = PROJECT / ".venvs/local-aws/bin/python"
 """The interpreter of the environment that MiniStack is installed in (`make setup`)."""
 
-_START_SECONDS = 120.0
 _STOP_SECONDS = 60.0
 _ANSWER_SECONDS = 600.0
 """A busy machine is slow, and a command may wait until running work has settled."""
@@ -164,16 +162,17 @@ class Process(Protocol):
     def kill(self) -> None: ...  # noqa: D102 - as of Popen
 
 
-def start_process(arguments: list[str], log: Path | None) -> Process:
-    """Start the command line with arguments and a file for its messages. Raises LocalAwsError."""
+def start_process(arguments: list[str], listening: socket.socket, log: Path | None) -> Process:
+    """Start the command line with arguments, the socket to serve on, and a file for its messages. Raises LocalAwsError."""
     output: IO[bytes] | int = log.open("wb") if log else subprocess.DEVNULL
     try:
         return subprocess.Popen(  # noqa: S603 - our own module
-            [PYTHON, "-m", "local_aws", *arguments],
+            [PYTHON, "-m", "local_aws", *arguments, "--socket", str(listening.fileno())],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=PROJECT,
+            pass_fds=[listening.fileno()],
             start_new_session=True,  # Ctrl-C goes to this process, which then stops it.
         )
     except FileNotFoundError as error:
@@ -184,25 +183,27 @@ def start_process(arguments: list[str], log: Path | None) -> Process:
             output.close()
 
 
-start: Callable[[list[str], Path | None], Process] = start_process
+start: Callable[[list[str], socket.socket, Path | None], Process] = start_process
 """How LocalAwsProcess starts its process."""
 
 
 class LocalAwsProcess(LocalAwsClient):
     """A local AWS that runs during the `with` block. It ends with this process, however that ends."""
 
-    def __init__(self, accounts_file: Path, log: Path | None = None, port: int | None = None) -> None:
-        """Serve the accounts of `accounts_file` on `port` or a free one. Write its messages to `log`."""
-        super().__init__(port if port is not None else free_port())
+    def __init__(self, accounts_file: Path, log: Path | None = None, port: int = 0) -> None:
+        """Serve the accounts of `accounts_file` on `port`; 0: on a free one. Write its messages to `log`."""
+        super().__init__(port)
         self._accounts_file = accounts_file
         self._log = log
         self._process: Process | None = None
 
     def __enter__(self) -> Self:
         """Start it and wait until it answers. Raises LocalAwsError with its last messages if it does not."""
-        refuse_taken(self.port)  # Another server there would pass for this one.
-        arguments = ["serve", "--port", str(self.port), "--accounts", str(self._accounts_file), "--until-stdin-ends"]
-        self._process = start(arguments, self._log)
+        # It gets a socket that listens: of a port alone, another process could make one first, and would pass for it.
+        with listen(self.port) as listening:
+            self.port = listening.getsockname()[1]
+            arguments = ["serve", "--accounts", str(self._accounts_file), "--until-stdin-ends"]
+            self._process = start(arguments, listening, self._log)
         try:
             self._wait_until_ready()
         except BaseException:
@@ -215,19 +216,13 @@ class LocalAwsProcess(LocalAwsClient):
         self._stop()
 
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while True:
-            try:
-                self.accounts()
-            except LocalAwsError:
-                ended = self._process is None or self._process.poll() is not None
-                if ended or time.monotonic() > deadline:
-                    said = self._log.read_text(encoding="utf-8", errors="replace")[-2000:] if self._log else ""
-                    message = f"The local AWS did not start. {said}".strip()
-                    raise LocalAwsError(message) from None
-                time.sleep(0.05)
-            else:
-                return
+        """Wait for an answer: the socket keeps the question until then, and refuses it if the process has ended."""
+        try:
+            self.accounts()
+        except LocalAwsError:
+            said = self._log.read_text(encoding="utf-8", errors="replace")[-2000:] if self._log else ""
+            message = f"The local AWS did not start. {said}".strip()
+            raise LocalAwsError(message) from None
 
     def _stop(self) -> None:
         if self._process is None:
@@ -243,24 +238,15 @@ class LocalAwsProcess(LocalAwsClient):
         self._process = None
 
 
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that is free now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def refuse_taken(port: int) -> None:
-    """Raise LocalAwsError if a server listens on a port of 127.0.0.1 already, OSError if nobody may listen there."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            message = f"Port {port} of {HOST} is in use: choose another one with PORT=…."
-            raise LocalAwsError(message) from error
+def listen(port: int) -> socket.socket:
+    """Listen on a port of 127.0.0.1; 0: on a free one. LocalAwsError: it is in use.  OSError: nobody may listen there."""
+    try:
+        return socket.create_server((HOST, port))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        message = f"Port {port} of {HOST} is in use: choose another one with PORT=…."
+        raise LocalAwsError(message) from error
 
 
 def describe(client: LocalAwsClient, accounts: Mapping[str, str]) -> str:

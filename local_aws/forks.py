@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import signal
+import socket
 import sys
 import tempfile
 
@@ -25,6 +26,8 @@ _PORTS = {
 }
 """Where MiniStack keeps its port from the time of the import."""
 
+_LENGTH = 8
+
 _READ_MODELS = {
     "ministack.core.iam_actions": "_tag_operations",
     "ministack.core.responses": "_service_model",
@@ -36,9 +39,10 @@ _IMPORTED_LATE = ("hypercorn.asyncio.run", "samtranslator.translator.transform")
 
 
 def main() -> int:
-    """Start what standard input orders until it ends, and print the id of each process.
+    """Start what standard input, a Unix socket, orders until it ends, and answer with the id of each process.
 
-    An order is a line of JSON: `arguments` of the command line, `environment`, and `log`, a path or null.
+    An order is the length of a JSON text in eight bytes, with the socket to serve on, and the text: `arguments` of the command
+    line, `environment`, and `log`, a path or null. An id has eight bytes, too.
     """
     application.configure_ministack(0)
     ministack_seams.check()
@@ -53,22 +57,26 @@ def main() -> int:
     gc.freeze()  # so that what is loaded stays shared, and no fork's garbage collector passes over it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     ends_with_this_process, held = os.pipe()
-    for line in sys.stdin.buffer:
-        order = json.loads(line)
-        process_id = os.fork()
-        if not process_id:
-            os.close(held)
-            os.dup2(ends_with_this_process, sys.stdin.fileno())
-            os._exit(_run(order["arguments"], order["environment"], order["log"]))
-        sys.stdout.write(f"{process_id}\n")
-        sys.stdout.flush()
+    with socket.socket(fileno=os.dup(sys.stdin.fileno())) as orders:
+        while (received := socket.recv_fds(orders, _LENGTH, 1))[0]:
+            length, [listening], *_ = received
+            with orders.makefile("rb") as text:
+                order = json.loads(text.read(int.from_bytes(length, "big")))
+            process_id = os.fork()
+            if not process_id:
+                os.close(held)
+                orders.close()
+                os.dup2(ends_with_this_process, sys.stdin.fileno())
+                os._exit(_run(listening, order["arguments"], order["environment"], order["log"]))
+            os.close(listening)
+            orders.sendall(process_id.to_bytes(_LENGTH, "big"))
     Forks.shared.close()
     gc.unfreeze()  # or libraries say at the exit that something is left of them
     return 0
 
 
-def _run(arguments: list[str], environment: dict[str, str], log: str | None) -> int:
-    """Become a process that was started with these arguments. Return its exit code."""
+def _run(listening: int, arguments: list[str], environment: dict[str, str], log: str | None) -> int:
+    """Become a process that was started with these arguments, to serve on a socket. Return its exit code."""
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     output = os.open(log or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
@@ -77,10 +85,12 @@ def _run(arguments: list[str], environment: dict[str, str], log: str | None) -> 
     os.environ.clear()
     os.environ.update(environment)
     tempfile.tempdir = None  # it was found in another environment
+    with socket.socket(fileno=os.dup(listening)) as serves:
+        port = serves.getsockname()[1]
     for module, name in _PORTS.items():
-        ministack_seams.replace(module, name, arguments[arguments.index("--port") + 1])
+        ministack_seams.replace(module, name, str(port))
     try:
-        return __main__.main(arguments)
+        return __main__.main([*arguments, "--socket", str(listening)])
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

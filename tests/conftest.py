@@ -2,6 +2,7 @@
 
 import gc
 import signal
+import socket
 from collections.abc import Iterator
 
 import pytest
@@ -23,6 +24,14 @@ def pytest_configure() -> None:
 def pytest_collection_finish() -> None:
     """Let the garbage collector pass over all that was imported and collected: thousands of tests, which stay."""
     gc.freeze()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """Give a port of 127.0.0.1 that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session", autouse=True)

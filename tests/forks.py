@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from contextlib import suppress
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import IO
 
 from local_aws.client import PROJECT, PYTHON
+
+_LENGTH = 8
 
 
 @dataclass
@@ -56,26 +59,31 @@ class Forks:
     def __init__(self) -> None:
         """Start nothing yet."""
         self._process: subprocess.Popen[bytes] | None = None
+        self._orders: socket.socket | None = None
 
-    def start(self, arguments: list[str], log: Path | None) -> Fork:
+    def start(self, arguments: list[str], listening: socket.socket, log: Path | None) -> Fork:
         """Start a local AWS, like `start_process` of local_aws/client.py."""
-        if self._process is None:
+        orders = self._orders = self._orders or self._begin()
+        order = {"arguments": arguments, "environment": dict(os.environ), "log": str(log) if log else None}
+        text = json.dumps(order).encode()
+        socket.send_fds(orders, [len(text).to_bytes(_LENGTH, "big")], [listening.fileno()])
+        orders.sendall(text)
+        return Fork(int.from_bytes(orders.recv(_LENGTH, socket.MSG_WAITALL), "big"))
+
+    def _begin(self) -> socket.socket:
+        orders, theirs = socket.socketpair()
+        with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 [PYTHON, "-m", "local_aws.forks"],
                 cwd=PROJECT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdin=theirs.fileno(),
                 start_new_session=True,  # Ctrl-C goes to the tests, which then stop it
             )
-        assert self._process.stdin
-        assert self._process.stdout
-        order = {"arguments": arguments, "environment": dict(os.environ), "log": str(log) if log else None}
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        self._process.stdin.flush()
-        return Fork(int(self._process.stdout.readline()))
+        return orders
 
     def close(self) -> None:
         """End the process, and so every fork that still runs."""
+        if self._orders is not None:
+            self._orders.close()
         if self._process is not None:
-            with self._process:  # closes its pipes, and waits
-                pass
+            self._process.wait()

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterable, Mapping
@@ -256,13 +257,13 @@ class LocalAws:
 
         return send_dated
 
-    async def serve(self, *, stop_with_stdin: bool) -> None:
-        """Serve until SIGINT or SIGTERM; if `stop_with_stdin`, also until standard input ends."""
+    async def serve(self, listening: socket.socket, *, stop_with_stdin: bool) -> None:
+        """Serve on a socket until SIGINT or SIGTERM; if `stop_with_stdin`, also until standard input ends."""
         from hypercorn.asyncio import serve  # noqa: PLC0415 - only once MiniStack is configured
         from hypercorn.config import Config as Hypercorn  # noqa: PLC0415 - only once MiniStack is configured
 
         settings = Hypercorn()
-        settings.bind = [f"{HOST}:{os.environ['GATEWAY_PORT']}"]
+        settings.bind = [f"fd://{listening.detach()}"]
         settings.loglevel = "WARNING"
         settings.include_date_header = False  # `_dated` tells the clock's time
         # An SDK sends its next request on a connection that it has kept. If the server closes that at the same moment, the

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from demo.sam import RULE_NAME, SAM, STACK_NAME
-from local_aws.client import PROJECT, PYTHON, free_port
+from local_aws.client import PROJECT, PYTHON
 from tests.e2e.application import Application, wait_for
 from tests.e2e.conftest import CENTRAL_ACCOUNT_ID, MEMBER_OF_THE_EVENTS
 
@@ -94,11 +94,10 @@ def test_what_cannot_be_invoked_is_refused_with_one_sentence(arguments: list[str
     assert ran.stderr.count("\n") == 1
 
 
-def test_tools_reach_a_server_by_the_variables_that_it_prints(tmp_path: Path) -> None:
+def test_tools_reach_a_server_by_the_variables_that_it_prints(tmp_path: Path, free_port: int) -> None:
     """As one would from two shells: boto3 and the SAM CLI know nothing but the variables."""
-    port = free_port()
     server = subprocess.Popen(  # noqa: S603 - our own module
-        [PYTHON, "-m", "local_aws", "serve", "--port", str(port)],
+        [PYTHON, "-m", "local_aws", "serve", "--port", str(free_port)],
         cwd=PROJECT,
         env=WITHOUT_AWS | {"TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
@@ -114,7 +113,7 @@ def test_tools_reach_a_server_by_the_variables_that_it_prints(tmp_path: Path) ->
                 assert line, printed
                 printed += line
             variables = dict(re.findall(r"export (\w+)=(\S+)", printed))
-            assert variables["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{port}"
+            assert variables["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{free_port}"
             environment = WITHOUT_AWS | variables
             deploying = [str(SAM), "deploy", "--config-env", "local"]
             wait_for(lambda: answers(environment), "the server")

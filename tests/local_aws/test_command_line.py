@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from local_aws.__main__ import main
-from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, free_port
+from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError
 from local_aws.core.faults import KINDS
 from local_aws.core.switches import SWITCHES
 from local_aws.organizations.accounts import CHANGES
@@ -124,12 +124,11 @@ def test_what_can_not_be_is_refused_in_one_sentence(
     assert ran.stderr.count("\n") == 1
 
 
-def test_nothing_that_runs_is_said_with_the_command_that_helps() -> None:
-    port = free_port()
-    ran = command("--port", str(port), "clear-faults")
+def test_nothing_that_runs_is_said_with_the_command_that_helps(free_port: int) -> None:
+    ran = command("--port", str(free_port), "clear-faults")
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr.startswith(f"local-aws: No local AWS answers on http://127.0.0.1:{port} (")
-    assert ran.stderr.endswith(f"): start one with `make local-aws PORT={port}`.\n")
+    assert ran.stderr.startswith(f"local-aws: No local AWS answers on http://127.0.0.1:{free_port} (")
+    assert ran.stderr.endswith(f"): start one with `make local-aws PORT={free_port}`.\n")
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from local_aws.client import LocalAwsClient, LocalAwsError, free_port
+from local_aws.client import LocalAwsClient, LocalAwsError, listen
 from tests.forks import Fork, Forks
 from tests.local_aws.process_scene import runs
-from tests.local_aws.scene import eventually
 
 
 @pytest.fixture
@@ -18,11 +17,14 @@ def forks() -> Iterator[Forks]:
     forks.close()
 
 
-def serve(forks: Forks, tmp_path: Path, port: int) -> Fork:
-    accounts = tmp_path / f"accounts-{port}.yaml"
-    accounts.write_text(f'accounts: {{"111111111111": {{name: on {port}}}}}', encoding="utf-8")
-    arguments = ["serve", "--port", str(port), "--accounts", str(accounts), "--until-stdin-ends"]
-    return forks.start(arguments, tmp_path / f"log-{port}")
+def serve(forks: Forks, tmp_path: Path) -> tuple[int, Fork]:
+    """Start one, and return its port."""
+    with listen(0) as listening:
+        port = listening.getsockname()[1]
+        accounts = tmp_path / f"accounts-{port}.yaml"
+        accounts.write_text(f'accounts: {{"111111111111": {{name: on {port}}}}}', encoding="utf-8")
+        arguments = ["serve", "--accounts", str(accounts), "--until-stdin-ends"]
+        return port, forks.start(arguments, listening, tmp_path / f"log-{port}")
 
 
 def is_serving(port: int) -> bool:
@@ -33,9 +35,8 @@ def is_serving(port: int) -> bool:
 
 
 def test_they_know_nothing_of_each_other_and_end_by_a_signal(forks: Forks, tmp_path: Path) -> None:
-    ports = [free_port(), free_port()]
-    first, second = (serve(forks, tmp_path, port) for port in ports)
-    assert eventually(lambda: all(map(is_serving, ports)))
+    ports, (first, second) = zip(*[serve(forks, tmp_path) for _ in range(2)], strict=True)
+    assert all(map(is_serving, ports))
     first.terminate()
     assert first.wait(60) == 0
     assert not runs(first.pid)
@@ -48,15 +49,15 @@ def test_they_know_nothing_of_each_other_and_end_by_a_signal(forks: Forks, tmp_p
 
 
 def test_they_end_with_the_process_that_forks(forks: Forks, tmp_path: Path) -> None:
-    port = free_port()
-    fork = serve(forks, tmp_path, port)
-    assert eventually(lambda: is_serving(port))
+    port, fork = serve(forks, tmp_path)
+    assert is_serving(port)
     forks.close()
     assert fork.wait(60) == 0
 
 
 def test_one_that_cannot_start_says_why(forks: Forks, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    fork = forks.start(["serve", "--port", "1234", "--accounts", str(tmp_path / "missing.yaml")], log)
+    with listen(0) as listening:
+        fork = forks.start(["serve", "--accounts", str(tmp_path / "missing.yaml")], listening, log)
     fork.wait(60)
     assert log.read_text(encoding="utf-8").startswith("local-aws: ")

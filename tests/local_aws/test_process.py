@@ -12,7 +12,7 @@ import pytest
 
 from demo.clients import boto3_client
 from local_aws import client
-from local_aws.client import PROJECT, PYTHON, LocalAwsClient, LocalAwsError, LocalAwsProcess, credentials, free_port
+from local_aws.client import PROJECT, PYTHON, LocalAwsClient, LocalAwsError, LocalAwsProcess, credentials
 from tests.local_aws.process_scene import process_id, runs
 from tests.local_aws.scene import WRITE_LOG, create_function, eventually
 
@@ -128,18 +128,17 @@ def test_it_listens_on_loopback_only(lasting: LocalAwsProcess) -> None:
     assert listening == [("tcp", f"0100007F:{lasting.port:04X}")]
 
 
-def test_it_says_how_to_use_it(accounts_file: Path) -> None:
-    port = free_port()
-    with serve(accounts_file, "--port", str(port)) as process:
-        assert eventually(lambda: is_serving(LocalAwsClient(port)))
+def test_it_says_how_to_use_it(accounts_file: Path, free_port: int) -> None:
+    with serve(accounts_file, "--port", str(free_port)) as process:
+        assert eventually(lambda: is_serving(LocalAwsClient(free_port)))
         process.send_signal(signal.SIGINT)
         code, said, complained = run(process)
     assert (code, complained) == (0, "")
     for line in (
-        f"The local AWS serves on http://127.0.0.1:{port}.",
+        f"The local AWS serves on http://127.0.0.1:{free_port}.",
         f"  {ACCOUNT} one",
         f"  export AWS_ACCESS_KEY_ID={ACCOUNT}",
-        f"  export AWS_ENDPOINT_URL=http://127.0.0.1:{port}",
+        f"  export AWS_ENDPOINT_URL=http://127.0.0.1:{free_port}",
         "Functions and the scripts of runbooks run as you, without a sandbox. Web pages are refused.",
         "Ctrl-C stops it.",
     ):
@@ -160,19 +159,17 @@ def test_it_does_not_use_the_credentials_of_whoever_starts_it(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it(accounts_file: Path, number: signal.Signals) -> None:
-    port = free_port()
-    with serve(accounts_file, "--port", str(port)) as process:
-        assert eventually(lambda: is_serving(LocalAwsClient(port)))
+def test_a_signal_ends_it(accounts_file: Path, number: signal.Signals, free_port: int) -> None:
+    with serve(accounts_file, "--port", str(free_port)) as process:
+        assert eventually(lambda: is_serving(LocalAwsClient(free_port)))
         process.send_signal(number)
         assert run(process)[::2] == (0, "")
-    assert not is_serving(LocalAwsClient(port))
+    assert not is_serving(LocalAwsClient(free_port))
 
 
-def test_the_end_of_its_input_ends_it(accounts_file: Path) -> None:
-    port = free_port()
-    with serve(accounts_file, "--port", str(port), "--until-stdin-ends", stdin=subprocess.PIPE) as process:
-        assert eventually(lambda: is_serving(LocalAwsClient(port)))
+def test_the_end_of_its_input_ends_it(accounts_file: Path, free_port: int) -> None:
+    with serve(accounts_file, "--port", str(free_port), "--until-stdin-ends", stdin=subprocess.PIPE) as process:
+        assert eventually(lambda: is_serving(LocalAwsClient(free_port)))
         assert run(process)[::2] == (0, "")
 
 
@@ -242,18 +239,18 @@ def test_a_local_aws_that_runs_already_is_not_taken_for_the_own(lasting: LocalAw
     assert lasting.accounts()
 
 
-def test_a_bad_accounts_file_is_named(tmp_path: Path) -> None:
+def test_a_bad_accounts_file_is_named(tmp_path: Path, free_port: int) -> None:
     file = tmp_path / "accounts.yaml"
     file.write_text("accounts: {}", encoding="utf-8")
     sentence = f"{file} has no accounts: it must have at least one, in the mapping 'accounts'."
-    assert run(serve(file, "--port", str(free_port()))) == (1, "", f"local-aws: {sentence}\n")
+    assert run(serve(file, "--port", str(free_port))) == (1, "", f"local-aws: {sentence}\n")
     with pytest.raises(LocalAwsError) as refusal, LocalAwsProcess(file, tmp_path / "log"):
         pass
     assert str(refusal.value) == f"The local AWS did not start. local-aws: {sentence}"
 
 
-def test_an_accounts_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    code, said, complained = run(serve(tmp_path / "none.yaml", "--port", str(free_port())))
+def test_an_accounts_file_that_is_not_there_is_named(tmp_path: Path, free_port: int) -> None:
+    code, said, complained = run(serve(tmp_path / "none.yaml", "--port", str(free_port)))
     assert (code, said) == (1, "")
     assert complained == f"local-aws: [Errno 2] No such file or directory: '{tmp_path / 'none.yaml'}'\n"
 
@@ -275,13 +272,15 @@ MEND = "Run `make setup`: it installs requirements/local-aws.txt into an environ
         ),
     ],
 )
-def test_another_ministack_is_refused_with_what_is_missing(accounts_file: Path, sabotage: str, sentence: str) -> None:
+def test_another_ministack_is_refused_with_what_is_missing(
+    accounts_file: Path, sabotage: str, sentence: str, free_port: int
+) -> None:
     code = f"""
 import sys
 from local_aws import __main__
 from local_aws.core import ministack_seams as seams
 {sabotage}
-sys.argv[1:] = ["serve", "--accounts", {str(accounts_file)!r}, "--port", "{free_port()}"]
+sys.argv[1:] = ["serve", "--accounts", {str(accounts_file)!r}, "--port", "{free_port}"]
 sys.exit(__main__.main())
 """
     arguments = [str(PYTHON), "-c", code]
@@ -289,8 +288,8 @@ sys.exit(__main__.main())
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", f"local-aws: {sentence}\n")
 
 
-def test_an_environment_without_ministack_is_refused(accounts_file: Path) -> None:
-    arguments = [sys.executable, "-m", "local_aws", "serve", "--accounts", str(accounts_file), "--port", str(free_port())]
+def test_an_environment_without_ministack_is_refused(accounts_file: Path, free_port: int) -> None:
+    arguments = [sys.executable, "-m", "local_aws", "serve", "--accounts", str(accounts_file), "--port", str(free_port)]
     ran = subprocess.run(arguments, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=600)  # noqa: S603 - ours
     sentence = f"The local AWS extends MiniStack 1.5.33, which is not installed in {sys.prefix}. {MEND}"
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", f"local-aws: {sentence}\n")
