@@ -34,7 +34,7 @@ _READ_MODELS = {
 }
 """What reads a service's API model and keeps it, when MiniStack gets the first request for the service."""
 
-_IMPORTED_LATE = ("hypercorn.asyncio.run", "samtranslator.translator.transform")
+_IMPORTED_LATE = ("local_aws.server.connections", "samtranslator.translator.transform")
 """What a local AWS imports when it serves, and MiniStack when it deploys the first template of SAM."""
 
 

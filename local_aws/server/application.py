@@ -262,6 +262,9 @@ class LocalAws:
         from hypercorn.asyncio import serve  # noqa: PLC0415 - only once MiniStack is configured
         from hypercorn.config import Config as Hypercorn  # noqa: PLC0415 - only once MiniStack is configured
 
+        from local_aws.server import connections  # noqa: PLC0415 - as above, since it imports Hypercorn
+
+        connections.install()
         settings = Hypercorn()
         settings.bind = [f"fd://{listening.detach()}"]
         settings.loglevel = "WARNING"

@@ -25,6 +25,9 @@ SLEEPS = """
         time.sleep(event["seconds"])
 """
 
+AT_REST = 3
+"""The sockets of a local AWS without clients: one listens, and by two asyncio wakes itself."""
+
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
 
 
@@ -126,6 +129,23 @@ def test_it_listens_on_loopback_only(lasting: LocalAwsProcess) -> None:
             if state == "0A" and f"socket:[{inode}]" in sockets:
                 listening.append((table, local))
     assert listening == [("tcp", f"0100007F:{lasting.port:04X}")]
+
+
+@linux_only
+def test_a_connection_ends_when_its_client_ends_it(lasting: LocalAwsProcess) -> None:
+    def sockets() -> int:
+        files = Path("/proc", str(process_id(lasting)), "fd").iterdir()
+        return sum(os.readlink(file).startswith("socket:") for file in files)  # noqa: PTH115 - as above
+
+    lasting.accounts()
+    assert eventually(lambda: sockets() == AT_REST)
+    half = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhalf"
+    for sent in (b"", half, half + b" whole", half + b" whole" + half):
+        with socket.create_connection(("127.0.0.1", lasting.port)) as connection:
+            connection.sendall(sent)
+            assert eventually(lambda: sockets() > AT_REST)
+    boto3_client(lasting, "sts", ACCOUNT).get_caller_identity()  # and keeps its connection
+    assert eventually(lambda: sockets() == AT_REST + 1)
 
 
 def test_it_says_how_to_use_it(accounts_file: Path, free_port: int) -> None:
