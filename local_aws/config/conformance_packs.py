@@ -684,20 +684,24 @@ class ConformancePacks:
     def get_organization_conformance_pack_detailed_status(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
         """Return for each account whether the pack was deployed, or why not."""
         [pack] = self._named_of_organization(account_id, [params["OrganizationConformancePackName"]])
-        filters = params.get("Filters", {})
+        only, status = (params.get("Filters", {}).get(name) for name in ("AccountId", "Status"))
+        members = [
+            member
+            for member in sorted(pack.members)
+            if only in {None, member}
+            and (status is None or _status(pack.verbs[member], pack.members[member].error)["Status"] == status)
+        ]
+        page, token = PAGES.page(members, params, _PAGE)
         statuses = [
             {
                 "AccountId": member,
                 "ConformancePackName": pack.member_name,
-                **_status(pack.verbs[member], member_pack.error),
-                "LastUpdateTime": member_pack.updated,
+                **_status(pack.verbs[member], pack.members[member].error),
+                "LastUpdateTime": pack.members[member].updated,
             }
-            for member, member_pack in sorted(pack.members.items())
-            if filters.get("AccountId") in {None, member}
+            for member in page
         ]
-        wanted = [status for status in statuses if filters.get("Status") in {None, status["Status"]}]
-        page, token = PAGES.page(wanted, params, _PAGE)
-        return {"OrganizationConformancePackDetailedStatuses": page, **token}
+        return {"OrganizationConformancePackDetailedStatuses": statuses, **token}
 
     def _named_of_organization(self, account_id: str, names: Sequence[str] | None) -> list[OrganizationPack]:
         self._administered(account_id)

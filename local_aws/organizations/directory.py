@@ -132,7 +132,9 @@ class Directory:
         return "".join(f"{part}/" for part in ids)
 
 
-def paged(name: str, items: Sequence[Any], params: dict[str, Any]) -> dict[str, Any]:
-    """Answer with a page of `items`, the one that NextToken and MaxResults of a request ask for. Raises AwsError."""
+def paged(
+    name: str, items: Sequence[Any], params: dict[str, Any], described: Callable[[Any], Any] = lambda item: item
+) -> dict[str, Any]:
+    """Answer with a page of `items`, each `described`: the page that NextToken and MaxResults ask for. Raises AwsError."""
     found, token = _PAGES.page(items, params, _LONGEST_PAGE, of=name)
-    return {name: found, **token}
+    return {name: [described(item) for item in found], **token}

@@ -110,7 +110,7 @@ class Membership:
     def list_accounts(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """List all accounts."""
         account_ids = self._directory.organization.account_ids
-        return paged("Accounts", [self._directory.described_account(account_id) for account_id in account_ids], params)
+        return paged("Accounts", account_ids, params, self._directory.described_account)
 
     def describe_account(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """Describe an account."""

@@ -157,7 +157,7 @@ class Policies:
     def list_targets_for_policy(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """List the roots, units and accounts that a policy is attached to."""
         targets = self._targets_of(self._policy(params))
-        return paged("Targets", [self._directory.described_target(target) for target in targets], params)
+        return paged("Targets", targets, params, self._directory.described_target)
 
     # Changes
 

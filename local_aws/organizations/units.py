@@ -50,12 +50,12 @@ class Units:
     def list_organizational_units_for_parent(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """List the units right below the root or a unit."""
         units = self._directory.organization.units_below(self._directory.parent(params["ParentId"]))
-        return paged("OrganizationalUnits", [self._directory.described_unit(unit) for unit in units], params)
+        return paged("OrganizationalUnits", units, params, self._directory.described_unit)
 
     def list_accounts_for_parent(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """List the accounts right below the root or a unit."""
         account_ids = self._directory.organization.accounts_in(self._directory.parent(params["ParentId"]))
-        return paged("Accounts", [self._directory.described_account(account_id) for account_id in account_ids], params)
+        return paged("Accounts", account_ids, params, self._directory.described_account)
 
     def list_children(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         """List the ids of the units or of the accounts right below the root or a unit."""
