@@ -172,7 +172,7 @@ class Finder:
         if missing:
             message = (
                 f"{len(missing)} of the things that the organization's deployment needs are missing: "
-                f"mend that and run this again. `{commands.preflight()}` shows everything."
+                f"mend that and run this again. `{commands.preflight(self.stack_name)}` shows everything."
             )
             raise CommandError(message)
         parameters = self._with_units(given, seen)
@@ -310,14 +310,15 @@ class Finder:
     def _listing(self, management_account_id: str) -> dict[str, str]:
         """List all accounts that are evaluated. Raises CommandError if that cannot be done."""
         if isinstance(self._in_scope, Unseen):
+            by_hand = {invoke_permission.PARAMETER: invoke_permission.ACCOUNTS, INVOKING.names[0]: "..."}
             message = (
                 f"The accounts to list cannot be read: {self._in_scope.reason} Or list them yourself: "
-                f"`{commands.deploy(InvokePermission=invoke_permission.ACCOUNTS, InvokingAccounts='...')}`."
+                f"`{commands.deploy(self.stack_name, **by_hand)}`."
             )
             raise CommandError(message)
         permitted = {self.caller.account_id, management_account_id}
         to_list = invoke_permission.to_list(self._in_scope, permitted=permitted)
-        if too_many := invoke_permission.too_many(to_list):
+        if too_many := invoke_permission.too_many(to_list, self.stack_name):
             raise CommandError(too_many)
         return INVOKING.parameters(to_list)
 
@@ -347,7 +348,7 @@ class Finder:
         lists = self._listing(found.management_account_id)
         self.screen.say(
             "This deploys again, with all accounts in scope listed (InvokePermission=Accounts). An account that joins later is "
-            f"not evaluated until somebody deploys again: `{commands.report()}` shows it, with the command."
+            f"not evaluated until somebody deploys again: `{commands.report(self.stack_name)}` shows it, with the command."
         )
         return {invoke_permission.PARAMETER: invoke_permission.ACCOUNTS, **lists}
 
@@ -369,8 +370,8 @@ class Finder:
         if deployed and wanted not in {None, deployed.function_policy_type}:
             message = (
                 f"The stack {self.stack_name} has {deployed.function_policy_type}. To change {invoke_permission.POLICY_TYPE}, "
-                f"delete the stack (`{commands.delete()}`), then deploy: with the old type CloudFormation would take away the "
-                "permission."
+                f"delete the stack (`{commands.delete(self.stack_name)}`), then deploy: with the old type CloudFormation would "
+                "take away the permission."
             )
             raise CommandError(message)
 

@@ -599,6 +599,18 @@ def test_it_says_what_to_do_next(scene: Scene, capfd: pytest.CaptureFixture[str]
     ]
 
 
+def test_what_to_do_next_is_for_the_stack_of_this_name(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+    scene.after = stack() | {"StackName": "mfa"}
+    scene.deploys("--scope", "organization", "--yes", "--stack-name", "mfa")
+    steps = capfd.readouterr().out.partition("What to do next:\n")[2]
+    shown = [line.strip() for line in steps.splitlines() if line.startswith("     root-virtual-mfa ")]
+    assert shown == [
+        f"root-virtual-mfa deploy --management-account --region {REGION} --stack-name mfa",
+        "root-virtual-mfa deploy --stack-name mfa --parameter ManagementAccountHasEvaluationRole=true",
+        "root-virtual-mfa report --stack-name mfa",
+    ]
+
+
 def test_nothing_to_change(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
     scene.stays(stack())
     assert run("--yes") == 0
