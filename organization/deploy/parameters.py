@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from organization import aws, commands, deployment, invoke_permission, removal, scope, units
-from organization.account_lists import EXCLUDED, INVOKING, split, too_many_excluded
+from organization.account_lists import EXCLUDED, INVOKING, split, too_many_excluded, too_many_excluded_by_pack
 from organization.aws import Caller, CommandError
 from organization.deploy import template
 from organization.deploy.template import Parameter
@@ -82,7 +82,7 @@ def checked(given: Mapping[str, str], declared: Mapping[str, Parameter]) -> dict
 def spread(given: Mapping[str, str]) -> dict[str, str]:
     """Spread the excluded accounts, which are given as one list, over the parameters that hold them; the others stay.
 
-    Raises CommandError if there are more than a conformance pack takes, or if a further parameter is given too.
+    Raises CommandError if there are more than the parameters hold, or if a further parameter is given too.
     """
     first, *further = EXCLUDED.names
     for name in further:
@@ -177,7 +177,7 @@ class Finder:
             raise CommandError(message)
         parameters = self._with_units(given, seen)
         parameters = self._asked(self._organization(parameters, seen), seen)
-        self._refuse_too_many_excluded({**self._kept, **parameters})
+        self._refuse_too_many_excluded_by_pack({**self._kept, **parameters})
         wanted = self._wanted(parameters)
         self._in_scope = judging.in_scope(wanted, seen.accounts, seen.units)
         self.notes += self._notes(seen, wanted)
@@ -252,13 +252,13 @@ class Finder:
                 f"give --parameter {_EXPECTED}={evaluated} too."
             )
 
-    def _refuse_too_many_excluded(self, parameters: Mapping[str, str]) -> None:
+    def _refuse_too_many_excluded_by_pack(self, parameters: Mapping[str, str]) -> None:
         """Raise CommandError if the pack of a deployment with these parameters would leave out too many accounts."""
         if parameters.get(RULE_DEPLOYMENT, BY_CONFORMANCE_PACK) != BY_CONFORMANCE_PACK:
             return
         management = parameters["ManagementAccountId"]
         is_watched = management == self.caller.account_id or parameters.get("ManagementAccountHasEvaluationRole") == "true"
-        if too_many := too_many_excluded(EXCLUDED.read(parameters), "" if is_watched else management):
+        if too_many := too_many_excluded_by_pack(EXCLUDED.read(parameters), "" if is_watched else management):
             raise CommandError(too_many)
 
     def _organization(self, given: Mapping[str, str], seen: Seen) -> dict[str, str]:
