@@ -8,8 +8,11 @@ LONGEST_VALUE = 4096
 
 _IN_A_PARAMETER = (LONGEST_VALUE + 1) // len("111122223333,")
 
-MOST_EXCLUDED = 1000
-"""Accounts that a conformance pack leaves out. Source: API model, config, ExcludedAccounts."""
+MOST_EXCLUDED_BY_PACK = 1000
+"""Accounts that a conformance pack leaves out. Source: API model, config, ExcludedAccounts.
+
+A StackSet has no such limit: API model, cloudformation, DeploymentTargets, Accounts.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +50,23 @@ def split(value: str) -> list[str]:
     return list(dict.fromkeys(item for item in items if item))
 
 
-def too_many_excluded(account_ids: Collection[str], unwatched_management_account_id: str = "") -> str:
+def too_many_excluded(account_ids: Collection[str]) -> str:
+    """Say why so many accounts cannot be excluded, whatever brings the rule; empty if they can."""
+    if len(account_ids) <= EXCLUDED.most:
+        return ""
+    return f"{EXCLUDED.names[0]} has {len(account_ids)} accounts, and the parameters hold {EXCLUDED.most}."
+
+
+def too_many_excluded_by_pack(account_ids: Collection[str], unwatched_management_account_id: str = "") -> str:
     """Say why a conformance pack does not leave out so many accounts; empty if it does.
 
     The pack also leaves the management account out until it has the evaluation role.
     """
     beside = 1 if unwatched_management_account_id and unwatched_management_account_id not in account_ids else 0
-    most = MOST_EXCLUDED - beside
+    most = MOST_EXCLUDED_BY_PACK - beside
     if len(account_ids) <= most:
         return ""
     also = f" beside the management account {unwatched_management_account_id}, which has no evaluation role" if beside else ""
-    return f"{EXCLUDED.names[0]} has {len(account_ids)} accounts, and AWS Config takes {most} at most{also}."
+    return (
+        f"{EXCLUDED.names[0]} has {len(account_ids)} accounts, and AWS Config takes {most} at most in a conformance pack{also}."
+    )

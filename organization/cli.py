@@ -561,7 +561,8 @@ def _evidence(  # noqa: PLR0913 - the options of the command
 @click.option(
     "--management-account",
     is_flag=True,
-    help="Delete what `deploy --management-account` made, with credentials of that account. --stack-name has no effect then.",
+    help="Delete what `deploy --management-account` made, with credentials of that account. --stack-name then names the "
+    "deployment's stack, which stays.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def _delete(region: str | None, profile: str | None, stack_name: str, *, management_account: bool, yes: bool) -> int:

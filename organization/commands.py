@@ -44,23 +44,31 @@ def _cloudformation(operation: str, *options: str, region: str | None = None) ->
 # --- The command's own ---
 
 
-def _own(name: str, *options: str) -> str:
-    return " ".join([PROGRAM, name, *options])
+def _own(name: str, stack_name: str, *options: str, region: str | None = None) -> str:
+    """Put a command of our own together; the options are quoted already.
+
+    `stack_name` is the stack of the deployment: a command names it unless it is the one that it takes by itself.  `region`: the
+    home Region, for credentials of another account than those of now, whose Region is another one perhaps.
+    """
+    where = [f"--region {quoted(region)}"] if region is not None else []
+    named = [f"--stack-name {quoted(stack_name)}"] if stack_name != STACK_NAME else []
+    return " ".join([PROGRAM, name, *where, *named, *options])
 
 
-def preflight(role_name: str = "") -> str:
+def preflight(stack_name: str, role_name: str = "") -> str:
     """Check what the organization's deployment needs; with a role to assume in every account, the recorders too."""
-    return _own("preflight", *([f"--role-name {quoted(role_name)}"] if role_name else []))
+    return _own("preflight", stack_name, *([f"--role-name {quoted(role_name)}"] if role_name else []))
 
 
-def verify(role_name: str = "") -> str:
+def verify(stack_name: str, role_name: str = "") -> str:
     """Verify a deployment; with a role to assume in the accounts, what can only be seen there too."""
-    return _own("verify", *([f"--role-name {quoted(role_name)}"] if role_name else []))
+    return _own("verify", stack_name, *([f"--role-name {quoted(role_name)}"] if role_name else []))
 
 
-def deploy(scope: str | None = None, /, **parameters: str) -> str:
+def deploy(stack_name: str, scope: str | None = None, /, *, region: str | None = None, **parameters: str) -> str:
     """Deploy with parameters of the template; without `scope` it stays. On a stack that is there, other parameters stay."""
-    return _own("deploy", *([f"--scope {scope}"] if scope else []), *_parameters(parameters))
+    options = [f"--scope {scope}"] if scope else []
+    return _own("deploy", stack_name, *options, *_parameters(parameters), region=region)
 
 
 def deploy_management_account(region: str, stack_name: str, /, **parameters: str) -> str:
@@ -68,36 +76,34 @@ def deploy_management_account(region: str, stack_name: str, /, **parameters: str
 
     `stack_name` is the stack of the deployment, in the central account.  Without `parameters` it takes those of the StackSet.
     """
-    return _own("deploy", *_for_management_account(region, stack_name), *_parameters(parameters))
+    return _own("deploy --management-account", stack_name, *_parameters(parameters), region=region)
 
 
-def delete_management_account(region: str) -> str:
-    """Delete what `deploy_management_account` made, for credentials of the management account."""
-    return _own("delete", *_for_management_account(region, STACK_NAME))
+def delete_management_account(region: str, stack_name: str) -> str:
+    """Delete what `deploy_management_account` made, for credentials of the management account.
 
-
-def _for_management_account(region: str, stack_name: str) -> list[str]:
-    named = [] if stack_name == STACK_NAME else [f"--stack-name {quoted(stack_name)}"]
-    return ["--management-account", f"--region {quoted(region)}", *named]
+    `stack_name` is the stack of the deployment, in the central account: the command says what to do there.
+    """
+    return _own("delete --management-account", stack_name, region=region)
 
 
 def _parameters(given: Mapping[str, str]) -> list[str]:
     return [f"--parameter {quoted(f'{name}={value}')}" for name, value in given.items()]
 
 
-def deploy_with_rollback() -> str:
+def deploy_with_rollback(stack_name: str) -> str:
     """Deploy again, and let CloudFormation roll back if that fails."""
-    return _own("deploy", "--rollback")
+    return _own("deploy", stack_name, "--rollback")
 
 
-def report(*outputs: str) -> str:
+def report(stack_name: str, *outputs: str, region: str | None = None) -> str:
     """Report every account, into files too."""
-    return _own("report", *(f"--output {output}" for output in outputs))
+    return _own("report", stack_name, *(f"--output {output}" for output in outputs), region=region)
 
 
-def delete(region: str | None = None) -> str:
-    """Delete the deployment; `region` is written as it is."""
-    return _own("delete", *([f"--region {region}"] if region else []))
+def delete(stack_name: str, region: str | None = None) -> str:
+    """Delete the deployment."""
+    return _own("delete", stack_name, region=region)
 
 
 # --- The organization ---
@@ -247,9 +253,10 @@ def put_pack_again(deployment: "Deployment") -> str:
     A pack with a remediation has what only the stack knows. So the stack takes the remediation out and puts it back.
     """
     if deployment.pack_parameters is None:
-        return deploy()
+        return deploy(deployment.stack_name)
     if deployment.remediates:
-        return "; ".join([deploy(Remediation="Off"), deploy(Remediation=deployment.remediation)])
+        values = ("Off", deployment.remediation)
+        return "; ".join(deploy(deployment.stack_name, Remediation=each) for each in values)
     parameters = (f"ParameterName={name},ParameterValue={value}" for name, value in sorted(deployment.pack_parameters.items()))
     options = [
         f"--organization-conformance-pack-name {quoted(deployment.conformance_pack_name)}",

@@ -25,6 +25,8 @@ NOT_DELETED = 1
 POLL_SECONDS = (0.5, 3.0)
 """Between looks at the stack: at first, and at most."""
 
+_REPORTS = ("report.json", "report.html")
+
 _STACK_SET = "AWS::CloudFormation::StackSet"
 
 SAM_STACK_NAME = "aws-sam-cli-managed-default"
@@ -34,9 +36,10 @@ SAM_STACK_NAME = "aws-sam-cli-managed-default"
 def run(region: str | None, profile: str | None, stack_name: str, *, management_account: bool, confirmed: bool) -> int:
     """Delete the stack; returns the exit code.  Asks first, unless it is `confirmed`.
 
-    `management_account`: delete the stack that `deploy --management-account` made, instead.
+    `stack_name` is the stack of the deployment.  `management_account`: delete the stack that `deploy --management-account`
+    made for it, instead.
     """
-    stack_name = ACCOUNT_STACK_NAME if management_account else stack_name
+    deployed, stack_name = stack_name, ACCOUNT_STACK_NAME if management_account else stack_name
     session, caller = aws.session(region, profile)
     screen = Screen()
     cloudformation: CloudFormationClient = session.client("cloudformation", config=aws.patient())
@@ -58,10 +61,12 @@ def run(region: str | None, profile: str | None, stack_name: str, *, management_
     physical_ids = {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in resources}
     found = deployment.from_stack(stack, physical_ids)
     types = Counter(each["ResourceType"] for each in resources if each["ResourceStatus"] != "DELETE_COMPLETE")
-    central = aws.parameters_of(stack).get("CentralAccountId", "") if management_account else ""
-    _show_plan(
-        found, types, _steps_in_management_account(types, central) if management_account else _steps(found, types), screen
-    )
+    steps, save = _steps(found, types), f": {commands.report(stack_name, *_REPORTS)}"
+    if management_account:
+        central = aws.parameters_of(stack).get("CentralAccountId", "")
+        steps = _steps_in_management_account(types, central, deployed, caller.region)
+        save = f", with credentials of account {central}: {commands.report(deployed, *_REPORTS, region=caller.region)}"
+    _show_plan(found, types, steps, save, screen)
     stack_id = stack.get("StackId", stack_name)
     if found.stack_status != "DELETE_IN_PROGRESS":
         if not confirmed and not _confirmed(found.stack_name):
@@ -121,7 +126,7 @@ def _steps(found: Deployment, types: Counter[str]) -> Iterator[str]:
         # The function goes with this stack, and AWS Config would go on showing the last result of that rule.
         yield (
             f"0. first, with credentials of the management account {found.management_account_id}, whose rule is in its own "
-            f"stack: {commands.delete_management_account(found.region)}"
+            f"stack: {commands.delete_management_account(found.region, found.stack_name)}"
         )
     number = 1
     if types["AWS::Config::OrganizationConformancePack"]:
@@ -140,17 +145,18 @@ def _steps(found: Deployment, types: Counter[str]) -> Iterator[str]:
     yield f"{number}. in account {found.account_id}, the rest."
 
 
-def _steps_in_management_account(types: Counter[str], central_account_id: str) -> Iterator[str]:
-    """Say what goes from the management account, and what that means for a deployment that stays."""
+def _steps_in_management_account(types: Counter[str], central_account_id: str, stack_name: str, region: str) -> Iterator[str]:
+    """Say what goes from the management account, and what that means for the deployment, if its stack stays."""
     rule = "the rule, with its results in AWS Config, and " if types["AWS::Config::ConfigRule"] else ""
     yield f"{rule}roles, runbooks and EventBridge rules."
     yield (
         f"If the deployment in account {central_account_id} stays, run there: "
-        f"{commands.deploy(ManagementAccountHasEvaluationRole='false')}"
+        f"{commands.deploy(stack_name, region=region, ManagementAccountHasEvaluationRole='false')}"
     )
 
 
-def _show_plan(found: Deployment, types: Counter[str], steps: Iterable[str], screen: Screen) -> None:
+def _show_plan(found: Deployment, types: Counter[str], steps: Iterable[str], save: str, screen: Screen) -> None:
+    """Say what goes; `save` ends the sentence that says how to keep the results."""
     kinds = ", ".join(f"{count} {kind.removeprefix('AWS::')}" for kind, count in sorted(types.items()))
     screen.say(
         ("This deletes", "bold"),
@@ -159,11 +165,7 @@ def _show_plan(found: Deployment, types: Counter[str], steps: Iterable[str], scr
     for step in steps:
         screen.say(step, indent=2, whole=True)
     screen.say(f"Resources: {kinds}", indent=2)
-    screen.say(
-        f"To keep the results, save a report first: {commands.report('report.json', 'report.html')}",
-        indent=2,
-        whole=True,
-    )
+    screen.say(f"To keep the results, save a report first{save}", indent=2, whole=True)
     if found.log_group_name:
         # DeletionPolicy RetainExceptOnCreate: AWS does not document what it does for a stack whose creation failed.
         stays = "may stay behind" if found.stack_status == "CREATE_FAILED" else "stays behind"
@@ -234,7 +236,7 @@ def _leftovers(
         yield (
             f"The stack {ACCOUNT_STACK_NAME} in the management account {found.management_account_id}, with roles and "
             "runbooks. To delete it, with credentials of that account: "
-            f"{commands.delete_management_account(found.region)}"
+            f"{commands.delete_management_account(found.region, found.stack_name)}"
         )
     if alone and found.region != FORWARDED_REGION:
         yield (

@@ -29,17 +29,19 @@ def to_list(account_ids: Iterable[str], *, permitted: Collection[str]) -> list[s
     return sorted(set(account_ids) - set(permitted))
 
 
-def too_many(account_ids: Sequence[str]) -> str:
+def too_many(account_ids: Sequence[str], stack_name: str) -> str:
     """Say why so many accounts cannot be listed, and what to do; empty if they can.
 
-    The policy also has the function's own and the management account. Lambda takes 20,480 characters.
+    `stack_name` is the stack of the deployment.  The policy also has the function's own and the management account.  Lambda
+    takes 20,480 characters.
     """
     if len(account_ids) <= INVOKING.most:
         return ""
+    deploy = commands.deploy(stack_name, InvokePermission=ANY)
     return (
         f"The function's policy would have to list {len(account_ids)} accounts, and the parameters hold {INVOKING.most}. Let "
-        f"AWS Config invoke the function for any account: `{commands.deploy(InvokePermission=ANY)}`. Then the function itself "
-        "refuses accounts of other organizations; docs/threat-model.md says what that costs."
+        f"AWS Config invoke the function for any account: `{deploy}`. Then the function itself refuses accounts of other "
+        "organizations; docs/threat-model.md says what that costs."
     )
 
 

@@ -88,7 +88,9 @@ def _failed(code: int, after: "StackTypeDef", refusals: Iterable[Advice], screen
         for command in refusal.commands:
             screen.say(command, indent=2, whole=True)
     if deployment.from_stack(after, {}).organization_id:
-        screen.say(f"`{commands.report()}` lists the accounts that it did not reach, with the command for each.")
+        screen.say(
+            f"`{commands.report(after['StackName'])}` lists the accounts that it did not reach, with the command for each."
+        )
     return NOT_DEPLOYED
 
 
@@ -118,7 +120,10 @@ def _next_steps(cloudformation: "CloudFormationClient", before: "StackTypeDef | 
             (commands.deploy_forwarder(found.region),),
         )
     if found.invoke_permission == invoke_permission.ACCOUNTS:
-        yield Step("The function's policy lists the accounts of now. Deploy again when one has joined:", (commands.deploy(),))
+        yield Step(
+            "The function's policy lists the accounts of now. Deploy again when one has joined:",
+            (commands.deploy(found.stack_name),),
+        )
     if found.invoke_permission == invoke_permission.ANY:
         yield Step(
             "AWS Config may invoke the function for every account of the world, and the function refuses those of other "
@@ -133,11 +138,13 @@ def _next_steps(cloudformation: "CloudFormationClient", before: "StackTypeDef | 
         yield Step(
             "AWS Config may look at its permission again only when it invokes the function. After 26 hours the report shows "
             "whether evaluations still come. If not:",
-            (commands.deploy(InvokePermission=earlier.invoke_permission),),
+            (commands.deploy(found.stack_name, InvokePermission=earlier.invoke_permission),),
         )
     if found.organization_id:
         yield Step("Protect the package in the member accounts: docs/service-control-policy.md.")
-    yield Step("AWS Config evaluates within minutes, and then once a day. See the results:", (commands.report(),))
+    yield Step(
+        "AWS Config evaluates within minutes, and then once a day. See the results:", (commands.report(found.stack_name),)
+    )
 
 
 def _watch_management_account(cloudformation: "CloudFormationClient", found: Deployment) -> Step:
@@ -157,7 +164,7 @@ def _watch_management_account(cloudformation: "CloudFormationClient", found: Dep
         f"with credentials of account {found.management_account_id}, then the second with those of now.{instead}",
         (
             commands.deploy_management_account(found.region, found.stack_name),
-            commands.deploy(ManagementAccountHasEvaluationRole="true"),
+            commands.deploy(found.stack_name, ManagementAccountHasEvaluationRole="true"),
             *whole,
         ),
     )

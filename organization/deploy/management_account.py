@@ -61,7 +61,7 @@ def run(region: str | None, profile: str | None, stack_name: str, options: Optio
     template.check(declared, parameters)
     central = _central(organizations, caller, parameters)
     before = aws.find_deployed_stack(cloudformation, ACCOUNT_STACK_NAME)
-    delete = commands.delete_management_account(caller.region)
+    delete = commands.delete_management_account(caller.region, stack_name)
     if before and (obstacle := judging.status_obstacle(before["StackStatus"], delete)):
         mend = f" Run `{obstacle.command}`." if obstacle.command else ""
         message = f"The stack {ACCOUNT_STACK_NAME} is {obstacle.why}{mend}"
@@ -80,7 +80,7 @@ def run(region: str | None, profile: str | None, stack_name: str, options: Optio
     if code == 0:
         step = Step(
             f"With credentials of account {central}, unless the stack {stack_name} has this parameter already:",
-            (commands.deploy(ManagementAccountHasEvaluationRole="true"),),
+            (commands.deploy(stack_name, region=caller.region, ManagementAccountHasEvaluationRole="true"),),
         )
         plan.show_steps([step], screen)
     return code
@@ -124,7 +124,7 @@ def _refuse_other_stack(cloudformation: "CloudFormationClient", caller: Caller, 
         raise CommandError(message)
     message = (
         f"The stack {stack_name} in account {caller.account_id} is deployed for this account alone, with roles of the same "
-        f"names: delete it first. Run `{commands.delete()}`."
+        f"names: delete it first. Run `{commands.delete(stack_name)}`."
     )
     raise CommandError(message)
 
@@ -143,7 +143,7 @@ def _parameters(
         message = (
             f"There is no StackSet {deployment.stack_set_name(stack_name)} in Region {caller.region} to read the parameters "
             "from: give the home Region with --region, the deployment's stack with --stack-name, or the parameters that "
-            f"`{commands.deploy()}` ends with in the central account."
+            f"`{commands.deploy(stack_name)}` ends with in the central account."
         )
         raise CommandError(message) from error
 

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from organization import aws, commands, deployment, invoke_permission, removal, scope, units
-from organization.account_lists import EXCLUDED, INVOKING, split, too_many_excluded
+from organization.account_lists import EXCLUDED, INVOKING, split, too_many_excluded, too_many_excluded_by_pack
 from organization.aws import Caller, CommandError
 from organization.deploy import template
 from organization.deploy.template import Parameter
@@ -82,7 +82,7 @@ def checked(given: Mapping[str, str], declared: Mapping[str, Parameter]) -> dict
 def spread(given: Mapping[str, str]) -> dict[str, str]:
     """Spread the excluded accounts, which are given as one list, over the parameters that hold them; the others stay.
 
-    Raises CommandError if there are more than a conformance pack takes, or if a further parameter is given too.
+    Raises CommandError if there are more than the parameters hold, or if a further parameter is given too.
     """
     first, *further = EXCLUDED.names
     for name in further:
@@ -172,12 +172,12 @@ class Finder:
         if missing:
             message = (
                 f"{len(missing)} of the things that the organization's deployment needs are missing: "
-                f"mend that and run this again. `{commands.preflight()}` shows everything."
+                f"mend that and run this again. `{commands.preflight(self.stack_name)}` shows everything."
             )
             raise CommandError(message)
         parameters = self._with_units(given, seen)
         parameters = self._asked(self._organization(parameters, seen), seen)
-        self._refuse_too_many_excluded({**self._kept, **parameters})
+        self._refuse_too_many_excluded_by_pack({**self._kept, **parameters})
         wanted = self._wanted(parameters)
         self._in_scope = judging.in_scope(wanted, seen.accounts, seen.units)
         self.notes += self._notes(seen, wanted)
@@ -252,13 +252,13 @@ class Finder:
                 f"give --parameter {_EXPECTED}={evaluated} too."
             )
 
-    def _refuse_too_many_excluded(self, parameters: Mapping[str, str]) -> None:
+    def _refuse_too_many_excluded_by_pack(self, parameters: Mapping[str, str]) -> None:
         """Raise CommandError if the pack of a deployment with these parameters would leave out too many accounts."""
         if parameters.get(RULE_DEPLOYMENT, BY_CONFORMANCE_PACK) != BY_CONFORMANCE_PACK:
             return
         management = parameters["ManagementAccountId"]
         is_watched = management == self.caller.account_id or parameters.get("ManagementAccountHasEvaluationRole") == "true"
-        if too_many := too_many_excluded(EXCLUDED.read(parameters), "" if is_watched else management):
+        if too_many := too_many_excluded_by_pack(EXCLUDED.read(parameters), "" if is_watched else management):
             raise CommandError(too_many)
 
     def _organization(self, given: Mapping[str, str], seen: Seen) -> dict[str, str]:
@@ -310,14 +310,15 @@ class Finder:
     def _listing(self, management_account_id: str) -> dict[str, str]:
         """List all accounts that are evaluated. Raises CommandError if that cannot be done."""
         if isinstance(self._in_scope, Unseen):
+            by_hand = {invoke_permission.PARAMETER: invoke_permission.ACCOUNTS, INVOKING.names[0]: "..."}
             message = (
                 f"The accounts to list cannot be read: {self._in_scope.reason} Or list them yourself: "
-                f"`{commands.deploy(InvokePermission=invoke_permission.ACCOUNTS, InvokingAccounts='...')}`."
+                f"`{commands.deploy(self.stack_name, **by_hand)}`."
             )
             raise CommandError(message)
         permitted = {self.caller.account_id, management_account_id}
         to_list = invoke_permission.to_list(self._in_scope, permitted=permitted)
-        if too_many := invoke_permission.too_many(to_list):
+        if too_many := invoke_permission.too_many(to_list, self.stack_name):
             raise CommandError(too_many)
         return INVOKING.parameters(to_list)
 
@@ -347,7 +348,7 @@ class Finder:
         lists = self._listing(found.management_account_id)
         self.screen.say(
             "This deploys again, with all accounts in scope listed (InvokePermission=Accounts). An account that joins later is "
-            f"not evaluated until somebody deploys again: `{commands.report()}` shows it, with the command."
+            f"not evaluated until somebody deploys again: `{commands.report(self.stack_name)}` shows it, with the command."
         )
         return {invoke_permission.PARAMETER: invoke_permission.ACCOUNTS, **lists}
 
@@ -369,8 +370,8 @@ class Finder:
         if deployed and wanted not in {None, deployed.function_policy_type}:
             message = (
                 f"The stack {self.stack_name} has {deployed.function_policy_type}. To change {invoke_permission.POLICY_TYPE}, "
-                f"delete the stack (`{commands.delete()}`), then deploy: with the old type CloudFormation would take away the "
-                "permission."
+                f"delete the stack (`{commands.delete(self.stack_name)}`), then deploy: with the old type CloudFormation would "
+                "take away the permission."
             )
             raise CommandError(message)
 

@@ -64,13 +64,14 @@ def refuse_failed(cloudformation: "CloudFormationClient", stack: "StackTypeDef",
 
 
 def _way_back(why: str, cloudformation: "CloudFormationClient", stack: "StackTypeDef", region: str) -> Advice:
-    deploy = commands.deploy_with_rollback()
+    name = stack["StackName"]
+    deploy = commands.deploy_with_rollback(name)
     if _was_complete(cloudformation, stack.get("StackId", "")):
         action = "Roll it back to its last complete state, wait, and deploy once with rollback:"
-        return Advice(why, action, (commands.roll_back(region, stack["StackName"]), deploy))
+        return Advice(why, action, (commands.roll_back(region, name), deploy))
     action = (
         "It never was complete, so CloudFormation would delete it instead of rolling it back. First deploy the version of "
-        f"before, until it is complete: mend, or exclude, the accounts that `{commands.report()}` lists. Then deploy this "
+        f"before, until it is complete: mend, or exclude, the accounts that `{commands.report(name)}` lists. Then deploy this "
         "version once with rollback:"
     )
     return Advice(why, action, (deploy,))

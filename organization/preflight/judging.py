@@ -192,7 +192,8 @@ def names(wanted: Deployment) -> dict[str, str]:
     region, pack = wanted.region, {}
     if not by_stack_set(wanted):
         pack[f"conformance pack {CONFORMANCE_PACK_NAME}"] = commands.delete_pack(region, CONFORMANCE_PACK_NAME)
-    elsewhere = commands.delete("...")  # roles are the same in all Regions
+    # Roles are the same in all Regions. Nobody knows the name of the stack there.
+    elsewhere = commands.delete(commands.STACK_NAME, "...")
     stack_set = stack_set_name(wanted.stack_name)
     return {
         **{f"role {name}": elsewhere for name in ROLE_NAMES},
@@ -229,7 +230,7 @@ def deploy_command(seen: Seen, given: Mapping[str, str]) -> str:
     `given` are the parameters that the operator wants.
     """
     lacking = {name: placeholder for name, (value, placeholder) in parameters(seen).items() if not value and name not in given}
-    return commands.deploy("organization", **lacking, **given)
+    return commands.deploy(seen.stack_name, "organization", **lacking, **given)
 
 
 def parameters(seen: Seen) -> dict[str, tuple[str, str]]:
@@ -264,7 +265,7 @@ def _policy_type(seen: Seen) -> Check:
         "Or let AWS Config invoke the function for any account: then the function itself refuses accounts of other "
         "organizations, and docs/threat-model.md says what that costs."
     )
-    mend = commands.deploy("organization", InvokePermission=invoke_permission.ANY)
+    mend = commands.deploy(seen.stack_name, "organization", InvokePermission=invoke_permission.ANY)
     return Check(name, Outcome.MISSING, detail, (mend,), f"account {seen.account_id}")
 
 
@@ -281,7 +282,7 @@ def listed_accounts(seen: Seen) -> Iterator[Check]:
     lacking = invoke_permission.to_list(evaluated, permitted=deployed.permitted)
     if lacking:
         detail = f"The function's policy does not list {shown(lacking)}: AWS Config evaluates nothing there."
-        yield Check(name, Outcome.MISSING, detail, (commands.deploy(),), f"account {seen.account_id}")
+        yield Check(name, Outcome.MISSING, detail, (commands.deploy(seen.stack_name),), f"account {seen.account_id}")
     else:
         yield Check(name, Outcome.OK, "The function's policy lists all.")
 
@@ -291,7 +292,7 @@ def _organization(seen: Seen) -> Check:
         case Unseen(reason):
             return Check("Organization", Outcome.UNSEEN, reason)
         case None:
-            one = f"`{commands.deploy('account')}`"
+            one = f"`{commands.deploy(seen.stack_name, 'account')}`"
             detail = f"Account {seen.account_id} is in no organization. For this account alone, {one} needs none."
             create = (commands.create_organization(),)
             return Check("Organization", Outcome.MISSING, detail, create, "the account that will manage the organization")
@@ -426,7 +427,8 @@ def _same_rule(seen: Seen) -> Iterator[Check]:
                     f"There is such a rule in {shown(taken)}, perhaps of a deployment for that account alone: the StackSet's "
                     "stack would fail there. Delete it, or exclude the account."
                 )
-                yield Check(name, Outcome.MISSING, detail, (commands.delete(seen.region),), "each of these accounts")
+                delete = commands.delete(commands.STACK_NAME, seen.region)  # nobody knows another name
+                yield Check(name, Outcome.MISSING, detail, (delete,), "each of these accounts")
             else:
                 yield Check(name, Outcome.OK, "It is free, in the accounts whose data reach the aggregator.")
 
@@ -505,7 +507,7 @@ def _management_account(seen: Seen) -> Check:
     deploy = commands.deploy_management_account(seen.region, seen.stack_name)
     detail = (
         "No StackSet reaches it, and what is in it cannot be seen from here. Until you ran this after the deployment, and then "
-        f"`{commands.deploy(ManagementAccountHasEvaluationRole='true')}` here, its root user is not watched."
+        f"`{commands.deploy(seen.stack_name, ManagementAccountHasEvaluationRole='true')}` here, its root user is not watched."
     )
     return Check(name, Outcome.UNSEEN, detail, (deploy,), seen.management_account)
 
@@ -539,10 +541,11 @@ def stack_obstacle(deployed: Deployment, organization_id: str | None) -> Obstacl
 
     An empty id means one account.  None means that the id is not known, so the scope is not checked.
     """
+    delete = commands.delete(deployed.stack_name)
     if organization_id is not None and deployed.organization_id != organization_id:
         whom = f"organization {deployed.organization_id}" if deployed.organization_id else "one account"
-        return Obstacle(f"deployed for {whom}: to change its scope, delete it, then deploy it anew.", commands.delete())
-    return status_obstacle(deployed.stack_status, commands.delete())
+        return Obstacle(f"deployed for {whom}: to change its scope, delete it, then deploy it anew.", delete)
+    return status_obstacle(deployed.stack_status, delete)
 
 
 def status_obstacle(status: str, delete: str) -> Obstacle | None:

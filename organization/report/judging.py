@@ -434,7 +434,7 @@ def _excluded(account: Account, observed: Observations) -> Row:
         why,
         f"Let the rule evaluate it: the command keeps only the exclusions in force. Or let the owner ({exclusion.owner}) "
         f"decide anew, and write {date} date into {exceptions.FILE}. The reason was: {exclusion.reason}",
-        (commands.deploy(ExcludedAccounts=",".join(kept)),),
+        (commands.deploy(observed.deployment.stack_name, ExcludedAccounts=",".join(kept)),),
     )
     return Row(account, Status.UNKNOWN, exception=exclusion, advice=(advice,))
 
@@ -501,7 +501,7 @@ def _not_in_journal(result: Result, account: Account, observed: Observations) ->
             "Report with credentials that have logs:StartQuery and logs:GetQueryResults for the log group "
             f"{deployment.log_group_name or 'of the function'} in account {deployment.account_id}. If they have these, the "
             "command says what else keeps the journal from being read.",
-            (commands.verify(),),
+            (commands.verify(deployment.stack_name),),
         )
     told = [
         f"{said}, and the journal has no evaluation by the deployment's own rule in the last {hours(STALE_AFTER)}.",
@@ -535,7 +535,10 @@ def _anew(condition: str, account: Account, deployment: Deployment) -> tuple[str
         return f"{condition}, have the StackSet make the account's stack anew.", (delete, create)
     if deployment.in_management_account:
         return "", ()
-    again = (commands.delete_management_account(deployment.region), *_deploy_management_account(deployment))
+    again = (
+        commands.delete_management_account(deployment.region, deployment.stack_name),
+        *_deploy_management_account(deployment),
+    )
     return f"{condition}, make the account's stack anew with credentials of that account.", again
 
 
@@ -664,7 +667,7 @@ def _unwatched(account: Account, deployment: Deployment) -> tuple[Advice, ...]:
         Advice(
             "The root user of the management account is not watched: no StackSet reaches this account.",
             "Run the command with credentials of this account, and then "
-            f"{commands.deploy(ManagementAccountHasEvaluationRole='true')}.",
+            f"{commands.deploy(deployment.stack_name, ManagementAccountHasEvaluationRole='true')}.",
             _deploy_management_account(deployment),
         ),
     )
@@ -727,9 +730,9 @@ def _permit(account: Account, deployment: Deployment, *, refused: bool) -> tuple
         return None
     if deployment.invoke_permission == invoke_permission.ACCOUNTS:
         joined = "The function's policy does not list the account, which joined after the last deployment: deploy again."
-        return joined, (commands.deploy(),)
+        return joined, (commands.deploy(deployment.stack_name),)
     if refused and deployment.invoke_permission == invoke_permission.ORGANIZATION:
-        listing = commands.deploy(InvokePermission=invoke_permission.ACCOUNTS)
+        listing = commands.deploy(deployment.stack_name, InvokePermission=invoke_permission.ACCOUNTS)
         return "Let AWS Config invoke the function for each account by its id.", (listing,)
     return None
 

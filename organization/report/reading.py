@@ -293,9 +293,10 @@ class Reader:
                         listed.setdefault(each["AccountId"], []).append(result)
                 self._progress("Rules", len(listed))
         except self._config.exceptions.NoSuchConfigurationAggregatorException as error:
+            again = commands.deploy(found.stack_name)
             message = (
                 f"The aggregator {found.aggregator_name} is not in account {found.account_id}, Region {found.region}: "
-                f"the stack {found.stack_name} is {found.stack_status}, so deploy it again ({commands.deploy()})."
+                f"the stack {found.stack_name} is {found.stack_status}, so deploy it again ({again})."
             )
             raise CommandError(message) from error
         return listed

@@ -329,6 +329,11 @@ class Observed:
         return self.now - self.created
 
     @property
+    def stack_name(self) -> str:
+        """The stack of the deployment, for a command."""
+        return self.deployment.stack_name
+
+    @property
     def central(self) -> str:
         """The account of the deployment, for a command."""
         return f"account {self.deployment.account_id}"
@@ -414,16 +419,17 @@ def _invocation(observed: Observed) -> Finding:
     by_organization = {account_id for account_id, each in arrivals.items() if each.arrived} - deployment.permitted
     if lacking or not arrivals:
         what = f"AWS Config may not invoke it for {shown(lacking)}." if lacking else f"{observed.bringer} is in no account."
-        listing = deployment.invoke_permission != invoke_permission.ACCOUNTS
-        mend = commands.deploy(InvokePermission=invoke_permission.ACCOUNTS) if lacking and listing else commands.deploy()
-        return _fails(what, mend, run_in=observed.central)
+        listing = lacking and deployment.invoke_permission != invoke_permission.ACCOUNTS
+        parameters = {invoke_permission.PARAMETER: invoke_permission.ACCOUNTS} if listing else {}
+        return _fails(what, commands.deploy(observed.stack_name, **parameters), run_in=observed.central)
     if deployment.invoke_permission == invoke_permission.ANY:
         arrived = f"{observed.bringer} is in {_count(len(arrivals), 'account')}."
         return _holds(f"The policy names no account, and Lambda took it. {arrived}")
     if deployment.invoke_permission == invoke_permission.ACCOUNTS:
         missing = sorted(set(observed.evaluated) - deployment.permitted)
         if missing:
-            return _fails(f"The policy does not list {shown(missing)}.", commands.deploy(), run_in=observed.central)
+            text = f"The policy does not list {shown(missing)}."
+            return _fails(text, commands.deploy(observed.stack_name), run_in=observed.central)
         return _holds("The policy lists every account. If an account joins, deploy again.")
     return _by_organization(observed, by_organization)
 
@@ -442,7 +448,7 @@ def _by_organization(observed: Observed, by_organization: set[str]) -> Finding:
         )
     if observed.age < _SOON or observed.journal.problem:
         return _not_yet(f"{observed.bringer} arrived, and the journal shows no evaluation there yet. Verify again in an hour.")
-    mend = commands.deploy(InvokePermission=invoke_permission.ACCOUNTS)
+    mend = commands.deploy(observed.stack_name, InvokePermission=invoke_permission.ACCOUNTS)
     return _fails(
         f"{observed.bringer} is in {shown(sorted(by_organization))}, and no evaluation came.", mend, run_in=observed.central
     )
@@ -459,7 +465,7 @@ def _aggregation(observed: Observed) -> Finding:
     if not expected or len(failed) == len(expected):
         why = f" AWS says: {next(iter(failed.values())).reason}" if failed else ""
         text = f"The aggregator {deployment.aggregator_name} reads no account.{why} If you have another one, name it."
-        return _fails(text, commands.deploy(AggregatorName="NAME"), run_in=observed.central)
+        return _fails(text, commands.deploy(observed.stack_name, AggregatorName="NAME"), run_in=observed.central)
     if failed:
         why = next(iter(failed.values())).reason
         first = min(failed)
@@ -484,7 +490,7 @@ def _verdict_events(observed: Observed) -> Finding:
     text = f"{_these(sorted(waiting))} had a verdict more than an hour ago, and EventBridge has not started {NOTIFY}."
     if observed.age < STALE_AFTER:
         return _not_yet(f"{text} It starts every day in any case. Verify again after {_time(observed.created + STALE_AFTER)}.")
-    mend = commands.deploy(Remediation="Automatic")
+    mend = commands.deploy(observed.stack_name, Remediation="Automatic")
     return _fails(f"{text} Let AWS Config start it in accounts that fail.", mend, run_in=observed.central)
 
 
@@ -517,7 +523,7 @@ def _root_events(observed: Observed) -> Finding:
     home = observed.deployment.region
     if home == commands.FORWARDED_REGION:
         text += " A trail has to record management events here. Without it, the next evaluation finds out. Let it come sooner."
-        return _fails(text, commands.deploy(EvaluationFrequency="Three_Hours"), run_in=observed.central)
+        return _fails(text, commands.deploy(observed.stack_name, EvaluationFrequency="Three_Hours"), run_in=observed.central)
     forward = commands.deploy_forwarder(home)
     text += f" See that a trail records management events in {commands.FORWARDED_REGION}, and that events are sent from there."
     return _fails(text, forward, run_in="each of these accounts that no StackSet reaches")
@@ -537,7 +543,7 @@ def _starts(observed: Observed) -> Finding:
         said = next((each[0].text for each in refused.values()), "")
         text += f" CloudTrail says: {said}" if said else ""
         text += " Let AWS Config start RootVirtualMfa-Notify in accounts that fail. AWS Config evaluates every day in any case."
-        return _fails(text, commands.deploy(Remediation="Automatic"), run_in=observed.central)
+        return _fails(text, commands.deploy(observed.stack_name, Remediation="Automatic"), run_in=observed.central)
     started = {} if isinstance(found, Unseen) else found
     working = sorted(account_id for account_id, all_ in started.items() if any(each.by_eventbridge for each in all_))
     if working:
@@ -573,7 +579,7 @@ def _reevaluation(observed: Observed) -> Finding:
         return _holds(f"{REEVALUATE} started the evaluation in {shown(sorted(latest))}.")
     run = next(iter(refused.values()))
     why = run.failure or run.said(_STARTED) or "it gives no reason."
-    mend = commands.deploy(EvaluationFrequency="Three_Hours")
+    mend = commands.deploy(observed.stack_name, EvaluationFrequency="Three_Hours")
     text = f"{REEVALUATE} started nothing in {shown(sorted(refused))}: {why} The next evaluation finds out. Let it come sooner."
     return _fails(text, mend, run_in=observed.central)
 
@@ -590,7 +596,8 @@ def _runbooks(observed: Observed) -> Finding:
         {f"{name} ({status})" for each in documents.values() for name, status in each.items() if status != "Active"}
     )
     if missing:
-        return _fails(f"Not every runbook is there: {', '.join(missing)}.", commands.deploy(), run_in=observed.central)
+        text = f"Not every runbook is there: {', '.join(missing)}."
+        return _fails(text, commands.deploy(observed.stack_name), run_in=observed.central)
     removals = () if isinstance(observed.removals, Unseen) else observed.removals
     runs = [*([] if isinstance(found, Unseen) else [run for all_ in found.values() for run in all_]), *removals]
     latest: dict[str, Execution] = {}
@@ -637,10 +644,10 @@ def _results(observed: Observed) -> Finding:
         verdicts = sorted({entries[each].verdict for each in silent})
         text = f"{_these(silent)} had an evaluation ({', '.join(verdicts)}), and AWS Config gives no result there."
         if verdicts == ["NOT_APPLICABLE"]:
-            mend = commands.deploy(NoRootCredentials="COMPLIANT")
+            mend = commands.deploy(observed.stack_name, NoRootCredentials="COMPLIANT")
             return _fails(f"{text} Let that be no verdict.", mend, run_in=observed.central)
         text += f" {NOTIFY} goes by AWS Config's events then. The report goes on: it names who fails, so tell their owners."
-        return _fails(text, commands.report(), run_in=observed.central)
+        return _fails(text, commands.report(observed.stack_name), run_in=observed.central)
     if not told:
         return _not_yet(f"No rule has a result yet in {shown(sorted(pairs))}. Verify again in an hour.")
     kinds = ", ".join(sorted({each.compliance for account_id in told for both in pairs[account_id] for each in both}))
@@ -683,7 +690,7 @@ def _remediation(observed: Observed) -> Finding:
     failed = [run for run in runs if run.state == "FAILED"]
     if failed:
         text = f"AWS Config's remediation failed: {failed[0].error} EventBridge starts the runbook without it. Turn it off."
-        return _fails(text, commands.deploy(Remediation=off), run_in=observed.central)
+        return _fails(text, commands.deploy(observed.stack_name, Remediation=off), run_in=observed.central)
     if any(run.state == "SUCCEEDED" for run in runs):
         return _holds(f"AWS Config's remediation succeeded in {shown(sorted(found))}.")
     account_id = min(found)
@@ -789,7 +796,7 @@ def _password(observed: Observed) -> Finding:
     hidden = sorted(each for each, password in told.items() if password.in_report == "true" and not password.in_summary)
     if hidden:
         text = f"Root has a password in {shown(hidden)}, and AccountPasswordPresent is 0. Let it excuse nothing."
-        return _fails(text, commands.deploy(NoRootCredentials="NON_COMPLIANT"), run_in=observed.central)
+        return _fails(text, commands.deploy(observed.stack_name, NoRootCredentials="NON_COMPLIANT"), run_in=observed.central)
     having = sorted(each for each, password in told.items() if password.in_report == "true")
     if not having:
         return _not_yet(
@@ -817,7 +824,7 @@ def _pack(observed: Observed) -> Finding:
         return _holds(f"AWS Config took the pack, and it arrived in {shown(arrived)}.")
     if observed.packs:
         return _not_yet("The pack is on its way. Verify again in an hour.")
-    return _fails("There is no conformance pack.", commands.deploy(), run_in=observed.central)
+    return _fails("There is no conformance pack.", commands.deploy(observed.stack_name), run_in=observed.central)
 
 
 def _coverage(observed: Observed) -> Finding:
@@ -893,7 +900,7 @@ def _recorders(observed: Observed) -> Finding:
     wrong = sorted(account_id for account_id, on in both.items() if on != sources[account_id].succeeded)
     if wrong:
         text = f"The aggregator's status and the recorder differ in {shown(wrong)}. Let preflight look at the recorders."
-        return _fails(text, commands.preflight("ROLE"), run_in=observed.central)
+        return _fails(text, commands.preflight(observed.stack_name, "ROLE"), run_in=observed.central)
     return _holds(f"The aggregator's status and the recorder agree in {shown(sorted(both))}.")
 
 
@@ -902,7 +909,7 @@ def _alarms(observed: Observed) -> Finding:
         return _not_seen(observed.alarms.reason)
     if not observed.alarm_topic:
         text = "This deployment's alarms have no topic. Give one, or an e-mail address."
-        return _not_seen(text, commands.deploy(AlarmEmail="ADDRESS"), run_in=observed.central)
+        return _not_seen(text, commands.deploy(observed.stack_name, AlarmEmail="ADDRESS"), run_in=observed.central)
     if isinstance(observed.alarm_actions, Unseen):
         return _not_seen(observed.alarm_actions.reason)
     latest: dict[str, AlarmAction] = {}
@@ -911,7 +918,9 @@ def _alarms(observed: Observed) -> Finding:
     failed = [action for action in latest.values() if not action.succeeded]
     if failed:
         text = f"The alarm {failed[0].alarm} did not reach its topic: {failed[0].summary} Let the stack make the topic."
-        return _fails(text, commands.deploy(AlarmTopicArn="", AlarmEmail="ADDRESS"), run_in=observed.central)
+        return _fails(
+            text, commands.deploy(observed.stack_name, AlarmTopicArn="", AlarmEmail="ADDRESS"), run_in=observed.central
+        )
     if latest:
         return _holds(f"{', '.join(sorted(latest))} reached the topic. See that somebody got the message.")
     test = commands.ring_alarm(observed.deployment, observed.alarms[0] if observed.alarms else "ALARM")
@@ -987,7 +996,7 @@ def _signs(observed: Observed) -> Finding:
     if unclear:
         text = f"In {shown(unclear)} AWS Config does not say who made the rule, or which function evaluates it. The runbooks"
         text += " refuse it, and the report and the next evaluation go on. Let the evaluation come sooner."
-        return _fails(text, commands.deploy(EvaluationFrequency="Three_Hours"), run_in=observed.central)
+        return _fails(text, commands.deploy(observed.stack_name, EvaluationFrequency="Three_Hours"), run_in=observed.central)
     by = "CreatedBy" if any(rule.created_by for rules in found.values() for rule in rules) else "the rule's ARN"
     return _holds(f"{by} and the function show it in {shown(sorted(clear))}.")
 
@@ -1008,7 +1017,7 @@ def _own_signs(observed: Observed, clear: set[str], unclear: Mapping[str, Sequen
         text += " calls the account UNKNOWN, and the runbooks refuse the rule. Make the account's stack anew."
         deployment, management = observed.deployment, observed.deployment.management_account_id
         if others == [management]:  # which no StackSet reaches
-            delete = commands.delete_management_account(deployment.region)
+            delete = commands.delete_management_account(deployment.region, deployment.stack_name)
             make = commands.deploy_management_account(deployment.region, deployment.stack_name)
             return _fails(text, delete, make, run_in=f"account {management}")
         first = next(each for each in others if each != management)
@@ -1018,7 +1027,7 @@ def _own_signs(observed: Observed, clear: set[str], unclear: Mapping[str, Sequen
         text = f"In {shown(sorted(unclear))} AWS Config does not say that the account made the rule, or that the function"
         text += " evaluates it."
         text += " The runbooks refuse it, and the report and the next evaluation go on. Let the evaluation come sooner."
-        return _fails(text, commands.deploy(EvaluationFrequency="Three_Hours"), run_in=observed.central)
+        return _fails(text, commands.deploy(observed.stack_name, EvaluationFrequency="Three_Hours"), run_in=observed.central)
     return _holds(f"The function shows it in {shown(sorted(clear))}, and no service made the rule.")
 
 
@@ -1119,7 +1128,7 @@ def _approval(observed: Observed) -> Finding:
     latest = max(told, key=lambda run: run.started)
     if "Not checked" in latest.said(_APPROVAL):
         text = f"Automation did not tell: {latest.said(_APPROVAL)} Ask for two approvals of different people."
-        return _fails(text, commands.deploy(RemovalMinimumApprovals="2"), run_in=observed.central)
+        return _fails(text, commands.deploy(observed.stack_name, RemovalMinimumApprovals="2"), run_in=observed.central)
     return _holds(f"Automation said of {latest.execution_id}: {latest.said(_APPROVAL)}")
 
 

@@ -78,9 +78,11 @@ class Facts:
         IAM user's device named "root-account-mfa-device".  One legacy shape counts too: an enabled device without a user
         that has root's old fixed name.
 
-        Sources: users of AWS for the ARN (https://github.com/prowler-cloud/prowler/issues/4652,
-        https://github.com/cloud-custodian/cloud-custodian/pull/9848); a recorded answer of 2017 for the legacy shape
-        (cloud-custodian/cloud-custodian, tests/data/placebo/test_account_virtual_mfa).
+        Sources: for the ARN, an example in an older API model of AWS (boto/botocore at 538422f, botocore/data/aws/iam.json,
+        ListVirtualMFADevices) and users of AWS (https://github.com/prowler-cloud/prowler/issues/4652,
+        https://github.com/cloud-custodian/cloud-custodian/pull/9848); for the legacy shape, a recorded answer of 2017
+        (cloud-custodian/cloud-custodian, tests/data/placebo/test_account_virtual_mfa).  What is not known, and what shows it if
+        AWS lists a device otherwise: docs/decisions/0001-what-virtual-mfa-means.md.
         """
         root_arn = f"arn:{self.partition}:iam::{self.account_id}:root"
         return tuple(

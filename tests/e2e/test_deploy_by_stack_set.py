@@ -159,7 +159,7 @@ def test_the_management_account_takes_one_command_with_its_own_credentials(way: 
     assert way.management.code == 0, way.management
     assert f"CentralAccountId={CENTRAL}" in way.management.printed
     assert "RuleDeployment=StackSet" in way.management.printed
-    assert words(way.management).endswith("root-virtual-mfa deploy --parameter ManagementAccountHasEvaluationRole=true")
+    assert words(way.management).endswith(" --parameter ManagementAccountHasEvaluationRole=true")
     assert way.management_again.code == 0, way.management_again
     assert "The stack root-virtual-mfa-account is as it was" in way.management_again.printed
     assert way.watched.code == 0, way.watched

@@ -138,6 +138,15 @@ def test_deletes_what_is_confirmed_and_shows_how(
     assert "aws-sam-cli-managed-default" not in rest, "is not there"
 
 
+def test_commands_name_a_stack_of_another_name(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+    other = stack(ManagementAccountHasEvaluationRole="true") | {"StackName": "mfa"}
+    CloudFormation(fake, other, EVENTS, "DELETE_COMPLETE", "mfa")
+    assert run("--yes", "--stack-name", "mfa") == 0
+    printed = capsys.readouterr().out
+    assert "save a report first: root-virtual-mfa report --stack-name mfa --output" in printed
+    assert f"root-virtual-mfa delete --management-account --region {REGION} --stack-name mfa\n" in printed
+
+
 def test_deployment_for_one_account(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
     one = stack(OrganizationId="", OrganizationRootId="", ManagementAccountId="", outputs=False)
     CloudFormation(fake, one, EVENTS, "DELETE_COMPLETE")
@@ -219,7 +228,11 @@ def test_stack_of_the_management_account(fake: FakeAws, capsys: pytest.CaptureFi
     assert cloudformation.asked[0] == name
     printed = capsys.readouterr().out
     assert ("the rule, with its results in AWS Config, and roles, runbooks" in printed) is has_rule
-    assert f"If the deployment in account {CENTRAL} stays, run there: root-virtual-mfa deploy --parameter Man" in printed
+    there = f"--region {REGION} --stack-name mfa"
+    assert (
+        f"If the deployment in account {CENTRAL} stays, run there: root-virtual-mfa deploy {there} --parameter Man" in printed
+    )
+    assert f"a report first, with credentials of account {CENTRAL}: root-virtual-mfa report {there} --output" in printed
     assert "region-forwarder" not in printed
     assert fake.called("DeleteStack") == [{"StackName": STACK_ID}]
 

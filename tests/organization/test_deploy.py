@@ -428,20 +428,23 @@ def test_accounts_of_every_part_are_excluded_from_the_functions_policy(scene: Sc
     assert overrides(scene.deploys("--yes")) == NAMES | listed(excluded[-1])
 
 
+WATCHED = {"ManagementAccountHasEvaluationRole": "true"}
+
+
 @pytest.mark.parametrize(
     ("number", "parameters", "said"),
     [
-        (1001, {}, "ExcludedAccounts has 1001 accounts, and AWS Config takes 1000 at most."),
-        (1300, {}, "ExcludedAccounts has 1300 accounts, and AWS Config takes 1000 at most."),
         (
             1000,
             {},
             (
-                "ExcludedAccounts has 1000 accounts, and AWS Config takes 999 at most beside the management account "
-                f"{MANAGEMENT}, which has no evaluation role."
+                "ExcludedAccounts has 1000 accounts, and AWS Config takes 999 at most in a conformance pack beside the "
+                f"management account {MANAGEMENT}, which has no evaluation role."
             ),
         ),
-        (1000, {"ManagementAccountHasEvaluationRole": "true"}, ""),
+        (1000, WATCHED, ""),
+        (1001, WATCHED, "ExcludedAccounts has 1001 accounts, and AWS Config takes 1000 at most in a conformance pack."),
+        (1261, {}, "ExcludedAccounts has 1261 accounts, and the parameters hold 1260."),
     ],
 )
 def test_more_excluded_accounts_than_a_pack_takes(
@@ -460,7 +463,15 @@ def test_excluded_accounts_that_the_stack_has_count_when_the_management_account_
 ) -> None:
     scene.stays(stack(outputs=True, ManagementAccountHasEvaluationRole="true", **EXCLUDED.parameters(many(1000))))
     said = failure(capsys, "--yes", "--parameter", "ManagementAccountHasEvaluationRole=false")
-    assert said.startswith("ExcludedAccounts has 1000 accounts, and AWS Config takes 999 at most beside ")
+    assert said.startswith("ExcludedAccounts has 1000 accounts, and AWS Config takes 999 at most in a conformance pack beside ")
+
+
+def test_excluded_accounts_that_the_stack_has_count_when_a_pack_is_to_bring_the_rule(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene.stays(stack(outputs=True, RuleDeployment="StackSet", **WATCHED, **EXCLUDED.parameters(many(1001))))
+    said = failure(capsys, "--yes", "--parameter", "RuleDeployment=ConformancePack")
+    assert said == "ExcludedAccounts has 1001 accounts, and AWS Config takes 1000 at most in a conformance pack."
 
 
 # --- Regions without AWS::Lambda::ResourcePolicy ---
@@ -596,6 +607,18 @@ def test_it_says_what_to_do_next(scene: Scene, capfd: pytest.CaptureFixture[str]
             f"region-forwarder.yaml --capabilities CAPABILITY_NAMED_IAM --parameter-overrides HomeRegion={REGION}"
         ),
         "root-virtual-mfa report",
+    ]
+
+
+def test_what_to_do_next_is_for_the_stack_of_this_name(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+    scene.after = stack() | {"StackName": "mfa"}
+    scene.deploys("--scope", "organization", "--yes", "--stack-name", "mfa")
+    steps = capfd.readouterr().out.partition("What to do next:\n")[2]
+    shown = [line.strip() for line in steps.splitlines() if line.startswith("     root-virtual-mfa ")]
+    assert shown == [
+        f"root-virtual-mfa deploy --management-account --region {REGION} --stack-name mfa",
+        "root-virtual-mfa deploy --stack-name mfa --parameter ManagementAccountHasEvaluationRole=true",
+        "root-virtual-mfa report --stack-name mfa",
     ]
 
 

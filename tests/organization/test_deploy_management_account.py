@@ -20,7 +20,7 @@ PARAMETERS = {
     "MinimumVirtualMfaDevices": "2",
     "PermissionsBoundary": "",
 }
-AFTERWARDS = "root-virtual-mfa deploy --parameter ManagementAccountHasEvaluationRole=true"
+AFTERWARDS = f"root-virtual-mfa deploy --region {REGION} --parameter ManagementAccountHasEvaluationRole=true"
 
 
 def account_stack(status: str = "CREATE_COMPLETE") -> dict[str, Any]:
@@ -115,7 +115,9 @@ def test_without_the_stack_set_parameters_can_be_given(
 
 def test_the_stack_set_of_another_stack(management: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     management.aws.refuse("DescribeStackSet", "StackSetNotFoundException")
-    assert "There is no StackSet mfa-account in" in failure(capsys, "--management-account", "--yes", "--stack-name", "mfa")
+    said = failure(capsys, "--management-account", "--yes", "--stack-name", "mfa")
+    assert "There is no StackSet mfa-account in" in said
+    assert said.endswith("`root-virtual-mfa deploy --stack-name mfa` ends with in the central account.")
 
 
 # --- What it refuses ---

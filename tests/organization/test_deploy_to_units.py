@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from organization.account_lists import EXCLUDED
 from tests.fake_aws import CENTRAL, REGION
 from tests.organization.deploy_scene import NAMES, Scene, failure, overrides, run, types
 from tests.organization.fake_organization import (
@@ -48,6 +49,19 @@ def said(capfd: pytest.CaptureFixture[str]) -> str:
 
 
 # --- Which way, and which units ---
+
+
+@pytest.mark.parametrize("number", [1260, 1261])
+def test_a_stack_set_excludes_as_many_accounts_as_the_parameters_hold(
+    scene: Scene, capsys: pytest.CaptureFixture[str], number: int
+) -> None:
+    excluded = ",".join(f"{700000000000 + each}" for each in range(number))
+    arguments = ("--scope", "organization", "--yes", *BY_STACK_SET, "--parameter", f"ExcludedAccounts={excluded}")
+    if number == EXCLUDED.most:
+        given = overrides(scene.deploys(*arguments))
+        assert ",".join(given[name] for name in EXCLUDED.names) == excluded
+    else:
+        assert failure(capsys, *arguments) == "ExcludedAccounts has 1261 accounts, and the parameters hold 1260."
 
 
 def test_it_asks_which_way_and_which_units_and_says_how_many_accounts_that_is(

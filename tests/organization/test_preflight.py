@@ -603,7 +603,9 @@ def test_service_control_policies_that_are_off(units: FakeAws, preflight_of: Pre
 
 
 def test_other_stack_name(fake: FakeAws, preflight_of: Preflight) -> None:
-    assert "Name of the StackSet mfa-account" in preflight_of(0, "--stack-name", "mfa")
+    printed = preflight_of(0, "--stack-name", "mfa")
+    assert "Name of the StackSet mfa-account" in printed
+    assert "root-virtual-mfa deploy --stack-name mfa --scope organization" in printed
     assert fake.called("DescribeStacks") == [{"StackName": "mfa"}]
 
 

@@ -459,12 +459,13 @@ def test_own_command_runs_nothing_but_itself(tmp_path: Path) -> None:
     program.parent.mkdir()
     program.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n", encoding="utf-8")
     program.chmod(0o755)
-    command = ["/bin/sh", "-c", commands.deploy("organization", A="1", B=value)]
+    command = ["/bin/sh", "-c", commands.deploy("name " + value, "organization", A="1", B=value)]
     environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"}
     ran = subprocess.run(  # noqa: S603 - our own command
         command, cwd=tmp_path, env=environment, capture_output=True, check=True, text=True
     )
-    expected = ["deploy", "--scope", "organization", "--parameter", "A=1", "--parameter", f"B={visible(value)}"]
+    named = ["--stack-name", f"name {visible(value)}"]
+    expected = ["deploy", *named, "--scope", "organization", "--parameter", "A=1", "--parameter", f"B={visible(value)}"]
     assert ran.stdout.splitlines() == expected
     assert [path.name for path in tmp_path.iterdir()] == ["bin"]
 
@@ -524,9 +525,9 @@ def test_account_whose_exclusion_has_ended_is_unknown_and_the_command_lets_it_be
     assert "the owner (platform) decide anew" in advice.action
     assert advice.action.endswith("The reason was: Sandbox")
     assert advice.commands == (f"root-virtual-mfa deploy --parameter ExcludedAccounts={CENTRAL}",)
-    alone = replace(DEPLOYMENT, excluded=frozenset({MEMBER}))
+    alone = replace(DEPLOYMENT, stack_name="mfa", excluded=frozenset({MEMBER}))
     assert judge(deployment=alone, exceptions=excluding(YESTERDAY)).advice[0].commands == (
-        "root-virtual-mfa deploy --parameter ExcludedAccounts=",
+        "root-virtual-mfa deploy --stack-name mfa --parameter ExcludedAccounts=",
     )
 
 

@@ -656,6 +656,9 @@ def test_a_check_says_what_aws_shows(name: str, observed: Observed, told: Case) 
     if found.outcome is FAILS:
         assert found.commands, "what fails has a command that mends or shows it"
         assert found.run_in
+    deployment = replace(told.changes.get("deployment", observed.deployment), stack_name="mfa")
+    for command in finding(name, replace(observed, **{**told.changes, "deployment": deployment})).commands:
+        assert "--stack-name mfa" in command or not command.startswith("root-virtual-mfa "), command
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)

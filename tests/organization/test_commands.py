@@ -1,0 +1,54 @@
+"""A command of our own acts on the stack that it was printed for, whatever the stack is called."""
+
+import inspect
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from organization import cli, commands
+from organization.deployment import STACK_NAME, Deployment
+
+DEPLOYMENT = Deployment(STACK_NAME, "UPDATE_COMPLETE", "111111111111", "eu-central-1", "aws", organization_id="o-a1b2c3d4e5")
+BUILDERS = [
+    each
+    for name, each in inspect.getmembers(commands, inspect.isfunction)
+    if each.__module__ == commands.__name__ and not name.startswith("_")
+]
+OWN = {"preflight", "verify", "report", "deploy", "deploy_with_rollback", "deploy_management_account"} | {
+    "delete",
+    "delete_management_account",
+    "put_pack_again",
+}
+"""What builds commands that take --stack-name."""
+
+
+def built(builder: Callable[..., Any], stack_name: str) -> Iterator[list[str]]:
+    """Yield the words of each command of our own that a function builds for a stack, without the program's name."""
+    for remediation in ("Off", "Automatic"):
+        given: dict[str, Any] = {"stack_name": stack_name}
+        given["deployment"] = replace(DEPLOYMENT, stack_name=stack_name, remediation=remediation, pack_parameters={})
+        needed = [
+            each
+            for each in inspect.signature(builder).parameters.values()
+            if each.default is each.empty and each.kind not in {each.VAR_POSITIONAL, each.VAR_KEYWORD}
+        ]
+        made = builder(*(given.get(each.name, "x") for each in needed))
+        for command in [made] if isinstance(made, str) else made:
+            words = [shlex.split(each) for each in command.split("; ")]
+            yield from (each[1:] for each in words if each[0] == commands.PROGRAM)
+
+
+def takes_stack_name(words: list[str]) -> bool:
+    return any("--stack-name" in each.opts for each in cli.command.commands[words[0]].params)
+
+
+@pytest.mark.parametrize("builder", BUILDERS, ids=lambda builder: builder.__name__)
+def test_own_command_names_the_stack_unless_it_is_the_default(builder: Callable[..., Any]) -> None:
+    named = [words for words in built(builder, "the other") if takes_stack_name(words)]
+    assert bool(named) is (builder.__name__ in OWN)
+    for words in named:
+        assert words[words.index("--stack-name") :][:2] == ["--stack-name", "the other"]
+    assert not any("--stack-name" in words for words in built(builder, STACK_NAME))
