@@ -167,7 +167,7 @@ def run(aws: LocalAwsClient, account_id: str, command: str, *arguments: str, con
 
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["__main__", "organization.cli", __name__])
+_FORKS.set_forkserver_preload(["__main__", "organization.cli", __name__, "tests.e2e.operator_models"])
 """Forks a process that has imported the command, since imports are most of what a short command costs."""
 
 
