@@ -8,7 +8,7 @@ import base64
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -39,12 +39,12 @@ LONGEST_INVOCATION = 150
 """Seconds: more than the function's time-out."""
 
 
-def main() -> int:
-    """Invoke the function; returns the exit code."""
+def main(words: Sequence[str] | None = None) -> int:
+    """Invoke the function, with these words as arguments or the process's; returns the exit code."""
     parser = argparse.ArgumentParser(prog="make invoke", description=__doc__)
     parser.add_argument("event", type=Path, help="JSON file with the event, such as events/scheduled-own-account.json")
     parser.add_argument("--port", type=int, help="of a local AWS that runs (default: one is started for this)")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     try:
         event = json.loads(arguments.event.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

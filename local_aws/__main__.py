@@ -62,9 +62,6 @@ def _steer(client: LocalAwsClient, arguments: argparse.Namespace) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from local_aws.core.ministack_seams import IncompatibleMiniStackError  # noqa: PLC0415 - MiniStack is needed to serve only
-    from local_aws.server.application import LocalAws  # noqa: PLC0415 - MiniStack is needed to serve only
-
     accounts_by_id = accounts_file.read_accounts(arguments.accounts)
     organization = accounts_file.read_organization(arguments.accounts, accounts_by_id)
     if not RUNTIME_PYTHON.exists():
@@ -72,6 +69,10 @@ def _serve(arguments: argparse.Namespace) -> int:
         raise LocalAwsError(message)
     listening = listen(arguments.port) if arguments.socket is None else socket.socket(fileno=arguments.socket)
     port = listening.getsockname()[1]
+
+    from local_aws.core.ministack_seams import IncompatibleMiniStackError  # noqa: PLC0415 - MiniStack is needed to serve only
+    from local_aws.server.application import LocalAws  # noqa: PLC0415 - as above, and it takes a second
+
     try:
         local_aws = LocalAws(port, accounts_by_id, organization, RUNTIME_PYTHON)
     except IncompatibleMiniStackError as error:

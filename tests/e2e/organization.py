@@ -153,11 +153,11 @@ def environment(aws: LocalAwsClient, account_id: str) -> dict[str, str]:
     }
 
 
-def run(aws: LocalAwsClient, account_id: str, command: str, *arguments: str, config: Path | None = None) -> Ran:
-    """Run one of the operator's commands with credentials of an account, and with the profiles of an AWS configuration."""
+def run(aws: LocalAwsClient, account_id: str, command: str, *arguments: str, **variables: str) -> Ran:
+    """Run one of the operator's commands with credentials of an account, and with other variables of the environment."""
     with TemporaryDirectory() as directory:
         printed, said = Path(directory, "stdout"), Path(directory, "stderr")
-        settings = environment(aws, account_id) | ({"AWS_CONFIG_FILE": str(config)} if config else {})
+        settings = environment(aws, account_id) | variables
         process = _FORKS.Process(target=_run, args=((command, *arguments), settings, printed, said, sam.SAM))
         process.start()
         process.join()

@@ -34,7 +34,7 @@ from tests.e2e.auditing import (
     VIRTUAL,
     WITHOUT_ROLE,
 )
-from tests.e2e.organization import CENTRAL, MANAGEMENT, Ran, environment
+from tests.e2e.organization import CENTRAL, MANAGEMENT, Ran, environment, run
 
 SUFFIXES = ("txt", "csv", "html", "json")
 
@@ -47,18 +47,8 @@ class Auditor:
     session: dict[str, str]
     directory: Path
 
-    def run(self, *arguments: str) -> Ran:
-        ran = subprocess.run(  # noqa: S603 - our own module
-            [sys.executable, "-m", "organization", *arguments],
-            cwd=PROJECT,
-            env=environment(self.aws, MANAGEMENT) | self.session,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert "Traceback" not in ran.stderr, ran.stderr
-        return Ran(ran.returncode, ran.stdout, ran.stderr)
+    def run(self, command: str, *arguments: str) -> Ran:
+        return run(self.aws, MANAGEMENT, command, *arguments, **self.session)
 
     def files(self, *arguments: str) -> tuple[Ran, dict[str, str]]:
         """Run a command, and return what it wrote in each format."""

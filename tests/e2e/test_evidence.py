@@ -266,7 +266,7 @@ def test_with_the_management_account_an_account_that_moved_out_is_not_in_scope(m
         str(tmp_path / "out"),
         "--management-profile",
         "management",
-        config=config,
+        AWS_CONFIG_FILE=str(config),
     )
     document = json.loads((tmp_path / "out/evidence.json").read_text(encoding="utf-8"))
     assert (ran.code, "NOT_IN_SCOPE" in ran.printed) == (1, True), ran.said

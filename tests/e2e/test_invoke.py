@@ -6,31 +6,30 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from demo.invoke import main
 from demo.sam import RULE_NAME, SAM, STACK_NAME
 from local_aws.client import PROJECT, PYTHON
 from tests.e2e.application import Application, wait_for
 from tests.e2e.conftest import CENTRAL_ACCOUNT_ID, MEMBER_OF_THE_EVENTS
+from tests.e2e.organization import Ran
 
 SECONDS = 600
 WITHOUT_AWS = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
 
 
-def invoke(*arguments: str, directory: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command with its temporary files in `directory`, so that a test sees what it leaves there."""
-    return subprocess.run(  # noqa: S603 - our own module
-        [sys.executable, "-m", "demo.invoke", *arguments],
-        cwd=PROJECT,
-        env=WITHOUT_AWS | ({"TMPDIR": str(directory)} if directory else {}),
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+def invoke(*arguments: str) -> Ran:
+    """Run the command in this process, which has imported what it needs."""
+    printed, said = StringIO(), StringIO()
+    with chdir(PROJECT), redirect_stdout(printed), redirect_stderr(said):
+        code = main(arguments)
+    return Ran(code, printed.getvalue(), said.getvalue())
 
 
 def result(printed: str) -> Any:  # noqa: ANN401 - whatever the function answered
@@ -48,19 +47,19 @@ def result(printed: str) -> Any:  # noqa: ANN401 - whatever the function answere
 )
 def test_scheduled_event_is_evaluated(application: Application, event: str, account_id: str) -> None:
     ran = invoke(f"events/{event}.json", "--port", str(application.aws.port))
-    assert (ran.returncode, ran.stderr) == (0, "")
-    [evaluation] = result(ran.stdout)
+    assert (ran.code, ran.said) == (0, "")
+    [evaluation] = result(ran.printed)
     assert evaluation["ComplianceResourceId"] == account_id
     assert evaluation["ComplianceType"] == "NON_COMPLIANT"
-    [line] = [line for line in ran.stdout.splitlines() if '"message": "evaluation"' in line]
+    [line] = [line for line in ran.printed.splitlines() if '"message": "evaluation"' in line]
     assert json.loads(line)["account"] == account_id
 
 
 @pytest.mark.parametrize("event", ["refused-configuration-change", "refused-oversized", "refused-malformed"])
 def test_other_event_is_refused(application: Application, event: str) -> None:
     ran = invoke(f"events/{event}.json", "--port", str(application.aws.port))
-    assert (ran.returncode, ran.stderr) == (1, "")
-    error = result(ran.stdout)
+    assert (ran.code, ran.said) == (1, "")
+    error = result(ran.printed)
     assert error["errorType"] == "InvalidEventError"
     assert "invokingEvent" in error["errorMessage"]
 
@@ -72,7 +71,15 @@ def test_every_event_is_tried() -> None:
 
 
 def test_it_brings_a_local_aws_of_its_own_and_leaves_nothing(tmp_path: Path) -> None:
-    ran = invoke("events/scheduled-own-account.json", directory=tmp_path)
+    ran = subprocess.run(
+        [sys.executable, "-m", "demo.invoke", "events/scheduled-own-account.json"],
+        cwd=PROJECT,
+        env=WITHOUT_AWS | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert "sam deploy to account 012345678912" in ran.stdout
     assert "NON_COMPLIANT" in ran.stdout
@@ -89,9 +96,9 @@ def test_it_brings_a_local_aws_of_its_own_and_leaves_nothing(tmp_path: Path) -> 
 )
 def test_what_cannot_be_invoked_is_refused_with_one_sentence(arguments: list[str], says: str) -> None:
     ran = invoke(*arguments)
-    assert ran.returncode == 2
-    assert says in ran.stderr
-    assert ran.stderr.count("\n") == 1
+    assert ran.code == 2
+    assert says in ran.said
+    assert ran.said.count("\n") == 1
 
 
 def test_tools_reach_a_server_by_the_variables_that_it_prints(tmp_path: Path, free_port: int) -> None:
