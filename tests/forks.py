@@ -57,7 +57,8 @@ class Forks:
     """The process that forks, started when the first local AWS is. See local_aws/forks.py."""
 
     def __init__(self) -> None:
-        """Start nothing yet."""
+        """Start nothing yet, and keep the environment: that of the test which starts the first one is its own."""
+        self._environment = dict(os.environ)
         self._process: subprocess.Popen[bytes] | None = None
         self._orders: socket.socket | None = None
 
@@ -76,6 +77,7 @@ class Forks:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 [PYTHON, "-m", "local_aws.forks"],
                 cwd=PROJECT,
+                env=self._environment,
                 stdin=theirs.fileno(),
                 start_new_session=True,  # Ctrl-C goes to the tests, which then stop it
             )

@@ -28,7 +28,7 @@ def measure(module: str, *arguments: str, folder: Path) -> tuple[Any, str]:
     finally:
         signal.signal(signal.SIGTERM, heeds)
     assert code == 0, printed.getvalue()
-    assert not list(temporary.iterdir())
+    assert list(temporary.iterdir()) == []
     return json.loads(result.read_text(encoding="utf-8")), printed.getvalue()
 
 
