@@ -10,7 +10,7 @@ from tests.forks import Fork, Forks
 from tests.local_aws.process_scene import runs
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def forks() -> Iterator[Forks]:
     forks = Forks()
     yield forks
@@ -48,7 +48,8 @@ def test_they_know_nothing_of_each_other_and_end_by_a_signal(forks: Forks, tmp_p
         assert "Traceback" not in log
 
 
-def test_they_end_with_the_process_that_forks(forks: Forks, tmp_path: Path) -> None:
+def test_they_end_with_the_process_that_forks(tmp_path: Path) -> None:
+    forks = Forks()
     port, fork = serve(forks, tmp_path)
     assert is_serving(port)
     forks.close()
