@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, describe, listen
+from local_aws.client import HOST, PROJECT, LocalAwsClient, LocalAwsError, describe, listen
 from local_aws.core.faults import ANY_ACCOUNT, KINDS
 from local_aws.core.switches import SWITCHES
 from local_aws.organizations import accounts, accounts_file
@@ -68,12 +68,15 @@ def _serve(arguments: argparse.Namespace) -> int:
         message = f"{RUNTIME_PYTHON} is missing: run `make setup` first."
         raise LocalAwsError(message)
     listening = listen(arguments.port) if arguments.socket is None else socket.socket(fileno=arguments.socket)
-    port = listening.getsockname()[1]
+    if listening.family != socket.AF_INET or listening.getsockname()[0] != HOST:
+        message = f"The socket is not one of {HOST}: nobody else may reach the local AWS."
+        raise LocalAwsError(message)
 
     from local_aws.core.ministack_seams import IncompatibleMiniStackError  # noqa: PLC0415 - MiniStack is needed to serve only
     from local_aws.server.application import LocalAws  # noqa: PLC0415 - as above, and it takes a second
 
     try:
+        port = listening.getsockname()[1]
         local_aws = LocalAws(port, accounts_by_id, organization, RUNTIME_PYTHON)
     except IncompatibleMiniStackError as error:
         raise LocalAwsError(str(error)) from error

@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -73,11 +73,14 @@ def process(accounts_file: Path, tmp_path: Path) -> Iterator[LocalAwsProcess]:
         yield process
 
 
-def serve(accounts_file: Path, *arguments: str, stdin: int | None = None) -> "subprocess.Popen[str]":
+def serve(
+    accounts_file: Path, *arguments: str, stdin: int | None = None, pass_fds: Sequence[int] = ()
+) -> "subprocess.Popen[str]":
     return subprocess.Popen(  # noqa: S603 - our own module
         [PYTHON, "-m", "local_aws", "serve", "--accounts", str(accounts_file), *arguments],
         cwd=PROJECT,
         stdin=stdin,
+        pass_fds=pass_fds,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -257,6 +260,14 @@ def test_a_local_aws_that_runs_already_is_not_taken_for_the_own(lasting: LocalAw
     with pytest.raises(LocalAwsError, match="is in use"), LocalAwsProcess(accounts_file, port=lasting.port):
         pass
     assert lasting.accounts()
+
+
+def test_a_socket_that_others_can_reach_is_refused(accounts_file: Path) -> None:
+    with socket.create_server(("", 0)) as open_to_all:
+        descriptor = open_to_all.fileno()
+        code, said, complained = run(serve(accounts_file, "--socket", str(descriptor), pass_fds=[descriptor]))
+    sentence = "The socket is not one of 127.0.0.1: nobody else may reach the local AWS."
+    assert (code, said, complained) == (1, "", f"local-aws: {sentence}\n")
 
 
 def test_a_bad_accounts_file_is_named(tmp_path: Path, free_port: int) -> None:
