@@ -75,8 +75,8 @@ def _serve(arguments: argparse.Namespace) -> int:
     from local_aws.core.ministack_seams import IncompatibleMiniStackError  # noqa: PLC0415 - MiniStack is needed to serve only
     from local_aws.server.application import LocalAws  # noqa: PLC0415 - as above, and it takes a second
 
+    port = listening.getsockname()[1]
     try:
-        port = listening.getsockname()[1]
         local_aws = LocalAws(port, accounts_by_id, organization, RUNTIME_PYTHON)
     except IncompatibleMiniStackError as error:
         raise LocalAwsError(str(error)) from error

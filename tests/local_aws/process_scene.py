@@ -13,10 +13,14 @@ def process_id(local_aws: LocalAwsProcess) -> int:
 
 
 def runs(process_id: int) -> bool:
-    """Return whether a process runs. A zombie does not: only its adoptive parent could take it away."""
+    """Return whether a process runs. A zombie does not: only its adoptive parent could take it away.
+
+    If another thread has ended the process, the first one is a zombie a little before: its parent hears nothing yet.
+    """
     try:
         os.kill(process_id, 0)
-        return not re.search(r"^State:\s+Z", Path(f"/proc/{process_id}/status").read_text(encoding="ascii"), re.MULTILINE)
+        status = Path(f"/proc/{process_id}/status").read_text(encoding="ascii")
+        return not re.search(r"^State:\s+Z.*^Threads:\s+1$", status, re.MULTILINE | re.DOTALL)
     except ProcessLookupError:
         return False
     except FileNotFoundError:

@@ -21,6 +21,8 @@ from local_aws.aws_lambda.runtime import (
     FunctionSettings,
     Invocation,
 )
+from tests.local_aws.process_scene import runs
+from tests.local_aws.scene import eventually
 
 PYTHON = Path(__file__).parents[2] / ".venvs" / "lambda-runtime" / "bin" / "python"
 ARN = "arn:aws:lambda:eu-central-1:111122223333:function:example"
@@ -64,14 +66,6 @@ def leave_nothing_behind() -> Iterator[None]:
 
 def open_files() -> set[str]:
     return set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - only the names: the directory's own descriptor is among them
-
-
-def runs(process_id: int) -> bool:
-    """Whether a process is there and no zombie, which only its adoptive parent could take away."""
-    try:
-        return "State:\tZ" not in Path(f"/proc/{process_id}/status").read_text(encoding="ascii")
-    except OSError:
-        return False
 
 
 def gone(process_id: int) -> bool:
@@ -330,7 +324,7 @@ def test_an_environment_that_died_at_rest_is_not_alive(function: Function) -> No
     """)
     with ExecutionEnvironment(settings) as environment:
         assert gone(answer(environment.invoke(b"{}")))
-        assert not environment.alive
+        assert eventually(lambda: not environment.alive)
 
 
 def test_the_function_sees_nothing_of_its_callers_environment(
