@@ -109,11 +109,12 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="serve on 127.0.0.1 until interrupted")
     # No default here: it would replace a port given before the command.
-    serve.add_argument("--port", type=_port, default=argparse.SUPPRESS, help=f"to serve on (default: {DEFAULT_PORT})")
+    where = serve.add_mutually_exclusive_group()
+    where.add_argument("--port", type=_port, default=argparse.SUPPRESS, help=f"to serve on (default: {DEFAULT_PORT})")
     serve.add_argument(
         "--accounts", type=Path, default=Path(__file__).with_name("accounts.yaml"), help="YAML file (default: %(default)s)"
     )
-    serve.add_argument("--socket", type=int, metavar="DESCRIPTOR", help="to serve on: one that listens already")
+    where.add_argument("--socket", type=int, metavar="DESCRIPTOR", help="to serve on: one that listens already")
     serve.add_argument("--until-stdin-ends", action="store_true", help="stop also when standard input ends")
 
     root_user = commands.add_parser("root-user", help="change a root user, as its owner does in the console")

@@ -144,6 +144,7 @@ def test_nothing_that_runs_is_said_with_the_command_that_helps(free_port: int) -
         (["advance-clock", "tomorrow"], "argument hours: invalid float value: 'tomorrow'"),
         (["--port", "70000", "clear-faults"], "argument --port: 70000 is not a port number from 1 to 65535"),
         (["serve", "--port", "0"], "argument --port: 0 is not a port number from 1 to 65535"),
+        (["serve", "--port", "4566", "--socket", "3"], "argument --socket: not allowed with argument --port"),
         (["serve", "--port", "http"], "argument --port: http is not a port number from 1 to 65535"),
     ],
 )

@@ -17,10 +17,16 @@ BUILDERS = [
     for name, each in inspect.getmembers(commands, inspect.isfunction)
     if each.__module__ == commands.__name__ and not name.startswith("_")
 ]
-OWN = {"preflight", "verify", "report", "deploy", "deploy_with_rollback", "deploy_management_account"} | {
+OWN = {
     "delete",
     "delete_management_account",
+    "deploy",
+    "deploy_management_account",
+    "deploy_with_rollback",
+    "preflight",
     "put_pack_again",
+    "report",
+    "verify",
 }
 """What builds commands that take --stack-name."""
 
