@@ -10,6 +10,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from organization import accounts, aws, deployment, units
+from organization.accounts import Clients
 from organization.aws import Caller
 from organization.deployment import BY_CONFORMANCE_PACK, RULE_DEPLOYMENT, RULE_NAME, UNITS, Deployment
 from organization.invoke_permission import RESOURCE_POLICY
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from mypy_boto3_config.type_defs import RecordingGroupOutputTypeDef
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_organizations import OrganizationsClient
-    from mypy_boto3_sts import STSClient
 
 T = TypeVar("T")
 
@@ -34,14 +34,13 @@ class Reader:
 
     def __init__(self, session: boto3.Session, caller: Caller, stack_name: str) -> None:
         config = aws.patient()
-        self._session = session
+        self._clients = Clients(session, caller)
         self._caller = caller
         self._stack_name = stack_name
         self._cloudformation: CloudFormationClient = session.client("cloudformation", config=config)
         self._config: ConfigServiceClient = session.client("config", config=config)
         self._iam: IAMClient = session.client("iam", config=config)
         self._organizations: OrganizationsClient = session.client("organizations", config=config)
-        self._sts: STSClient = session.client("sts", config=config)
 
     def observe(self, role_name: str | None, given: Mapping[str, str], *, removal: bool | None) -> Seen:
         """Read everything; with `role_name`, every account's recorder too.
@@ -176,12 +175,8 @@ class Reader:
             return found | dict(zip(others, looked, strict=True))
 
     def _recorder_of(self, account_id: str, role_name: str) -> Recorder:
-        where = (self._caller.partition, account_id, role_name)
-        assumed = accounts.assume_role(self._sts, *where, "root-virtual-mfa-preflight")
-        config: ConfigServiceClient = boto3.Session(region_name=self._caller.region).client(  # type: ignore[call-overload]  # knows no dictionary
-            "config", config=aws.patient(), **assumed.for_client()
-        )
-        return _recorder(config)
+        assumed = self._clients.assume(account_id, role_name, "root-virtual-mfa-preflight")
+        return _recorder(self._clients.make("config", assumed))
 
     def _aggregator(self) -> Aggregator | None:
         pages = self._config.get_paginator("describe_configuration_aggregators").paginate()

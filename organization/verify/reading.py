@@ -9,14 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from datetime import datetime, timedelta
 from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.exceptions import ClientError
 
-from organization import accounts, aws, deployment
-from organization.accounts import TRAIL_REGION, Progress
+from organization import aws, deployment
+from organization.accounts import TRAIL_REGION, Clients, Progress
 from organization.aws import Caller, CommandError
 from organization.commands import FORWARDED_REGION
 from organization.deployment import Deployment
@@ -84,11 +83,10 @@ class Reader:
 
     def __init__(self, session: boto3.Session, caller: Caller, progress: Progress) -> None:
         """Read with the session's credentials, which are the caller's."""
-        self._session = session
+        self._clients = Clients(session, caller)
         self._caller = caller
         self._progress = progress
         self._reader = reading.Reader(session, caller.time, progress)
-        self._makes = Lock()
 
     def observe(self, stack_name: str, role_name: str | None) -> Observed:
         """Read everything; with `role_name`, the role to assume, also inside accounts. Raises CommandError without a stack."""
@@ -142,7 +140,7 @@ class Reader:
         )
 
     def _client(self, service: str) -> Any:  # noqa: ANN401 - a client of any service
-        return self._session.client(service, config=aws.patient())  # type: ignore[call-overload]
+        return self._clients.make(service)
 
     @property
     def _since(self) -> datetime:
@@ -259,9 +257,7 @@ class Reader:
             for level, unit_id in enumerate(each.unit_ids)
         }
         moves = []
-        for event in _trail(
-            client("cloudtrail", config=aws.patient(), region_name=region), "EventName", "MoveAccount", self._since
-        ):
+        for event in _trail(client("cloudtrail", region=region), "EventName", "MoveAccount", self._since):
             asked = event.get("requestParameters") or {}
             source, destination = (target_of.get(str(asked.get(f"{end}ParentId"))) for end in ("source", "destination"))
             if not event.get("errorCode") and (source is None or source != destination):
@@ -292,15 +288,9 @@ class Reader:
     def _clients_of(self, account_id: str, role_name: str | None) -> Callable[..., Any]:
         """Return what makes clients with credentials of an account: the caller's own, or those of the role there."""
         if account_id == self._caller.account_id:
-            return self._client_with
-        where = (self._caller.partition, account_id, str(role_name))
-        given = accounts.assume_role(self._client("sts"), *where, "root-virtual-mfa-verify")
-        return partial(self._client_with, **given.for_client())
-
-    def _client_with(self, service: str, **options: Any) -> Any:  # noqa: ANN401 - a client of any service
-        """Make a client: one at a time, as sessions do. A session for each account would load all API models anew."""
-        with self._makes:
-            return self._session.client(service, **options)  # type: ignore[call-overload]
+            return self._clients.make
+        assumed = self._clients.assume(account_id, str(role_name), "root-virtual-mfa-verify")
+        return partial(self._clients.make, credentials=assumed)
 
     # --- The probe ---
 
@@ -318,7 +308,7 @@ class Reader:
         if account_id != self._caller.account_id and not role_name:
             message = f"The probe needs credentials of account {account_id}: name a role there with --role-name."
             raise CommandError(message)
-        ssm = self._clients_of(account_id, role_name)("ssm", config=aws.patient())
+        ssm = self._clients_of(account_id, role_name)("ssm")
         started: list[tuple[str, str, SSMClient, str | Unseen]] = [
             (account_id, NOTIFY, ssm, _started(ssm, NOTIFY, {"AccountId": [account_id]})),
             (account_id, REEVALUATE, ssm, _started(ssm, REEVALUATE, {})),
@@ -353,16 +343,15 @@ class _Account:
 
     def __init__(self, client: Callable[..., Any], caller: Caller, found: Deployment, account_id: str) -> None:
         self._make = client
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: dict[tuple[str, str | None], Any] = {}
         self._now = caller.time
         self._partition = caller.partition
         self._found = found
         self._account_id = account_id
 
-    def _client(self, service: str, region: str = "") -> Any:  # noqa: ANN401 - a client of any service
+    def _client(self, service: str, region: str | None = None) -> Any:  # noqa: ANN401 - a client of any service
         if (service, region) not in self._clients:
-            where = {"region_name": region} if region else {}
-            self._clients[service, region] = self._make(service, config=aws.patient(), **where)
+            self._clients[service, region] = self._make(service, region=region)
         return self._clients[service, region]
 
     def look(self, *, remediates: bool) -> Inside:
