@@ -255,10 +255,7 @@ class Sources:
         Also returns when the stack was created, if the operations go back to that: AWS does not say how long it keeps them.
         """
         client = self._clients.make("cloudformation")
-        which = {
-            "StackSetName": deployment.stack_set_name,
-            "CallAs": "SELF" if deployment.in_management_account else "DELEGATED_ADMIN",
-        }
+        which = {"StackSetName": deployment.stack_set_name, "CallAs": deployment.call_as}
         pages = client.get_paginator("list_stack_set_operations").paginate(**which)
         listed = sorted((each for page in pages for each in page["Summaries"]), key=lambda each: each["CreationTimestamp"])
         found = []
