@@ -230,21 +230,21 @@ def stack_instances(deployment: "Deployment", operation: str, account_id: str, t
 
     `target`: what the StackSet targets and is above the account.
     """
-    options = [f"--stack-set-name {quoted(deployment.stack_set_name)}"]
-    if not deployment.in_management_account:
-        options.append("--call-as DELEGATED_ADMIN")
     targets = f"OrganizationalUnitIds={target},Accounts={account_id},AccountFilterType=INTERSECTION"
-    options += [f"--deployment-targets {quoted(targets)}", f"--regions {quoted(deployment.region)}", *further]
-    return _cloudformation(f"{operation}-stack-instances", *options, region=deployment.region)
+    return _stack_instances(deployment, operation, deployment.stack_set_name, targets, deployment.region, *further)
 
 
 def delete_stacks_of_unit(deployment: "Deployment", stack_set: str, target: str, region: str) -> str:
     """Delete the stacks of a StackSet in all accounts of a target, also in those that an account filter excludes."""
-    options = [f"--stack-set-name {quoted(stack_set)}"]
-    if not deployment.in_management_account:
-        options.append("--call-as DELEGATED_ADMIN")
-    options += [f"--deployment-targets {quoted(f'OrganizationalUnitIds={target}')}", f"--regions {quoted(region)}"]
-    return _cloudformation("delete-stack-instances", *options, "--no-retain-stacks", region=deployment.region)
+    return _stack_instances(deployment, "delete", stack_set, f"OrganizationalUnitIds={target}", region, "--no-retain-stacks")
+
+
+def _stack_instances(deployment: "Deployment", operation: str, stack_set: str, targets: str, region: str, *further: str) -> str:
+    """Put a command about stacks of a StackSet together: those of `targets` in `region`. It runs in the home Region."""
+    call_as = [] if deployment.in_management_account else [f"--call-as {deployment.call_as}"]
+    options = (f"--deployment-targets {quoted(targets)}", f"--regions {quoted(region)}", *further)
+    name = f"--stack-set-name {quoted(stack_set)}"
+    return _cloudformation(f"{operation}-stack-instances", name, *call_as, *options, region=deployment.region)
 
 
 def put_pack_again(deployment: "Deployment") -> str:

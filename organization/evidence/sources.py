@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from organization import aws, insights
-from organization.accounts import TRAIL_REGION, Credentials, Progress, assume_role, read_each
+from organization.accounts import TRAIL_REGION, Clients, Credentials, Progress, read_each
 from organization.aws import Caller, CommandError
 from organization.evidence.days import DAY, Member, Period, midnight
 from organization.evidence.lines import Line, parse
@@ -123,13 +123,10 @@ class Sources:
 
     def __init__(self, session: "boto3.Session", caller: Caller, progress: Progress) -> None:
         """Say how far it is through `progress`."""
-        self._session = session
+        self._clients = Clients(session, caller)
         self._caller = caller
         self._progress = progress
-        self._logs: CloudWatchLogsClient = session.client("logs", config=aws.patient())
-
-    def _client(self, service: str, **options: str) -> Any:  # noqa: ANN401 - a client of any service
-        return self._session.client(service, config=aws.patient(), **options)  # type: ignore[call-overload]
+        self._logs: CloudWatchLogsClient = self._clients.make("logs")
 
     # --- The journal ---
 
@@ -230,7 +227,7 @@ class Sources:
             for number, unit_id in enumerate(account.unit_ids):
                 parent_id = account.unit_ids[number - 1] if number else ""
                 found[unit_id] = UnitPath("/".join(names[: number + 1]), parent_id)
-        client = self._client("organizations")
+        client = self._clients.make("organizations")
         for unit_id in sorted(set(further) - found.keys()):
             self._climb(client, unit_id, found)
         return found
@@ -257,11 +254,8 @@ class Sources:
 
         Also returns when the stack was created, if the operations go back to that: AWS does not say how long it keeps them.
         """
-        client = self._client("cloudformation")
-        which = {
-            "StackSetName": deployment.stack_set_name,
-            "CallAs": "SELF" if deployment.in_management_account else "DELEGATED_ADMIN",
-        }
+        client = self._clients.make("cloudformation")
+        which = {"StackSetName": deployment.stack_set_name, "CallAs": deployment.call_as}
         pages = client.get_paginator("list_stack_set_operations").paginate(**which)
         listed = sorted((each for page in pages for each in page["Summaries"]), key=lambda each: each["CreationTimestamp"])
         found = []
@@ -334,7 +328,7 @@ class Sources:
 
         Also returns since when these are all.  Of each name it reads so many events at most, and AWS gives the latest first.
         """
-        client = self._client("cloudtrail", region_name=region)
+        client = self._clients.make("cloudtrail", region=region)
         start = max(period.start, self._caller.time - TRAIL_KEEPS)
         since = max(period.start, self.trail_from)
         found: list[tuple[Event, Mapping[str, Any]]] = []
@@ -373,7 +367,7 @@ class Sources:
 
     def code(self, function_name: str) -> tuple[str, str]:
         """Return the version and the SHA-256 (base64) of the code that the function has now."""
-        found = self._client("lambda").get_function_configuration(FunctionName=function_name)
+        found = self._clients.make("lambda").get_function_configuration(FunctionName=function_name)
         return found.get("Environment", {}).get("Variables", {}).get("VERSION", "unknown"), found["CodeSha256"]
 
     # --- Automation ---
@@ -383,7 +377,7 @@ class Sources:
 
         Of another account, in which a runbook starts every day, only those that sent a notice or did not succeed.
         """
-        ssm = self._client("ssm", **(credentials.for_client() if credentials else {}))
+        ssm = self._clients.make("ssm", credentials)
         pages = ssm.get_paginator("describe_automation_executions").paginate(
             Filters=[
                 {"Key": "DocumentNamePrefix", "Values": [_RUNBOOKS]},
@@ -404,12 +398,11 @@ class Sources:
         self, account_ids: Sequence[str], role_name: str, period: Period
     ) -> tuple[list[Execution], dict[str, str]]:
         """Read the runs in other accounts, with a role there; returns them, and why accounts could not be read."""
-        sts = self._client("sts")
 
         def read(account_id: str) -> list[Execution] | str:
             try:
-                given = assume_role(sts, self._caller.partition, account_id, role_name, "root-virtual-mfa-evidence")
-                return self.executions(account_id, period, given)
+                assumed = self._clients.assume(account_id, role_name, "root-virtual-mfa-evidence")
+                return self.executions(account_id, period, assumed)
             except ClientError as error:
                 return aws.sentence_of(error)
 

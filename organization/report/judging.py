@@ -706,7 +706,7 @@ def _pack(account: Account, pack: Arrival | None, deployment: Deployment) -> Adv
     name = f"The conformance pack {deployment.conformance_pack_name}"
     if pack is not None and pack.arrived:
         return None
-    if pack is not None and pack.status.endswith("_IN_PROGRESS"):
+    if pack is not None and pack.under_way:
         return Advice(f"{name} is on its way to the account ({pack.status}).", "Wait.")
     why = f"{name} is not in the account."
     if pack is not None:
