@@ -517,7 +517,7 @@ def test_interrupt_keeps_what_was_read(
     def assume(asked: Mapping[str, Any]) -> Mapping[str, Any]:
         if asked["TargetPrincipal"] == OTHER:
             os.kill(os.getpid(), signal.SIGINT)
-            never.wait(60)
+            never.wait(600)
         return roots.assume_root(asked)
 
     fake.answers["AssumeRoot"] = assume
@@ -579,7 +579,7 @@ root_users = st.builds(
     RootUser,
     st.just("aws"), st.just(MEMBER), summaries, st.none() | st.booleans(), st.none() | moments, st.none() | moments,
     st.none() | keys, st.none() | certificates, devices, st.none() | st.integers(0, 2),
-)  # fmt: skip
+)  # fmt: skip  # as a table
 unread = st.builds(
     Unread, words | st.just(FEATURE_OFF), st.sampled_from(["AccessDenied", "Throttling", ""]), st.sampled_from(Step)
 )
