@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from organization import runbooks
 from organization.visible import quoted
 
 if TYPE_CHECKING:
@@ -352,17 +353,17 @@ def start_remediation(deployment: "Deployment", rule_name: str, account_id: str)
 
 def start_notify(deployment: "Deployment", account_id: str) -> str:
     """Tell an account's owner what AWS Config found; for credentials of that account."""
-    return _start_runbook(deployment.region, "RootVirtualMfa-Notify", f"AccountId={account_id}")
+    return _start_runbook(deployment.region, runbooks.NOTIFY, f"AccountId={account_id}")
 
 
 def start_reevaluate(deployment: "Deployment") -> str:
     """Let AWS Config evaluate an account now; for credentials of that account."""
-    return _start_runbook(deployment.region, "RootVirtualMfa-Reevaluate")
+    return _start_runbook(deployment.region, runbooks.REEVALUATE)
 
 
 def start_removal(region: str, account_id: str) -> str:
     """Plan the removal of an account's root credentials, and remove nothing; `region` is the deployment's."""
-    return _start_runbook(region, "RootVirtualMfa-RemoveRootCredentials", f"AccountId={account_id},DryRun=true")
+    return _start_runbook(region, runbooks.REMOVAL, f"AccountId={account_id},DryRun=true")
 
 
 def _start_runbook(region: str, name: str, parameters: str = "") -> str:
