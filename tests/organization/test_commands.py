@@ -1,4 +1,4 @@
-"""A command of our own acts on the stack that it was printed for, whatever the stack is called and whichever Region it is in."""
+"""A command of our own acts on the stack and in the Region that it was printed for, whatever they are called."""
 
 import inspect
 import shlex
