@@ -24,6 +24,7 @@ from botocore.exceptions import (
 from organization import project
 from organization.commands import PROGRAM
 from organization.statuses import Unseen
+from organization.unread import DENIED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,7 @@ _BRIEF = Config(
     retries={"mode": "standard", "max_attempts": 2}, connect_timeout=5, read_timeout=10, user_agent_extra=_USER_AGENT
 )
 
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "OrganizationAccessDeniedException"})
+_DENIED = DENIED | {"OrganizationAccessDeniedException"}
 _NOT_ACCEPTED = frozenset(
     {
         "ExpiredToken",

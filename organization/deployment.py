@@ -18,15 +18,17 @@ CONFORMANCE_PACK_NAME = "root-virtual-mfa"
 AGGREGATOR_NAME = "root-virtual-mfa"
 FUNCTION_ROLE_NAME = "root-virtual-mfa-function"
 EVALUATION_ROLE_NAME = "root-virtual-mfa-evaluation"
+EVENTS_ROLE_NAME = "root-virtual-mfa-events"
+"""The role with which EventBridge starts the runbooks."""
 ROLE_NAMES = (
     FUNCTION_ROLE_NAME,
     EVALUATION_ROLE_NAME,
     "root-virtual-mfa-remediation",
     "root-virtual-mfa-reevaluation",
-    "root-virtual-mfa-events",
+    EVENTS_ROLE_NAME,
     "root-virtual-mfa-credential-removal",
 )
-"""The roles in the account of the stack."""
+"""The roles in the account of the stack: all that the templates make, but that of the forwarder."""
 RULE_NAME = "root-virtual-mfa-enabled"
 """The rule of a deployment for one account, and the one that a StackSet brings into each account."""
 PACK_RULE_PREFIX = f"{RULE_NAME}-conformance-pack-"

@@ -8,7 +8,7 @@ from organization import accounts, aws
 from organization.accounts import Clients, Credentials, Progress, Readings
 from organization.aws import Caller, CommandError
 from organization.statuses import Account
-from organization.unread import Step, Unread
+from organization.unread import DENIED, Step, Unread
 from periodic_rule import event
 from periodic_rule.errors import AssumeRoleError, EvaluationError, raising
 from root_virtual_mfa_enabled import facts
@@ -48,7 +48,7 @@ class Reader:
             message = f"Account {self._caller.account_id} is in no organization: leave --role-name out to check it alone."
             raise CommandError(message) from error
         except ClientError as error:
-            if aws.code_of(error) not in {"AccessDenied", "AccessDeniedException"}:
+            if aws.code_of(error) not in DENIED:
                 raise
             message = (
                 f"{aws.sentence_of(error)} AWS Organizations lists the accounts to the management account and to delegated "

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from organization import aws, insights
+from organization import aws, insights, runbooks
 from organization.accounts import TRAIL_REGION, Clients, Credentials, Progress, read_each
 from organization.aws import Caller, CommandError
 from organization.evidence.days import DAY, Member, Period, midnight
 from organization.evidence.lines import Line, parse
 from organization.evidence.tables import Event, Execution
 from organization.evidence.targets import Move, Operation, UnitPath
-from organization.journal import EVALUATION, FAILURE, MOST_ROWS
+from organization.journal import EVALUATION, FAILURE, MOST_ROWS, time_of
 from organization.statuses import Account
 
 if TYPE_CHECKING:
@@ -51,9 +51,6 @@ _DEPLOYMENTS = (
     *("UpdateFunctionCode", "UpdateFunctionCode20150331v2", "UpdateFunctionConfiguration20150331v2"),
 )
 """The names that CloudTrail gives.  For Lambda's it appends the version of the API."""
-_RUNBOOKS = "RootVirtualMfa-"
-_NO_OUTPUT = "No output available"
-"""How the output of a step that did not succeed begins."""
 _WHOLE_UNITS = (None, "NONE", "DIFFERENCE")
 """The account filters with which an operation of a StackSet is about units, and not about some accounts in them.
 
@@ -189,7 +186,7 @@ class Sources:
         found.scans.append(answer.bytes_scanned)
         if len(answer.rows) < MOST_ROWS:
             # The end of a query is included, so that two slices may have the same line.
-            lines = ((_time(row["@timestamp"]), row.get("@message", "")) for row in answer.rows)
+            lines = ((time_of(row), row.get("@message", "")) for row in answer.rows)
             return sorted((each for each in lines if start <= each[0] < end), key=lambda each: each[0])
         if end - start > _SHORTEST_SLICE:
             middle = start + timedelta(seconds=(end - start) // timedelta(seconds=2))
@@ -380,7 +377,7 @@ class Sources:
         ssm = self._clients.make("ssm", credentials)
         pages = ssm.get_paginator("describe_automation_executions").paginate(
             Filters=[
-                {"Key": "DocumentNamePrefix", "Values": [_RUNBOOKS]},
+                {"Key": "DocumentNamePrefix", "Values": [runbooks.PREFIX]},
                 {"Key": "StartTimeAfter", "Values": [f"{period.start:%Y-%m-%dT%H:%M:%SZ}"]},
             ]
         )
@@ -429,11 +426,6 @@ def _query(digits: str) -> str:
     )
 
 
-def _time(text: str) -> datetime:
-    # The form of @timestamp: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-datetime.html
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
 def _execution(account_id: str, found: Mapping[str, Any]) -> Execution:
     outputs = {name: " ".join(values) for name, values in found.get("Outputs", {}).items()}
     parameters = {name: " ".join(values) for name, values in found.get("Parameters", {}).items()}
@@ -446,7 +438,7 @@ def _execution(account_id: str, found: Mapping[str, Any]) -> Execution:
     )
     # Of the removal both steps may have a text, Plan and RemoveCredentials, and the second one says what was done.
     said = (text for name, text in sorted(outputs.items(), reverse=True) if name.endswith(".Text"))
-    texts = [text for text in said if text and not text.startswith(_NO_OUTPUT)]
+    texts = [text for text in said if text and not text.startswith(runbooks.NO_OUTPUT)]
     failure = found.get("FailureMessage", "") if found["AutomationExecutionStatus"] != "Success" else ""
     return Execution(
         account_id,

@@ -18,7 +18,7 @@ from organization.inventory.judging import Observed, Refusal
 from organization.inventory.root_user import AccessKey, Certificate, Device, RootUser
 from organization.removal import FEATURE
 from organization.report import judging, reading
-from organization.unread import Step, Unread
+from organization.unread import DENIED, Step, Unread
 from periodic_rule.errors import AssumeRoleError, EvaluationError, ReadError, malformed, raising
 from root_virtual_mfa_enabled import facts
 from root_virtual_mfa_enabled.decision import Facts, Parameters
@@ -118,7 +118,7 @@ class Reader:
             code = aws.code_of(error)
             if code in list(Refusal):
                 return Refusal(code)
-            if code in {"AccessDenied", "AccessDeniedException"}:
+            if code in DENIED:
                 return None  # AssumeRoot's own refusals say the same
             raise
         return None if FEATURE in features else Refusal.FEATURE_OFF

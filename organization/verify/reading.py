@@ -19,17 +19,14 @@ from organization.accounts import TRAIL_REGION, Clients, Progress
 from organization.aggregator import sources_of
 from organization.aws import Caller, CommandError
 from organization.commands import FORWARDED_REGION
-from organization.deployment import Deployment
+from organization.deployment import EVENTS_ROLE_NAME, ROLE_NAMES, Deployment
 from organization.report import reading
+from organization.runbooks import NOTIFY, PREFIX, REEVALUATE, REMOVAL
 from organization.statuses import Account, Result, Source, Unseen
+from organization.unread import DENIED
 from organization.verify.judging import (
-    EVENTS_ROLE,
     NOT_LOOKED_INTO,
-    NOTIFY,
     RECORDED_CALLS,
-    REEVALUATE,
-    REMOVAL,
-    ROLES,
     ROOT_CHANGES,
     AlarmAction,
     Calls,
@@ -69,7 +66,6 @@ _VERDICT_RULE = "root-virtual-mfa-compliance-change"
 """The EventBridge rule that AWS Config's events of verdicts match, as account.yaml names it."""
 _GLOBAL = frozenset({"iam", "organizations"})
 """Services whose calls AWS records in us-east-1. Source: CloudTrail User Guide, global service events."""
-_REFUSED = frozenset({"AccessDenied", "AccessDeniedException"})
 _NO_REPORT = frozenset({"ReportNotPresent", "ReportExpired", "ReportInProgress"})
 """Source: API reference, GetCredentialReport."""
 
@@ -197,7 +193,7 @@ class Reader:
         names = {each["Id"]: each["Name"] for page in pages for each in page["Policies"] if not each["AwsManaged"]}
         with ThreadPoolExecutor(aws.THREADS) as pool:
             contents = pool.map(lambda each: organizations.describe_policy(PolicyId=each)["Policy"]["Content"], names)
-            own = [each for each, content in zip(names, contents, strict=True) if EVENTS_ROLE in content]
+            own = [each for each, content in zip(names, contents, strict=True) if EVENTS_ROLE_NAME in content]
             targets = pool.map(
                 lambda each: [
                     target["TargetId"]
@@ -342,7 +338,7 @@ class _Account:
             rules=rules,
             by_rule=rules if isinstance(rules, Unseen) else aws.seen(lambda: self._by_rule(own)),
             by_resource=rules if isinstance(rules, Unseen) else aws.seen(lambda: self._by_resource(own)),
-            executions=aws.seen(lambda: _executions(self._client("ssm"), "RootVirtualMfa-", since)),
+            executions=aws.seen(lambda: _executions(self._client("ssm"), PREFIX, since)),
             documents=aws.seen(self._documents),
             failed_invocations=aws.seen(self._failed_invocations),
             verdict_events=aws.seen(lambda: self._invocations(_VERDICT_RULE, "Invocations")),
@@ -444,10 +440,10 @@ class _Account:
             region = FORWARDED_REGION if service in _GLOBAL and self._partition == "aws" else None
             for event in self._trail("EventName", operation, region, pages=1):
                 by = re.search(r":assumed-role/([^/]+)/", str(event.get("userIdentity", {}).get("arn", "")))
-                if by is None or by[1] not in ROLES or not str(event.get("eventSource", "")).startswith(f"{service}."):
+                if by is None or by[1] not in ROLE_NAMES or not str(event.get("eventSource", "")).startswith(f"{service}."):
                     continue
                 numbers[by[1]] += 1
-                if event.get("errorCode") in _REFUSED:
+                if event.get("errorCode") in DENIED:
                     refusals.append(Refusal(by[1], action, f"{event['errorCode']}: {event.get('errorMessage', '')}"))
         return Calls(numbers, tuple(refusals))
 

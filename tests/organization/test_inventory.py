@@ -23,6 +23,7 @@ from organization import aws, cli
 from organization.inventory import formats, reading
 from organization.inventory.judging import STATUSES, List, Observed, Refusal, inventory
 from organization.inventory.root_user import AccessKey, Certificate, Device, Kind, RootUser
+from organization.screen import as_text
 from organization.statuses import Account, Status
 from organization.unread import Step, Unread
 from root_virtual_mfa_enabled import facts
@@ -622,7 +623,7 @@ def test_every_account_has_one_row_and_nothing_unknown_has_a_verdict(
     }
     order = [(not row.findings, STATUSES.index(row.status)) for row in found.rows]
     assert order == sorted(order), "what contradicts is on top"
-    for text in (formats.as_table(found), formats.as_html(found), formats.as_csv(found), formats.as_json(found)):
+    for text in (as_text(formats.print_table, found), formats.as_html(found), formats.as_csv(found), formats.as_json(found)):
         assert all(account_id in text for account_id in ids)
 
 
