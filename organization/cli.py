@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from organization import aws, delete, deployment, project
+from organization import aws, commands, delete, deployment, project
 from organization.accounts import EXIT_INTERRUPTED
 from organization.aws import CommandError
 from organization.check import command as check
@@ -49,6 +49,12 @@ def _as_whom(function: F) -> F:
     return region(_PROFILE(function))
 
 
+def _tell_of_region(context: click.Context, _: click.Parameter, region: str | None) -> str | None:
+    """Let the commands that this one tells to run have the Region that it was given."""
+    context.with_resource(commands.given_region(region))
+    return region
+
+
 def _where(function: F) -> F:
     """Give a command the options that say which deployment it is about."""
     for option in (
@@ -57,7 +63,10 @@ def _where(function: F) -> F:
         ),
         _PROFILE,
         click.option(
-            "--region", metavar="REGION", help="The home Region of the deployment.  [default: AWS_REGION, or the profile's]"
+            "--region",
+            metavar="REGION",
+            callback=_tell_of_region,
+            help="The home Region of the deployment.  [default: AWS_REGION, or the profile's]",
         ),
     ):
         function = option(function)

@@ -1,9 +1,11 @@
-"""Every command that the operator is told to run, built here and nowhere else: pure, without input or output.
+"""Every command that the operator is told to run, built here and nowhere else: without input or output.
 
-A command quotes whatever AWS gave: copied into a shell, it runs itself and nothing else.
+A command quotes whatever AWS gave: copied into a shell, it runs itself and nothing else.  What it is told for is in its
+arguments; only the --region that the operator gave, `given_region` tells once for all.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from organization import runbooks
@@ -45,12 +47,33 @@ def _cloudformation(operation: str, *options: str, region: str | None = None) ->
 # --- The command's own ---
 
 
+class _Given:
+    region: str | None = None
+
+
+_given = _Given()
+
+
+@contextmanager
+def given_region(region: str | None) -> Iterator[None]:
+    """Let every command of our own have this --region meanwhile; None: it takes the Region that the operator has set.
+
+    The operator gave it for one command: without it, the next one would look for the deployment in another Region.
+    """
+    before, _given.region = _given.region, region
+    try:
+        yield
+    finally:
+        _given.region = before
+
+
 def _own(name: str, stack_name: str, *options: str, region: str | None = None) -> str:
     """Put a command of our own together; the options are quoted already.
 
     `stack_name` is the stack of the deployment: a command names it unless it is the one that it takes by itself.  `region`: the
     home Region, for credentials of another account than those of now, whose Region is another one perhaps.
     """
+    region = region if region is not None else _given.region
     where = [f"--region {quoted(region)}"] if region is not None else []
     named = [f"--stack-name {quoted(stack_name)}"] if stack_name != STACK_NAME else []
     return " ".join([PROGRAM, name, *where, *named, *options])
