@@ -26,10 +26,7 @@ from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment
 from organization.exceptions import judging as exceptions
 from organization.exceptions.judging import Acceptance, Exceptions, Exclusion, begins_later, in_force
 from organization.journal import Entry, Journal
-from organization.statuses import STALE_AFTER, VERDICTS, Account, Advice, Arrival, Result, Status
-
-_IN_DAYS = timedelta(days=3)
-"""Older than this, an age is shown in days."""
+from organization.statuses import STALE_AFTER, VERDICTS, Account, Advice, Arrival, Result, Status, duration
 
 _SHOWN_RULES = 5
 """How many rules a message names: an account may have hundreds, and somebody chose their names."""
@@ -480,7 +477,7 @@ def _disagreement(entry: Entry, said: str, account: Account, observed: Observed)
     deployment = observed.deployment
     make, anew = _anew(" If somebody did", account, deployment)
     return Advice(
-        f"The journal says {entry.verdict} ({hours(_age(entry.time, observed.now))} ago), "
+        f"The journal says {entry.verdict} ({duration(_age(entry.time, observed.now))} ago), "
         f"and AWS Config says {said or 'nothing'}.",
         "AWS Config may be a few minutes behind: report again. If it stays so, see with credentials of account "
         f"{deployment.account_id} what the function reported, and with those of account {account.account_id} whether somebody "
@@ -502,7 +499,7 @@ def _not_in_journal(result: Result, account: Account, observed: Observed) -> Adv
             (commands.verify(deployment.stack_name),),
         )
     told = [
-        f"{said}, and the journal has no evaluation by the deployment's own rule in the last {hours(STALE_AFTER)}.",
+        f"{said}, and the journal has no evaluation by the deployment's own rule in the last {duration(STALE_AFTER)}.",
         _last_failure(account, observed),
         "Either evaluations fail, or somebody put another rule of this name.",
     ]
@@ -765,8 +762,8 @@ def _nothing_recent(result: Result, account: Account, observed: Observed) -> Adv
         why = f"The rule {result.rule_name} has no result yet."
     elif (age := _age(result.time, observed.now)) > STALE_AFTER:
         why = (
-            f"The last result is {hours(age)} old, and older than {hours(STALE_AFTER)} is unknown. It was {result.compliance}"
-            f"{': ' + result.annotation if result.annotation else '.'}"
+            f"The last result is {duration(age)} old, and older than {duration(STALE_AFTER)} is unknown. "
+            f"It was {result.compliance}{': ' + result.annotation if result.annotation else '.'}"
         )
     else:
         why = f"AWS Config says {result.compliance or 'nothing'}, which is not a verdict."
@@ -784,12 +781,4 @@ def _last_failure(account: Account, observed: Observed) -> str:
     entry = observed.journal.evaluations.get(account.account_id)
     if failure is None or (entry and entry.time > failure.time):
         return ""
-    return f"The last evaluation failed {hours(_age(failure.time, observed.now))} ago. {failure.error}"
-
-
-def hours(age: timedelta) -> str:
-    """Write an age as "40 min", "26 h" or "3 d"."""
-    whole_hours = age // timedelta(hours=1)
-    if whole_hours == 0:
-        return f"{age // timedelta(minutes=1)} min"
-    return f"{whole_hours} h" if age < _IN_DAYS else f"{age.days} d"
+    return f"The last evaluation failed {duration(_age(failure.time, observed.now))} ago. {failure.error}"

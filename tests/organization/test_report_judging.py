@@ -18,8 +18,8 @@ from organization.controls.judging import RootUser
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment, is_our_rule
 from organization.exceptions.judging import Acceptance, Exceptions, Exclusion
 from organization.journal import Entry, FailedEvaluation, Journal
-from organization.report.judging import FAILURES, MEANINGS, Observed, Row, hours, in_doubt, notes, rows, totals
-from organization.statuses import STALE_AFTER, Account, Arrival, Result, Status
+from organization.report.judging import FAILURES, MEANINGS, Observed, Row, in_doubt, notes, rows, totals
+from organization.statuses import STALE_AFTER, Account, Arrival, Result, Status, duration
 from organization.visible import visible
 from root_virtual_mfa_enabled.decision import AccountSummary
 
@@ -849,4 +849,4 @@ def test_notes_on_exceptions_that_do_not_fit_or_end_within_a_month() -> None:
     ],
 )
 def test_ages(age: timedelta, said: str) -> None:
-    assert hours(age) == said
+    assert duration(age) == said
