@@ -121,6 +121,24 @@ def _tells_controls(what: str) -> Callable[[F], F]:
     )
 
 
+class _Parameter(click.ParamType):
+    """A parameter of the template or of the rule, as NAME=VALUE."""
+
+    name = "parameter"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:  # noqa: ANN401 - click's
+        """Part it at the first "="."""
+        name, equals, text = str(value).partition("=")
+        if not equals or not name:
+            self.fail(f"{value!r} must be NAME=VALUE.", param, ctx)
+        return name, text
+
+
+def _takes_parameters(option: str, name: str, help_text: str) -> Callable[[F], F]:
+    """Give a command an option of NAME=VALUE, which may be given several times."""
+    return click.option(option, name, type=_Parameter(), multiple=True, metavar="NAME=VALUE", help=help_text)
+
+
 @click.group(
     context_settings=_SETTINGS,
     epilog='For completion, in bash: eval "$(_ROOT_VIRTUAL_MFA_COMPLETE=bash_source root-virtual-mfa)"; also zsh and fish.',
@@ -135,19 +153,6 @@ def command() -> None:
     """
 
 
-class _Parameter(click.ParamType):
-    """A parameter of the template or of the rule, as NAME=VALUE."""
-
-    name = "parameter"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:  # noqa: ANN401 - click's
-        """Part it at the first "="."""
-        name, equals, text = str(value).partition("=")
-        if not equals or not name:
-            self.fail(f"{value!r} must be NAME=VALUE.", param, ctx)
-        return name, text
-
-
 @command.command("preflight", short_help="Check what a deployment for the organization needs.")
 @_where
 @click.option(
@@ -158,13 +163,10 @@ class _Parameter(click.ParamType):
 @click.option(
     "--removal", is_flag=True, help="Check what the removal of root credentials needs, too.  [default: if the stack has it]"
 )
-@click.option(
+@_takes_parameters(
     "--parameter",
     "parameters",
-    type=_Parameter(),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A parameter of template.yaml for the planned deployment, such as RuleDeployment=StackSet; may be given several times."
+    "A parameter of template.yaml for the planned deployment, such as RuleDeployment=StackSet; may be given several times."
     "  [default: the stack's]",
 )
 def _preflight(  # noqa: PLR0913 - the options of the command
@@ -198,13 +200,10 @@ def _preflight(  # noqa: PLR0913 - the options of the command
     type=click.Choice(list(SCOPES)),
     help="This account alone, or every account of its organization.  [default: the stack's; without one, it asks]",
 )
-@click.option(
+@_takes_parameters(
     "--parameter",
     "parameters",
-    type=_Parameter(),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A parameter of template.yaml; may be given several times. Parameters that are not given keep their values.",
+    "A parameter of template.yaml; may be given several times. Parameters that are not given keep their values.",
 )
 @click.option(
     "--management-account",
@@ -279,20 +278,15 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     metavar="ROLE",
     help="A role to assume in every account of the organization.  [default: check the account of your credentials alone]",
 )
-@click.option(
+@_takes_parameters(
     "--parameter",
     "parameters",
-    type=_Parameter(),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help=f"A parameter of the rule ({', '.join(PARAMETERS.fields)}); may be given several times.  [default: the rule's]",
+    f"A parameter of the rule ({', '.join(PARAMETERS.fields)}); may be given several times.  [default: the rule's]",
 )
-@click.option(
+@_takes_parameters(
     "--compare",
-    type=_Parameter(),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Judge with this parameter too, and show which accounts change their verdict; may be given several times. All other "
+    "compare",
+    "Judge with this parameter too, and show which accounts change their verdict; may be given several times. All other "
     "parameters stay as they are.",
 )
 @_prints(check.FORMATS)

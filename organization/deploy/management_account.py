@@ -11,7 +11,7 @@ from organization.aws import Caller, CommandError
 from organization.commands import ACCOUNT_STACK_NAME
 from organization.deploy import plan, sam, template
 from organization.deploy.parameters import Options
-from organization.deploy.plan import Step
+from organization.deploy.plan import NextStep
 from organization.deploy.sam import Sam
 from organization.preflight import judging
 from organization.preflight.judging import STACK_SETS
@@ -78,7 +78,7 @@ def run(region: str | None, profile: str | None, stack_name: str, options: Optio
     after = aws.find_deployed_stack(cloudformation, ACCOUNT_STACK_NAME)
     code, _ = plan.end(code, before, after, ACCOUNT_STACK_NAME, screen)
     if code == 0:
-        step = Step(
+        step = NextStep(
             f"With credentials of account {central}, unless the stack {stack_name} has this parameter already:",
             (commands.deploy(stack_name, region=caller.region, ManagementAccountHasEvaluationRole="true"),),
         )

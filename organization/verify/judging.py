@@ -168,7 +168,7 @@ class RootPassword:
 
 
 @dataclass(frozen=True, slots=True)
-class Remediation:
+class RemediationRun:
     """A run of AWS Config's own remediation: its state, and its error."""
 
     state: str
@@ -176,7 +176,7 @@ class Remediation:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedCall:
     """A call of one of the package's roles that AWS refused: its action (one of RECORDED_CALLS), and what AWS says."""
 
     role: str
@@ -199,7 +199,7 @@ class Calls:
     """What CloudTrail has of the package's roles: how many calls of each role, and the refusals."""
 
     numbers: Mapping[str, int] = field(default_factory=dict)
-    refusals: tuple[Refusal, ...] = ()
+    refusals: tuple[RefusedCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +223,7 @@ class Inside:
     root_changes: tuple[datetime, ...] | Unseen = NOT_LOOKED_INTO
     recorder_is_on: bool | Unseen = NOT_LOOKED_INTO
     password: RootPassword | Unseen | None = NOT_LOOKED_INTO
-    remediations: tuple[Remediation, ...] | Unseen = NOT_LOOKED_INTO
+    remediations: tuple[RemediationRun, ...] | Unseen = NOT_LOOKED_INTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -536,7 +536,7 @@ def _starts(observed: Observed) -> Finding:
     return _not_yet("EventBridge has not tried to start a runbook yet. Verify again after the first verdict.")
 
 
-def _refused(observed: Observed, concerns: Callable[[Refusal], bool]) -> dict[str, list[Refusal]]:
+def _refused(observed: Observed, concerns: Callable[[RefusedCall], bool]) -> dict[str, list[RefusedCall]]:
     """Return the refusals that concern a check, of each account that has any."""
     calls = {account_id: inside.calls for account_id, inside in observed.inside.items()}
     refused = {
