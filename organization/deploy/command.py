@@ -111,24 +111,24 @@ def _next_steps(
         and earlier.management_account_has_role
     ):
         yield NextStep(
-            "No StackSet reaches the management account. So that it has the roles, runbooks and parameters of now too, run "
+            "No StackSet reaches the management account. To give it the current roles, runbooks and parameters too, run "
             f"with credentials of account {found.management_account_id}:",
             (commands.deploy_management_account(found.region, found.stack_name),),
         )
     if found.region != commands.FORWARDED_REGION:
         yield NextStep(
-            f"AWS records what root does in IAM in {commands.FORWARDED_REGION} only. To know it within minutes, run with "
-            f"credentials of account {found.management_account_id or found.account_id}:",
+            f"AWS records what root does in IAM in {commands.FORWARDED_REGION} only. To know of it within minutes, run "
+            f"with credentials of account {found.management_account_id or found.account_id}:",
             (commands.deploy_forwarder(found.region),),
         )
     if found.invoke_permission == invoke_permission.ACCOUNTS:
         yield NextStep(
-            "The function's policy lists the accounts of now. Deploy again when one has joined:",
+            "The function's policy lists the current accounts. Deploy again when one has joined:",
             (commands.deploy(found.stack_name),),
         )
     if found.invoke_permission == invoke_permission.ANY:
         yield NextStep(
-            "AWS Config may invoke the function for every account of the world, and the function refuses those of other "
+            "AWS Config may invoke the function for every account in the world, and the function refuses those of other "
             "organizations. Set ReservedConcurrentExecutions, so that they cannot use up the account's concurrency: "
             "docs/threat-model.md."
         )
@@ -138,7 +138,7 @@ def _next_steps(
         and earlier.invoke_permission != found.invoke_permission
     ):
         yield NextStep(
-            "AWS Config may look at its permission again only when it invokes the function. After 26 hours the report shows "
+            "AWS Config may check its permission again only when it invokes the function. After 26 hours the report shows "
             "whether evaluations still come. If not:",
             (commands.deploy(found.stack_name, InvokePermission=earlier.invoke_permission),),
         )
@@ -160,10 +160,10 @@ def _watch_management_account(cloudformation: "CloudFormationClient", found: Dep
     else:
         given = {name: value for name, value in parameters.items() if value}
         whole = (commands.deploy_management_account(found.region, found.stack_name, **given),)
-        instead = " If they may not read the StackSet, run the third in place of the first."
+        instead = " If they may not read the StackSet, run the third instead of the first."
     return NextStep(
         "The root user of the management account is not watched yet, since no StackSet reaches it. Run the first command "
-        f"with credentials of account {found.management_account_id}, then the second with those of now.{instead}",
+        f"with credentials of account {found.management_account_id}, then the second with your current ones.{instead}",
         (
             commands.deploy_management_account(found.region, found.stack_name),
             commands.deploy(found.stack_name, ManagementAccountHasEvaluationRole="true"),

@@ -207,13 +207,13 @@ def notes(observed: Observed) -> list[str]:
         said.append(f"The stack {observed.deployment.stack_name} is {observed.deployment.stack_status}.")
     if not _packs_are_listed(observed) and any(pack.arrived for pack in (observed.packs or {}).values()):
         said.append(
-            "AWS Config gives the conformance pack's compliance for no account, so COMPLIANT rests on the name of the rule "
+            "AWS Config gives the conformance pack's compliance for no account, so COMPLIANT relies on the name of the rule "
             "alone. An administrator whose own pack has no result could imitate it with a rule of that name."
         )
     if observed.journal.problem:
-        rests = "everything rests on AWS Config alone"
+        rests = "everything relies on AWS Config alone"
         if observed.deployment.has_rule_in_stack_set:
-            rests = "no account is COMPLIANT: an administrator can put another rule of the name in the place of the own one"
+            rests = "no account is COMPLIANT: an administrator can replace the rule with another one of the same name"
         said.append(f"The journal was not read, so {rests}. {observed.journal.problem}")
     above = {unit_id for account in observed.accounts for unit_id in account.unit_ids}
     said += [
@@ -428,7 +428,7 @@ def _excluded(account: Account, observed: Observed) -> Row:
     advice = Advice(
         why,
         f"Let the rule evaluate it: the command keeps only the exclusions in force. Or let the owner ({exclusion.owner}) "
-        f"decide anew, and write {date} date into {exceptions.FILE}. The reason was: {exclusion.reason}",
+        f"decide again, and write {date} date into {exceptions.FILE}. The reason was: {exclusion.reason}",
         (commands.deploy(observed.deployment.stack_name, ExcludedAccounts=",".join(kept)),),
     )
     return Row(account, Status.UNKNOWN, exception=exclusion, advice=(advice,))
@@ -448,7 +448,7 @@ def _accepted(status: Status, acceptance: Acceptance, day: date) -> tuple[Status
         return status, (Advice(why, "Do what the finding says."),)
     advice = Advice(
         f"This failure was accepted until {acceptance.until}, and no longer is.",
-        f"Do what the finding says. Or let the owner ({acceptance.owner}) decide anew, and write a later date into "
+        f"Do what the finding says. Or let the owner ({acceptance.owner}) decide again, and write a later date into "
         f"{exceptions.FILE}. The reason was: {acceptance.reason}",
     )
     return status, (advice,)
@@ -527,14 +527,14 @@ def _anew(condition: str, account: Account, deployment: Deployment) -> tuple[str
         target = deployment.target_above(account.unit_ids)
         delete = commands.stack_instances(deployment, "delete", account.account_id, target, "--no-retain-stacks")
         create = commands.stack_instances(deployment, "create", account.account_id, target)
-        return f"{condition}, have the StackSet make the account's stack anew.", (delete, create)
+        return f"{condition}, have the StackSet recreate the account's stack.", (delete, create)
     if deployment.in_management_account:
         return "", ()
     again = (
         commands.delete_management_account(deployment.region, deployment.stack_name),
         *_deploy_management_account(deployment),
     )
-    return f"{condition}, make the account's stack anew with credentials of that account.", again
+    return f"{condition}, recreate the account's stack with credentials of that account.", again
 
 
 def _deploy_management_account(deployment: Deployment) -> tuple[str, ...]:
@@ -710,9 +710,9 @@ def _pack(account: Account, pack: Arrival | None, deployment: Deployment) -> Adv
         permit = _permit(account, deployment, refused=pack is not None)
         if permit:
             return Advice(why, *permit)
-    cause = "Put it again." if pack is None else "Fix the cause and put the pack again."
+    cause = "Put it again." if pack is None else "Fix the cause and deploy the pack again."
     if pack is not None and pack.lacks_recorder:
-        cause = f"Turn the account's configuration recorder on in {deployment.region}, and put the pack again."
+        cause = f"Turn the account's configuration recorder on in {deployment.region}, and deploy the pack again."
     return Advice(why, cause, (commands.put_pack_again(deployment),))
 
 

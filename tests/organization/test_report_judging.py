@@ -296,7 +296,7 @@ def test_account_in_doubt_has_to_be_in_its_pack_once_the_journal_confirms_the_ot
 
 def test_journal_that_could_not_be_read_is_noted() -> None:
     observed = Observed(DEPLOYMENT, NOW, [], {}, {}, {}, journal=Journal(problem="StartQuery failed."))
-    assert notes(observed) == ["The journal was not read, so everything rests on AWS Config alone. StartQuery failed."]
+    assert notes(observed) == ["The journal was not read, so everything relies on AWS Config alone. StartQuery failed."]
 
 
 @pytest.mark.parametrize(("verdict", "hours_ago", "status"), [("COMPLIANT", 1, "COMPLIANT"), ("COMPLIANT", 27, "UNKNOWN")])
@@ -437,7 +437,7 @@ def test_if_the_aggregator_lists_no_pack_at_all_the_rule_alone_decides_and_a_not
         DEPLOYMENT, NOW, [Account(MEMBER, "Shop", "Root")], {MEMBER: [result()]}, packs, {MEMBER: ARRIVED_STACK}
     )
     assert [row.status for row in rows(observed)] == [Status.COMPLIANT]
-    assert ["rests on the name of the rule alone" in note for note in notes(observed)] == [True]
+    assert ["relies on the name of the rule alone" in note for note in notes(observed)] == [True]
     listed = replace(observed, packs={MEMBER: unlisted, CENTRAL: ARRIVED_PACK})
     assert [row.status for row in rows(listed)] == [Status.UNKNOWN]
     assert notes(listed) == []
@@ -522,7 +522,7 @@ def test_account_whose_exclusion_has_ended_is_unknown_and_the_command_lets_it_be
     assert row.status is Status.UNKNOWN
     assert row.finding == "The account was excluded until 2026-02-28, and is still not evaluated."
     (advice,) = row.advice
-    assert "the owner (platform) decide anew" in advice.action
+    assert "the owner (platform) decide again" in advice.action
     assert advice.action.endswith("The reason was: Sandbox")
     assert advice.commands == (f"root-virtual-mfa deploy --parameter ExcludedAccounts={CENTRAL}",)
     alone = replace(DEPLOYMENT, stack_name="mfa", excluded=frozenset({MEMBER}))
@@ -568,7 +568,7 @@ def test_from_the_day_after_it_is_a_plain_failure_and_the_report_says_why() -> N
     row = judge(result("NON_COMPLIANT"), exceptions=accepting(YESTERDAY))
     assert row.status is Status.NON_COMPLIANT
     assert row.finding == "Annotation of NON_COMPLIANT. This failure was accepted until 2026-02-28, and no longer is."
-    assert "the owner (security) decide anew" in row.advice[0].action
+    assert "the owner (security) decide again" in row.advice[0].action
 
 
 def test_before_its_first_day_it_is_a_plain_failure_and_the_report_says_why() -> None:
@@ -764,7 +764,7 @@ def test_pack_that_lacks_the_permission_to_invoke(permission: str, listed: bool,
 
 
 def test_pack_failed_for_another_reason() -> None:
-    assert judge(pack=Arrival("UPDATE_FAILED", "Internal")).advice[0].action == "Fix the cause and put the pack again."
+    assert judge(pack=Arrival("UPDATE_FAILED", "Internal")).advice[0].action == "Fix the cause and deploy the pack again."
 
 
 def test_what_is_on_its_way_is_waited_for() -> None:

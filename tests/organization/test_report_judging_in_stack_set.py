@@ -140,7 +140,7 @@ def test_disagreement_is_told_with_the_commands_that_put_the_rule_back() -> None
     assert row.status is Status.UNKNOWN
     (advice,) = row.advice
     assert advice.why == "The journal says COMPLIANT (1 h ago), and AWS Config says nothing."
-    assert advice.action.endswith("If somebody did, have the StackSet make the account's stack anew.")
+    assert advice.action.endswith("If somebody did, have the StackSet recreate the account's stack.")
     delete, create = advice.commands[-2:]
     assert delete == (
         "aws cloudformation delete-stack-instances --region eu-central-1 --stack-set-name root-virtual-mfa-account "

@@ -277,7 +277,7 @@ CASES: Mapping[str, list[Case]] = {
         case(FAILS, "missing", "root-virtual-mfa deploy", **inside(documents={NOTIFY: "missing"})),
         case(
             FAILS,
-            "said by AWS The evaluations, the alarms and the report go on",
+            "said by AWS The evaluations, the alarms and the report work",
             f"get-automation-execution --region {REGION}",
             **inside(executions=(run_of(NOTIFY, "Failed"),)),
         ),
@@ -416,7 +416,7 @@ CASES: Mapping[str, list[Case]] = {
             "AlarmEmail=ADDRESS",
             alarm_actions=(AlarmAction("silence", NOW, succeeded=False, summary="no topic"),),
         ),
-        case(NOT_YET, "Ring one", "--alarm-name silence", alarm_actions=(), alarms=("silence",)),
+        case(NOT_YET, "Set one off", "--alarm-name silence", alarm_actions=(), alarms=("silence",)),
         case(NOT_SEEN, "AccessDenied", alarms=REFUSED),
         case(NOT_SEEN, "have no topic", "AlarmEmail=ADDRESS", alarm_topic=False),
         case(NOT_SEEN, "AccessDenied", alarm_actions=REFUSED),
@@ -425,7 +425,7 @@ CASES: Mapping[str, list[Case]] = {
         case(HOLDS, "of 3 accounts"),
         case(
             FAILS,
-            "does not take the query",
+            "does not accept the query",
             "filter-log-events",
             journal=Journal(problem="StartQuery failed with MalformedQueryException."),
         ),
@@ -443,7 +443,7 @@ CASES: Mapping[str, list[Case]] = {
         case(HOLDS, "has 1 failed event"),
         case(FAILS, "could not pass on 2 failed events", "filter-log-events", counts=Counts(1, 2, 2, 0)),
         case(FAILS, "the queue has none", "filter-log-events", counts=Counts(1, 2, 0, 0)),
-        case(NOT_YET, "Let one fail", "lambda invoke", counts=Counts(1, 0, 0, 0)),
+        case(NOT_YET, "Make one fail", "lambda invoke", counts=Counts(1, 0, 0, 0)),
         case(NOT_SEEN, "AccessDenied", counts=REFUSED),
     ],
     "AWS Config says who made the rule, and which function evaluates it": [
