@@ -6,18 +6,18 @@ tests/aws/services/cloudformation.  A deletion that exports prevent: users quote
 (aws-samples/iam-identity-center-team#474, rlister/stax#40).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from local_aws.cloudformation import rollback, template_checks
 from local_aws.core import callers, ministack_seams
 from local_aws.core.models import AwsError
+from local_aws.core.operations import Operations
 from local_aws.core.paging import Pages
 
 Stack = dict[str, Any]
 """A stack as MiniStack keeps it: `StackName`, `StackId`, `StackStatus`, `_resources`, `_template`, …"""
-Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]
 
 _PAGE = 100
 _PAGES = Pages("ValidationError", "Invalid NextToken")

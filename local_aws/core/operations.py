@@ -11,11 +11,12 @@ Sources: https://smithy.io/2.0/aws/protocols/, https://docs.aws.amazon.com/IAM/l
 import gzip
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import botocore
@@ -46,6 +47,12 @@ _REST_XML = {
 }
 _LONGEST_HEAD = 8192
 """Bytes of a model in which its metadata stand: documentation of one service precedes them, shapes always follow."""
+
+
+Operation = Callable[[str, dict[str, Any]], dict[str, Any] | None]
+"""What answers an operation: it takes the account id and the request, and gives the answer; None lets MiniStack answer."""
+Operations = Mapping[str, Operation]
+"""What answers operations, by their names."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +141,8 @@ def prefix(service: str) -> str:
     return _PREFIXES.get(service, service)
 
 
-class Operations:
-    """The operations of every service."""
+class ApiOperations:
+    """The operations of every service's API."""
 
     def __init__(self, lists: Mapping[str, Coverage]) -> None:
         """Know which services are listed, by MiniStack's names of them."""

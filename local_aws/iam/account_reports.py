@@ -10,13 +10,16 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.switches import Switches
 from local_aws.organizations.accounts import Account, RootUser
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 _QUOTAS = {
     "AccessKeysPerUserQuota": 2,
@@ -80,7 +83,7 @@ class AccountReports:
         self._clock = clock
         self._iam = ministack_seams.module("ministack.services.iam")
         self._reports: dict[str, _Report] = {}
-        self.operations: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
+        self.operations: Operations = {
             "GenerateCredentialReport": self.generate_credential_report,
             "GetAccountSummary": self.get_account_summary,
             "GetCredentialReport": self.get_credential_report,

@@ -6,17 +6,16 @@ inline policy stands for the policy that has it in any case; the answer has the 
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from botocore.parsers import create_parser
 
 from local_aws.core import callers, ministack_seams
 from local_aws.core.models import LOADER, AwsError, service_model
+from local_aws.core.operations import Operation, Operations
 from local_aws.core.paging import Pages
 from local_aws.iam.checks import Checks
-
-Operation = Callable[[str, dict[str, Any]], dict[str, Any] | None]
 
 _BY_ENTITY = tuple(
     name.format(kind)
@@ -63,7 +62,7 @@ _PAGES = Pages("ValidationError", "Invalid Marker.", "Marker", takes_empty=False
 class Entities:
     """The operations of IAM about what MiniStack keeps."""
 
-    def __init__(self, checks: Checks, first: Mapping[str, Operation]) -> None:
+    def __init__(self, checks: Checks, first: Operations) -> None:
         """Refuse what `checks` refuses. `first` may answer an operation; if it returns None, MiniStack does."""
         self._checks = checks
         self._iam = ministack_seams.module("ministack.services.iam")
@@ -74,7 +73,7 @@ class Entities:
             name: keys if isinstance(keys := paginator["result_key"], list) else [keys]
             for name, paginator in paginators.items()
         }
-        self.operations: dict[str, Operation] = {
+        self.operations: Operations = {
             **first,
             **{operation: self._answering(operation, first.get(operation)) for operation in OPERATIONS},
         }

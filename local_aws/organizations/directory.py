@@ -10,8 +10,6 @@ from local_aws.organizations import refusals
 from local_aws.organizations.accounts import Account
 from local_aws.organizations.organization import Organization, Unit
 
-Operation = Callable[[str, dict[str, Any]], dict[str, Any]]
-"""Answers the parameters of an account's request. Raises AwsError."""
 _LONGEST_PAGE = 20
 """Source: API model, organizations, MaxResults."""
 _PAGES = Pages(

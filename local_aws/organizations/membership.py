@@ -20,16 +20,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_aws.core import roles
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.organizations import refusals
 from local_aws.organizations.accounts import Account, RootUser
-from local_aws.organizations.directory import Directory, Operation, paged
+from local_aws.organizations.directory import Directory, paged
 from local_aws.organizations.organization import ACTIVE, PENDING_CLOSURE, SUSPENDED
 from local_aws.organizations.tags import Tags
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 CREATION, CLOSURE = timedelta(seconds=2), timedelta(minutes=3)
 """How long it takes to create an account, and to close one."""
@@ -89,13 +92,13 @@ class Membership:
         self._closures: list[datetime] = []
         """When accounts were closed, the first one first."""
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="organizations")
-        self.reads: dict[str, Operation] = {
+        self.reads: Operations = {
             "ListAccounts": self.list_accounts,
             "DescribeAccount": self.describe_account,
             "DescribeCreateAccountStatus": self.describe_create_account_status,
             "ListCreateAccountStatus": self.list_create_account_status,
         }
-        self.changes: dict[str, Operation] = {
+        self.changes: Operations = {
             "CreateAccount": self.create_account,
             "CloseAccount": self.close_account,
             "RemoveAccountFromOrganization": self.remove_account_from_organization,

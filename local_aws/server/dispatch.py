@@ -12,14 +12,12 @@ from local_aws.core import faults, ministack_seams
 from local_aws.core.coverage import Coverage
 from local_aws.core.faults import Answer, Faults
 from local_aws.core.models import AwsError, Routed, ServiceApi
-from local_aws.core.operations import current, prefix
+from local_aws.core.operations import Operations, current, prefix
 from local_aws.server.gate import not_emulated
 
 _WITHOUT_API = {"s3"}
 """The services whose requests and faults follow no API model: they speak REST with XML."""
 
-Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]
-"""Each operation's name, and what answers it: takes account id and request; None lets MiniStack answer."""
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Answer]]
 """Answers a request: method, path, headers, body and query."""
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from local_aws.cloudformation.stack_sets import dependencies
 from local_aws.cloudformation.stack_sets.directory import Directory
-from local_aws.cloudformation.stack_sets.operations import Operations
+from local_aws.cloudformation.stack_sets.operations import StackSetOperations
 from local_aws.cloudformation.stack_sets.stack_set import Operation, StackSet
 from local_aws.cloudformation.stack_sets.targets import Place
 from local_aws.core.switches import Switches
@@ -23,7 +23,7 @@ from local_aws.core.switches import Switches
 class AutomaticDeployment:
     """The automatic deployments of the organization's StackSets."""
 
-    def __init__(self, directory: Directory, operations: Operations, switches: Switches) -> None:
+    def __init__(self, directory: Directory, operations: StackSetOperations, switches: Switches) -> None:
         """Deploy what is in `directory` through `operations`, and remember where the accounts are."""
         self._directory = directory
         self._operations = operations

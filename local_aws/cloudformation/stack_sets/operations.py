@@ -33,7 +33,7 @@ _SKIPPED = "SKIPPED_SUSPENDED_ACCOUNT"
 _log = logging.getLogger(__name__)
 
 
-class Operations:
+class StackSetOperations:
     """The operations on StackSets, one after the other."""
 
     def __init__(self, directory: Directory, deployers: Deployers, clock: Clock, switches: Switches) -> None:

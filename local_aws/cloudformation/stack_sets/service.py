@@ -8,7 +8,7 @@ from local_aws.authorization.deployers import Deployers
 from local_aws.cloudformation.stack_sets import dependencies, templates
 from local_aws.cloudformation.stack_sets.automatic_deployment import AutomaticDeployment
 from local_aws.cloudformation.stack_sets.directory import SERVICE_PRINCIPAL, Directory
-from local_aws.cloudformation.stack_sets.operations import Operations
+from local_aws.cloudformation.stack_sets.operations import StackSetOperations
 from local_aws.cloudformation.stack_sets.reads import Answer, Reads
 from local_aws.cloudformation.stack_sets.refusals import NOT_FOUND, refuse, refuse_self_managed
 from local_aws.cloudformation.stack_sets.stack_set import Operation, StackSet
@@ -34,7 +34,7 @@ class StackSets:
     def __init__(self, organization: Organization | None, deployers: Deployers, clock: Clock, switches: Switches) -> None:
         """Begin without StackSets, and follow the accounts of `organization` as they join, move and leave."""
         self._directory = Directory(organization)
-        self._operations = Operations(self._directory, deployers, clock, switches)
+        self._operations = StackSetOperations(self._directory, deployers, clock, switches)
         if organization:
             follow = AutomaticDeployment(self._directory, self._operations, switches).follow
             for listeners in (organization.when_joined, organization.when_moved, organization.when_left):
