@@ -1,8 +1,8 @@
-"""The journal: what the function's log says of each account.  It is the second source beside AWS Config.
+"""The journal: what the function's log says about each account.  It is the second source beside AWS Config.
 
 The function writes a line after AWS Config has taken a result.  So a line has the time of the evaluation, the verdict and the
-annotation, whatever AWS Config shows later.  Only lines of the deployment's own rule with its own parameters count: a member
-can point a rule of its own, with parameters of its own, at the function.  This module is pure, without input or output.
+annotation, even if AWS Config later shows others.  Only lines of the deployment's own rule with its own parameters count: a
+member can point its own rule, with its own parameters, at the function.  This module is pure, without input or output.
 """
 
 import re
@@ -21,7 +21,7 @@ HISTORY = timedelta(days=3)
 """How far back the history is read: two days, and the evaluation before."""
 
 MOST_ROWS = 10_000
-"""The most rows that the query gives.
+"""The most rows that the query returns.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-Limit.html
 """

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
-"""The error codes with which AWS denies access. Source: API references, common errors."""
+"""The error codes that AWS uses to deny access. Source: API references, common errors."""
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 _THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException", "LimitExceededException"})
 

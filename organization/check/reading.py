@@ -57,7 +57,7 @@ class Reader:
             raise CommandError(message) from error
 
     def read(self, of: list[Account]) -> Readings[str, Facts | Unread]:
-        """Read each account that is not suspended. Whoever interrupts that gets what was read."""
+        """Read each account that is not suspended. If somebody interrupts that, it returns what was read."""
         ids = [account.account_id for account in of if not account.is_suspended]
         return accounts.read_each("Accounts", ids, self._facts, self._progress)
 
@@ -78,7 +78,7 @@ class Reader:
 
 
 class _ClientsOf:
-    """The clients of one account. Nothing is assumed for an account about which nothing is asked."""
+    """The clients of one account. It assumes no role for an account that nothing asks about."""
 
     def __init__(self, reader: Reader, account_id: str) -> None:
         self._reader = reader

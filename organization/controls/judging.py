@@ -1,8 +1,8 @@
 """Which controls of which frameworks a root user satisfies, from the facts that the rule decides on: pure.
 
-Frameworks ask other questions than this rule, which wants a virtual device.  A hardware key satisfies one that asks for MFA of
-any kind.  A virtual device does not satisfy one that asks for hardware.  So no verdict answers them: facts do.
-controls.yaml has the controls: see reading.py.
+Frameworks ask other questions than this rule, which wants a virtual device.  A hardware key satisfies a framework that asks for
+MFA of any kind.  A virtual device does not satisfy a framework that asks for hardware.  So facts answer these questions, and no
+verdict does. controls.yaml has the controls: see reading.py.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ class RootUser:
 
 
 class State(StrEnum):
-    """What a root user may be; several may hold at once.  What is not known to be absent counts as present."""
+    """What a root user may be; several may hold at once.  A credential that is not known to be absent counts as present."""
 
     VIRTUAL = "virtual MFA device"
     OTHER = "other MFA device"
@@ -55,7 +55,7 @@ class Assessment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A control of a framework; `asks` says what of, in our words.
+    """A control of a framework; `asks` says what for, in our words.
 
     Each state of `satisfied_by` alone satisfies it; of those in `silent_on` its source says neither yes nor no.  `source` is
     the URL of a page that has the number and what satisfies it, or `unverified` says why there is none.
@@ -71,7 +71,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Framework:
-    """A framework: the name that operators give, its title, and what to know of its controls."""
+    """A framework: the name that operators give, its title, and what to know about its controls."""
 
     name: str
     title: str

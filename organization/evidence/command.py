@@ -49,7 +49,7 @@ Assumed: the list price of most Regions. Source: https://aws.amazon.com/cloudwat
 LONGEST = 3660
 """Days of a period. Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
 ASKS_FROM = 10 * 10**9
-"""Bytes to scan from which the command asks first: five cents."""
+"""From this many bytes to scan the command asks first: five cents."""
 _SHOWN = 10
 T = TypeVar("T")
 
@@ -121,7 +121,7 @@ def run(region: str | None, profile: str | None, stack_name: str, wanted: Wanted
 
 
 def _management(region: str | None, profile: str | None, deployment: "Deployment") -> "tuple[boto3.Session, Caller] | None":
-    """Return the session of the management account, whose CloudTrail says who left and who was moved; None without a profile.
+    """Return the session of the management account, whose CloudTrail says which accounts left or moved; None without a profile.
 
     Raises CommandError if the profile is of another account.
     """
@@ -189,7 +189,7 @@ class _Gathered:
         self._gaps: list[Gap] = []
         self._changes: Sequence[Event] = ()
         self.organization_trail: Sources | None = sources if deployment.in_management_account else None
-        """Where the management account's CloudTrail can be read, if it can."""
+        """Reads the management account's CloudTrail, if it can be read."""
 
     def fill(
         self, written: Folder, exceptions: Exceptions, controls: ControlDays, role_name: str | None
@@ -286,7 +286,7 @@ class _Gathered:
         )
 
     def _findings(self, history: History, exceptions: Exceptions, role_name: str | None) -> Findings:
-        """Ask the other sources, when the days of the history are at their end."""
+        """Ask the other sources, once the days of the history have ended."""
         deployment, period, sources = self._deployment, self._period, self._sources
         self._judge_gaps(history, role_name)
         self._judge_exclusions(history, exceptions)
@@ -311,7 +311,7 @@ class _Gathered:
         )
 
     def _contradictions(self, history: History) -> dict[str, Result]:
-        """Return the last result of AWS Config by account, if it is of before the end of the period and not what the line says.
+        """Return AWS Config's last result by account, if it is from before the end of the period and differs from the line.
 
         A result of NOT_APPLICABLE never reaches an aggregator.
         """
@@ -407,7 +407,7 @@ class _Gathered:
         self._gaps.append(Gap("Scope", what.strip(), not_known[0], not_known[-1]))
 
     def _judge_exclusions(self, history: History, exceptions: Exceptions) -> None:
-        """Say which accounts the file excludes and the deployment does not: of their past, only the file tells."""
+        """Say which accounts the file excludes and the deployment does not: only the file tells of their past."""
         today = self._caller.time.astimezone(UTC).date()
         for account_id, each in sorted(exceptions.excluded.items()):
             if account_id in history.members and account_id not in self._deployment.excluded and in_force(each, today):

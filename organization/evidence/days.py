@@ -4,7 +4,7 @@ A day is a day of UTC.  Its verdict is that of the last evaluation on it by the 
 unknown: the day before says nothing about it.  An account counts on a day if it was a member of the organization from the day's
 beginning to its end, was in a targeted organizational unit, and was not excluded.
 
-The lines are read twice, since what came later tells what counted before.  So memory grows with the accounts, their days (two
+The lines are read twice, since later lines show which earlier ones counted.  So memory grows with the accounts, their days (two
 bytes each) and their changes, and not with the lines.
 """
 
@@ -28,7 +28,7 @@ MOST_APART = 1000
 
 
 class Status(StrEnum):
-    """What a day is for an account.  The letter stands for it in a calendar."""
+    """What a day is for an account.  The letter is its sign in a calendar."""
 
     COMPLIANT = "C"
     NON_COMPLIANT = "N"
@@ -112,10 +112,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which accounts were in scope when, as far as it is not the journal that tells.
+    """Which accounts were in scope when, as far as sources other than the journal tell.
 
-    `source_from` is the first day of which the log still has everything; `unreadable` are days whose lines could not be read.
-    `targets` is None if the rule goes to one account.  `setting_since` is since when the stack had today's setting in any case.
+    `source_from` is the first day for which the log still has everything; `unreadable` are days whose lines could not be read.
+    `targets` is None if the rule goes to one account.  `setting_since` is when the stack got today's setting, at the latest.
     """
 
     members: Mapping[str, Member]
@@ -157,9 +157,9 @@ class Failure:
     """A run of NON_COMPLIANT verdicts of an account.
 
     It begins with the first of them and ends with the next other verdict.  Days without an evaluation do not end it.
-    `began_earlier`: it was under way at the account's first evaluation of the period.  `ended` is None if it goes on at the end
-    of the period, or if the account left the organization or the targeted organizational units.  `until` is when it ended, or
-    the last instant for which it counts.
+    `began_earlier`: it was under way at the account's first evaluation of the period.  `ended` is None if it continues at the
+    end of the period, or if the account left the organization or the targeted organizational units.  `until` is when it ended,
+    or the last instant for which it counts.
     """
 
     account_id: str
@@ -225,9 +225,9 @@ def share(part: int, whole: int) -> str | None:
 
 
 class History:
-    """What the journal's lines and the scope say of a period.
+    """What the journal's lines and the scope say about a period.
 
-    Take the days from `days()` first: the rest is there when they are at their end.
+    Take the days from `days()` first: the rest exists once they have ended.
     """
 
     def __init__(self, period: Period, scope: Scope, ownership: Ownership, lines: Callable[[], Iterable[Line | None]]) -> None:
@@ -434,11 +434,11 @@ class History:
     # --- What follows ---
 
     def setting_number(self, line: Line) -> int:
-        """Return the number of the setting with which a line that counts was written."""
+        """Return the number of the setting of a line that counts."""
         return self.settings.number(Setting(self._ownership.way(line), line.parameters))
 
     def not_known(self) -> list[date]:
-        """Return the days that are not known of some account since nobody knows whether it was in scope."""
+        """Return the days that are not known for some account, since nobody knows whether it was in scope."""
         unknown = {
             number
             for account_id, shares in self._shares.items()

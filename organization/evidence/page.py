@@ -28,7 +28,7 @@ def answer(evidence: Evidence) -> str:
 
 
 def months(period: Period) -> list[tuple[str, int]]:
-    """Return what stands above a calendar: each month with its number of days, or each year if the period is long.
+    """Return the header of a calendar: each month with its number of days, or each year if the period is long.
 
     A January has its year instead of its name.
     """

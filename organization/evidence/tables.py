@@ -44,7 +44,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """What a source does not tell: from when to when, as far as that is known, and what that means."""
+    """What a source does not tell: from when to when, if that is known, and what that means."""
 
     source: str
     what: str
@@ -106,7 +106,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What other sources than the journal say.  `contradictions` are those of AWS Config, by account id."""
+    """What sources other than the journal say.  `contradictions` are those of AWS Config, by account id."""
 
     deployment: Deployment
     exceptions: Exceptions = field(default_factory=Exceptions)
@@ -138,7 +138,7 @@ def day_row(day: AccountDay, history: History) -> Row:
 
 
 def evidence_of(history: History, findings: Findings, controls: ControlDays) -> Evidence:
-    """Put everything together, when the days of the history are at their end and counted into `controls`."""
+    """Put everything together, once the days of the history have ended and are counted into `controls`."""
     tables = (
         _accounts(history, controls),
         _controls(history, controls),

@@ -72,7 +72,7 @@ class Reader:
     def observe(self, stack_name: str) -> Observed:
         """Read every account that is not suspended, and the results of the deployment's rule, if there is one.
 
-        Whoever interrupts that gets what was read.  Raises CommandError if there is no organization, ClientError and
+        If somebody interrupts that, it returns what was read.  Raises CommandError if there is no organization, ClientError and
         BotoCoreError if it cannot be read.
         """
         organizations = self._clients.make("organizations")
@@ -143,7 +143,7 @@ class Reader:
     # --- Root users ---
 
     def _management(self) -> RootUser | Unread:
-        """Read what shows of the management account, with the caller's own credentials."""
+        """Read what the management account shows, with the caller's own credentials."""
         account_id = self._caller.account_id
         try:
             summary = facts.account_summary(self._iam, account_id)

@@ -245,7 +245,7 @@ class Reader:
     # --- The journal ---
 
     def read_journal(self, found: Deployment) -> Journal:
-        """Read the journal, or say why it cannot be read: then everything rests on AWS Config."""
+        """Read the journal, or say why it cannot be read: then everything relies on AWS Config."""
         if not found.log_group_name:
             return Journal(problem="The stack does not name the function's log group.")
         written = aws.seen(lambda: journal.from_rows(self._written(found)))
@@ -272,7 +272,7 @@ class Reader:
     # --- Results ---
 
     def listed(self, found: Deployment, judged: set[str]) -> dict[str, list[Result]]:
-        """Return what the aggregator lists of the rules of our name in each account: neither time nor annotation."""
+        """Return what the aggregator lists about the rules with our name in each account: neither time nor annotation."""
         pages = self._config.get_paginator("describe_aggregate_compliance_by_config_rules").paginate(
             ConfigurationAggregatorName=found.aggregator_name,
             Filters={"AwsRegion": found.region},

@@ -1,6 +1,6 @@
 """Judges what nobody could verify before a deployment: pure, without input or output.
 
-There is one check for each entry of docs/unverified.md, in the same order and with the same name.  A check goes by what AWS
+There is one check for each entry of docs/unverified.md, in the same order and with the same name.  A check uses what AWS
 shows of this deployment.  It holds if what the package relies on is so here, whichever way AWS answers the question behind it.
 """
 
@@ -90,7 +90,7 @@ MEANINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found: a text about it, the commands that mend or show it, and whose credentials these need."""
+    """What a check found: a text about it, the commands that fix or show it, and whose credentials these need."""
 
     outcome: Outcome
     text: str
