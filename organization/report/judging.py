@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 from organization import commands, invoke_permission
-from organization.controls.judging import Framework, RootUser
+from organization.controls.judging import Framework, RootFacts
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment
 from organization.exceptions import judging as exceptions
 from organization.exceptions.judging import Acceptance, Exceptions, Exclusion, begins_later, in_force
@@ -111,7 +111,7 @@ class Row:
     conformance_pack_status: str = ""
     stack_set_status: str = ""
     exception: Exclusion | Acceptance | None = None
-    root: RootUser | None = None
+    root: RootFacts | None = None
 
     @property
     def excuse(self) -> str:

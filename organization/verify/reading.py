@@ -15,7 +15,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from organization import aws, deployment
-from organization.accounts import TRAIL_REGION, Clients, Progress
+from organization.accounts import TRAIL_REGION, ClientMaker, Progress
 from organization.aggregator import sources_of
 from organization.aws import Caller, CommandError
 from organization.commands import FORWARDED_REGION
@@ -78,7 +78,7 @@ class Reader:
 
     def __init__(self, session: boto3.Session, caller: Caller, progress: Progress) -> None:
         """Read with the session's credentials, which are the caller's."""
-        self._clients = Clients(session, caller)
+        self._clients = ClientMaker(session, caller)
         self._caller = caller
         self._progress = progress
         self._reader = reading.Reader(session, caller.time, progress)
