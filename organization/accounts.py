@@ -1,4 +1,4 @@
-"""The accounts of an organization, the credentials of a role in each, and reading many of them at the same time."""
+"""The accounts of an organization, clients with credentials of each, and reading many of them at the same time."""
 
 import queue
 import threading
