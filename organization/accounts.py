@@ -1,4 +1,4 @@
-"""The accounts of an organization, the credentials of a role in each, and reading many of them at the same time."""
+"""The accounts of an organization, clients with credentials of each, and reading many of them at the same time."""
 
 import queue
 import threading
@@ -120,7 +120,7 @@ def described(entry: "AccountTypeDef", ou_path: str = "", unit_ids: tuple[str, .
     return Account(entry["Id"], entry.get("Name", ""), ou_path, state, entry.get("JoinedTimestamp"), contained_in)
 
 
-class Clients:
+class ClientMaker:
     """Makes clients with a session's own credentials, or with those of another account.  Threads may share it.
 
     It makes one client at a time, as a session has to.  A session for each account would load all API models again.

@@ -1,4 +1,4 @@
-"""What is known of an account that could not be read, and what to do about it: pure, without input or output."""
+"""What is known about an account that could not be read, and what to do about it: pure, without input or output."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ _THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsExc
 
 
 class Step(StrEnum):
-    """What a failure kept from being done."""
+    """What a failure prevented."""
 
     SESSION = "get credentials of the account"
     READ = "read the root user"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from organization import accounts, aws
-from organization.accounts import Clients, Credentials, Progress, Readings
+from organization.accounts import ClientMaker, Credentials, Progress, Readings
 from organization.aws import Caller, CommandError
 from organization.statuses import Account
 from organization.unread import DENIED, Step, Unread
@@ -29,7 +29,7 @@ class Reader:
 
     def __init__(self, session: "boto3.Session", caller: Caller, role_name: str | None, progress: Progress) -> None:
         """Read the caller's own account with the session's credentials, the others with those of the role there."""
-        self._clients = Clients(session, caller)
+        self._clients = ClientMaker(session, caller)
         self._caller = caller
         self._role_name = role_name
         self._progress = progress

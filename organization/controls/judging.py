@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class RootUser:
-    """The facts about a root user as the function's log has them: the summary, and how many virtual MFA devices root has."""
+class RootFacts:
+    """The facts about a root user that the log has: the account summary, and how many virtual MFA devices root has."""
 
     summary: "AccountSummary"
     virtual_mfa_devices: int
@@ -79,7 +79,7 @@ class Framework:
     controls: Sequence[Control]
 
 
-def states(root: RootUser) -> frozenset[State]:
+def states(root: RootFacts) -> frozenset[State]:
     """Return what a root user is."""
     summary = root.summary
     no_password = summary.password_present is False
@@ -93,7 +93,7 @@ def states(root: RootUser) -> frozenset[State]:
     return frozenset(state for state, does in holds.items() if does)
 
 
-def assess(control: Control, root: RootUser | None) -> Assessment:
+def assess(control: Control, root: RootFacts | None) -> Assessment:
     """Tell whether a root user satisfies a control; UNKNOWN if its facts are not known (None)."""
     if root is None:
         return Assessment.UNKNOWN
@@ -103,7 +103,7 @@ def assess(control: Control, root: RootUser | None) -> Assessment:
     return Assessment.UNKNOWN if found & control.silent_on else Assessment.NOT_SATISFIED
 
 
-def assessments(framework: Framework, root: RootUser | None) -> dict[Assessment, list[str]]:
+def assessments(framework: Framework, root: RootFacts | None) -> dict[Assessment, list[str]]:
     """Return the ids of the framework's controls by assessment, of every assessment."""
     found: dict[Assessment, list[str]] = {each: [] for each in Assessment}
     for control in framework.controls:

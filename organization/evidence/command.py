@@ -20,7 +20,7 @@ from organization.commands import PROGRAM
 from organization.controls.reading import frameworks
 from organization.evidence import folder, page, tables
 from organization.evidence.control_days import ControlDays
-from organization.evidence.days import DAY, MEANINGS, NAMES, History, Member, Period, Scope, Status, midnight, share
+from organization.evidence.days import DAY, MEANINGS, NAMES, DayStatus, History, Member, Period, Scope, midnight, share
 from organization.evidence.folder import Folder
 from organization.evidence.lines import Line, Ownership
 from organization.evidence.sources import STACK_CHANGES, JournalRead, Log, Sources, Spool
@@ -116,7 +116,7 @@ def run(region: str | None, profile: str | None, stack_name: str, wanted: Wanted
     _show(evidence, Screen())
     complain(f"wrote {wanted.output}. The SHA-256 of its {folder.MANIFEST} is {manifest_sha256}: keep it elsewhere.")
     counts = evidence.figures.counts
-    fails = any(counts[each] for each in (Status.NON_COMPLIANT, Status.UNKNOWN, Status.NO_SOURCE))
+    fails = any(counts[each] for each in (DayStatus.NON_COMPLIANT, DayStatus.UNKNOWN, DayStatus.NO_SOURCE))
     return DIFFERS if fails or evidence.tables["contradictions"].rows else 0
 
 
@@ -549,9 +549,11 @@ def _document(evidence: Evidence) -> dict[str, object]:
             "account_days_known": figures.known,
             "share_compliant": share(figures.compliant, figures.in_scope),
             "share_known": share(figures.known, figures.in_scope),
-            "account_days": {NAMES[status]: figures.counts[status] for status in Status if status is not Status.NOT_A_MEMBER},
+            "account_days": {
+                NAMES[status]: figures.counts[status] for status in DayStatus if status is not DayStatus.NOT_A_MEMBER
+            },
         },
-        "letters": {status.value: {"status": NAMES[status], "meaning": MEANINGS[status]} for status in Status},
+        "letters": {status.value: {"status": NAMES[status], "meaning": MEANINGS[status]} for status in DayStatus},
         **{name.replace("-", "_"): table.records() for name, table in evidence.tables.items()},
     }
 
@@ -560,7 +562,7 @@ def _show(evidence: Evidence, screen: Screen) -> None:
     """Print the figures, the longest failures and the gaps."""
     figures, period = evidence.figures, evidence.period
     screen.say((page.answer(evidence), "bold"))
-    counts = ", ".join(f"{figures.counts[status]} {NAMES[status]}" for status in Status if figures.counts[status])
+    counts = ", ".join(f"{figures.counts[status]} {NAMES[status]}" for status in DayStatus if figures.counts[status])
     screen.say(f"Account-days from {period.first} to {period.last}: {counts}.")
     failures = evidence.history.failures
     for failure in failures[:_SHOWN]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from organization import aws, insights, runbooks
-from organization.accounts import TRAIL_REGION, Clients, Credentials, Progress, read_each
+from organization.accounts import TRAIL_REGION, ClientMaker, Credentials, Progress, read_each
 from organization.aws import Caller, CommandError
 from organization.evidence.days import DAY, Member, Period, midnight
 from organization.evidence.lines import Line, parse
@@ -120,7 +120,7 @@ class Sources:
 
     def __init__(self, session: "boto3.Session", caller: Caller, progress: Progress) -> None:
         """Report progress through `progress`."""
-        self._clients = Clients(session, caller)
+        self._clients = ClientMaker(session, caller)
         self._caller = caller
         self._progress = progress
         self._logs: CloudWatchLogsClient = self._clients.make("logs")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import ClientError
 
 from organization import accounts, aws
-from organization.accounts import Clients, Credentials, Progress
+from organization.accounts import ClientMaker, Credentials, Progress
 from organization.aws import Caller, CommandError
 from organization.exceptions.judging import Exceptions
 from organization.inventory.judging import Observed, Refusal
@@ -65,7 +65,7 @@ class Reader:
         os.environ["AWS_STS_REGIONAL_ENDPOINTS"] = (
             "regional"  # the global endpoint, for which a profile may ask, has no AssumeRoot
         )
-        self._clients = Clients(session, caller)
+        self._clients = ClientMaker(session, caller)
         self._sts = self._clients.make("sts")
         self._iam = self._clients.make("iam")
 

@@ -10,7 +10,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from organization import accounts, aws, deployment, units
-from organization.accounts import Clients
+from organization.accounts import ClientMaker
 from organization.aggregator import sources_of
 from organization.aws import Caller
 from organization.deployment import BY_CONFORMANCE_PACK, RULE_DEPLOYMENT, RULE_NAME, UNITS, Deployment
@@ -33,7 +33,7 @@ class Reader:
 
     def __init__(self, session: boto3.Session, caller: Caller, stack_name: str) -> None:
         config = aws.patient()
-        self._clients = Clients(session, caller)
+        self._clients = ClientMaker(session, caller)
         self._caller = caller
         self._stack_name = stack_name
         self._cloudformation: CloudFormationClient = session.client("cloudformation", config=config)

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 from organization import commands, invoke_permission
-from organization.controls.judging import Framework, RootUser
+from organization.controls.judging import Framework, RootFacts
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment
 from organization.exceptions import judging as exceptions
 from organization.exceptions.judging import Acceptance, Exceptions, Exclusion, begins_later, in_force
@@ -111,7 +111,7 @@ class Row:
     conformance_pack_status: str = ""
     stack_set_status: str = ""
     exception: Exclusion | Acceptance | None = None
-    root: RootUser | None = None
+    root: RootFacts | None = None
 
     @property
     def excuse(self) -> str:
@@ -487,7 +487,7 @@ def _disagreement(entry: Entry, said: str, account: Account, observed: Observed)
 
 
 def _not_in_journal(result: Result, account: Account, observed: Observed) -> Advice:
-    """Say that a result does not count, since the journal cannot confirm it: an administrator can make up this one."""
+    """Say that a result does not count, since the journal cannot confirm it: an administrator can fake it."""
     deployment = observed.deployment
     said = f"AWS Config says {result.compliance} of the rule {result.rule_name}"
     if observed.journal.problem:
@@ -519,7 +519,7 @@ def _not_in_journal(result: Result, account: Account, observed: Observed) -> Adv
 def _anew(condition: str, account: Account, deployment: Deployment) -> tuple[str, tuple[str, ...]]:
     """Say how to recreate an account's stack, and so the rule in it, and return the commands; nothing if no such stack has it.
 
-    An update does not: CloudFormation does not look whether somebody deleted or changed what a stack has.
+    An update does not: CloudFormation does not check whether somebody deleted or changed what a stack has.
     """
     if not deployment.has_rule_in_stack_set:
         return "", ()
@@ -548,9 +548,9 @@ def _deploy_management_account(deployment: Deployment) -> tuple[str, ...]:
 
 
 def _somebodys(others: Sequence[Result], account: Account, observed: Observed) -> Iterator[Advice]:
-    """Say which rules do not count, though they have this package's name.
+    """Say which rules do not count, although they have this package's name.
 
-    While a StackSet takes over from a conformance pack, or the other way round, those of before are no surprise.
+    While a StackSet takes over from a conformance pack, or the other way round, the former rules are no surprise.
     """
     deployment = observed.deployment
     there = f"with credentials of account {account.account_id}"
@@ -655,7 +655,7 @@ def _not_arrived(account: Account, observed: Observed) -> tuple[Advice, ...]:
 
 
 def _unwatched(account: Account, deployment: Deployment) -> tuple[Advice, ...]:
-    """Say how to have the management account watched, if this is it and it is not."""
+    """Say how to get the management account watched, if this is it and nobody watches it."""
     if account.account_id != deployment.management_account_id or deployment.watches_management_account:
         return ()
     return (
@@ -737,7 +737,7 @@ def _because(arrival: Arrival) -> str:
 
 
 def _no_result(account: Account, observed: Observed) -> Advice:
-    """Say why an account may have no result, though everything has arrived there."""
+    """Say why an account may have no result, although everything has arrived there."""
     deployment = observed.deployment
     failed = _last_failure(account, observed)
     causes = "the recorder is off, evaluations fail, or none was made yet"
