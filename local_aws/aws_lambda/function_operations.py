@@ -39,7 +39,7 @@ _NOT_LISTED = (
     *("State", "StateReason", "StateReasonCode", "RuntimeVersionConfig"),
     *("LastUpdateStatus", "LastUpdateStatusReason", "LastUpdateStatusReasonCode"),
 )
-"""What GetFunction has and ListFunctions has not. Source: API reference, ListFunctions."""
+"""What GetFunction has and ListFunctions does not. Source: API reference, ListFunctions."""
 _PAGES = Pages("InvalidParameterValueException", "The provided Marker is invalid.", "Marker")
 
 
@@ -199,7 +199,7 @@ def _check_role(role_arn: str, function_arn: str) -> None:
 
 
 def _check_code(code: Mapping[str, Any]) -> None:
-    """Refuse a request without code, and code in S3 that is not there."""
+    """Refuse a request without code, and code in S3 that does not exist."""
     if not any(code.get(member) for member in _SOURCES):
         raise AwsError(_INVALID, "Please provide a source for function code.")
     bucket, key = code.get("S3Bucket"), code.get("S3Key")

@@ -115,7 +115,7 @@ class LambdaFunctions:
         return {**function_operations.operations(), **policies.operations(), **settings.operations}
 
     def close(self) -> None:
-        """Stop all execution environments and drop queued events. Nothing can be invoked any more."""
+        """Stop all execution environments and drop queued events. Nothing can be invoked any longer."""
         self._events.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             self._closed = True

@@ -58,7 +58,7 @@ class ChangeSets:
                 self._nameless[_place(arn)] = _kept().pop(arn)
 
     def _check(self, _: str, params: dict[str, Any]) -> None:
-        """Refuse a name without a stack, and a stack that is not there."""
+        """Refuse a name without a stack, and a stack that does not exist."""
         if params["ChangeSetName"].startswith("arn:"):
             return
         if not params.get("StackName"):

@@ -187,7 +187,7 @@ def _has_action(alarm: Alarm, prefix: str) -> bool:
 
 
 def _tags(new: Iterable[Mapping[str, str]], old: Mapping[str, str]) -> dict[str, str]:
-    """Return old and new tags. AwsError: AWS keeps the keys for itself, or there are too many."""
+    """Return old and new tags. AwsError: AWS reserves the keys, or there are too many."""
     added = {tag["Key"]: tag["Value"] for tag in new}
     if any(key.lower().startswith("aws:") for key in added):
         raise AwsError("AccessDenied", 'The provided tag keys must not start with any case of "aws:"', 403)

@@ -155,7 +155,7 @@ class Template:
                 raise TemplateError(message)
             if kind == _REMEDIATION:
                 _refuse_intrinsics(where, resource.get("Properties"))
-            # Resolve all: AWS refuses a bad template whatever its conditions are.
+            # Resolve all: AWS refuses a bad template regardless of its conditions.
             properties = _resolve(where, _mapping(where, resource.get("Properties")), values, conditions)
             condition = resource.get("Condition")
             if condition is not None and not _condition(where, condition, conditions):

@@ -94,7 +94,7 @@ class Request:
 
     @cached_property
     def protocol(self) -> str:
-        """Return the protocol, as far as the request shows it by itself: its name in botocore, or `errors.S3`."""
+        """Return the protocol, if the request alone shows it: its name in botocore, or `errors.S3`."""
         signing_name = self.credential.signing_name if self.credential else S3
         if self.headers.get("smithy-protocol") == "rpc-v2-cbor":
             return CBOR
@@ -242,7 +242,7 @@ class _Api:
     def operation(self, request: Request) -> tuple[str, str] | None:
         """Return operation and protocol of a request, None if it calls none of this service.
 
-        It takes no request that a protocol does not have, so that whoever reads it next finds the same operation.
+        It accepts no request that a protocol does not have, so that the next reader finds the same operation.
         """
         prefix, _, target = request.headers.get("x-amz-target", "").rpartition(".")
         action = request.parameters.get("Action", [""])[0]

@@ -117,7 +117,7 @@ class EventHistory:
 
 
 def _wanted(attributes: list[dict[str, str]]) -> Callable[[_Event], bool]:
-    """Return what tells whether an event has an attribute. Raises AwsError for more than one."""
+    """Return a function that tells whether an event has an attribute. Raises AwsError for more than one."""
     if len(attributes) > 1:
         raise AwsError("InvalidLookupAttributesException", "You can specify only one attribute.")
     if not attributes:

@@ -92,7 +92,7 @@ class AccountReports:
     # The summary
 
     def get_account_summary(self, account_id: str, _: dict[str, Any]) -> dict[str, Any]:
-        """Count what the account has. The entries that begin with Account are of the root user.
+        """Count the account's entities. The entries that begin with Account are of the root user.
 
         MFADevices counts virtual devices, and MFADevicesInUse all kinds: no source says whether a hardware device counts as
         one of the first.  PolicyVersionsInUse counts each managed policy that is attached, or a boundary, once (captures).
@@ -150,7 +150,7 @@ class AccountReports:
         return {"Content": report.content, "ReportFormat": "text/csv", "GeneratedTime": report.generated}
 
     def _content(self, account: Account) -> bytes:
-        """Write the rows, users in the order of their names whatever the case, without a line break at the end."""
+        """Write the rows, users ordered by name, ignoring case, without a line break at the end."""
         users = sorted(self._iam._users.values(), key=lambda user: str(user["UserName"]).lower())
         text = io.StringIO()
         rows = csv.writer(text, lineterminator="\n")

@@ -2,7 +2,7 @@
 
 Sources: API model, iam, with its paginators; API reference of each operation.  A caller who names no user means itself, and a
 session of a role means nobody (API reference, for example GetUser; the words are AWS's as users quote them).  A name of an
-inline policy stands for the policy that has it in any case; the answer has the request's spelling (public captures of 2026).
+inline policy means the policy with that name, ignoring case; the answer has the request's spelling (public captures of 2026).
 """
 
 import re
@@ -124,7 +124,7 @@ class Entities:
         return answer
 
     def _page(self, operation: str, result: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
-        """Return the page of a list that a request asks for; what is no list stays as it is."""
+        """Return the page of a list that a request asks for; anything else stays as it is."""
         keys = self._listed.get(operation)
         if keys is None:
             return result

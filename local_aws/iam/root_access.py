@@ -34,9 +34,9 @@ _STS_LAG = {
     "EnableAWSServiceAccess": timedelta(seconds=100),
     "DisableAWSServiceAccess": timedelta(seconds=100),
 }
-"""How much later than IAM, while a switch is on, STS hears of each operation of AWS Organizations.
+"""How much later than IAM, while a switch is on, STS learns of each operation of AWS Organizations.
 
-Real STS was seen to hear of the end of a delegation after 15 s to a minute, and of the end of trusted access after one to
+Real STS was seen to learn of the end of a delegation after 15 s to a minute, and of the end of trusted access after one to
 three minutes.
 """
 
@@ -71,7 +71,7 @@ class RootAccess:
     # What STS knows
 
     def watching(self, operations: Operations) -> Operations:
-        """Return the operations of AWS Organizations, and let STS hear of what they change."""
+        """Return the operations of AWS Organizations, and let STS learn what they change."""
 
         def watched(operation: Operation, lag: timedelta) -> Operation:
             def call(account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
@@ -172,7 +172,7 @@ class RootAccess:
     def _refuse(self, account_id: str, member: str, task: Task) -> None:
         """Raise AccessDenied unless an account may have a session of `member`'s root user for a task.
 
-        One message stands for each account that may not, and for each target: AWS does not tell them apart.
+        There is one message for every account that may not, and for every target: AWS does not tell them apart.
         """
         organization, known = self._organization, self._known_to_sts
         is_member = organization is not None and member in organization.parents and member != organization.management_account_id

@@ -38,7 +38,7 @@ _END_OF_TIME = 10**13
 _PAGES = Pages("InvalidParameterException", "The specified nextToken is invalid.", "nextToken")
 
 Listener = Callable[[LogGroup, Sequence[LogEvent]], None]
-"""Hears of new events of a log group, in the account and Region of the request."""
+"""Gets new events of a log group, in the account and Region of the request."""
 
 
 class LogEvents:

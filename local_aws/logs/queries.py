@@ -164,7 +164,7 @@ class Queries:
             return had
 
     def get_query_results(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Return a page of what a query has found, and how far it is."""
+        """Return a page of what a query has found, and its progress."""
         run = self._find(account_id, params["queryId"])
         status, found = run.outcome
         sized = {**params, "maxItems": params.get("maxItems") or _LONGEST_PAGE}

@@ -1,6 +1,6 @@
 """Organizations: accounts are created, closed and removed, and leave.
 
-Creating and closing are asynchronous, and go by the clock. Sources: API model, organizations (CreateAccount, CloseAccount,
+Creating and closing are asynchronous, and use the clock. Sources: API model, organizations (CreateAccount, CloseAccount,
 CreateAccountStatus and the reasons of ConstraintViolationException);
 https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html.
 
@@ -51,7 +51,7 @@ _EMAIL = re.compile(r"""[^\s"'()<>\[\]:;,\\|%&.@][^\s"'()<>\[\]:;,\\|%&@]*@[A-Za
 
 @dataclass
 class _Creation:
-    """A request to create an account, and what became of it."""
+    """A request to create an account, and its outcome."""
 
     request_id: str
     params: dict[str, Any]
@@ -120,7 +120,7 @@ class Membership:
         return {"Account": self._directory.described_account(self._directory.member(params["AccountId"]))}
 
     def describe_create_account_status(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Tell what became of a request to create an account."""
+        """Tell the outcome of a request to create an account."""
         creation = self._creations.get(params["CreateAccountRequestId"])
         if creation is None:
             raise refusals.missing("CreateAccountStatusNotFoundException")
@@ -233,7 +233,7 @@ class Membership:
     # Departure
 
     def remove_account_from_organization(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Remove an account. It goes on without an organization, and has what AWS asks for first, like a means of payment."""
+        """Remove an account. It continues without an organization, and has what AWS first asks for, like a means of payment."""
         organization, account_id = self._directory.organization, self._directory.member(params["AccountId"])
         if account_id == organization.management_account_id:
             message = "You can't remove a management account from an organization."

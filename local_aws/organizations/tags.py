@@ -27,7 +27,7 @@ class Tags:
         self.changes: Operations = {"TagResource": self.tag_resource, "UntagResource": self.untag_resource}
 
     def check(self, tags: Sequence[Mapping[str, str]], resource_id: str | None = None) -> None:
-        """Refuse tags that a resource cannot get; None: one that is going to be made. Raises AwsError."""
+        """Refuse tags that a resource cannot get; None: one that will be made. Raises AwsError."""
         keys = [tag["Key"] for tag in tags]
         if len(set(keys)) < len(keys):
             raise refusals.invalid("DUPLICATE_TAG_KEY", "Your request includes duplicate tag keys.")

@@ -169,7 +169,7 @@ class LocalAws:
     # In front of MiniStack
 
     def _serves(self, account_id: str) -> bool:
-        """Tell whether credentials of an account are good: it is there, and not suspended."""
+        """Tell whether credentials of an account are good: it exists, and is not suspended."""
         return account_id in self._accounts and not (self._organization and self._organization.is_shut(account_id))
 
     def _start_recorders(self) -> None:
@@ -178,7 +178,7 @@ class LocalAws:
                 self._config.recorders.start(account.account_id, REGION)
 
     def _teach_resource_types(self, saved_queries: SavedQueries, checking: checked_types.Services) -> None:
-        """Let MiniStack make resources of the listed types only, with what this package knows of them."""
+        """Let MiniStack make resources of the listed types only, with what this package knows about them."""
         resource_types.install(
             resource_types.Services(
                 self._config,

@@ -62,8 +62,8 @@ class Dispatch:
     def in_front(self, service: str, operations: Operations) -> None:
         """Record the calls of a service, apply faults, and answer `operations` here instead of in MiniStack.
 
-        Refuse what is not on the service's list, and what breaks the API model, whoever answers it. Policies have allowed it,
-        as AWS asks them first.
+        Refuse what is not on the service's list, and what breaks the API model, no matter who answers it. Policies have allowed
+        it, as AWS asks them first.
         """
         ministack: Handler = self.handlers[service]
         api = None if service in _WITHOUT_API else ServiceApi(self._lists[service].api)
@@ -108,7 +108,7 @@ class Dispatch:
         self.handlers[service] = _only(self._lists[service].names, handle)
 
     async def _hold_back(self, seconds: float) -> None:
-        """Wait by the machine's time, since the time-outs of callers go by it."""
+        """Wait by the machine's time, which the time-outs of callers use."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._cleared.wait(), seconds)
 

@@ -1,6 +1,6 @@
-"""Stands before MiniStack: it lets in what calls an operation that is listed, with credentials of an account that is there.
+"""Is in front of MiniStack: it lets in requests for a listed operation, with credentials of an existing account.
 
-Whatever comes in thus calls a service by its API: MiniStack's own paths, and those of whole services, are shut.
+So every request that comes in calls a service by its API: MiniStack's own paths, and those of whole services, are shut.
 """
 
 from collections.abc import Callable, Mapping

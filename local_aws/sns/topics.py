@@ -166,7 +166,7 @@ class Topics:
 
     @staticmethod
     def _check_unsubscription(_: str, params: dict[str, Any]) -> None:
-        """Refuse what is no ARN. To end a subscription that is not there is no mistake."""
+        """Refuse what is no ARN. Ending a missing subscription is no error."""
         _check_arn("SubscriptionArn", params["SubscriptionArn"])
 
     def _find_subscription(self, _: str, params: dict[str, Any]) -> None:

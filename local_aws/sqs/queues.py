@@ -79,7 +79,7 @@ class Queues:
     def _list_queues(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         prefix = params.get("QueueNamePrefix", "")
         urls = [url for url in self._sqs._queues if url.rpartition("/")[2].startswith(prefix)]
-        # Without MaxResults there is no token, whatever there is (API reference).
+        # Without MaxResults there is never a token (API reference).
         page, token = self._pages.page(urls, params, _PAGE, of=prefix)
         return {**({"QueueUrls": [*page]} if page else {}), **(token if "MaxResults" in params else {})}
 

@@ -5,9 +5,9 @@ AutoDeployment.  So an account filter does not count here: an account that comes
 deployment to the unit excludes it.  The preferences of operations do not count either (API model,
 StackSetOperationPreferences).
 
-Guess: an account that was below a targeted unit already, and is not there now by a deployment, comes into nothing when it moves
-below it.  Nobody says what becomes of the stack of an account that moves between two units that one StackSet targets.  Here it
-stays, and belongs to the other unit then; a switch deletes it and makes it anew.
+Guess: if an account was already below a targeted unit, and no deployment reached it there, a move below it changes nothing.  No
+source says what happens to an account's stack if the account moves between two units that one StackSet targets. Here it stays,
+and then belongs to the other unit; a switch deletes and recreates it.
 """
 
 from collections.abc import Iterable

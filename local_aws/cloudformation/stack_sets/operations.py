@@ -91,7 +91,7 @@ class StackSetOperations:
         operation.status = "RUNNING"
         try:
             within_tolerance = asyncio.run(self._carry_out(stack_set, operation))
-        except Exception as error:  # noqa: BLE001 - a thread's last resort: whoever waits is told
+        except Exception as error:  # noqa: BLE001 - a thread's last resort: the waiting thread has to hear of it
             _log.exception("StackSet operation %s broke", operation.operation_id)
             within_tolerance, operation.reason = False, f"Internal failure: {error}"
         operation.status = "SUCCEEDED" if within_tolerance else "FAILED"

@@ -22,7 +22,7 @@ from local_aws.organizations.organization import Organization
 
 _NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}", re.ASCII)
 _UNIT_NOT_FOUND = "Target organizational unit could not be found"
-"""Why an operation fails that names a unit that is not there.
+"""Why an operation fails if it names a unit that does not exist.
 
 Live: a user quotes it, https://github.com/elastic/cloudbeat/issues/2681. The request itself is not refused.
 """
@@ -147,7 +147,7 @@ class StackSets:
         return places
 
     def delete_stack_set(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Delete a StackSet that has no stacks any more.
+        """Delete a StackSet that no longer has stacks.
 
         Guess: nothing happens if there is no such StackSet. The API model has no error for that.
         """
