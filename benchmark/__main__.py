@@ -5,17 +5,15 @@ something failed or a function gave a wrong answer.
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from benchmark.command import at_least, carry_out
+from benchmark.command import add_json_option, at_least, carry_out, write_json
 from benchmark.endpoint import Endpoint, EndpointError
 from benchmark.measure import Benchmark, Plan, WrongAnswerError, functions, machine
 from benchmark.result import Measurements, Row, as_json, rows
@@ -51,8 +49,7 @@ def _measure(options: argparse.Namespace, console: Console) -> int:
     measured_on = machine()
     _show(console, table, sample)
     console.print(f"\n{', '.join(measured_on.values())}. Measured in {time.monotonic() - began:.0f} s.")
-    if options.json:
-        options.json.write_text(json.dumps(as_json(measured_on, table), indent=2) + "\n", encoding="utf-8")
+    write_json(options.json, lambda: as_json(measured_on, table))
     return 0
 
 
@@ -75,7 +72,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="only a few of each, to see that it works; the numbers mean little, and those of memory nothing",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the table to FILE too, as JSON")
+    add_json_option(parser)
     return parser.parse_args(arguments)
 
 

@@ -20,12 +20,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmark.command import EXIT_INCORRECT, at_least, carry_out, run_operator
+from benchmark.command import EXIT_INCORRECT, add_accounts_option, add_json_option, carry_out, run_operator, write_json
 from benchmark.measure import machine
 from benchmark.organization import ERRORS, local_aws_of
-from benchmark.organization_result import FEWEST_ACCOUNTS, MANAGEMENT, RootUser, root_users, verdict
+from benchmark.organization_result import MANAGEMENT, root_users, wrong_accounts
 from demo.clients import boto3_client
-from local_aws.client import LocalAwsClient, LocalAwsError
+from local_aws.client import LocalAwsClient
 
 PROG = "make bench-auditing"
 ACCOUNTS = (250, 500, 1000)
@@ -49,16 +49,8 @@ class Row:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print. Returns the exit code."""
     parser = argparse.ArgumentParser(prog=PROG, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    numbers = ", ".join(map(str, ACCOUNTS))
-    parser.add_argument(
-        "--accounts",
-        type=at_least(FEWEST_ACCOUNTS),
-        nargs="+",
-        default=ACCOUNTS,
-        metavar="N",
-        help=f"accounts of each organization (default: {numbers})",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome to FILE too, as JSON")
+    add_accounts_option(parser, ACCOUNTS)
+    add_json_option(parser)
     options = parser.parse_args(arguments)
     return carry_out(PROG, lambda console: _measure_all(options, console), ERRORS, width=100)
 
@@ -66,9 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measure_all(options: argparse.Namespace, console: Console) -> int:
     rows = [row for accounts in options.accounts for row in _measure(accounts, lambda said: console.print(f"{said} …"))]
     _show(rows, console)
-    if options.json:
-        written = {"machine": machine(), "rows": [asdict(row) for row in rows]}
-        options.json.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+    write_json(options.json, lambda: {"machine": machine(), "rows": [asdict(row) for row in rows]})
     return EXIT_INCORRECT if any(row.wrong for row in rows) else 0
 
 
@@ -84,11 +74,8 @@ def _measure(accounts: int, say: Callable[[str], None]) -> list[Row]:
             say(f"{accounts:,} accounts: {command}")
             aws.take_calls()
             file = Path(directory, f"{command}.json")
-            ran = run_operator(aws, MANAGEMENT, command, *options, "--output", str(file))
-            if not file.exists():
-                message = f"{command} ended with exit code {ran.code}. {ran.said}"
-                raise LocalAwsError(message)
-            wrong = _wrong(file.read_text(encoding="utf-8"), users)
+            ran = run_operator(aws, MANAGEMENT, command, *options, "--output", str(file), writes=file)
+            wrong = wrong_accounts(file.read_text(encoding="utf-8"), users)
             rows.append(Row(command, accounts, len(aws.take_calls()), ran.seconds, ran.peak_memory_mib, wrong))
         return rows
 
@@ -104,12 +91,6 @@ def _make_role(aws: LocalAwsClient, account_id: str) -> None:
 
 def _document(statement: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
-def _wrong(written: str, users: dict[str, RootUser]) -> tuple[str, ...]:
-    """Return the accounts of which a command says something else than their root user demands."""
-    said = {each["account_id"]: each["status"] for each in json.loads(written)["accounts"]}
-    return tuple(account_id for account_id, user in users.items() if said.get(account_id) != verdict(user))
 
 
 def _show(rows: Sequence[Row], console: Console) -> None:

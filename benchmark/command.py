@@ -1,22 +1,27 @@
-"""What the commands of the benchmarks share: options that are numbers, operators' commands, and how a measurement ends."""
+"""What the commands of the benchmarks share: options, operators' commands, and how a measurement ends."""
 
 import argparse
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryFile
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from rich.console import Console
 
 from benchmark.measure import ARTEFACT
-from local_aws.client import PROJECT, LocalAwsClient
+from benchmark.organization_result import FEWEST_ACCOUNTS
+from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError
 
 EXIT_INCORRECT, EXIT_ERROR, EXIT_INTERRUPTED = 1, 2, 130
+MAXRSS_MIB = 1024 if sys.platform != "darwin" else 1024 * 1024
+"""A MiB in the unit of ru_maxrss: Linux counts KiB, macOS bytes. Source: getrusage(2) of each."""
 
 
 def at_least(minimum: int) -> Callable[[str], int]:
@@ -31,18 +36,48 @@ def at_least(minimum: int) -> Callable[[str], int]:
     return number
 
 
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Give a benchmark the option for the file that `write_json` takes."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was measured to FILE too, as JSON")
+
+
+def write_json(file: Path | None, measured: Callable[[], Mapping[str, Any]]) -> None:
+    """Write what was measured, which `measured` puts together, if a file is given."""
+    if file:
+        file.write_text(json.dumps(measured(), indent=2) + "\n", encoding="utf-8")
+
+
+def add_accounts_option(parser: argparse.ArgumentParser, default: Sequence[int]) -> None:
+    """Give a benchmark the option for the sizes of the organizations that it measures, one after the other."""
+    parser.add_argument(
+        "--accounts",
+        type=at_least(FEWEST_ACCOUNTS),
+        nargs="+",
+        default=default,
+        metavar="N",
+        help=f"accounts of each organization (default: {in_words(default)})",
+    )
+
+
+def in_words(numbers: Sequence[int]) -> str:
+    """Name several numbers in a sentence."""
+    *first, last = (f"{number:,}" for number in numbers)
+    return f"{', '.join(first)} and {last}"
+
+
 @dataclass(frozen=True)
 class Ran:
-    """A run of an operator's command: its seconds, its peak memory in MiB, its exit code, and what it said on stderr."""
+    """A run of an operator's command: its seconds, and its peak memory in MiB."""
 
     seconds: float
     peak_memory_mib: float
-    code: int
-    said: str
 
 
-def run_operator(aws: LocalAwsClient, account_id: str, *arguments: str) -> Ran:
-    """Run a command as an operator does, with credentials of an account; what it prints is left out."""
+def run_operator(aws: LocalAwsClient, account_id: str, *arguments: str, writes: Path) -> Ran:
+    """Run a command as an operator does, with credentials of an account; what it prints is left out.
+
+    Raises LocalAwsError, with what the command said, if the file that it `writes` is not there then.
+    """
     began = time.perf_counter()
     with TemporaryFile("w+", encoding="utf-8") as said:
         process = subprocess.Popen(  # noqa: S603 - our own module
@@ -57,8 +92,10 @@ def run_operator(aws: LocalAwsClient, account_id: str, *arguments: str) -> Ran:
         seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
-        unit = 1024 if sys.platform != "darwin" else 1024 * 1024  # Linux counts KiB, macOS bytes
-        return Ran(seconds, usage.ru_maxrss / unit, process.returncode, said.read().strip())
+        if not writes.exists():
+            message = f"{arguments[0]} ended with exit code {process.returncode}. {said.read().strip()}"
+            raise LocalAwsError(message)
+        return Ran(seconds, usage.ru_maxrss / MAXRSS_MIB)
 
 
 def carry_out(prog: str, measure: Callable[[Console], int], errors: tuple[type[Exception], ...], width: int = 140) -> int:

@@ -11,9 +11,7 @@ Exit code 2: the benchmark could not measure.
 
 import argparse
 import json
-import os
 import resource
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -30,7 +28,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
-from benchmark.command import EXIT_INCORRECT, at_least, carry_out
+from benchmark.command import EXIT_INCORRECT, MAXRSS_MIB, add_json_option, at_least, carry_out, run_operator, write_json
 from benchmark.measure import machine
 from benchmark.organization import OrganizationBenchmark
 from benchmark.organization_result import CENTRAL as BENCHMARK_CENTRAL
@@ -38,7 +36,7 @@ from benchmark.organization_result import FEWEST_ACCOUNTS, accounts_file, root_u
 from benchmark.organization_result import verdict as verdict_of
 from demo.clients import boto3_client
 from demo.sam import STACK_NAME, DeploymentError
-from local_aws.client import PROJECT, LocalAwsError, LocalAwsProcess
+from local_aws.client import LocalAwsError, LocalAwsProcess
 from organization.deployment import EVALUATION_ROLE_NAME, PACK_RULE_PREFIX, Deployment
 from organization.evidence.command import write
 from organization.evidence.control_days import ControlDays
@@ -53,8 +51,6 @@ CENTRAL = "100000000000"
 FIRST = date(2026, 1, 1)
 LOCAL_DAYS = 13
 """Log events may be 14 days old when they are put."""
-_UNIT = 1024 if sys.platform != "darwin" else 1024 * 1024
-"""Of peak memory in a MiB: Linux counts KiB, macOS bytes."""
 _SEED = 1
 _FAILING_EVERY = 10
 _SILENT_EVERY = 50
@@ -194,7 +190,7 @@ def measure(accounts: int, days: int, directory: Path) -> Row:
 
 def peak_memory_mib() -> float:
     """Return the most memory that this process had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _UNIT
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MAXRSS_MIB
 
 
 @dataclass(frozen=True)
@@ -238,28 +234,15 @@ def measure_local(accounts: int, days: int, directory: Path) -> LocalRow:
         aws.take_calls()
         start = datetime.fromtimestamp(first / 1000, UTC).date()
         output = directory / "evidence"
-        seconds, peak, code = _run(aws, "--from", f"{start + DAY}", "--to", f"{start + DAY * days}", "--output", f"{output}")
+        period = ("--from", f"{start + DAY}", "--to", f"{start + DAY * days}")
+        written = output / "evidence.json"
+        ran = run_operator(aws, BENCHMARK_CENTRAL, "evidence", *period, "--output", str(output), writes=written)
         calls = Counter(each["action"] for each in aws.take_calls())
-        figures = json.loads((output / "evidence.json").read_text(encoding="utf-8"))["figures"] if code in {0, 1} else {}
+        figures = json.loads(written.read_text(encoding="utf-8"))["figures"]
         expected = sum(verdict_of(user) == "COMPLIANT" for user in users.values()) * days
-        correct = figures.get("account_days_compliant") == expected
-        return LocalRow(accounts, days, days * len(lines), dict(sorted(calls.items())), seconds, peak, correct)
-
-
-def _run(aws: LocalAwsProcess, *arguments: str) -> tuple[float, float, int]:
-    """Run the command as an operator does; return its seconds, its peak memory in MiB, and its exit code."""
-    began = time.perf_counter()
-    process = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "organization", "evidence", *arguments],
-        cwd=PROJECT,
-        env={**os.environ, **aws.environment(BENCHMARK_CENTRAL)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return time.perf_counter() - began, usage.ru_maxrss / _UNIT, process.returncode
+        correct = figures["account_days_compliant"] == expected
+        all_calls = dict(sorted(calls.items()))
+        return LocalRow(accounts, days, days * len(lines), all_calls, ran.seconds, ran.peak_memory_mib, correct)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -277,7 +260,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="N",
         help="on the local AWS (default: %(default)s)",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome to FILE too, as JSON")
+    add_json_option(parser)
     options = parser.parse_args(arguments)
     errors = (LocalAwsError, DeploymentError, ClientError, BotoCoreError, OSError)
     return carry_out(PROG, lambda console: _measure(options, console), errors)
@@ -290,9 +273,7 @@ def _measure(options: argparse.Namespace, console: Console) -> int:
     with TemporaryDirectory(prefix="root-virtual-mfa-benchmark-") as directory:
         local = measure_local(options.local_accounts, LOCAL_DAYS, Path(directory))
     _show_local(local, console)
-    if options.json:
-        outcome = {"machine": machine(), "generated": asdict(row), "local_aws": asdict(local)}
-        options.json.write_text(json.dumps(outcome, indent=2) + "\n", encoding="utf-8")
+    write_json(options.json, lambda: {"machine": machine(), "generated": asdict(row), "local_aws": asdict(local)})
     return 0 if row.correct and local.correct else EXIT_INCORRECT
 
 

@@ -13,7 +13,6 @@ Exit code 2: the benchmark could not measure.
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +31,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from benchmark.command import EXIT_INCORRECT, at_least, carry_out
+from benchmark.command import EXIT_INCORRECT, add_json_option, at_least, carry_out, write_json
 from benchmark.measure import machine
 from benchmark.organization_result import (
     ACTIONS,
@@ -310,15 +309,14 @@ def _measure(options: argparse.Namespace, console: Console) -> int:
         f"Measured in {time.monotonic() - began:.0f} s.",
         soft_wrap=True,
     )
-    if options.json:
-        written = {
-            "machine": measured_on,
-            "throttled_share": options.throttled_share,
-            "seed": options.seed,
-            "rounds": [asdict(each) for each in rounds],
-            "waves": [asdict(each) for each in in_waves],
-        }
-        options.json.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+    measured = {
+        "machine": measured_on,
+        "throttled_share": options.throttled_share,
+        "seed": options.seed,
+        "rounds": [asdict(each) for each in rounds],
+        "waves": [asdict(each) for each in in_waves],
+    }
+    write_json(options.json, lambda: measured)
     return 0 if all(each.correct for each in [*rounds, *in_waves]) else EXIT_INCORRECT
 
 
@@ -349,7 +347,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--seed", type=int, default=1, help="decides the root users and the throttled calls (default: %(default)s)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome to FILE too, as JSON")
+    add_json_option(parser)
     return parser.parse_args(arguments)
 
 

@@ -71,6 +71,12 @@ def verdict(root_user: RootUser) -> str:
     return "COMPLIANT" if root_user["virtual_mfa_devices"] or not has_credentials else "NON_COMPLIANT"
 
 
+def wrong_accounts(written: str, users: Mapping[str, RootUser]) -> tuple[str, ...]:
+    """Return the accounts of which the JSON of an operator's command says something else than their root user demands."""
+    said = {each["account_id"]: each["status"] for each in json.loads(written)["accounts"]}
+    return tuple(account_id for account_id, user in users.items() if said.get(account_id) != verdict(user))
+
+
 def units(users: Mapping[str, RootUser]) -> dict[str, list[str]]:
     """Spread the members but the central account over some units, evenly."""
     members = _members(users)

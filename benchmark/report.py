@@ -9,7 +9,6 @@ Exit code 2: the benchmark could not measure.
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -23,10 +22,18 @@ from botocore.config import Config
 from rich.console import Console
 from rich.table import Table
 
-from benchmark.command import EXIT_INCORRECT, at_least, carry_out, run_operator
+from benchmark.command import (
+    EXIT_INCORRECT,
+    add_accounts_option,
+    add_json_option,
+    carry_out,
+    in_words,
+    run_operator,
+    write_json,
+)
 from benchmark.measure import machine
 from benchmark.organization import ERRORS, OrganizationBenchmark, local_aws_of
-from benchmark.organization_result import CENTRAL, FEWEST_ACCOUNTS, RootUser, root_users, verdict
+from benchmark.organization_result import CENTRAL, root_users, wrong_accounts
 from demo.clients import boto3_client
 from demo.sam import RULE_NAME, STACK_NAME
 from local_aws.client import REGION, LocalAwsClient, LocalAwsError
@@ -65,29 +72,15 @@ def _measure_all(options: argparse.Namespace, console: Console) -> int:
         if rows:
             _show(rows, console)
     if max(options.accounts) < max(ACCOUNTS):
-        console.print(f"\n`{PROG}` measures organizations of {_in_words(ACCOUNTS)} accounts.")
-    if options.json:
-        written = {"machine": machine(), "rows": [asdict(row) for row in rows]}
-        options.json.write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
+        console.print(f"\n`{PROG}` measures organizations of {in_words(ACCOUNTS)} accounts.")
+    write_json(options.json, lambda: {"machine": machine(), "rows": [asdict(row) for row in rows]})
     return EXIT_INCORRECT if any(row.wrong for row in rows) else 0
-
-
-def _in_words(numbers: Sequence[int]) -> str:
-    *first, last = (f"{number:,}" for number in numbers)
-    return f"{', '.join(first)} and {last}"
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog=PROG, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--accounts",
-        type=at_least(FEWEST_ACCOUNTS),
-        nargs="+",
-        default=ACCOUNTS,
-        metavar="N",
-        help=f"accounts of each organization (default: {_in_words(ACCOUNTS)})",
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the outcome to FILE too, as JSON")
+    add_accounts_option(parser, ACCOUNTS)
+    add_json_option(parser)
     return parser.parse_args(arguments)
 
 
@@ -105,25 +98,13 @@ def _measure(accounts: int, say: Callable[[str], None]) -> Row:
         aws.take_calls()
         say(f"{accounts:,} accounts: report")
         report = Path(directory, "report.json")
-        seconds, peak_memory_mib = _run_report(aws, report)
+        ran = run_operator(aws, CENTRAL, "report", "--output", str(report), writes=report)
         calls = len(aws.take_calls())
         began = time.perf_counter()
         _peer(aws)
         peer_seconds = time.perf_counter() - began
-        wrong = _wrong(report.read_text(encoding="utf-8"), users)
-        return Row(accounts, calls, seconds, peak_memory_mib, len(aws.take_calls()), peer_seconds, wrong)
-
-
-def _run_report(aws: LocalAwsClient, file: Path) -> tuple[float, float]:
-    """Run the command as an operator does, with the report in `file`; return its seconds, and its peak memory in MiB.
-
-    Raises LocalAwsError, with what the command said, if it made no report.
-    """
-    ran = run_operator(aws, CENTRAL, "report", "--output", str(file))
-    if not file.exists():
-        message = f"The report ended with exit code {ran.code}. {ran.said}"
-        raise LocalAwsError(message)
-    return ran.seconds, ran.peak_memory_mib
+        wrong = wrong_accounts(report.read_text(encoding="utf-8"), users)
+        return Row(accounts, calls, ran.seconds, ran.peak_memory_mib, len(aws.take_calls()), peer_seconds, wrong)
 
 
 def _peer(aws: LocalAwsClient) -> None:
@@ -141,12 +122,6 @@ def _peer(aws: LocalAwsClient) -> None:
 
     with ThreadPoolExecutor(_READERS) as pool:
         list(pool.map(read, (rule for rule in rules if rule["ConfigRuleName"].startswith(RULE_NAME))))
-
-
-def _wrong(printed: str, users: dict[str, RootUser]) -> tuple[str, ...]:
-    """Return the accounts of which the report says something else than their root user demands."""
-    said = {each["account_id"]: each["status"] for each in json.loads(printed)["accounts"]}
-    return tuple(account_id for account_id, user in users.items() if said.get(account_id) != verdict(user))
 
 
 def _show(rows: Sequence[Row], console: Console) -> None:

@@ -5,13 +5,15 @@ import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from organization import aws
+from organization.aws import Caller
 from organization.statuses import Account
 from organization.units import Unit
 
 if TYPE_CHECKING:
+    import boto3
     from mypy_boto3_organizations import OrganizationsClient
     from mypy_boto3_organizations.type_defs import AccountTypeDef
     from mypy_boto3_sts import STSClient
@@ -118,11 +120,34 @@ def described(entry: "AccountTypeDef", ou_path: str = "", unit_ids: tuple[str, .
     return Account(entry["Id"], entry.get("Name", ""), ou_path, state, entry.get("JoinedTimestamp"), contained_in)
 
 
-def assume_role(sts: "STSClient", partition: str, account_id: str, role_name: str, session_name: str) -> Credentials:
-    """Assume a role of an account; CloudTrail shows `session_name`."""
-    role = f"arn:{partition}:iam::{account_id}:role/{role_name}"
-    given = sts.assume_role(RoleArn=role, RoleSessionName=session_name)["Credentials"]
-    return Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+class Clients:
+    """Makes clients with a session's own credentials, or with those of another account.  Threads may share it.
+
+    It makes one client at a time, as a session has to.  A session for each account would load all API models anew.
+    """
+
+    def __init__(self, session: "boto3.Session", caller: Caller) -> None:
+        self._session = session
+        self._partition = caller.partition
+        self._making = threading.Lock()
+        self._sts: STSClient | None = None
+
+    def make(self, service: str, credentials: Credentials | None = None, region: str | None = None) -> Any:  # noqa: ANN401 - a client of any service
+        """Make a client of a service.  None: with the credentials of the session, in its Region."""
+        with self._making:
+            return self._make(service, credentials, region)
+
+    def _make(self, service: str, credentials: Credentials | None = None, region: str | None = None) -> Any:  # noqa: ANN401 - as make
+        options = (credentials.for_client() if credentials else {}) | ({"region_name": region} if region else {})
+        return self._session.client(service, config=aws.patient(), **options)  # type: ignore[call-overload]  # knows no dictionary
+
+    def assume(self, account_id: str, role_name: str, session_name: str) -> Credentials:
+        """Assume a role of an account; CloudTrail shows `session_name`. Raises ClientError and BotoCoreError."""
+        with self._making:
+            self._sts = sts = self._sts or self._make("sts")
+        role = f"arn:{self._partition}:iam::{account_id}:role/{role_name}"
+        given = sts.assume_role(RoleArn=role, RoleSessionName=session_name)["Credentials"]
+        return Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
 
 
 def read_each(what: str, items: Sequence[T], read: Callable[[T], R], progress: Progress) -> Readings[T, R]:

@@ -1,10 +1,11 @@
 """How the commands reach AWS, and what they say if they cannot."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -22,6 +23,8 @@ from botocore.exceptions import (
 
 from organization import project
 from organization.commands import PROGRAM
+from organization.statuses import Unseen
+from organization.unread import DENIED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cloudformation.type_defs import StackEventTypeDef, StackTypeDef
     from mypy_boto3_sts.type_defs import GetCallerIdentityResponseTypeDef
+
+T = TypeVar("T")
 
 THREADS = 8
 """Calls at the same time, if each account takes one: as many as a client keeps connections for."""
@@ -48,7 +53,7 @@ _BRIEF = Config(
     retries={"mode": "standard", "max_attempts": 2}, connect_timeout=5, read_timeout=10, user_agent_extra=_USER_AGENT
 )
 
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "OrganizationAccessDeniedException"})
+_DENIED = DENIED | {"OrganizationAccessDeniedException"}
 _NOT_ACCEPTED = frozenset(
     {
         "ExpiredToken",
@@ -141,11 +146,6 @@ def find_deployed_stack(cloudformation: "CloudFormationClient", name: str) -> "S
     return stack if stack and stack["StackStatus"] != "REVIEW_IN_PROGRESS" else None
 
 
-def parameters_of(stack: "StackTypeDef") -> dict[str, str]:
-    """Return the parameters of a stack that was described."""
-    return {str(each.get("ParameterKey")): each.get("ParameterValue", "") for each in stack.get("Parameters", [])}
-
-
 def events_of(cloudformation: "CloudFormationClient", stack_id: str) -> "Iterator[StackEventTypeDef]":
     """Read the events of a stack, the newest first."""
     pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id)
@@ -158,6 +158,16 @@ def no_stack(name: str, caller: Caller) -> str:
         f"There is no stack {name} in account {caller.account_id}, Region {caller.region}: use the account and the home Region "
         "of the deployment."
     )
+
+
+def seen(look: Callable[[], T]) -> T | Unseen:
+    """Read something; if AWS refuses, return why."""
+    try:
+        return look()
+    except ClientError as error:
+        return Unseen(sentence_of(error))
+    except CommandError as error:
+        return Unseen(str(error))
 
 
 def code_of(error: ClientError) -> str:

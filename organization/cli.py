@@ -3,7 +3,7 @@
 import io
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 
-from organization import aws, delete, deployment, project
+from organization import aws, commands, delete, deployment, project
 from organization.accounts import EXIT_INTERRUPTED
 from organization.aws import CommandError
 from organization.check import command as check
@@ -22,6 +22,7 @@ from organization.deploy import management_account as management_account_command
 from organization.deploy.parameters import SCOPES, Options
 from organization.evidence import command as evidence
 from organization.exceptions import judging as exceptions
+from organization.files import Formats
 from organization.inventory import command as inventory
 from organization.preflight import command as preflight
 from organization.report import command as report
@@ -48,6 +49,12 @@ def _as_whom(function: F) -> F:
     return region(_PROFILE(function))
 
 
+def _tell_of_region(context: click.Context, _: click.Parameter, region: str | None) -> str | None:
+    """Let the commands that this one tells to run have the Region that it was given."""
+    context.with_resource(commands.given_region(region))
+    return region
+
+
 def _where(function: F) -> F:
     """Give a command the options that say which deployment it is about."""
     for option in (
@@ -56,15 +63,18 @@ def _where(function: F) -> F:
         ),
         _PROFILE,
         click.option(
-            "--region", metavar="REGION", help="The home Region of the deployment.  [default: AWS_REGION, or the profile's]"
+            "--region",
+            metavar="REGION",
+            callback=_tell_of_region,
+            help="The home Region of the deployment.  [default: AWS_REGION, or the profile's]",
         ),
     ):
         function = option(function)
     return function
 
 
-def _prints(formats: Iterable[str], endings: str) -> Callable[[F], F]:
-    """Give a command the options for one of `formats` on the screen, and for files whose names have one of `endings`."""
+def _prints(formats: Formats[Any]) -> Callable[[F], F]:
+    """Give a command the options for one of `formats` on the screen, and for files."""
 
     def decorate(function: F) -> F:
         for option in (
@@ -73,12 +83,12 @@ def _prints(formats: Iterable[str], endings: str) -> Callable[[F], F]:
                 type=click.Path(path_type=Path),
                 multiple=True,
                 metavar="FILE",
-                help=f"Write a file too, in the format of its name: {endings}. May be given several times.",
+                help=f"Write a file too, in the format of its name: {formats.endings}. May be given several times.",
             ),
             click.option(
                 "--format",
                 "format_name",
-                type=click.Choice(list(formats)),
+                type=click.Choice(formats.names),
                 help="What to print; with --output, the format of the files, whatever their names.  [default: table]",
             ),
         ):
@@ -285,7 +295,7 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     help="Judge with this parameter too, and show which accounts change their verdict; may be given several times. All other "
     "parameters stay as they are.",
 )
-@_prints(check.FORMATS, ".html, .csv, .json or .txt")
+@_prints(check.FORMATS)
 def _check(  # noqa: PLR0913 - the options of the command
     *,
     region: str | None,
@@ -330,7 +340,7 @@ def _check(  # noqa: PLR0913 - the options of the command
     metavar="N",
     help="List as removable the credentials that nobody used for N days, and as in use the access keys that somebody used.",
 )
-@_prints(inventory.FORMATS, ".html, .csv, .json or .txt")
+@_prints(inventory.FORMATS)
 def _inventory(  # noqa: PLR0913 - the options of the command
     *,
     region: str | None,
@@ -358,7 +368,7 @@ def _inventory(  # noqa: PLR0913 - the options of the command
 
 @command.command("report", short_help="Report the status of every account.")
 @_where
-@_prints(report.FORMATS, ".html, .csv, .json or .txt")
+@_prints(report.FORMATS)
 @click.option(
     "--status",
     type=click.Choice([str(status) for status in Status], case_sensitive=False),
@@ -424,7 +434,7 @@ def _account_id(context: click.Context, parameter: click.Parameter, value: str |
     metavar="ROLE",
     help="A role to assume in the accounts, to see what only they show.  [default: look into the deployment's account alone]",
 )
-@_prints(verify.FORMATS, ".html, .json or .txt")
+@_prints(verify.FORMATS)
 @click.option(
     "--probe",
     metavar="ACCOUNT",

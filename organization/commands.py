@@ -1,11 +1,14 @@
-"""Every command that the operator is told to run, built here and nowhere else: pure, without input or output.
+"""Every command that the operator is told to run, built here and nowhere else: without input or output.
 
-A command quotes whatever AWS gave: copied into a shell, it runs itself and nothing else.
+A command quotes whatever AWS gave: copied into a shell, it runs itself and nothing else.  What it is told for is in its
+arguments; only the --region that the operator gave, `given_region` tells once for all.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from organization import runbooks
 from organization.visible import quoted
 
 if TYPE_CHECKING:
@@ -44,12 +47,33 @@ def _cloudformation(operation: str, *options: str, region: str | None = None) ->
 # --- The command's own ---
 
 
+class _Given:
+    region: str | None = None
+
+
+_given = _Given()
+
+
+@contextmanager
+def given_region(region: str | None) -> Iterator[None]:
+    """Let every command of our own have this --region meanwhile; None: it takes the Region that the operator has set.
+
+    The operator gave it for one command: without it, the next one would look for the deployment in another Region.
+    """
+    before, _given.region = _given.region, region
+    try:
+        yield
+    finally:
+        _given.region = before
+
+
 def _own(name: str, stack_name: str, *options: str, region: str | None = None) -> str:
     """Put a command of our own together; the options are quoted already.
 
     `stack_name` is the stack of the deployment: a command names it unless it is the one that it takes by itself.  `region`: the
     home Region, for credentials of another account than those of now, whose Region is another one perhaps.
     """
+    region = region if region is not None else _given.region
     where = [f"--region {quoted(region)}"] if region is not None else []
     named = [f"--stack-name {quoted(stack_name)}"] if stack_name != STACK_NAME else []
     return " ".join([PROGRAM, name, *where, *named, *options])
@@ -230,21 +254,21 @@ def stack_instances(deployment: "Deployment", operation: str, account_id: str, t
 
     `target`: what the StackSet targets and is above the account.
     """
-    options = [f"--stack-set-name {quoted(deployment.stack_set_name)}"]
-    if not deployment.in_management_account:
-        options.append("--call-as DELEGATED_ADMIN")
     targets = f"OrganizationalUnitIds={target},Accounts={account_id},AccountFilterType=INTERSECTION"
-    options += [f"--deployment-targets {quoted(targets)}", f"--regions {quoted(deployment.region)}", *further]
-    return _cloudformation(f"{operation}-stack-instances", *options, region=deployment.region)
+    return _stack_instances(deployment, operation, deployment.stack_set_name, targets, deployment.region, *further)
 
 
 def delete_stacks_of_unit(deployment: "Deployment", stack_set: str, target: str, region: str) -> str:
     """Delete the stacks of a StackSet in all accounts of a target, also in those that an account filter excludes."""
-    options = [f"--stack-set-name {quoted(stack_set)}"]
-    if not deployment.in_management_account:
-        options.append("--call-as DELEGATED_ADMIN")
-    options += [f"--deployment-targets {quoted(f'OrganizationalUnitIds={target}')}", f"--regions {quoted(region)}"]
-    return _cloudformation("delete-stack-instances", *options, "--no-retain-stacks", region=deployment.region)
+    return _stack_instances(deployment, "delete", stack_set, f"OrganizationalUnitIds={target}", region, "--no-retain-stacks")
+
+
+def _stack_instances(deployment: "Deployment", operation: str, stack_set: str, targets: str, region: str, *further: str) -> str:
+    """Put a command about stacks of a StackSet together: those of `targets` in `region`. It runs in the home Region."""
+    call_as = [] if deployment.in_management_account else [f"--call-as {deployment.call_as}"]
+    options = (f"--deployment-targets {quoted(targets)}", f"--regions {quoted(region)}", *further)
+    name = f"--stack-set-name {quoted(stack_set)}"
+    return _cloudformation(f"{operation}-stack-instances", name, *call_as, *options, region=deployment.region)
 
 
 def put_pack_again(deployment: "Deployment") -> str:
@@ -329,17 +353,17 @@ def start_remediation(deployment: "Deployment", rule_name: str, account_id: str)
 
 def start_notify(deployment: "Deployment", account_id: str) -> str:
     """Tell an account's owner what AWS Config found; for credentials of that account."""
-    return _start_runbook(deployment.region, "RootVirtualMfa-Notify", f"AccountId={account_id}")
+    return _start_runbook(deployment.region, runbooks.NOTIFY, f"AccountId={account_id}")
 
 
 def start_reevaluate(deployment: "Deployment") -> str:
     """Let AWS Config evaluate an account now; for credentials of that account."""
-    return _start_runbook(deployment.region, "RootVirtualMfa-Reevaluate")
+    return _start_runbook(deployment.region, runbooks.REEVALUATE)
 
 
 def start_removal(region: str, account_id: str) -> str:
     """Plan the removal of an account's root credentials, and remove nothing; `region` is the deployment's."""
-    return _start_runbook(region, "RootVirtualMfa-RemoveRootCredentials", f"AccountId={account_id},DryRun=true")
+    return _start_runbook(region, runbooks.REMOVAL, f"AccountId={account_id},DryRun=true")
 
 
 def _start_runbook(region: str, name: str, parameters: str = "") -> str:

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import boto3
 
@@ -63,7 +63,7 @@ def run(region: str | None, profile: str | None, stack_name: str, *, management_
     types = Counter(each["ResourceType"] for each in resources if each["ResourceStatus"] != "DELETE_COMPLETE")
     steps, save = _steps(found, types), f": {commands.report(stack_name, *_REPORTS)}"
     if management_account:
-        central = aws.parameters_of(stack).get("CentralAccountId", "")
+        central = deployment.parameters_of(stack).get("CentralAccountId", "")
         steps = _steps_in_management_account(types, central, deployed, caller.region)
         save = f", with credentials of account {central}: {commands.report(deployed, *_REPORTS, region=caller.region)}"
     _show_plan(found, types, steps, save, screen)
@@ -97,12 +97,11 @@ def _stacks_left(cloudformation: "CloudFormationClient", found: Deployment, stac
     AWS's handler of AWS::CloudFormation::StackSet (aws-cloudformation-resource-providers-cloudformation, DeleteHandler), and
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stacksets-orgs-manage-auto-deployment.html
     """
-    call_as: Literal["SELF", "DELEGATED_ADMIN"] = "SELF" if found.in_management_account else "DELEGATED_ADMIN"
     pages = cloudformation.get_paginator("list_stack_instances")
     for stack_set in stack_sets:
         left: dict[tuple[str, str], list[str]] = {}
         try:
-            for page in pages.paginate(StackSetName=stack_set, CallAs=call_as):
+            for page in pages.paginate(StackSetName=stack_set, CallAs=found.call_as):
                 for each in page["Summaries"]:
                     where = each.get("OrganizationalUnitId", ""), each.get("Region", "")
                     left.setdefault(where, []).append(each.get("Account", ""))

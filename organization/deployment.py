@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from organization import commands
 from organization.account_lists import EXCLUDED, INVOKING, split
@@ -11,22 +11,24 @@ from organization.removal import APPROVERS
 from organization.statuses import Account
 
 if TYPE_CHECKING:
-    from mypy_boto3_cloudformation.type_defs import StackTypeDef
+    from mypy_boto3_cloudformation.type_defs import StackSetTypeDef, StackTypeDef
 
 STACK_NAME = commands.STACK_NAME
 CONFORMANCE_PACK_NAME = "root-virtual-mfa"
 AGGREGATOR_NAME = "root-virtual-mfa"
 FUNCTION_ROLE_NAME = "root-virtual-mfa-function"
 EVALUATION_ROLE_NAME = "root-virtual-mfa-evaluation"
+EVENTS_ROLE_NAME = "root-virtual-mfa-events"
+"""The role with which EventBridge starts the runbooks."""
 ROLE_NAMES = (
     FUNCTION_ROLE_NAME,
     EVALUATION_ROLE_NAME,
     "root-virtual-mfa-remediation",
     "root-virtual-mfa-reevaluation",
-    "root-virtual-mfa-events",
+    EVENTS_ROLE_NAME,
     "root-virtual-mfa-credential-removal",
 )
-"""The roles in the account of the stack."""
+"""The roles in the account of the stack: all that the templates make, but that of the forwarder."""
 RULE_NAME = "root-virtual-mfa-enabled"
 """The rule of a deployment for one account, and the one that a StackSet brings into each account."""
 PACK_RULE_PREFIX = f"{RULE_NAME}-conformance-pack-"
@@ -104,6 +106,11 @@ class Deployment:
         return self.account_id == self.management_account_id
 
     @property
+    def call_as(self) -> Literal["SELF", "DELEGATED_ADMIN"]:
+        """As whom to call about the StackSet with credentials of this account. Source: API reference, ListStackInstances."""
+        return "SELF" if self.in_management_account else "DELEGATED_ADMIN"
+
+    @property
     def has_rule_in_stack_set(self) -> bool:
         """Whether the StackSet brings the rule into the accounts of an organization, and not a conformance pack."""
         return bool(self.organization_id) and self.rule_deployment == BY_STACK_SET
@@ -162,6 +169,11 @@ class Deployment:
         return self.listed | {self.account_id, self.management_account_id}
 
 
+def parameters_of(described: "StackTypeDef | StackSetTypeDef") -> dict[str, str]:
+    """Return the parameters of a stack or a StackSet as CloudFormation describes it."""
+    return {str(each.get("ParameterKey")): each.get("ParameterValue", "") for each in described.get("Parameters", [])}
+
+
 def planned(account_id: str, region: str, partition: str, stack_name: str, parameters: Mapping[str, str]) -> Deployment:
     """Return what a deployment with these parameters is going to be, as far as they say it."""
     stack: StackTypeDef = {  # type: ignore[typeddict-item]  # nobody has created it yet
@@ -181,7 +193,7 @@ def from_stack(stack: "StackTypeDef", physical_ids: Mapping[str, str]) -> Deploy
     """
     partition, _, region, account_id = str(stack.get("StackId", "")).split(":")[1:5]
     outputs = {output.get("OutputKey"): output.get("OutputValue", "") for output in stack.get("Outputs", [])}
-    parameters = {str(each.get("ParameterKey")): each.get("ParameterValue", "") for each in stack.get("Parameters", [])}
+    parameters = parameters_of(stack)
     return Deployment(
         stack_name=stack["StackName"],
         stack_status=stack["StackStatus"],

@@ -1,15 +1,16 @@
-"""Writes what a command found into files, each in a format."""
+"""The formats of what a command finds, on the screen and in files."""
 
 import os
 import secrets
 import stat
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from organization.aws import CommandError
-from organization.screen import Screen, complain
+from organization.screen import Screen, as_text, complain
 
 T = TypeVar("T")
 
@@ -17,47 +18,57 @@ _NAMES = {"txt": "table"}
 """The format of a file name's suffix, if it has another name."""
 
 
-def formats(paths: Iterable[Path], chosen: str | None, known: Collection[str]) -> list[tuple[Path, str]]:
-    """Pair each file with its format: the one that was chosen, or that of its name.
+@dataclass(frozen=True, slots=True)
+class Formats(Generic[T]):
+    """The formats of what a command finds: how to print it as a table, and how to write it in each of the others."""
 
-    Raises CommandError if a name has none of the known formats, or if its folder is missing.
-    """
-    outputs = [(path, _format_of(path, chosen, known)) for path in paths]
-    for path, _ in outputs:
-        if not path.parent.is_dir():
-            message = f"{path} cannot be written: there is no folder {path.parent}."
+    print_table: Callable[[T, Screen], None]
+    others: Mapping[str, Callable[[T], str]]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the formats."""
+        return ["table", *self.others]
+
+    @property
+    def endings(self) -> str:
+        """The endings of file names that say a format, for a sentence."""
+        return f"{', '.join(f'.{each}' for each in ('html', 'csv', 'json') if each in self.others)} or .txt"
+
+    def of_files(self, paths: Iterable[Path], chosen: str | None) -> list[tuple[Path, str]]:
+        """Pair each file with its format: the one that was chosen, or that of its name.
+
+        Raises CommandError if a name has none of the formats, or if its folder is missing.
+        """
+        outputs = [(path, self._of_file(path, chosen)) for path in paths]
+        for path, _ in outputs:
+            if not path.parent.is_dir():
+                message = f"{path} cannot be written: there is no folder {path.parent}."
+                raise CommandError(message)
+        return outputs
+
+    def _of_file(self, path: Path, chosen: str | None) -> str:
+        suffix = path.suffix.lower().removeprefix(".")
+        suffix = _NAMES.get(suffix, suffix)
+        if chosen is None and suffix not in self.names:
+            message = f"{path} has no format: end its name with {self.endings}, or give --format."
             raise CommandError(message)
-    return outputs
+        return chosen or suffix
 
+    def show(self, found: T, chosen: str | None, outputs: Collection[tuple[Path, str]]) -> None:
+        """Print what a command found, and write it to files: `outputs`, as `of_files` pairs them.
 
-def _format_of(path: Path, chosen: str | None, known: Collection[str]) -> str:
-    suffix = path.suffix.lower().removeprefix(".")
-    suffix = _NAMES.get(suffix, suffix)
-    if chosen is None and suffix not in known:
-        names = [f".{each}" for each in ("html", "csv", "json") if each in known]
-        message = f"{path} has no format: end its name with {', '.join(names)} or .txt, or give --format."
-        raise CommandError(message)
-    return chosen or suffix
+        It prints the table if there are files, or else the format that was chosen.
+        """
+        if chosen in {None, "table"} or outputs:
+            self.print_table(found, Screen())
+        else:
+            sys.stdout.write(self._text(found, str(chosen)))
+        for path, name in outputs:
+            write(path, self._text(found, name))
 
-
-def show(
-    found: T,
-    known: Mapping[str, Callable[[T], str]],
-    print_table: Callable[[T, Screen], None],
-    format_name: str | None,
-    outputs: Iterable[tuple[Path, str]],
-) -> None:
-    """Print what a command found, and write it to files: `outputs`, as `formats` pairs them.
-
-    `known` has the text of each format.  It prints the table if there are files, or else the chosen format.
-    """
-    outputs = list(outputs)
-    if format_name in {None, "table"} or outputs:
-        print_table(found, Screen())
-    else:
-        sys.stdout.write(known[format_name](found))
-    for path, name in outputs:
-        write(path, known[name](found))
+    def _text(self, found: T, name: str) -> str:
+        return as_text(self.print_table, found) if name == "table" else self.others[name](found)
 
 
 def write(path: Path, text: str) -> None:

@@ -1,6 +1,6 @@
 """What the formats of several commands have in common: an account, its status, advice and times in tables and JSON."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -43,6 +43,14 @@ def print_what_to_do(advice: Sequence[tuple[Account, Advice]], screen: Screen) -
         screen.say(("What to do", "bold"))
     for account, each in advice:
         print_advice(account, each, screen)
+
+
+def print_totals(totals: Mapping[Status, int], screen: Screen) -> None:
+    """Print how many accounts there are, and how many of each status that any has."""
+    number = sum(totals.values())
+    counts = ", ".join(f"{count} {status}" for status, count in totals.items() if count)
+    screen.say()
+    screen.say((f"{number} {'account' if number == 1 else 'accounts'}:", "bold"), f" {counts}")
 
 
 def advice_json(advice: Iterable[Advice]) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ class Answer:
 def run(logs: "CloudWatchLogsClient", log_group_name: str, query: str, start: datetime, end: datetime) -> Answer:
     """Run a query over the events from `start` to `end`, in whole seconds, and wait for its end.
 
-    Raises CommandError if it fails, or if AWS starts none for two minutes, and ClientError if AWS refuses it.
+    Raises CommandError if it fails, or if AWS does not start or end it in two minutes, and ClientError if AWS refuses it.
     """
     query_id = _started(logs, log_group_name, query, start, end)
     for pause in _PAUSES:
@@ -40,6 +40,9 @@ def run(logs: "CloudWatchLogsClient", log_group_name: str, query: str, start: da
         if answer["status"] not in _WAITING:
             break
         time.sleep(pause)
+    else:
+        message = f"The query of the log group {log_group_name} did not end in two minutes."
+        raise CommandError(message)
     if answer["status"] != "Complete":
         message = f"The query of the log group {log_group_name} ended as {answer['status']}."
         raise CommandError(message)

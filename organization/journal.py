@@ -31,7 +31,8 @@ EVALUATION, FAILURE = "evaluation", "evaluation failed"
 PACK_OWNER, ACCOUNT_OWNER = "config-conforms.amazonaws.com", "account"
 """Who makes the rules of a conformance pack, and all other rules: the account itself."""
 
-_FACTS = tuple(each.name for each in fields(AccountSummary))
+FACTS = tuple(each.name for each in fields(AccountSummary))
+"""The facts of a line, by their names there. Each is true, false, or null if AWS did not say."""
 _DEVICES = "rootVirtualMfaDevices"
 _COUNT = re.compile(r"[0-9]{1,4}")
 _BOOLEANS = {"0": False, "false": False, "1": True, "true": True}
@@ -83,7 +84,7 @@ def query(deployment: Deployment, ending: str = "") -> str:
     return "\n".join(
         [
             "fields @timestamp, account, message, configRuleName, verdict, annotation, errorType, errorMessage, "
-            + ", ".join((*(f"facts.{name}" for name in _FACTS), _DEVICES)),
+            + ", ".join((*(f"facts.{name}" for name in FACTS), _DEVICES)),
             f'| filter message in ["{EVALUATION}", "{FAILURE}"] and (test = 0 or test = "false")',
             f"| filter {' and '.join(own)}",
             "| sort @timestamp desc",
@@ -139,7 +140,7 @@ def from_rows(rows: Iterable[Mapping[str, str]]) -> Journal:
         if row["message"] == EVALUATION:
             evaluations[account_id] = _entry(row)
         else:
-            failures[account_id] = Failure(_time(row), f"{row.get('errorType', 'Error')}: {row.get('errorMessage', '')}")
+            failures[account_id] = Failure(time_of(row), f"{row.get('errorType', 'Error')}: {row.get('errorMessage', '')}")
     return Journal(evaluations, failures)
 
 
@@ -153,18 +154,21 @@ def history(rows: Iterable[Mapping[str, str]]) -> dict[str, list[Entry]]:
 
 def _entry(row: Mapping[str, str]) -> Entry:
     rule_name, verdict, annotation = (row.get(each, "") for each in ("configRuleName", "verdict", "annotation"))
-    return Entry(_time(row), rule_name, verdict, annotation, _root_user(row))
+    return Entry(time_of(row), rule_name, verdict, annotation, _root_user(row))
 
 
 def _root_user(row: Mapping[str, str]) -> RootUser | None:
     """Return the facts of a line; None if it does not say whether MFA is on and how many virtual devices root has."""
-    facts = {name: _BOOLEANS.get(row.get(f"facts.{name}", "")) for name in _FACTS}
+    facts = {name: _BOOLEANS.get(row.get(f"facts.{name}", "")) for name in FACTS}
     mfa_enabled, devices = facts.pop("mfa_enabled"), row.get(_DEVICES, "")
     if mfa_enabled is None or not _COUNT.fullmatch(devices):
         return None
     return RootUser(AccountSummary(mfa_enabled, **facts), int(devices))
 
 
-def _time(row: Mapping[str, str]) -> datetime:
-    # The form of @timestamp: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-datetime.html
+def time_of(row: Mapping[str, str]) -> datetime:
+    """Return when the line of a query's row was written.
+
+    The form of @timestamp: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-datetime.html
+    """
     return datetime.fromisoformat(row["@timestamp"]).replace(tzinfo=UTC)

@@ -43,6 +43,10 @@ class Status(StrEnum):
     SUSPENDED = "SUSPENDED"
 
 
+VERDICTS = frozenset({Status.COMPLIANT, Status.NON_COMPLIANT, Status.NOT_APPLICABLE})
+"""The statuses that are verdicts of the rule."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """An account of the organization: `ou_path` like "Root/Workloads/Production", `state` as AWS Organizations says.

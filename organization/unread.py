@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+"""The error codes with which AWS denies access. Source: API references, common errors."""
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 _THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException", "LimitExceededException"})
 
@@ -26,7 +27,7 @@ class Unread:
     @property
     def is_denied(self) -> bool:
         """Whether AWS denied access."""
-        return self.code in _DENIED
+        return self.code in DENIED
 
 
 def what_to_do(unread: Unread, if_denied: str) -> str:

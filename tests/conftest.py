@@ -1,9 +1,11 @@
 """What all tests share: the settings of hypothesis, and quick starts of the local AWS."""
 
 import gc
+import random
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from hypothesis import settings
@@ -28,10 +30,12 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture
 def free_port() -> int:
-    """Give a port of 127.0.0.1 that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Give a port of 127.0.0.1 that is free now, and none of those that an operating system gives to whoever wants any."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    pytest.fail("None of a hundred ports is free.")
 
 
 @pytest.fixture(scope="session", autouse=True)

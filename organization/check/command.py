@@ -1,26 +1,22 @@
 """Checks accounts before anything is deployed: what the rule would say of each, and what another setting would change."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from organization import aws, files
+from organization import aws
 from organization.accounts import EXIT_INTERRUPTED
 from organization.aws import CommandError
 from organization.check import formats, judging
 from organization.check.judging import Checked, Setting
 from organization.check.reading import Reader
+from organization.files import Formats
 from organization.screen import complain, progress_bars
 from periodic_rule.parameters import ParameterError, RuleParameters
 from root_virtual_mfa_enabled.parameters import PARAMETERS
 
 FAILED = 1
 
-FORMATS: dict[str, Callable[[Checked], str]] = {
-    "table": formats.as_table,
-    "csv": formats.as_csv,
-    "json": formats.as_json,
-    "html": formats.as_html,
-}
+FORMATS = Formats(formats.print_table, {"csv": formats.as_csv, "json": formats.as_json, "html": formats.as_html})
 
 
 def run(  # noqa: PLR0913 - the options of the command
@@ -38,11 +34,11 @@ def run(  # noqa: PLR0913 - the options of the command
     `role_name`: the role to assume in the organization's accounts; without it, only the own account is checked.  `parameters`:
     of the rule, by name.  `compare`: those of the other setting that differ; none if empty.
     """
-    outputs = files.formats(output, format_name, FORMATS)
+    outputs = FORMATS.of_files(output, format_name)
     setting = _setting(parameters)
     compared = _setting({**parameters, **compare}) if compare else None
     checked = _check(region, profile, role_name, setting, compared)
-    files.show(checked, FORMATS, formats.print_table, format_name, outputs)
+    FORMATS.show(checked, format_name, outputs)
     if checked.interrupted:
         complain("interrupted: the accounts that were not read yet are UNKNOWN.")
         return EXIT_INTERRUPTED

@@ -7,8 +7,8 @@ from rich.table import Table
 
 from organization import page, spreadsheet
 from organization.check.judging import MEANINGS, STATUSES, Checked, Row
-from organization.formats import account_cell, advice_json, print_what_to_do, status_cell, utc
-from organization.screen import Screen, as_text, text
+from organization.formats import account_cell, advice_json, print_totals, print_what_to_do, status_cell, utc
+from organization.screen import Screen, text
 from organization.statuses import Status
 
 SCHEMA_VERSION = 1
@@ -69,11 +69,6 @@ def as_html(checked: Checked) -> str:
     )
 
 
-def as_table(checked: Checked) -> str:
-    """Return the table as plain text."""
-    return as_text(print_table, checked)
-
-
 def print_table(checked: Checked, screen: Screen) -> None:
     """Print a row for each account, what to do about those that could not be read, what changes, and the totals."""
     table = Table("Account", "Status", *(["Compared"] if checked.compared else []), "Finding")
@@ -93,9 +88,7 @@ def print_table(checked: Checked, screen: Screen) -> None:
             screen.say("No account that was read changes its verdict.", indent=2)
         if checked.totals[Status.UNKNOWN]:
             screen.say(f"Of {checked.totals[Status.UNKNOWN]} UNKNOWN, nobody knows.", indent=2)
-    counts = ", ".join(f"{count} {status}" for status, count in checked.totals.items() if count)
-    screen.say()
-    screen.say((f"{len(checked.rows)} {'account' if len(checked.rows) == 1 else 'accounts'}:", "bold"), f" {counts}")
+    print_totals(checked.totals, screen)
 
 
 def _settings(texts: Any) -> str:  # noqa: ANN401 - a mapping of texts

@@ -1,15 +1,14 @@
 """Reads what a check judges: the accounts, and the facts about each, with the rule's own reads."""
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from organization import accounts, aws
-from organization.accounts import Progress, Readings
+from organization.accounts import Clients, Credentials, Progress, Readings
 from organization.aws import Caller, CommandError
 from organization.statuses import Account
-from organization.unread import Step, Unread
+from organization.unread import DENIED, Step, Unread
 from periodic_rule import event
 from periodic_rule.errors import AssumeRoleError, EvaluationError, raising
 from root_virtual_mfa_enabled import facts
@@ -30,12 +29,10 @@ class Reader:
 
     def __init__(self, session: "boto3.Session", caller: Caller, role_name: str | None, progress: Progress) -> None:
         """Read the caller's own account with the session's credentials, the others with those of the role there."""
-        self._session = session
+        self._clients = Clients(session, caller)
         self._caller = caller
         self._role_name = role_name
         self._progress = progress
-        self._making = threading.Lock()
-        self._sts = session.client("sts", config=aws.patient()) if role_name else None
 
     def accounts(self) -> list[Account]:
         """List the accounts to check: those of the organization if there is a role to assume, else the caller's own.
@@ -44,14 +41,14 @@ class Reader:
         """
         if not self._role_name:
             return [Account(self._caller.account_id, name="", ou_path="")]
-        organizations = self._session.client("organizations", config=aws.patient())
+        organizations = self._clients.make("organizations")
         try:
             return accounts.of_organization(organizations)
         except organizations.exceptions.AWSOrganizationsNotInUseException as error:
             message = f"Account {self._caller.account_id} is in no organization: leave --role-name out to check it alone."
             raise CommandError(message) from error
         except ClientError as error:
-            if aws.code_of(error) not in {"AccessDenied", "AccessDeniedException"}:
+            if aws.code_of(error) not in DENIED:
                 raise
             message = (
                 f"{aws.sentence_of(error)} AWS Organizations lists the accounts to the management account and to delegated "
@@ -66,23 +63,21 @@ class Reader:
 
     def _facts(self, account_id: str) -> Facts | Unread:
         try:
-            return facts.read(_Clients(self, account_id), event.Account(account_id, self._caller.partition))
+            return facts.read(_ClientsOf(self, account_id), event.Account(account_id, self._caller.partition))
         except EvaluationError as error:
             step = Step.SESSION if isinstance(error, AssumeRoleError) else Step.READ
             return Unread(error.happened, error.code, step)
 
     def client(self, service: str, account_id: str) -> Any:  # noqa: ANN401 - a client of any service
         """Make a client with credentials of an account. Raises AssumeRoleError or MalformedAnswerError."""
-        credentials: dict[str, str] = {}
-        if account_id != self._caller.account_id and self._sts and self._role_name:
+        credentials: Credentials | None = None
+        if account_id != self._caller.account_id and self._role_name:
             with raising(AssumeRoleError, "sts:AssumeRole", account_id, if_denied=""):
-                where = (self._caller.partition, account_id, self._role_name)
-                credentials = accounts.assume_role(self._sts, *where, SESSION_NAME).for_client()
-        with self._making:  # a session makes one client at a time
-            return self._session.client(service, config=aws.patient(), **credentials)  # type: ignore[call-overload]
+                credentials = self._clients.assume(account_id, self._role_name, SESSION_NAME)
+        return self._clients.make(service, credentials)
 
 
-class _Clients:
+class _ClientsOf:
     """The clients of one account. Nothing is assumed for an account about which nothing is asked."""
 
     def __init__(self, reader: Reader, account_id: str) -> None:

@@ -69,7 +69,7 @@ def run(region: str | None, profile: str | None, stack_name: str, options: Optio
     options.refuse_to_wait()
     where = f"{ACCOUNT_STACK_NAME} in the management account {caller.account_id}, Region {caller.region}."
     notes = [f"From then on the function of account {central} can evaluate the root user of this account."]
-    former = aws.parameters_of(before).get(_CENTRAL, "") if before else ""
+    former = deployment.parameters_of(before).get(_CENTRAL, "") if before else ""
     if former not in {"", central.account_id}:
         notes.append(f"Until then the one of account {former} can, and no longer afterwards.")
     plan.show(before, [where], parameters, notes, screen)
@@ -92,8 +92,8 @@ def of_stack_set(cloudformation: "CloudFormationClient", stack_name: str, call_a
     The management account sees the StackSets of delegated administrators: they are made there, and it calls as SELF.  Source:
     API reference, CreateStackSet and DescribeStackSet, CallAs.  Raises ClientError, also if there is no such StackSet.
     """
-    found = cloudformation.describe_stack_set(StackSetName=deployment.stack_set_name(stack_name), CallAs=call_as)["StackSet"]
-    return {str(each.get("ParameterKey")): each.get("ParameterValue", "") for each in found.get("Parameters", [])}
+    name = deployment.stack_set_name(stack_name)
+    return deployment.parameters_of(cloudformation.describe_stack_set(StackSetName=name, CallAs=call_as)["StackSet"])
 
 
 def _refuse_other_account(organizations: "OrganizationsClient", caller: Caller) -> None:

@@ -140,7 +140,7 @@ class Finder:
     @property
     def _kept(self) -> dict[str, str]:
         """The parameters of the stack as it is."""
-        return aws.parameters_of(self.before) if self.before else {}
+        return deployment.parameters_of(self.before) if self.before else {}
 
     def _for_account(self) -> dict[str, str]:
         given = dict(self.options.parameters)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self, TypeVar
 
 import click
-from botocore.exceptions import ClientError
 
 from organization import aws, project, spreadsheet
 from organization.accounts import Progress
@@ -31,7 +30,7 @@ from organization.exceptions import reading as exceptions_file
 from organization.exceptions.judging import FILE, Exceptions, Exclusion, in_force
 from organization.report import reading
 from organization.screen import Screen, complain, progress_bars
-from organization.statuses import Account, Result
+from organization.statuses import Account, Result, Unseen
 
 if TYPE_CHECKING:
     import boto3
@@ -342,12 +341,11 @@ class _Gathered:
 
     def _seen(self, source: str, read: Callable[[], T]) -> T | None:
         """Read something; if AWS refuses it, that is a gap."""
-        try:
-            return read()
-        except (ClientError, CommandError) as error:
-            why = aws.sentence_of(error) if isinstance(error, ClientError) else str(error)
-            self._gaps.append(Gap(source, f"It could not be read: {why}", *_ends(self._period)))
-            return None
+        found = aws.seen(read)
+        if not isinstance(found, Unseen):
+            return found
+        self._gaps.append(Gap(source, f"It could not be read: {found.reason}", *_ends(self._period)))
+        return None
 
     def _judge_gaps(self, history: History, role_name: str | None) -> None:
         """Say what no source tells."""

@@ -22,12 +22,9 @@ from organization.deployment import (
     RULE_NAME,
     Deployment,
 )
-from organization.journal import ACCOUNT_OWNER, EVALUATION, FAILURE, PACK_OWNER
+from organization.journal import ACCOUNT_OWNER, EVALUATION, FACTS, FAILURE, PACK_OWNER
+from organization.statuses import VERDICTS
 
-FACTS = ("mfa_enabled", "password_present", "access_keys_present", "signing_certificates_present")
-"""The facts of a line, by their names there. Each is true, false, or null if AWS did not say."""
-
-_VERDICTS = frozenset({"COMPLIANT", "NON_COMPLIANT", "NOT_APPLICABLE"})
 _LONGEST = 2000
 """Characters of a text of a line: an annotation has 256 at most, and an error names what AWS said."""
 
@@ -114,7 +111,7 @@ def parse(time: datetime, text: str) -> Line | None:
         or not isinstance(said.get("test"), bool)
         or not isinstance(parameters, dict)
         or not all(isinstance(each, str) for each in parameters.values())
-        or (said["message"] == EVALUATION and verdict not in _VERDICTS)
+        or (said["message"] == EVALUATION and verdict not in VERDICTS)
     ):
         return None
     facts, devices = said.get("facts"), said.get("rootVirtualMfaDevices")

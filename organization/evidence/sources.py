@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from organization import aws, insights
-from organization.accounts import TRAIL_REGION, Credentials, Progress, assume_role, read_each
+from organization import aws, insights, runbooks
+from organization.accounts import TRAIL_REGION, Clients, Credentials, Progress, read_each
 from organization.aws import Caller, CommandError
 from organization.evidence.days import DAY, Member, Period, midnight
 from organization.evidence.lines import Line, parse
 from organization.evidence.tables import Event, Execution
 from organization.evidence.targets import Move, Operation, UnitPath
-from organization.journal import EVALUATION, FAILURE, MOST_ROWS
+from organization.journal import EVALUATION, FAILURE, MOST_ROWS, time_of
 from organization.statuses import Account
 
 if TYPE_CHECKING:
@@ -51,9 +51,6 @@ _DEPLOYMENTS = (
     *("UpdateFunctionCode", "UpdateFunctionCode20150331v2", "UpdateFunctionConfiguration20150331v2"),
 )
 """The names that CloudTrail gives.  For Lambda's it appends the version of the API."""
-_RUNBOOKS = "RootVirtualMfa-"
-_NO_OUTPUT = "No output available"
-"""How the output of a step that did not succeed begins."""
 _WHOLE_UNITS = (None, "NONE", "DIFFERENCE")
 """The account filters with which an operation of a StackSet is about units, and not about some accounts in them.
 
@@ -123,13 +120,10 @@ class Sources:
 
     def __init__(self, session: "boto3.Session", caller: Caller, progress: Progress) -> None:
         """Say how far it is through `progress`."""
-        self._session = session
+        self._clients = Clients(session, caller)
         self._caller = caller
         self._progress = progress
-        self._logs: CloudWatchLogsClient = session.client("logs", config=aws.patient())
-
-    def _client(self, service: str, **options: str) -> Any:  # noqa: ANN401 - a client of any service
-        return self._session.client(service, config=aws.patient(), **options)  # type: ignore[call-overload]
+        self._logs: CloudWatchLogsClient = self._clients.make("logs")
 
     # --- The journal ---
 
@@ -192,7 +186,7 @@ class Sources:
         found.scans.append(answer.bytes_scanned)
         if len(answer.rows) < MOST_ROWS:
             # The end of a query is included, so that two slices may have the same line.
-            lines = ((_time(row["@timestamp"]), row.get("@message", "")) for row in answer.rows)
+            lines = ((time_of(row), row.get("@message", "")) for row in answer.rows)
             return sorted((each for each in lines if start <= each[0] < end), key=lambda each: each[0])
         if end - start > _SHORTEST_SLICE:
             middle = start + timedelta(seconds=(end - start) // timedelta(seconds=2))
@@ -230,7 +224,7 @@ class Sources:
             for number, unit_id in enumerate(account.unit_ids):
                 parent_id = account.unit_ids[number - 1] if number else ""
                 found[unit_id] = UnitPath("/".join(names[: number + 1]), parent_id)
-        client = self._client("organizations")
+        client = self._clients.make("organizations")
         for unit_id in sorted(set(further) - found.keys()):
             self._climb(client, unit_id, found)
         return found
@@ -257,11 +251,8 @@ class Sources:
 
         Also returns when the stack was created, if the operations go back to that: AWS does not say how long it keeps them.
         """
-        client = self._client("cloudformation")
-        which = {
-            "StackSetName": deployment.stack_set_name,
-            "CallAs": "SELF" if deployment.in_management_account else "DELEGATED_ADMIN",
-        }
+        client = self._clients.make("cloudformation")
+        which = {"StackSetName": deployment.stack_set_name, "CallAs": deployment.call_as}
         pages = client.get_paginator("list_stack_set_operations").paginate(**which)
         listed = sorted((each for page in pages for each in page["Summaries"]), key=lambda each: each["CreationTimestamp"])
         found = []
@@ -334,7 +325,7 @@ class Sources:
 
         Also returns since when these are all.  Of each name it reads so many events at most, and AWS gives the latest first.
         """
-        client = self._client("cloudtrail", region_name=region)
+        client = self._clients.make("cloudtrail", region=region)
         start = max(period.start, self._caller.time - TRAIL_KEEPS)
         since = max(period.start, self.trail_from)
         found: list[tuple[Event, Mapping[str, Any]]] = []
@@ -373,7 +364,7 @@ class Sources:
 
     def code(self, function_name: str) -> tuple[str, str]:
         """Return the version and the SHA-256 (base64) of the code that the function has now."""
-        found = self._client("lambda").get_function_configuration(FunctionName=function_name)
+        found = self._clients.make("lambda").get_function_configuration(FunctionName=function_name)
         return found.get("Environment", {}).get("Variables", {}).get("VERSION", "unknown"), found["CodeSha256"]
 
     # --- Automation ---
@@ -383,10 +374,10 @@ class Sources:
 
         Of another account, in which a runbook starts every day, only those that sent a notice or did not succeed.
         """
-        ssm = self._client("ssm", **(credentials.for_client() if credentials else {}))
+        ssm = self._clients.make("ssm", credentials)
         pages = ssm.get_paginator("describe_automation_executions").paginate(
             Filters=[
-                {"Key": "DocumentNamePrefix", "Values": [_RUNBOOKS]},
+                {"Key": "DocumentNamePrefix", "Values": [runbooks.PREFIX]},
                 {"Key": "StartTimeAfter", "Values": [f"{period.start:%Y-%m-%dT%H:%M:%SZ}"]},
             ]
         )
@@ -404,12 +395,11 @@ class Sources:
         self, account_ids: Sequence[str], role_name: str, period: Period
     ) -> tuple[list[Execution], dict[str, str]]:
         """Read the runs in other accounts, with a role there; returns them, and why accounts could not be read."""
-        sts = self._client("sts")
 
         def read(account_id: str) -> list[Execution] | str:
             try:
-                given = assume_role(sts, self._caller.partition, account_id, role_name, "root-virtual-mfa-evidence")
-                return self.executions(account_id, period, given)
+                assumed = self._clients.assume(account_id, role_name, "root-virtual-mfa-evidence")
+                return self.executions(account_id, period, assumed)
             except ClientError as error:
                 return aws.sentence_of(error)
 
@@ -436,11 +426,6 @@ def _query(digits: str) -> str:
     )
 
 
-def _time(text: str) -> datetime:
-    # The form of @timestamp: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-datetime.html
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
 def _execution(account_id: str, found: Mapping[str, Any]) -> Execution:
     outputs = {name: " ".join(values) for name, values in found.get("Outputs", {}).items()}
     parameters = {name: " ".join(values) for name, values in found.get("Parameters", {}).items()}
@@ -453,7 +438,7 @@ def _execution(account_id: str, found: Mapping[str, Any]) -> Execution:
     )
     # Of the removal both steps may have a text, Plan and RemoveCredentials, and the second one says what was done.
     said = (text for name, text in sorted(outputs.items(), reverse=True) if name.endswith(".Text"))
-    texts = [text for text in said if text and not text.startswith(_NO_OUTPUT)]
+    texts = [text for text in said if text and not text.startswith(runbooks.NO_OUTPUT)]
     failure = found.get("FailureMessage", "") if found["AutomationExecutionStatus"] != "Success" else ""
     return Execution(
         account_id,

@@ -18,9 +18,10 @@ from organization.evidence.days import (
     Status,
     share,
 )
-from organization.evidence.lines import FACTS, MEANINGS, in_words
+from organization.evidence.lines import MEANINGS, in_words
 from organization.evidence.targets import EVER, Move, Targets
 from organization.exceptions.judging import Exceptions
+from organization.journal import FACTS
 from organization.statuses import Result
 
 Value = str | int | float | bool | None

@@ -1,12 +1,13 @@
 """Shows what the root user of each account has, which devices of which kind, and what contradicts the rule's verdict."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from organization import aws, files
+from organization import aws
 from organization.accounts import EXIT_INTERRUPTED
+from organization.files import Formats
 from organization.inventory import formats
-from organization.inventory.judging import Inventory, inventory
+from organization.inventory.judging import inventory
 from organization.inventory.reading import Reader
 from organization.screen import complain, progress_bars
 
@@ -14,12 +15,7 @@ FAILED = 1
 
 UNUSED_DAYS = 90
 
-FORMATS: dict[str, Callable[[Inventory], str]] = {
-    "table": formats.as_table,
-    "csv": formats.as_csv,
-    "json": formats.as_json,
-    "html": formats.as_html,
-}
+FORMATS = Formats(formats.print_table, {"csv": formats.as_csv, "json": formats.as_json, "html": formats.as_html})
 
 
 def run(  # noqa: PLR0913 - the options of the command
@@ -35,12 +31,12 @@ def run(  # noqa: PLR0913 - the options of the command
 
     `unused_days`: after how many days without use credentials are listed as removable.
     """
-    outputs = files.formats(output, format_name, FORMATS)
+    outputs = FORMATS.of_files(output, format_name)
     session, caller = aws.session(region, profile)
     with progress_bars() as progress:
         observed = Reader(session, caller, progress).observe(stack_name)
     found = inventory(observed, unused_days)
-    files.show(found, FORMATS, formats.print_table, format_name, outputs)
+    FORMATS.show(found, format_name, outputs)
     if observed.interrupted:
         complain("interrupted: the accounts that were not read yet are UNKNOWN.")
         return EXIT_INTERRUPTED

@@ -8,10 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from organization import page, spreadsheet
-from organization.formats import account_cell, advice_json, print_advice, status_cell, utc
+from organization.formats import account_cell, advice_json, print_advice, print_totals, status_cell, utc
 from organization.inventory.judging import MEANINGS, STATUSES, Inventory, List, Row
 from organization.inventory.root_user import RootUser
-from organization.screen import Screen, as_text, text
+from organization.screen import Screen, text
 
 SCHEMA_VERSION = 1
 """The JSON document's version: it rises if a key goes or changes its meaning."""
@@ -77,11 +77,6 @@ def as_html(inventory: Inventory) -> str:
     )
 
 
-def as_table(inventory: Inventory) -> str:
-    """Return the table as plain text."""
-    return as_text(print_table, inventory)
-
-
 def print_table(inventory: Inventory, screen: Screen) -> None:
     """Print contradictions, a row for each account, what to do about those that could not be read, and the lists."""
     for row in inventory.contradictions:
@@ -101,9 +96,7 @@ def print_table(inventory: Inventory, screen: Screen) -> None:
             print_advice(row.account, advice, screen)
     for which in List:
         _print_list(inventory, which, screen)
-    counts = ", ".join(f"{count} {status}" for status, count in inventory.totals.items() if count)
-    screen.say()
-    screen.say((f"{len(inventory.rows)} {'account' if len(inventory.rows) == 1 else 'accounts'}:", "bold"), f" {counts}")
+    print_totals(inventory.totals, screen)
 
 
 def _print_list(inventory: Inventory, which: List, screen: Screen) -> None:

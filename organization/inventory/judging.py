@@ -12,7 +12,7 @@ from enum import StrEnum
 from organization import commands
 from organization.inventory.root_user import RootUser
 from organization.removal import FEATURE, IAM
-from organization.statuses import Account, Advice, Status
+from organization.statuses import VERDICTS, Account, Advice, Status
 from organization.unread import Step, Unread, what_to_do
 from root_virtual_mfa_enabled.decision import Parameters, decide
 
@@ -26,8 +26,6 @@ MEANINGS = {
     Status.NOT_APPLICABLE: "The rule does not apply to this account.",
     Status.SUSPENDED: "AWS Organizations says that the account is suspended or closing. It was not read.",
 }
-
-_VERDICTS = frozenset({Status.COMPLIANT, Status.NON_COMPLIANT, Status.NOT_APPLICABLE})
 
 NO_SESSIONS = "Root sessions are not possible: see the note."
 NOT_READ = "The inventory was interrupted before it read this account."
@@ -195,7 +193,7 @@ def _row(account: Account, observed: Observed) -> Row:
 
 
 def _rule_differs(status: Status, rule_status: Status | None) -> Iterator[str]:
-    if rule_status in _VERDICTS and rule_status != status:
+    if rule_status in VERDICTS and rule_status != status:
         yield f"The rule's result is {rule_status}, but by what the root user has now it is {status}."
 
 

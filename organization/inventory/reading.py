@@ -4,7 +4,6 @@ The credentials of a root session stay here: nothing returns or prints them, and
 """
 
 import os
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,14 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import ClientError
 
 from organization import accounts, aws
-from organization.accounts import Credentials, Progress
+from organization.accounts import Clients, Credentials, Progress
 from organization.aws import Caller, CommandError
 from organization.exceptions.judging import Exceptions
 from organization.inventory.judging import Observed, Refusal
 from organization.inventory.root_user import AccessKey, Certificate, Device, RootUser
 from organization.removal import FEATURE
 from organization.report import judging, reading
-from organization.unread import Step, Unread
+from organization.unread import DENIED, Step, Unread
 from periodic_rule.errors import AssumeRoleError, EvaluationError, ReadError, malformed, raising
 from root_virtual_mfa_enabled import facts
 from root_virtual_mfa_enabled.decision import Facts, Parameters
@@ -63,12 +62,12 @@ class Reader:
         self._session = session
         self._caller = caller
         self._progress = progress
-        self._making = threading.Lock()
         os.environ["AWS_STS_REGIONAL_ENDPOINTS"] = (
             "regional"  # the global endpoint, for which a profile may ask, has no AssumeRoot
         )
-        self._sts = session.client("sts", config=aws.patient())
-        self._iam = session.client("iam", config=aws.patient())
+        self._clients = Clients(session, caller)
+        self._sts = self._clients.make("sts")
+        self._iam = self._clients.make("iam")
 
     def observe(self, stack_name: str) -> Observed:
         """Read every account that is not suspended, and the results of the deployment's rule, if there is one.
@@ -76,7 +75,7 @@ class Reader:
         Whoever interrupts that gets what was read.  Raises CommandError if there is no organization, ClientError and
         BotoCoreError if it cannot be read.
         """
-        organizations = self._session.client("organizations", config=aws.patient())
+        organizations = self._clients.make("organizations")
         try:
             management = organizations.describe_organization()["Organization"]["MasterAccountId"]
             listed = accounts.of_organization(organizations)
@@ -119,7 +118,7 @@ class Reader:
             code = aws.code_of(error)
             if code in list(Refusal):
                 return Refusal(code)
-            if code in {"AccessDenied", "AccessDeniedException"}:
+            if code in DENIED:
                 return None  # AssumeRoot's own refusals say the same
             raise
         return None if FEATURE in features else Refusal.FEATURE_OFF
@@ -183,8 +182,7 @@ class Reader:
             credentials = self._root_session(account_id)
         except EvaluationError as error:
             return Unread(error.happened, error.code, Step.SESSION)
-        with self._making:  # a session makes one client at a time
-            iam = self._session.client("iam", config=aws.patient(), **credentials.for_client())  # type: ignore[call-overload]  # knows no dictionary
+        iam = self._clients.make("iam", credentials)
         try:
             return _RootSession(iam, self._caller.partition, account_id, credentials).read()
         except EvaluationError as error:

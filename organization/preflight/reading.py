@@ -1,21 +1,23 @@
 """Reads what a deployment for the organization needs, for `preflight` and `deploy`, with calls that change nothing."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 import boto3
 from botocore.exceptions import ClientError
 
 from organization import accounts, aws, deployment, units
+from organization.accounts import Clients
+from organization.aggregator import sources_of
 from organization.aws import Caller
 from organization.deployment import BY_CONFORMANCE_PACK, RULE_DEPLOYMENT, RULE_NAME, UNITS, Deployment
 from organization.invoke_permission import RESOURCE_POLICY
 from organization.preflight import judging
 from organization.preflight.judging import CONFIG_ROLE, STACK_SETS_ROLE, Aggregator, Organization, Recorder, Seen
-from organization.statuses import Account, Source, Unseen
+from organization.statuses import Account, Unseen
 from organization.units import Unit
 
 if TYPE_CHECKING:
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
     from mypy_boto3_config.type_defs import RecordingGroupOutputTypeDef
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_organizations import OrganizationsClient
-    from mypy_boto3_sts import STSClient
-
-T = TypeVar("T")
 
 
 class Reader:
@@ -34,14 +33,13 @@ class Reader:
 
     def __init__(self, session: boto3.Session, caller: Caller, stack_name: str) -> None:
         config = aws.patient()
-        self._session = session
+        self._clients = Clients(session, caller)
         self._caller = caller
         self._stack_name = stack_name
         self._cloudformation: CloudFormationClient = session.client("cloudformation", config=config)
         self._config: ConfigServiceClient = session.client("config", config=config)
         self._iam: IAMClient = session.client("iam", config=config)
         self._organizations: OrganizationsClient = session.client("organizations", config=config)
-        self._sts: STSClient = session.client("sts", config=config)
 
     def observe(self, role_name: str | None, given: Mapping[str, str], *, removal: bool | None) -> Seen:
         """Read everything; with `role_name`, every account's recorder too.
@@ -49,17 +47,17 @@ class Reader:
         `given` are the parameters that the operator gives the deployment to come; the stack keeps its others.  `removal`: what
         the removal of root credentials needs, too. None: if the deployment has it.
         """
-        organization = _seen(self._organization)
+        organization = aws.seen(self._organization)
         in_organization = isinstance(organization, Organization)
         managing = isinstance(organization, Organization) and organization.management_account_id == self._caller.account_id
         nothing = Unseen("Without an organization there is none to be seen.")
-        root = _seen(self._root) if in_organization else nothing
+        root = aws.seen(self._root) if in_organization else nothing
         stack = aws.find_stack(self._cloudformation, self._stack_name)
         deployed = deployment.from_stack(stack, {}) if stack else None
-        kept = aws.parameters_of(stack) if stack and stack["StackStatus"] != "REVIEW_IN_PROGRESS" else {}
+        kept = deployment.parameters_of(stack) if stack and stack["StackStatus"] != "REVIEW_IN_PROGRESS" else {}
         wanted = self._wanted(kept, given, organization)
         by_unit = judging.by_stack_set(wanted) or (deployed is not None and bool(deployed.organizational_unit_ids))
-        found = (_seen(self._units) if in_organization else nothing) if by_unit else None
+        found = (aws.seen(self._units) if in_organization else nothing) if by_unit else None
         if isinstance(found, tuple):
             # An account that moves meanwhile may have been found twice: it counts where it was found last.
             listed = {account.account_id: account for unit in found for account in unit.accounts}
@@ -68,9 +66,9 @@ class Reader:
                 chosen = units.chosen(sorted(wanted.organizational_unit_ids), found)
                 wanted = replace(wanted, organizational_unit_ids=frozenset(unit.unit_id for unit in chosen))
         else:
-            everyone = _seen(self._accounts) if in_organization else nothing
+            everyone = aws.seen(self._accounts) if in_organization else nothing
         active = _active(everyone)
-        aggregator = _seen(self._aggregator)
+        aggregator = aws.seen(self._aggregator)
         removes = wanted.removes_root_credentials if removal is None else removal
         roles = [*([] if judging.by_stack_set(wanted) else [CONFIG_ROLE]), *([STACK_SETS_ROLE] if managing else [])]
         needed = judging.with_recorders(wanted, active, found)
@@ -86,11 +84,11 @@ class Reader:
             has_policies=root if isinstance(root, Unseen) else root[1],
             accounts=active,
             units=found,
-            trusted=_seen(self._trusted) if in_organization else nothing,
-            delegated=_seen(partial(self._delegated, judging.services(wanted, removes=removes)))
+            trusted=aws.seen(self._trusted) if in_organization else nothing,
+            delegated=aws.seen(partial(self._delegated, judging.services(wanted, removes=removes)))
             if in_organization
             else nothing,
-            has_resource_policy=_seen(self._has_resource_policy),
+            has_resource_policy=aws.seen(self._has_resource_policy),
             recorders=self._recorders(needed, role_name, own=own),
             aggregator=aggregator,
             service_linked_roles=self._service_linked_roles(roles),
@@ -98,7 +96,7 @@ class Reader:
             wanted=wanted,
             same_rule=self._same_rule(aggregator, wanted, deployed),
             taken={} if stack else self._taken(wanted, call_as="SELF" if managing else "DELEGATED_ADMIN"),
-            root_features=(_seen(self._root_features) if in_organization else nothing) if removes else None,
+            root_features=(aws.seen(self._root_features) if in_organization else nothing) if removes else None,
         )
 
     def _wanted(
@@ -167,21 +165,17 @@ class Reader:
     def _recorders(
         self, accounts: tuple[str, ...] | Unseen, role_name: str | None, *, own: bool
     ) -> dict[str, Recorder | Unseen]:
-        found = {self._caller.account_id: _seen(partial(_recorder, self._config))} if own else {}
+        found = {self._caller.account_id: aws.seen(partial(_recorder, self._config))} if own else {}
         if role_name is None or isinstance(accounts, Unseen):
             return found
         others = [account_id for account_id in accounts if account_id != self._caller.account_id]
         with ThreadPoolExecutor(aws.THREADS) as pool:
-            looked = pool.map(lambda account_id: _seen(partial(self._recorder_of, account_id, role_name)), others)
+            looked = pool.map(lambda account_id: aws.seen(partial(self._recorder_of, account_id, role_name)), others)
             return found | dict(zip(others, looked, strict=True))
 
     def _recorder_of(self, account_id: str, role_name: str) -> Recorder:
-        where = (self._caller.partition, account_id, role_name)
-        assumed = accounts.assume_role(self._sts, *where, "root-virtual-mfa-preflight")
-        config: ConfigServiceClient = boto3.Session(region_name=self._caller.region).client(  # type: ignore[call-overload]  # knows no dictionary
-            "config", config=aws.patient(), **assumed.for_client()
-        )
-        return _recorder(config)
+        assumed = self._clients.assume(account_id, role_name, "root-virtual-mfa-preflight")
+        return _recorder(self._clients.make("config", assumed))
 
     def _aggregator(self) -> Aggregator | None:
         pages = self._config.get_paginator("describe_configuration_aggregators").paginate()
@@ -190,16 +184,7 @@ class Reader:
         if found is None:
             return None
         name = found["ConfigurationAggregatorName"]
-        statuses = self._config.get_paginator("describe_configuration_aggregator_sources_status").paginate(
-            ConfigurationAggregatorName=name
-        )
-        sources = {
-            each["SourceId"]: Source(each["LastUpdateStatus"] == "SUCCEEDED", each.get("LastErrorMessage", ""))
-            for page in statuses
-            for each in page["AggregatedSourceStatusList"]
-            if each.get("AwsRegion", self._caller.region) == self._caller.region
-        }
-        return Aggregator(name, sources)
+        return Aggregator(name, sources_of(self._config, name, self._caller.region))
 
     # --- What is there already ---
 
@@ -214,7 +199,7 @@ class Reader:
                 return Unseen("The account has no aggregator of the organization, which would show the accounts' rules.")
             case Unseen():
                 return aggregator
-        return _seen(partial(self._with_rule, aggregator.name))
+        return aws.seen(partial(self._with_rule, aggregator.name))
 
     def _with_rule(self, aggregator_name: str) -> tuple[str, ...]:
         pages = self._config.get_paginator("describe_aggregate_compliance_by_config_rules").paginate(
@@ -224,7 +209,7 @@ class Reader:
         return tuple(each["AccountId"] for page in pages for each in page["AggregateComplianceByConfigRules"])
 
     def _service_linked_roles(self, roles: list[str]) -> dict[str, bool | Unseen]:
-        return {role: _seen(partial(self._has_role, role)) for role in roles}
+        return {role: aws.seen(partial(self._has_role, role)) for role in roles}
 
     def _has_role(self, name: str) -> bool:
         try:
@@ -237,7 +222,7 @@ class Reader:
         taken = {}
         for what in judging.names(wanted):
             kind, _, name = what.rpartition(" ")
-            taken[what] = _seen(partial(self._is_there, kind, name, call_as))
+            taken[what] = aws.seen(partial(self._is_there, kind, name, call_as))
         return taken
 
     def _is_there(self, kind: str, name: str, call_as: Literal["SELF", "DELEGATED_ADMIN"]) -> bool:
@@ -296,11 +281,3 @@ def _active(found: tuple[Account, ...] | Unseen) -> tuple[Account, ...] | Unseen
     if isinstance(found, Unseen):
         return found
     return tuple(sorted((each for each in found if each.state == "ACTIVE"), key=lambda account: account.account_id))
-
-
-def _seen(look: Callable[[], T]) -> T | Unseen:
-    """Read something; if AWS refuses, return why."""
-    try:
-        return look()
-    except ClientError as error:
-        return Unseen(aws.sentence_of(error))

@@ -1,14 +1,15 @@
 """Reports every account of the deployment: whether its root user has virtual MFA, and how old that knowledge is."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from organization import aws, files
+from organization import aws
 from organization.aws import CommandError
 from organization.controls.reading import frameworks
 from organization.exceptions import reading as exceptions_file
 from organization.exceptions.judging import Exceptions
+from organization.files import Formats
 from organization.report import formats, judging, reading
 from organization.report.judging import Report
 from organization.screen import progress_bars
@@ -16,12 +17,7 @@ from organization.statuses import Status
 
 FAILED = 1
 
-FORMATS: dict[str, Callable[[Report], str]] = {
-    "table": formats.as_table,
-    "csv": formats.as_csv,
-    "json": formats.as_json,
-    "html": formats.as_html,
-}
+FORMATS = Formats(formats.print_table, {"csv": formats.as_csv, "json": formats.as_json, "html": formats.as_html})
 
 
 def run(  # noqa: PLR0913 - the options of the command
@@ -40,11 +36,11 @@ def run(  # noqa: PLR0913 - the options of the command
     `format_name`: what to print, or, with `output`, the format of the files.  `only`: the statuses to list; all, if empty.
     `framework_names`: those of which to tell which controls each account satisfies, by name.
     """
-    outputs = files.formats(output, format_name, FORMATS)
+    outputs = FORMATS.of_files(output, format_name)
     asked = [frameworks()[name] for name in dict.fromkeys(framework_names)]
     exceptions = exceptions_file.read(exceptions_path or exceptions_file.default_file())
     report = replace(_read(region, profile, stack_name, exceptions), only=frozenset(only), frameworks=asked)
-    files.show(report, FORMATS, formats.print_table, format_name, outputs)
+    FORMATS.show(report, format_name, outputs)
     return FAILED if report.fails else 0
 
 

@@ -10,9 +10,9 @@ from rich.text import Text
 from organization import page, spreadsheet
 from organization.controls.judging import Framework, as_texts, assessments
 from organization.exceptions.judging import Acceptance
-from organization.formats import account_cell, advice_json, print_what_to_do, status_cell, utc
+from organization.formats import account_cell, advice_json, print_totals, print_what_to_do, status_cell, utc
 from organization.report.judging import FAILURES, JUDGES_NOBODY, MEANINGS, Report, Row, hours, totals
-from organization.screen import Screen, as_text, text
+from organization.screen import Screen, text
 from organization.statuses import STALE_AFTER, Status
 
 SCHEMA_VERSION = 1
@@ -94,11 +94,6 @@ def as_html(report: Report) -> str:
     )
 
 
-def as_table(report: Report) -> str:
-    """Return the table as plain text."""
-    return as_text(print_table, report)
-
-
 def print_table(report: Report, screen: Screen) -> None:
     """Print a row for each account that is listed, what to do, and the totals."""
     table = Table("Account", "OU", "Status", "Age", "Finding", *(each.title for each in report.frameworks))
@@ -116,9 +111,7 @@ def print_table(report: Report, screen: Screen) -> None:
     for note in report.notes:
         screen.say()
         screen.say(("Note:", "bold"), f" {note}")
-    counts = ", ".join(f"{count} {status}" for status, count in totals(report.rows).items() if count)
-    screen.say()
-    screen.say((f"{len(report.rows)} {'account' if len(report.rows) == 1 else 'accounts'}:", "bold"), f" {counts}")
+    print_totals(totals(report.rows), screen)
     if report.judges_nobody:
         screen.say((JUDGES_NOBODY, "red"))
     if report.only:

@@ -26,7 +26,7 @@ from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment
 from organization.exceptions import judging as exceptions
 from organization.exceptions.judging import Acceptance, Exceptions, Exclusion, begins_later, in_force
 from organization.journal import Entry, Journal
-from organization.statuses import STALE_AFTER, Account, Advice, Arrival, Result, Status
+from organization.statuses import STALE_AFTER, VERDICTS, Account, Advice, Arrival, Result, Status
 
 _IN_DAYS = timedelta(days=3)
 """Older than this, an age is shown in days."""
@@ -63,8 +63,6 @@ JUDGES_NOBODY = "No account is judged: each is not in scope, excluded or suspend
 
 _NOT_JUDGED = frozenset({Status.NOT_IN_SCOPE, Status.EXCLUDED, Status.SUSPENDED})
 _PASSES = frozenset({Status.COMPLIANT, Status.NOT_APPLICABLE})
-
-_VERDICTS = _PASSES | {Status.NON_COMPLIANT}
 
 # If an account has several results, the one that comes first here counts.
 _WORST_FIRST = (Status.NON_COMPLIANT, Status.UNKNOWN, Status.COMPLIANT, Status.NOT_APPLICABLE)
@@ -403,7 +401,7 @@ def _packs_are_listed(observed: Observations) -> bool:
 def _judge(result: Result, now: datetime) -> Status:
     if result.time is None or _age(result.time, now) > STALE_AFTER:
         return Status.UNKNOWN
-    return Status(result.compliance) if result.compliance in _VERDICTS else Status.UNKNOWN
+    return Status(result.compliance) if result.compliance in VERDICTS else Status.UNKNOWN
 
 
 def _age(time: datetime, now: datetime) -> timedelta:
@@ -464,7 +462,7 @@ def _accepted(status: Status, acceptance: Acceptance, day: date) -> tuple[Status
 
 def _fresh(entry: Entry | None, now: datetime) -> Entry | None:
     """Return an entry that has a verdict and is not too old."""
-    return entry if entry and entry.verdict in _VERDICTS and _age(entry.time, now) <= STALE_AFTER else None
+    return entry if entry and entry.verdict in VERDICTS and _age(entry.time, now) <= STALE_AFTER else None
 
 
 def _result_of(entry: Entry) -> Result:
@@ -706,7 +704,7 @@ def _pack(account: Account, pack: Arrival | None, deployment: Deployment) -> Adv
     name = f"The conformance pack {deployment.conformance_pack_name}"
     if pack is not None and pack.arrived:
         return None
-    if pack is not None and pack.status.endswith("_IN_PROGRESS"):
+    if pack is not None and pack.under_way:
         return Advice(f"{name} is on its way to the account ({pack.status}).", "Wait.")
     why = f"{name} is not in the account."
     if pack is not None:

@@ -10,8 +10,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.exceptions import ClientError
-
 from organization import accounts, aws, commands, deployment, insights, journal
 from organization.accounts import Progress
 from organization.aws import CommandError
@@ -20,7 +18,7 @@ from organization.exceptions.judging import Exceptions
 from organization.journal import Entry, Journal
 from organization.report import judging
 from organization.report.judging import Observations
-from organization.statuses import ARRIVED, Account, Arrival, Result
+from organization.statuses import ARRIVED, Account, Arrival, Result, Unseen
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -230,7 +228,7 @@ class Reader:
                     for page in paginator.paginate(
                         StackSetName=found.stack_set_name,
                         StackInstanceRegion=found.region,
-                        CallAs="SELF" if found.in_management_account else "DELEGATED_ADMIN",
+                        CallAs=found.call_as,
                         PaginationConfig={"PageSize": _STACK_INSTANCES_PAGE},
                         **each,
                     )
@@ -250,12 +248,8 @@ class Reader:
         """Read the journal, or say why it cannot be read: then everything rests on AWS Config."""
         if not found.log_group_name:
             return Journal(problem="The stack does not name the function's log group.")
-        try:
-            return journal.from_rows(self._written(found))
-        except ClientError as error:
-            return Journal(problem=aws.sentence_of(error))
-        except CommandError as error:
-            return Journal(problem=str(error))
+        written = aws.seen(lambda: journal.from_rows(self._written(found)))
+        return Journal(problem=written.reason) if isinstance(written, Unseen) else written
 
     def _written(self, found: Deployment, ending: str = "") -> Iterator[dict[str, str]]:
         """Ask once for all accounts, and for the accounts with each last digit if they are too many for one query."""

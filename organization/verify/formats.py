@@ -1,10 +1,10 @@
 """What a verification found in each of its formats: a list for the screen, JSON and one self-contained HTML page."""
 
 import json
-from datetime import datetime
 
 from organization import page
-from organization.screen import Screen, as_text
+from organization.formats import utc
+from organization.screen import Screen
 from organization.verify.judging import MEANINGS, Outcome, Verification, totals
 
 SCHEMA_VERSION = 1
@@ -24,7 +24,7 @@ def as_json(verification: Verification) -> str:
     deployment = verification.deployment
     document = {
         "schema_version": SCHEMA_VERSION,
-        "time": _time(verification.time),
+        "time": utc(verification.time),
         "organization_id": deployment.organization_id or None,
         "stack": {
             "name": deployment.stack_name,
@@ -52,16 +52,11 @@ def as_html(verification: Verification) -> str:
     return page.render(
         "verify/verify.html.jinja",
         deployment=verification.deployment,
-        time=_time(verification.time),
+        time=utc(verification.time),
         totals=totals(verification.checks),
         checks=verification.checks,
         meanings=MEANINGS,
     )
-
-
-def as_table(verification: Verification) -> str:
-    """Return what is printed as plain text."""
-    return as_text(print_table, verification)
 
 
 def print_table(verification: Verification, screen: Screen) -> None:
@@ -77,7 +72,3 @@ def print_table(verification: Verification, screen: Screen) -> None:
     counts = ", ".join(f"{count} {outcome}" for outcome, count in totals(verification.checks).items())
     screen.say()
     screen.say((f"{len(verification.checks)} checks:", "bold"), f" {counts}")
-
-
-def _time(time: datetime) -> str:
-    return f"{time:%Y-%m-%dT%H:%M:%SZ}"

@@ -10,16 +10,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
-from organization import commands, invoke_permission
-from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment
+from organization import commands, invoke_permission, runbooks
+from organization.deployment import EVENTS_ROLE_NAME, PACK_RULE_PREFIX, ROLE_NAMES, RULE_NAME, Deployment
 from organization.journal import Entry, Journal
+from organization.runbooks import NO_OUTPUT, NOTIFY, REEVALUATE, REMOVAL
 from organization.statuses import STALE_AFTER, Arrival, Result, Source, Unseen, shown
 
 T = TypeVar("T")
-
-NOTIFY, REEVALUATE, REMOVAL = "RootVirtualMfa-Notify", "RootVirtualMfa-Reevaluate", "RootVirtualMfa-RemoveRootCredentials"
-EVENTS_ROLE = "root-virtual-mfa-events"
-"""The role with which EventBridge starts the runbooks."""
 
 ROOT_CHANGES = frozenset(
     {
@@ -37,16 +34,6 @@ ROOT_CHANGES = frozenset(
     }
 )
 """The events of root that start RootVirtualMfa-Reevaluate, as account.yaml has them."""
-
-ROLES = (
-    "root-virtual-mfa-credential-removal",
-    "root-virtual-mfa-evaluation",
-    EVENTS_ROLE,
-    "root-virtual-mfa-function",
-    "root-virtual-mfa-reevaluation",
-    "root-virtual-mfa-remediation",
-)
-"""The roles that the templates make, but that of the forwarder: CloudTrail does not record what it does."""
 
 RECORDED_CALLS = (
     "config:DescribeComplianceByConfigRule",
@@ -71,10 +58,7 @@ RECORDED_CALLS = (
     "sts:AssumeRole",
     "sts:AssumeRoot",
 )
-"""What these roles may do, of what CloudTrail records."""
-
-_NO_OUTPUT = "No output available yet"
-"""How the sentence begins that Automation gives for an output of a step that did not run. Seen by users of AWS."""
+"""What the roles of ROLE_NAMES may do, of what CloudTrail records. It does not record what the forwarder does."""
 
 _RUNNING = frozenset({"Pending", "InProgress", "Waiting", "Cancelling"})
 """Source: API model, ssm, AutomationExecutionStatus."""
@@ -156,12 +140,12 @@ class Execution:
     def said(self, output: str) -> str:
         """Return an output, "" if there is none. Of a step that did not run, Automation gives a sentence instead."""
         text = self.outputs.get(output, "")
-        return "" if text.startswith(_NO_OUTPUT) else text
+        return "" if text.startswith(NO_OUTPUT) else text
 
     @property
     def by_eventbridge(self) -> bool:
         """Whether EventBridge started it."""
-        return f":assumed-role/{EVENTS_ROLE}/" in self.started_by or self.started_by.endswith(f":role/{EVENTS_ROLE}")
+        return f":assumed-role/{EVENTS_ROLE_NAME}/" in self.started_by or self.started_by.endswith(f":role/{EVENTS_ROLE_NAME}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -535,7 +519,7 @@ def _starts(observed: Observed) -> Finding:
     if isinstance(failed, Unseen) and isinstance(found, Unseen):
         return _not_seen(failed.reason)
     failing = {} if isinstance(failed, Unseen) else {each: counts for each, counts in failed.items() if any(counts.values())}
-    refused = _refused(observed, lambda refusal: refusal.role == EVENTS_ROLE)
+    refused = _refused(observed, lambda refusal: refusal.role == EVENTS_ROLE_NAME)
     if failing or refused:
         rules = sorted({name for counts in failing.values() for name, count in counts.items() if count})
         text = f"EventBridge could not start a runbook in {shown(sorted({*failing, *refused}))}"
@@ -622,9 +606,9 @@ def _runbooks(observed: Observed) -> Finding:
 
 def _start(observed: Observed, runbook: str) -> str:
     match runbook:
-        case "RootVirtualMfa-Notify":
+        case runbooks.NOTIFY:
             return commands.start_notify(observed.deployment, "ACCOUNT_ID")
-        case "RootVirtualMfa-Reevaluate":
+        case runbooks.REEVALUATE:
             return commands.start_reevaluate(observed.deployment)
         case _:
             return commands.start_removal(observed.deployment.region, "ACCOUNT_ID")
@@ -1102,7 +1086,7 @@ def _permissions(observed: Observed) -> Finding:
     if isinstance(found, Unseen):
         return _not_seen(found.reason)
     refused = _refused(
-        observed, lambda each: each.by_policy and not each.by_service_control_policy and each.role != EVENTS_ROLE
+        observed, lambda each: each.by_policy and not each.by_service_control_policy and each.role != EVENTS_ROLE_NAME
     )
     if refused:
         account_id = min(refused)
@@ -1110,7 +1094,7 @@ def _permissions(observed: Observed) -> Finding:
         text = f"AWS refused calls of the package's roles in {shown(sorted(refused))}. {first.role}: {first.text}"
         text += " If neither a permissions boundary nor a policy of your own is the cause, permit it."
         return _fails(text, commands.permit(first.role, first.action), run_in=f"account {account_id}")
-    numbers = {role: sum(calls.numbers.get(role, 0) for calls in found.values()) for role in ROLES}
+    numbers = {role: sum(calls.numbers.get(role, 0) for calls in found.values()) for role in sorted(ROLE_NAMES)}
     called = ", ".join(f"{role} ({number})" for role, number in numbers.items() if number)
     if not called:
         return _not_yet("CloudTrail has no call of the package's roles yet. Verify again in an hour.")

@@ -9,27 +9,24 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from datetime import datetime, timedelta
 from functools import partial
-from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.exceptions import ClientError
 
-from organization import accounts, aws, deployment
-from organization.accounts import TRAIL_REGION, Progress
+from organization import aws, deployment
+from organization.accounts import TRAIL_REGION, Clients, Progress
+from organization.aggregator import sources_of
 from organization.aws import Caller, CommandError
 from organization.commands import FORWARDED_REGION
-from organization.deployment import Deployment
+from organization.deployment import EVENTS_ROLE_NAME, ROLE_NAMES, Deployment
 from organization.report import reading
+from organization.runbooks import NOTIFY, PREFIX, REEVALUATE, REMOVAL
 from organization.statuses import Account, Result, Source, Unseen
+from organization.unread import DENIED
 from organization.verify.judging import (
-    EVENTS_ROLE,
     NOT_LOOKED_INTO,
-    NOTIFY,
     RECORDED_CALLS,
-    REEVALUATE,
-    REMOVAL,
-    ROLES,
     ROOT_CHANGES,
     AlarmAction,
     Calls,
@@ -54,8 +51,6 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_ssm.type_defs import AutomationExecutionMetadataTypeDef, AutomationExecutionTypeDef
 
-T = TypeVar("T")
-
 MOST_INSIDE = 20
 """How many accounts are looked into, and of how many the times of results are read."""
 _BACK = timedelta(days=14)
@@ -71,7 +66,6 @@ _VERDICT_RULE = "root-virtual-mfa-compliance-change"
 """The EventBridge rule that AWS Config's events of verdicts match, as account.yaml names it."""
 _GLOBAL = frozenset({"iam", "organizations"})
 """Services whose calls AWS records in us-east-1. Source: CloudTrail User Guide, global service events."""
-_REFUSED = frozenset({"AccessDenied", "AccessDeniedException"})
 _NO_REPORT = frozenset({"ReportNotPresent", "ReportExpired", "ReportInProgress"})
 """Source: API reference, GetCredentialReport."""
 
@@ -84,11 +78,10 @@ class Reader:
 
     def __init__(self, session: boto3.Session, caller: Caller, progress: Progress) -> None:
         """Read with the session's credentials, which are the caller's."""
-        self._session = session
+        self._clients = Clients(session, caller)
         self._caller = caller
         self._progress = progress
         self._reader = reading.Reader(session, caller.time, progress)
-        self._makes = Lock()
 
     def observe(self, stack_name: str, role_name: str | None) -> Observed:
         """Read everything; with `role_name`, the role to assume, also inside accounts. Raises CommandError without a stack."""
@@ -99,7 +92,7 @@ class Reader:
         listed = self._reader.accounts() if found.organization_id else []
         evaluated = self._evaluated(found, listed)
         written = self._reader.read_journal(found)
-        history = _seen(lambda: self._reader.history(found)) if not written.problem else Unseen(written.problem)
+        history = aws.seen(lambda: self._reader.history(found)) if not written.problem else Unseen(written.problem)
         failing = sorted(
             evaluated,
             key=lambda each: (
@@ -109,11 +102,11 @@ class Reader:
             ),
         )
         looked = failing[:MOST_INSIDE]
-        parameters = {each.get("ParameterKey"): each.get("ParameterValue", "") for each in stack.get("Parameters", [])}
+        parameters = deployment.parameters_of(stack)
         outputs = {each.get("OutputKey", ""): each.get("OutputValue", "") for each in stack.get("Outputs", [])}
         organization = bool(found.organization_id)
-        alarms = _seen(lambda: self._alarms(stack))
-        packs = _seen(lambda: self._reader.with_compliance(self._reader.packs(found), found)) if organization else {}
+        alarms = aws.seen(lambda: self._alarms(stack))
+        packs = aws.seen(lambda: self._reader.with_compliance(self._reader.packs(found), found)) if organization else {}
         return Observed(
             deployment=found,
             now=self._caller.time,
@@ -124,25 +117,25 @@ class Reader:
             function_arn=outputs.get("FunctionArn", ""),
             alarm_topic=bool(parameters.get("AlarmEmail") or parameters.get("AlarmTopicArn")),
             packs=packs,
-            stacks=_seen(lambda: self._reader.stack_instances(found)) if organization else {},
-            moves=_seen(lambda: self._moves(found, listed, role_name)) if found.organizational_unit_ids else (),
-            sources=_seen(lambda: self._sources(found)) if organization else {},
-            results=_seen(lambda: self._results(found, looked)),
+            stacks=aws.seen(lambda: self._reader.stack_instances(found)) if organization else {},
+            moves=aws.seen(lambda: self._moves(found, listed, role_name)) if found.organizational_unit_ids else (),
+            sources=aws.seen(lambda: self._sources(found)) if organization else {},
+            results=aws.seen(lambda: self._results(found, looked)),
             journal=written,
             history=history,
             inside=self._inside(found, looked, role_name, remediates=found.remediates),
-            counts=_seen(lambda: self._counts(outputs)),
+            counts=aws.seen(lambda: self._counts(outputs)),
             alarms=alarms,
-            alarm_actions=() if isinstance(alarms, Unseen) else _seen(lambda: self._alarm_actions(alarms)),
-            policies=_seen(self._policies) if organization else (),
-            operation=_seen(lambda: self._operation(found)) if organization else None,
-            removals=_seen(lambda: _executions(self._client("ssm"), REMOVAL, self._since))
+            alarm_actions=() if isinstance(alarms, Unseen) else aws.seen(lambda: self._alarm_actions(alarms)),
+            policies=aws.seen(self._policies) if organization else (),
+            operation=aws.seen(lambda: self._operation(found)) if organization else None,
+            removals=aws.seen(lambda: _executions(self._client("ssm"), REMOVAL, self._since))
             if found.removes_root_credentials
             else (),
         )
 
     def _client(self, service: str) -> Any:  # noqa: ANN401 - a client of any service
-        return self._session.client(service, config=aws.patient())  # type: ignore[call-overload]
+        return self._clients.make(service)
 
     @property
     def _since(self) -> datetime:
@@ -164,16 +157,8 @@ class Reader:
 
     def _sources(self, found: Deployment) -> dict[str, Source]:
         config = self._client("config")
-        pages = config.get_paginator("describe_configuration_aggregator_sources_status").paginate(
-            ConfigurationAggregatorName=found.aggregator_name
-        )
         try:
-            return {
-                each["SourceId"]: Source(each["LastUpdateStatus"] == "SUCCEEDED", each.get("LastErrorMessage", ""))
-                for page in pages
-                for each in page["AggregatedSourceStatusList"]
-                if each.get("AwsRegion", found.region) == found.region
-            }
+            return sources_of(config, found.aggregator_name, found.region)
         except config.exceptions.NoSuchConfigurationAggregatorException:
             return {}
 
@@ -183,23 +168,11 @@ class Reader:
         attribute = "ApproximateNumberOfMessages"
         queue = sqs.get_queue_attributes(QueueUrl=outputs.get("FailedEventsQueueUrl", ""), AttributeNames=[attribute])
         return Counts(
-            evaluations=self._sum(cloudwatch, _NAMESPACE, "Evaluations", {}),
-            dropped_events=self._sum(cloudwatch, "AWS/Lambda", "AsyncEventsDropped", function),
-            undelivered_records=self._sum(cloudwatch, "AWS/Lambda", "DestinationDeliveryFailures", function),
+            evaluations=_sum(cloudwatch, _NAMESPACE, "Evaluations", {}, self._caller.time),
+            dropped_events=_sum(cloudwatch, "AWS/Lambda", "AsyncEventsDropped", function, self._caller.time),
+            undelivered_records=_sum(cloudwatch, "AWS/Lambda", "DestinationDeliveryFailures", function, self._caller.time),
             messages=int(queue["Attributes"][attribute]),
         )
-
-    def _sum(self, cloudwatch: "CloudWatchClient", namespace: str, name: str, dimensions: Mapping[str, str]) -> int:
-        answer = cloudwatch.get_metric_statistics(
-            Namespace=namespace,
-            MetricName=name,
-            Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
-            StartTime=self._since,
-            EndTime=self._caller.time + timedelta(minutes=1),
-            Period=_DAY,
-            Statistics=["Sum"],
-        )
-        return round(sum(point["Sum"] for point in answer["Datapoints"]))
 
     def _alarms(self, stack: "StackTypeDef") -> tuple[str, ...]:
         pages = self._client("cloudwatch").get_paginator("describe_alarms").paginate(AlarmNamePrefix=f"{stack['StackName']}-")
@@ -220,7 +193,7 @@ class Reader:
         names = {each["Id"]: each["Name"] for page in pages for each in page["Policies"] if not each["AwsManaged"]}
         with ThreadPoolExecutor(aws.THREADS) as pool:
             contents = pool.map(lambda each: organizations.describe_policy(PolicyId=each)["Policy"]["Content"], names)
-            own = [each for each, content in zip(names, contents, strict=True) if EVENTS_ROLE in content]
+            own = [each for each, content in zip(names, contents, strict=True) if EVENTS_ROLE_NAME in content]
             targets = pool.map(
                 lambda each: [
                     target["TargetId"]
@@ -236,7 +209,7 @@ class Reader:
         pages = (
             self._client("cloudformation")
             .get_paginator("list_stack_set_operations")
-            .paginate(StackSetName=found.stack_set_name, CallAs="SELF" if found.in_management_account else "DELEGATED_ADMIN")
+            .paginate(StackSetName=found.stack_set_name, CallAs=found.call_as)
         )
         ended = [each for page in pages for each in page["Summaries"] if each.get("EndTimestamp")]
         latest = max(ended, key=lambda each: each["EndTimestamp"], default=None)
@@ -259,9 +232,7 @@ class Reader:
             for level, unit_id in enumerate(each.unit_ids)
         }
         moves = []
-        for event in _trail(
-            client("cloudtrail", config=aws.patient(), region_name=region), "EventName", "MoveAccount", self._since
-        ):
+        for event in _trail(client("cloudtrail", region=region), "EventName", "MoveAccount", self._since):
             asked = event.get("requestParameters") or {}
             source, destination = (target_of.get(str(asked.get(f"{end}ParentId"))) for end in ("source", "destination"))
             if not event.get("errorCode") and (source is None or source != destination):
@@ -284,7 +255,7 @@ class Reader:
             return inside
 
     def _look_into(self, found: Deployment, account_id: str, role_name: str | None, *, remediates: bool) -> Inside:
-        client = _seen(lambda: self._clients_of(account_id, role_name))
+        client = aws.seen(lambda: self._clients_of(account_id, role_name))
         if isinstance(client, Unseen):
             return Inside(*[client] * len(fields(Inside)))
         return _Account(client, self._caller, found, account_id).look(remediates=remediates)
@@ -292,15 +263,9 @@ class Reader:
     def _clients_of(self, account_id: str, role_name: str | None) -> Callable[..., Any]:
         """Return what makes clients with credentials of an account: the caller's own, or those of the role there."""
         if account_id == self._caller.account_id:
-            return self._client_with
-        where = (self._caller.partition, account_id, str(role_name))
-        given = accounts.assume_role(self._client("sts"), *where, "root-virtual-mfa-verify")
-        return partial(self._client_with, **given.for_client())
-
-    def _client_with(self, service: str, **options: Any) -> Any:  # noqa: ANN401 - a client of any service
-        """Make a client: one at a time, as sessions do. A session for each account would load all API models anew."""
-        with self._makes:
-            return self._session.client(service, **options)  # type: ignore[call-overload]
+            return self._clients.make
+        assumed = self._clients.assume(account_id, str(role_name), "root-virtual-mfa-verify")
+        return partial(self._clients.make, credentials=assumed)
 
     # --- The probe ---
 
@@ -318,7 +283,7 @@ class Reader:
         if account_id != self._caller.account_id and not role_name:
             message = f"The probe needs credentials of account {account_id}: name a role there with --role-name."
             raise CommandError(message)
-        ssm = self._clients_of(account_id, role_name)("ssm", config=aws.patient())
+        ssm = self._clients_of(account_id, role_name)("ssm")
         started: list[tuple[str, str, SSMClient, str | Unseen]] = [
             (account_id, NOTIFY, ssm, _started(ssm, NOTIFY, {"AccountId": [account_id]})),
             (account_id, REEVALUATE, ssm, _started(ssm, REEVALUATE, {})),
@@ -338,7 +303,7 @@ class Reader:
     def _ended(ssm: "SSMClient", execution_id: str) -> Execution | Unseen:
         """Wait until an execution has ended, or for ten minutes; read what became of it."""
         for pause in _PAUSES:
-            found = _seen(lambda: ssm.get_automation_execution(AutomationExecutionId=execution_id)["AutomationExecution"])
+            found = aws.seen(lambda: ssm.get_automation_execution(AutomationExecutionId=execution_id)["AutomationExecution"])
             if isinstance(found, Unseen):
                 return found
             run = _execution(found, found.get("Outputs", {}))
@@ -353,36 +318,35 @@ class _Account:
 
     def __init__(self, client: Callable[..., Any], caller: Caller, found: Deployment, account_id: str) -> None:
         self._make = client
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: dict[tuple[str, str | None], Any] = {}
         self._now = caller.time
         self._partition = caller.partition
         self._found = found
         self._account_id = account_id
 
-    def _client(self, service: str, region: str = "") -> Any:  # noqa: ANN401 - a client of any service
+    def _client(self, service: str, region: str | None = None) -> Any:  # noqa: ANN401 - a client of any service
         if (service, region) not in self._clients:
-            where = {"region_name": region} if region else {}
-            self._clients[service, region] = self._make(service, config=aws.patient(), **where)
+            self._clients[service, region] = self._make(service, region=region)
         return self._clients[service, region]
 
     def look(self, *, remediates: bool) -> Inside:
         """Read everything about the account that its own credentials show."""
-        rules = _seen(self._rules)
+        rules = aws.seen(self._rules)
         own = () if isinstance(rules, Unseen) else rules
         since = self._now - _BACK
         return Inside(
             rules=rules,
-            by_rule=rules if isinstance(rules, Unseen) else _seen(lambda: self._by_rule(own)),
-            by_resource=rules if isinstance(rules, Unseen) else _seen(lambda: self._by_resource(own)),
-            executions=_seen(lambda: _executions(self._client("ssm"), "RootVirtualMfa-", since)),
-            documents=_seen(self._documents),
-            failed_invocations=_seen(self._failed_invocations),
-            verdict_events=_seen(lambda: self._invocations(_VERDICT_RULE, "Invocations")),
-            calls=_seen(self._calls),
-            root_changes=_seen(self._root_changes),
-            recorder_is_on=_seen(self._recorder_is_on),
-            password=_seen(self._password),
-            remediations=_seen(lambda: self._remediations(own)) if remediates else (),
+            by_rule=rules if isinstance(rules, Unseen) else aws.seen(lambda: self._by_rule(own)),
+            by_resource=rules if isinstance(rules, Unseen) else aws.seen(lambda: self._by_resource(own)),
+            executions=aws.seen(lambda: _executions(self._client("ssm"), PREFIX, since)),
+            documents=aws.seen(self._documents),
+            failed_invocations=aws.seen(self._failed_invocations),
+            verdict_events=aws.seen(lambda: self._invocations(_VERDICT_RULE, "Invocations")),
+            calls=aws.seen(self._calls),
+            root_changes=aws.seen(self._root_changes),
+            recorder_is_on=aws.seen(self._recorder_is_on),
+            password=aws.seen(self._password),
+            remediations=aws.seen(lambda: self._remediations(own)) if remediates else (),
         )
 
     def _rules(self) -> tuple[Rule, ...]:
@@ -461,17 +425,7 @@ class _Account:
 
     def _invocations(self, rule_name: str, metric: str) -> int:
         """Read how often EventBridge invoked the targets of a rule. Source: EventBridge User Guide, eb-monitoring.html."""
-        cloudwatch: CloudWatchClient = self._client("cloudwatch")
-        answer = cloudwatch.get_metric_statistics(
-            Namespace="AWS/Events",
-            MetricName=metric,
-            Dimensions=[{"Name": "RuleName", "Value": rule_name}],
-            StartTime=self._now - _BACK,
-            EndTime=self._now + timedelta(minutes=1),
-            Period=_DAY,
-            Statistics=["Sum"],
-        )
-        return round(sum(point["Sum"] for point in answer["Datapoints"]))
+        return _sum(self._client("cloudwatch"), "AWS/Events", metric, {"RuleName": rule_name}, self._now)
 
     def _calls(self) -> Calls:
         """Read the last calls of the package's roles, and those that AWS refused.
@@ -486,10 +440,10 @@ class _Account:
             region = FORWARDED_REGION if service in _GLOBAL and self._partition == "aws" else None
             for event in self._trail("EventName", operation, region, pages=1):
                 by = re.search(r":assumed-role/([^/]+)/", str(event.get("userIdentity", {}).get("arn", "")))
-                if by is None or by[1] not in ROLES or not str(event.get("eventSource", "")).startswith(f"{service}."):
+                if by is None or by[1] not in ROLE_NAMES or not str(event.get("eventSource", "")).startswith(f"{service}."):
                     continue
                 numbers[by[1]] += 1
-                if event.get("errorCode") in _REFUSED:
+                if event.get("errorCode") in DENIED:
                     refusals.append(Refusal(by[1], action, f"{event['errorCode']}: {event.get('errorMessage', '')}"))
         return Calls(numbers, tuple(refusals))
 
@@ -533,6 +487,20 @@ class _Account:
             for page in pages.paginate(ConfigRuleName=rule.name)
             for each in page["RemediationExecutionStatuses"]
         )
+
+
+def _sum(cloudwatch: "CloudWatchClient", namespace: str, name: str, dimensions: Mapping[str, str], now: datetime) -> int:
+    """Add up what a metric counts in the last two weeks."""
+    answer = cloudwatch.get_metric_statistics(
+        Namespace=namespace,
+        MetricName=name,
+        Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+        StartTime=now - _BACK,
+        EndTime=now + timedelta(minutes=1),
+        Period=_DAY,
+        Statistics=["Sum"],
+    )
+    return round(sum(point["Sum"] for point in answer["Datapoints"]))
 
 
 def _trail(
@@ -593,7 +561,7 @@ def _execution(
 def _started(ssm: "SSMClient", runbook: str, parameters: Mapping[str, list[str]]) -> str | Unseen:
     """Start a runbook; returns the execution's id. Systems Manager refuses Parameters without any (API model)."""
     given: dict[str, Any] = {"Parameters": parameters} if parameters else {}
-    return _seen(lambda: ssm.start_automation_execution(DocumentName=runbook, **given)["AutomationExecutionId"])
+    return aws.seen(lambda: ssm.start_automation_execution(DocumentName=runbook, **given)["AutomationExecutionId"])
 
 
 def _succeeded(history_data: str) -> bool:
@@ -603,13 +571,3 @@ def _succeeded(history_data: str) -> bool:
     except ValueError:
         return True
     return bool(state == "Succeeded")
-
-
-def _seen(look: Callable[[], T]) -> T | Unseen:
-    """Read something; if AWS refuses, return why."""
-    try:
-        return look()
-    except ClientError as error:
-        return Unseen(aws.sentence_of(error))
-    except CommandError as error:
-        return Unseen(str(error))

@@ -17,6 +17,11 @@ from demo.clients import boto3_client
 from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME, STACK_NAME, deploy_account
 from local_aws.client import PROJECT, REGION, LocalAwsClient
 
+READ = "iam:GetAccountSummary"
+"""A call of every evaluation, for faults."""
+METRICS = ("Evaluations", "Compliant", "NonCompliant", "NotApplicable", "Failures")
+"""What the function's log is counted as."""
+
 _PATIENCE = 600.0
 _START_INTERVAL = 60
 """Seconds between two starts of a rule's evaluation that AWS Config insists on."""

@@ -10,11 +10,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local_aws.client import LocalAwsProcess
-from tests.e2e.application import Application, wait_for
+from tests.e2e.application import READ, Application, wait_for
 from tests.e2e.packaged import deploy
 
 CENTRAL = "012345678912"
-READ = "iam:GetAccountSummary"
 MINUTE, HOUR = 60, 3600
 
 

@@ -244,6 +244,6 @@ def test_pages_filter_and_sort_in_a_browser_and_load_nothing(
         assert [title.is_displayed() for title in titles] == [True] * 4, "a list without its title says nothing"
         assert all(each.is_displayed() for each in browser.find_elements(By.CSS_SELECTOR, "[data-list] li"))
         assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]  # Selenium's
-        events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]  # type: ignore[no-untyped-call]
+        events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]  # type: ignore[no-untyped-call]  # Selenium's
         asked = [each["params"]["request"]["url"] for each in events if each["method"] == "Network.requestWillBeSent"]
         assert asked == [page.as_uri() for page in pages]

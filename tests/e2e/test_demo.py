@@ -104,7 +104,7 @@ def start_demo(tmp_path: Path) -> Iterator[StartDemo]:
     yield start
     for demo in demos:
         demo.stop()
-    wait_for(lambda: not any(demo.processes() for demo in demos), "the end of what the demo started", 10)
+    wait_for(lambda: not any(demo.processes() for demo in demos), "the end of what the demo started")
     assert list(directory.iterdir()) == []
 
 

@@ -391,8 +391,8 @@ def opened(browser: webdriver.Chrome, page: Path) -> list[str]:
     for log in ("browser", "performance"):
         browser.get_log(log)  # type: ignore[no-untyped-call]  # Selenium's
     browser.get(page.as_uri())
-    assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
-    events = [json.loads(each["message"])["message"] for each in browser.get_log("performance")]  # type: ignore[no-untyped-call]
+    assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]  # Selenium's
+    events = [json.loads(each["message"])["message"] for each in browser.get_log("performance")]  # type: ignore[no-untyped-call]  # Selenium's
     return [each["params"]["request"]["url"] for each in events if each["method"] == "Network.requestWillBeSent"]
 
 

@@ -7,12 +7,11 @@ from botocore.exceptions import ClientError
 
 from demo.sam import ACCOUNT_STACK_NAME, EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, deploy_account
 from local_aws.client import LocalAwsProcess
-from tests.e2e.application import Application, wait_for
+from periodic_rule import evaluations
+from root_virtual_mfa_enabled import facts
+from tests.e2e.application import METRICS, READ, Application, wait_for
 from tests.e2e.conftest import NewAccount
 from tests.e2e.packaged import deploy
-
-READ = "iam:GetAccountSummary"
-METRICS = ("Evaluations", "Compliant", "NonCompliant", "NotApplicable", "Failures")
 
 
 @pytest.fixture
@@ -143,7 +142,7 @@ def test_roles_allow_what_evaluations_call_and_nothing_else(application: Applica
         FUNCTION_ROLE_NAME: application.allowed_actions(FUNCTION_ROLE_NAME, own),
         EVALUATION_ROLE_NAME: application.allowed_actions(EVALUATION_ROLE_NAME, account_id),
     }
-    assert made[EVALUATION_ROLE_NAME] == {READ, "iam:ListVirtualMFADevices", "config:PutEvaluations"}
+    assert made[EVALUATION_ROLE_NAME] == facts.PERMISSIONS | evaluations.PERMISSIONS
 
 
 def test_rule_needs_a_permission_to_invoke_for_its_account(application: Application, new_account: NewAccount) -> None:

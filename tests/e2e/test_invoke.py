@@ -137,7 +137,7 @@ def test_tools_reach_a_server_by_the_variables_that_it_prints(tmp_path: Path, fr
             wait_for(lambda: "NON_COMPLIANT" in python(asked, environment), f"a result of stack {STACK_NAME}")
         finally:
             server.send_signal(signal.SIGINT)
-            code = server.wait(10)
+            code = server.wait(SECONDS)
     assert code == 0
     assert list(tmp_path.iterdir()) == []
 

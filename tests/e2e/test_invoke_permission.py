@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME, RULE_NAME, deploy_account
 from local_aws.client import LocalAwsClient, LocalAwsProcess
-from tests.e2e.application import start_recorder, wait_for
+from tests.e2e.application import METRICS, start_recorder, wait_for
 from tests.e2e.organization import CENTRAL, MANAGEMENT, OUTSIDER, Organization, Ran, run, write_accounts
 from tests.e2e.packaged import deploy_organization
 
@@ -22,7 +22,6 @@ VIRTUAL, OTHER, JOINS, JOINS_LATER = (f"31000000000{number}" for number in range
 HAS_DEVICE: dict[str, Any] = {"root_user": {"virtual_mfa_devices": ["phone"]}}
 ONE_DEVICE = "The root user has 1 virtual MFA device (phone)."
 REFUSED = "CREATE_FAILED InsufficientPermissionsException"
-METRICS = ("Evaluations", "Compliant", "NonCompliant", "NotApplicable", "Failures")
 OWN_RULE = {"ExecutionRoleName": EVALUATION_ROLE_NAME}
 """The parameters of a rule that looks like the deployment's."""
 

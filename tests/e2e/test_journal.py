@@ -12,11 +12,10 @@ from botocore.exceptions import ClientError
 
 from demo.sam import EVALUATION_ROLE_NAME, RULE_NAME, sam
 from local_aws.client import PROJECT
-from tests.e2e.application import Application, wait_for
+from tests.e2e.application import METRICS, READ, Application, wait_for
 from tests.e2e.attacker import as_user
 from tests.e2e.conftest import CENTRAL_ACCOUNT_ID, HARDWARE, STATES, UNREADABLE, NewAccount
 from tests.e2e.organization import Organization, run_aws
-from tests.e2e.test_failures import METRICS, READ
 
 ADMINISTRATOR = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 """What AdministratorAccess allows."""

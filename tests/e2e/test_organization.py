@@ -17,7 +17,9 @@ from demo.sam import (
     deploy_organization,
 )
 from local_aws.client import REGION
-from tests.e2e.application import wait_for
+from periodic_rule import clients, evaluations
+from root_virtual_mfa_enabled import facts
+from tests.e2e.application import READ, wait_for
 from tests.e2e.conftest import (
     BARE,
     EXCLUDED,
@@ -34,7 +36,6 @@ from tests.e2e.organization import CENTRAL, MANAGEMENT, OUTSIDER, ROOT, Organiza
 from tests.local_aws.scene import allow, package, trust
 
 JOINS = "360000000001"
-READ = "iam:GetAccountSummary"
 PUT = "config:PutEvaluations"
 NO_MFA = "The root user has no MFA: sign in to the console as root and assign a virtual MFA device."
 
@@ -87,7 +88,7 @@ def test_check_says_what_the_rule_says(organization: Organization) -> None:
     for account_id in STATES:
         iam = organization.client("iam", account_id)
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust({"AWS": CENTRAL}))
-        policy = allow("iam:GetAccountSummary", "iam:ListVirtualMFADevices")
+        policy = allow(*sorted(facts.PERMISSIONS))
         iam.put_role_policy(RoleName=name, PolicyName="read", PolicyDocument=policy)
     ran = run(organization.aws, CENTRAL, "check", "--role-name", name, "--format", "json")
     checked = {each["account_id"]: (each["status"], each["annotation"]) for each in json.loads(ran.printed)["accounts"]}
@@ -348,13 +349,9 @@ def test_roles_allow_what_evaluations_call_and_nothing_else(organization: Organi
         FUNCTION_ROLE_NAME: organization.allowed_actions(FUNCTION_ROLE_NAME, CENTRAL),
         EVALUATION_ROLE_NAME: organization.allowed_actions(EVALUATION_ROLE_NAME, VIRTUAL),
     }
-    assert made[EVALUATION_ROLE_NAME] == {READ, "iam:ListVirtualMFADevices", PUT}
-    assert made[FUNCTION_ROLE_NAME] == {
-        "sts:AssumeRole",
-        "logs:CreateLogStream",
-        "logs:PutLogEvents",
-        "events:PutEvents",
-    }
+    assert made[EVALUATION_ROLE_NAME] == facts.PERMISSIONS | evaluations.PERMISSIONS
+    of_lambda = {"logs:CreateLogStream", "logs:PutLogEvents", "events:PutEvents"}
+    assert made[FUNCTION_ROLE_NAME] == clients.PERMISSIONS | of_lambda
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import pty
 import select
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 
 from demo.clients import boto3_client
 from local_aws.client import PROJECT, LocalAwsProcess
+from tests.e2e.application import wait_for
 from tests.e2e.organization import Ran, environment, run
 
 MANAGEMENT, CENTRAL = "111111111111", "222222222222"
@@ -24,8 +24,7 @@ CIS = "cis-aws-5.0"
 VIRTUAL, BARE, EXCLUDED, NOT_RECORDING = "310000000001", "310000000002", "310000000003", "310000000004"
 ORGANIZATION, ROOT = "o-a1b2c3d4e5", "r-a1b2"
 NAME = "<script>alert(1)</script>"
-RESULTS_SECONDS = 60
-PATIENCE = 180
+PATIENCE = 600
 """Seconds in which a command must print something."""
 
 ACCOUNTS = f"""
@@ -184,15 +183,15 @@ def way(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Way]:
         deploy = ("deploy", "--scope", "organization", "--no-build")
         unanswered = run(aws, CENTRAL, *deploy)
         deployment = run(aws, CENTRAL, *deploy, "--yes", "--parameter", f"ExcludedAccounts={EXCLUDED}")
-        deadline = time.monotonic() + RESULTS_SECONDS
-        while True:
+
+        def reported() -> tuple[Ran, dict[str, dict[str, Any]]] | None:
             options = ("--output", str(page), "--output", str(document), "--exclusions", str(reasons), "--framework", CIS)
-            report = run(aws, CENTRAL, "report", *options)
+            ran = run(aws, CENTRAL, "report", *options)
             accounts = {each["account_id"]: each for each in json.loads(document.read_text(encoding="utf-8"))["accounts"]}
-            known = (not accounts[each]["frameworks"][CIS]["unknown"] for each in (CENTRAL, VIRTUAL, BARE))
-            if all(known) or time.monotonic() > deadline:
-                break
-            time.sleep(0.5)
+            unknown = any(accounts[each]["frameworks"][CIS]["unknown"] for each in (CENTRAL, VIRTUAL, BARE))
+            return None if unknown else (ran, accounts)
+
+        report, accounts = wait_for(reported, "the results of the three accounts")
         accepting = []
         for until in ("2999-12-31", "2000-12-31"):
             exceptions = f'accepted: {{"{BARE}": {{reason: No phones, control: Two safes, owner: security, until: {until}}}}}'

@@ -411,7 +411,7 @@ def test_if_a_name_were_taken_for_html_the_page_still_lets_it_do_nothing(
     if "form" in inserted:
         browser.find_element(By.ID, "evil").click()
     if not said:  # the log may come after the page
-        said = WebDriverWait(browser, 60).until(lambda _: [entry["message"] for entry in logged(browser, "browser")])
+        said = WebDriverWait(browser, 600).until(lambda _: [entry["message"] for entry in logged(browser, "browser")])
     assert all("Content Security Policy" in each for each in said), said
     assert browser.current_url == (tmp_path / "page.html").as_uri()
     assert Page(browser).count() == "3 of 3 accounts shown", "the page's own script runs"

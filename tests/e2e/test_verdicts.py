@@ -7,12 +7,11 @@ import pytest
 
 from demo.sam import EVALUATION_ROLE_NAME, FUNCTION_ROLE_NAME
 from local_aws.client import LocalAwsProcess
-from tests.e2e.application import Application
+from tests.e2e.application import READ, Application
 from tests.e2e.conftest import NewAccount
 from tests.e2e.packaged import deploy
 
 ASSUME = (FUNCTION_ROLE_NAME, "sts:AssumeRole")
-READ = "iam:GetAccountSummary"
 LIST = "iam:ListVirtualMFADevices"
 REPORT = "config:PutEvaluations"
 WITHOUT_MFA = (READ, REPORT)

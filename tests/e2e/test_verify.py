@@ -12,7 +12,9 @@ import pytest
 from demo.clients import boto3_client
 from demo.sam import deploy_account
 from local_aws.client import PROJECT, LocalAwsProcess
-from organization.verify.judging import CHECKS, EVENTS_ROLE, NOTIFY, REEVALUATE, REMOVAL
+from organization.deployment import EVENTS_ROLE_NAME
+from organization.runbooks import NOTIFY, REEVALUATE, REMOVAL
+from organization.verify.judging import CHECKS
 from tests.e2e.application import wait_for
 from tests.e2e.organization import CENTRAL, MANAGEMENT, ROOT, Organization, Ran, run, write_accounts
 from tests.e2e.packaged import deploy_organization
@@ -31,7 +33,7 @@ BAD_POLICY = json.dumps(
                 "Resource": "*",
                 "Condition": {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/root-virtual-mfa-evaluation"}},
             },
-            {"Effect": "Deny", "Action": "iam:DeleteRole", "Resource": f"arn:aws:iam::*:role/{EVENTS_ROLE}"},
+            {"Effect": "Deny", "Action": "iam:DeleteRole", "Resource": f"arn:aws:iam::*:role/{EVENTS_ROLE_NAME}"},
         ],
     }
 )
@@ -238,7 +240,7 @@ def when_aws_answers_otherwise(organization: Verified) -> Found:
     harmless = BAD_POLICY.replace("iam:GetAccountSummary", "iam:CreateUser")
     organization.change_policy(harmless)
     for account_id in (BARE, VIRTUAL, CENTRAL, MANAGEMENT):
-        organization.client("iam", account_id).delete_role_policy(RoleName=EVENTS_ROLE, PolicyName="start-runbooks")
+        organization.client("iam", account_id).delete_role_policy(RoleName=EVENTS_ROLE_NAME, PolicyName="start-runbooks")
     organization.client("sqs").purge_queue(QueueUrl=organization.outputs["FailedEventsQueueUrl"])
     aws.advance_clock(seconds=15 * A_DAY)
     aws.settle()

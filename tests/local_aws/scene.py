@@ -94,7 +94,7 @@ def create_function(client: Clients, account_id: str, name: str, code: str, *act
         Runtime="python3.13",
         Handler="example.handler",
         Code={"ZipFile": package(code)},
-        **settings,
+        **{"Timeout": 900, **settings},  # Lambda's own default, 3 seconds, may be too short on a busy machine
     )
     return created["FunctionArn"]
 
@@ -164,7 +164,7 @@ def metric(client: Clients, account_id: str, namespace: str, name: str, **dimens
 
 
 def eventually(look: Callable[[], _T]) -> _T:
-    """Return what `look` finds, as soon as that is something; after two minutes, what it found last."""
+    """Return what `look` finds, as soon as that is something; after PATIENCE, what it found last."""
     deadline = time.monotonic() + PATIENCE
     while not (found := look()) and time.monotonic() < deadline:
         time.sleep(0.02)

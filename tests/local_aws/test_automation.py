@@ -195,7 +195,7 @@ def test_an_execution_that_would_act_as_its_caller_is_refused(runbooks: Runbooks
 def test_a_role_that_is_gone_fails_the_next_step(client: Clients, local_aws: LocalAwsClient, runbooks: Runbooks) -> None:
     runbooks.create(sleep("PT1H"), returning("{}"))
     execution_id = runbooks.start()
-    eventually(lambda: runbooks.get(execution_id).get("CurrentStepName") == "sleep")
+    assert eventually(lambda: runbooks.get(execution_id).get("CurrentStepName") == "sleep")
     client("iam", runbooks.account_id).delete_role(RoleName="automation")
     local_aws.advance_clock(seconds=3600)
     step = step_of(runbooks.wait(execution_id, "Failed"))

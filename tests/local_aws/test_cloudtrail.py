@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.parsers import ResponseParserError
 
 from local_aws.client import LocalAwsClient
 from tests.local_aws.event_scene import OTHER_REGION, Bus, Queue, regional
@@ -182,7 +183,7 @@ def test_a_fault_is_recorded_as_the_call_went(
     local_aws.add_fault(account_id, "iam:CreateUser", "Throttling", times=1)
     assert refusal(iam.create_user, UserName="alice")[0] == "Throttling"
     local_aws.add_fault(account_id, "iam:CreateUser", "BrokenBody", times=1)
-    with pytest.raises(Exception, match=r"(?i)unable to parse response"):
+    with pytest.raises(ResponseParserError, match=r"(?i)unable to parse response"):
         iam.create_user(UserName="alice")
     throttled, made = details(of_iam, 2)
     assert throttled["errorCode"] == "Throttling"

@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 from local_aws.client import REGION, LocalAwsClient
 from local_aws.events.schedule_expressions import next_time
 from tests.local_aws.event_scene import OTHER_REGION, Bus, Queue
-from tests.local_aws.scene import Clients, Parameter, allow, eventually, metric, noted_events, refusal, rule, trust
+from tests.local_aws.scene import Clients, Parameter, allow, clock_time, eventually, metric, noted_events, refusal, rule, trust
 
 OF_ROOT = {"source": ["aws.iam"], "detail": {"userIdentity": {"type": ["Root"]}}}
 OURS = {"source": ["tests"]}
@@ -50,14 +49,13 @@ def make_role(client: Clients, account_id: str, trust_policy: str, policy: str =
 
 
 def test_an_event_has_the_envelope_of_aws(local_aws: LocalAwsClient, bus: Bus, account_id: str, client: Clients) -> None:
-    queue = bus.collect(OF_ROOT)
+    queue, sts = bus.collect(OF_ROOT), client("sts", account_id)
+    before = clock_time(sts)
     local_aws.change_root_user(account_id, "add-hardware-device")
     [event] = queue.bodies(1)
     assert list(event) == ["version", "id", "source", "account", "time", "region", "resources", "detail-type", "detail"]
     assert (event["version"], event["account"], event["region"], event["resources"]) == ("0", account_id, REGION, [])
-    answer = client("sts", account_id).get_caller_identity()["ResponseMetadata"]["HTTPHeaders"]["date"]
-    age = parsedate_to_datetime(answer) - datetime.fromisoformat(event["time"])
-    assert 0 <= age.total_seconds() < 60
+    assert before <= datetime.fromisoformat(event["time"]) <= clock_time(sts)
 
 
 @pytest.mark.parametrize(
@@ -493,20 +491,21 @@ def test_an_input_transformer_makes_what_aws_was_seen_to_make(
 
 
 def test_a_transformer_has_the_rule_the_event_and_the_time_of_the_clock(
-    local_aws: LocalAwsClient, bus: Bus, account_id: str
+    local_aws: LocalAwsClient, client: Clients, bus: Bus, account_id: str
 ) -> None:
-    queue = Queue(local_aws, account_id, "transformed")
+    queue, sts = Queue(local_aws, account_id, "transformed"), client("sts", account_id)
     queue.allow_events()
     names = ("rule-name", "rule-arn", "event.ingestion-time", "event", "event.json")
     template = "{" + ", ".join(f'"{name}": <aws.events.{name}>' for name in names) + "}"
     local_aws.advance_clock(seconds=3600)
     bus.send(OURS, Arn=queue.arn, InputTransformer={"InputTemplate": template})
+    before = clock_time(sts)
     bus.put({"number": 1})
     [body] = queue.bodies(1)
     assert (body["rule-name"], body["rule-arn"]) == ("example", f"arn:aws:events:{REGION}:{account_id}:rule/example")
     assert (body["event.json"]["detail"], "detail" in body["event"]) == ({"number": 1}, False)
-    received = datetime.fromisoformat(body["event.ingestion-time"])
-    assert 0 <= (received - datetime.fromisoformat(body["event.json"]["time"])).total_seconds() < 60
+    put, received = (datetime.fromisoformat(each) for each in (body["event.json"]["time"], body["event.ingestion-time"]))
+    assert before <= put <= received < clock_time(sts) + timedelta(seconds=1)
 
 
 # Schedules
@@ -776,13 +775,14 @@ def test_a_rule_that_eventbridge_refuses_fails_its_stack(
     assert client("events", account_id).list_rules()["Rules"] == []
 
 
-def test_times_of_events_are_the_clocks(local_aws: LocalAwsClient, bus: Bus, account_id: str) -> None:
-    queue = bus.collect({"source": ["tests", "aws.iam"]})
+def test_times_of_events_are_the_clocks(local_aws: LocalAwsClient, client: Clients, bus: Bus, account_id: str) -> None:
+    queue, sts = bus.collect({"source": ["tests", "aws.iam"]}), client("sts", account_id)
     local_aws.change_root_user(account_id, "add-hardware-device")
-    [before] = queue.bodies(1)
+    [first] = queue.bodies(1)
     local_aws.advance_clock(seconds=3600)
+    before = clock_time(sts)
     bus.put({})
     local_aws.change_root_user(account_id, "add-hardware-device")
     for event in queue.bodies(3)[1:]:
-        later = datetime.fromisoformat(event["time"]) - datetime.fromisoformat(before["time"])
-        assert 3600 <= later.total_seconds() < 3660
+        assert before <= datetime.fromisoformat(event["time"]) <= clock_time(sts)
+        assert datetime.fromisoformat(event["time"]) - datetime.fromisoformat(first["time"]) >= timedelta(hours=1)

@@ -8,6 +8,7 @@ import pytest
 from local_aws.client import LocalAwsClient, LocalAwsError, listen
 from tests.forks import Fork, Forks
 from tests.local_aws.process_scene import runs
+from tests.local_aws.scene import PATIENCE
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def test_they_know_nothing_of_each_other_and_end_by_a_signal(forks: Forks, tmp_p
     ports, (first, second) = zip(*[serve(forks, tmp_path) for _ in range(2)], strict=True)
     assert all(map(is_serving, ports))
     first.terminate()
-    assert first.wait(60) == 0
+    assert first.wait(PATIENCE) == 0
     assert not runs(first.pid)
     assert [is_serving(port) for port in ports] == [False, True]
     assert second.poll() is None
@@ -53,12 +54,12 @@ def test_they_end_with_the_process_that_forks(tmp_path: Path) -> None:
     port, fork = serve(forks, tmp_path)
     assert is_serving(port)
     forks.close()
-    assert fork.wait(60) == 0
+    assert fork.wait(PATIENCE) == 0
 
 
 def test_one_that_cannot_start_says_why(forks: Forks, tmp_path: Path) -> None:
     log = tmp_path / "log"
     with listen(0) as listening:
         fork = forks.start(["serve", "--accounts", str(tmp_path / "missing.yaml")], listening, log)
-    fork.wait(60)
+    fork.wait(PATIENCE)
     assert log.read_text(encoding="utf-8").startswith("local-aws: ")

@@ -130,7 +130,7 @@ def test_a_function_that_is_not_there(shared: Scene, operation: str, params: dic
         ("list_functions", {"name": "", "MaxItems": 10001}, MODEL, "value less than or equal to 10000"),
         ("list_functions", {"name": "", "Marker": "present"}, INVALID, "Marker"),
     ],
-)  # fmt: skip
+)  # fmt: skip  # as a table
 def test_a_refusal(shared: Scene, operation: str, params: dict[str, Any], code: str, message: str) -> None:
     refused, said = shared.refused(operation, **params)
     assert refused == code

@@ -10,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from local_aws.aws_lambda import runtime
 from local_aws.aws_lambda.runtime import (
     ConcurrencyLimitExceeded,
     ExecutionEnvironment,
@@ -22,12 +24,11 @@ from local_aws.aws_lambda.runtime import (
     Invocation,
 )
 from tests.local_aws.process_scene import runs
-from tests.local_aws.scene import eventually
+from tests.local_aws.scene import PATIENCE, eventually
 
 PYTHON = Path(__file__).parents[2] / ".venvs" / "lambda-runtime" / "bin" / "python"
 ARN = "arn:aws:lambda:eu-central-1:111122223333:function:example"
-PATIENCE = 600.0
-"""Seconds for what comes by itself; a test that waits for so long has failed."""
+TIMEOUT = 900
 REQUEST_ID = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
 
 Function = Callable[[str], FunctionSettings]
@@ -47,7 +48,7 @@ def function(tmp_path: Path) -> Function:
             function_name="example",
             function_arn=ARN,
             memory_mb=256,
-            timeout_seconds=30,
+            timeout_seconds=TIMEOUT,
             environment={"AWS_REGION": "eu-central-1"},
             python=PYTHON,
         )
@@ -70,10 +71,7 @@ def open_files() -> set[str]:
 
 def gone(process_id: int) -> bool:
     """Whether a process goes: the kernel takes its time after a kill."""
-    deadline = time.monotonic() + PATIENCE
-    while runs(process_id) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return not runs(process_id)
+    return eventually(lambda: not runs(process_id))
 
 
 @pytest.fixture
@@ -84,9 +82,7 @@ def place(tmp_path: Path) -> Path:
 
 
 def wait_until_somebody_is_at(place: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not list(place.iterdir()) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    assert eventually(lambda: list(place.iterdir()))
 
 
 def answer(invocation: Invocation) -> Any:  # noqa: ANN401 - JSON
@@ -120,7 +116,7 @@ def test_an_event_is_answered_and_measured(function: Function) -> None:
     assert result["event"] == {"name": "Zoë"}
     assert (result["request_id"], invocation.request_id) == (REQUEST_ID, REQUEST_ID)
     assert (result["arn"], result["memory"]) == (ARN, "256")
-    assert 25_000 < result["left"] <= 30_000
+    assert TIMEOUT * 500 < result["left"] <= TIMEOUT * 1000
     assert invocation.log == ()
     assert invocation.init_duration_ms is not None
     assert invocation.duration_ms > 0
@@ -225,15 +221,25 @@ def test_text_logs_are_the_runtime_clients(function: Function) -> None:
     assert line.split("\t")[2:] == [invocation.request_id, "careful"]
 
 
-def test_a_time_out_ends_the_function_and_what_it_started(function: Function) -> None:
-    settings = function("""
-        import subprocess, time
+@pytest.fixture
+def late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the path of a file. As soon as it is there, the time of every function is up."""
+    late = tmp_path / "late"
+    clock = SimpleNamespace(time=time.time, monotonic=lambda: time.monotonic() + TIMEOUT * late.exists())
+    monkeypatch.setattr(runtime, "time", clock)
+    return late
+
+
+def test_a_time_out_ends_the_function_and_what_it_started(function: Function, late: Path) -> None:
+    settings = function(f"""
+        import pathlib, subprocess, time
 
         def lambda_handler(event, context):
-            print(subprocess.Popen(["sleep", "300"]).pid)
-            time.sleep(300)
+            print(subprocess.Popen(["sleep", "3600"]).pid)
+            pathlib.Path({str(late)!r}).touch()
+            time.sleep(3600)
     """)
-    with ExecutionEnvironment(replace(settings, timeout_seconds=1.5)) as environment:
+    with ExecutionEnvironment(settings) as environment:
         invocation = environment.invoke(b"{}", request_id=REQUEST_ID)
         assert not environment.alive
         with pytest.raises(RuntimeError, match="dead"):
@@ -241,25 +247,26 @@ def test_a_time_out_ends_the_function_and_what_it_started(function: Function) ->
         assert gone(int(invocation.log[0]))
     assert error(invocation) == {
         "errorType": "Sandbox.Timedout",
-        "errorMessage": f"RequestId: {REQUEST_ID} Error: Task timed out after 1.50 seconds",
+        "errorMessage": f"RequestId: {REQUEST_ID} Error: Task timed out after {TIMEOUT}.00 seconds",
     }
-    assert invocation.duration_ms >= 1_500
+    assert invocation.duration_ms >= TIMEOUT * 1000
     assert invocation.max_memory_mb is not None
 
 
-def test_a_start_that_takes_too_long_is_a_time_out(function: Function) -> None:
-    settings = function("""
-        import time
+def test_a_start_that_takes_too_long_is_a_time_out(function: Function, late: Path) -> None:
+    settings = function(f"""
+        import pathlib, time
         print("starting")
-        time.sleep(300)
+        pathlib.Path({str(late)!r}).touch()
+        time.sleep(3600)
     """)
-    with ExecutionEnvironment(replace(settings, timeout_seconds=1.5)) as environment:
+    with ExecutionEnvironment(settings) as environment:
         invocation = environment.invoke(b"{}")
     assert error(invocation)["errorType"] == "Sandbox.Timedout"
     assert invocation.log == ("starting",)
     assert invocation.duration_ms == 0
     assert invocation.init_duration_ms is not None
-    assert invocation.init_duration_ms >= 1_500
+    assert invocation.init_duration_ms >= TIMEOUT * 1000
 
 
 @pytest.mark.parametrize(
@@ -314,16 +321,33 @@ def test_an_exit_of_the_process_fails_the_invocation(function: Function, code: s
     assert invocation.log[0] == "leaving"
 
 
-def test_an_environment_that_died_at_rest_is_not_alive(function: Function) -> None:
-    settings = function("""
-        import os, threading
+@pytest.fixture
+def mortal(function: Function, tmp_path: Path) -> tuple[FunctionSettings, Path]:
+    """Give the settings of a function, and the path of a file. As soon as it is there, the process that it names ends."""
+    last_will = tmp_path / "last-will"
+    settings = function(f"""
+        import os, pathlib, threading, time
+
+        def wait_for_the_end():
+            last_will = pathlib.Path({str(last_will)!r})
+            while not last_will.exists() or last_will.read_text() != str(os.getpid()):
+                time.sleep(0.01)
+            os._exit(1)
 
         def lambda_handler(event, context):
-            threading.Timer(0.1, os._exit, [1]).start()
+            threading.Thread(target=wait_for_the_end).start()
             return os.getpid()
     """)
+    return settings, last_will
+
+
+def test_an_environment_that_died_at_rest_is_not_alive(mortal: tuple[FunctionSettings, Path]) -> None:
+    settings, last_will = mortal
     with ExecutionEnvironment(settings) as environment:
-        assert gone(answer(environment.invoke(b"{}")))
+        process_id = answer(environment.invoke(b"{}"))
+        assert environment.alive
+        last_will.write_text(str(process_id), encoding="ascii")
+        assert gone(process_id)
         assert eventually(lambda: not environment.alive)
 
 
@@ -465,19 +489,13 @@ def test_a_dead_environment_is_replaced(function: Function) -> None:
         assert answer(environments.invoke(b"false")) != first
 
 
-def test_an_environment_that_died_at_rest_is_replaced(function: Function) -> None:
-    settings = function("""
-        import os, threading
-
-        def lambda_handler(event, context):
-            if event:
-                threading.Timer(0.1, os._exit, [1]).start()
-            return os.getpid()
-    """)
+def test_an_environment_that_died_at_rest_is_replaced(mortal: tuple[FunctionSettings, Path]) -> None:
+    settings, last_will = mortal
     with ExecutionEnvironments(settings) as environments:
-        first = answer(environments.invoke(b"true"))
+        first = answer(environments.invoke(b"{}"))
+        last_will.write_text(str(first), encoding="ascii")
         assert gone(first)
-        assert answer(environments.invoke(b"false")) != first
+        assert answer(environments.invoke(b"{}")) != first
 
 
 def test_closing_ends_running_invocations_and_refuses_further_ones(function: Function, place: Path) -> None:

@@ -434,7 +434,7 @@ def test_a_pattern_may_take_no_booleans(pattern: str, *, selects: bool) -> None:
         ("[ip, user]", "The local AWS does not emulate filter patterns of fields between spaces."),
     ],
     ids=lambda value: value[:40],
-)  # fmt: skip
+)  # fmt: skip  # as a table
 def test_another_pattern_is_refused(logs: Client, pattern: str, says: str) -> None:
     given = {"logGroupName": GROUP, "filterName": "x"}
     transformation = {"metricNamespace": "Test", "metricName": "x", "metricValue": "1"}

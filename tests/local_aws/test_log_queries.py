@@ -242,7 +242,7 @@ RUNS: list[Line] = [
         ]),
         ("stats count(*) by account | sort `count(*)` desc | limit 1", [{"account": "1", "count(*)": "3"}]),
     ],
-)  # fmt: skip
+)  # fmt: skip  # as a table
 def test_stats_aggregate_each_group(query: str, rows: list[Row]) -> None:
     assert run(query, *RUNS) == rows
 

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,12 +21,17 @@ AHEAD = timedelta(days=400)
 Moments = dict[str, datetime]
 
 
-@pytest.fixture(scope="module")
-def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProcess]:
-    """Give a local AWS whose clock is far ahead of the machine's."""
-    directory = tmp_path_factory.mktemp("local-aws")
+@contextmanager
+def far_ahead(directory: Path) -> Iterator[LocalAwsProcess]:
+    """Run a local AWS whose clock is AHEAD of the machine's."""
     with LocalAwsProcess(write_accounts(directory, {ACCOUNT: {}}), directory / "local-aws.log") as process:
         process.advance_clock(seconds=AHEAD.total_seconds())
+        yield process
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAwsProcess]:
+    with far_ahead(tmp_path_factory.mktemp("local-aws")) as process:
         yield process
 
 
@@ -193,15 +200,17 @@ def test_what_a_root_user_has_has_the_clocks_time(call: Clients, aws: LocalAwsPr
     test_what_a_service_dates_has_the_clocks_time(call, lambda call: dates_of_root(call, aws))
 
 
-def test_the_session_of_a_role_ends_by_the_clock(call: Clients, aws: LocalAwsProcess) -> None:
+def test_the_session_of_a_role_ends_by_the_clock(tmp_path: Path) -> None:
     """A signature is of the machine's time, as every client signs by that, so it is good however far the clock is ahead."""
-    role = make_role(call, ACCOUNT, "ending", trust_account(ACCOUNT), "iam:ListRoles")
-    credentials = assume(call("sts", ACCOUNT), role, DurationSeconds=900)
-    iam = Acting(aws)("iam", credentials)
-    aws.advance_clock(seconds=880)
-    iam.list_roles()
-    aws.advance_clock(seconds=30)
-    assert refusal(iam.list_roles)[0] == "ExpiredToken"
+    with far_ahead(tmp_path) as aws:
+        call = clients_of(aws)
+        role = make_role(call, ACCOUNT, "ending", trust_account(ACCOUNT), "iam:ListRoles")
+        credentials = assume(call("sts", ACCOUNT), role, DurationSeconds=3600)
+        iam = Acting(aws)("iam", credentials)
+        aws.advance_clock(seconds=3000)
+        iam.list_roles()
+        aws.advance_clock(seconds=600)
+        assert refusal(iam.list_roles)[0] == "ExpiredToken"
 
 
 def test_every_answer_has_the_clocks_date(call: Clients) -> None:

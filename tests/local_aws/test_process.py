@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -100,13 +101,22 @@ def is_serving(local_aws: LocalAwsClient) -> bool:
         return False
 
 
+def sockets_of(process_id: int) -> list[str]:
+    """List the sockets of a process, as "socket:[INODE]"."""
+    links = []
+    for file in Path("/proc", str(process_id), "fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since it was listed
+            links.append(os.readlink(file))  # noqa: PTH115 - what it is linked to is no path
+    return [link for link in links if link.startswith("socket:")]
+
+
 def invoke_sleeper(local_aws: LocalAwsProcess, note: Path, seconds: float) -> int:
     """Let a function sleep in an asynchronous invocation, and return the id of its process."""
 
     def client_of(service: str, account_id: str) -> object:
         return boto3_client(local_aws, service, account_id)
 
-    arn = create_function(client_of, ACCOUNT, "sleeper", SLEEPS, *WRITE_LOG, Timeout=900)
+    arn = create_function(client_of, ACCOUNT, "sleeper", SLEEPS, *WRITE_LOG)
     payload = f'{{"note": "{note}", "seconds": {seconds}}}'
     boto3_client(local_aws, "lambda", ACCOUNT).invoke(FunctionName=arn, InvocationType="Event", Payload=payload)
     return int(eventually(lambda: note.exists() and note.read_text(encoding="ascii")) or 0)
@@ -123,11 +133,9 @@ def test_it_serves_the_accounts_of_the_file(lasting: LocalAwsProcess) -> None:
 
 @linux_only
 def test_it_listens_on_loopback_only(lasting: LocalAwsProcess) -> None:
-    directory = Path("/proc", str(process_id(lasting)))
-    sockets = {os.readlink(file) for file in (directory / "fd").iterdir()}  # noqa: PTH115 - what it is linked to is no path
-    listening = []
+    sockets, listening = sockets_of(process_id(lasting)), []
     for table in ("tcp", "tcp6"):
-        for line in (directory / "net" / table).read_text(encoding="ascii").splitlines()[1:]:
+        for line in Path("/proc", str(process_id(lasting)), "net", table).read_text(encoding="ascii").splitlines()[1:]:
             _, local, _, state, *_, inode = line.split()[:10]
             if state == "0A" and f"socket:[{inode}]" in sockets:
                 listening.append((table, local))
@@ -137,8 +145,7 @@ def test_it_listens_on_loopback_only(lasting: LocalAwsProcess) -> None:
 @linux_only
 def test_a_connection_ends_when_its_client_ends_it(lasting: LocalAwsProcess) -> None:
     def sockets() -> int:
-        files = Path("/proc", str(process_id(lasting)), "fd").iterdir()
-        return sum(os.readlink(file).startswith("socket:") for file in files)  # noqa: PTH115 - as above
+        return len(sockets_of(process_id(lasting)))
 
     lasting.accounts()
     assert eventually(lambda: sockets() == AT_REST)

@@ -351,7 +351,7 @@ def test_a_stack_of_a_members_administrator_is_refused_what_its_caller_is(scene:
         cloudformation.create_change_set(
             StackName="changed", ChangeSetName="a", ChangeSetType="CREATE", TemplateBody=json.dumps(template),
             Capabilities=["CAPABILITY_NAMED_IAM"],
-        )  # fmt: skip
+        )  # fmt: skip  # as a table
         cloudformation.execute_change_set(StackName="changed", ChangeSetName="a")
         assert settled(cloudformation, "changed")["StackStatus"] == "ROLLBACK_COMPLETE"
     assert "protected-1" not in role_names(scene, MEMBER)
@@ -483,7 +483,7 @@ def test_what_may_not_be_deleted_stays_with_its_stack(scene: Scene) -> None:
             "Properties": {"QueueName": "protected"},
         }),
     ],
-)  # fmt: skip
+)  # fmt: skip  # as a table
 def test_what_a_stack_makes_is_refused_by_the_resource(
     scene: Scene, kept: dict[str, str], action: str, resource: str, described: dict[str, Any]
 ) -> None:

@@ -42,11 +42,11 @@ def example(shape: Shape | None) -> Any:  # noqa: ANN401 - as botocore takes it
         case None:
             return {}
         case "structure":
-            return {name: example(shape.members[name]) for name in shape.required_members}  # type: ignore[union-attr]
+            return {name: example(shape.members[name]) for name in shape.required_members}  # type: ignore[union-attr]  # a shape of this kind has it
         case "list":
-            return [example(shape.member)]  # type: ignore[union-attr]
+            return [example(shape.member)]  # type: ignore[union-attr]  # a shape of this kind has it
         case "string":
-            return shape.metadata.get("enum", ["example"])[0]  # type: ignore[union-attr]
+            return shape.metadata.get("enum", ["example"])[0]  # type: ignore[union-attr]  # a shape of this kind has it
         case scalar:
             return EXAMPLES[str(scalar)]
 

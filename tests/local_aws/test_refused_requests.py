@@ -210,7 +210,7 @@ REFUSED: dict[str, list[tuple[str, dict[str, Any], str, str]]] = {
     "organizations": [
         ("DescribeOrganization", {}, "AWSOrganizationsNotInUseException", ""),
     ],
-}  # fmt: skip
+}  # fmt: skip  # as a table
 
 
 @pytest.fixture(scope="module")

@@ -176,7 +176,7 @@ MALFORMED: list[tuple[dict[str, Any], str]] = [
         {"Resources": {"One": {**HANDLE, "DependsOn": "Two"}, "Two": {**HANDLE, "DependsOn": "One"}}},
         "Circular dependency between resources: [One, Two]",
     ),
-]  # fmt: skip
+]  # fmt: skip  # as a table
 
 
 def test_a_template_that_is_none_makes_no_stack(client: Clients, account_id: str) -> None:

@@ -63,7 +63,7 @@ def function(tmp_path: Path, forks: Forks) -> Function:
             function_name="example",
             function_arn="arn:aws:lambda:eu-central-1:111122223333:function:example",
             memory_mb=256,
-            timeout_seconds=30,
+            timeout_seconds=900,
             environment={"AWS_REGION": "eu-central-1", **variables},
             python=PYTHON,
             clock=clock,

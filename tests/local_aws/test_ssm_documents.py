@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+from botocore.exceptions import WaiterError
 
 from local_aws.client import LocalAwsClient
 from tests.local_aws.automation_scene import (
@@ -468,7 +469,7 @@ def test_a_stack_makes_new_versions_the_default(stack: Stack, ssm: Client) -> No
 def test_an_update_that_fails_goes_back_to_the_former_content(stack: Stack, ssm: Client) -> None:
     stack.create(document(**NEW_VERSION))
     broken = {"Broken": {"Type": "AWS::SSM::Document", "Properties": {"Content": {}}, "DependsOn": "Runbook"}}
-    with pytest.raises(Exception, match="terminal failure"):
+    with pytest.raises(WaiterError, match="terminal failure"):
         stack.update({**document(2, **NEW_VERSION), **broken})
     assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
     assert "PT1S" in ssm.get_document(Name="Example")["Content"]
@@ -476,7 +477,7 @@ def test_an_update_that_fails_goes_back_to_the_former_content(stack: Stack, ssm:
 
 def test_a_stack_with_a_name_and_no_update_method_can_not_change_the_content(stack: Stack, ssm: Client) -> None:
     stack.create(document(Name="Example"))
-    with pytest.raises(Exception, match="terminal failure"):
+    with pytest.raises(WaiterError, match="terminal failure"):
         stack.update(document(2, Name="Example"))
     assert "custom-named resource requires replacing. Rename Example" in stack.failures["Runbook"]
     assert "PT1S" in ssm.get_document(Name="Example")["Content"]
@@ -510,6 +511,6 @@ def test_a_document_is_replaced(stack: Stack, ssm: Client, before: dict[str, Any
 )
 def test_a_document_that_fails_says_why(stack: Stack, ssm: Client, properties: dict[str, Any], reason: str) -> None:
     ssm.create_document(Name="Taken", Content=CONTENT, **DOCUMENT)
-    with pytest.raises(Exception, match="terminal failure"):
+    with pytest.raises(WaiterError, match="terminal failure"):
         stack.create(document(**properties))
     assert reason in stack.failures["Runbook"]

@@ -134,7 +134,7 @@ def test_a_stack_that_is_not_there(shared: Client, operation: str, params: dict[
         ("list_exports", {"NextToken": "100"}, INVALID, "Invalid NextToken"),
         ("list_change_sets", {"StackName": "present", "NextToken": "100"}, INVALID, "Invalid NextToken"),
     ],
-)  # fmt: skip
+)  # fmt: skip  # as a table
 def test_a_refusal(shared: Client, operation: str, params: dict[str, Any], code: str, message: str) -> None:
     refused, said = refusal(getattr(shared, operation), **params)
     assert (refused, message in said) == (code, True), said

@@ -112,7 +112,7 @@ class Scene:
             *(f"{name}: {self.filled(value)}" for name, value in request.headers),
             *([f"Content-Length: {len(body)}"] if body or request.method == "POST" else []),
         ]
-        with socket.create_connection((HOST, self.local_aws.port), timeout=120) as connection:
+        with socket.create_connection((HOST, self.local_aws.port), timeout=600) as connection:
             connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
             response = http.client.HTTPResponse(connection, method=request.method)
             response.begin()
@@ -346,7 +346,7 @@ ASKS_RUNTIME_API = """
         for headers in event["headers"]:
             for method, path in (("GET", "next"), ("POST", f"{context.aws_request_id}/response"), ("POST", "../init/error")):
                 path = "/2018-06-01/runtime/" + (path[3:] if path.startswith("../") else "invocation/" + path)
-                connection = http.client.HTTPConnection(api, timeout=120)
+                connection = http.client.HTTPConnection(api, timeout=600)
                 connection.request(method, path, '"of a page"' if method == "POST" else None, headers)
                 statuses.append(connection.getresponse().status)
                 connection.close()
@@ -356,7 +356,7 @@ ASKS_RUNTIME_API = """
 
 def test_a_page_takes_no_event_and_answers_for_no_function(client: Clients, account_id: str) -> None:
     """The function plays the page: it knows the port and the request's id, which a page would have to find."""
-    create_function(client, account_id, "asks", ASKS_RUNTIME_API, *WRITE_LOG, Timeout=30)
+    create_function(client, account_id, "asks", ASKS_RUNTIME_API, *WRITE_LOG)
     headers = [
         {"Host": "page.example"},
         {"Origin": "http://page.example", "Content-Type": "text/plain"},
@@ -502,9 +502,11 @@ def page() -> Iterator[str]:
             pass
 
     with ThreadingHTTPServer((HOST, 0), Page) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        thread = Thread(target=server.serve_forever)
+        thread.start()
         yield f"http://{HOST}:{server.server_address[1]}/"
         server.shutdown()
+        thread.join()
 
 
 def targets(scene: Scene) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A command of our own acts on the stack that it was printed for, whatever the stack is called."""
+"""A command of our own acts on the stack and in the Region that it was printed for, whatever they are called."""
 
 import inspect
 import shlex
@@ -15,7 +15,7 @@ DEPLOYMENT = Deployment(STACK_NAME, "UPDATE_COMPLETE", "111111111111", "eu-centr
 BUILDERS = [
     each
     for name, each in inspect.getmembers(commands, inspect.isfunction)
-    if each.__module__ == commands.__name__ and not name.startswith("_")
+    if each.__module__ == commands.__name__ and not name.startswith("_") and each is not commands.given_region
 ]
 OWN = {
     "delete",
@@ -47,14 +47,29 @@ def built(builder: Callable[..., Any], stack_name: str) -> Iterator[list[str]]:
             yield from (each[1:] for each in words if each[0] == commands.PROGRAM)
 
 
-def takes_stack_name(words: list[str]) -> bool:
-    return any("--stack-name" in each.opts for each in cli.command.commands[words[0]].params)
+def takes(option: str, words: list[str]) -> bool:
+    return any(option in each.opts for each in cli.command.commands[words[0]].params)
 
 
 @pytest.mark.parametrize("builder", BUILDERS, ids=lambda builder: builder.__name__)
 def test_own_command_names_the_stack_unless_it_is_the_default(builder: Callable[..., Any]) -> None:
-    named = [words for words in built(builder, "the other") if takes_stack_name(words)]
+    named = [words for words in built(builder, "the other") if takes("--stack-name", words)]
     assert bool(named) is (builder.__name__ in OWN)
     for words in named:
         assert words[words.index("--stack-name") :][:2] == ["--stack-name", "the other"]
     assert not any("--stack-name" in words for words in built(builder, STACK_NAME))
+
+
+@pytest.mark.parametrize("builder", BUILDERS, ids=lambda builder: builder.__name__)
+def test_own_command_has_the_region_that_the_operator_gave(builder: Callable[..., Any]) -> None:
+    """One for other credentials has the deployment's Region in any case."""
+    before = list(built(builder, STACK_NAME))
+    with commands.given_region("eu north"):
+        told = list(built(builder, STACK_NAME))
+    assert bool(told) is (builder.__name__ in OWN)
+    for words in told:
+        assert takes("--region", words)
+        [place] = [place for place, word in enumerate(words) if word == "--region"]
+        assert words[place + 1] in {"eu north", "x"}
+    assert [words for words in told if "x" in words] == [words for words in before if "--region" in words]
+    assert list(built(builder, STACK_NAME)) == before, "the next one has none"

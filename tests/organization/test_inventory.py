@@ -23,6 +23,7 @@ from organization import aws, cli
 from organization.inventory import formats, reading
 from organization.inventory.judging import STATUSES, List, Observed, Refusal, inventory
 from organization.inventory.root_user import AccessKey, Certificate, Device, Kind, RootUser
+from organization.screen import as_text
 from organization.statuses import Account, Status
 from organization.unread import Step, Unread
 from root_virtual_mfa_enabled import facts
@@ -516,7 +517,7 @@ def test_interrupt_keeps_what_was_read(
     def assume(asked: Mapping[str, Any]) -> Mapping[str, Any]:
         if asked["TargetPrincipal"] == OTHER:
             os.kill(os.getpid(), signal.SIGINT)
-            never.wait(60)
+            never.wait(600)
         return roots.assume_root(asked)
 
     fake.answers["AssumeRoot"] = assume
@@ -578,7 +579,7 @@ root_users = st.builds(
     RootUser,
     st.just("aws"), st.just(MEMBER), summaries, st.none() | st.booleans(), st.none() | moments, st.none() | moments,
     st.none() | keys, st.none() | certificates, devices, st.none() | st.integers(0, 2),
-)  # fmt: skip
+)  # fmt: skip  # as a table
 unread = st.builds(
     Unread, words | st.just(FEATURE_OFF), st.sampled_from(["AccessDenied", "Throttling", ""]), st.sampled_from(Step)
 )
@@ -622,7 +623,7 @@ def test_every_account_has_one_row_and_nothing_unknown_has_a_verdict(
     }
     order = [(not row.findings, STATUSES.index(row.status)) for row in found.rows]
     assert order == sorted(order), "what contradicts is on top"
-    for text in (formats.as_table(found), formats.as_html(found), formats.as_csv(found), formats.as_json(found)):
+    for text in (as_text(formats.print_table, found), formats.as_html(found), formats.as_csv(found), formats.as_json(found)):
         assert all(account_id in text for account_id in ids)
 
 

@@ -127,6 +127,14 @@ def test_delegated_administrator_may_deploy(fake: FakeAws, preflight_of: Preflig
     assert fake.called("DescribeStackSet") == [{"StackSetName": "root-virtual-mfa-account", "CallAs": "DELEGATED_ADMIN"}]
 
 
+@pytest.mark.usefixtures("fake")
+def test_what_to_run_next_has_the_region_that_was_given(preflight_of: Preflight) -> None:
+    assert "Deploy with root-virtual-mfa deploy --region eu-north-1 --scope organization" in preflight_of(
+        0, "--region", "eu-north-1"
+    )
+    assert f"Deploy with {DEPLOY}" in preflight_of(0)
+
+
 def test_management_account_may_deploy_and_sees_all(fake: FakeAws, preflight_of: Preflight) -> None:
     fake.answers["GetCallerIdentity"] = {"Account": MANAGEMENT, "Arn": f"arn:aws:iam::{MANAGEMENT}:user/x"}
     fake.answers["DescribeConfigurationAggregatorSourcesStatus"] = {

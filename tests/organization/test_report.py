@@ -417,7 +417,7 @@ def test_query_is_waited_for_and_started_when_there_is_room(fake: FakeAws, monke
         ("ResourceNotFoundException", "StartQuery failed with ResourceNotFoundException"),
         ("LimitExceededException", "CloudWatch Logs started no query for two minutes"),
         ("Timeout", "The query of the log group log ended as Timeout."),
-        ("Running", "The query of the log group log ended as Running."),
+        ("Running", "The query of the log group log did not end in two minutes."),
     ],
 )
 def test_if_the_journal_cannot_be_read_aws_config_alone_decides_and_a_note_says_so(

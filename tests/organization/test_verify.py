@@ -14,8 +14,8 @@ import pytest
 
 from organization import cli
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME
+from organization.runbooks import NOTIFY, REEVALUATE, REMOVAL
 from organization.verify.judging import CHECKS as ALL_CHECKS
-from organization.verify.judging import NOTIFY, REEVALUATE, REMOVAL
 from organization.visible import visible
 from tests.fake_aws import CENTRAL, REGION, FakeAws, RefusalError, paged
 from tests.organization.fake_organization import (

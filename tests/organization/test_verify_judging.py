@@ -7,17 +7,13 @@ from typing import Any
 
 import pytest
 
-from organization.deployment import BY_STACK_SET, PACK_RULE_PREFIX, RULE_NAME, Deployment
+from organization.deployment import BY_STACK_SET, EVENTS_ROLE_NAME, PACK_RULE_PREFIX, ROLE_NAMES, RULE_NAME, Deployment
 from organization.journal import Entry, Failure, Journal
+from organization.runbooks import NOTIFY, REEVALUATE, REMOVAL
 from organization.statuses import Arrival, Result, Source, Unseen
 from organization.verify.judging import (
     CHECKS,
-    EVENTS_ROLE,
-    NOTIFY,
     RECORDED_CALLS,
-    REEVALUATE,
-    REMOVAL,
-    ROLES,
     ROOT_CHANGES,
     AlarmAction,
     Calls,
@@ -254,8 +250,8 @@ CASES: Mapping[str, list[Case]] = {
     "EventBridge may start the runbooks": [
         case(HOLDS, "no invocation failed"),
         case(FAILS, "FailedInvocations of r", "Remediation=Automatic", **inside(failed_invocations={"r": 2, "s": 0})),
-        case(FAILS, "CloudTrail says: AccessDenied: x", "Remediation=Automatic", **refused(EVENTS_ROLE)),
-        case(HOLDS, "no invocation failed", **refused(ROLES[0])),
+        case(FAILS, "CloudTrail says: AccessDenied: x", "Remediation=Automatic", **refused(EVENTS_ROLE_NAME)),
+        case(HOLDS, "no invocation failed", **refused(ROLE_NAMES[0])),
         case(NOT_YET, "after the first verdict", **inside(executions=())),
         case(NOT_SEEN, "--role-name", **NO_ROLE),
     ],
@@ -468,7 +464,7 @@ CASES: Mapping[str, list[Case]] = {
             "detach-policy",
             journal=Journal({}, {MEMBER: Failure(NOW, "AccessDenied: explicit deny in a service control policy")}),
         ),
-        case(FAILS, MEMBER, "detach-policy", **refused(ROLES[0], "AccessDenied: in a Service Control Policy")),
+        case(FAILS, MEMBER, "detach-policy", **refused(ROLE_NAMES[0], "AccessDenied: in a Service Control Policy")),
         case(NOT_YET, "when you have attached one", policies=()),
         case(NOT_YET, "wait for a day", operation=None),
         case(NOT_YET, "wait for a day", **NOTHING_WRITTEN),
@@ -515,8 +511,8 @@ CASES: Mapping[str, list[Case]] = {
             "put-role-policy --role-name root-virtual-mfa-remediation --policy-name ssm-CreateOpsItem",
             **refused("root-virtual-mfa-remediation"),
         ),
-        case(HOLDS, "IAM refused none", **refused(ROLES[0], "AccessDenied: An AWS service owns ServiceLinkedConfigRule.")),
-        case(HOLDS, "IAM refused none", **refused(EVENTS_ROLE)),
+        case(HOLDS, "IAM refused none", **refused(ROLE_NAMES[0], "AccessDenied: An AWS service owns ServiceLinkedConfigRule.")),
+        case(HOLDS, "IAM refused none", **refused(EVENTS_ROLE_NAME)),
         case(NOT_YET, "in an hour", **inside(calls=Calls())),
         case(NOT_SEEN, "AccessDenied", **inside(calls=REFUSED)),
         case(NOT_SEEN, "--role-name", **NO_ROLE),
@@ -724,7 +720,7 @@ def test_the_calls_are_those_that_the_roles_may_make() -> None:
         for role in resources(file, "AWS::IAM::Role").values()
         if "RoleName" in role["Properties"]
     }
-    assert sorted(roles) == sorted(ROLES)
+    assert sorted(roles) == sorted(ROLE_NAMES)
     policies = [policy["Properties"] for policy in resources(ACCOUNT, "AWS::IAM::ManagedPolicy").values()]
     statements = [each for each in nodes([role.get("Policies", []) for role in roles.values()] + policies) if _allows(each)]
     actions = {action for each in statements for action in _listed(each["Action"])}

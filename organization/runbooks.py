@@ -1,0 +1,8 @@
+"""The runbooks: their names, and how Automation shows that a step has no output. Pure, without input or output."""
+
+PREFIX = "RootVirtualMfa-"
+"""How the name of each begins."""
+NOTIFY, REEVALUATE, REMOVAL = f"{PREFIX}Notify", f"{PREFIX}Reevaluate", f"{PREFIX}RemoveRootCredentials"
+
+NO_OUTPUT = "No output available yet"
+"""How the sentence begins that Automation gives for an output of a step that did not run. Seen by users of AWS."""
