@@ -105,7 +105,7 @@ def _excepts(*names: str) -> Callable[[F], F]:
         "exceptions_path",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help=f"The reasons of excluded accounts, and the accepted failures.  [default: {exceptions.FILE} beside template.yaml]",
+        help=f"The reasons for exclusions, and the accepted failures.  [default: {exceptions.FILE} beside template.yaml]",
     )
 
 
@@ -119,6 +119,24 @@ def _tells_controls(what: str) -> Callable[[F], F]:
         metavar="NAME",
         help=f"{what}; may be given several times. NAME is one of {', '.join(frameworks())}.",
     )
+
+
+class _Parameter(click.ParamType):
+    """A parameter of the template or of the rule, as NAME=VALUE."""
+
+    name = "parameter"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:  # noqa: ANN401 - click's
+        """Part it at the first "="."""
+        name, equals, text = str(value).partition("=")
+        if not equals or not name:
+            self.fail(f"{value!r} must be NAME=VALUE.", param, ctx)
+        return name, text
+
+
+def _takes_parameters(option: str, name: str, help_text: str) -> Callable[[F], F]:
+    """Give a command an option of NAME=VALUE, which may be given several times."""
+    return click.option(option, name, type=_Parameter(), multiple=True, metavar="NAME=VALUE", help=help_text)
 
 
 @click.group(
@@ -135,36 +153,20 @@ def command() -> None:
     """
 
 
-class _Parameter(click.ParamType):
-    """A parameter of the template or of the rule, as NAME=VALUE."""
-
-    name = "parameter"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:  # noqa: ANN401 - click's
-        """Part it at the first "="."""
-        name, equals, text = str(value).partition("=")
-        if not equals or not name:
-            self.fail(f"{value!r} must be NAME=VALUE.", param, ctx)
-        return name, text
-
-
 @command.command("preflight", short_help="Check what a deployment for the organization needs.")
 @_where
 @click.option(
     "--role-name",
     metavar="ROLE",
-    help="A role to assume in every account, to see whether its recorder is on.  [default: go by an aggregator]",
+    help="A role to assume in every account, to see whether its recorder is on.  [default: use an aggregator]",
 )
 @click.option(
     "--removal", is_flag=True, help="Check what the removal of root credentials needs, too.  [default: if the stack has it]"
 )
-@click.option(
+@_takes_parameters(
     "--parameter",
     "parameters",
-    type=_Parameter(),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A parameter of template.yaml for the deployment to come, such as RuleDeployment=StackSet; may be given several times."
+    "A parameter of template.yaml for the planned deployment, such as RuleDeployment=StackSet; may be given several times."
     "  [default: the stack's]",
 )
 def _preflight(  # noqa: PLR0913 - the options of the command
@@ -196,15 +198,12 @@ def _preflight(  # noqa: PLR0913 - the options of the command
 @click.option(
     "--scope",
     type=click.Choice(list(SCOPES)),
-    help="This account alone, or every account of its organization.  [default: that of the stack; asked if there is none]",
+    help="This account alone, or every account of its organization.  [default: the stack's; without one, it asks]",
 )
-@click.option(
+@_takes_parameters(
     "--parameter",
     "parameters",
-    type=_Parameter(),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A parameter of template.yaml; may be given several times. Parameters that are not given keep their values.",
+    "A parameter of template.yaml; may be given several times. Parameters that are not given keep their values.",
 )
 @click.option(
     "--management-account",
@@ -279,20 +278,15 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     metavar="ROLE",
     help="A role to assume in every account of the organization.  [default: check the account of your credentials alone]",
 )
-@click.option(
+@_takes_parameters(
     "--parameter",
     "parameters",
-    type=_Parameter(),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help=f"A parameter of the rule ({', '.join(PARAMETERS.fields)}); may be given several times.  [default: the rule's]",
+    f"A parameter of the rule ({', '.join(PARAMETERS.fields)}); may be given several times.  [default: the rule's]",
 )
-@click.option(
+@_takes_parameters(
     "--compare",
-    type=_Parameter(),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Judge with this parameter too, and show which accounts change their verdict; may be given several times. All other "
+    "compare",
+    "Judge with this parameter too, and show which accounts change their verdict; may be given several times. All other "
     "parameters stay as they are.",
 )
 @_prints(check.FORMATS)
@@ -376,7 +370,7 @@ def _inventory(  # noqa: PLR0913 - the options of the command
     help="List only the accounts of this status; may be given several times. Totals and exit code count all accounts.",
 )
 @_excepts("--exceptions", "--exclusions")
-@_tells_controls("Tell which controls of a framework each account satisfies")
+@_tells_controls("Show which controls of a framework each account satisfies")
 def _report(  # noqa: PLR0913 - the options of the command
     *,
     region: str | None,
@@ -439,7 +433,7 @@ def _account_id(context: click.Context, parameter: click.Parameter, value: str |
     "--probe",
     metavar="ACCOUNT",
     callback=_account_id,
-    help="An account in which to start the runbooks first, and to judge what becomes of them; needs --role-name.",
+    help="An account in which to start the runbooks first and judge their executions; needs --role-name.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before the probe.")
 def _verify(  # noqa: PLR0913 - the options of the command
@@ -498,7 +492,7 @@ class _Day(click.ParamType):
     "--output", type=click.Path(path_type=Path), metavar="DIR", help="The folder to write: a new one, or an older evidence."
 )
 @_excepts("--exceptions")
-@_tells_controls("Tell on how many days each control of a framework was satisfied")
+@_tells_controls("Count the days on which each control of a framework was satisfied")
 @click.option(
     "--role-name",
     metavar="ROLE",
@@ -511,7 +505,7 @@ class _Day(click.ParamType):
 )
 @click.option("--yes", is_flag=True, help="Do not ask before a query that costs more than a few cents.")
 @click.option(
-    "--verify", type=click.Path(path_type=Path), metavar="DIR", help="Say what was changed in a folder since it was written."
+    "--verify", type=click.Path(path_type=Path), metavar="DIR", help="Say what has changed in a folder since it was written."
 )
 @click.option(
     "--manifest-sha256", metavar="HASH", help="With --verify: the SHA-256 that manifest.json had when it was written."

@@ -110,8 +110,8 @@ def _stacks_left(cloudformation: "CloudFormationClient", found: Deployment, stac
         name = stack_set.partition(":")[0]
         for (target, region), account_ids in left.items():
             yield (
-                f"The StackSet {name} still has a stack in {shown(sorted(account_ids))}, perhaps since an excluded account "
-                "joined or moved later. To delete what is left: "
+                f"The StackSet {name} still has a stack in {shown(sorted(account_ids))}, perhaps because an excluded "
+                "account joined or moved later. To delete what is left: "
                 f"{commands.delete_stacks_of_unit(found, name, target, region)}"
             )
 
@@ -202,7 +202,7 @@ def _watch(cloudformation: "CloudFormationClient", stack_id: str, screen: Screen
             pause = min(pause * 1.5, longest)
     except KeyboardInterrupt:
         screen.say()
-        screen.say("The deletion goes on without this command; run it again to go on watching.")
+        screen.say("The deletion continues without this command; run it again to keep watching.")
         raise
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PARAMETER = "InvokePermission"
 ORGANIZATION, ACCOUNTS, ANY = "Organization", "Accounts", "Any"
-"""The values of the parameter: by the organization's id, by the accounts' ids, or for every account of the world."""
+"""The values of the parameter: by the organization's id, by the accounts' ids, or for every account in the world."""
 
 POLICY_TYPE = "FunctionPolicyType"
 RESOURCE_POLICY, PERMISSION = "AWS::Lambda::ResourcePolicy", "AWS::Lambda::Permission"

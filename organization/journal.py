@@ -54,7 +54,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailedEvaluation:
     """A line about a failed evaluation: when it was written, and the error as `TYPE: MESSAGE`."""
 
     time: datetime
@@ -69,7 +69,7 @@ class Journal:
     """
 
     evaluations: Mapping[str, Entry] = field(default_factory=dict)
-    failures: Mapping[str, Failure] = field(default_factory=dict)
+    failures: Mapping[str, FailedEvaluation] = field(default_factory=dict)
     problem: str = ""
 
 
@@ -134,13 +134,15 @@ def _own(deployment: Deployment) -> list[str]:
 def from_rows(rows: Iterable[Mapping[str, str]]) -> Journal:
     """Make the journal of the query's rows, which have its fields by name."""
     evaluations: dict[str, Entry] = {}
-    failures: dict[str, Failure] = {}
+    failures: dict[str, FailedEvaluation] = {}
     for row in rows:
         account_id = row.get("account", "")
         if row["message"] == EVALUATION:
             evaluations[account_id] = _entry(row)
         else:
-            failures[account_id] = Failure(time_of(row), f"{row.get('errorType', 'Error')}: {row.get('errorMessage', '')}")
+            failures[account_id] = FailedEvaluation(
+                time_of(row), f"{row.get('errorType', 'Error')}: {row.get('errorMessage', '')}"
+            )
     return Journal(evaluations, failures)
 
 

@@ -80,12 +80,12 @@ def _other_target(before: Deployment, wanted: Deployment, stay: Iterable[Account
     if not moved:
         return
     what = (
-        "rule, and its results begin anew. To avoid that, add units and take none away"
+        "rule, and its results start over. To avoid that, add units and take none away"
         if before.has_rule_in_stack_set
         else "role"
     )
     yield (
-        f"Another unit is the StackSet's target for {shown(sorted(moved))}: it deletes its stack there, then makes it anew. "
+        f"Another unit is the StackSet's target for {shown(sorted(moved))}: it deletes its stack there, then recreates it. "
         f"Meanwhile the account has no {what}."
     )
 

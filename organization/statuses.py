@@ -23,6 +23,9 @@ _UNDER_WAY = frozenset({"PENDING", "RUNNING"})
 _MAY_NOT_INVOKE = ("InsufficientPermissionsException", "cannot be invoked")
 """What a stack's failure has if AWS Config may not invoke the function. Source: a quoted answer of PutConfigRule, 2019."""
 
+_IN_DAYS = timedelta(days=3)
+"""From this on, a length of time is shown in days."""
+
 _SHOWN_ACCOUNTS = 20
 """How many accounts a message names."""
 
@@ -147,3 +150,11 @@ def shown(account_ids: list[str]) -> str:
     more = len(account_ids) - _SHOWN_ACCOUNTS
     plural = "account" if len(account_ids) == 1 else f"{len(account_ids)} accounts:"
     return f"{plural} {first}" + (f" and {more} more" if more > 0 else "")
+
+
+def duration(length: timedelta) -> str:
+    """Write an age or another length of time as "40 min", "26 h" or "3 d"."""
+    whole_hours = length // timedelta(hours=1)
+    if whole_hours == 0:
+        return f"{length // timedelta(minutes=1)} min"
+    return f"{whole_hours} h" if length < _IN_DAYS else f"{length.days} d"

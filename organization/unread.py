@@ -37,5 +37,5 @@ def what_to_do(unread: Unread, if_denied: str) -> str:
     if unread.code in _EXPIRED:
         return "Your credentials have expired: sign in again, and start again."
     if unread.code in _THROTTLED:
-        return "AWS throttled the calls for longer than the retries: start again when less goes on in the organization."
+        return "AWS throttled the calls for longer than the retries: start again when the organization is less busy."
     return "Start again. If it fails again, check the network, and look the error up in the documentation of the service."

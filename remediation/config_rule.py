@@ -37,7 +37,7 @@ LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NoResultError(RuntimeError):
-    """AWS Config tells no result of the rule for the account."""
+    """AWS Config gives no result of the rule for the account."""
 
 
 class NoRuleError(RuntimeError):
@@ -127,7 +127,7 @@ def read_result(events: dict[str, Any], event: tuple[str, Result] | None) -> tup
             if result.compliance == compliance:
                 return name, result
     raise NoResultError(
-        f"AWS Config tells no result of the rule {events['RuleName']} for account {events['AccountId']} in this Region, so "
+        f"AWS Config gives no result of the rule {events['RuleName']} for account {events['AccountId']} in this Region, so "
         "nothing was changed. Check that the rule is here and was evaluated, and that the configuration recorder is on. In an "
         "organization only the organization's rule counts. The daily start of this runbook tries again."
         + "".join(f" {refusal}" for refusal in refusals)
@@ -214,7 +214,7 @@ def start_evaluation(events: dict[str, Any], _: object) -> dict[str, Any]:
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code in MAY_NOT and events["CentralAccountId"]:
-                text = f"Not started, since this account may not start {', '.join(ours)}. The daily evaluation finds out."
+                text = f"Not started, since this account may not start {', '.join(ours)}. The daily evaluation sees the change."
                 return {"ConfigRuleNames": [], "Text": f"{text} {told(error)}"}
             if code not in BUSY or attempts == ATTEMPTS:
                 raise

@@ -42,8 +42,8 @@ LONGEST_ANNOTATION, LONGEST_NAME = 500, 250
 
 PROCEDURE = """\
 What to do (only the console can do it, signed in as root; no API and no runbook can):
-1. Sign in as the root user with the account's e-mail address. A lost password is reset by mail to that address, \
-which in some organizations has to be allowed first.
+1. Sign in as the root user with the account's e-mail address. You can reset a lost password by mail to that address. \
+In some organizations somebody has to allow that first.
 2. Open "Security credentials" in the menu under the account's name; under "Multi-factor authentication" assign a device.
 3. Name the device and choose "Authenticator app": that is a virtual MFA device.
 4. Scan the QR code with the app, or show the secret key and type it in.

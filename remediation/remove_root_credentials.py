@@ -78,7 +78,9 @@ def remove(events: dict[str, Any], _: object) -> dict[str, Any]:
     if unread is not None:
         raise CallError(f"{done} What remains could not be read: {unread}", unread.code)
     if any(remaining.values()):
-        raise CredentialsRemainError(f"{done} Remaining: {in_words(remaining)}. Start the runbook again: it goes on from here.")
+        raise CredentialsRemainError(
+            f"{done} Remaining: {in_words(remaining)}. Start the runbook again: it continues from here."
+        )
     left = _delete_devices(account_id, iam, found["MfaDevices"])
     text = " ".join([approval, f"Removed: {in_words(found, 'nothing')}.", *left, "Nothing remains."])
     return {"Approval": approval, "Removed": in_words(found, "nothing"), "Text": text}

@@ -42,11 +42,11 @@ NOT_FOR_IAM = {
 }
 NO_SESSION = {
     "credentials management feature is not enabled": f"{FEATURE} is off in this organization. {ENABLE_FEATURE}",
-    "Service not enabled": f"For STS, IAM has no trusted access to the organization. {TRUST}. STS may hear of it minutes "
+    "Service not enabled": f"For STS, IAM has no trusted access to the organization. {TRUST}. STS may learn of it minutes "
     "later.",
     "is not authorized to perform": "Either a policy keeps the runbook's role from sts:AssumeRoot: its own, a permissions "
     "boundary, or a service control policy of this account. Or STS does not know this account as IAM's delegated "
-    "administrator: it may hear of a delegation minutes later.",
+    "administrator: it may learn of a delegation minutes later.",
 }
 """What to do about each text with which AssumeRoot denies access. The runbook refuses the management account itself."""
 STS_READS = 7

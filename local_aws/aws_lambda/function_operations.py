@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from local_aws.authorization import service_roles
+from local_aws.authorization.principals import entity
 from local_aws.aws_lambda import registry
 from local_aws.aws_lambda.invocation_settings import CONCURRENT_EXECUTIONS
 from local_aws.core import callers, ministack_seams
@@ -187,10 +188,13 @@ def _check_timeout(params: Mapping[str, Any]) -> None:
 
 
 def _check_role(role_arn: str, function_arn: str) -> None:
-    account_id, role_name = callers.account_id(), role_arn.rpartition("/")[2]
-    role = ministack_seams.module("ministack.services.iam")._roles.get(role_name)
-    known = role is not None and role["Arn"] == role_arn
-    if not known or not service_roles.trusts(role, "lambda.amazonaws.com", account_id, function_arn):
+    account_id = callers.account_id()
+    role = entity("role", account_id, role_arn.rpartition("/")[2])
+    if (
+        role is None
+        or role["Arn"] != role_arn
+        or not service_roles.trusts(role, "lambda.amazonaws.com", account_id, function_arn)
+    ):
         message = "The role defined for the function cannot be assumed by Lambda."
         raise AwsError("InvalidParameterValueException", message)
 

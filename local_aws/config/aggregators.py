@@ -11,10 +11,11 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from local_aws.authorization import service_roles
+from local_aws.authorization.principals import entity
 from local_aws.config import queries
 from local_aws.config.conformance_packs import ORGANIZATION_PREFIX, ConformancePacks, random_suffix
 from local_aws.config.rules import MOST_RESOURCES, PAGES, Config, Rule, contributors, details, worst
-from local_aws.core import callers, ministack_seams
+from local_aws.core import callers
 from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
@@ -188,8 +189,7 @@ class Aggregators:
 
     def _check_role(self, account_id: str, role_arn: str) -> None:
         """Refuse a role that AWS Config may not assume."""
-        name = role_arn.rpartition("/")[2]
-        role = ministack_seams.module("ministack.services.iam")._roles.get_scoped(account_id, None, name)
+        role = entity("role", account_id, role_arn.rpartition("/")[2])
         if role is None or role["Arn"] != role_arn:
             message = f"The role {role_arn} does not exist in account {account_id}."
             raise AwsError("InvalidRoleException", message)

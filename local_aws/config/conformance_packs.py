@@ -18,9 +18,10 @@ from typing import Any, Self
 
 import yaml
 
+from local_aws.authorization.principals import entity
 from local_aws.config.remediation_configurations import ASSUME_ROLE, PROPERTIES, Remediations, from_properties
 from local_aws.config.rules import PAGES, RULE_PROPERTIES, Config, Rule, details
-from local_aws.core import callers, ministack_seams
+from local_aws.core import callers
 from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError, ServiceApi
@@ -814,7 +815,7 @@ def _check_role(account_id: str, configuration: Settings) -> None:
     """Refuse a role that does not exist in the account. AWS does not document the code."""
     role = configuration.get("Parameters", {}).get(ASSUME_ROLE, {}).get("StaticValue", {"Values": []})
     for arn in role["Values"]:
-        existing = ministack_seams.module("ministack.services.iam")._roles.get_scoped(account_id, None, arn.rpartition("/")[2])
+        existing = entity("role", account_id, arn.rpartition("/")[2])
         if existing is None or existing["Arn"] != arn:
             message = f"The role {arn} does not exist in the account {account_id}."
             raise AwsError("InvalidParameterValueException", message)

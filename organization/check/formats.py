@@ -85,9 +85,9 @@ def print_table(checked: Checked, screen: Screen) -> None:
         for (before, after), count in checked.changes.items():
             screen.say(f"{count} {before} would be {after}", indent=2)
         if not checked.changes:
-            screen.say("No account that was read changes its verdict.", indent=2)
+            screen.say("No account that was read would change its verdict.", indent=2)
         if checked.totals[Status.UNKNOWN]:
-            screen.say(f"Of {checked.totals[Status.UNKNOWN]} UNKNOWN, nobody knows.", indent=2)
+            screen.say(f"Nobody knows about {checked.totals[Status.UNKNOWN]} UNKNOWN.", indent=2)
     print_totals(checked.totals, screen)
 
 

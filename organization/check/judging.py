@@ -149,8 +149,8 @@ def _verdict(facts: Facts, setting: Setting) -> Verdict:
 def _if_denied(unread: Unread, account: Account, role_name: str | None) -> str:
     if unread.step is Step.SESSION:
         return (
-            f"Either account {account.account_id} has no role {role_name}, or that does not trust you, or a policy of yours or "
-            "of the organization denies sts:AssumeRole. Give the name of a role that every account has, or make it there."
+            f"Either account {account.account_id} has no role {role_name}, or the role does not trust you, or one of your "
+            "policies or the organization's denies sts:AssumeRole. Name a role that every account has, or make it there."
         )
     who = f"the role {role_name}" if role_name else "your credentials"
     return (

@@ -87,7 +87,7 @@ def spread(given: Mapping[str, str]) -> dict[str, str]:
     first, *further = EXCLUDED.names
     for name in further:
         if name in given:
-            message = f"Parameter {name} is filled in by this command: give all excluded accounts in {first}."
+            message = f"This command fills in parameter {name}: give all excluded accounts in {first}."
             raise CommandError(message)
     account_ids = split(given.get(first, ""))
     if first not in given or not all(map(_ACCOUNT_ID.fullmatch, account_ids)):
@@ -172,7 +172,7 @@ class Finder:
         if missing:
             message = (
                 f"{len(missing)} of the things that the organization's deployment needs are missing: "
-                f"mend that and run this again. `{commands.preflight(self.stack_name)}` shows everything."
+                f"fix that and run this again. `{commands.preflight(self.stack_name)}` shows everything."
             )
             raise CommandError(message)
         parameters = self._with_units(given, seen)
@@ -231,7 +231,7 @@ class Finder:
         """Say which accounts are in scope, and what changes for them."""
         match self._in_scope, seen.accounts:
             case (Unseen(reason), _) | (_, Unseen(reason)):
-                return [f"How many accounts are in scope could not be seen. {reason}"]
+                return [f"The number of accounts in scope is not known. {reason}"]
             case evaluated, accounts:
                 said: list[str] = []
                 if isinstance(seen.units, tuple):
@@ -300,7 +300,7 @@ class Finder:
             return INVOKING.parameters([]) if listed and invoke_permission.PARAMETER in parameters else {}
         if isinstance(self._in_scope, Unseen) and listed:
             self.screen.say(
-                f"The accounts of the organization cannot be read, so the function's policy goes on to list {len(listed)} "
+                f"The accounts of the organization cannot be read, so the function's policy still lists {len(listed)} "
                 f"accounts. {self._in_scope.reason}"
             )
             return {}
@@ -336,7 +336,7 @@ class Finder:
             arrivals = reader.stack_instances(found) if found.has_rule_in_stack_set else reader.packs(found)
             refused = invoke_permission.refused(found, arrivals)
         except ClientError as error:
-            self.screen.say(f"Where the {what} arrived could not be seen: {aws.sentence_of(error)}")
+            self.screen.say(f"It is not known where the {what} arrived: {aws.sentence_of(error)}")
             return {}
         if not refused:
             return {}
@@ -371,7 +371,7 @@ class Finder:
             message = (
                 f"The stack {self.stack_name} has {deployed.function_policy_type}. To change {invoke_permission.POLICY_TYPE}, "
                 f"delete the stack (`{commands.delete(self.stack_name)}`), then deploy: with the old type CloudFormation would "
-                "take away the permission."
+                "remove the permission."
             )
             raise CommandError(message)
 

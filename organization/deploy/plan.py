@@ -17,7 +17,7 @@ _LONGEST_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class NextStep:
     """Something that the operator has to do next, with the commands for it."""
 
     what: str
@@ -60,7 +60,7 @@ def end(
     return 0, True
 
 
-def show_steps(steps: Iterable[Step], screen: Screen) -> None:
+def show_steps(steps: Iterable[NextStep], screen: Screen) -> None:
     """Print what to do next, step by step."""
     screen.say("What to do next:")
     for number, step in enumerate(steps, start=1):

@@ -54,7 +54,7 @@ class Sam:
         for name, value in parameters.items():
             if _OTHER_FORM in value:
                 message = (
-                    f"Parameter {name} is {value!r}, which the SAM CLI would take for another parameter: give another value."
+                    f"Parameter {name} is {value!r}, which the SAM CLI would read as another parameter: give another value."
                 )
                 raise CommandError(message)
         options = ["--config-env", self.environment, *self.where]

@@ -146,7 +146,7 @@ def _period(wanted: Wanted, caller: Caller) -> Period:
         message = f"--to {last} is not over: give {yesterday} or a day before, in UTC."
         raise CommandError(message)
     if first > last:
-        message = f"--from {first} is after --to {last}: give a day that is not."
+        message = f"--from {first} is after --to {last}: give an earlier day."
         raise CommandError(message)
     period = Period(first, last)
     if period.days > LONGEST:
@@ -226,8 +226,8 @@ class _Gathered:
         since = self._unchanged_since(all_since) if all_since else None
         if all_since and all_since > max(self._sources.trail_from, self._period.start):
             what = (
-                f"So many deployments were made that those before {tables.instant(all_since)} were not read: who changed the "
-                "stack or the function before is not known."
+                f"There were too many deployments to read those before {tables.instant(all_since)}: who changed the stack or "
+                "the function before is not known."
             )
             self._gaps.append(Gap("CloudTrail", what, self._period.first, min(all_since.date(), self._period.last)))
         if not deployment.organization_id:
@@ -364,8 +364,8 @@ class _Gathered:
             self._gaps.append(
                 Gap(
                     "Journal",
-                    "Neither the central account nor the management account was evaluated. So the rule's parameters, and the "
-                    "way in which it came, are taken to have been those of today: an evaluation with others does not count.",
+                    "Neither the central account nor the management account was evaluated. So the evidence assumes that the "
+                    "rule came as today, with today's parameters: an evaluation with others does not count.",
                     *_ends(period),
                 )
             )
@@ -379,7 +379,7 @@ class _Gathered:
             self._gaps.append(
                 Gap(
                     "CloudTrail",
-                    "The management account records which accounts left, were closed or were moved, and its records were not "
+                    "The management account records which accounts left, were closed or were moved, but its records were not "
                     "read: give --management-profile. An account that is gone counts until its last evaluation.",
                     *_ends(period),
                 )
@@ -387,7 +387,7 @@ class _Gathered:
         self._judge_scope(history)
         what = "Automation does not keep its runs for ever: those that it no longer has are missing."
         if not role_name:
-            what += " Only runs in the account of the evidence were read, as removals are. Notices are sent in each account."
+            what += " Only runs in the account of the evidence were read, where removals run. Notices are sent in each account."
         self._gaps.append(Gap("Automation", what, *_ends(period)))
 
     def _judge_scope(self, history: History) -> None:
@@ -399,9 +399,9 @@ class _Gathered:
         if targets.begun is None:
             why.append("The StackSet's operations do not go back to its beginning.")
         if targets.moves_since is None or targets.moves_since > midnight(not_known[0]):
-            why.append("In which organizational unit an account was is known as far as CloudTrail goes, and for today.")
+            why.append("The organizational unit of an account is known as far back as CloudTrail goes, and for today.")
         what = (
-            "Of some accounts nobody knows whether they were in a targeted organizational unit. Their days without an "
+            "For some accounts nobody knows whether they were in a targeted organizational unit. Their days without an "
             f"evaluation count as not known. {' '.join(why)}"
         )
         self._gaps.append(Gap("Scope", what.strip(), not_known[0], not_known[-1]))

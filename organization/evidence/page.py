@@ -8,6 +8,7 @@ from organization import page
 from organization.evidence import tables
 from organization.evidence.days import MEANINGS, NAMES, Period, Status, share
 from organization.evidence.tables import Evidence
+from organization.statuses import duration
 
 _TIME = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})\.\d{3}Z")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -24,14 +25,6 @@ def answer(evidence: Evidence) -> str:
         f"({_shown(share(figures.compliant, figures.in_scope))}) have a COMPLIANT verdict of that day, and "
         f"{figures.known} ({_shown(share(figures.known, figures.in_scope))}) have any verdict."
     )
-
-
-def length(hours: float) -> str:
-    """Write a number of hours as "40 min", "26 h" or "3 d"."""
-    time = timedelta(hours=hours)
-    if time < timedelta(hours=1):
-        return f"{time // timedelta(minutes=1)} min"
-    return f"{time // timedelta(hours=1)} h" if time < timedelta(days=3) else f"{time.days} d"
 
 
 def months(period: Period) -> list[tuple[str, int]]:
@@ -68,7 +61,7 @@ def as_html(evidence: Evidence) -> str:
         gaps=evidence.tables["gaps"].records(),
         months=months(evidence.period),
         listed=LISTED,
-        length=length,
+        duration=lambda hours: duration(timedelta(hours=hours)),
         shown=_shown,
         is_time=lambda value: isinstance(value, str) and bool(_TIME.fullmatch(value)),
     )

@@ -131,7 +131,7 @@ def _root_lines(root: RootUser) -> list[str]:
     if root.inferred_devices:
         lines.append(f"inferred: {root.inferred_devices} more, a hardware TOTP token, passkey or security key")
     if root.inferred_devices is None and root.summary.mfa_enabled:
-        lines.append("MFA is on; whether there are further devices, nobody can tell")
+        lines.append("MFA is on; nobody can tell whether there are further devices")
     return lines or ["nothing"]
 
 

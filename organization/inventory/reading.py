@@ -82,7 +82,7 @@ class Reader:
         except organizations.exceptions.AWSOrganizationsNotInUseException as error:
             message = (
                 f"Account {self._caller.account_id} is in no organization, and root sessions are for members of one. "
-                "`root-virtual-mfa check` reads the own account."
+                "`root-virtual-mfa check` reads your own account."
             )
             raise CommandError(message) from error
         refusal = self._refusal()

@@ -42,6 +42,6 @@ def run(  # noqa: PLR0913 - the options of the command
     screen.say((f"{len(found)} checks:", "bold"), f" {missing} missing, {limited} limited, {unseen} could not be seen.")
     if seen.organization is not None:
         screen.say()
-        screen.say((f"{'When that is mended, deploy' if missing else 'Deploy'} with", "bold"))
+        screen.say((f"{'When that is fixed, deploy' if missing else 'Deploy'} with", "bold"))
         screen.say(deploy_command(seen, parameters), indent=2, whole=True)
     return MISSING if missing else 0

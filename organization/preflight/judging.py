@@ -261,7 +261,7 @@ def _policy_type(seen: Seen) -> Check:
         detail = f"CloudFormation does not have it in this Region: {invoke_permission.PERMISSION} lets AWS Config in instead."
         return Check(name, Outcome.OK, detail)
     detail = (
-        "CloudFormation does not have it in this Region, and no other type can name an organization. Take another home Region. "
+        "CloudFormation does not have it in this Region, and no other type can name an organization. Use another home Region. "
         "Or let AWS Config invoke the function for any account: then the function itself refuses accounts of other "
         "organizations, and docs/threat-model.md says what that costs."
     )
@@ -446,7 +446,7 @@ def _recorders(seen: Seen) -> Iterator[Check]:
         detail = (
             f"On in {shown(without)}, but without AWS::Config::ResourceCompliance. The rule and the report work. AWS Config's "
             "advanced queries, also the stored one, do not find these accounts. Add the type to the recorder's resource types, "
-            "or take it off those that it excludes. This shows what it records:"
+            "or remove it from those that it excludes. This shows what it records:"
         )
         yield Check(name, Outcome.LIMITED, detail, (commands.show_recorded_types(seen.region),), "each of these accounts")
     for state, detail in ((Recorder.OFF, "Off in"), (Recorder.NONE, "There is none in")):
@@ -463,7 +463,7 @@ def _recorders(seen: Seen) -> Iterator[Check]:
         yield Check(name, Outcome.UNSEEN, f"Not seen in {shown(list(unseen))}. {reason}")
     accounts = with_recorders(seen.wanted, seen.accounts, seen.units)
     if isinstance(accounts, Unseen):
-        yield Check(name, Outcome.UNSEEN, f"Nor can the accounts of the organization: {accounts.reason}")
+        yield Check(name, Outcome.UNSEEN, f"The accounts of the organization cannot be seen either: {accounts.reason}")
     else:
         yield from _recorders_by_aggregator(seen, [each for each in accounts if each not in seen.recorders])
 
@@ -506,7 +506,7 @@ def _management_account(seen: Seen) -> Check:
         )
     deploy = commands.deploy_management_account(seen.region, seen.stack_name)
     detail = (
-        "No StackSet reaches it, and what is in it cannot be seen from here. Until you ran this after the deployment, and then "
+        "No StackSet reaches it, and what is in it cannot be seen from here. Until you run this after the deployment, and then "
         f"`{commands.deploy(seen.stack_name, ManagementAccountHasEvaluationRole='true')}` here, its root user is not watched."
     )
     return Check(name, Outcome.UNSEEN, detail, (deploy,), seen.management_account)
@@ -544,7 +544,7 @@ def stack_obstacle(deployed: Deployment, organization_id: str | None) -> Obstacl
     delete = commands.delete(deployed.stack_name)
     if organization_id is not None and deployed.organization_id != organization_id:
         whom = f"organization {deployed.organization_id}" if deployed.organization_id else "one account"
-        return Obstacle(f"deployed for {whom}: to change its scope, delete it, then deploy it anew.", delete)
+        return Obstacle(f"deployed for {whom}: to change its scope, delete it, then deploy it again.", delete)
     return status_obstacle(deployed.stack_status, delete)
 
 

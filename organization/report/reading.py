@@ -17,7 +17,7 @@ from organization.deployment import Deployment
 from organization.exceptions.judging import Exceptions
 from organization.journal import Entry, Journal
 from organization.report import judging
-from organization.report.judging import Observations
+from organization.report.judging import Observed
 from organization.statuses import ARRIVED, Account, Arrival, Result, Unseen
 
 T = TypeVar("T")
@@ -86,20 +86,20 @@ class Reader:
             for each in page["StackResourceSummaries"]
         }
 
-    def observe(self, found: Deployment, exceptions: Exceptions) -> Observations:
+    def observe(self, found: Deployment, exceptions: Exceptions) -> Observed:
         """Read what the report needs. Raises CommandError if the aggregator is missing."""
         written = self.read_journal(found)
         if not found.organization_id:
             account = Account(found.account_id, name="", ou_path="")
             results = {found.account_id: self.own_results(found)}
-            return Observations(found, self._now, [account], results, exceptions=exceptions, journal=written)
+            return Observed(found, self._now, [account], results, exceptions=exceptions, journal=written)
         accounts = self.accounts()
         judged = {each.account_id for each in accounts if judging.is_judged(each, found)}
         listed = self.listed(found, judged)
         doubtful = {each for each in judged if judging.in_doubt(each, listed.get(each, ()), written, found, self._now)}
         results = listed | self.details(found, {each: listed.get(each, []) for each in doubtful})
         packs, stack_instances, asked = self._arrivals(found, doubtful, len(accounts))
-        return Observations(found, self._now, accounts, results, packs, stack_instances, exceptions, written, asked)
+        return Observed(found, self._now, accounts, results, packs, stack_instances, exceptions, written, asked)
 
     # --- The organization ---
 

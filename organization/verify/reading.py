@@ -35,8 +35,8 @@ from organization.verify.judging import (
     Execution,
     Inside,
     Observed,
-    Refusal,
-    Remediation,
+    RefusedCall,
+    RemediationRun,
     RootPassword,
     Rule,
     ServiceControlPolicy,
@@ -444,7 +444,7 @@ class _Account:
                     continue
                 numbers[by[1]] += 1
                 if event.get("errorCode") in DENIED:
-                    refusals.append(Refusal(by[1], action, f"{event['errorCode']}: {event.get('errorMessage', '')}"))
+                    refusals.append(RefusedCall(by[1], action, f"{event['errorCode']}: {event.get('errorMessage', '')}"))
         return Calls(numbers, tuple(refusals))
 
     def _root_changes(self) -> tuple[datetime, ...]:
@@ -479,10 +479,12 @@ class _Account:
         [root] = [dict(zip(header, line, strict=True)) for line in lines if line[0] == "<root_account>"]
         return RootPassword(summary.get("AccountPasswordPresent") == 1, root["password_enabled"])
 
-    def _remediations(self, rules: Iterable[Rule]) -> tuple[Remediation, ...]:
+    def _remediations(self, rules: Iterable[Rule]) -> tuple[RemediationRun, ...]:
         pages = self._client("config").get_paginator("describe_remediation_execution_status")
         return tuple(
-            Remediation(each["State"], " ".join(step.get("ErrorMessage", "") for step in each.get("StepDetails", [])).strip())
+            RemediationRun(
+                each["State"], " ".join(step.get("ErrorMessage", "") for step in each.get("StepDetails", [])).strip()
+            )
             for rule in rules
             for page in pages.paginate(ConfigRuleName=rule.name)
             for each in page["RemediationExecutionStatuses"]

@@ -143,7 +143,7 @@ def _no_root_credentials(verdict: Verdict) -> Decision:
         return Decision(verdict, f"{found}, and noRootCredentials is {verdict}; {recovery}.")
     return Decision(
         verdict,
-        f"{found}, and noRootCredentials is {verdict}: let a password recovery be allowed, recover the password and assign a "
+        f"{found}, and noRootCredentials is {verdict}: have a password recovery allowed, recover the password and assign a "
         "virtual MFA device.",
     )
 

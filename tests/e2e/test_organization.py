@@ -107,7 +107,7 @@ def test_inventory_shows_what_contradicts_the_rules_result(organization: Organiz
         organization.change_root_user(VIRTUAL, "remove-passkeys", "add-virtual-device phone")
         organization.client("events", VIRTUAL).enable_rule(Name="root-virtual-mfa-root-user-change")
     first, *others = found["accounts"]
-    said = "The rule's result is COMPLIANT, but by what the root user has now it is NON_COMPLIANT."
+    said = "The rule's result is COMPLIANT, but with what the root user has now it is NON_COMPLIANT."
     assert (first["account_id"], first["rule_status"], first["findings"]) == (VIRTUAL, "COMPLIANT", [said])
     assert VIRTUAL in found["lists"]["only_a_passkey"]
     judged = {each["account_id"]: (each["status"], each["rule_status"], each["findings"]) for each in others}
