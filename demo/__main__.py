@@ -290,7 +290,7 @@ class Demo:
     def _operate(self, *arguments: str, shown: bool = False) -> "subprocess.CompletedProcess[str]":
         """Run a command of the operator in the central account. Raises UnexpectedError if it cannot do its work.
 
-        `shown`: what it prints goes to the reader, and not into what this returns.
+        `shown`: its output goes to the reader, and not into the returned value.
         """
         sys.stdout.flush()
         ran = subprocess.run(  # noqa: S603 - our own module

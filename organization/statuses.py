@@ -1,4 +1,4 @@
-"""What several commands read and say of accounts: pure, without input or output.
+"""What several commands read and say about accounts: pure, without input or output.
 
 An account and its status, results of rules, how pack and StackSet arrived, whether its data reach an aggregator, what AWS did
 not show, and advice.
@@ -24,7 +24,7 @@ _MAY_NOT_INVOKE = ("InsufficientPermissionsException", "cannot be invoked")
 """What a stack's failure has if AWS Config may not invoke the function. Source: a quoted answer of PutConfigRule, 2019."""
 
 _IN_DAYS = timedelta(days=3)
-"""From this on, a length of time is shown in days."""
+"""From this on, a length of time appears in days."""
 
 _SHOWN_ACCOUNTS = 20
 """How many accounts a message names."""
@@ -107,7 +107,7 @@ class Arrival:
     def lacks_permission(self) -> bool:
         """Whether it failed because AWS Config may not invoke the rule's function.
 
-        A stack of the StackSet may fail for want of other permissions too.
+        A stack of the StackSet may fail because other permissions are missing, too.
         Source: API model, config, InsufficientPermissionsException.
         """
         if self.status.endswith("_FAILED"):

@@ -1,16 +1,16 @@
-"""What is known of an account that could not be read, and what to do about it: pure, without input or output."""
+"""What is known about an account that could not be read, and what to do about it: pure, without input or output."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
-"""The error codes with which AWS denies access. Source: API references, common errors."""
+"""The error codes that AWS uses to deny access. Source: API references, common errors."""
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 _THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException", "LimitExceededException"})
 
 
 class Step(StrEnum):
-    """What a failure kept from being done."""
+    """What a failure prevented."""
 
     SESSION = "get credentials of the account"
     READ = "read the root user"

@@ -1,8 +1,8 @@
 """The rule of AWS Config in this account: its result, for RootVirtualMfa-Notify, and its start, by RootVirtualMfa-Reevaluate.
 
 This script decides no verdict. AWS does not document which operation gives the results of a conformance pack's rule, and
-whether an account may start the rule of an organization's pack. So it asks several operations, and a refusal is no failure.
-A rule that a StackSet brought is the account's own, and AWS Config refuses nothing.
+whether an account may start the rule of an organization's pack. So it asks several operations, and a refusal is no failure. A
+rule that a StackSet brought belongs to the account, and AWS Config refuses nothing.
 Sources: API model, config: the operations' references; StartConfigRulesEvaluation (AWS Config starts a rule once a minute at
 most, and not while it runs); DescribeConfigRules (CreatedBy: a service made the rule). Public captures: ThrottlingException.
 """
@@ -97,7 +97,7 @@ def is_ours(rule: Any, events: dict[str, Any]) -> bool:
     in its own conformance pack. A function of the account `CentralAccountId` evaluates the organization's rule, and exactly
     `FunctionArn` if that is not "": that account may have functions for other rules, which a member can put under our name.
     `RuleDeployment` tells what brought that: a ConformancePack, whose rules a service makes, or a StackSet, whose rule has
-    exactly the name `RuleName` and was made by no service. `CentralAccountId` is "" if there is no organization.
+    exactly the name `RuleName` and which no service made. `CentralAccountId` is "" if there is no organization.
     """
     name, central = rule["ConfigRuleName"], events["CentralAccountId"]
     by_stack_set = bool(central) and events["RuleDeployment"] == "StackSet"
@@ -135,12 +135,12 @@ def read_result(events: dict[str, Any], event: tuple[str, Result] | None) -> tup
 
 
 def _is_newer(event: Result, known: Result) -> bool:
-    """Tell whether an event is newer than what AWS Config gives, or says more of the same: a verdict alone has no time."""
+    """Tell whether an event is newer than what AWS Config gives, or says more about the same: a verdict alone has no time."""
     return known.recorded < event.recorded and (known.recorded != LONG_AGO or known.compliance == event.compliance)
 
 
 def _results(config: Any, account_id: str, rules: dict[str, str]) -> tuple[dict[str, Result], list[str]]:
-    """Return the result of each rule that AWS Config gives one of, and what it said where it refused."""
+    """Return the result of each rule for which AWS Config gives one, and what it said when it refused."""
     results: dict[str, Result] = {}
     refusals = []
     for source, read in SOURCES.items():

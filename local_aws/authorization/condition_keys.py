@@ -79,7 +79,7 @@ def _of_log_group(otherwise: Callable[..., dict[str, Any]]) -> Callable[..., dic
 
 
 def _is_like(actual: str, expected: str) -> bool:
-    """Compare each of the six parts of two ARNs by itself. In MiniStack an asterisk runs over colons."""
+    """Compare each of the six parts of two ARNs separately. In MiniStack an asterisk runs over colons."""
     if expected == "*":
         return True
     parts = [arn.split(":", _ARN_PARTS - 1) for arn in (actual, expected)]

@@ -5,10 +5,10 @@ Source: API model, config; https://docs.aws.amazon.com/config/latest/developergu
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from local_aws.authorization import service_roles
 from local_aws.authorization.principals import entity
@@ -21,6 +21,9 @@ from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.switches import Switches
 from local_aws.organizations.organization import Organization
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 SERVICE = "config.amazonaws.com"
 """The service that an organization trusts and delegates for aggregators, and that assumes their roles."""
@@ -87,7 +90,7 @@ class Aggregators:
         self._switches = switches
         self._aggregators: dict[Scope, dict[str, Aggregator]] = defaultdict(dict)
         self._queries: dict[Scope, dict[str, dict[str, Any]]] = defaultdict(dict)
-        self.operations: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
+        self.operations: Operations = {
             "PutConfigurationAggregator": self.put_configuration_aggregator,
             "DescribeConfigurationAggregators": self.describe_configuration_aggregators,
             "DeleteConfigurationAggregator": self.delete_configuration_aggregator,

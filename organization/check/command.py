@@ -1,4 +1,4 @@
-"""Checks accounts before anything is deployed: what the rule would say of each, and what another setting would change."""
+"""Checks accounts before anything is deployed: what the rule would say about each, and what another setting would change."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

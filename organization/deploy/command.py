@@ -1,4 +1,4 @@
-"""Deploys the package with the SAM CLI: fills in the parameters that AWS can tell, and asks for the others."""
+"""Deploys the package with the SAM CLI: fills in the parameters that AWS knows, and asks for the others."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -150,7 +150,7 @@ def _next_steps(
 
 
 def _watch_management_account(cloudformation: "CloudFormationClient", found: Deployment) -> NextStep:
-    """Say how the management account gets what a StackSet brings the others."""
+    """Say how the management account gets what a StackSet brings to the others."""
     instead = ""
     whole: tuple[str, ...] = ()
     try:

@@ -132,7 +132,7 @@ def _refuse_other_stack(cloudformation: "CloudFormationClient", caller: Caller, 
 def _parameters(
     cloudformation: "CloudFormationClient", caller: Caller, stack_name: str, given: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the StackSet's parameters, and those that are given before them. Raises CommandError if neither tell."""
+    """Return the StackSet's parameters, and those that are given before them. Raises CommandError if neither has them."""
     try:
         return of_stack_set(cloudformation, stack_name, "SELF") | dict(given)
     except ClientError as error:
@@ -149,7 +149,7 @@ def _parameters(
 
 
 def _central(organizations: "OrganizationsClient", caller: Caller, parameters: Mapping[str, str]) -> _Central:
-    """Return the account that the roles are going to trust. Raises CommandError if it cannot be the central account."""
+    """Return the account that the roles will trust. Raises CommandError if it cannot be the central account."""
     account_id = parameters.get(_CENTRAL, "")
     pages = organizations.get_paginator("list_delegated_administrators").paginate(ServicePrincipal=STACK_SETS)
     names = {each.get("Id"): each.get("Name", "") for page in pages for each in page["DelegatedAdministrators"]}

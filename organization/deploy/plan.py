@@ -27,7 +27,7 @@ class NextStep:
 def show(
     before: "StackTypeDef | None", where: Iterable[Part], parameters: Mapping[str, str], notes: Iterable[str], screen: Screen
 ) -> None:
-    """Say what is going to be deployed; `where` ends the sentence that begins so, and `notes` say what that means."""
+    """Say what will be deployed; `where` ends the sentence that begins so, and `notes` say what that means."""
     screen.say()
     screen.say((f"This {'updates' if before else 'makes'}", "bold"), " the stack ", *where)
     for name, value in parameters.items():

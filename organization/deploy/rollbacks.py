@@ -1,7 +1,7 @@
 """What CloudFormation refuses while rollback is disabled, as it is for an organization, and how to deploy once with rollback.
 
-CloudFormation then replaces no resource.  It updates a stack that failed without rollback only, until it is rolled back to its
-last complete state; without such a state, rolling back deletes the stack.
+CloudFormation then replaces no resource.  It updates a failed stack only without rollback, until it is rolled back to its last
+complete state; without such a state, rolling back deletes the stack.
 Sources: AWS CloudFormation User Guide, stack failure options; API reference, RollbackStack; users quote the messages
 (aws/aws-cdk#30546).
 """

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from organization import page
 from organization.evidence import tables
-from organization.evidence.days import MEANINGS, NAMES, Period, Status, share
+from organization.evidence.days import MEANINGS, NAMES, DayStatus, Period, share
 from organization.evidence.tables import Evidence
 from organization.statuses import duration
 
@@ -28,7 +28,7 @@ def answer(evidence: Evidence) -> str:
 
 
 def months(period: Period) -> list[tuple[str, int]]:
-    """Return what stands above a calendar: each month with its number of days, or each year if the period is long.
+    """Return the header of a calendar: each month with its number of days, or each year if the period is long.
 
     A January has its year instead of its name.
     """
@@ -53,9 +53,9 @@ def as_html(evidence: Evidence) -> str:
         answer=answer(evidence),
         compliant=_shown(share(figures.compliant, figures.in_scope)),
         known=_shown(share(figures.known, figures.in_scope)),
-        not_in_scope=figures.counts[Status.NOT_IN_SCOPE],
+        not_in_scope=figures.counts[DayStatus.NOT_IN_SCOPE],
         good=figures.in_scope > 0 and figures.compliant == figures.in_scope,
-        statuses=[(status.value, NAMES[status], MEANINGS[status], figures.counts[status]) for status in Status],
+        statuses=[(status.value, NAMES[status], MEANINGS[status], figures.counts[status]) for status in DayStatus],
         accounts=sorted(evidence.tables["accounts"].records(), key=_worst_first),
         lists=[evidence.tables[name] for name in _LISTS],
         gaps=evidence.tables["gaps"].records(),

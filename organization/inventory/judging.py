@@ -37,7 +37,7 @@ _TRUST_OFF = "Service not enabled"
 
 
 class Refusal(StrEnum):
-    """Why nobody can open root sessions here: the code of ListOrganizationsFeatures, or what it lacks.
+    """Why nobody can open root sessions here: the code of ListOrganizationsFeatures, or the missing feature.
 
     Source: API model, iam, ListOrganizationsFeatures; public captures of its refusals, 2026-09-12.
     """
@@ -59,7 +59,7 @@ class List(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the inventory says of one account.
+    """What the inventory says about one account.
 
     `status` is the verdict of the rule's decision on what root has; `rule_status` is what the deployment's report says, None if
     nothing is deployed.  `findings` are contradictions.  `root` is None if it is not known.
@@ -76,7 +76,7 @@ class Row:
 
     @property
     def finding(self) -> str:
-        """Everything that is said of the account."""
+        """Everything that is said about the account."""
         return " ".join(filter(None, [*self.findings, self.annotation, self.reason, *(each.why for each in self.advice)]))
 
 
@@ -105,7 +105,7 @@ class Observed:
 class Inventory:
     """An inventory: a row for each account, contradictions and what fails first, and the lists.
 
-    `notes` are what concerns no single account.  `unused_days`: after how many days without use credentials could be removed.
+    `notes` are about no single account.  `unused_days`: after how many days without use credentials could be removed.
     """
 
     observed: Observed
@@ -198,7 +198,7 @@ def _rule_differs(status: Status, rule_status: Status | None) -> Iterator[str]:
 
 
 def _summary_differs(root: RootUser) -> Iterator[str]:
-    """Say where the account summary, from which the rule decides, and the lists contradict each other."""
+    """Say where the account summary, which the rule decides from, contradicts the lists."""
     said = "The account summary says"
     if root.summary.mfa_enabled != bool(root.device_count) and root.device_count is not None:
         state = "on" if root.summary.mfa_enabled else "off"
@@ -290,7 +290,7 @@ def _notes(observed: Observed) -> Iterator[Advice]:
 
 
 def _shows_no_sign_in(readings: Iterable[RootUser | Unread]) -> bool:
-    """Tell whether there are passwords with a known day of creation, and none with a day of use."""
+    """Tell whether there are passwords with a known day of creation, but none with a day of use."""
     with_password = [each for each in readings if isinstance(each, RootUser) and each.password and each.password_created]
     return bool(with_password) and not any(each.password_last_used for each in with_password)
 

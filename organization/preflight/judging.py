@@ -38,7 +38,7 @@ Guide, activating trusted access for StackSets.
 _REMOVAL = "the removal of root credentials"
 
 CONFIG_ROLE = "AWSServiceRoleForConfigMultiAccountSetup"
-"""The service-linked role in the account that puts an organization conformance pack."""
+"""The service-linked role in the account that deploys an organization conformance pack."""
 
 STACK_SETS_ROLE = "AWSServiceRoleForCloudFormationStackSetsOrgAdmin"
 """The StackSets' service-linked role in the management account."""
@@ -53,7 +53,7 @@ StackSets. Versions of that page name either moment.
 
 
 class Outcome(StrEnum):
-    """The outcome of a check.  LIMITED: the rule works, and something beside it does not."""
+    """The outcome of a check.  LIMITED: the rule works, but something beside it does not."""
 
     OK = "ok"
     LIMITED = "limited"
@@ -103,12 +103,12 @@ class Seen:
     """Everything that was seen.  The caller's account is a delegated administrator of the services in `delegated`.
 
     `organization` is None if the account is in none.  `accounts` are the active ones, with the caller's.  `wanted` is the
-    deployment to come.  `units` are the organizational units, or None if neither it nor the one before needs to know them;
+    planned deployment.  `units` are the organizational units, or None if neither it nor the one before needs to know them;
     `has_policies` says whether service control policies are on.  `recorders` has each account whose recorder was read.
-    `same_rule` are the accounts with a rule of the name that a StackSet's rule is going to have, or None if nobody looked for
-    them.  `taken` says for each name that the stack will use whether something has it.
-    `has_resource_policy` says whether the Region has the resource type AWS::Lambda::ResourcePolicy.  `root_features` are the
-    enabled features of centralized root access, or None if root credentials are not going to be removed.
+    `same_rule` are the accounts with a rule of the name that a StackSet's rule will have, or None if nobody looked for them.
+    `taken` says for each name that the stack will use whether something has it. `has_resource_policy` says whether the Region
+    has the resource type AWS::Lambda::ResourcePolicy.  `root_features` are the enabled features of centralized root access, or
+    None if no root credentials will be removed.
     """
 
     account_id: str
@@ -139,7 +139,7 @@ class Seen:
 
     @property
     def in_scope(self) -> tuple[str, ...] | Unseen:
-        """The accounts that the rule is going to evaluate."""
+        """The accounts that the rule will evaluate."""
         return in_scope(self.wanted, self.accounts, self.units)
 
     @property
@@ -156,7 +156,7 @@ class Seen:
 
 
 def by_stack_set(wanted: Deployment) -> bool:
-    """Tell whether a StackSet is to bring the rule, though nobody may have seen the organization's id."""
+    """Tell whether a StackSet will bring the rule, even if nobody has seen the organization's id."""
     return wanted.rule_deployment == BY_STACK_SET
 
 
@@ -179,7 +179,7 @@ def in_scope(
 def with_recorders(
     wanted: Deployment, accounts: tuple[Account, ...] | Unseen, found: tuple[Unit, ...] | Unseen | None
 ) -> tuple[str, ...] | Unseen:
-    """Return the accounts that need a recorder: the evaluated ones, and the management account, which is going to be one."""
+    """Return the accounts that need a recorder: the evaluated ones, and the management account, which will be one."""
     evaluated = in_scope(wanted, accounts, found)
     if isinstance(accounts, Unseen) or isinstance(evaluated, Unseen):
         return evaluated
@@ -188,7 +188,7 @@ def with_recorders(
 
 
 def names(wanted: Deployment) -> dict[str, str]:
-    """Return the names that the stack uses and something else could have, and the command that frees each."""
+    """Return the names that the stack uses and that something else could have, and the command that frees each."""
     region, pack = wanted.region, {}
     if not by_stack_set(wanted):
         pack[f"conformance pack {CONFORMANCE_PACK_NAME}"] = commands.delete_pack(region, CONFORMANCE_PACK_NAME)
@@ -225,7 +225,7 @@ def checks(seen: Seen) -> list[Check]:
 
 
 def deploy_command(seen: Seen, given: Mapping[str, str]) -> str:
-    """Return the command that deploys for the organization, with placeholders for what it cannot read itself.
+    """Return the command that deploys for the organization, with placeholders for what this cannot read.
 
     `given` are the parameters that the operator wants.
     """
@@ -270,7 +270,7 @@ def _policy_type(seen: Seen) -> Check:
 
 
 def listed_accounts(seen: Seen) -> Iterator[Check]:
-    """Check that the function's policy lists every account, if it has to; a deployment mends that."""
+    """Check that the function's policy lists every account, if it has to; a deployment fixes that."""
     deployed = seen.deployed
     if deployed is None or deployed.invoke_permission != invoke_permission.ACCOUNTS:
         return
@@ -366,7 +366,7 @@ def _service_linked_roles(seen: Seen) -> Iterator[Check]:
 
 
 def units_problem(seen: Seen) -> str:
-    """Say what is wrong with the organizational units of the deployment to come; empty if nothing is, or if nobody can tell."""
+    """Say what is wrong with the organizational units of the planned deployment; empty if nothing is, or if nobody can tell."""
     given = sorted(seen.wanted.organizational_unit_ids)
     if given and not by_stack_set(seen.wanted):
         return (
@@ -392,7 +392,7 @@ def _scope(seen: Seen) -> Iterator[Check]:
 
 
 def _policies(seen: Seen) -> Iterator[Check]:
-    """Check what protects the rule that a StackSet brings: it is the account's own, and the account may delete its rules."""
+    """Check what protects the rule that a StackSet brings: it belongs to the account, and the account may delete its rules."""
     if not by_stack_set(seen.wanted):
         return
     name = "Service control policies"
@@ -412,7 +412,7 @@ def _policies(seen: Seen) -> Iterator[Check]:
 
 
 def _same_rule(seen: Seen) -> Iterator[Check]:
-    """Check whether an account has a rule of the name that the StackSet's rule is going to have."""
+    """Check whether an account has a rule of the name that the StackSet's rule will have."""
     name = f"Name of the rule {RULE_NAME}"
     match seen.same_rule:
         case None:
@@ -537,7 +537,7 @@ class Obstacle:
 
 
 def stack_obstacle(deployed: Deployment, organization_id: str | None) -> Obstacle | None:
-    """Say what keeps a deployed stack from an update; `organization_id` is that of the deployment to come.
+    """Say what keeps a deployed stack from an update; `organization_id` is that of the planned deployment.
 
     An empty id means one account.  None means that the id is not known, so the scope is not checked.
     """

@@ -16,13 +16,13 @@ from organization.screen import Screen, text
 from organization.statuses import STALE_AFTER, Status, duration
 
 SCHEMA_VERSION = 1
-"""The JSON report's version: it rises if a key goes or changes its meaning."""
+"""The JSON report's version: it rises if a key disappears or changes its meaning."""
 
 
 def as_csv(report: Report) -> str:
     """Return one line for each account, with the keys of the JSON report and the names of the frameworks as the header.
 
-    An apostrophe before whatever a spreadsheet could take for a formula makes it text.
+    An apostrophe makes text of whatever a spreadsheet could read as a formula.
     """
 
     def record(row: Row) -> dict[str, Any]:

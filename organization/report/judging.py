@@ -6,13 +6,13 @@ Everything else is in doubt, and more is read about such an account.  If the two
 
 An account's administrator can make rules of any name, and these can say anything to AWS Config, but cannot change the journal.
 So without the journal, a result counts in an organization only if the conformance pack has arrived in the account, and if one
-rule alone has a name that a pack gives.  COMPLIANT counts only if AWS Config says it of the pack too: nobody in the account can
-change that pack, or make another with its name.
+rule alone has a name that a pack gives.  COMPLIANT counts only if AWS Config says it about the pack too: nobody in the account
+can change that pack, or make another with its name.
 
-If a StackSet brings the rule, an administrator can delete it, and put another of its name.  So then only the journal makes a
-result count that passes, and NON_COMPLIANT counts from either source.
+If a StackSet brings the rule, an administrator can delete it, and make another with its name.  Then a passing result counts
+only with the journal, and NON_COMPLIANT counts from either source.
 
-Only a failure that is known can be accepted: an account with an acceptance that is UNKNOWN stays so.
+Only a known failure can be accepted: an UNKNOWN account with an acceptance stays UNKNOWN.
 """
 
 from collections import Counter
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 from organization import commands, invoke_permission
-from organization.controls.judging import Framework, RootUser
+from organization.controls.judging import Framework, RootFacts
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment
 from organization.exceptions import judging as exceptions
 from organization.exceptions.judging import Acceptance, Exceptions, Exclusion, begins_later, in_force
@@ -56,7 +56,7 @@ FAILURES = frozenset({Status.NON_COMPLIANT, Status.UNKNOWN})
 _EXCEPTED = frozenset({Status.ACCEPTED, Status.EXCLUDED})
 
 JUDGES_NOBODY = "No account is judged: each is not in scope, excluded or suspended."
-"""What a report says that judges no account."""
+"""What a report says if it judges no account."""
 
 _NOT_JUDGED = frozenset({Status.NOT_IN_SCOPE, Status.EXCLUDED, Status.SUSPENDED})
 _PASSES = frozenset({Status.COMPLIANT, Status.NOT_APPLICABLE})
@@ -93,11 +93,11 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the report says of one account.
+    """What the report says about one account.
 
     `age` is None without a result.  `reason` says why an account is not judged, if no exception does.  `exception` is the
-    account's, whether it is in force or not.  `root` has the facts behind the verdict; None if they are not known: it takes a
-    line of the journal that counts and that AWS Config confirms.
+    account's, whether it is in force or not.  `root` has the facts behind the verdict; None if they are not known: a line of
+    the journal has to count, and AWS Config has to confirm it.
     """
 
     account: Account
@@ -111,7 +111,7 @@ class Row:
     conformance_pack_status: str = ""
     stack_set_status: str = ""
     exception: Exclusion | Acceptance | None = None
-    root: RootUser | None = None
+    root: RootFacts | None = None
 
     @property
     def excuse(self) -> str:
@@ -128,8 +128,8 @@ class Row:
 class Report:
     """A report on a deployment at a time: a row for each account, and notes that concern no single account.
 
-    `only`: the statuses whose accounts are listed; empty for all.  Totals count every account.  `frameworks`: those of which
-    each account is to be told which controls it satisfies.
+    `only`: the statuses whose accounts are listed; empty for all.  Totals count every account.  `frameworks`: those whose
+    controls the report judges for each account.
     """
 
     deployment: Deployment
@@ -146,12 +146,12 @@ class Report:
 
     @property
     def judges_nobody(self) -> bool:
-        """Whether each account is out of scope, excluded or suspended, as if the one unit that was a target is gone."""
+        """Whether each account is out of scope, excluded or suspended, as when the only targeted unit is gone."""
         return all(row.status in _NOT_JUDGED for row in self.rows)
 
     @property
     def fails(self) -> bool:
-        """Whether an account fails or is unknown, or none is judged: who watches nobody knows nothing."""
+        """Whether an account fails or is unknown, or none is judged: then nobody knows anything."""
         return self.judges_nobody or any(row.status in FAILURES for row in self.rows)
 
     def lists(self, status: Status) -> bool:
@@ -165,10 +165,10 @@ def is_judged(account: Account, deployment: Deployment) -> bool:
 
 
 def in_doubt(account_id: str, results: Sequence[Result], journal: Journal, deployment: Deployment, now: datetime) -> bool:
-    """Tell whether more has to be read about an account of an organization, given what the aggregator lists of its rules.
+    """Tell whether more has to be read about an account of an organization, given what the aggregator lists about its rules.
 
     It is not in doubt if a fresh line of the journal and AWS Config give the same verdict for the same rule.  While a StackSet
-    takes over from a conformance pack, an account has a rule of each: if the other one fails, that is in doubt.
+    takes over from a conformance pack, an account has a rule from each: if the other one fails, that is in doubt.
     """
     entry = _fresh(journal.evaluations.get(account_id), now)
     if entry is None:
@@ -248,7 +248,7 @@ def notes(observed: Observed) -> list[str]:
 
 
 def _unfit(account_id: str, observed: Observed) -> str:
-    """Say why an acceptance can be of no use to an account; empty if it can."""
+    """Say why an acceptance can be useless to an account; empty if it is not."""
     account = next((each for each in observed.accounts if each.account_id == account_id), None)
     if account is None:
         return "the report has no such account"
@@ -297,9 +297,9 @@ def _row(account: Account, observed: Observed) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """What AWS Config and the journal together say of an account: its status, and the result that decides, if any.
+    """What AWS Config and the journal together say about an account: its status, and the result that decides, if any.
 
-    `others` are results that do not count.  `is_confirmed`: both say the same of the same rule.
+    `others` are results that do not count.  `is_confirmed`: both say the same about the same rule.
     """
 
     status: Status
@@ -328,10 +328,10 @@ def _by_aws_config(account: Account, results: Sequence[Result], entry: Entry | N
 
 
 def _by_journal(account: Account, results: Sequence[Result], entry: Entry | None, observed: Observed) -> _Judged:
-    """Judge an account whose rule a StackSet brought.  Its administrator can put another rule in the place of that one.
+    """Judge an account whose rule a StackSet brought.  Its administrator can replace that rule with another one.
 
-    So it passes only if the journal says so, and AWS Config the same.  It fails if either source says so, of any rule of our
-    name: while a StackSet takes over from a conformance pack, the account has a rule of each.
+    So it passes only if the journal and AWS Config both say so.  It fails if either source says so, about any rule
+    with our name: while a StackSet takes over from a conformance pack, the account has a rule from each.
     """
     own, others = _part(account, results, observed)
     is_confirmed = entry is not None and _confirms(results, entry)
@@ -410,7 +410,7 @@ def _age(time: datetime, now: datetime) -> timedelta:
 
 
 def _excluded(account: Account, observed: Observed) -> Row:
-    """Judge an account that the deployment does not evaluate: nobody knows of it once its exclusion has ended."""
+    """Judge an account that the deployment does not evaluate: nothing is known about it once its exclusion has ended."""
     exclusion = observed.exceptions.excluded.get(account.account_id)
     if exclusion is None:
         return Row(account, Status.EXCLUDED, reason=f"No reason given in {exceptions.FILE}.")
@@ -435,7 +435,7 @@ def _excluded(account: Account, observed: Observed) -> Row:
 
 
 def _accepted(status: Status, acceptance: Acceptance, day: date) -> tuple[Status, tuple[Advice, ...]]:
-    """Say what an acceptance makes of a status.  It changes only a failure that is known, and only while it is in force."""
+    """Say how an acceptance changes a status.  It changes only a failure that is known, and only while it is in force."""
     if status in {Status.COMPLIANT, Status.NOT_APPLICABLE}:
         why = f"A failure of this account is accepted until {acceptance.until}, and it does not fail."
         return status, (Advice(why, f"Remove its entry from {exceptions.FILE}."),)
@@ -487,7 +487,7 @@ def _disagreement(entry: Entry, said: str, account: Account, observed: Observed)
 
 
 def _not_in_journal(result: Result, account: Account, observed: Observed) -> Advice:
-    """Say that a result does not count, since the journal cannot confirm it: an administrator can make up this one."""
+    """Say that a result does not count, since the journal cannot confirm it: an administrator can fake it."""
     deployment = observed.deployment
     said = f"AWS Config says {result.compliance} of the rule {result.rule_name}"
     if observed.journal.problem:
@@ -517,9 +517,9 @@ def _not_in_journal(result: Result, account: Account, observed: Observed) -> Adv
 
 
 def _anew(condition: str, account: Account, deployment: Deployment) -> tuple[str, tuple[str, ...]]:
-    """Say how to make an account's stack anew, and so the rule in it, and return the commands; nothing if no such stack has it.
+    """Say how to recreate an account's stack, and so the rule in it, and return the commands; nothing if no such stack has it.
 
-    An update does not: CloudFormation does not look whether somebody deleted or changed what a stack has.
+    An update does not: CloudFormation does not check whether somebody deleted or changed what a stack has.
     """
     if not deployment.has_rule_in_stack_set:
         return "", ()
@@ -548,9 +548,9 @@ def _deploy_management_account(deployment: Deployment) -> tuple[str, ...]:
 
 
 def _somebodys(others: Sequence[Result], account: Account, observed: Observed) -> Iterator[Advice]:
-    """Say which rules do not count, though they have this package's name.
+    """Say which rules do not count, although they have this package's name.
 
-    While a StackSet takes over from a conformance pack, or the other way round, those of before are no surprise.
+    While a StackSet takes over from a conformance pack, or the other way round, the former rules are no surprise.
     """
     deployment = observed.deployment
     there = f"with credentials of account {account.account_id}"
@@ -655,7 +655,7 @@ def _not_arrived(account: Account, observed: Observed) -> tuple[Advice, ...]:
 
 
 def _unwatched(account: Account, deployment: Deployment) -> tuple[Advice, ...]:
-    """Say how to have the management account watched, if this is it and it is not."""
+    """Say how to get the management account watched, if this is it and nobody watches it."""
     if account.account_id != deployment.management_account_id or deployment.watches_management_account:
         return ()
     return (
@@ -737,7 +737,7 @@ def _because(arrival: Arrival) -> str:
 
 
 def _no_result(account: Account, observed: Observed) -> Advice:
-    """Say why an account may have no result, though everything has arrived there."""
+    """Say why an account may have no result, although everything has arrived there."""
     deployment = observed.deployment
     failed = _last_failure(account, observed)
     causes = "the recorder is off, evaluations fail, or none was made yet"

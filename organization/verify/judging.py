@@ -1,7 +1,7 @@
 """Judges what nobody could verify before a deployment: pure, without input or output.
 
-There is one check for each entry of docs/unverified.md, in the same order and with the same name.  A check goes by what AWS
-shows of this deployment.  It holds if what the package relies on is so here, whichever way AWS answers the question behind it.
+There is one check for each entry of docs/unverified.md, in the same order and with the same name.  A check uses what AWS shows
+of this deployment.  It holds if what the package relies on is true here, whichever way AWS answers the question behind it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -58,17 +58,17 @@ RECORDED_CALLS = (
     "sts:AssumeRole",
     "sts:AssumeRoot",
 )
-"""What the roles of ROLE_NAMES may do, of what CloudTrail records. It does not record what the forwarder does."""
+"""What the roles of ROLE_NAMES may do, if CloudTrail records it. It does not record what the forwarder does."""
 
 _RUNNING = frozenset({"Pending", "InProgress", "Waiting", "Cancelling"})
 """Source: API model, ssm, AutomationExecutionStatus."""
 
 TWO_DAYS = timedelta(days=2)
-"""After that every account has had an evaluation that changed nothing, if nobody changed anything."""
+"""By then every account has had an evaluation that changed nothing, if nobody changed anything."""
 _ALMOST_A_DAY = timedelta(hours=22)
 """Between two daily evaluations at least."""
 _SOON = timedelta(hours=1)
-"""AWS Config, EventBridge and the aggregator need minutes. What has not come after this has not come."""
+"""AWS Config, EventBridge and the aggregator need minutes. What has not come by then will not come."""
 
 
 class Outcome(StrEnum):
@@ -90,7 +90,7 @@ MEANINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found: a text about it, the commands that mend or show it, and whose credentials these need."""
+    """What a check found: a text about it, the commands that fix or show it, and whose credentials these need."""
 
     outcome: Outcome
     text: str
@@ -138,7 +138,7 @@ class Execution:
         return self.status in _RUNNING
 
     def said(self, output: str) -> str:
-        """Return an output, "" if there is none. Of a step that did not run, Automation gives a sentence instead."""
+        """Return an output, "" if there is none. For a step that did not run, Automation gives a sentence instead."""
         text = self.outputs.get(output, "")
         return "" if text.startswith(NO_OUTPUT) else text
 
@@ -161,7 +161,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RootPassword:
-    """What IAM says of root's password: the summary's AccountPasswordPresent, the credential report's password_enabled."""
+    """What IAM says about root's password: the summary's AccountPasswordPresent, the credential report's password_enabled."""
 
     in_summary: bool
     in_report: str
@@ -196,7 +196,7 @@ class RefusedCall:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """What CloudTrail has of the package's roles: how many calls of each role, and the refusals."""
+    """What CloudTrail has about the package's roles: how many calls of each role, and the refusals."""
 
     numbers: Mapping[str, int] = field(default_factory=dict)
     refusals: tuple[RefusedCall, ...] = ()
@@ -204,11 +204,11 @@ class Calls:
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What can only be seen with an account's own credentials.
+    """What only an account's own credentials can see.
 
     `by_rule` and `by_resource` are the results of the deployment's rule, read in these two ways.  `password` is None if nobody
-    had a credential report made lately.  All else is of two weeks: `failed_invocations` counts what EventBridge could not
-    deliver for each of the package's EventBridge rules, and `verdict_events` how often it got an event of a verdict.
+    had a credential report made lately.  Everything else is from two weeks: `failed_invocations` counts what EventBridge could
+    not deliver for each of the package's EventBridge rules, and `verdict_events` how often it got an event of a verdict.
     `root_changes` are the times at which root changed its credentials.  `calls` are those of the package's roles.
     """
 
@@ -257,7 +257,7 @@ class ServiceControlPolicy:
 
 @dataclass(frozen=True, slots=True)
 class ChangedTarget:
-    """An account that somebody moved to where another target of the StackSet is above it, or none, or from there."""
+    """An account that somebody moved below another target of the StackSet, or to or from a place below none."""
 
     account_id: str
     time: datetime
@@ -273,15 +273,14 @@ class StackSetOperation:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything that was read of a deployment.
+    """Everything that was read about a deployment.
 
     `evaluated` are the accounts that are evaluated: active, in scope and not excluded.  `targets` has by account id the target
     of the StackSet that is above the account, "" if none is.  `remediates` says whether AWS Config's own remediation is on.
-    `packs`, `stacks` and `sources` are by account id.  `moves` are those of two weeks.  `results` are AWS Config's for some
-    accounts.
-    `history` has every evaluation of the last three days, the latest first, by account id.  `inside` has the accounts that were
-    looked into.  `alarms` are the names of the stack's alarms.  `alarm_actions` are from their history.  `alarm_topic` says
-    whether they have a topic.  `policies` are the service control policies that protect the package.
+    `packs`, `stacks` and `sources` are by account id.  `moves` are those of the last two weeks.  `results` are AWS Config's for
+    some accounts. `history` has every evaluation of the last three days, the latest first, by account id.  `inside` has the
+    accounts that were looked into.  `alarms` are the names of the stack's alarms.  `alarm_actions` are from their history.
+    `alarm_topic` says whether they have a topic.  `policies` are the service control policies that protect the package.
     """
 
     deployment: Deployment
@@ -324,7 +323,7 @@ class Observed:
 
     @property
     def arrivals(self) -> Mapping[str, Arrival] | Unseen:
-        """How what brings the rule arrived in the accounts: the conformance pack, or the StackSet."""
+        """How the conformance pack or the StackSet, whichever brings the rule, arrived in the accounts."""
         return self.packs if self.deployment.has_conformance_pack else self.stacks
 
     @property
@@ -537,7 +536,7 @@ def _starts(observed: Observed) -> Finding:
 
 
 def _refused(observed: Observed, concerns: Callable[[RefusedCall], bool]) -> dict[str, list[RefusedCall]]:
-    """Return the refusals that concern a check, of each account that has any."""
+    """Return the refusals that concern a check, for each account that has any."""
     calls = {account_id: inside.calls for account_id, inside in observed.inside.items()}
     refused = {
         account_id: [refusal for refusal in each.refusals if concerns(refusal)]
@@ -643,7 +642,7 @@ def _results(observed: Observed) -> Finding:
 
 
 def _told_to_notify(observed: Observed) -> dict[str, str]:
-    """Return what gave the last run of RootVirtualMfa-Notify its result, of each account in which it ended well."""
+    """Return what gave the last run of RootVirtualMfa-Notify its result, for each account in which it ended well."""
     found = _executions(observed, NOTIFY)
     if isinstance(found, Unseen):
         return {}
@@ -715,7 +714,7 @@ def _renewal(observed: Observed) -> Finding:  # noqa: PLR0911 - one for each thi
 
 
 def _ages_without_journal(observed: Observed, results: Mapping[str, Sequence[Result]]) -> Finding:
-    """Judge whether AWS Config's times alone tell ages: the journal cannot be read, so nobody knows what is unchanged."""
+    """Judge whether AWS Config's times alone show ages: the journal cannot be read, so nobody knows what is unchanged."""
     problem = observed.journal.problem
     latest = {account_id: max((each.time for each in all_ if each.time), default=None) for account_id, all_ in results.items()}
     old = sorted(each for each, time in latest.items() if time is not None and observed.now - time > STALE_AFTER)

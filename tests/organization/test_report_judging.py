@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from organization import commands
-from organization.controls.judging import RootUser
+from organization.controls.judging import RootFacts
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment, is_our_rule
 from organization.exceptions.judging import Acceptance, Exceptions, Exclusion
 from organization.journal import Entry, FailedEvaluation, Journal
@@ -76,7 +76,7 @@ def judge(  # noqa: PLR0913 - the parts of an account that a test may change
     return row
 
 
-ROOT_USER = RootUser(
+ROOT_USER = RootFacts(
     AccountSummary(mfa_enabled=True, password_present=True, access_keys_present=False, signing_certificates_present=False), 0
 )
 

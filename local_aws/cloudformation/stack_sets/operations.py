@@ -33,7 +33,7 @@ _SKIPPED = "SKIPPED_SUSPENDED_ACCOUNT"
 _log = logging.getLogger(__name__)
 
 
-class Operations:
+class StackSetOperations:
     """The operations on StackSets, one after the other."""
 
     def __init__(self, directory: Directory, deployers: Deployers, clock: Clock, switches: Switches) -> None:
@@ -91,7 +91,7 @@ class Operations:
         operation.status = "RUNNING"
         try:
             within_tolerance = asyncio.run(self._carry_out(stack_set, operation))
-        except Exception as error:  # noqa: BLE001 - a thread's last resort: whoever waits is told
+        except Exception as error:  # noqa: BLE001 - a thread's last resort: the waiting thread has to hear of it
             _log.exception("StackSet operation %s broke", operation.operation_id)
             within_tolerance, operation.reason = False, f"Internal failure: {error}"
         operation.status = "SUCCEEDED" if within_tolerance else "FAILED"
