@@ -1,7 +1,7 @@
-# Everything that is done with this package, one command each: `make` lists them.
+# Everything that you do with this package, one command each: `make` lists them.
 #
-# Needs Python 3.11 or later and make (GNU make 3.81, as macOS has it, is enough). Whatever else is needed is installed into
-# .venvs, from the locked and hashed files in requirements/.
+# Needs Python 3.11 or later and make (GNU make 3.81, as macOS has it, is enough). make installs everything else into .venvs,
+# from the locked and hashed files in requirements/.
 
 PYTHON ?= python3
 
@@ -25,15 +25,16 @@ ARTEFACT_SOURCES := $(TEMPLATES) samconfig.toml $(sort $(shell find rules -name 
 ARTEFACT_LIST := .cache/artefact-sources
 $(shell mkdir -p .cache && { echo '$(ARTEFACT_SOURCES)' | cmp -s - $(ARTEFACT_LIST) || echo '$(ARTEFACT_SOURCES)' > $(ARTEFACT_LIST); })
 
-# sam build runs rules/Makefile with an interpreter that has pip. The flags of this make are none of its business.
+# sam build runs rules/Makefile with an interpreter that has pip. It must not get the flags of this make.
 SAM_BUILD := MAKEFLAGS= PYTHON="$(CURDIR)/$(BIN)/python" $(BIN)/sam build
 
-# A file's tests share what they deploy, so a file stays with one process. More than four would each deploy for little.
+# A file's tests share what they deploy, so a file stays with one process. More than four would each deploy for few tests.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 export SAM_CLI_TELEMETRY := 0
 
-# Python keeps what it has compiled, whatever the shell says: the tests start hundreds of processes, which would each compile anew.
+# Python keeps what it has compiled, whatever the shell says: the tests start hundreds of processes, and each would compile
+# again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -47,8 +48,8 @@ help: ## List what there is to do
 
 setup: $(DEV) $(LOCAL_AWS) $(LAMBDA_RUNTIME) ## Install the tools into .venvs (-j3: at the same time)
 
-# From nothing whenever the lock has changed, so that what is there is what the lock says. It names every package, so pip
-# need not look for what the packages depend on.
+# It is made from scratch whenever the lock has changed, so that it has exactly what the lock says. It names every package, so
+# pip need not look for what the packages depend on.
 .venvs/%/.ready: requirements/%.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "Python 3.11 or later is needed, and '$(PYTHON)' is not that: say which one is, as in make PYTHON=python3.13" >&2; \
@@ -71,8 +72,8 @@ lock: $(DEV) ## Lock the requirements anew (UPGRADE=--upgrade: to the newest rel
 	$(call lock,requirements/cloud-custodian.in,requirements/cloud-custodian.txt)
 	$(call lock,requirements/artefact.in,rules/requirements.txt,--no-deps)
 
-# One lock for every platform and for Python 3.11 and later. A lock that stays as it was keeps its time stamp, so that no
-# environment is made anew for nothing.
+# One lock for every platform and for Python 3.11 and later. An unchanged lock keeps its time stamp, so that no environment is
+# made again for nothing.
 define lock
 @cp -p $(2) $(2).was
 $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(UPGRADE) $(3) $(1) -o $(2)

@@ -46,7 +46,7 @@ PACKED = (
     "LICENSE",
     "SECURITY.md",
 )
-"""What the release has of the tree, beside the artefact; a folder ends with a slash."""
+"""The parts of the tree in the release, beside the artefact; a folder ends with a slash."""
 
 _ARTEFACT_TIME = (
     1980,
@@ -55,7 +55,7 @@ _ARTEFACT_TIME = (
     0,
     0,
     0,
-)  # the earliest time in a zip file: code that is the same stays the same in the next commit
+)  # the earliest time in a zip file: unchanged code gives the same bytes in the next commit
 _SOURCE = "\n    Metadata:\n      BuildMethod: makefile"
 _CODE = "\n      CodeUri: rules/\n"
 

@@ -1,10 +1,11 @@
-"""Write what stands in other files into the templates and two pages: `python -m render`, or `make render`.
+"""Write the content of other files into the templates and two pages: `python -m render`, or `make render`.
 
-A script of a runbook stands below a line `KEY: | # remediation/NAME.py`, word for word, but without imports of another script:
-the template joins the two. The version of pyproject.toml stands in each line `KEY: "VERSION" # version of pyproject.toml`. The
-page local_aws/coverage/README.md shows the lists beside it, and docs/controls.md shows organization/controls/controls.yaml.
-Exit codes: 0; 1 if a script is missing or Automation would not take it, if there is no version, if a list is not as it has to
-be, or if `--check` finds that a template or a page is out of date.
+A script of a runbook is below a line `KEY: | # remediation/NAME.py`, word for word, but without imports of another script: the
+template joins the two. The version of pyproject.toml is in each line `KEY: "VERSION" # version of pyproject.toml`. The page
+local_aws/coverage/README.md shows the lists beside it, and docs/controls.md shows organization/controls/controls.yaml.
+
+Exit codes: 0; 1 if a script is missing or Automation would not accept it, if there is no version, if a list is malformed, or if
+`--check` finds that a template or a page is out of date.
 """
 
 import argparse
@@ -46,8 +47,8 @@ class ScriptError(ValueError):
 def render(template: str, read: Callable[[str], str]) -> str:
     """Return a template's text with each script and version as its file has it. `read` returns a file of the project.
 
-    Raises ScriptError if a script has two opening braces in a row, which Automation would take for a reference, or imports
-    another script otherwise than with `from remediation.NAME import …`.
+    Raises ScriptError if a script has two opening braces in a row, which Automation would read as a reference, or imports
+    another script in another way than with `from remediation.NAME import …`.
     """
 
     def script(match: re.Match[str]) -> str:
@@ -69,7 +70,7 @@ def render(template: str, read: Callable[[str], str]) -> str:
 def in_steps(template: str) -> str:
     """Return a rendered template with each script in the steps that use it, and in no mapping.
 
-    CloudFormation's page of quotas names no limit for a value in a mapping. This is for whoever meets one.
+    CloudFormation's page of quotas names no limit for a value in a mapping. This is for those who meet one.
     """
     mapping = _SCRIPTS.search(template)
     if mapping is None:
@@ -86,7 +87,7 @@ def in_steps(template: str) -> str:
 
 
 def coverage_page() -> str:
-    """Return the page of what the local AWS emulates. Raises CoverageError: a list is not as it has to be."""
+    """Return the page of what the local AWS emulates. Raises CoverageError if a list is malformed."""
     lists = coverage.read().values()
     for each in lists:
         coverage.check_names(each, service_model(each.api).operation_names)
@@ -94,7 +95,7 @@ def coverage_page() -> str:
 
 
 def controls_page() -> str:
-    """Return the page of the frameworks, of their controls, and of what satisfies each."""
+    """Return the page of the frameworks, their controls, and what satisfies each."""
     lines = [_CONTROLS_INTRODUCTION, "| A root user's state | Meaning |", "|---|---|"]
     lines += [f"| {state} | {meaning} |" for state, meaning in STATES.items()]
     for framework in frameworks().values():
@@ -107,15 +108,15 @@ def controls_page() -> str:
 _CONTROLS_INTRODUCTION = """\
 # Frameworks and their controls
 
-Auditors ask by framework. `root-virtual-mfa report --framework NAME` tells which controls of a framework each account
-satisfies and which it does not, or that this is *unknown*. Give it several times for several frameworks.
+Auditors ask by framework. `root-virtual-mfa report --framework NAME` shows which controls of a framework each account
+satisfies, which it does not, and which are *unknown*. Give it several times for several frameworks.
 
-Frameworks ask other questions than this rule, which wants a virtual MFA device. So the facts behind the verdict decide, and
-not the verdict: MFA on or off, virtual devices, password, access keys and signing certificates. The report takes them from
-the journal's latest line of the account if it is not older than 26 hours, counts, and AWS Config confirms it. Otherwise each
-control is unknown. What is not known to be absent counts as present. Exceptions change nothing here.
+This rule wants a virtual MFA device. Frameworks ask other questions. So the facts behind the verdict decide, and not the
+verdict: MFA on or off, virtual devices, password, access keys and signing certificates. The report takes them from the
+account's latest line in the journal if that is not older than 26 hours, counts, and AWS Config confirms it. Otherwise each
+control is unknown. If a credential is not known to be absent, it counts as present. Exceptions change nothing here.
 
-A control asks for more than MFA of root users. *Satisfied* says that the account's root user is no obstacle to it. Each
+A control asks for more than MFA for root users. *Satisfied* says that the account's root user is no obstacle to it. Each
 line has its source. Some sources are AWS, others are projects that map checks to frameworks, and none is the framework's own
 publisher.
 

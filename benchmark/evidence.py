@@ -40,7 +40,7 @@ from local_aws.client import LocalAwsError, LocalAwsProcess
 from organization.deployment import EVALUATION_ROLE_NAME, PACK_RULE_PREFIX, Deployment
 from organization.evidence.command import write
 from organization.evidence.control_days import ControlDays
-from organization.evidence.days import DAY, History, Member, Period, Scope, Status
+from organization.evidence.days import DAY, DayStatus, History, Member, Period, Scope
 from organization.evidence.folder import Folder, verify
 from organization.evidence.lines import Ownership
 from organization.evidence.sources import Spool
@@ -171,7 +171,11 @@ def measure(accounts: int, days: int, directory: Path) -> Row:
         for day in range(days):
             expected[verdict(number, day)] += 1
     counts = evidence.figures.counts
-    found = {"COMPLIANT": counts[Status.COMPLIANT], "NON_COMPLIANT": counts[Status.NON_COMPLIANT], "": counts[Status.UNKNOWN]}
+    found = {
+        "COMPLIANT": counts[DayStatus.COMPLIANT],
+        "NON_COMPLIANT": counts[DayStatus.NON_COMPLIANT],
+        "": counts[DayStatus.UNKNOWN],
+    }
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file())
     return Row(
         accounts,

@@ -124,21 +124,6 @@ class Demo:
         for title, accounts in found["lists"].items():
             self._console.print(f"  {title.replace('_', ' ')}: {len(accounts)}", highlight=False)
 
-    def _operate(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command of the operator in the central account. Raises UnexpectedError if it cannot do its work."""
-        ran = subprocess.run(  # noqa: S603 - our own module
-            [sys.executable, "-m", "organization", *arguments],
-            cwd=PROJECT,
-            env={**os.environ, **self._client.environment(CENTRAL_ACCOUNT_ID)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if ran.returncode not in {0, 1}:
-            message = f"root-virtual-mfa {arguments[0]} failed: {ran.stderr}"
-            raise UnexpectedError(message)
-        return ran
-
     def _deploy(self) -> None:
         organization = self._client.organization()
         self._say(f"The organization {organization['organization_id']}", f"has {len(self._names)} accounts.")
@@ -218,19 +203,7 @@ class Demo:
     def _report(self) -> None:
         self._say("root-virtual-mfa report", f"in {self._name(CENTRAL_ACCOUNT_ID)}:")
         report = self._directory / "report.json"
-        command = [sys.executable, "-m", "organization", "report", "--output", str(report), "--output", str(HTML_PAGE)]
-        sys.stdout.flush()
-        ran = subprocess.run(  # noqa: S603 - our own module
-            command,
-            cwd=PROJECT,
-            env={**os.environ, **self._client.environment(CENTRAL_ACCOUNT_ID)},
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-        if not report.exists():
-            message = f"the report was not made: {ran.stderr}"
-            raise UnexpectedError(message)
+        ran = self._operate("report", "--output", str(report), "--output", str(HTML_PAGE), shown=True)
         self._console.print(f"\nThe same as a page, to filter, sort and print: [bold]{HTML_PAGE}[/]", highlight=False)
         accounts = json.loads(report.read_text(encoding="utf-8"))["accounts"]
         found = {account["account_id"]: account["status"] for account in accounts}
@@ -298,10 +271,10 @@ class Demo:
         if (EVIDENCE / "manifest.json").exists():
             shutil.rmtree(EVIDENCE)  # of an earlier run
         first = (now - timedelta(hours=1)).date()  # the demo takes minutes, and they may be around midnight
-        made = self._evidence("--from", str(first), "--to", str(now.date()), "--output", str(EVIDENCE))
-        verified = self._evidence("--verify", str(EVIDENCE))
-        if made.returncode not in {0, 1} or verified.returncode != 0:
-            message = f"the evidence was not made, or does not verify: {made.stderr}{verified.stdout}{verified.stderr}"
+        made = self._operate("evidence", "--from", str(first), "--to", str(now.date()), "--output", str(EVIDENCE))
+        verified = self._operate("evidence", "--verify", str(EVIDENCE))
+        if verified.returncode != 0:
+            message = f"the evidence does not verify: {verified.stdout}"
             raise UnexpectedError(message)
         runbooks = json.loads((EVIDENCE / "evidence.json").read_text(encoding="utf-8"))["runbooks"]
         approved = [each for each in runbooks if APPROVER in each["approvals"] and each["about_account"] == NOBODY_NEEDS_ROOT]
@@ -312,17 +285,27 @@ class Demo:
         self._console.print(f"  {verified.stdout.strip()}", highlight=False, markup=False)
         self._console.print(f"  The folder, with a page for its reader: [bold]{EVIDENCE}[/]", highlight=False)
 
-    def _evidence(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(  # noqa: S603 - our own module
-            [sys.executable, "-m", "organization", "evidence", *arguments],
+    # What they need
+
+    def _operate(self, *arguments: str, shown: bool = False) -> "subprocess.CompletedProcess[str]":
+        """Run a command of the operator in the central account. Raises UnexpectedError if it cannot do its work.
+
+        `shown`: its output goes to the reader, and not into the returned value.
+        """
+        sys.stdout.flush()
+        ran = subprocess.run(  # noqa: S603 - our own module
+            [sys.executable, "-m", "organization", *arguments],
             cwd=PROJECT,
             env={**os.environ, **self._client.environment(CENTRAL_ACCOUNT_ID)},
-            capture_output=True,
+            stdout=None if shown else subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             check=False,
         )
-
-    # What they need
+        if ran.returncode not in {0, 1}:
+            message = f"root-virtual-mfa {arguments[0]} failed: {ran.stderr}"
+            raise UnexpectedError(message)
+        return ran
 
     def _say(self, what: str, more: str) -> None:
         self._console.print(f"\n[bold]{what}[/] {more}", highlight=False)

@@ -22,9 +22,8 @@ def boto3_client(  # noqa: PLR0913 - they are those of a client
 ) -> Any:  # noqa: ANN401 - a client of any service
     """Return a boto3 client of an administrator of an account, whatever AWS settings the environment has.
 
-    Who asks twice for the same gets the same client, with the connection that it has.
-    With `credentials` it signs as their owner: AccessKeyId, SecretAccessKey and, for a session, SessionToken, as STS and IAM
-    name them.
+    The same request gets the same client, with its open connection. With `credentials` it signs as their owner: AccessKeyId,
+    SecretAccessKey and, for a session, SessionToken, as STS and IAM name them.
     """
     # The local AWS takes any secret of an administrator.
     signs = credentials or {"AccessKeyId": account_id, "SecretAccessKey": "test"}
@@ -55,5 +54,5 @@ _one_at_a_time = Lock()
 
 @cache
 def _session() -> boto3.Session:
-    """Return the one session of all clients: it reads each API model once, which takes longer than all else about a client."""
+    """Return the one session of all clients: it reads each API model once, which takes longer than the rest of a client."""
     return boto3.Session()

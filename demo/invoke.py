@@ -1,6 +1,6 @@
 """Invoke the built artefact with an event, deployed on the local AWS, and show result, log and time.
 
-Exit code 0 where the function answered, 1 where the invocation failed.
+Exit code 0 if the function answered, 1 if the invocation failed.
 """
 
 import argparse

@@ -63,7 +63,7 @@ def organization_parameters(client: LocalAwsClient) -> dict[str, str]:
 
 def sam(client: LocalAwsClient, account_id: str, *arguments: str) -> str:
     """Run the SAM CLI against an account of the local AWS; returns its output. Raises DeploymentError."""
-    # Nothing of the user's own AWS settings may send this to AWS.
+    # None of the user's own AWS settings may send this to AWS.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= client.environment(account_id) | {
         "SAM_CLI_TELEMETRY": "0",

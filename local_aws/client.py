@@ -104,7 +104,7 @@ class LocalAwsClient:
         self._command("switch", name=name, on=on)
 
     def advance_clock(self, *, seconds: float) -> None:
-        """Move the clock of all services forward: what comes due starts, and events grow old.
+        """Move the clock of all services forward: what comes due starts, and events age.
 
         The clock moves when all running work has ended or waits for the clock. When this returns, everything that came due
         has started. LocalAwsError names the work that does not settle.

@@ -16,7 +16,7 @@ import tempfile
 from local_aws import __main__
 from local_aws.aws_lambda.runtime_forks import Forks, Shared
 from local_aws.core import coverage, ministack_seams
-from local_aws.core.operations import Operations
+from local_aws.core.operations import ApiOperations
 from local_aws.server import application
 
 _PORTS = {
@@ -48,7 +48,7 @@ def main() -> int:
     ministack_seams.check()
     Forks.shared = Shared(__main__.RUNTIME_PYTHON)
     lists = coverage.read()
-    Operations(lists)  # reads API models, which all forks then have
+    ApiOperations(lists)  # reads API models, which all forks then have
     for module, name in _READ_MODELS.items():
         for service in lists:
             getattr(ministack_seams.module(module), name)(service)

@@ -67,6 +67,5 @@ def too_many_excluded_by_pack(account_ids: Collection[str], unwatched_management
     if len(account_ids) <= most:
         return ""
     also = f" beside the management account {unwatched_management_account_id}, which has no evaluation role" if beside else ""
-    return (
-        f"{EXCLUDED.names[0]} has {len(account_ids)} accounts, and AWS Config takes {most} at most in a conformance pack{also}."
-    )
+    accepts = f"AWS Config accepts at most {most} in a conformance pack"
+    return f"{EXCLUDED.names[0]} has {len(account_ids)} accounts, and {accepts}{also}."

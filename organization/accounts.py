@@ -1,4 +1,4 @@
-"""The accounts of an organization, the credentials of a role in each, and reading many of them at the same time."""
+"""The accounts of an organization, clients with credentials of each, and reading many of them at the same time."""
 
 import queue
 import threading
@@ -36,15 +36,15 @@ R = TypeVar("R")
 
 
 class Progress(Protocol):
-    """Learns how far the reading is."""
+    """Learns how far the reading has got."""
 
     def __call__(self, what: str, done: int, total: int | None = None) -> None:
-        """`done` of `total` (None: not known) items of `what` are read."""
+        """Note that `done` of `total` (None: not known) items of `what` are read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Temporary credentials; what prints them shows none of them."""
+    """Temporary credentials, which no output shows."""
 
     access_key_id: str
     secret_access_key: str
@@ -54,7 +54,7 @@ class Credentials:
         return "Credentials(...)"
 
     def for_client(self) -> dict[str, str]:
-        """Return them by the names that boto3's `Session.client` has for them."""
+        """Return them under the names that boto3's `Session.client` uses."""
         return {
             "aws_access_key_id": self.access_key_id,
             "aws_secret_access_key": self.secret_access_key,
@@ -120,10 +120,10 @@ def described(entry: "AccountTypeDef", ou_path: str = "", unit_ids: tuple[str, .
     return Account(entry["Id"], entry.get("Name", ""), ou_path, state, entry.get("JoinedTimestamp"), contained_in)
 
 
-class Clients:
+class ClientMaker:
     """Makes clients with a session's own credentials, or with those of another account.  Threads may share it.
 
-    It makes one client at a time, as a session has to.  A session for each account would load all API models anew.
+    It makes one client at a time, as a session has to.  A session for each account would load all API models again.
     """
 
     def __init__(self, session: "boto3.Session", caller: Caller) -> None:
@@ -160,7 +160,7 @@ def read_each(what: str, items: Sequence[T], read: Callable[[T], R], progress: P
     for item in items:
         waiting.put(item)
     try:
-        # Daemons: a call that is under way when somebody interrupts delays neither the output nor the end.
+        # Daemons: if somebody interrupts, a call that is under way delays neither the output nor the end.
         for _ in range(min(aws.THREADS, len(items))):
             threading.Thread(target=work.do, daemon=True).start()
         for done in range(1, len(items) + 1):

@@ -75,7 +75,7 @@ _SENTENCES: tuple[tuple[tuple[type[BotoCoreError], ...], str], ...] = (
     ((LoginError,), _SIGN_IN.replace("{command}", "aws login")),
     ((BotoCoreError,), "{said}."),
 )
-"""What to say of each exception; the first that fits."""
+"""What to say about each exception; the first that fits."""
 
 
 class CommandError(Exception):
@@ -153,7 +153,7 @@ def events_of(cloudformation: "CloudFormationClient", stack_id: str) -> "Iterato
 
 
 def no_stack(name: str, caller: Caller) -> str:
-    """Say that the stack of the deployment is not there, and what to do."""
+    """Say that the stack of the deployment does not exist, and what to do."""
     return (
         f"There is no stack {name} in account {caller.account_id}, Region {caller.region}: use the account and the home Region "
         "of the deployment."

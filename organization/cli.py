@@ -1,4 +1,4 @@
-"""The command line: its subcommands, their options, and what becomes of an error."""
+"""The command line: its subcommands, their options, and what an error becomes."""
 
 import io
 import re
@@ -42,7 +42,7 @@ _PROFILE = click.option("--profile", metavar="NAME", help="A profile of the AWS 
 
 
 def _as_whom(function: F) -> F:
-    """Give a command that needs no deployment the options that say with whose credentials it reads."""
+    """Give a command that needs no deployment the options that say whose credentials it reads with."""
     region = click.option(
         "--region", metavar="REGION", help="A Region in the partition of the accounts.  [default: AWS_REGION, or the profile's]"
     )
@@ -50,7 +50,7 @@ def _as_whom(function: F) -> F:
 
 
 def _tell_of_region(context: click.Context, _: click.Parameter, region: str | None) -> str | None:
-    """Let the commands that this one tells to run have the Region that it was given."""
+    """Give the commands that this one prints the Region that it got."""
     context.with_resource(commands.given_region(region))
     return region
 
@@ -105,12 +105,12 @@ def _excepts(*names: str) -> Callable[[F], F]:
         "exceptions_path",
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help=f"The reasons of excluded accounts, and the accepted failures.  [default: {exceptions.FILE} beside template.yaml]",
+        help=f"The reasons for exclusions, and the accepted failures.  [default: {exceptions.FILE} beside template.yaml]",
     )
 
 
 def _tells_controls(what: str) -> Callable[[F], F]:
-    """Give a command the option for the frameworks of which it does `what`."""
+    """Give a command the option for the frameworks for which it does `what`."""
     return click.option(
         "--framework",
         "framework_names",
@@ -119,6 +119,24 @@ def _tells_controls(what: str) -> Callable[[F], F]:
         metavar="NAME",
         help=f"{what}; may be given several times. NAME is one of {', '.join(frameworks())}.",
     )
+
+
+class _Parameter(click.ParamType):
+    """A parameter of the template or of the rule, as NAME=VALUE."""
+
+    name = "parameter"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:  # noqa: ANN401 - click's
+        """Part it at the first "="."""
+        name, equals, text = str(value).partition("=")
+        if not equals or not name:
+            self.fail(f"{value!r} must be NAME=VALUE.", param, ctx)
+        return name, text
+
+
+def _takes_parameters(option: str, name: str, help_text: str) -> Callable[[F], F]:
+    """Give a command an option of NAME=VALUE, which may be given several times."""
+    return click.option(option, name, type=_Parameter(), multiple=True, metavar="NAME=VALUE", help=help_text)
 
 
 @click.group(
@@ -135,36 +153,20 @@ def command() -> None:
     """
 
 
-class _Parameter(click.ParamType):
-    """A parameter of the template or of the rule, as NAME=VALUE."""
-
-    name = "parameter"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:  # noqa: ANN401 - click's
-        """Part it at the first "="."""
-        name, equals, text = str(value).partition("=")
-        if not equals or not name:
-            self.fail(f"{value!r} must be NAME=VALUE.", param, ctx)
-        return name, text
-
-
 @command.command("preflight", short_help="Check what a deployment for the organization needs.")
 @_where
 @click.option(
     "--role-name",
     metavar="ROLE",
-    help="A role to assume in every account, to see whether its recorder is on.  [default: go by an aggregator]",
+    help="A role to assume in every account, to see whether its recorder is on.  [default: use an aggregator]",
 )
 @click.option(
     "--removal", is_flag=True, help="Check what the removal of root credentials needs, too.  [default: if the stack has it]"
 )
-@click.option(
+@_takes_parameters(
     "--parameter",
     "parameters",
-    type=_Parameter(),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A parameter of template.yaml for the deployment to come, such as RuleDeployment=StackSet; may be given several times."
+    "A parameter of template.yaml for the planned deployment, such as RuleDeployment=StackSet; may be given several times."
     "  [default: the stack's]",
 )
 def _preflight(  # noqa: PLR0913 - the options of the command
@@ -178,13 +180,13 @@ def _preflight(  # noqa: PLR0913 - the options of the command
 ) -> int:
     """Check what a deployment for the organization needs.
 
-    Changes nothing. Run it with the credentials and in the Region of the deployment to come: those of a delegated
-    administrator, or of the management account. For what is missing it prints the command that mends it, and in which account
-    to run that. If something is limited, the rule works all the same, and the check says what does not. It says how many
+    Changes nothing. Run it with the credentials and in the Region of the planned deployment: those of a delegated
+    administrator, or of the management account. If something is missing, it prints the command that fixes it, and the account
+    to run that in. If something is limited, the rule still works, and the check says what does not. It says how many
     accounts are in scope, and ends with the command that deploys.
 
     \b
-    Exit code 0: nothing that could be seen is missing.
+    Exit code 0: nothing seems to be missing.
     Exit code 1: something is missing.
     Exit code 2: the checks could not be made.
     """  # noqa: D301 - click's sign against wrapping
@@ -196,15 +198,12 @@ def _preflight(  # noqa: PLR0913 - the options of the command
 @click.option(
     "--scope",
     type=click.Choice(list(SCOPES)),
-    help="This account alone, or every account of its organization.  [default: that of the stack; asked if there is none]",
+    help="This account alone, or every account of its organization.  [default: the stack's; without one, it asks]",
 )
-@click.option(
+@_takes_parameters(
     "--parameter",
     "parameters",
-    type=_Parameter(),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A parameter of template.yaml; may be given several times. Parameters that are not given keep their values.",
+    "A parameter of template.yaml; may be given several times. Parameters that are not given keep their values.",
 )
 @click.option(
     "--management-account",
@@ -259,7 +258,7 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     after each update.
 
     \b
-    Exit code 0: the stack is deployed, or nothing was to be changed.
+    Exit code 0: the stack is deployed, or there was nothing to change.
     Exit code 1: the change set was not confirmed, or the deployment failed.
     Exit code 2: the deployment could not be started.
     """  # noqa: D301 - click's sign against wrapping
@@ -279,20 +278,15 @@ def _deploy(  # noqa: PLR0913 - the options of the command
     metavar="ROLE",
     help="A role to assume in every account of the organization.  [default: check the account of your credentials alone]",
 )
-@click.option(
+@_takes_parameters(
     "--parameter",
     "parameters",
-    type=_Parameter(),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help=f"A parameter of the rule ({', '.join(PARAMETERS.fields)}); may be given several times.  [default: the rule's]",
+    f"A parameter of the rule ({', '.join(PARAMETERS.fields)}); may be given several times.  [default: the rule's]",
 )
-@click.option(
+@_takes_parameters(
     "--compare",
-    type=_Parameter(),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="Judge with this parameter too, and show which accounts change their verdict; may be given several times. All other "
+    "compare",
+    "Judge with this parameter too, and show which accounts change their verdict; may be given several times. All other "
     "parameters stay as they are.",
 )
 @_prints(check.FORMATS)
@@ -306,11 +300,11 @@ def _check(  # noqa: PLR0913 - the options of the command
     format_name: str | None,
     output: Sequence[Path],
 ) -> int:
-    """Check what the rule would say of accounts, before anything is deployed.
+    """Check what the rule would say about accounts, before anything is deployed.
 
     Changes nothing, and needs no deployment. It reads the root user of the account of your credentials, or with --role-name of
-    every account of the organization, and judges as the rule does. An account that it cannot read is UNKNOWN, with the reason
-    and what to do. Ctrl-C keeps what was read: the others are UNKNOWN.
+    every account of the organization, and judges as the rule does. If it cannot read an account, that is UNKNOWN, with the
+    reason and what to do. Ctrl-C keeps what was read: the others are UNKNOWN.
 
     \b
     Exit code 0: every account is COMPLIANT, NOT_APPLICABLE or SUSPENDED.
@@ -353,7 +347,7 @@ def _inventory(  # noqa: PLR0913 - the options of the command
     """Show what the root user of each account has: password, access keys, signing certificates, MFA devices of every kind.
 
     Changes nothing. It opens a root session, which may only audit, in each member account. So it needs centralized root access,
-    and the management account or IAM's delegated administrator. Of the management account, which no root session reaches, it
+    and the management account or IAM's delegated administrator. No root session reaches the management account: of that it
     shows what its account summary and its virtual devices say. If the rule is deployed here, what contradicts its verdict comes
     first.
 
@@ -376,7 +370,7 @@ def _inventory(  # noqa: PLR0913 - the options of the command
     help="List only the accounts of this status; may be given several times. Totals and exit code count all accounts.",
 )
 @_excepts("--exceptions", "--exclusions")
-@_tells_controls("Tell which controls of a framework each account satisfies")
+@_tells_controls("Show which controls of a framework each account satisfies")
 def _report(  # noqa: PLR0913 - the options of the command
     *,
     region: str | None,
@@ -395,7 +389,7 @@ def _report(  # noqa: PLR0913 - the options of the command
     \b
     Exit code 0: every account is COMPLIANT, NOT_APPLICABLE, ACCEPTED, NOT_IN_SCOPE, EXCLUDED or SUSPENDED.
     Exit code 1: an account is NON_COMPLIANT or UNKNOWN, or no account is judged.
-    Exit code 2: no report could be made.
+    Exit code 2: the report could not be made.
 
     ACCEPTED is a failure that the file of exceptions accepts today. After the last day of its exception, such an account is
     NON_COMPLIANT, and an excluded one UNKNOWN. NOT_IN_SCOPE is an account outside OrganizationalUnitIds.
@@ -404,8 +398,8 @@ def _report(  # noqa: PLR0913 - the options of the command
     worse verdict counts. A verdict older than 26 hours is UNKNOWN. Its age counts from the later of both sources. If a StackSet
     brings the rule, an account is COMPLIANT or NOT_APPLICABLE only if the journal says so too.
 
-    A framework asks other questions than this rule, so facts answer them, which the journal has. Without a fresh line of the
-    journal that AWS Config confirms, it is unknown whether an account satisfies a control. The exit code stays as it is.
+    A framework asks other questions than this rule. The facts in the journal answer them. Without a fresh line of the
+    journal that AWS Config confirms, it is unknown whether an account satisfies a control. The exit code stays the same.
     """  # noqa: D301 - click's sign against wrapping
     return report.run(
         region,
@@ -439,7 +433,7 @@ def _account_id(context: click.Context, parameter: click.Parameter, value: str |
     "--probe",
     metavar="ACCOUNT",
     callback=_account_id,
-    help="An account in which to start the runbooks first, and to judge what becomes of them; needs --role-name.",
+    help="An account in which to start the runbooks first and judge their executions; needs --role-name.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before the probe.")
 def _verify(  # noqa: PLR0913 - the options of the command
@@ -456,15 +450,15 @@ def _verify(  # noqa: PLR0913 - the options of the command
     """Verify in a deployment what AWS's documentation leaves open.
 
     Without --probe it changes nothing. Run it an hour after the deployment, and again two days later. There is one check for
-    each entry of docs/unverified.md. Each says HOLDS with what shows it, FAILS with the command that mends it, NOT_YET with
-    when to verify again, or NOT_SEEN with what could not be looked at.
+    each entry of docs/unverified.md. Each says HOLDS with what shows it, FAILS with the command that fixes it, NOT_YET with
+    when to verify again, or NOT_SEEN with what it could not check.
 
     \b
     Exit code 0: nothing fails.
     Exit code 1: something fails.
     Exit code 2: the checks could not be made.
 
-    With --role-name it looks into 20 accounts at most, into failing ones first.
+    With --role-name it looks into at most 20 accounts, failing ones first.
 
     With --probe it starts RootVirtualMfa-Notify and RootVirtualMfa-Reevaluate in that account, and a dry run of the removal, if
     that is deployed. It waits for ten minutes at most. Notify does what it does every day: it may open or resolve the
@@ -498,7 +492,7 @@ class _Day(click.ParamType):
     "--output", type=click.Path(path_type=Path), metavar="DIR", help="The folder to write: a new one, or an older evidence."
 )
 @_excepts("--exceptions")
-@_tells_controls("Tell on how many days each control of a framework was satisfied")
+@_tells_controls("Count the days on which each control of a framework was satisfied")
 @click.option(
     "--role-name",
     metavar="ROLE",
@@ -511,7 +505,7 @@ class _Day(click.ParamType):
 )
 @click.option("--yes", is_flag=True, help="Do not ask before a query that costs more than a few cents.")
 @click.option(
-    "--verify", type=click.Path(path_type=Path), metavar="DIR", help="Say what was changed in a folder since it was written."
+    "--verify", type=click.Path(path_type=Path), metavar="DIR", help="Say what has changed in a folder since it was written."
 )
 @click.option(
     "--manifest-sha256", metavar="HASH", help="With --verify: the SHA-256 that manifest.json had when it was written."
@@ -534,7 +528,7 @@ def _evidence(  # noqa: PLR0913 - the options of the command
 ) -> int:
     """Write the evidence of a period into a folder, for an auditor.
 
-    Changes nothing in AWS. The folder stands for itself: index.html to read, days/ with the verdict and the facts of each
+    Changes nothing in AWS. The folder needs nothing else: index.html to read, days/ with the verdict and the facts of each
     account on each day, CSV files and evidence.json, and manifest.json with the SHA-256 of each file. Only manifest.json says
     when and by whom it was made: the same inputs give the same bytes in all other files.
 
@@ -543,7 +537,7 @@ def _evidence(  # noqa: PLR0913 - the options of the command
     \b
     Exit code 0: each account-day in scope is known, none fails without an acceptance, and AWS Config contradicts no verdict.
     Exit code 1: the evidence is written, and one of these does not hold.
-    Exit code 2: no evidence could be written; an older one stays as it was.
+    Exit code 2: the evidence could not be written; an older one stays as it was.
 
     With --verify it needs no AWS: it compares a folder with its manifest. Give --manifest-sha256 too, from where nobody who can
     change the folder can change it.
@@ -579,7 +573,7 @@ def _delete(region: str | None, profile: str | None, stack_name: str, *, managem
     """Delete the deployment, in one account or in every account of the organization.
 
     Shows what goes and what stays behind, and asks for the stack's name. CloudFormation deletes the rules before the roles and
-    the function that they need. If a deletion is under way already, it watches that; run it again if it was interrupted.
+    the function that they need. If a deletion is already under way, it watches that; run it again if it was interrupted.
 
     \b
     Exit code 0: the stack is gone, or was not there.
@@ -590,7 +584,7 @@ def _delete(region: str | None, profile: str | None, stack_name: str, *, managem
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code.  An error that can be expected becomes one sentence on stderr."""
+    """Run the command and return its exit code.  An expected error becomes one sentence on stderr."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know every letter of a name
     try:

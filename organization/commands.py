@@ -1,7 +1,7 @@
-"""Every command that the operator is told to run, built here and nowhere else: without input or output.
+"""Every command that the package tells the operator to run, built here and nowhere else: without input or output.
 
-A command quotes whatever AWS gave: copied into a shell, it runs itself and nothing else.  What it is told for is in its
-arguments; only the --region that the operator gave, `given_region` tells once for all.
+A command quotes whatever AWS gave: copied into a shell, it runs itself and nothing else.  Its arguments say what it is
+for; only `given_region` tells it once for all which --region the operator gave.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 PROGRAM = "root-virtual-mfa"
 """The name of the command."""
 STACK_NAME = "root-virtual-mfa"
-"""The stack of template.yaml, if nobody names it otherwise."""
+"""The stack of template.yaml, unless somebody names it differently."""
 ACCOUNT_STACK_NAME = "root-virtual-mfa-account"
 """The stack of account.yaml in the management account, if a delegated administrator has the function.
 
-It has one name whatever that of the deployment's stack is: the roles that it makes have fixed names too.
+Its name does not depend on that of the deployment's stack: the roles that it makes have fixed names too.
 """
 FORWARDER_STACK_NAME = "root-virtual-mfa-region-forwarder"
 """The stack of region-forwarder.yaml."""
@@ -56,7 +56,7 @@ _given = _Given()
 
 @contextmanager
 def given_region(region: str | None) -> Iterator[None]:
-    """Let every command of our own have this --region meanwhile; None: it takes the Region that the operator has set.
+    """Give every command of our own this --region meanwhile; None: it takes the Region that the operator has set.
 
     The operator gave it for one command: without it, the next one would look for the deployment in another Region.
     """
@@ -70,8 +70,8 @@ def given_region(region: str | None) -> Iterator[None]:
 def _own(name: str, stack_name: str, *options: str, region: str | None = None) -> str:
     """Put a command of our own together; the options are quoted already.
 
-    `stack_name` is the stack of the deployment: a command names it unless it is the one that it takes by itself.  `region`: the
-    home Region, for credentials of another account than those of now, whose Region is another one perhaps.
+    `stack_name` is the stack of the deployment: a command names it unless it is the default.  `region`: the
+    home Region, for credentials of another account, whose Region may differ.
     """
     region = region if region is not None else _given.region
     where = [f"--region {quoted(region)}"] if region is not None else []
@@ -90,7 +90,7 @@ def verify(stack_name: str, role_name: str = "") -> str:
 
 
 def deploy(stack_name: str, scope: str | None = None, /, *, region: str | None = None, **parameters: str) -> str:
-    """Deploy with parameters of the template; without `scope` it stays. On a stack that is there, other parameters stay."""
+    """Deploy with parameters of the template; without `scope` it stays. On an existing stack, other parameters stay."""
     options = [f"--scope {scope}"] if scope else []
     return _own("deploy", stack_name, *options, *_parameters(parameters), region=region)
 
@@ -174,7 +174,7 @@ def enable_root_credentials_management() -> str:
 
 
 def start_recorder(region: str) -> str:
-    """Start a configuration recorder that is there."""
+    """Start an existing configuration recorder."""
     return _config("start-configuration-recorder", "--configuration-recorder-name default", region=region)
 
 
@@ -272,9 +272,9 @@ def _stack_instances(deployment: "Deployment", operation: str, stack_set: str, t
 
 
 def put_pack_again(deployment: "Deployment") -> str:
-    """Put the conformance pack into every account again, unchanged.
+    """Deploy the conformance pack to every account again, unchanged.
 
-    A pack with a remediation has what only the stack knows. So the stack takes the remediation out and puts it back.
+    A pack with a remediation has values that only the stack knows. So the stack takes the remediation out and puts it back.
     """
     if deployment.pack_parameters is None:
         return deploy(deployment.stack_name)
@@ -348,7 +348,7 @@ def start_remediation(deployment: "Deployment", rule_name: str, account_id: str)
     return _config("start-remediation-execution", f"--config-rule-name {quoted(rule_name)}", keys, region=deployment.region)
 
 
-# --- Runbooks, and what shows what became of them ---
+# --- Runbooks, and what shows their outcome ---
 
 
 def start_notify(deployment: "Deployment", account_id: str) -> str:
@@ -372,7 +372,7 @@ def _start_runbook(region: str, name: str, parameters: str = "") -> str:
 
 
 def show_execution(deployment: "Deployment", execution_id: str) -> str:
-    """Show what became of an execution; for credentials of its account."""
+    """Show the outcome of an execution; for credentials of its account."""
     execution = f"--automation-execution-id {quoted(execution_id)}"
     return _aws("ssm", "get-automation-execution", execution, region=deployment.region)
 
@@ -418,7 +418,7 @@ def detach_policy(policy_id: str, target_id: str) -> str:
 
 
 def permit(role_name: str, action: str) -> str:
-    """Permit a role an action on everything; for credentials of its account."""
+    """Allow a role an action on everything; for credentials of its account."""
     statement = f'{{"Effect": "Allow", "Action": "{action}", "Resource": "*"}}'
     document = f'{{"Version": "2012-10-17", "Statement": [{statement}]}}'
     name = f"--policy-name {action.replace(':', '-')}"

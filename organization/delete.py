@@ -80,7 +80,7 @@ def run(region: str | None, profile: str | None, stack_name: str, *, management_
         for failure in failures:
             screen.say(failure, indent=2)
         stack_sets = [physical_ids[each["LogicalResourceId"]] for each in resources if each["ResourceType"] == _STACK_SET]
-        for what in _stacks_left(cloudformation, found, filter(None, stack_sets)):  # one that was never made has no id
+        for what in _stacks_left(cloudformation, found, filter(None, stack_sets)):  # a resource that was never made has no id
             screen.say(what, indent=2, whole=True)
         return NOT_DELETED
     screen.say(f"The stack {found.stack_name} is deleted. What stays behind:")
@@ -110,19 +110,19 @@ def _stacks_left(cloudformation: "CloudFormationClient", found: Deployment, stac
         name = stack_set.partition(":")[0]
         for (target, region), account_ids in left.items():
             yield (
-                f"The StackSet {name} still has a stack in {shown(sorted(account_ids))}, perhaps since an excluded account "
-                "joined or moved later. To delete what is left: "
+                f"The StackSet {name} still has a stack in {shown(sorted(account_ids))}, perhaps because an excluded "
+                "account joined or moved later. To delete what is left: "
                 f"{commands.delete_stacks_of_unit(found, name, target, region)}"
             )
 
 
 def _steps(found: Deployment, types: Counter[str]) -> Iterator[str]:
-    """Say in which order the deletion goes; `types` are the stack's resources, which a deployment that failed lacks in part."""
+    """Say the order of the deletion; `types` are the stack's resources, which a deployment that failed lacks in part."""
     if not found.organization_id:
         yield "the rule, with its results in AWS Config, and what it needs."
         return
     if found.has_rule_in_stack_set and found.management_account_has_role and not found.in_management_account:
-        # The function goes with this stack, and AWS Config would go on showing the last result of that rule.
+        # The function goes with this stack, and AWS Config would keep showing the last result of that rule.
         yield (
             f"0. first, with credentials of the management account {found.management_account_id}, whose rule is in its own "
             f"stack: {commands.delete_management_account(found.region, found.stack_name)}"
@@ -202,7 +202,7 @@ def _watch(cloudformation: "CloudFormationClient", stack_id: str, screen: Screen
             pause = min(pause * 1.5, longest)
     except KeyboardInterrupt:
         screen.say()
-        screen.say("The deletion goes on without this command; run it again to go on watching.")
+        screen.say("The deletion continues without this command; run it again to keep watching.")
         raise
 
 

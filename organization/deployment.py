@@ -28,7 +28,7 @@ ROLE_NAMES = (
     EVENTS_ROLE_NAME,
     "root-virtual-mfa-credential-removal",
 )
-"""The roles in the account of the stack: all that the templates make, but that of the forwarder."""
+"""The roles in the account of the stack: all that the templates make, except that of the forwarder."""
 RULE_NAME = "root-virtual-mfa-enabled"
 """The rule of a deployment for one account, and the one that a StackSet brings into each account."""
 PACK_RULE_PREFIX = f"{RULE_NAME}-conformance-pack-"
@@ -69,7 +69,7 @@ class Deployment:
     `log_group_name` and `function_name` are empty if they are not known.  `excluded` and `listed` are the accounts of
     ExcludedAccounts and of InvokingAccounts, with their further parts.  `organizational_unit_ids` are the targets of the
     StackSet; none means the organization's root.  `rule_parameters` has those of the rule, by the names in its log lines,
-    that the stack gives.  `pack_parameters` and `pack_excluded` are what the conformance pack was put with;
+    that the stack gives.  `pack_parameters` and `pack_excluded` are those that the conformance pack was deployed with;
     `pack_parameters` is None if there is no pack.  `emails` are the addresses that get notices or alarms.
     """
 
@@ -132,7 +132,7 @@ class Deployment:
 
     @property
     def is_being_changed(self) -> bool:
-        """Whether CloudFormation is at work on the stack, for example to delete the conformance pack of before."""
+        """Whether CloudFormation is at work on the stack, for example to delete the former conformance pack."""
         return self.stack_status.endswith("_IN_PROGRESS")
 
     @property
@@ -175,7 +175,7 @@ def parameters_of(described: "StackTypeDef | StackSetTypeDef") -> dict[str, str]
 
 
 def planned(account_id: str, region: str, partition: str, stack_name: str, parameters: Mapping[str, str]) -> Deployment:
-    """Return what a deployment with these parameters is going to be, as far as they say it."""
+    """Return what a deployment with these parameters will be, as far as they say it."""
     stack: StackTypeDef = {  # type: ignore[typeddict-item]  # nobody has created it yet
         "StackName": stack_name,
         "StackId": f"arn:{partition}:cloudformation:{region}:{account_id}:stack/{stack_name}",

@@ -1,4 +1,4 @@
-"""The formats of what a command finds, on the screen and in files."""
+"""The formats of a command's findings, on the screen and in files."""
 
 import os
 import secrets
@@ -20,7 +20,7 @@ _NAMES = {"txt": "table"}
 
 @dataclass(frozen=True, slots=True)
 class Formats(Generic[T]):
-    """The formats of what a command finds: how to print it as a table, and how to write it in each of the others."""
+    """The formats of a command's findings: how to print them as a table, and how to write them in each of the others."""
 
     print_table: Callable[[T, Screen], None]
     others: Mapping[str, Callable[[T], str]]
@@ -32,7 +32,7 @@ class Formats(Generic[T]):
 
     @property
     def endings(self) -> str:
-        """The endings of file names that say a format, for a sentence."""
+        """The endings of file names that stand for a format, for a sentence."""
         return f"{', '.join(f'.{each}' for each in ('html', 'csv', 'json') if each in self.others)} or .txt"
 
     def of_files(self, paths: Iterable[Path], chosen: str | None) -> list[tuple[Path, str]]:
@@ -94,7 +94,7 @@ def _mode(path: Path) -> int | None:
 
 
 def _replace(target: Path, text: str, mode: int | None) -> None:
-    """Write a file beside it and rename that; the permissions stay, and a new file has those of any new file."""
+    """Write a file beside it and rename that. The permissions stay; a new file has the usual ones."""
     beside = target.with_name(f".written-{secrets.token_hex(8)}")
     try:
         with beside.open("x", encoding="utf-8", newline="") as file:

@@ -1,4 +1,4 @@
-"""What the formats of several commands have in common: an account, its status, advice and times in tables and JSON."""
+"""What the formats of several commands share: an account, its status, advice and times in tables and JSON."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -54,7 +54,7 @@ def print_totals(totals: Mapping[Status, int], screen: Screen) -> None:
 
 
 def advice_json(advice: Iterable[Advice]) -> list[dict[str, Any]]:
-    """Return problems as JSON has them."""
+    """Return problems in the form of JSON."""
     return [{"why": each.why, "action": each.action, "commands": each.commands} for each in advice]
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # A query of Logs Insights takes a second or more. StartQuery has a limit of queries that run at once in the account.
 _PAUSES = (0.05, 0.1, 0.2, 0.4, *(1.0,) * 120)
-"""Seconds between looks at a query that runs, or between attempts to start one."""
+"""Seconds between looks at a running query, or between attempts to start one."""
 _BUSY = frozenset({"LimitExceededException", "ThrottlingException"})
 _WAITING = frozenset({"Scheduled", "Running", "Unknown"})
 

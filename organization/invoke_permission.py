@@ -1,8 +1,8 @@
 """For which accounts AWS Config may invoke the function of an organization: pure, without input or output.
 
 AWS documents that AWS Config names the account when it invokes (aws:SourceAccount).  Nobody outside AWS knows whether it names
-the organization too (aws:SourceOrgID).  The deployment of the rule tells, since AWS Config checks its permission when it puts
-one.  If AWS Config does not name the organization, the function's policy has to list the accounts.
+the organization too (aws:SourceOrgID).  The deployment of the rule shows it, since AWS Config checks its permission when it
+creates a rule.  If AWS Config does not name the organization, the function's policy has to list the accounts.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PARAMETER = "InvokePermission"
 ORGANIZATION, ACCOUNTS, ANY = "Organization", "Accounts", "Any"
-"""The values of the parameter: by the organization's id, by the accounts' ids, or for every account of the world."""
+"""The values of the parameter: by the organization's id, by the accounts' ids, or for every account in the world."""
 
 POLICY_TYPE = "FunctionPolicyType"
 RESOURCE_POLICY, PERMISSION = "AWS::Lambda::ResourcePolicy", "AWS::Lambda::Permission"
@@ -48,7 +48,7 @@ def too_many(account_ids: Sequence[str], stack_name: str) -> str:
 def refused(found: "Deployment", arrivals: Mapping[str, "Arrival"]) -> list[str]:
     """Return the accounts for which AWS Config may not invoke the function because it does not name the organization.
 
-    `arrivals` says how what brings the rule, the conformance pack or the StackSet, arrived in each account.  None if the
+    `arrivals` says how the conformance pack or the StackSet, whichever brings the rule, arrived in each account.  None if the
     accounts are listed, or if it arrived in any account that only the organization's id permits: then AWS Config does name it,
     and something else is wrong.
     """

@@ -1,8 +1,8 @@
-"""The journal: what the function's log says of each account.  It is the second source beside AWS Config.
+"""The journal: what the function's log says about each account.  It is the second source beside AWS Config.
 
 The function writes a line after AWS Config has taken a result.  So a line has the time of the evaluation, the verdict and the
-annotation, whatever AWS Config shows later.  Only lines of the deployment's own rule with its own parameters count: a member
-can point a rule of its own, with parameters of its own, at the function.  This module is pure, without input or output.
+annotation, even if AWS Config later shows others.  Only lines of the deployment's own rule with its own parameters count: a
+member can point its own rule, with its own parameters, at the function.  This module is pure, without input or output.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 
-from organization.controls.judging import RootUser
+from organization.controls.judging import RootFacts
 from organization.deployment import EVALUATION_ROLE_NAME, PACK_RULE_PREFIX, RULE_NAME, Deployment
 from root_virtual_mfa_enabled.decision import AccountSummary
 
@@ -21,7 +21,7 @@ HISTORY = timedelta(days=3)
 """How far back the history is read: two days, and the evaluation before."""
 
 MOST_ROWS = 10_000
-"""The most rows that the query gives.
+"""The most rows that the query returns.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/CWL_QuerySyntax-Limit.html
 """
@@ -50,11 +50,11 @@ class Entry:
     rule_name: str
     verdict: str
     annotation: str
-    root: RootUser | None = None
+    root: RootFacts | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailedEvaluation:
     """A line about a failed evaluation: when it was written, and the error as `TYPE: MESSAGE`."""
 
     time: datetime
@@ -69,7 +69,7 @@ class Journal:
     """
 
     evaluations: Mapping[str, Entry] = field(default_factory=dict)
-    failures: Mapping[str, Failure] = field(default_factory=dict)
+    failures: Mapping[str, FailedEvaluation] = field(default_factory=dict)
     problem: str = ""
 
 
@@ -134,13 +134,15 @@ def _own(deployment: Deployment) -> list[str]:
 def from_rows(rows: Iterable[Mapping[str, str]]) -> Journal:
     """Make the journal of the query's rows, which have its fields by name."""
     evaluations: dict[str, Entry] = {}
-    failures: dict[str, Failure] = {}
+    failures: dict[str, FailedEvaluation] = {}
     for row in rows:
         account_id = row.get("account", "")
         if row["message"] == EVALUATION:
             evaluations[account_id] = _entry(row)
         else:
-            failures[account_id] = Failure(time_of(row), f"{row.get('errorType', 'Error')}: {row.get('errorMessage', '')}")
+            failures[account_id] = FailedEvaluation(
+                time_of(row), f"{row.get('errorType', 'Error')}: {row.get('errorMessage', '')}"
+            )
     return Journal(evaluations, failures)
 
 
@@ -157,13 +159,13 @@ def _entry(row: Mapping[str, str]) -> Entry:
     return Entry(time_of(row), rule_name, verdict, annotation, _root_user(row))
 
 
-def _root_user(row: Mapping[str, str]) -> RootUser | None:
+def _root_user(row: Mapping[str, str]) -> RootFacts | None:
     """Return the facts of a line; None if it does not say whether MFA is on and how many virtual devices root has."""
     facts = {name: _BOOLEANS.get(row.get(f"facts.{name}", "")) for name in FACTS}
     mfa_enabled, devices = facts.pop("mfa_enabled"), row.get(_DEVICES, "")
     if mfa_enabled is None or not _COUNT.fullmatch(devices):
         return None
-    return RootUser(AccountSummary(mfa_enabled, **facts), int(devices))
+    return RootFacts(AccountSummary(mfa_enabled, **facts), int(devices))
 
 
 def time_of(row: Mapping[str, str]) -> datetime:

@@ -1,4 +1,4 @@
-"""Renders a page: one HTML file that needs no other file and no network, and shows what other people wrote as it is."""
+"""Renders a page: one HTML file that needs no other file and no network, and shows what other people wrote unchanged."""
 
 import hashlib
 import re

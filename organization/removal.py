@@ -13,9 +13,9 @@ APPROVERS, MINIMUM = "RemovalApprovers", "RemovalMinimumApprovals"
 
 
 def too_few_approvers(parameters: Mapping[str, str]) -> str:
-    """Say that fewer users and roles may approve than have to; empty if it is not so.
+    """Say that fewer users and roles may approve than have to; empty if that is not so.
 
-    `parameters` are those of the deployment to come; without a minimum it is 1, which needs no approver if nobody removes
+    `parameters` are those of the planned deployment; without a minimum it is 1, which needs no approver if nobody removes
     anything.  The template refuses a list with fewer entries, but cannot tell which of them are sessions of one role.
     """
     approvers = {_principal(arn.strip()) for arn in parameters.get(APPROVERS, "").split(",") if arn.strip()}

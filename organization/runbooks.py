@@ -5,4 +5,4 @@ PREFIX = "RootVirtualMfa-"
 NOTIFY, REEVALUATE, REMOVAL = f"{PREFIX}Notify", f"{PREFIX}Reevaluate", f"{PREFIX}RemoveRootCredentials"
 
 NO_OUTPUT = "No output available yet"
-"""How the sentence begins that Automation gives for an output of a step that did not run. Seen by users of AWS."""
+"""The beginning of the sentence that Automation gives for an output of a step that did not run. Seen by users of AWS."""

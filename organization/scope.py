@@ -13,7 +13,7 @@ def evaluated(wanted: Deployment, accounts: Iterable[Account]) -> list[str]:
 
 
 def of_units(units: Iterable[Unit], everything: Collection[Unit]) -> Iterator[str]:
-    """Say of each unit how many active accounts are in it and below it."""
+    """Say how many active accounts are in each unit and below it."""
     for unit in units:
         active = sum(not account.is_suspended for account in below(unit, everything))
         yield f"{unit.path} ({unit.unit_id}): {_active(active)}"
@@ -40,7 +40,7 @@ def sentence(wanted: Deployment, accounts: Collection[Account]) -> str:
 
 
 def changes(before: Deployment, wanted: Deployment, accounts: Collection[Account]) -> Iterator[str]:
-    """Say what becomes of accounts when a deployment changes to another one."""
+    """Say what happens to accounts when a deployment changes to another one."""
     earlier, later = set(evaluated(before, accounts)), set(evaluated(wanted, accounts))
     if later - earlier:
         yield f"New in scope: {shown(sorted(later - earlier))}."
@@ -65,7 +65,7 @@ def changes(before: Deployment, wanted: Deployment, accounts: Collection[Account
 
 
 def _other_target(before: Deployment, wanted: Deployment, stay: Iterable[Account]) -> Iterator[str]:
-    """Say which accounts lose their stack for a time, though they stay in scope, since another unit brings it now.
+    """Say which accounts lose their stack for a time, although they stay in scope, since another unit now brings it.
 
     Source: AWS's handler of AWS::CloudFormation::StackSet, UpdateHandler and InstancesAnalyzer
     (aws-cloudformation/aws-cloudformation-resource-providers-cloudformation): it compares units, not accounts, and deletes
@@ -80,12 +80,12 @@ def _other_target(before: Deployment, wanted: Deployment, stay: Iterable[Account
     if not moved:
         return
     what = (
-        "rule, and its results begin anew. To avoid that, add units and take none away"
+        "rule, and its results start over. To avoid that, add units and take none away"
         if before.has_rule_in_stack_set
         else "role"
     )
     yield (
-        f"Another unit is the StackSet's target for {shown(sorted(moved))}: it deletes its stack there, then makes it anew. "
+        f"Another unit is the StackSet's target for {shown(sorted(moved))}: it deletes its stack there, then recreates it. "
         f"Meanwhile the account has no {what}."
     )
 

@@ -60,7 +60,7 @@ def complain(sentence: str) -> None:
 
 @contextmanager
 def progress_bars() -> Iterator[Callable[..., None]]:
-    """Show how far the reading is, if there is a terminal: give a function that learns it, as accounts.Progress is called."""
+    """Show how far the reading has got, if there is a terminal: give a function to call as accounts.Progress."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as bars:
         tasks = {}

@@ -15,9 +15,9 @@ _FORMULA = re.compile(r"""((?:^|[,;|])[\s"]*)(?=[-=+@\u2212\uFE62\uFE63\uFE66\uF
 
 
 def as_csv(header: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
-    """Return a line for each record, after the header.  A record has the keys of the header, and values as JSON has them.
+    """Return a line for each record, after the header.  A record has the keys of the header, and values of JSON.
 
-    An apostrophe before whatever a spreadsheet could take for a formula makes it text.
+    An apostrophe makes text of whatever a spreadsheet could read as a formula.
     """
     text = io.StringIO()
     writer = csv.writer(text)

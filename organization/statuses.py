@@ -1,4 +1,4 @@
-"""What several commands read and say of accounts: pure, without input or output.
+"""What several commands read and say about accounts: pure, without input or output.
 
 An account and its status, results of rules, how pack and StackSet arrived, whether its data reach an aggregator, what AWS did
 not show, and advice.
@@ -22,6 +22,9 @@ _UNDER_WAY = frozenset({"PENDING", "RUNNING"})
 """Source: API model, cloudformation, StackInstanceDetailedStatus."""
 _MAY_NOT_INVOKE = ("InsufficientPermissionsException", "cannot be invoked")
 """What a stack's failure has if AWS Config may not invoke the function. Source: a quoted answer of PutConfigRule, 2019."""
+
+_IN_DAYS = timedelta(days=3)
+"""From this on, a length of time appears in days."""
 
 _SHOWN_ACCOUNTS = 20
 """How many accounts a message names."""
@@ -104,7 +107,7 @@ class Arrival:
     def lacks_permission(self) -> bool:
         """Whether it failed because AWS Config may not invoke the rule's function.
 
-        A stack of the StackSet may fail for want of other permissions too.
+        A stack of the StackSet may fail because other permissions are missing, too.
         Source: API model, config, InsufficientPermissionsException.
         """
         if self.status.endswith("_FAILED"):
@@ -147,3 +150,11 @@ def shown(account_ids: list[str]) -> str:
     more = len(account_ids) - _SHOWN_ACCOUNTS
     plural = "account" if len(account_ids) == 1 else f"{len(account_ids)} accounts:"
     return f"{plural} {first}" + (f" and {more} more" if more > 0 else "")
+
+
+def duration(length: timedelta) -> str:
+    """Write an age or another length of time as "40 min", "26 h" or "3 d"."""
+    whole_hours = length // timedelta(hours=1)
+    if whole_hours == 0:
+        return f"{length // timedelta(minutes=1)} min"
+    return f"{whole_hours} h" if length < _IN_DAYS else f"{length.days} d"

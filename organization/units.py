@@ -25,12 +25,12 @@ class Unit:
 
 
 def named(name: str, units: Iterable[Unit]) -> list[Unit]:
-    """Find the units that have this id or this path, with or without the root's name; a path may be that of several."""
+    """Find the units that have this id or this path, with or without the root's name; several units may have one path."""
     return [unit for unit in units if name in {unit.unit_id, unit.path} or (unit.path.partition("/")[2] or None) == name]
 
 
 def contained(units: Sequence[Unit]) -> tuple[Unit, Unit] | None:
-    """Find two of these units of which the first contains the second; None if none does."""
+    """Find two of these units, where the first contains the second; None if none does."""
     return next(((outer, inner) for outer in units for inner in units if outer.unit_id in inner.ids[:-1]), None)
 
 

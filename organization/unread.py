@@ -1,16 +1,16 @@
-"""What is known of an account that could not be read, and what to do about it: pure, without input or output."""
+"""What is known about an account that could not be read, and what to do about it: pure, without input or output."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
-"""The error codes with which AWS denies access. Source: API references, common errors."""
+"""The error codes that AWS uses to deny access. Source: API references, common errors."""
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 _THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException", "LimitExceededException"})
 
 
 class Step(StrEnum):
-    """What a failure kept from being done."""
+    """What a failure prevented."""
 
     SESSION = "get credentials of the account"
     READ = "read the root user"
@@ -37,5 +37,5 @@ def what_to_do(unread: Unread, if_denied: str) -> str:
     if unread.code in _EXPIRED:
         return "Your credentials have expired: sign in again, and start again."
     if unread.code in _THROTTLED:
-        return "AWS throttled the calls for longer than the retries: start again when less goes on in the organization."
+        return "AWS throttled the calls for longer than the retries: start again when the organization is less busy."
     return "Start again. If it fails again, check the network, and look the error up in the documentation of the service."

@@ -1,8 +1,8 @@
 """The rule of AWS Config in this account: its result, for RootVirtualMfa-Notify, and its start, by RootVirtualMfa-Reevaluate.
 
 This script decides no verdict. AWS does not document which operation gives the results of a conformance pack's rule, and
-whether an account may start the rule of an organization's pack. So it asks several operations, and a refusal is no failure.
-A rule that a StackSet brought is the account's own, and AWS Config refuses nothing.
+whether an account may start the rule of an organization's pack. So it asks several operations, and a refusal is no failure. A
+rule that a StackSet brought belongs to the account, and AWS Config refuses nothing.
 Sources: API model, config: the operations' references; StartConfigRulesEvaluation (AWS Config starts a rule once a minute at
 most, and not while it runs); DescribeConfigRules (CreatedBy: a service made the rule). Public captures: ThrottlingException.
 """
@@ -37,7 +37,7 @@ LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class NoResultError(RuntimeError):
-    """AWS Config tells no result of the rule for the account."""
+    """AWS Config gives no result of the rule for the account."""
 
 
 class NoRuleError(RuntimeError):
@@ -97,7 +97,7 @@ def is_ours(rule: Any, events: dict[str, Any]) -> bool:
     in its own conformance pack. A function of the account `CentralAccountId` evaluates the organization's rule, and exactly
     `FunctionArn` if that is not "": that account may have functions for other rules, which a member can put under our name.
     `RuleDeployment` tells what brought that: a ConformancePack, whose rules a service makes, or a StackSet, whose rule has
-    exactly the name `RuleName` and was made by no service. `CentralAccountId` is "" if there is no organization.
+    exactly the name `RuleName` and which no service made. `CentralAccountId` is "" if there is no organization.
     """
     name, central = rule["ConfigRuleName"], events["CentralAccountId"]
     by_stack_set = bool(central) and events["RuleDeployment"] == "StackSet"
@@ -127,7 +127,7 @@ def read_result(events: dict[str, Any], event: tuple[str, Result] | None) -> tup
             if result.compliance == compliance:
                 return name, result
     raise NoResultError(
-        f"AWS Config tells no result of the rule {events['RuleName']} for account {events['AccountId']} in this Region, so "
+        f"AWS Config gives no result of the rule {events['RuleName']} for account {events['AccountId']} in this Region, so "
         "nothing was changed. Check that the rule is here and was evaluated, and that the configuration recorder is on. In an "
         "organization only the organization's rule counts. The daily start of this runbook tries again."
         + "".join(f" {refusal}" for refusal in refusals)
@@ -135,12 +135,12 @@ def read_result(events: dict[str, Any], event: tuple[str, Result] | None) -> tup
 
 
 def _is_newer(event: Result, known: Result) -> bool:
-    """Tell whether an event is newer than what AWS Config gives, or says more of the same: a verdict alone has no time."""
+    """Tell whether an event is newer than what AWS Config gives, or says more about the same: a verdict alone has no time."""
     return known.recorded < event.recorded and (known.recorded != LONG_AGO or known.compliance == event.compliance)
 
 
 def _results(config: Any, account_id: str, rules: dict[str, str]) -> tuple[dict[str, Result], list[str]]:
-    """Return the result of each rule that AWS Config gives one of, and what it said where it refused."""
+    """Return the result of each rule for which AWS Config gives one, and what it said when it refused."""
     results: dict[str, Result] = {}
     refusals = []
     for source, read in SOURCES.items():
@@ -214,7 +214,7 @@ def start_evaluation(events: dict[str, Any], _: object) -> dict[str, Any]:
         except ClientError as error:
             code = error.response["Error"]["Code"]
             if code in MAY_NOT and events["CentralAccountId"]:
-                text = f"Not started, since this account may not start {', '.join(ours)}. The daily evaluation finds out."
+                text = f"Not started, since this account may not start {', '.join(ours)}. The daily evaluation sees the change."
                 return {"ConfigRuleNames": [], "Text": f"{text} {told(error)}"}
             if code not in BUSY or attempts == ATTEMPTS:
                 raise

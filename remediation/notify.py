@@ -36,14 +36,14 @@ NONE = "none"
 """An output without a value."""
 A_DAY = timedelta(days=1)
 LONGEST_RUN = timedelta(hours=1)
-"""An execution that runs longer sends no notice any more: somebody holds it up."""
+"""An execution that runs longer no longer sends a notice: somebody is delaying it."""
 LONGEST_ANNOTATION, LONGEST_NAME = 500, 250
 """Characters of a quotation. The quotations and PROCEDURE fit into a description of 2,048 characters."""
 
 PROCEDURE = """\
 What to do (only the console can do it, signed in as root; no API and no runbook can):
-1. Sign in as the root user with the account's e-mail address. A lost password is reset by mail to that address, \
-which in some organizations has to be allowed first.
+1. Sign in as the root user with the account's e-mail address. You can reset a lost password by mail to that address. \
+In some organizations somebody has to allow that first.
 2. Open "Security credentials" in the menu under the account's name; under "Multi-factor authentication" assign a device.
 3. Name the device and choose "Authenticator app": that is a virtual MFA device.
 4. Scan the QR code with the app, or show the secret key and type it in.
@@ -109,7 +109,7 @@ def open_ops_item(
 ) -> tuple[str, dict[str, Any] | None]:
     """Open the OpsItem of the account, or update the open one. Return its id, and the notice to send or None.
 
-    An account sends one notice a day at most. If an execution fails before it sends its notice, the next execution sends it.
+    An account sends at most one notice a day. If an execution fails before it sends its notice, the next execution sends it.
     """
     account_id, region, execution_id = events["AccountId"], events["Region"], events["ExecutionId"]
     names = (RUNBOOK, f"arn:{events['Partition']}:ssm:{region}:{account_id}:document/{RUNBOOK}")
@@ -194,7 +194,7 @@ def _create_or_find(ssm: Any, item: dict[str, Any]) -> tuple[str, dict[str, Any]
     known = ssm.get_ops_item(OpsItemId=ops_item_id)["OpsItem"]
     if known["Source"] == item["Source"]:
         return ops_item_id, known
-    # Somebody else made it in the place of ours. Nobody can change its source, by which resolve_ops_items finds OpsItems.
+    # Somebody else made it in place of ours. resolve_ops_items finds OpsItems by their source, which nobody can change.
     ssm.update_ops_item(OpsItemId=ops_item_id, Status="Resolved")
     return ssm.create_ops_item(**item)["OpsItemId"], None
 
@@ -238,7 +238,7 @@ def _was_sent(ssm: Any, sent_by: str, ops_item_id: str, names: tuple[str, ...]) 
 def _output(ssm: Any, execution: dict[str, Any], name: str) -> str:
     """Return an output of an execution, "" if it has none. Automation then gives a sentence; our outputs have no spaces."""
     if execution["AutomationExecutionStatus"] == "Success" and not execution.get("Outputs"):
-        # AWS's reference does not tell whether a list of executions has their outputs.
+        # AWS's reference does not say whether a list of executions has their outputs.
         execution_id = execution["AutomationExecutionId"]
         execution = ssm.get_automation_execution(AutomationExecutionId=execution_id)["AutomationExecution"]
     value = " ".join(execution.get("Outputs", {}).get(name, []))

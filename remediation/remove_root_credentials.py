@@ -1,6 +1,6 @@
-"""RootVirtualMfa-RemoveRootCredentials, step RemoveCredentials: take away the credentials of a member account's root user.
+"""RootVirtualMfa-RemoveRootCredentials, step RemoveCredentials: remove the credentials of a member account's root user.
 
-Sources: as of root_credentials.py, which stands before this in the script of the step.
+Sources: those of root_credentials.py, which precedes this in the script of the step.
 """
 
 import json
@@ -53,9 +53,9 @@ def remove(events: dict[str, Any], _: object) -> dict[str, Any]:
 
     `Found` and `Version` are what step `plan` returned; Automation may have read the JSON of `Found`. `MinimumApprovals` is how
     many people have to approve. Then read what remains, of each kind and in IAM's summary. A virtual MFA device counts as
-    removed when it is deactivated: IAM may refuse to delete it. If it is not, the run fails: whoever has the device has a part
-    of the sign-in as root, once a password is recovered. Returns texts: `Approval` (who approved and who started), `Removed`
-    and `Text` (all of it). Raises RefusedError, also if the root user has credentials that nobody approved to remove;
+    removed when it is deactivated: IAM may refuse to delete it. If it is not, the run fails: the person with the device has a
+    part of the sign-in as root, once a password is recovered. Returns texts: `Approval` (who approved and who started),
+    `Removed` and `Text` (all of it). Raises RefusedError, also if the root user has credentials that nobody approved to remove;
     CredentialsRemainError; and CallError. Once something may be removed, each error says what was.
     """
     if is_dry_run(events):
@@ -78,7 +78,9 @@ def remove(events: dict[str, Any], _: object) -> dict[str, Any]:
     if unread is not None:
         raise CallError(f"{done} What remains could not be read: {unread}", unread.code)
     if any(remaining.values()):
-        raise CredentialsRemainError(f"{done} Remaining: {in_words(remaining)}. Start the runbook again: it goes on from here.")
+        raise CredentialsRemainError(
+            f"{done} Remaining: {in_words(remaining)}. Start the runbook again: it continues from here."
+        )
     left = _delete_devices(account_id, iam, found["MfaDevices"])
     text = " ".join([approval, f"Removed: {in_words(found, 'nothing')}.", *left, "Nothing remains."])
     return {"Approval": approval, "Removed": in_words(found, "nothing"), "Text": text}
@@ -107,7 +109,7 @@ def _delete(account_id: str, iam: Any, found: dict[str, list[str]]) -> tuple[dic
 def _delete_devices(account_id: str, iam: Any, serial_numbers: list[str]) -> list[str]:  # noqa: ANN401 - a client of boto3
     """Delete virtual MFA devices that are deactivated. Return a sentence about those that IAM does not delete, or none.
 
-    IAM authorizes this on the device, where the task policy of the session denies it.
+    IAM authorizes this on the device, and there the task policy of the session denies it.
     """
     left = []
     for serial_number in serial_numbers:
@@ -141,7 +143,7 @@ def _remaining(events: dict[str, Any]) -> tuple[dict[str, list[str]], CallError 
 
 
 def _approval(events: dict[str, Any], execution: dict[str, Any]) -> str:
-    """Say who approved, who started, and what this could not check because Automation does not tell.
+    """Say who approved, who started, and what this could not check because Automation does not say.
 
     Raises RefusedError if nobody approved, if the starter approved, or if fewer users and roles than `MinimumApprovals` did.
     """
@@ -193,7 +195,7 @@ def _decisions(said: Any) -> list[tuple[str, str]]:  # noqa: ANN401 - its shape 
 
 
 def _principal(account_id: str, who: str) -> str:
-    """Return the user or role that an ARN or a user's name names, without path, session and case; "" if it names neither."""
+    """Return the user or role that an ARN or a user's name refers to, without path, session and case; "" if to neither."""
     if re.fullmatch(r"[\w+=,.@-]+", who):
         who = f"arn:aws:iam::{account_id}:user/{who}"
     arn = re.fullmatch(r"arn:[^:]+:(?:iam|sts)::(\d{12}):(root|user|role|federated-user|assumed-role(?=/))((?:/[^/]+)*)", who)

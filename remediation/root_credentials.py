@@ -28,7 +28,7 @@ ACTIONS = {
     "ssm:GetAutomationExecution",
     "sts:AssumeRoot",
 }
-"""The actions that each step needs. What it does as the root user is bounded by the task policy of its session."""
+"""The actions that each step needs. The task policy of its session bounds what it does as the root user."""
 AUDIT = "IAMAuditRootUserCredentials"
 FEATURE = "RootCredentialsManagement"
 """The feature of an organization that the two tasks need; RootSessions is for tasks of S3 and SQS."""
@@ -42,11 +42,11 @@ NOT_FOR_IAM = {
 }
 NO_SESSION = {
     "credentials management feature is not enabled": f"{FEATURE} is off in this organization. {ENABLE_FEATURE}",
-    "Service not enabled": f"For STS, IAM has no trusted access to the organization. {TRUST}. STS may hear of it minutes "
+    "Service not enabled": f"For STS, IAM has no trusted access to the organization. {TRUST}. STS may learn of it minutes "
     "later.",
     "is not authorized to perform": "Either a policy keeps the runbook's role from sts:AssumeRoot: its own, a permissions "
     "boundary, or a service control policy of this account. Or STS does not know this account as IAM's delegated "
-    "administrator: it may hear of a delegation minutes later.",
+    "administrator: it may learn of a delegation minutes later.",
 }
 """What to do about each text with which AssumeRoot denies access. The runbook refuses the management account itself."""
 STS_READS = 7
@@ -129,7 +129,7 @@ def call(account_id: str, client: Any, operation: str, member: str = "", absent:
 
 
 def is_dry_run(events: dict[str, Any]) -> bool:
-    """Tell whether nothing may be removed: whenever DryRun is anything but a clear false."""
+    """Tell whether nothing may be removed: if DryRun is anything but a clear false."""
     return str(events["DryRun"]).lower() != "false"
 
 
@@ -144,7 +144,7 @@ def own_execution(events: dict[str, Any]) -> tuple[dict[str, Any], str]:
     document: Any = call(central, ssm, "DescribeDocument", "Document", Name=execution.get("DocumentName"))
     version, default = execution.get("DocumentVersion"), document.get("DefaultVersion")
     made, started = document.get("CreatedDate"), execution.get("ExecutionStartTime")
-    # If AWS answers $DEFAULT, it means the default at the start: today's default, unless that was made later.
+    # If AWS answers $DEFAULT, it means the default at the start: today's default, unless that version is newer.
     is_default = made and started and made <= started if version == "$DEFAULT" else version == default
     if not (default and is_default):
         raise RefusedError(
@@ -193,7 +193,7 @@ def refuse(events: dict[str, Any]) -> None:
 def root_session(events: dict[str, Any], task_policy: str) -> Any:  # noqa: ANN401 - a client of boto3
     """Return an IAM client with a root session of the account. The session may do what the task policy allows.
 
-    While STS denies access, ask again: it may not have heard yet what IAM says. Raises CallError.
+    While STS denies access, ask again: it may not know yet what IAM knows. Raises CallError.
     """
     os.environ["AWS_STS_REGIONAL_ENDPOINTS"] = "regional"  # the global endpoint has no AssumeRoot
     sts: Any = boto3.client("sts", region_name=events["Region"])

@@ -3,7 +3,7 @@
 Source: Service Authorization Reference, of each service.  AWS gives a Config rule an id, which is in its ARN. No page says what
 the ARN of a rule is before the rule exists; here it is the ARN of any rule.
 
-A name of IAM stands for the role, user or group that has it in any case; see `principals`.  No page says whether IAM finds a
+A name of IAM means the role, user or group with that name, ignoring case; see `principals`.  No page says whether IAM finds a
 role by its name in another case. Here IAM refuses or finds nothing, and both mean no.
 """
 

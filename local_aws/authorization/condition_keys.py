@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
+from local_aws.authorization.principals import entity
 from local_aws.core import ministack_seams
 from local_aws.organizations.organization import Organization
 
@@ -50,7 +51,7 @@ def _resolving(organization: Organization | None, otherwise: Callable[[str, Any]
             return "Account"
         if key.lower() == "aws:principalarn" and ":assumed-role/" in value:
             account_id, role_name = value.split(":")[4], value.split("/")[1]
-            role = ministack_seams.module("ministack.services.iam")._roles.get_scoped(account_id, None, role_name)
+            role = entity("role", account_id, role_name)
             return role["Arn"] if role else value
         return value
 
@@ -78,7 +79,7 @@ def _of_log_group(otherwise: Callable[..., dict[str, Any]]) -> Callable[..., dic
 
 
 def _is_like(actual: str, expected: str) -> bool:
-    """Compare each of the six parts of two ARNs by itself. In MiniStack an asterisk runs over colons."""
+    """Compare each of the six parts of two ARNs separately. In MiniStack an asterisk runs over colons."""
     if expected == "*":
         return True
     parts = [arn.split(":", _ARN_PARTS - 1) for arn in (actual, expected)]

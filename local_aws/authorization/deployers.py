@@ -5,7 +5,7 @@ stack of a StackSet is the role that StackSets acts as.  The local AWS does not 
 resources of a stack.
 
 Sources: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-iam-servicerole.html (CloudFormation keeps using a
-role for its stack, whoever works on it).
+role for its stack, no matter who works on it).
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html (aws:CalledVia and aws:ViaAWSService
 exist only without such a role).  No page says whether the calls of StackSets have the two keys; here they have.
 """

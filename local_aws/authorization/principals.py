@@ -1,7 +1,7 @@
-"""Principals: who makes a request, and which role, user or group of IAM a name stands for.
+"""Principals: who makes a request, and which role, user or group of IAM a name means.
 
-IAM names are unique whatever their case and path (API reference, CreateRole), so a name stands for the role, user or group that
-has it in any case.
+IAM names are unique, ignoring case and path (API reference, CreateRole), so a name means the role, user or group with that
+name, ignoring case.
 """
 
 import re
@@ -72,7 +72,7 @@ def find_names_in_any_case() -> None:
 
 
 def entity(kind: str, account_id: str, name: str) -> dict[str, Any] | None:
-    """Return MiniStack's record of a "role", "user" or "group" of an account, whatever the case of its name."""
+    """Return MiniStack's record of a "role", "user" or "group" of an account, ignoring the case of its name."""
     store = getattr(ministack_seams.module("ministack.services.iam"), f"_{kind}s")
     exact: dict[str, Any] | None = store.get_scoped(account_id, None, name)
     found: dict[str, Any] | None = exact or store._data.find(account_id, name)

@@ -13,7 +13,7 @@ Listener = Callable[[str, str, Answer], None]
 class Refused(str):
     """The ARN of a principal that a policy refuses a call, with the message of the refusal.
 
-    It is a string, since MiniStack hands nothing of a refusal but this ARN to what words the answer.
+    It is a string, since of a refusal MiniStack hands only this ARN to the code that words the answer.
     """
 
     __slots__ = ("said",)

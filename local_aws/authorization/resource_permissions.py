@@ -1,6 +1,6 @@
 """The permissions that the deployer of a stack needs for each type of resource: actions, each with its resource.
 
-The three functions take the type's name, and then the arguments of MiniStack's handler for the same.
+The three functions take the type's name, and then the arguments of MiniStack's handler for the same step.
 
 Source: the CloudFormation schema of each type, handlers.*.permissions, and the actions' resources in the Service Authorization
 Reference.  A schema says which actions there are, but not when. Here an action that belongs to a property is needed if the

@@ -31,7 +31,7 @@ def begin(member: str, task: Task, duration: timedelta, clock: Clock) -> tuple[C
         "SecretAccessKey": credentials.secret_access_key,
         "SessionToken": credentials.session_token,
         "AccountId": member,
-        # A federated user of MiniStack may do whatever its session policy allows.
+        # A federated user of MiniStack may do everything that its session policy allows.
         "PrincipalType": "FederatedUser",
         "SessionPolicies": {"Policy": policy},
         "AssumedRoot": True,

@@ -32,7 +32,7 @@ class ServiceControlPolicies:
     """Decides by the policies of the organization."""
 
     def __init__(self, policies: Policies) -> None:
-        """Decide by `policies`, whatever becomes of them."""
+        """Decide by `policies`, even if they change."""
         self._policies = policies
         self._levels: dict[str, list[_Level]] = {}
         """What binds each account that was asked for, until something changes."""

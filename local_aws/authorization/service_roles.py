@@ -37,7 +37,7 @@ class Credentials:
 def install() -> None:
     """Let a statement of a trust policy name the service that assumes a role. MiniStack knows only other callers.
 
-    So MiniStack's `evaluate_trust_policy` decides on every role, whoever assumes it.
+    So MiniStack's `evaluate_trust_policy` decides on every role, no matter who assumes it.
     """
     evaluator = ministack_seams.module("ministack.core.iam_evaluator")
     names_otherwise, names_service = evaluator._trust_principal_matches, evaluator._service_principal_matches

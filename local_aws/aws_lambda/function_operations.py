@@ -5,14 +5,16 @@ https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html (sizes o
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from local_aws.authorization import service_roles
+from local_aws.authorization.principals import entity
 from local_aws.aws_lambda import registry
 from local_aws.aws_lambda.invocation_settings import CONCURRENT_EXECUTIONS
 from local_aws.core import callers, ministack_seams
 from local_aws.core.models import AwsError
+from local_aws.core.operations import Operations
 from local_aws.core.paging import Pages
 
 _MOST_ON_PAGE = 50
@@ -37,10 +39,8 @@ _NOT_LISTED = (
     *("State", "StateReason", "StateReasonCode", "RuntimeVersionConfig"),
     *("LastUpdateStatus", "LastUpdateStatusReason", "LastUpdateStatusReasonCode"),
 )
-"""What GetFunction has and ListFunctions has not. Source: API reference, ListFunctions."""
+"""What GetFunction has and ListFunctions does not. Source: API reference, ListFunctions."""
 _PAGES = Pages("InvalidParameterValueException", "The provided Marker is invalid.", "Marker")
-
-Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]
 
 
 def operations() -> Operations:
@@ -187,16 +187,19 @@ def _check_timeout(params: Mapping[str, Any]) -> None:
 
 
 def _check_role(role_arn: str, function_arn: str) -> None:
-    account_id, role_name = callers.account_id(), role_arn.rpartition("/")[2]
-    role = ministack_seams.module("ministack.services.iam")._roles.get(role_name)
-    known = role is not None and role["Arn"] == role_arn
-    if not known or not service_roles.trusts(role, "lambda.amazonaws.com", account_id, function_arn):
+    account_id = callers.account_id()
+    role = entity("role", account_id, role_arn.rpartition("/")[2])
+    if (
+        role is None
+        or role["Arn"] != role_arn
+        or not service_roles.trusts(role, "lambda.amazonaws.com", account_id, function_arn)
+    ):
         message = "The role defined for the function cannot be assumed by Lambda."
         raise AwsError("InvalidParameterValueException", message)
 
 
 def _check_code(code: Mapping[str, Any]) -> None:
-    """Refuse a request without code, and code in S3 that is not there."""
+    """Refuse a request without code, and code in S3 that does not exist."""
     if not any(code.get(member) for member in _SOURCES):
         raise AwsError(_INVALID, "Please provide a source for function code.")
     bucket, key = code.get("S3Bucket"), code.get("S3Key")

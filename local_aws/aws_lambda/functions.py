@@ -11,7 +11,7 @@ import math
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +35,7 @@ from local_aws.aws_lambda.runtime_forks import Forks
 from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock, iso_time
 from local_aws.core.models import LOADER, AwsError
+from local_aws.core.operations import Operations
 from local_aws.core.switches import Switches
 from local_aws.organizations.organization import Organization
 
@@ -108,13 +109,13 @@ class LambdaFunctions:
         )
 
     @property
-    def operations(self) -> Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]:
+    def operations(self) -> Operations:
         """Return what answers each operation."""
         settings = InvocationSettings(self._clock)
         return {**function_operations.operations(), **policies.operations(), **settings.operations}
 
     def close(self) -> None:
-        """Stop all execution environments and drop queued events. Nothing can be invoked any more."""
+        """Stop all execution environments and drop queued events. Nothing can be invoked any longer."""
         self._events.shutdown(wait=False, cancel_futures=True)
         with self._lock:
             self._closed = True

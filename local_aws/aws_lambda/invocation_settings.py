@@ -5,7 +5,7 @@ executions, of which 100 stay unreserved. Messages: LocalStack's tests that ran 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from local_aws.aws_lambda import registry
 from local_aws.aws_lambda.registry import LATEST, Function, Named
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
+from local_aws.core.operations import Operations
 from local_aws.core.paging import Pages
 
 CONCURRENT_EXECUTIONS = 1_000
@@ -22,8 +23,6 @@ _NO_FUNCTION = "The function doesn't exist."
 _SETTINGS = ("MaximumRetryAttempts", "MaximumEventAgeInSeconds", "DestinationConfig")
 _DESTINATIONS = re.compile(r"arn:[^:]+:(sqs|sns|lambda|events|s3):.+")
 _PAGES = Pages("InvalidParameterValueException", "The provided Marker is invalid.", "Marker")
-
-Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]
 
 
 class InvocationSettings:

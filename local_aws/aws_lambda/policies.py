@@ -8,13 +8,14 @@ policy that is put replaces all statements, and a function without one has none 
 import json
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from local_aws.aws_lambda import registry
 from local_aws.aws_lambda.registry import Function, Named
 from local_aws.core import callers
 from local_aws.core.models import AwsError
+from local_aws.core.operations import Operations
 
 _LONGEST_POLICY = 20_480
 """Characters. Source: API model, lambda, PutResourcePolicyRequest.Policy."""
@@ -36,8 +37,6 @@ _CONDITIONS: Mapping[str, tuple[str, str]] = {
     "InvokedViaFunctionUrl": ("Bool", "lambda:InvokedViaFunctionUrl"),
 }
 """What each parameter of AddPermission becomes in a policy."""
-
-Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]
 
 
 def put(function_arn: str, policy: Mapping[str, Any] | None) -> None:

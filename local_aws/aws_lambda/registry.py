@@ -61,7 +61,7 @@ def named(params: Mapping[str, Any]) -> Named:
 
 
 def find(params: Mapping[str, Any], message: str = "Function not found: {arn}") -> tuple[Named, Function]:
-    """Return the function that a request names. Raises AwsError, with `message`, if it or its version is not there."""
+    """Return the function that a request names. Raises AwsError, with `message`, if it or its version does not exist."""
     wanted = named(params)
     function = _functions().get(wanted.name)
     if function is None or (wanted.qualifier and not _has(function, wanted.qualifier)):
@@ -71,7 +71,7 @@ def find(params: Mapping[str, Any], message: str = "Function not found: {arn}") 
 
 
 def find_by_arn(function_arn: str) -> Function | None:
-    """Return the function with an ARN, of whatever account and Region, None if there is none."""
+    """Return the function with an ARN, from any account and Region, None if there is none."""
     found = _ARN.fullmatch(function_arn)
     if not found:
         return None

@@ -101,7 +101,7 @@ class Invocation:
 class ExecutionEnvironment:
     """One execution environment. Its process starts with it, and runs until `close` or the end of `with`.
 
-    OSError: the interpreter or the code is not there.
+    OSError: the interpreter or the code does not exist.
     """
 
     def __init__(self, settings: FunctionSettings) -> None:
@@ -335,7 +335,7 @@ class _RuntimeApi(socketserver.TCPServer):
         self.reply: _Reply | None = None
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002 - TCPServer's signature
-        """Raise errors that are bugs. A process that exits while it asks is none: its exit tells of it."""
+        """Raise errors that are bugs. A process that exits while it asks is not: its exit shows that."""
         error = sys.exception()
         if error is not None and not isinstance(error, OSError):
             raise error

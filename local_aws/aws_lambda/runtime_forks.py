@@ -93,10 +93,10 @@ class Forks:
         try:
             return self._order({"ended": pid, "wait": wait}, [])
         except ConnectionError:
-            return -signal.SIGKILL  # the process that forks is gone, and nobody else hears how it ended
+            return -signal.SIGKILL  # the process that forks is gone, and nobody else learns how it ended
 
     def close(self) -> None:
-        """End the process. What it has forked has to have ended."""
+        """End the process. Its forks must have ended."""
         with self._lock:
             self._closed = True
             if self._orders is not None:
@@ -138,13 +138,13 @@ class Shared:
             _start_interpreter(python, theirs, listening)
 
     def connect(self) -> socket.socket:
-        """Connect to a process of one's own."""
+        """Connect to one's own process."""
         connection = socket.socket(socket.AF_UNIX)
         connection.connect(self._address)
         return connection
 
     def close(self) -> None:
-        """Let nobody connect any more. The process ends when no fork of this one holds it."""
+        """Let nobody connect any longer. The process ends when no fork of this one holds it."""
         self._held.close()
         self._directory.cleanup()
 

@@ -4,18 +4,17 @@ Sources: API model, cloudformation.  Live, radkawar/stackd, testdata/aws/cloudfo
 set was executed, its name is free again and no list has it. Its ARN still finds it, and it cannot be deleted.
 """
 
-from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from local_aws.cloudformation import stacks, template_checks
 from local_aws.core import callers, ministack_seams
 from local_aws.core.models import AwsError
+from local_aws.core.operations import Operations
 from local_aws.core.paging import Pages
 
 ChangeSet = dict[str, Any]
 """A change set as MiniStack keeps it: `ChangeSetId`, `ChangeSetName`, `StackId`, `StackName`, `ExecutionStatus`, …"""
-Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]
 
 _PAGE = 100
 _PAGES = Pages("ValidationError", "Invalid NextToken")
@@ -59,7 +58,7 @@ class ChangeSets:
                 self._nameless[_place(arn)] = _kept().pop(arn)
 
     def _check(self, _: str, params: dict[str, Any]) -> None:
-        """Refuse a name without a stack, and a stack that is not there."""
+        """Refuse a name without a stack, and a stack that does not exist."""
         if params["ChangeSetName"].startswith("arn:"):
             return
         if not params.get("StackName"):

@@ -1,6 +1,6 @@
 """CloudFormation: resources that MiniStack makes, checked as the requests of their services that would make them.
 
-MiniStack would make a log group with a name that is none, or a topic over an existing one.  Each resource is turned into
+MiniStack would make a log group with an invalid name, or a topic over an existing one.  Each resource is turned into
 requests, which the API model and the service check.  IAM's types are in iam/templates.py.
 
 Source: the CloudFormation schemas of the types.
@@ -293,7 +293,7 @@ def _check_bucket_policy(properties: Properties, _: str, __: bool) -> None:  # n
 
 
 def _renamed(type_name: str, properties: Properties, members: Mapping[str, str], others: Iterable[str]) -> dict[str, Any]:
-    """Return the request's members that properties stand for. Raises ResourceFailedError if a property is none of these."""
+    """Return the request's members for properties. Raises ResourceFailedError if a property is none of these."""
     unknown = sorted(set(properties).difference(members, others))
     if unknown:
         message = f"The local AWS does not emulate the property {unknown[0]} of {type_name}."

@@ -1,4 +1,4 @@
-"""CloudFormation: what CloudWatch has: alarms, and saved queries of its logs.
+"""CloudFormation: the types of CloudWatch: alarms, and saved queries of its logs.
 
 Source: the CloudFormation schemas of AWS::CloudWatch::Alarm and AWS::Logs::QueryDefinition.
 """

@@ -1,4 +1,4 @@
-"""CloudFormation: what AWS Config has: rules, their remediation, organizations' conformance packs, aggregators, stored queries.
+"""CloudFormation: AWS Config's types: rules, their remediation, organizations' conformance packs, aggregators, stored queries.
 
 Source: the CloudFormation schemas of the types.
 """

@@ -34,7 +34,7 @@ class EventRuleType:
             raise
 
     def update(self, physical_id: str, old: Properties, properties: Properties, _: str) -> Provisioned:
-        """Put it with its new properties. A rule whose bus changes is made anew there."""
+        """Put it with its new properties. A rule whose bus changes is made again there."""
         if old.get("EventBusName") != properties.get("EventBusName"):
             self.delete(physical_id, old)
         provisioned = self._put(physical_id, properties)

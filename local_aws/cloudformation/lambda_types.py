@@ -113,7 +113,7 @@ def _version(properties: Properties) -> dict[str, str]:
 
 
 def _unless_gone(call: Service, operation: str, params: dict[str, Any]) -> Mapping[str, Any]:
-    """Carry an operation out; return an empty answer if what it is about is not there."""
+    """Carry an operation out; return an empty answer if its object does not exist."""
     try:
         return call(operation, params)
     except ResourceFailedError as error:

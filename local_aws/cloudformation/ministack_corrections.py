@@ -152,7 +152,7 @@ def _refuse_impossible_roles(handlers: dict[str, Callable[..., Provisioned]]) ->
 
 
 def _roll_nested_stacks_back(handlers: dict[str, Callable[..., Any]]) -> None:
-    """Delete what a nested stack has made if its creation fails: MiniStack leaves it. A parent may keep what fails."""
+    """Delete what a nested stack has made, if its creation fails: MiniStack leaves it. A parent may keep what fails."""
     create, delete = handlers["create"], handlers["delete"]
     stacks = ministack_seams.module("ministack.services.cloudformation")._stacks
 

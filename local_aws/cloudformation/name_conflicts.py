@@ -1,4 +1,4 @@
-"""A resource that is there already fails its stack before CloudFormation makes anything: a policy that PutResourcePolicy put.
+"""An existing resource fails its stack before CloudFormation makes anything: a policy that PutResourcePolicy put.
 
 Live: radkawar/stackd, testdata/aws/cloudformation, function_resource_policy.json and …_validation.json:
 NAME_CONFLICT_VALIDATION, ROLLBACK_COMPLETE, and the old policy stays.  Nobody tried it over the statements of AddPermission,

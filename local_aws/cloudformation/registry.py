@@ -29,7 +29,7 @@ class Registry:
         self.operations = {"DescribeType": self.describe_type}
 
     def install(self) -> None:
-        """Let a resource fail whose type is not there."""
+        """Let a resource fail if its type does not exist."""
         create = self._handlers[RESOURCE_POLICY]["create"]
 
         def create_if_there(*arguments: Any) -> Any:  # noqa: ANN401 - MiniStack's

@@ -87,8 +87,8 @@ def _create(  # noqa: PLR0913, PLR0917 - MiniStack's last three
 ) -> Provisioned:
     """Make a resource of the type `name`.
 
-    MiniStack knows nothing of a resource that fails after it was made. So this function deletes it or, if rollback is disabled,
-    puts it into the stack as failed, as AWS does.
+    MiniStack knows nothing about a resource that fails after it was made. So this function deletes it or, if rollback is
+    disabled, puts it into the stack as failed, as AWS does.
     """
     try:
         return resource_type.create(logical_id, properties, stack_name)

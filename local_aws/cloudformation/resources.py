@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from local_aws.core import ministack_seams
 from local_aws.core.models import AwsError, ServiceApi
+from local_aws.core.operations import Operation, Operations
 
 Properties = Mapping[str, Any]
 Provisioned = tuple[str, dict[str, Any]]
@@ -49,15 +50,11 @@ def refuse_unknown(properties: Properties, names: Iterable[str]) -> None:
         raise ResourceFailedError(message)
 
 
-Operation = Callable[[str, dict[str, Any]], dict[str, Any] | None]
-"""Takes account id and request, and answers; None lets MiniStack answer."""
-
-
 class HasOperations(Protocol):
     """A service."""
 
     @property
-    def operations(self) -> Mapping[str, Operation]:
+    def operations(self) -> Operations:
         """Return what answers each operation."""
 
 

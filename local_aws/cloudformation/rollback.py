@@ -10,6 +10,7 @@ from typing import Any
 
 from local_aws.core import ministack_seams
 from local_aws.core.models import AwsError
+from local_aws.core.operations import Operations
 
 _MODULES = ("ministack.services.cloudformation.handlers", "ministack.services.cloudformation.changesets")
 """Where MiniStack begins an operation on a stack."""
@@ -76,7 +77,7 @@ def _execute_change_set(_: str, params: dict[str, Any]) -> None:
         refuse_rollback_of_failed(change_set["StackName"], disable_rollback=params.get("DisableRollback", False))
 
 
-OPERATIONS: dict[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]] = {
+OPERATIONS: Operations = {
     "ExecuteChangeSet": _execute_change_set,
 }
 """What is checked before MiniStack answers."""

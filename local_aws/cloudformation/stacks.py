@@ -1,23 +1,23 @@
 """CloudFormation's stacks, which MiniStack makes: shows them as AWS does, and checks requests before MiniStack answers.
 
 Sources: API model, cloudformation.  Live, radkawar/stackd, testdata/aws/cloudformation/lifecycle.json: members of a stack, a
-token that is used again.  Messages for stacks that are not there: LocalStack's tests that ran against AWS,
+token that is used again.  Messages for stacks that do not exist: LocalStack's tests that ran against AWS,
 tests/aws/services/cloudformation.  A deletion that exports prevent: users quote the reason
 (aws-samples/iam-identity-center-team#474, rlister/stax#40).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
 from local_aws.cloudformation import rollback, template_checks
 from local_aws.core import callers, ministack_seams
 from local_aws.core.models import AwsError
+from local_aws.core.operations import Operations
 from local_aws.core.paging import Pages
 
 Stack = dict[str, Any]
 """A stack as MiniStack keeps it: `StackName`, `StackId`, `StackStatus`, `_resources`, `_template`, …"""
-Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]
 
 _PAGE = 100
 _PAGES = Pages("ValidationError", "Invalid NextToken")
@@ -274,7 +274,7 @@ def _importers(export: str, exporting: Stack | None = None) -> list[str]:
 
 
 def _check_of_template(_: str, params: dict[str, Any]) -> None:
-    """Make sure that a stack is there if a request names one, and nothing but it."""
+    """Make sure that a stack exists if a request names it, and nothing else."""
     if params.get("StackName") and not params.get("ChangeSetName"):
         get(params["StackName"], _WITH_ID)
 
@@ -315,7 +315,7 @@ def _find(name_or_id: str) -> Stack | None:
 
 
 def get(name_or_id: str, message: str) -> Stack:
-    """Return a stack. Raises AwsError, with `message`, if it is not there, or was deleted and is asked for by its name."""
+    """Return a stack. Raises AwsError, with `message`, if it does not exist, or was deleted and the request has its name."""
     stack = _find(name_or_id)
     if stack is None or (stack["StackStatus"] == _GONE and name_or_id == stack["StackName"]):
         raise AwsError("ValidationError", message.format(name_or_id))

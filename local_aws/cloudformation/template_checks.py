@@ -32,7 +32,7 @@ _SUBSTITUTED = re.compile(r"\$\{(?!!)\s*([^}.\s]+)[^}]*\}")
 
 
 def check(params: Mapping[str, Any], *, with_parameters: bool) -> None:
-    """Refuse a request without a template or with one that is too long, and a template that is none. Raises AwsError.
+    """Refuse a request without a template or with one that is too long, and an invalid template. Raises AwsError.
 
     `with_parameters`: the request gives the template's parameters, all of which the template has to have.
     """

@@ -74,7 +74,7 @@ class Verdict:
 
 
 def evaluation_range(rule: Rule, *, multi_day_looks_back: bool) -> int:
-    """Return the number of periods at which CloudWatch looks.
+    """Return the number of periods that CloudWatch looks at.
 
     AWS's examples have 5 for 3; the guide says that the number depends on the period.  For a multi-day alarm it has an example
     that leaves no room for more; `multi_day_looks_back` makes it look at more anyway.
@@ -107,7 +107,7 @@ def _state(rule: Rule, points: Sequence[Point], considered: Sequence[Point], bre
         return ALARM
     if treat in {"breaching", "notBreaching"} or not filled or breaching < len(considered):
         return OK
-    # All that is there breaches, and is too little. It counts once the oldest is as old as the alarm needs data points.
+    # All existing data breach, but are too few. It counts once the oldest is as old as the alarm needs data points.
     if treat == "missing" and points.index(considered[-1]) + 1 >= rule.needed:
         return ALARM
     return None

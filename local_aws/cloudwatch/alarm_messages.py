@@ -2,7 +2,7 @@
 
 Sources: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch-and-eventbridge.html and
 …/alarm-actions.html.  Live: radkawar/stackd, testdata/aws/cloudwatch/sns_publications.json (message, subject, a refused
-publication) and alarm_delivery.json (events).  Guess: the errors of a topic that is not there, or has the key alias/aws/sns.
+publication) and alarm_delivery.json (events).  Guess: the errors of a topic that does not exist, or has the key alias/aws/sns.
 """
 
 import json

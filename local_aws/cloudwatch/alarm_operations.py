@@ -7,8 +7,8 @@ messages, which filters are exact, that unknown names are no error, how tags cha
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from local_aws.cloudwatch import metric_math
 from local_aws.cloudwatch.alarm_evaluation import DAY, OPERATORS
@@ -19,6 +19,9 @@ from local_aws.core import callers
 from local_aws.core.callers import Scope
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 _INVALID = "ValidationError"
 _HOUR, _WEEK = 3600, 7 * DAY
@@ -39,8 +42,6 @@ _TREATMENTS = {"breaching", "notBreaching", "ignore", "missing"}
 _MOST_TAGS, _MOST_ACTIONS = 50, 5
 _ALARMS_A_PAGE, _LONGEST_PAGE = 50, 100
 _TOPIC = re.compile(r"arn:aws:sns:(?P<region>[a-z0-9-]+):\d{12}:[A-Za-z0-9_-]{1,256}", re.ASCII)
-Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any]]]
-"""Each operation's name, and what answers it: takes account id and request."""
 
 
 class AlarmOperations:
@@ -186,7 +187,7 @@ def _has_action(alarm: Alarm, prefix: str) -> bool:
 
 
 def _tags(new: Iterable[Mapping[str, str]], old: Mapping[str, str]) -> dict[str, str]:
-    """Return old and new tags. AwsError: AWS keeps the keys for itself, or there are too many."""
+    """Return old and new tags. AwsError: AWS reserves the keys, or there are too many."""
     added = {tag["Key"]: tag["Value"] for tag in new}
     if any(key.lower().startswith("aws:") for key in added):
         raise AwsError("AccessDenied", 'The provided tag keys must not start with any case of "aws:"', 403)

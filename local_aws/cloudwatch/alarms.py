@@ -108,7 +108,7 @@ class Alarms:
     def __init__(
         self, metrics: Metrics, messages: AlarmMessages, history: AlarmHistory, clock: Clock, switches: Switches
     ) -> None:
-        """Evaluate `metrics` by `clock`; tell of changes through `messages`, and keep them in `history`."""
+        """Evaluate `metrics` by `clock`; send changes through `messages`, and keep them in `history`."""
         self._metrics, self._messages, self._history = metrics, messages, history
         self._clock, self._switches = clock, switches
         self._alarms: dict[Scope, dict[str, Alarm]] = {}
@@ -149,7 +149,7 @@ class Alarms:
             self._wait_for(alarm.due)
 
     def delete(self, scope: Scope, name: str) -> None:
-        """Delete an alarm, if it is there."""
+        """Delete an alarm, if it exists."""
         with self._lock:
             alarm = self._alarms.get(scope, {}).pop(name, None)
             if alarm is not None:
@@ -186,7 +186,7 @@ class Alarms:
                 self._wait_for(min(alarm.due for alarm in alarms))
 
     def _catch_up(self, alarm: Alarm) -> None:
-        """Evaluate an alarm at each instant that has come. The instants at which nothing can have changed are left out."""
+        """Evaluate an alarm at each instant that has come. It leaves out the instants at which nothing can have changed."""
         rule = alarm.rule
         interval = _HOUR if rule.is_multi_day else MINUTE
         number = alarm_evaluation.evaluation_range(
@@ -218,7 +218,7 @@ class Alarms:
         return points
 
     def _skip(self, alarm: Alarm, end: int, interval: int) -> None:
-        """Go on where the next data point is seen, or at the first instant to come, since no data are in the range."""
+        """Continue where the next data point appears, or at the next instant, since no data are in the range."""
         minute = self._metrics.next_minute(alarm.scope, alarm.watched.metric, end)
         to_come = _next(self._clock.now(), interval)
         seen = to_come if minute is None else datetime.fromtimestamp(-(-(minute + MINUTE) // interval) * interval, UTC)

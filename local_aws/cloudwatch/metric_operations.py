@@ -5,15 +5,18 @@ API_ListMetrics.html.  Live: radkawar/stackd, testdata/aws/cloudwatch/metrics.js
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_aws.cloudwatch.metrics import MINUTE, STATISTICS, Metric, Metrics, Summary, start_of
 from local_aws.core import callers
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 _TWO_WEEKS, _TWO_HOURS, _THREE_HOURS = timedelta(days=14), timedelta(hours=2), timedelta(hours=3)
 _MOST_DATA, _MOST_VALUES, _MOST_QUERIES = 1_000, 150, 500
@@ -34,7 +37,7 @@ class MetricOperations:
         """Answer from `metrics`."""
         self._metrics = metrics
         self._clock = clock
-        self.operations: Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
+        self.operations: Operations = {
             "PutMetricData": self._put_metric_data,
             "GetMetricStatistics": self._get_metric_statistics,
             "GetMetricData": self._get_metric_data,

@@ -18,7 +18,7 @@ from local_aws.core.clock import Clock
 MINUTE = 60
 _DAY = timedelta(days=1)
 _RETENTION = ((15 * _DAY, 300), (63 * _DAY, 3600), (455 * _DAY, None))
-"""From which age on a data point is there for multiples of which period only; None: for none."""
+"""The age from which a data point exists only for multiples of a period; None: for none."""
 STATISTICS = ("SampleCount", "Average", "Sum", "Minimum", "Maximum")
 
 
@@ -94,7 +94,7 @@ class Metrics:
     def record(
         self, namespace: str, name: str, value: float, unit: str = "None", dimensions: Mapping[str, str] | None = None
     ) -> None:
-        """Record a value of now, for the account and Region of the request. Services call this."""
+        """Record a value for the present instant, for the account and Region of the request. Services call this."""
         metric = Metric(namespace, name, tuple(sorted((dimensions or {}).items())))
         summary = Summary(1.0, float(value), float(value), float(value))
         self.put(callers.scope(callers.account_id()), metric, self._clock.now(), unit, summary)

@@ -1,14 +1,19 @@
 """CloudWatch: its parts together."""
 
+from typing import TYPE_CHECKING
+
 from local_aws.cloudwatch.alarm_history import AlarmHistory
 from local_aws.cloudwatch.alarm_messages import AlarmMessages
-from local_aws.cloudwatch.alarm_operations import AlarmOperations, Operations
+from local_aws.cloudwatch.alarm_operations import AlarmOperations
 from local_aws.cloudwatch.alarms import Alarms
 from local_aws.cloudwatch.metric_operations import MetricOperations
 from local_aws.cloudwatch.metrics import Metrics
 from local_aws.core.clock import Clock
 from local_aws.core.switches import Switches
 from local_aws.events.event_bus import EventBus
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 
 class CloudWatch:

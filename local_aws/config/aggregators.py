@@ -5,21 +5,25 @@ Source: API model, config; https://docs.aws.amazon.com/config/latest/developergu
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from local_aws.authorization import service_roles
+from local_aws.authorization.principals import entity
 from local_aws.config import queries
 from local_aws.config.conformance_packs import ORGANIZATION_PREFIX, ConformancePacks, random_suffix
 from local_aws.config.rules import MOST_RESOURCES, PAGES, Config, Rule, contributors, details, worst
-from local_aws.core import callers, ministack_seams
+from local_aws.core import callers
 from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.switches import Switches
 from local_aws.organizations.organization import Organization
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 SERVICE = "config.amazonaws.com"
 """The service that an organization trusts and delegates for aggregators, and that assumes their roles."""
@@ -86,7 +90,7 @@ class Aggregators:
         self._switches = switches
         self._aggregators: dict[Scope, dict[str, Aggregator]] = defaultdict(dict)
         self._queries: dict[Scope, dict[str, dict[str, Any]]] = defaultdict(dict)
-        self.operations: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
+        self.operations: Operations = {
             "PutConfigurationAggregator": self.put_configuration_aggregator,
             "DescribeConfigurationAggregators": self.describe_configuration_aggregators,
             "DeleteConfigurationAggregator": self.delete_configuration_aggregator,
@@ -188,8 +192,7 @@ class Aggregators:
 
     def _check_role(self, account_id: str, role_arn: str) -> None:
         """Refuse a role that AWS Config may not assume."""
-        name = role_arn.rpartition("/")[2]
-        role = ministack_seams.module("ministack.services.iam")._roles.get_scoped(account_id, None, name)
+        role = entity("role", account_id, role_arn.rpartition("/")[2])
         if role is None or role["Arn"] != role_arn:
             message = f"The role {role_arn} does not exist in account {account_id}."
             raise AwsError("InvalidRoleException", message)

@@ -10,22 +10,26 @@ import json
 import re
 import secrets
 import string
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import RLock
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
+from local_aws.authorization.principals import entity
 from local_aws.config.remediation_configurations import ASSUME_ROLE, PROPERTIES, Remediations, from_properties
 from local_aws.config.rules import PAGES, RULE_PROPERTIES, Config, Rule, details
-from local_aws.core import callers, ministack_seams
+from local_aws.core import callers
 from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError, ServiceApi
 from local_aws.core.switches import Switches
 from local_aws.organizations.organization import Organization
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 SERVICE = "config-multiaccountsetup.amazonaws.com"
 """The service that an organization trusts and delegates for its packs. It creates the members' packs."""
@@ -151,7 +155,7 @@ class Template:
                 raise TemplateError(message)
             if kind == _REMEDIATION:
                 _refuse_intrinsics(where, resource.get("Properties"))
-            # Resolve all: AWS refuses a bad template whatever its conditions are.
+            # Resolve all: AWS refuses a bad template regardless of its conditions.
             properties = _resolve(where, _mapping(where, resource.get("Properties")), values, conditions)
             condition = resource.get("Condition")
             if condition is not None and not _condition(where, condition, conditions):
@@ -404,7 +408,7 @@ class ConformancePacks:
         if organization is not None:
             organization.when_joined.append(self._joined)
             organization.when_left.append(self._left)
-        self.operations: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
+        self.operations: Operations = {
             "PutConformancePack": self.put_conformance_pack,
             "DeleteConformancePack": self.delete_conformance_pack,
             "DescribeConformancePacks": self.describe_conformance_packs,
@@ -814,7 +818,7 @@ def _check_role(account_id: str, configuration: Settings) -> None:
     """Refuse a role that does not exist in the account. AWS does not document the code."""
     role = configuration.get("Parameters", {}).get(ASSUME_ROLE, {}).get("StaticValue", {"Values": []})
     for arn in role["Values"]:
-        existing = ministack_seams.module("ministack.services.iam")._roles.get_scoped(account_id, None, arn.rpartition("/")[2])
+        existing = entity("role", account_id, arn.rpartition("/")[2])
         if existing is None or existing["Arn"] != arn:
             message = f"The role {arn} does not exist in the account {account_id}."
             raise AwsError("InvalidParameterValueException", message)

@@ -54,7 +54,7 @@ class _Condition:
     prefix: bool
 
     def holds(self, item: Item) -> bool:
-        """Return whether one of the field's values fits. Each condition on an array looks at all elements anew."""
+        """Return whether one of the field's values fits. Each condition on an array looks at all elements again."""
         return any(value.startswith(self.text) if self.prefix else value == self.text for value in _values(item, self.field))
 
 

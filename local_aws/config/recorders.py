@@ -48,7 +48,7 @@ class Recorder:
         return str(self.settings["name"])
 
     def records(self, resource_type: str) -> bool:
-        """Tell whether a type is among those that it records, whether or not it is on."""
+        """Tell whether it records a type when it is on."""
         group = self.settings["recordingGroup"]
         excluded = group["exclusionByResourceTypes"]["resourceTypes"]
         match group["recordingStrategy"]["useOnly"]:
@@ -92,7 +92,7 @@ class Recorders:
         return self._recorders.get(scope)
 
     def role(self, scope: Scope) -> str:
-        """Return the ARN of the role with which AWS Config looks at an account: the recorder's, or the service-linked one."""
+        """Return the ARN of the role that AWS Config uses to look at an account: the recorder's, or the service-linked one."""
         recorder = self._recorders.get(scope)
         return str(recorder.settings["roleARN"]) if recorder else _SERVICE_ROLE.format(account=scope[0])
 

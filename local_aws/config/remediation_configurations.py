@@ -12,12 +12,12 @@ import json
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_aws.authorization import dependent_actions
 from local_aws.config.rules import PAGES, Config, Result, Rule, refuse_others
@@ -28,6 +28,9 @@ from local_aws.core.models import AwsError, ServiceApi
 from local_aws.core.switches import Switches
 from local_aws.ssm.automation import SERVICE, Automation, Execution
 from local_aws.ssm.documents import Documents, Version
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 PROPERTIES = (
     "Automatic",
@@ -68,7 +71,6 @@ Settings = dict[str, Any]
 """A RemediationConfiguration of the API."""
 Resource = tuple[str, str]
 """A resource type and id."""
-Operation = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
 @dataclass
@@ -160,7 +162,7 @@ class Remediations:
         self._lock = RLock()
         config.when_recorded.append(self._recorded)
         config.before_deletion.append(self._refuse_deletion)
-        self.operations: dict[str, Operation] = {
+        self.operations: Operations = {
             "PutRemediationConfigurations": self.put_remediation_configurations,
             "DescribeRemediationConfigurations": self.describe_remediation_configurations,
             "DeleteRemediationConfiguration": self.delete_remediation_configuration,
@@ -343,8 +345,8 @@ class Remediations:
             return {**status, "State": "FAILED", "StepDetails": [step]}
         if remediation.execution_id is None:
             return {**status, "State": "QUEUED", "StepDetails": []}
-        get, account_id = self._automation.operations["GetAutomationExecution"], configuration.rule.scope[0]
-        execution = get(account_id, {"AutomationExecutionId": remediation.execution_id})["AutomationExecution"]
+        which = {"AutomationExecutionId": remediation.execution_id}
+        execution = self._automation.get_automation_execution(configuration.rule.scope[0], which)["AutomationExecution"]
         steps = [_step(step) for step in execution["StepExecutions"]]
         times = [step[name] for step in steps for name in ("StartTime", "StopTime") if name in step]
         status["LastUpdatedTime"] = max(times, default=remediation.invoked)

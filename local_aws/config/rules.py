@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_aws.aws_lambda.functions import LambdaFunctions
 from local_aws.config.recorders import Recorders
@@ -22,6 +22,9 @@ from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
 from local_aws.core.switches import Switches
 from local_aws.organizations.organization import Organization
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 RULE_PROPERTIES = (
     "ConfigRuleName",
@@ -164,7 +167,7 @@ class Config:
         self._rules: dict[Scope, dict[str, Rule]] = {}
         self._runs: dict[str, _Run] = {}
         self._lock = RLock()
-        self.operations: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
+        self.operations: Operations = {
             "PutConfigRule": self.put_config_rule,
             "DescribeConfigRules": self.describe_config_rules,
             "DeleteConfigRule": self.delete_config_rule,

@@ -27,7 +27,7 @@ class NotSettledError(RuntimeError):
 class Clock:
     """The time of all services, and the work that they do.
 
-    `before_advance` has listeners. Just before the clock moves, they hear by how much it will be ahead of the machine's.
+    `before_advance` has listeners. Just before the clock moves, they get how far it will be ahead of the machine's.
     """
 
     def __init__(self, patience: float = _PATIENCE) -> None:
@@ -107,7 +107,7 @@ class Clock:
                     self._changed.wait()
 
     def stop(self) -> None:
-        """Start nothing any more, and end all waiting."""
+        """Start nothing more, and end all waiting."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()

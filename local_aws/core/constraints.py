@@ -110,7 +110,7 @@ _REASONS_OF_SHAPES: Mapping[tuple[str, str], tuple[str, str]] = {
     ),
     ("PolicyType", "enum"): ("INVALID_ENUM_POLICY_TYPE", "You specified an invalid policy type."),
 }
-"""Reasons that name no member. Real answers have the second; the first rests on the model."""
+"""Reasons that name no member. Real answers have the second; the first relies on the model."""
 
 
 def reason(violation: Violation) -> tuple[str, str]:

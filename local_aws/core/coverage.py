@@ -38,10 +38,10 @@ class CoverageError(ValueError):
 
 
 @dataclass(frozen=True)
-class Operations:
-    """Operations, or resource types, that stand together: the names, who answers, and two sentences in Markdown.
+class Item:
+    """An item of a list: operations, or resource types, that stand together.
 
-    "package" or "MiniStack" answers.
+    It has the names, who answers ("package" or "MiniStack"), and two sentences in Markdown.
     """
 
     names: tuple[str, ...]
@@ -67,9 +67,9 @@ class Coverage:
     api: str
     title: str
     introduction: str
-    operations: tuple[Operations, ...]
+    operations: tuple[Item, ...]
     behaviours: tuple[Behaviour, ...]
-    resource_types: tuple[Operations, ...] = ()
+    resource_types: tuple[Item, ...] = ()
 
     @property
     def names(self) -> frozenset[str]:
@@ -113,7 +113,7 @@ def _parse(file: Path) -> Coverage:
     given = _mapping(where, document, ("title", "operations"), ("introduction", "api", "behaviours", "resource_types"))
     operations, resource_types = (
         tuple(
-            _operations(f"{where}, {key}, item {number}", item)
+            _item(f"{where}, {key}, item {number}", item)
             for number, item in enumerate(_list(where, given, key) if key in given else [], 1)
         )
         for key in ("operations", "resource_types")
@@ -139,7 +139,7 @@ def _parse(file: Path) -> Coverage:
     )
 
 
-def _operations(where: str, item: object) -> Operations:
+def _item(where: str, item: object) -> Item:
     given = _mapping(where, item, ("names", "answered_by", "left_out", "rests_on"))
     names = _list(where, given, "names")
     texts = _texts(where, {name: given[name] for name in ("answered_by", "left_out", "rests_on")})
@@ -149,7 +149,7 @@ def _operations(where: str, item: object) -> Operations:
     if texts["answered_by"] not in _ANSWERED_BY:
         message = f"{where}: answered_by is {' or '.join(_ANSWERED_BY)}, not {texts['answered_by']!r}."
         raise CoverageError(message)
-    return Operations(tuple(names), **texts)
+    return Item(tuple(names), **texts)
 
 
 def _mapping(where: str, value: object, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> Mapping[str, Any]:
@@ -183,7 +183,7 @@ def _texts(where: str, values: Mapping[str, object]) -> dict[str, str]:
 _INTRODUCTION = """\
 # What the local AWS emulates
 
-The local AWS answers the operations on this page. Every other one it refuses, after policies have allowed it, in the form of
+The local AWS answers the operations on this page. It refuses every other one, after policies have allowed it, in the form of
 the service's protocol: "The local AWS does not emulate SERVICE:Operation." `make render` writes this page from the files of
 this folder, which the server reads too.
 

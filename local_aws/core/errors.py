@@ -59,9 +59,9 @@ def write(protocol: str, status: int, code: str, message: str, *, content_type: 
     """Write an error in a protocol, by botocore's name of it, or `S3`. In AWS JSON, `content_type` is the request's."""
     match protocol:
         case "json" | "rest-json":
-            return json_error(status, code, message, content_type=content_type if protocol == "json" else "application/json")
+            return _json(status, code, message, content_type if protocol == "json" else "application/json")
         case "query" | "rest-xml":
-            return query_error(status, code, message)
+            return _query(status, code, message)
         case "ec2":
             root = Element("Response")
             return _xml(
@@ -77,15 +77,15 @@ def write(protocol: str, status: int, code: str, message: str, *, content_type: 
     raise ValueError(unknown)
 
 
-def json_error(status: int, code: str, message: str, members: Mapping[str, Any] | None = None, *, content_type: str) -> Answer:
-    """Write an error of AWS JSON or restJson1, with further members of the error's model."""
+def _json(status: int, code: str, message: str, content_type: str) -> Answer:
+    """Write an error of AWS JSON or restJson1."""
     headers = {"Content-Type": content_type, "x-amzn-RequestId": _request_id(), "x-amzn-ErrorType": code}
-    return status, headers, json.dumps({"__type": code, "message": message, **(members or {})}).encode()
+    return status, headers, json.dumps({"__type": code, "message": message}).encode()
 
 
-def query_error(status: int, code: str, message: str, namespace: str = "") -> Answer:
-    """Write an error of the query protocol, in an API's XML namespace. restXml has the same form."""
-    root = Element("ErrorResponse", {"xmlns": namespace} if namespace else {})
+def _query(status: int, code: str, message: str) -> Answer:
+    """Write an error of the query protocol. restXml has the same form."""
+    root = Element("ErrorResponse")
     sender = "Sender" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "Receiver"
     return _xml(status, root, SubElement(root, "Error"), {"Type": sender, "Code": code, "Message": message})
 

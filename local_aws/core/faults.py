@@ -25,8 +25,8 @@ class Fault:
     `times` is how often the fault happens, None for always.  `seconds` is how long the answer is late; Latency does nothing
     else.  FailedEvaluations is for config:PutEvaluations: AWS Config answers with success and hands the evaluations back.
     `share` is the share of the calls that meet the fault.  `seed` chooses them among each account's first, second and later
-    calls, in whatever order the calls of different accounts arrive.
-    ValueError: there is no such fault; the message says what is allowed.
+    calls, no matter in which order the calls of different accounts arrive.
+    ValueError: the fault is unknown; the message says what is allowed.
     """
 
     account_id: str

@@ -217,5 +217,5 @@ def module(name: str) -> ModuleType:
 
 
 def replace(module_name: str, name: str, by: object) -> None:
-    """Replace what a name of MiniStack stands for."""
+    """Replace the value of a name of MiniStack."""
     setattr(module(module_name), name, by)

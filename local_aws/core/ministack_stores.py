@@ -1,4 +1,4 @@
-"""Let MiniStack's stores find what one account has without looking at what all the others have.
+"""Let MiniStack's stores find one account's entries without looking at all the others.
 
 MiniStack keeps the resources of all accounts in one dictionary for each kind, and goes through the whole of it for each list.
 In an organization of 10,000 accounts that would take most of the time.
@@ -37,7 +37,7 @@ class ByAccount(dict[Any, Any]):
         self.note(key)
 
     def setdefault(self, key: Any, default: Any = None) -> Any:  # noqa: ANN401 - anything
-        """Insert a key if it is not there."""
+        """Insert a key if it is missing."""
         value = super().setdefault(key, default)
         self.note(key)
         return value
@@ -52,7 +52,7 @@ class ByAccount(dict[Any, Any]):
         return super().pop(key) if default is _MISSING else super().pop(key, default)
 
     def update(self, other: Mapping[Any, Any]) -> None:  # type: ignore[override]  # MiniStack calls it in this way only
-        """Insert what another dictionary has."""
+        """Insert the entries of another dictionary."""
         for key, value in other.items():
             self[key] = value
 
@@ -76,13 +76,13 @@ def install() -> None:
 
 
 def keep_in(store: Any, data: ByAccount) -> None:  # noqa: ANN401 - MiniStack has no types
-    """Let a store keep what it has, and what it will have, in `data`."""
+    """Let a store keep its present and later entries in `data`."""
     data.update(store._data)
     store._data = data
 
 
 def _methods(account_id: Callable[[], str]) -> dict[str, object]:
-    """Return the methods that go through what the calling account has; a store of a Region's resources also looks at that."""
+    """Return the methods that go through the calling account's entries; a store of a Region's resources also looks at that."""
 
     def items(store: Any) -> list[tuple[Any, Any]]:  # noqa: ANN401 - MiniStack has no types
         data = store._data

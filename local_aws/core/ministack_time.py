@@ -1,4 +1,4 @@
-"""Let MiniStack tell the time of the clock: in its modules, `time` and `datetime` stand for what is here.
+"""Make MiniStack use the clock: in its modules, `time` and `datetime` are the objects of this module.
 
 MiniStack takes the time in two hundred places, so replacing single functions would miss some. Durations that it measures, and
 its pauses, stay the machine's.

@@ -107,7 +107,7 @@ class AwsError(Exception):
 
 
 LOADER = Loader()
-"""Reads botocore's models. It keeps what it has read, so one serves all: a Loader of its own looks at 8,000 files first."""
+"""Reads botocore's models. It keeps what it has read, so one serves all: a new Loader first looks at 8,000 files."""
 
 
 @cache
@@ -148,7 +148,7 @@ class ServiceApi:
     def parse(self, headers: Mapping[str, str], body: bytes, routed: Routed | None = None) -> tuple[str, dict[str, Any]]:
         """Read a request: the operation's name, and its parameters as botocore takes them, without unknown ones.
 
-        Only "rest-json" needs `routed`.  AwsError: there is no such operation, or a value has another type than the model's.
+        Only "rest-json" needs `routed`.  AwsError: the operation is unknown, or a value has another type than the model's.
         """
         return self._protocol.parse({name.lower(): value for name, value in headers.items()}, body, routed)
 
@@ -167,7 +167,7 @@ class ServiceApi:
             raise AwsError(_MEMBER_CODES.get((self._model.service_name, broken[0].path), of_service), message)
 
     def from_template(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return parameters that come from a template, where a number, a Boolean or a text may stand for the others.
+        """Return parameters that come from a template, which may write a number, a Boolean or a text in place of each other.
 
         AwsError: a member is unknown, or a value has another type than the model's.
         """
@@ -189,7 +189,7 @@ class ServiceApi:
         return self._protocol.response(model, result)
 
     def error_name(self, operation: str, code: str) -> str:
-        """Return the name of the exception that an operation's error code stands for, or the code itself."""
+        """Return the name of the exception for an operation's error code, or the code itself."""
         if operation not in self._model.operation_names:
             return code
         shapes = self._model.operation_model(operation).error_shapes

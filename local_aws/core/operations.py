@@ -11,11 +11,12 @@ Sources: https://smithy.io/2.0/aws/protocols/, https://docs.aws.amazon.com/IAM/l
 import gzip
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import botocore
@@ -46,6 +47,12 @@ _REST_XML = {
 }
 _LONGEST_HEAD = 8192
 """Bytes of a model in which its metadata stand: documentation of one service precedes them, shapes always follow."""
+
+
+Operation = Callable[[str, dict[str, Any]], dict[str, Any] | None]
+"""What answers an operation: it takes the account id and the request, and gives the answer; None lets MiniStack answer."""
+Operations = Mapping[str, Operation]
+"""What answers operations, by their names."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +94,7 @@ class Request:
 
     @cached_property
     def protocol(self) -> str:
-        """Return the protocol, as far as the request shows it by itself: its name in botocore, or `errors.S3`."""
+        """Return the protocol, if the request alone shows it: its name in botocore, or `errors.S3`."""
         signing_name = self.credential.signing_name if self.credential else S3
         if self.headers.get("smithy-protocol") == "rpc-v2-cbor":
             return CBOR
@@ -134,8 +141,8 @@ def prefix(service: str) -> str:
     return _PREFIXES.get(service, service)
 
 
-class Operations:
-    """The operations of every service."""
+class ApiOperations:
+    """The operations of every service's API."""
 
     def __init__(self, lists: Mapping[str, Coverage]) -> None:
         """Know which services are listed, by MiniStack's names of them."""
@@ -235,7 +242,7 @@ class _Api:
     def operation(self, request: Request) -> tuple[str, str] | None:
         """Return operation and protocol of a request, None if it calls none of this service.
 
-        It takes no request that a protocol does not have, so that whoever reads it next finds the same operation.
+        It accepts no request that a protocol does not have, so that the next reader finds the same operation.
         """
         prefix, _, target = request.headers.get("x-amz-target", "").rpartition(".")
         action = request.parameters.get("Action", [""])[0]

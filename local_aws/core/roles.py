@@ -1,4 +1,4 @@
-"""Roles that a service of AWS makes in an account by itself."""
+"""Roles that an AWS service makes in an account on its own."""
 
 import json
 from collections.abc import Mapping

@@ -61,7 +61,7 @@ class Switches:
         self._on: set[str] = set()
 
     def turn(self, name: str, *, on: object) -> None:
-        """Turn a switch on or off. Raises ValueError if there is no such switch, or if `on` is no boolean."""
+        """Turn a switch on or off. Raises ValueError if the switch is unknown, or if `on` is not a boolean."""
         if name not in SWITCHES:
             message = f"There is no switch {name!r}: there are {', '.join(SWITCHES)}."
             raise ValueError(message)
@@ -71,6 +71,6 @@ class Switches:
         (self._on.add if on else self._on.discard)(name)
 
     def is_on(self, name: str) -> bool:
-        """Tell whether a switch is on. Raises KeyError if there is no such switch."""
+        """Tell whether a switch is on. Raises KeyError if the switch is unknown."""
         SWITCHES[name]
         return name in self._on

@@ -181,13 +181,13 @@ def caller_identity(account_id: str) -> dict[str, Any]:
         return _root(account_id) | {"accessKeyId": access_key_id, "sessionContext": {**context, "assumedRoot": "true"}}
     if ":user/" in arn:
         user_name = arn.rpartition("/")[2]
-        user = ministack_seams.module("ministack.services.iam")._users.get(user_name) or {}
+        user = principals.entity("user", callers.account_id(), user_name) or {}
         named = {"userName": user_name, "accessKeyId": access_key_id}
         return {"type": "IAMUser", "principalId": user.get("UserId", ""), "arn": arn, "accountId": account_id, **named}
     if ":assumed-role/" not in arn:
         arn = f"arn:aws:sts::{account_id}:assumed-role/Administrator/administrator"
     role_name = arn.split("/")[1]
-    role = ministack_seams.module("ministack.services.iam")._roles.get(role_name) or {}
+    role = principals.entity("role", callers.account_id(), role_name) or {}
     issuer = {
         "type": "Role",
         "principalId": role.get("RoleId", ""),

@@ -12,12 +12,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_aws.core import callers
 from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 _KEPT = timedelta(days=90)
 _PAGE = 50
@@ -72,7 +75,7 @@ class EventHistory:
         self._clock = clock
         self._numbers = count()
         self._events: dict[Scope, deque[_Event]] = defaultdict(deque)
-        self.operations: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
+        self.operations: Operations = {
             "LookupEvents": self.lookup_events,
             "DescribeTrails": lambda _, __: {"trailList": []},
             "ListTrails": lambda _, __: {"Trails": []},
@@ -114,7 +117,7 @@ class EventHistory:
 
 
 def _wanted(attributes: list[dict[str, str]]) -> Callable[[_Event], bool]:
-    """Return what tells whether an event has an attribute. Raises AwsError for more than one."""
+    """Return a function that tells whether an event has an attribute. Raises AwsError for more than one."""
     if len(attributes) > 1:
         raise AwsError("InvalidLookupAttributesException", "You can specify only one attribute.")
     if not attributes:

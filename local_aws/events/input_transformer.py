@@ -26,7 +26,7 @@ class InvalidInputError(ValueError):
 def transform(transformer: Mapping[str, Any], event: Mapping[str, Any], rule: Mapping[str, Any], received: datetime) -> str:
     """Return the input: the template with the values of its variables.
 
-    A variable that is no variable stays as it is.  One whose path leads nowhere is an empty text, and nothing in an array.
+    An undefined variable stays as it is.  One whose path leads nowhere is an empty text, and nothing in an array.
     Raises InvalidInputError if the input is not JSON, and not JSON texts line by line either.
     """
     template, values = transformer["InputTemplate"], _variables(transformer, event, rule, received)

@@ -94,7 +94,7 @@ class EventRules:
         return {"EventBuses": [self._described(bus) for bus in page], **token}
 
     def delete_event_bus(self, _: str, params: Request) -> Request:
-        """Delete an event bus without rules. One that is not there is no error."""
+        """Delete an event bus without rules. A missing one is no error."""
         name = params["Name"]
         if name == _DEFAULT:
             raise AwsError("ValidationException", f"Cannot delete event bus {name}.")
@@ -149,7 +149,7 @@ class EventRules:
         return {}
 
     def delete_rule(self, _: str, params: Request) -> Request:
-        """Delete a rule without targets. A rule that is not there is no error, but its bus has to be."""
+        """Delete a rule without targets. A missing rule is no error, but its bus has to exist."""
         key = self._key(params, "Name")
         if self._eventbridge._targets.get(key):
             raise AwsError("ValidationException", "Rule can't be deleted since it has targets.")
@@ -221,7 +221,7 @@ class EventRules:
     # Events
 
     def put_events(self, account_id: str, params: Request) -> Request:
-        """Put events on buses, each by itself. One for a bus that is not there is lost without an error."""
+        """Put events on buses, each separately. An event for a missing bus is lost without an error."""
         buses = [_name_of_bus(entry.get("EventBusName")) for entry in params["Entries"]]
         if "EndpointId" in params or any(bus.startswith("arn:") for bus in buses):
             message = "The local AWS emulates neither global endpoints nor events for buses of other accounts and Regions."
@@ -267,7 +267,7 @@ class EventRules:
         return {}
 
     def untag_resource(self, _: str, params: Request) -> Request:
-        """Remove tags. Keys that are not there are no error."""
+        """Remove tags. Missing keys are no error."""
         tags = self._tags_of(params)
         for key in params["TagKeys"]:
             tags.pop(key, None)

@@ -42,7 +42,7 @@ class _Field:
         return len(numbers) == len(ends) and (self.wraps or numbers == sorted(numbers))
 
     def numbers(self, text: str) -> set[int]:
-        """Return the numbers of a list of numbers, ranges and increments that it takes. An increment of 0 is none."""
+        """Return the numbers of a list of numbers, ranges and increments that it takes. An increment of 0 is not valid."""
         return {number for part in text.split(",") for number in self._numbers_of_part(part)}
 
     def _numbers_of_part(self, part: str) -> list[int]:
@@ -108,7 +108,7 @@ def is_valid(expression: str) -> bool:
 _UNITS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 _FRIDAY = 5
 _LONGEST_SEARCH = 30 * 366
-"""Days. The calendar repeats itself in less, but for years that an expression names."""
+"""Days. The calendar repeats sooner, except for years that an expression names."""
 
 
 def next_time(expression: str, since: datetime, now: datetime) -> datetime | None:

@@ -2,8 +2,8 @@
 
 Sources: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-rule-schedule.html.  Live: the event of a
 scheduled rule in September 2026 (radkawar/stackd, testdata/aws/eventbridge/scheduled_delivery.json), which goes to the
-targets of the rule and to the rules whose pattern it matches.  No page says what a PutRule for a rule that is there does to a
-rate: here it begins anew.
+targets of the rule and to the rules whose pattern it matches.  No page says what a PutRule for an existing rule does to a
+rate: here it starts over.
 """
 
 from datetime import datetime
@@ -28,7 +28,7 @@ class Schedules:
         self._clock = clock
 
     def install(self) -> None:
-        """Fire scheduled rules in place of MiniStack, which goes by the machine's time."""
+        """Fire scheduled rules instead of MiniStack, which uses the machine's time."""
         ministack_seams.replace(_EVENTBRIDGE, "_tick_scheduled_rules", lambda: None)
         self._events.when_put.append(self._follow)
 

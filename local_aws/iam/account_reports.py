@@ -10,13 +10,16 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.switches import Switches
 from local_aws.organizations.accounts import Account, RootUser
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 _QUOTAS = {
     "AccessKeysPerUserQuota": 2,
@@ -80,7 +83,7 @@ class AccountReports:
         self._clock = clock
         self._iam = ministack_seams.module("ministack.services.iam")
         self._reports: dict[str, _Report] = {}
-        self.operations: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
+        self.operations: Operations = {
             "GenerateCredentialReport": self.generate_credential_report,
             "GetAccountSummary": self.get_account_summary,
             "GetCredentialReport": self.get_credential_report,
@@ -89,7 +92,7 @@ class AccountReports:
     # The summary
 
     def get_account_summary(self, account_id: str, _: dict[str, Any]) -> dict[str, Any]:
-        """Count what the account has. The entries that begin with Account are of the root user.
+        """Count the account's entities. The entries that begin with Account are of the root user.
 
         MFADevices counts virtual devices, and MFADevicesInUse all kinds: no source says whether a hardware device counts as
         one of the first.  PolicyVersionsInUse counts each managed policy that is attached, or a boundary, once (captures).
@@ -147,7 +150,7 @@ class AccountReports:
         return {"Content": report.content, "ReportFormat": "text/csv", "GeneratedTime": report.generated}
 
     def _content(self, account: Account) -> bytes:
-        """Write the rows, users in the order of their names whatever the case, without a line break at the end."""
+        """Write the rows, users ordered by name, ignoring case, without a line break at the end."""
         users = sorted(self._iam._users.values(), key=lambda user: str(user["UserName"]).lower())
         text = io.StringIO()
         rows = csv.writer(text, lineterminator="\n")

@@ -36,7 +36,7 @@ class Checks:
     """The checks of each operation. `has_account` tells whether there is an account with an id."""
 
     def __init__(self, has_account: Callable[[str], bool]) -> None:
-        """Check against what MiniStack has."""
+        """Check against MiniStack's data."""
         self._has_account = has_account
         self._iam = ministack_seams.module("ministack.services.iam")
         changes = (
@@ -104,7 +104,7 @@ class Checks:
                 params[member] = found[member]
 
     def find_policy(self, operation: str, arn: str) -> None:
-        """Refuse the ARN of a managed policy that is not there, in the words of an operation. Raises AwsError."""
+        """Refuse the ARN of a managed policy that does not exist, in the words of an operation. Raises AwsError."""
         if self._iam._policy_exists(arn):
             return
         if arn.startswith(_AWS_MANAGED):
@@ -142,7 +142,7 @@ class Checks:
         return [*(self._iam._account_aliases.get("aliases") or [])]
 
     def _new_alias(self, params: dict[str, Any]) -> None:
-        """Refuse an alias that is no new one. It replaces the account's present one (API reference, CreateAccountAlias)."""
+        """Refuse an alias that is not new. It replaces the account's present one (API reference, CreateAccountAlias)."""
         alias = params["AccountAlias"]
         if _ACCOUNT.fullmatch(alias):
             message = f"The account alias {alias} must not be an account ID."
@@ -155,7 +155,7 @@ class Checks:
             _no_such(f"The Account Alias with name {params['AccountAlias']} cannot be found.")
 
     def _new_password_policy(self, params: dict[str, Any]) -> None:
-        """Begin anew: what a request leaves out gets its default (API reference, UpdateAccountPasswordPolicy)."""
+        """Start over: what a request leaves out gets its default (API reference, UpdateAccountPasswordPolicy)."""
         self._iam._account_password_policy.pop("policy", None)
         params.setdefault("MinimumPasswordLength", 6)
 
@@ -188,7 +188,7 @@ class Checks:
             raise AwsError("UnmodifiableEntity", message)
 
     def check_trust(self, document: str) -> None:
-        """Refuse a document that is no trust policy. Raises AwsError."""
+        """Refuse a document that is not a trust policy. Raises AwsError."""
         if _length(document) > _TRUST:
             _exceeded(f"Cannot exceed quota for ACLSizePerRole: {_TRUST}")
         check_trust_policy(document, self._is_principal)

@@ -2,21 +2,20 @@
 
 Sources: API model, iam, with its paginators; API reference of each operation.  A caller who names no user means itself, and a
 session of a role means nobody (API reference, for example GetUser; the words are AWS's as users quote them).  A name of an
-inline policy stands for the policy that has it in any case; the answer has the request's spelling (public captures of 2026).
+inline policy means the policy with that name, ignoring case; the answer has the request's spelling (public captures of 2026).
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from botocore.parsers import create_parser
 
 from local_aws.core import callers, ministack_seams
 from local_aws.core.models import LOADER, AwsError, service_model
+from local_aws.core.operations import Operation, Operations
 from local_aws.core.paging import Pages
 from local_aws.iam.checks import Checks
-
-Operation = Callable[[str, dict[str, Any]], dict[str, Any] | None]
 
 _BY_ENTITY = tuple(
     name.format(kind)
@@ -63,7 +62,7 @@ _PAGES = Pages("ValidationError", "Invalid Marker.", "Marker", takes_empty=False
 class Entities:
     """The operations of IAM about what MiniStack keeps."""
 
-    def __init__(self, checks: Checks, first: Mapping[str, Operation]) -> None:
+    def __init__(self, checks: Checks, first: Operations) -> None:
         """Refuse what `checks` refuses. `first` may answer an operation; if it returns None, MiniStack does."""
         self._checks = checks
         self._iam = ministack_seams.module("ministack.services.iam")
@@ -74,7 +73,7 @@ class Entities:
             name: keys if isinstance(keys := paginator["result_key"], list) else [keys]
             for name, paginator in paginators.items()
         }
-        self.operations: dict[str, Operation] = {
+        self.operations: Operations = {
             **first,
             **{operation: self._answering(operation, first.get(operation)) for operation in OPERATIONS},
         }
@@ -125,7 +124,7 @@ class Entities:
         return answer
 
     def _page(self, operation: str, result: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
-        """Return the page of a list that a request asks for; what is no list stays as it is."""
+        """Return the page of a list that a request asks for; anything else stays as it is."""
         keys = self._listed.get(operation)
         if keys is None:
             return result

@@ -2,7 +2,7 @@
 
 Sources: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html, and
 reference_policies_elements_principal.html there.  The words are AWS's as users quote them, for example
-https://github.com/hashicorp/terraform-provider-aws/issues/8905 (a principal that is not there) and
+https://github.com/hashicorp/terraform-provider-aws/issues/8905 (a principal that does not exist) and
 https://github.com/terraform-aws-modules/terraform-aws-iam/issues/47 (no principal).  Guess: which of several mistakes it names.
 """
 
@@ -22,12 +22,12 @@ _SERVICE = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.(amazonaws\.com(\.cn)?|amazon
 
 
 def check_identity_policy(document: str) -> None:
-    """Refuse a document that is no policy of a user, group or role, and no managed policy. Raises AwsError."""
+    """Refuse a document that is neither a policy of a user, group or role nor a managed policy. Raises AwsError."""
     _refuse(_identity_problems(_statements(document, _SYNTAX)))
 
 
 def check_trust_policy(document: str, is_there: Callable[[str], bool]) -> None:
-    """Refuse a document that is no trust policy of a role. Raises AwsError.
+    """Refuse a document that is not a trust policy of a role. Raises AwsError.
 
     `is_there` tells whether an AWS principal exists: an account id, or the ARN of a user, role or root user.
     """

@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-enable-root-access.html
 messages and the order of features are those of public captures of real AWS, of 2026-09-11 and 2026-09-12.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -15,6 +14,7 @@ from local_aws.authorization.root_tasks import Task, task_of
 from local_aws.core import callers
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
+from local_aws.core.operations import Operation, Operations
 from local_aws.core.switches import Switches
 from local_aws.organizations.organization import (
     IAM,
@@ -34,13 +34,11 @@ _STS_LAG = {
     "EnableAWSServiceAccess": timedelta(seconds=100),
     "DisableAWSServiceAccess": timedelta(seconds=100),
 }
-"""How much later than IAM, while a switch is on, STS hears of each operation of AWS Organizations.
+"""How much later than IAM, while a switch is on, STS learns of each operation of AWS Organizations.
 
-Real STS was seen to hear of the end of a delegation after 15 s to a minute, and of the end of trusted access after one to
+Real STS was seen to learn of the end of a delegation after 15 s to a minute, and of the end of trusted access after one to
 three minutes.
 """
-
-Operation = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class RootAccess:
         self._clock = clock
         self._switches = switches
         self._known_to_sts = self._administration()
-        self.iam_operations: dict[str, Operation] = {
+        self.iam_operations: Operations = {
             "ListOrganizationsFeatures": self.list_organizations_features,
             **{
                 f"{change}Organizations{feature}": self._changing(feature, enabled=change == "Enable")
@@ -68,15 +66,15 @@ class RootAccess:
                 for feature in ROOT_ACCESS_FEATURES
             },
         }
-        self.sts_operations: dict[str, Operation] = {"AssumeRoot": self.assume_root}
+        self.sts_operations: Operations = {"AssumeRoot": self.assume_root}
 
     # What STS knows
 
-    def watching(self, operations: Mapping[str, Operation]) -> dict[str, Operation]:
-        """Return the operations of AWS Organizations, and let STS hear of what they change."""
+    def watching(self, operations: Operations) -> Operations:
+        """Return the operations of AWS Organizations, and let STS learn what they change."""
 
         def watched(operation: Operation, lag: timedelta) -> Operation:
-            def call(account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+            def call(account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
                 answer = operation(account_id, params)
                 known = self._administration()
                 if self._switches.is_on("sts-lags-iam"):
@@ -174,7 +172,7 @@ class RootAccess:
     def _refuse(self, account_id: str, member: str, task: Task) -> None:
         """Raise AccessDenied unless an account may have a session of `member`'s root user for a task.
 
-        One message stands for each account that may not, and for each target: AWS does not tell them apart.
+        There is one message for every account that may not, and for every target: AWS does not tell them apart.
         """
         organization, known = self._organization, self._known_to_sts
         is_member = organization is not None and member in organization.parents and member != organization.management_account_id

@@ -11,6 +11,7 @@ from local_aws.authorization.root_sessions import is_root_session, own_arn, root
 from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
+from local_aws.core.operations import Operation, Operations
 from local_aws.core.paging import Pages
 from local_aws.organizations.accounts import Account, AccountsError, RootUser, change, find
 
@@ -20,7 +21,6 @@ _PAGES = Pages("ValidationError", "Invalid Marker.", "Marker")
 
 _NEVER_USED = {"ServiceName": "N/A", "Region": "N/A"}
 
-_Operation = Callable[[str, dict[str, Any]], dict[str, Any] | None]
 _RootOperation = Callable[[Account, dict[str, Any]], dict[str, Any] | None]
 
 
@@ -55,7 +55,7 @@ class RootUsers:
             "ListMFADevices": self.list_mfa_devices,
             "ListSigningCertificates": self.list_signing_certificates,
         }
-        self.operations: dict[str, _Operation] = {
+        self.operations: Operations = {
             "CreateVirtualMFADevice": self.create_virtual_mfa_device,
             "DeleteVirtualMFADevice": self.delete_virtual_mfa_device,
             "ListVirtualMFADevices": self.list_virtual_mfa_devices,
@@ -64,7 +64,7 @@ class RootUsers:
         }
         self.operations["DeactivateMFADevice"] = self._of_user(self.operations["DeactivateMFADevice"])
 
-    def _by_root(self, operation: _RootOperation, *, in_session: bool = False) -> _Operation:
+    def _by_root(self, operation: _RootOperation, *, in_session: bool = False) -> Operation:
         def call(account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
             if own_arn() is None or "UserName" in params:
                 return None
@@ -76,7 +76,7 @@ class RootUsers:
 
         return call
 
-    def _of_user(self, operation: _Operation) -> _Operation:
+    def _of_user(self, operation: Operation) -> Operation:
         """Return what refuses a device that is not assigned to the IAM user whom a request names, as AWS words it."""
 
         def call(account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:

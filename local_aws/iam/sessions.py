@@ -18,7 +18,7 @@ _DEFAULT = _CHAINED = 3600
 
 
 def _assume_role(_: str, params: dict[str, Any]) -> None:
-    """Refuse a role that is not there, and a session that would last too long."""
+    """Refuse a role that does not exist, and a session that would last too long."""
     arn = params["RoleArn"]
     named = _ROLE.fullmatch(arn)
     if named is None:

@@ -31,7 +31,7 @@ def install(resource_types: Mapping[str, dict[str, Any]], checks: Checks) -> Non
 
 
 def _checked(name: str, handle: Callable[..., Any], place: int, checks: Checks) -> Callable[..., Any]:
-    """Check the argument at `place`, the new properties. MiniStack takes a ValueError for the reason of a failure."""
+    """Check the argument at `place`, the new properties. MiniStack reads a ValueError as the reason for a failure."""
 
     def handle_checked(*arguments: Any, **more: Any) -> Any:  # noqa: ANN401 - MiniStack's
         try:

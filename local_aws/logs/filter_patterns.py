@@ -110,7 +110,7 @@ def _unescaped(text: str) -> str:
 
 @dataclass(frozen=True)
 class _Number:
-    """A number of JSON as it is written, since a comparison with a text takes it so."""
+    """A number of JSON as written, since a comparison with a text uses that form."""
 
     text: str
 

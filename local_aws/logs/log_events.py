@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from itertools import count, islice, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock
@@ -20,6 +20,9 @@ from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
 from local_aws.logs import filter_patterns, log_groups
 from local_aws.logs.log_groups import LogEvent, LogGroup, milliseconds
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 _LARGEST_BATCH = 1_048_576
 _BYTES_BESIDE_MESSAGE = 26
@@ -35,8 +38,7 @@ _END_OF_TIME = 10**13
 _PAGES = Pages("InvalidParameterException", "The specified nextToken is invalid.", "nextToken")
 
 Listener = Callable[[LogGroup, Sequence[LogEvent]], None]
-"""Hears of new events of a log group, in the account and Region of the request."""
-Operations = dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]]
+"""Gets new events of a log group, in the account and Region of the request."""
 
 
 class LogEvents:

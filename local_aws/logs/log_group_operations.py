@@ -5,11 +5,12 @@ exists" and "The specified log group does not exist.", as users quote them.  Gue
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
+from local_aws.core.operations import Operations
 from local_aws.logs import log_groups
 from local_aws.logs.log_groups import LogGroup
 
@@ -20,8 +21,6 @@ _NOT_EMULATED = ("kmsKeyId", "deletionProtectionEnabled")
 _GROUP_ARN = re.compile(r"arn:[\w-]+:logs:[\w-]+:\d{12}:log-group:[^:*]+(:\*)?", re.ASCII)
 _EXISTS = "ResourceAlreadyExistsException"
 _INVALID = "InvalidParameterException"
-
-Operations = Mapping[str, Callable[[str, dict[str, Any]], None]]
 
 
 class LogGroupOperations:

@@ -4,12 +4,13 @@ Source: API model and API reference, logs. Live: "The specified log group does n
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from local_aws.core import ministack_seams
 from local_aws.core.clock import Clock
 from local_aws.core.models import Answer, AwsError, ServiceApi
+from local_aws.core.operations import Operations
 from local_aws.core.paging import Pages
 from local_aws.core.switches import Switches
 from local_aws.logs import filter_patterns, log_groups
@@ -20,8 +21,6 @@ _MOST_DESCRIBED = 50
 _PAGES = Pages("InvalidParameterException", "The specified nextToken is invalid.", "nextToken")
 _NOT_EMULATED = ("applyOnTransformedLogs", "fieldSelectionCriteria", "emitSystemFieldDimensions")
 
-Operation = Callable[[str, dict[str, Any]], dict[str, Any] | None]
-
 
 class MetricFilters:
     """The operations on metric filters."""
@@ -31,7 +30,7 @@ class MetricFilters:
         self._clock = clock
 
     @property
-    def operations(self) -> Mapping[str, Operation]:
+    def operations(self) -> Operations:
         """Return what answers or checks each operation."""
         return {"PutMetricFilter": self._put, "DescribeMetricFilters": self._describe, "DeleteMetricFilter": self._delete}
 

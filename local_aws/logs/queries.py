@@ -8,13 +8,13 @@ for 7 days); users' reports for the refusal of a time range that lies before the
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_aws.core import callers
 from local_aws.core.clock import Clock
@@ -26,14 +26,15 @@ from local_aws.logs.log_groups import LogEvent, LogGroup, milliseconds
 from local_aws.logs.query_evaluation import Found, Query
 from local_aws.logs.query_language import Dedup, MalformedQueryError, parse
 
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
+
 _MOST_CONCURRENT = 100
 _LONGEST_PAGE = 10_000
 _MOST_LISTED = 1000
 _KEPT = timedelta(days=7)
 _PAGES = Pages("InvalidParameterException", "The specified nextToken is invalid.", "nextToken")
 _log = logging.getLogger(__name__)
-
-Operations = dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]]
 
 
 @dataclass
@@ -163,7 +164,7 @@ class Queries:
             return had
 
     def get_query_results(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Return a page of what a query has found, and how far it is."""
+        """Return a page of what a query has found, and its progress."""
         run = self._find(account_id, params["queryId"])
         status, found = run.outcome
         sized = {**params, "maxItems": params.get("maxItems") or _LONGEST_PAGE}

@@ -63,7 +63,7 @@ class Time(int):
 
 Present = str | int | float
 Value = Present | None
-"""What a field has, if it has a value. A Time is an int."""
+"""The value of a field, if it has one. A Time is an int."""
 
 
 class Event(Protocol):
@@ -94,7 +94,7 @@ class Found:
 
 
 class _Row:
-    """An event with what the query has made of it. A group of events has no event, and the values of its aggregates."""
+    """An event with the query's changes. A group of events has no event, and the values of its aggregates."""
 
     __slots__ = ("document", "event", "made")
 
@@ -111,7 +111,7 @@ _Holds = Callable[[_Row], bool]
 
 
 def parse_document(message: str) -> Mapping[str, Any]:
-    """Return the JSON object that a message is; an empty one if it is none."""
+    """Return the JSON object that a message is; an empty one if it is not one."""
     if not message.lstrip().startswith("{"):
         return {}
     try:
@@ -401,7 +401,7 @@ def _compare(holds: Callable[[Any, Any], bool], left: Value, right: Value) -> bo
 
 
 def _calculate(operate: Callable[..., float], *values: Value) -> Value:
-    """Return what an operation makes of numbers; nothing if a value is no number, or if the result is none."""
+    """Return an operation's result for numbers; nothing if a value or the result is not a number."""
     numbers = [_number(value) for value in values]
     try:
         result = None if None in numbers else operate(*numbers)

@@ -109,7 +109,7 @@ Expression = Field | Literal | Call | Junction | Operation | Not | In | Like
 
 @dataclass(frozen=True)
 class Column:
-    """An expression and the name of its value: what stands after `as`, or the expression as it is written."""
+    """An expression and the name of its value: the name after `as`, or the expression as written."""
 
     expression: Expression
     name: str
@@ -258,7 +258,7 @@ class _Parser:
         self._tokens = list(self._read_tokens())
         self._next = 0
         self._aggregated = False
-        """Whether a stats command stands before the one that is being read: then there are no log events any more."""
+        """Whether a stats command precedes the one that is being read: then there are no log events left."""
 
     # Tokens
 

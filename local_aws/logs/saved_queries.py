@@ -6,20 +6,20 @@ MalformedQueryException); users saw a definition whose query begins with a typog
 """
 
 import secrets
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_aws.core import callers
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
 
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
+
 _LONGEST_PAGE = 1000
 _PAGES = Pages("InvalidParameterException", "The specified nextToken is invalid.", "nextToken")
 _LANGUAGE = "CWLI"
 _MEMBERS = {"name", "queryString", "queryLanguage", "logGroupNames", "parameters"}
-
-Operations = dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]]
 
 
 class SavedQueries:

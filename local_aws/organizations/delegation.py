@@ -6,13 +6,16 @@ in a public capture of 2026-09-12.
 """
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.organizations import refusals, service_principals
-from local_aws.organizations.directory import Directory, Operation, paged
+from local_aws.organizations.directory import Directory, paged
 from local_aws.organizations.organization import ACTIVE
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 
 class Delegation:
@@ -24,12 +27,12 @@ class Delegation:
         self._clock = clock
         self._began = clock.now()
         self._since: dict[tuple[str, ...], datetime] = {}
-        self.reads: dict[str, Operation] = {
+        self.reads: Operations = {
             "ListAWSServiceAccessForOrganization": self.list_aws_service_access_for_organization,
             "ListDelegatedAdministrators": self.list_delegated_administrators,
             "ListDelegatedServicesForAccount": self.list_delegated_services_for_account,
         }
-        self.changes: dict[str, Operation] = {
+        self.changes: Operations = {
             "EnableAWSServiceAccess": self.enable_aws_service_access,
             "DisableAWSServiceAccess": self.disable_aws_service_access,
             "RegisterDelegatedAdministrator": self.register_delegated_administrator,

@@ -10,8 +10,6 @@ from local_aws.organizations import refusals
 from local_aws.organizations.accounts import Account
 from local_aws.organizations.organization import Organization, Unit
 
-Operation = Callable[[str, dict[str, Any]], dict[str, Any]]
-"""Answers the parameters of an account's request. Raises AwsError."""
 _LONGEST_PAGE = 20
 """Source: API model, organizations, MaxResults."""
 _PAGES = Pages(
@@ -26,7 +24,7 @@ _PAGES = Pages(
 class Directory:
     """The root, the units and the accounts of `organization`, None if no account is in one.
 
-    Methods that look for something raise AwsError if it is not there.
+    Methods that look for something raise AwsError if it does not exist.
     """
 
     def __init__(self, organization: Organization | None, accounts_by_id: Mapping[str, Account], clock: Clock) -> None:
@@ -81,7 +79,7 @@ class Directory:
     # How answers show it
 
     def described_account(self, account_id: str) -> dict[str, Any]:
-        """Describe an account. It has both State and Status, which AWS is going to retire."""
+        """Describe an account. It has both State and Status, which AWS will retire."""
         account, state = self._accounts[account_id], self.organization.state_of(account_id)
         return {
             "Id": account_id,
@@ -101,7 +99,7 @@ class Directory:
         return {"Id": unit.unit_id, "Arn": arn, "Name": unit.name, "Path": self._path(unit.unit_id)}
 
     def described_root(self) -> dict[str, Any]:
-        """Describe the root. Policy types that are not enabled are not there."""
+        """Describe the root. Policy types that are not enabled are missing."""
         root_id, enabled = self.organization.root_id, sorted(self.organization.policy_types)
         return {
             "Id": root_id,

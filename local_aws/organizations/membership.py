@@ -1,6 +1,6 @@
 """Organizations: accounts are created, closed and removed, and leave.
 
-Creating and closing are asynchronous, and go by the clock. Sources: API model, organizations (CreateAccount, CloseAccount,
+Creating and closing are asynchronous, and use the clock. Sources: API model, organizations (CreateAccount, CloseAccount,
 CreateAccountStatus and the reasons of ConstraintViolationException);
 https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html.
 
@@ -20,16 +20,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_aws.core import roles
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.organizations import refusals
 from local_aws.organizations.accounts import Account, RootUser
-from local_aws.organizations.directory import Directory, Operation, paged
+from local_aws.organizations.directory import Directory, paged
 from local_aws.organizations.organization import ACTIVE, PENDING_CLOSURE, SUSPENDED
 from local_aws.organizations.tags import Tags
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 CREATION, CLOSURE = timedelta(seconds=2), timedelta(minutes=3)
 """How long it takes to create an account, and to close one."""
@@ -48,7 +51,7 @@ _EMAIL = re.compile(r"""[^\s"'()<>\[\]:;,\\|%&.@][^\s"'()<>\[\]:;,\\|%&@]*@[A-Za
 
 @dataclass
 class _Creation:
-    """A request to create an account, and what became of it."""
+    """A request to create an account, and its outcome."""
 
     request_id: str
     params: dict[str, Any]
@@ -89,13 +92,13 @@ class Membership:
         self._closures: list[datetime] = []
         """When accounts were closed, the first one first."""
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="organizations")
-        self.reads: dict[str, Operation] = {
+        self.reads: Operations = {
             "ListAccounts": self.list_accounts,
             "DescribeAccount": self.describe_account,
             "DescribeCreateAccountStatus": self.describe_create_account_status,
             "ListCreateAccountStatus": self.list_create_account_status,
         }
-        self.changes: dict[str, Operation] = {
+        self.changes: Operations = {
             "CreateAccount": self.create_account,
             "CloseAccount": self.close_account,
             "RemoveAccountFromOrganization": self.remove_account_from_organization,
@@ -117,7 +120,7 @@ class Membership:
         return {"Account": self._directory.described_account(self._directory.member(params["AccountId"]))}
 
     def describe_create_account_status(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Tell what became of a request to create an account."""
+        """Tell the outcome of a request to create an account."""
         creation = self._creations.get(params["CreateAccountRequestId"])
         if creation is None:
             raise refusals.missing("CreateAccountStatusNotFoundException")
@@ -230,7 +233,7 @@ class Membership:
     # Departure
 
     def remove_account_from_organization(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Remove an account. It goes on without an organization, and has what AWS asks for first, like a means of payment."""
+        """Remove an account. It continues without an organization, and has what AWS first asks for, like a means of payment."""
         organization, account_id = self._directory.organization, self._directory.member(params["AccountId"])
         if account_id == organization.management_account_id:
             message = "You can't remove a management account from an organization."

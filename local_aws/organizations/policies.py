@@ -16,13 +16,16 @@ import json
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from local_aws.core.models import AwsError
 from local_aws.organizations import policy_documents, refusals
-from local_aws.organizations.directory import Directory, Operation, paged
+from local_aws.organizations.directory import Directory, paged
 from local_aws.organizations.organization import SERVICE_CONTROL_POLICY, Organization
 from local_aws.organizations.tags import Tags
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 FULL_ACCESS = "p-FullAWSAccess"
 Listener = Callable[[], None]
@@ -89,13 +92,13 @@ class Policies:
             organization.when_moved.append(lambda _: self._changed())
             organization.when_left.append(self._forget)
             organization.when_unit_deleted.append(self._forget)
-        self.reads: dict[str, Operation] = {
+        self.reads: Operations = {
             "DescribePolicy": self.describe_policy,
             "ListPolicies": self.list_policies,
             "ListPoliciesForTarget": self.list_policies_for_target,
             "ListTargetsForPolicy": self.list_targets_for_policy,
         }
-        self.changes: dict[str, Operation] = {
+        self.changes: Operations = {
             "CreatePolicy": self.create_policy,
             "UpdatePolicy": self.update_policy,
             "DeletePolicy": self.delete_policy,

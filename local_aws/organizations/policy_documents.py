@@ -26,7 +26,7 @@ _SID = re.compile(r"[A-Za-z0-9]*", re.ASCII)
 
 
 def check(content: str) -> None:
-    """Refuse a document that is no service control policy. Raises AwsError."""
+    """Refuse a document that is not a service control policy. Raises AwsError."""
     if len(content) > _MOST_CHARACTERS:
         message = f"You have exceeded the maximum policy size of {_MOST_CHARACTERS} characters."
         raise AwsError("ConstraintViolationException", message, members={"Reason": "POLICY_CONTENT_LIMIT_EXCEEDED"})

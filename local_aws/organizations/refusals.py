@@ -24,7 +24,7 @@ _MISSING = {
 
 
 def missing(code: str) -> AwsError:
-    """Say that something is not there. `code` says what: AccountNotFoundException."""
+    """Say that something does not exist. `code` says what: AccountNotFoundException."""
     return AwsError(code, _MISSING[code])
 
 

@@ -10,10 +10,11 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from local_aws.core.clock import Clock
+from local_aws.core.operations import Operation
 from local_aws.organizations import refusals
 from local_aws.organizations.accounts import Account
 from local_aws.organizations.delegation import Delegation
-from local_aws.organizations.directory import Directory, Operation
+from local_aws.organizations.directory import Directory
 from local_aws.organizations.membership import Membership
 from local_aws.organizations.organization import SERVICE_CONTROL_POLICY, Organization
 from local_aws.organizations.policies import Policies
@@ -46,7 +47,7 @@ class Organizations:
         self._membership.close()
 
     def _guarded(self, operation: Operation, may_call: Callable[[str], bool]) -> Operation:
-        def call(account_id: str, params: dict[str, Any]) -> dict[str, Any]:
+        def call(account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
             if account_id not in self._directory.organization.parents:
                 raise refusals.not_in_use()
             if not may_call(account_id):

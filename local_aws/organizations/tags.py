@@ -5,10 +5,13 @@ Real answers take an empty list of tags, and keys that nothing has: see `refusal
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_aws.organizations import refusals
-from local_aws.organizations.directory import Operation, paged
+from local_aws.organizations.directory import paged
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 _MOST = 50
 
@@ -20,11 +23,11 @@ class Tags:
         """Begin without tags."""
         self._exists = exists
         self._tags: dict[str, dict[str, str]] = {}
-        self.reads: dict[str, Operation] = {"ListTagsForResource": self.list_tags_for_resource}
-        self.changes: dict[str, Operation] = {"TagResource": self.tag_resource, "UntagResource": self.untag_resource}
+        self.reads: Operations = {"ListTagsForResource": self.list_tags_for_resource}
+        self.changes: Operations = {"TagResource": self.tag_resource, "UntagResource": self.untag_resource}
 
     def check(self, tags: Sequence[Mapping[str, str]], resource_id: str | None = None) -> None:
-        """Refuse tags that a resource cannot get; None: one that is going to be made. Raises AwsError."""
+        """Refuse tags that a resource cannot get; None: one that will be made. Raises AwsError."""
         keys = [tag["Key"] for tag in tags]
         if len(set(keys)) < len(keys):
             raise refusals.invalid("DUPLICATE_TAG_KEY", "Your request includes duplicate tag keys.")

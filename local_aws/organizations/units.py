@@ -4,12 +4,15 @@ Sources: API model, organizations; https://docs.aws.amazon.com/organizations/lat
 A real UpdateOrganizationalUnit keeps the name if the request has none, or only spaces: see `refusals`.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_aws.core.models import AwsError
 from local_aws.organizations import refusals
-from local_aws.organizations.directory import Directory, Operation, paged
+from local_aws.organizations.directory import Directory, paged
 from local_aws.organizations.tags import Tags
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 _DEEPEST, _MOST = 5, 2000
 """Levels of units below the root, and units of an organization."""
@@ -22,7 +25,7 @@ class Units:
         """Give new units their tags in `tags`."""
         self._directory = directory
         self._tags = tags
-        self.reads: dict[str, Operation] = {
+        self.reads: Operations = {
             "ListRoots": self.list_roots,
             "DescribeOrganizationalUnit": self.describe_organizational_unit,
             "ListOrganizationalUnitsForParent": self.list_organizational_units_for_parent,
@@ -30,7 +33,7 @@ class Units:
             "ListChildren": self.list_children,
             "ListParents": self.list_parents,
         }
-        self.changes: dict[str, Operation] = {
+        self.changes: Operations = {
             "CreateOrganizationalUnit": self.create_organizational_unit,
             "UpdateOrganizationalUnit": self.update_organizational_unit,
             "DeleteOrganizationalUnit": self.delete_organizational_unit,

@@ -17,7 +17,7 @@ from datetime import timedelta
 from email.utils import format_datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_aws.authorization import pipeline
 from local_aws.authorization.action_resources import ConfigArns
@@ -62,7 +62,7 @@ from local_aws.organizations.organization import Organization
 from local_aws.organizations.service import Organizations
 from local_aws.s3 import checks as s3_checks
 from local_aws.server.commands import COMMAND_PATH, Commands
-from local_aws.server.dispatch import Dispatch, Operations
+from local_aws.server.dispatch import Dispatch
 from local_aws.server.gate import Gate
 from local_aws.sns.topics import Topics
 from local_aws.sqs.queues import Queues
@@ -70,6 +70,9 @@ from local_aws.ssm.automation import Automation
 from local_aws.ssm.documents import Documents
 from local_aws.ssm.ops_center import OpsCenter
 from local_aws.tagging.resources import TaggedResources
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 _RETRY_PACKS = timedelta(seconds=1)
 """How often a conformance pack looks for a recorder that it waits for."""
@@ -166,7 +169,7 @@ class LocalAws:
     # In front of MiniStack
 
     def _serves(self, account_id: str) -> bool:
-        """Tell whether credentials of an account are good: it is there, and not suspended."""
+        """Tell whether credentials of an account are good: it exists, and is not suspended."""
         return account_id in self._accounts and not (self._organization and self._organization.is_shut(account_id))
 
     def _start_recorders(self) -> None:
@@ -175,7 +178,7 @@ class LocalAws:
                 self._config.recorders.start(account.account_id, REGION)
 
     def _teach_resource_types(self, saved_queries: SavedQueries, checking: checked_types.Services) -> None:
-        """Let MiniStack make resources of the listed types only, with what this package knows of them."""
+        """Let MiniStack make resources of the listed types only, with what this package knows about them."""
         resource_types.install(
             resource_types.Services(
                 self._config,

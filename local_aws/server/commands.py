@@ -156,7 +156,7 @@ class Commands:
         await self._wait_for(self._clock.settle)
 
     async def _wait_for(self, done: Callable[[], None]) -> None:
-        """Wait on a thread, so that the server goes on to answer the work that this waits for."""
+        """Wait on a thread, so that the server still answers the work that this waits for."""
         await asyncio.get_running_loop().run_in_executor(self._waiting, done)
 
     def _set_longest_page(self, entries: int | None) -> None:

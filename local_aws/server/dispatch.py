@@ -12,14 +12,12 @@ from local_aws.core import faults, ministack_seams
 from local_aws.core.coverage import Coverage
 from local_aws.core.faults import Answer, Faults
 from local_aws.core.models import AwsError, Routed, ServiceApi
-from local_aws.core.operations import current, prefix
+from local_aws.core.operations import Operations, current, prefix
 from local_aws.server.gate import not_emulated
 
 _WITHOUT_API = {"s3"}
 """The services whose requests and faults follow no API model: they speak REST with XML."""
 
-Operations = Mapping[str, Callable[[str, dict[str, Any]], dict[str, Any] | None]]
-"""Each operation's name, and what answers it: takes account id and request; None lets MiniStack answer."""
 Handler = Callable[[str, str, dict[str, str], bytes, dict[str, list[str]]], Awaitable[Answer]]
 """Answers a request: method, path, headers, body and query."""
 
@@ -64,8 +62,8 @@ class Dispatch:
     def in_front(self, service: str, operations: Operations) -> None:
         """Record the calls of a service, apply faults, and answer `operations` here instead of in MiniStack.
 
-        Refuse what is not on the service's list, and what breaks the API model, whoever answers it. Policies have allowed it,
-        as AWS asks them first.
+        Refuse what is not on the service's list, and what breaks the API model, no matter who answers it. Policies have allowed
+        it, as AWS asks them first.
         """
         ministack: Handler = self.handlers[service]
         api = None if service in _WITHOUT_API else ServiceApi(self._lists[service].api)
@@ -110,7 +108,7 @@ class Dispatch:
         self.handlers[service] = _only(self._lists[service].names, handle)
 
     async def _hold_back(self, seconds: float) -> None:
-        """Wait by the machine's time, since the time-outs of callers go by it."""
+        """Wait by the machine's time, which the time-outs of callers use."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._cleared.wait(), seconds)
 

@@ -1,6 +1,6 @@
-"""Stands before MiniStack: it lets in what calls an operation that is listed, with credentials of an account that is there.
+"""Is in front of MiniStack: it lets in requests for a listed operation, with credentials of an existing account.
 
-Whatever comes in thus calls a service by its API: MiniStack's own paths, and those of whole services, are shut.
+So every request that comes in calls a service by its API: MiniStack's own paths, and those of whole services, are shut.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from local_aws.authorization import principals
 from local_aws.core import asgi, errors, ministack_seams, operations
 from local_aws.core.coverage import Coverage
 from local_aws.core.errors import Answer
-from local_aws.core.operations import Called, Operations, Request
+from local_aws.core.operations import ApiOperations, Called, Request
 
 _ENTRANCES = ("_handle_pre_body_request", "_handle_post_body_shortcuts", "_handle_special_data_plane_request")
 """What MiniStack asks before it looks for a service."""
@@ -22,7 +22,7 @@ class Gate:
     def __init__(self, app: asgi.App, lists: Mapping[str, Coverage], serves: Callable[[str], bool]) -> None:
         """Let requests in to `app` if `serves` has their account, and `lists` their service, by MiniStack's names."""
         self._app = app
-        self._operations = Operations(lists)
+        self._operations = ApiOperations(lists)
         self._serves = serves
         _shut_entrances()
 

@@ -8,12 +8,13 @@ Sources: the API reference (names, sizes, attributes), and messages that users o
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from local_aws.core import callers, ministack_seams, resource_policies
 from local_aws.core.models import AwsError
+from local_aws.core.operations import Operations
 from local_aws.core.paging import Pages
 
 _ATTRIBUTES = {
@@ -48,8 +49,6 @@ _MOST_TAGS = 50
 _BATCH_ID = re.compile(r"[\w-]{1,80}", re.ASCII)
 _INVALID = "InvalidParameter"
 
-Operation = Callable[[str, dict[str, Any]], dict[str, Any] | None]
-
 
 class Topics:
     """The operations of SNS that this package checks before MiniStack answers, or answers."""
@@ -60,7 +59,7 @@ class Topics:
         self._sns = ministack_seams.module("ministack.services.sns")
 
     @property
-    def operations(self) -> Mapping[str, Operation]:
+    def operations(self) -> Operations:
         """Return what checks or answers each operation."""
         return {
             "CreateTopic": self._check_creation,
@@ -167,7 +166,7 @@ class Topics:
 
     @staticmethod
     def _check_unsubscription(_: str, params: dict[str, Any]) -> None:
-        """Refuse what is no ARN. To end a subscription that is not there is no mistake."""
+        """Refuse what is no ARN. Ending a missing subscription is no error."""
         _check_arn("SubscriptionArn", params["SubscriptionArn"])
 
     def _find_subscription(self, _: str, params: dict[str, Any]) -> None:

@@ -6,13 +6,13 @@ NAME is allowed every 60 seconds.", "Can only include alphanumeric characters, h
 """
 
 import re
-from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from local_aws.core import ministack_seams, resource_policies
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
+from local_aws.core.operations import Operations
 from local_aws.core.paging import Pages
 
 _ATTRIBUTES = {
@@ -30,8 +30,6 @@ _INVALID = "InvalidParameterValue"
 _LONGEST_DELAY, _LONGEST_WAIT, _LONGEST_NAME, _PAGE = 900, 20, 80, 1000
 _LONGEST_INVISIBLE = 12 * 3600
 
-Operation = Callable[[str, dict[str, Any]], dict[str, Any] | None]
-
 
 class Queues:
     """The operations of SQS that this package checks before MiniStack answers, or answers."""
@@ -44,7 +42,7 @@ class Queues:
         self._purged: dict[str, datetime] = {}
 
     @property
-    def operations(self) -> Mapping[str, Operation]:
+    def operations(self) -> Operations:
         """Return what checks or answers each operation."""
         return {
             "CreateQueue": self._check_creation,
@@ -81,7 +79,7 @@ class Queues:
     def _list_queues(self, _: str, params: dict[str, Any]) -> dict[str, Any]:
         prefix = params.get("QueueNamePrefix", "")
         urls = [url for url in self._sqs._queues if url.rpartition("/")[2].startswith(prefix)]
-        # Without MaxResults there is no token, whatever there is (API reference).
+        # Without MaxResults there is never a token (API reference).
         page, token = self._pages.page(urls, params, _PAGE, of=prefix)
         return {**({"QueueUrls": [*page]} if page else {}), **(token if "MaxResults" in params else {})}
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from threading import Lock, RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import botocore.session
 from botocore.config import Config as ClientConfig
@@ -51,6 +51,9 @@ from local_aws.ssm.runbooks import (
 from local_aws.ssm.script_processes import Script, ScriptResult, Scripts
 from local_aws.ssm.waiting_work import Waiting, Work
 
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
+
 SERVICE = "ssm.amazonaws.com"
 """The principal that assumes the roles of executions."""
 _MOST_RUNNING, _MOST_PENDING = 100, 1000
@@ -78,8 +81,6 @@ _log = logging.getLogger(__name__)
 
 _WITH_ASSUME_ROOT = {"sts": ["AssumeRoot"], "iam": ["ListOrganizationsFeatures"]}
 """What came to boto3 with sts:AssumeRoot, in 1.35.60: operations by service."""
-
-Operation = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
 class _StepFailedError(Exception):
@@ -174,7 +175,7 @@ class Automation:
             "aws:executeScript": self._execute_script,
             "aws:sleep": self._sleep,
         }
-        self.operations: dict[str, Operation] = {
+        self.operations: Operations = {
             "StartAutomationExecution": self.start_automation_execution,
             "GetAutomationExecution": self.get_automation_execution,
             "DescribeAutomationExecutions": self.describe_automation_executions,

@@ -5,11 +5,11 @@ Sources: API model, ssm; https://docs.aws.amazon.com/systems-manager/latest/user
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -18,6 +18,9 @@ from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
 from local_aws.ssm.runbooks import InvalidContentError, Parameter, Runbook, UnknownSchemaVersionError, parse, text
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 AUTOMATION = "Automation"
 _TAGGED = "Document"
@@ -32,9 +35,6 @@ _RESERVED = ("aws-", "amazon", "amzn")
 
 Source: API model, CreateDocumentRequest.Name, and the resource provider of AWS::SSM::Document.
 """
-
-Operation = Callable[[str, dict[str, Any]], dict[str, Any] | None]
-"""Answers an account's request, or returns None to let MiniStack answer."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class Documents:
         self._clock = clock
         self._documents: dict[callers.Scope, dict[str, Document]] = {}
         self._lock = RLock()
-        self.operations: dict[str, Operation] = {
+        self.operations: Operations = {
             "CreateDocument": self.create_document,
             "UpdateDocument": self.update_document,
             "UpdateDocumentDefaultVersion": self.update_document_default_version,

@@ -10,13 +10,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_aws.core import callers
 from local_aws.core.callers import Scope
 from local_aws.core.clock import Clock
 from local_aws.core.models import AwsError
 from local_aws.core.paging import Pages
+
+if TYPE_CHECKING:
+    from local_aws.core.operations import Operations
 
 _TYPE = "/aws/issue"
 _DEDUP = "/aws/dedup"
@@ -32,8 +35,6 @@ _PAGE = 50
 _PAGES = Pages("ValidationException")
 _MEMBERS = ("Description", "Title", "Priority", "Category", "Severity", "Notifications", "RelatedOpsItems")
 """The members that an OpsItem keeps as they are."""
-
-Operation = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
 @dataclass
@@ -89,7 +90,7 @@ class OpsCenter:
         self._clock = clock
         self._items: dict[Scope, dict[str, OpsItem]] = {}
         self._lock = RLock()
-        self.operations: dict[str, Operation] = {
+        self.operations: Operations = {
             "CreateOpsItem": self.create_ops_item,
             "GetOpsItem": self.get_ops_item,
             "UpdateOpsItem": self.update_ops_item,

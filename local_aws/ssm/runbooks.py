@@ -127,7 +127,7 @@ def has_type(value: Any, type_name: str) -> bool:  # noqa: ANN401 - JSON
 def converted(value: Any, type_name: str) -> Any:  # noqa: ANN401 - JSON
     """Return a value in the type that an output declares. Raises ValueError if Automation does not convert it to that type.
 
-    Source: automation-action-outputs-inputs.html. Guess: a Boolean has the spelling of JSON, whatever the case.
+    Source: automation-action-outputs-inputs.html. Guess: a Boolean has the spelling of JSON, ignoring case.
     """
     if has_type(value, type_name):
         return value
@@ -304,7 +304,7 @@ class Step:
     next_step: str | None
     """The step after a success, or after an aws:branch if no choice holds. None ends the execution."""
     next_step_reversed: str | None
-    """The same if Automation takes isEnd of an aws:branch without a Default as nobody documents it: it goes on."""
+    """The same if Automation treats isEnd of an aws:branch without a Default in the undocumented way: it continues."""
     is_end: bool
     on_failure: str
     """Abort, Continue, or step:NAME."""
@@ -372,7 +372,7 @@ class _YamlLoader(yaml.CSafeLoader):
     }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - yaml's
-        """Refuse a duplicate key, and a key that is no text."""
+        """Refuse a duplicate key, and a key that is not text."""
         mapping = super().construct_mapping(node, deep=deep)
         if len(mapping) != len(node.value) or not all(isinstance(key, str) for key in mapping):
             message = "a key comes twice, or is no text"
@@ -711,7 +711,7 @@ def _after(runbook: Runbook, name: str) -> set[str]:
 
 
 def _check_references(runbook: Runbook) -> None:
-    """Refuse a reference that is no parameter, no variable of Automation, and no output of an earlier step."""
+    """Refuse a reference that is not a parameter, a variable of Automation, or an output of an earlier step."""
     known = {*runbook.parameters, *_GLOBALS}
     for name in references(runbook.assume_role):
         _refuse_unknown(name in known, "assumeRole", name)

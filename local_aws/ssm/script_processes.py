@@ -65,7 +65,7 @@ class Scripts:
         self._clock = clock
         self._running: dict[str, tuple[subprocess.Popen[bytes], WhenDone]] = {}
         self._awake: dict[str, Callable[[], None]] = {}
-        """What tells the clock that a script sleeps or has ended, for those that do not sleep."""
+        """Tells the clock that a script sleeps or has ended, for those that do not sleep."""
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
         self._ordering = Lock()

@@ -130,7 +130,7 @@ class _Runner:
 
     def _fork(self, script: _Script) -> None:
         with contextlib.suppress(Exception), warnings.catch_warnings():
-            warnings.simplefilter("error")  # it then compiles in its own process, whose log tells of it
+            warnings.simplefilter("error")  # it then compiles in its own process, whose log shows it
             _compiled(script.order["script"])
         ours, theirs = socket.socketpair()
         script.pid = os.fork()

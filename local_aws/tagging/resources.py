@@ -4,19 +4,18 @@ Source: the API reference (GetResources: all resources that have tags, by type, 
 token that it never gave.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from local_aws.core import ministack_seams
 from local_aws.core.models import AwsError
+from local_aws.core.operations import Operations
 from local_aws.core.paging import Pages
 
 _SERVICES = ("events", "lambda", "s3", "sns", "sqs")
 """The services whose resources are there, as their ARNs name them."""
 _COMPLIANCE = ("ExcludeCompliantResources", "IncludeComplianceDetails", "TagsPerPage")
 _PAGE, _KEYS = 50, 1000
-
-Operation = Callable[[str, dict[str, Any]], dict[str, Any] | None]
 
 
 class TaggedResources:
@@ -28,7 +27,7 @@ class TaggedResources:
         self._pages = Pages("InvalidParameterException", "The pagination token is invalid.", "PaginationToken")
 
     @property
-    def operations(self) -> Mapping[str, Operation]:
+    def operations(self) -> Operations:
         """Return what answers each operation."""
         return {
             "GetResources": self._get_resources,

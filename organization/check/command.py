@@ -1,4 +1,4 @@
-"""Checks accounts before anything is deployed: what the rule would say of each, and what another setting would change."""
+"""Checks accounts before anything is deployed: what the rule would say about each, and what another setting would change."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -56,7 +56,7 @@ def _setting(texts: Mapping[str, str]) -> Setting:
 def _check(
     region: str | None, profile: str | None, role_name: str | None, setting: Setting, compared: Setting | None
 ) -> Checked:
-    session, caller = aws.session(region, profile, where="a Region, which says in which partition the accounts are,")
+    session, caller = aws.session(region, profile, where="a Region in the accounts' partition")
     with progress_bars() as progress:
         reader = Reader(session, caller, role_name, progress)
         accounts = reader.accounts()

@@ -12,7 +12,7 @@ from organization.screen import Screen, text
 from organization.statuses import Status
 
 SCHEMA_VERSION = 1
-"""The JSON document's version: it rises if a key goes or changes its meaning."""
+"""The JSON document's version: it rises if a key disappears or changes its meaning."""
 
 _KEYS = (
     "account_id", "account_name", "account_state", "status", "annotation", "reason", "mfa_enabled", "password_present",
@@ -70,7 +70,7 @@ def as_html(checked: Checked) -> str:
 
 
 def print_table(checked: Checked, screen: Screen) -> None:
-    """Print a row for each account, what to do about those that could not be read, what changes, and the totals."""
+    """Print a row for each account, what to do about those that nobody could read, what changes, and the totals."""
     table = Table("Account", "Status", *(["Compared"] if checked.compared else []), "Finding")
     for row in checked.rows:
         same = text("same" if row.facts else "-")
@@ -85,9 +85,9 @@ def print_table(checked: Checked, screen: Screen) -> None:
         for (before, after), count in checked.changes.items():
             screen.say(f"{count} {before} would be {after}", indent=2)
         if not checked.changes:
-            screen.say("No account that was read changes its verdict.", indent=2)
+            screen.say("No account that was read would change its verdict.", indent=2)
         if checked.totals[Status.UNKNOWN]:
-            screen.say(f"Of {checked.totals[Status.UNKNOWN]} UNKNOWN, nobody knows.", indent=2)
+            screen.say(f"Nobody knows about {checked.totals[Status.UNKNOWN]} UNKNOWN.", indent=2)
     print_totals(checked.totals, screen)
 
 

@@ -1,6 +1,6 @@
 """Judges each account from the facts that were read about it, with the rule's own decision: pure, without input or output.
 
-Unknown is never COMPLIANT: an account whose facts could not be read, or that nobody got to, is UNKNOWN and says why.
+Unknown is never COMPLIANT: an account whose facts could not be read, or that the check did not get to, is UNKNOWN and says why.
 """
 
 from collections import Counter
@@ -36,7 +36,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the rule says of an account with one setting; `annotation` is empty if it says nothing."""
+    """What the rule says about an account with one setting; `annotation` is empty if it says nothing."""
 
     status: Status
     annotation: str = ""
@@ -44,7 +44,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the check says of one account.
+    """What the check says about one account.
 
     `facts` is None if they are not known.  `compared` is what the rule says with the other setting, None if there is none.
     `reason` is that of a suspension.
@@ -94,7 +94,7 @@ class Checked:
 
     @property
     def changes(self) -> dict[tuple[Status, Status], int]:
-        """Count the accounts whose verdict changes, by the verdict with the setting and that with the other one."""
+        """Count the accounts whose verdict changes, by their verdicts with the one setting and with the other."""
         changed = Counter((row.status, row.compared.status) for row in self.rows if row.compared and row.changes)
         return dict(sorted(changed.items(), key=lambda item: [STATUSES.index(status) for status in item[0]]))
 
@@ -113,7 +113,7 @@ def rows(
 ) -> list[Row]:
     """Judge each account, with `readings` by account id: what fails first, accounts of one status in their order.
 
-    Nobody got to an account that is neither suspended nor in `readings`.
+    The check did not get to an account that is neither suspended nor in `readings`.
     """
     judged = (_row(account, readings.get(account.account_id), setting, compared, role_name) for account in accounts)
     return sorted(judged, key=lambda row: STATUSES.index(row.status))
@@ -149,8 +149,8 @@ def _verdict(facts: Facts, setting: Setting) -> Verdict:
 def _if_denied(unread: Unread, account: Account, role_name: str | None) -> str:
     if unread.step is Step.SESSION:
         return (
-            f"Either account {account.account_id} has no role {role_name}, or that does not trust you, or a policy of yours or "
-            "of the organization denies sts:AssumeRole. Give the name of a role that every account has, or make it there."
+            f"Either account {account.account_id} has no role {role_name}, or the role does not trust you, or one of your "
+            "policies or the organization's denies sts:AssumeRole. Name a role that every account has, or make it there."
         )
     who = f"the role {role_name}" if role_name else "your credentials"
     return (

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from organization import accounts, aws
-from organization.accounts import Clients, Credentials, Progress, Readings
+from organization.accounts import ClientMaker, Credentials, Progress, Readings
 from organization.aws import Caller, CommandError
 from organization.statuses import Account
 from organization.unread import DENIED, Step, Unread
@@ -29,7 +29,7 @@ class Reader:
 
     def __init__(self, session: "boto3.Session", caller: Caller, role_name: str | None, progress: Progress) -> None:
         """Read the caller's own account with the session's credentials, the others with those of the role there."""
-        self._clients = Clients(session, caller)
+        self._clients = ClientMaker(session, caller)
         self._caller = caller
         self._role_name = role_name
         self._progress = progress
@@ -57,7 +57,7 @@ class Reader:
             raise CommandError(message) from error
 
     def read(self, of: list[Account]) -> Readings[str, Facts | Unread]:
-        """Read each account that is not suspended. Whoever interrupts that gets what was read."""
+        """Read each account that is not suspended. If somebody interrupts that, it returns what was read."""
         ids = [account.account_id for account in of if not account.is_suspended]
         return accounts.read_each("Accounts", ids, self._facts, self._progress)
 
@@ -78,7 +78,7 @@ class Reader:
 
 
 class _ClientsOf:
-    """The clients of one account. Nothing is assumed for an account about which nothing is asked."""
+    """The clients of one account. It assumes no role for an account that nothing asks about."""
 
     def __init__(self, reader: Reader, account_id: str) -> None:
         self._reader = reader

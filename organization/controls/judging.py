@@ -1,8 +1,8 @@
 """Which controls of which frameworks a root user satisfies, from the facts that the rule decides on: pure.
 
-Frameworks ask other questions than this rule, which wants a virtual device.  A hardware key satisfies one that asks for MFA of
-any kind.  A virtual device does not satisfy one that asks for hardware.  So no verdict answers them: facts do.
-controls.yaml has the controls: see reading.py.
+Frameworks ask other questions than this rule, which wants a virtual device.  A hardware key satisfies a framework that asks for
+MFA of any kind.  A virtual device does not satisfy a framework that asks for hardware.  So facts answer these questions, and no
+verdict does. controls.yaml has the controls: see reading.py.
 """
 
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class RootUser:
-    """The facts about a root user as the function's log has them: the summary, and how many virtual MFA devices root has."""
+class RootFacts:
+    """The facts about a root user that the log has: the account summary, and how many virtual MFA devices root has."""
 
     summary: "AccountSummary"
     virtual_mfa_devices: int
 
 
 class State(StrEnum):
-    """What a root user may be; several may hold at once.  What is not known to be absent counts as present."""
+    """What a root user may be; several may hold at once.  A credential that is not known to be absent counts as present."""
 
     VIRTUAL = "virtual MFA device"
     OTHER = "other MFA device"
@@ -55,7 +55,7 @@ class Assessment(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A control of a framework; `asks` says what of, in our words.
+    """A control of a framework; `asks` says what for, in our words.
 
     Each state of `satisfied_by` alone satisfies it; of those in `silent_on` its source says neither yes nor no.  `source` is
     the URL of a page that has the number and what satisfies it, or `unverified` says why there is none.
@@ -71,7 +71,7 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Framework:
-    """A framework: the name that operators give, its title, and what to know of its controls."""
+    """A framework: the name that operators give, its title, and what to know about its controls."""
 
     name: str
     title: str
@@ -79,7 +79,7 @@ class Framework:
     controls: Sequence[Control]
 
 
-def states(root: RootUser) -> frozenset[State]:
+def states(root: RootFacts) -> frozenset[State]:
     """Return what a root user is."""
     summary = root.summary
     no_password = summary.password_present is False
@@ -93,7 +93,7 @@ def states(root: RootUser) -> frozenset[State]:
     return frozenset(state for state, does in holds.items() if does)
 
 
-def assess(control: Control, root: RootUser | None) -> Assessment:
+def assess(control: Control, root: RootFacts | None) -> Assessment:
     """Tell whether a root user satisfies a control; UNKNOWN if its facts are not known (None)."""
     if root is None:
         return Assessment.UNKNOWN
@@ -103,7 +103,7 @@ def assess(control: Control, root: RootUser | None) -> Assessment:
     return Assessment.UNKNOWN if found & control.silent_on else Assessment.NOT_SATISFIED
 
 
-def assessments(framework: Framework, root: RootUser | None) -> dict[Assessment, list[str]]:
+def assessments(framework: Framework, root: RootFacts | None) -> dict[Assessment, list[str]]:
     """Return the ids of the framework's controls by assessment, of every assessment."""
     found: dict[Assessment, list[str]] = {each: [] for each in Assessment}
     for control in framework.controls:

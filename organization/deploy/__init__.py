@@ -1,1 +1,1 @@
-"""The command `deploy`: it fills in what AWS can tell, asks for the rest, and runs the SAM CLI."""
+"""The command `deploy`: it fills in what AWS knows, asks for the rest, and runs the SAM CLI."""

@@ -1,4 +1,4 @@
-"""Deploys the package with the SAM CLI: fills in the parameters that AWS can tell, and asks for the others."""
+"""Deploys the package with the SAM CLI: fills in the parameters that AWS knows, and asks for the others."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -11,7 +11,7 @@ from organization import aws, commands, deployment, invoke_permission
 from organization.aws import CommandError
 from organization.deploy import management_account, plan, rollbacks, sam, template
 from organization.deploy.parameters import ORGANIZATION, SCOPES, Finder, Options, checked
-from organization.deploy.plan import NOT_DEPLOYED, Step
+from organization.deploy.plan import NOT_DEPLOYED, NextStep
 from organization.deploy.sam import Sam
 from organization.deployment import Deployment
 from organization.screen import Screen
@@ -94,12 +94,14 @@ def _failed(code: int, after: "StackTypeDef", refusals: Iterable[Advice], screen
     return NOT_DEPLOYED
 
 
-def _next_steps(cloudformation: "CloudFormationClient", before: "StackTypeDef | None", after: "StackTypeDef") -> Iterator[Step]:
+def _next_steps(
+    cloudformation: "CloudFormationClient", before: "StackTypeDef | None", after: "StackTypeDef"
+) -> Iterator[NextStep]:
     """Say what to do next."""
     found = deployment.from_stack(after, {})
     earlier = deployment.from_stack(before, {}) if before else None
     if found.emails:
-        yield Step(f"Confirm the subscriptions of {' and '.join(found.emails)}: AWS has sent a mail for each.")
+        yield NextStep(f"Confirm the subscriptions of {' and '.join(found.emails)}: AWS has sent a mail for each.")
     if found.organization_id and not found.watches_management_account:
         yield _watch_management_account(cloudformation, found)
     if (
@@ -108,25 +110,25 @@ def _next_steps(cloudformation: "CloudFormationClient", before: "StackTypeDef | 
         and earlier
         and earlier.management_account_has_role
     ):
-        yield Step(
-            "No StackSet reaches the management account. So that it has the roles, runbooks and parameters of now too, run "
+        yield NextStep(
+            "No StackSet reaches the management account. To give it the current roles, runbooks and parameters too, run "
             f"with credentials of account {found.management_account_id}:",
             (commands.deploy_management_account(found.region, found.stack_name),),
         )
     if found.region != commands.FORWARDED_REGION:
-        yield Step(
-            f"AWS records what root does in IAM in {commands.FORWARDED_REGION} only. To know it within minutes, run with "
-            f"credentials of account {found.management_account_id or found.account_id}:",
+        yield NextStep(
+            f"AWS records what root does in IAM in {commands.FORWARDED_REGION} only. To know of it within minutes, run "
+            f"with credentials of account {found.management_account_id or found.account_id}:",
             (commands.deploy_forwarder(found.region),),
         )
     if found.invoke_permission == invoke_permission.ACCOUNTS:
-        yield Step(
-            "The function's policy lists the accounts of now. Deploy again when one has joined:",
+        yield NextStep(
+            "The function's policy lists the current accounts. Deploy again when one has joined:",
             (commands.deploy(found.stack_name),),
         )
     if found.invoke_permission == invoke_permission.ANY:
-        yield Step(
-            "AWS Config may invoke the function for every account of the world, and the function refuses those of other "
+        yield NextStep(
+            "AWS Config may invoke the function for every account in the world, and the function refuses those of other "
             "organizations. Set ReservedConcurrentExecutions, so that they cannot use up the account's concurrency: "
             "docs/threat-model.md."
         )
@@ -135,20 +137,20 @@ def _next_steps(cloudformation: "CloudFormationClient", before: "StackTypeDef | 
         and earlier
         and earlier.invoke_permission != found.invoke_permission
     ):
-        yield Step(
-            "AWS Config may look at its permission again only when it invokes the function. After 26 hours the report shows "
+        yield NextStep(
+            "AWS Config may check its permission again only when it invokes the function. After 26 hours the report shows "
             "whether evaluations still come. If not:",
             (commands.deploy(found.stack_name, InvokePermission=earlier.invoke_permission),),
         )
     if found.organization_id:
-        yield Step("Protect the package in the member accounts: docs/service-control-policy.md.")
-    yield Step(
+        yield NextStep("Protect the package in the member accounts: docs/service-control-policy.md.")
+    yield NextStep(
         "AWS Config evaluates within minutes, and then once a day. See the results:", (commands.report(found.stack_name),)
     )
 
 
-def _watch_management_account(cloudformation: "CloudFormationClient", found: Deployment) -> Step:
-    """Say how the management account gets what a StackSet brings the others."""
+def _watch_management_account(cloudformation: "CloudFormationClient", found: Deployment) -> NextStep:
+    """Say how the management account gets what a StackSet brings to the others."""
     instead = ""
     whole: tuple[str, ...] = ()
     try:
@@ -158,10 +160,10 @@ def _watch_management_account(cloudformation: "CloudFormationClient", found: Dep
     else:
         given = {name: value for name, value in parameters.items() if value}
         whole = (commands.deploy_management_account(found.region, found.stack_name, **given),)
-        instead = " If they may not read the StackSet, run the third in place of the first."
-    return Step(
+        instead = " If they may not read the StackSet, run the third instead of the first."
+    return NextStep(
         "The root user of the management account is not watched yet, since no StackSet reaches it. Run the first command "
-        f"with credentials of account {found.management_account_id}, then the second with those of now.{instead}",
+        f"with credentials of account {found.management_account_id}, then the second with your current ones.{instead}",
         (
             commands.deploy_management_account(found.region, found.stack_name),
             commands.deploy(found.stack_name, ManagementAccountHasEvaluationRole="true"),

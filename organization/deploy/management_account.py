@@ -11,7 +11,7 @@ from organization.aws import Caller, CommandError
 from organization.commands import ACCOUNT_STACK_NAME
 from organization.deploy import plan, sam, template
 from organization.deploy.parameters import Options
-from organization.deploy.plan import Step
+from organization.deploy.plan import NextStep
 from organization.deploy.sam import Sam
 from organization.preflight import judging
 from organization.preflight.judging import STACK_SETS
@@ -54,7 +54,7 @@ def run(region: str | None, profile: str | None, stack_name: str, options: Optio
     parameters = _parameters(cloudformation, caller, stack_name, options.parameters)
     if unknown := [name for name in parameters if name not in declared]:
         message = (
-            f"The StackSet {deployment.stack_set_name(stack_name)} has the parameter {unknown[0]}, and {TEMPLATE} has not: "
+            f"The StackSet {deployment.stack_set_name(stack_name)} has the parameter {unknown[0]}, and {TEMPLATE} does not: "
             "use the version of the package that is deployed in the central account."
         )
         raise CommandError(message)
@@ -68,17 +68,17 @@ def run(region: str | None, profile: str | None, stack_name: str, options: Optio
         raise CommandError(message)
     options.refuse_to_wait()
     where = f"{ACCOUNT_STACK_NAME} in the management account {caller.account_id}, Region {caller.region}."
-    notes = [f"From then on the function of account {central} can evaluate the root user of this account."]
+    notes = [f"After that the function of account {central} can evaluate the root user of this account."]
     former = deployment.parameters_of(before).get(_CENTRAL, "") if before else ""
     if former not in {"", central.account_id}:
-        notes.append(f"Until then the one of account {former} can, and no longer afterwards.")
+        notes.append(f"Until then the function of account {former} can, and not afterwards.")
     plan.show(before, [where], parameters, notes, screen)
     where_sam = ("--stack-name", ACCOUNT_STACK_NAME, "--region", caller.region, *(("--profile", profile) if profile else ()))
     code = Sam(program, directory, _ENVIRONMENT, where_sam).deploy(parameters, confirm=options.ask, rollback=False)
     after = aws.find_deployed_stack(cloudformation, ACCOUNT_STACK_NAME)
     code, _ = plan.end(code, before, after, ACCOUNT_STACK_NAME, screen)
     if code == 0:
-        step = Step(
+        step = NextStep(
             f"With credentials of account {central}, unless the stack {stack_name} has this parameter already:",
             (commands.deploy(stack_name, region=caller.region, ManagementAccountHasEvaluationRole="true"),),
         )
@@ -132,7 +132,7 @@ def _refuse_other_stack(cloudformation: "CloudFormationClient", caller: Caller, 
 def _parameters(
     cloudformation: "CloudFormationClient", caller: Caller, stack_name: str, given: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the StackSet's parameters, and those that are given before them. Raises CommandError if neither tell."""
+    """Return the StackSet's parameters, and those that are given before them. Raises CommandError if neither has them."""
     try:
         return of_stack_set(cloudformation, stack_name, "SELF") | dict(given)
     except ClientError as error:
@@ -149,14 +149,14 @@ def _parameters(
 
 
 def _central(organizations: "OrganizationsClient", caller: Caller, parameters: Mapping[str, str]) -> _Central:
-    """Return the account that the roles are going to trust. Raises CommandError if it cannot be the central account."""
+    """Return the account that the roles will trust. Raises CommandError if it cannot be the central account."""
     account_id = parameters.get(_CENTRAL, "")
     pages = organizations.get_paginator("list_delegated_administrators").paginate(ServicePrincipal=STACK_SETS)
     names = {each.get("Id"): each.get("Name", "") for page in pages for each in page["DelegatedAdministrators"]}
     if account_id not in names or account_id == caller.account_id:
         message = (
-            f"{_CENTRAL} is {account_id!r}, and this is no delegated administrator for {STACK_SETS}: no deployment for the "
-            "organization is there, so the roles are not going to trust it."
+            f"{_CENTRAL} is {account_id!r}, which is not a delegated administrator for {STACK_SETS}: it has no deployment "
+            "for the organization, so the roles must not trust it."
         )
         raise CommandError(message)
     function = parameters.get("FunctionArn", "")

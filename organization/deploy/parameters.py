@@ -87,7 +87,7 @@ def spread(given: Mapping[str, str]) -> dict[str, str]:
     first, *further = EXCLUDED.names
     for name in further:
         if name in given:
-            message = f"Parameter {name} is filled in by this command: give all excluded accounts in {first}."
+            message = f"This command fills in parameter {name}: give all excluded accounts in {first}."
             raise CommandError(message)
     account_ids = split(given.get(first, ""))
     if first not in given or not all(map(_ACCOUNT_ID.fullmatch, account_ids)):
@@ -111,10 +111,10 @@ class Finder:
     notes: list[str] = field(default_factory=list)
     """What the parameters mean, once they are found out: which accounts are in scope, and what changes for them."""
     _in_scope: tuple[str, ...] | Unseen = ()
-    """The accounts that the rule is going to evaluate."""
+    """The accounts that the rule will evaluate."""
 
     def scope(self) -> str:
-        """Return the scope. Raises CommandError if nothing tells it."""
+        """Return the scope. Raises CommandError if nothing says it."""
         if self.options.scope:
             return self.options.scope
         if self.before:
@@ -133,7 +133,7 @@ class Finder:
         if too_few := removal.too_few_approvers({**self._kept, **self.options.parameters}):
             raise CommandError(too_few)
         parameters = self._for_organization() if scope == ORGANIZATION else self._for_account()
-        # A further list that was empty and stays so is nothing to deploy.
+        # If a further list was empty and stays so, there is nothing to deploy.
         empty = {name for name in EXCLUDED.names[1:] if not parameters.get(name) and not self._kept.get(name)}
         return {name: value for name, value in parameters.items() if name not in empty}
 
@@ -172,7 +172,7 @@ class Finder:
         if missing:
             message = (
                 f"{len(missing)} of the things that the organization's deployment needs are missing: "
-                f"mend that and run this again. `{commands.preflight(self.stack_name)}` shows everything."
+                f"fix that and run this again. `{commands.preflight(self.stack_name)}` shows everything."
             )
             raise CommandError(message)
         parameters = self._with_units(given, seen)
@@ -231,7 +231,7 @@ class Finder:
         """Say which accounts are in scope, and what changes for them."""
         match self._in_scope, seen.accounts:
             case (Unseen(reason), _) | (_, Unseen(reason)):
-                return [f"How many accounts are in scope could not be seen. {reason}"]
+                return [f"The number of accounts in scope is not known. {reason}"]
             case evaluated, accounts:
                 said: list[str] = []
                 if isinstance(seen.units, tuple):
@@ -296,11 +296,11 @@ class Finder:
         """Return the lists of accounts. Raises CommandError if they are needed and cannot be made."""
         listed = deployed.listed if deployed else frozenset()
         if self._permission(deployed) != invoke_permission.ACCOUNTS:
-            # Lists are of no use any more if the operator has now chosen otherwise.
+            # Lists are no longer of use if the operator has now chosen differently.
             return INVOKING.parameters([]) if listed and invoke_permission.PARAMETER in parameters else {}
         if isinstance(self._in_scope, Unseen) and listed:
             self.screen.say(
-                f"The accounts of the organization cannot be read, so the function's policy goes on to list {len(listed)} "
+                f"The accounts of the organization cannot be read, so the function's policy still lists {len(listed)} "
                 f"accounts. {self._in_scope.reason}"
             )
             return {}
@@ -336,7 +336,7 @@ class Finder:
             arrivals = reader.stack_instances(found) if found.has_rule_in_stack_set else reader.packs(found)
             refused = invoke_permission.refused(found, arrivals)
         except ClientError as error:
-            self.screen.say(f"Where the {what} arrived could not be seen: {aws.sentence_of(error)}")
+            self.screen.say(f"It is not known where the {what} arrived: {aws.sentence_of(error)}")
             return {}
         if not refused:
             return {}
@@ -353,7 +353,7 @@ class Finder:
         return {invoke_permission.PARAMETER: invoke_permission.ACCOUNTS, **lists}
 
     def _expected(self, seen: Seen, parameters: Mapping[str, str]) -> str:
-        """Count the accounts that a new deployment evaluates; "" if that cannot be seen."""
+        """Count the accounts that a new deployment evaluates; "" if that is not known."""
         evaluated = judging.in_scope(self._wanted(parameters), seen.accounts, seen.units)
         return "" if isinstance(evaluated, Unseen) else str(len(evaluated) or "")
 
@@ -371,14 +371,14 @@ class Finder:
             message = (
                 f"The stack {self.stack_name} has {deployed.function_policy_type}. To change {invoke_permission.POLICY_TYPE}, "
                 f"delete the stack (`{commands.delete(self.stack_name)}`), then deploy: with the old type CloudFormation would "
-                "take away the permission."
+                "remove the permission."
             )
             raise CommandError(message)
 
     # --- Questions ---
 
     def _asked(self, parameters: dict[str, str], seen: Seen | None = None) -> dict[str, str]:
-        """Add what the operator answers, for a new stack; `seen` is what there is of the organization, for one."""
+        """Add what the operator answers, for a new stack; `seen` is what is known about the organization, if there is one."""
         if not self.options.may_ask or self.before:
             return parameters
         asked = dict(parameters)
@@ -391,7 +391,7 @@ class Finder:
     def _ask(self, name: str, default: str | None, accept: Callable[[str], str] | None = None) -> str:
         """Ask until the template allows the answer.  Without a default an answer is needed.
 
-        `accept` takes another answer than the template does: it returns the parameter's value, or raises CommandError.
+        `accept` accepts other answers than the template does: it returns the parameter's value, or raises CommandError.
         """
         parameter = self.declared[name]
 

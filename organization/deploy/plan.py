@@ -17,7 +17,7 @@ _LONGEST_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class NextStep:
     """Something that the operator has to do next, with the commands for it."""
 
     what: str
@@ -27,7 +27,7 @@ class Step:
 def show(
     before: "StackTypeDef | None", where: Iterable[Part], parameters: Mapping[str, str], notes: Iterable[str], screen: Screen
 ) -> None:
-    """Say what is going to be deployed; `where` ends the sentence that begins so, and `notes` say what that means."""
+    """Say what will be deployed; `where` ends the sentence that begins so, and `notes` say what that means."""
     screen.say()
     screen.say((f"This {'updates' if before else 'makes'}", "bold"), " the stack ", *where)
     for name, value in parameters.items():
@@ -60,7 +60,7 @@ def end(
     return 0, True
 
 
-def show_steps(steps: Iterable[Step], screen: Screen) -> None:
+def show_steps(steps: Iterable[NextStep], screen: Screen) -> None:
     """Print what to do next, step by step."""
     screen.say("What to do next:")
     for number, step in enumerate(steps, start=1):

@@ -1,7 +1,7 @@
 """What CloudFormation refuses while rollback is disabled, as it is for an organization, and how to deploy once with rollback.
 
-CloudFormation then replaces no resource.  It updates a stack that failed without rollback only, until it is rolled back to its
-last complete state; without such a state, rolling back deletes the stack.
+CloudFormation then replaces no resource.  It updates a failed stack only without rollback, until it is rolled back to its last
+complete state; without such a state, rolling back deletes the stack.
 Sources: AWS CloudFormation User Guide, stack failure options; API reference, RollbackStack; users quote the messages
 (aws/aws-cdk#30546).
 """
@@ -57,7 +57,7 @@ def refuse_failed(cloudformation: "CloudFormationClient", stack: "StackTypeDef",
     status = stack["StackStatus"]
     if status not in FAILED:
         return
-    why = f"The stack {stack['StackName']} is {status}, and CloudFormation updates it without rollback only."
+    why = f"The stack {stack['StackName']} is {status}, and CloudFormation updates it only without rollback."
     advice = _way_back(why, cloudformation, stack, region)
     message = f"{advice.why} {advice.action}" + "".join(f" `{command}`" for command in advice.commands)
     raise CommandError(message)
@@ -70,8 +70,8 @@ def _way_back(why: str, cloudformation: "CloudFormationClient", stack: "StackTyp
         action = "Roll it back to its last complete state, wait, and deploy once with rollback:"
         return Advice(why, action, (commands.roll_back(region, name), deploy))
     action = (
-        "It never was complete, so CloudFormation would delete it instead of rolling it back. First deploy the version of "
-        f"before, until it is complete: mend, or exclude, the accounts that `{commands.report(name)}` lists. Then deploy this "
+        "It was never complete, so CloudFormation would delete it instead of rolling it back. First deploy the former "
+        f"version, until it is complete: fix or exclude the accounts that `{commands.report(name)}` lists. Then deploy this "
         "version once with rollback:"
     )
     return Advice(why, action, (deploy,))

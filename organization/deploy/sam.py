@@ -49,12 +49,12 @@ class Sam:
         """Deploy what is built; the SAM CLI speaks to the operator itself. Returns its exit code.
 
         `rollback`: let CloudFormation roll a failed deployment back, whatever samconfig.toml says.  Raises CommandError if the
-        SAM CLI would take a value for another parameter.
+        SAM CLI would read a value as another parameter.
         """
         for name, value in parameters.items():
             if _OTHER_FORM in value:
                 message = (
-                    f"Parameter {name} is {value!r}, which the SAM CLI would take for another parameter: give another value."
+                    f"Parameter {name} is {value!r}, which the SAM CLI would read as another parameter: give another value."
                 )
                 raise CommandError(message)
         options = ["--config-env", self.environment, *self.where]
@@ -79,7 +79,7 @@ class Sam:
 
 
 def folder(given: Path | None) -> Path:
-    """Find the checkout to deploy: the one that is given, or the one at hand. Raises CommandError."""
+    """Find the checkout to deploy: the given one, or the one at hand. Raises CommandError."""
     found = given if given and project.is_checkout(given) else None if given else project.checkout()
     if found is None:
         message = (

@@ -40,7 +40,7 @@ class Parameter:
                 raise CommandError(message)
         length = len(value.encode())
         if length > LONGEST_VALUE:
-            message = f"Parameter {self.name} has {length} bytes, and CloudFormation takes {LONGEST_VALUE}."
+            message = f"Parameter {self.name} has {length} bytes, and CloudFormation accepts {LONGEST_VALUE}."
             raise CommandError(message)
 
     def _takes(self, item: str) -> bool:

@@ -20,7 +20,7 @@ from organization.commands import PROGRAM
 from organization.controls.reading import frameworks
 from organization.evidence import folder, page, tables
 from organization.evidence.control_days import ControlDays
-from organization.evidence.days import DAY, MEANINGS, NAMES, History, Member, Period, Scope, Status, midnight, share
+from organization.evidence.days import DAY, MEANINGS, NAMES, DayStatus, History, Member, Period, Scope, midnight, share
 from organization.evidence.folder import Folder
 from organization.evidence.lines import Line, Ownership
 from organization.evidence.sources import STACK_CHANGES, JournalRead, Log, Sources, Spool
@@ -49,7 +49,7 @@ Assumed: the list price of most Regions. Source: https://aws.amazon.com/cloudwat
 LONGEST = 3660
 """Days of a period. Source: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
 ASKS_FROM = 10 * 10**9
-"""Bytes to scan from which the command asks first: five cents."""
+"""From this many bytes to scan the command asks first: five cents."""
 _SHOWN = 10
 T = TypeVar("T")
 
@@ -116,12 +116,12 @@ def run(region: str | None, profile: str | None, stack_name: str, wanted: Wanted
     _show(evidence, Screen())
     complain(f"wrote {wanted.output}. The SHA-256 of its {folder.MANIFEST} is {manifest_sha256}: keep it elsewhere.")
     counts = evidence.figures.counts
-    fails = any(counts[each] for each in (Status.NON_COMPLIANT, Status.UNKNOWN, Status.NO_SOURCE))
+    fails = any(counts[each] for each in (DayStatus.NON_COMPLIANT, DayStatus.UNKNOWN, DayStatus.NO_SOURCE))
     return DIFFERS if fails or evidence.tables["contradictions"].rows else 0
 
 
 def _management(region: str | None, profile: str | None, deployment: "Deployment") -> "tuple[boto3.Session, Caller] | None":
-    """Return the session of the management account, whose CloudTrail says who left and who was moved; None without a profile.
+    """Return the session of the management account, whose CloudTrail says which accounts left or moved; None without a profile.
 
     Raises CommandError if the profile is of another account.
     """
@@ -146,7 +146,7 @@ def _period(wanted: Wanted, caller: Caller) -> Period:
         message = f"--to {last} is not over: give {yesterday} or a day before, in UTC."
         raise CommandError(message)
     if first > last:
-        message = f"--from {first} is after --to {last}: give a day that is not."
+        message = f"--from {first} is after --to {last}: give an earlier day."
         raise CommandError(message)
     period = Period(first, last)
     if period.days > LONGEST:
@@ -189,7 +189,7 @@ class _Gathered:
         self._gaps: list[Gap] = []
         self._changes: Sequence[Event] = ()
         self.organization_trail: Sources | None = sources if deployment.in_management_account else None
-        """Where the management account's CloudTrail can be read, if it can."""
+        """Reads the management account's CloudTrail, if it can be read."""
 
     def fill(
         self, written: Folder, exceptions: Exceptions, controls: ControlDays, role_name: str | None
@@ -226,8 +226,8 @@ class _Gathered:
         since = self._unchanged_since(all_since) if all_since else None
         if all_since and all_since > max(self._sources.trail_from, self._period.start):
             what = (
-                f"So many deployments were made that those before {tables.instant(all_since)} were not read: who changed the "
-                "stack or the function before is not known."
+                f"There were too many deployments to read those before {tables.instant(all_since)}: who changed the stack or "
+                "the function before is not known."
             )
             self._gaps.append(Gap("CloudTrail", what, self._period.first, min(all_since.date(), self._period.last)))
         if not deployment.organization_id:
@@ -286,7 +286,7 @@ class _Gathered:
         )
 
     def _findings(self, history: History, exceptions: Exceptions, role_name: str | None) -> Findings:
-        """Ask the other sources, when the days of the history are at their end."""
+        """Ask the other sources, once the days of the history have ended."""
         deployment, period, sources = self._deployment, self._period, self._sources
         self._judge_gaps(history, role_name)
         self._judge_exclusions(history, exceptions)
@@ -311,7 +311,7 @@ class _Gathered:
         )
 
     def _contradictions(self, history: History) -> dict[str, Result]:
-        """Return the last result of AWS Config by account, if it is of before the end of the period and not what the line says.
+        """Return AWS Config's last result by account, if it is from before the end of the period and differs from the line.
 
         A result of NOT_APPLICABLE never reaches an aggregator.
         """
@@ -364,8 +364,8 @@ class _Gathered:
             self._gaps.append(
                 Gap(
                     "Journal",
-                    "Neither the central account nor the management account was evaluated. So the rule's parameters, and the "
-                    "way in which it came, are taken to have been those of today: an evaluation with others does not count.",
+                    "Neither the central account nor the management account was evaluated. So the evidence assumes that the "
+                    "rule came as today, with today's parameters: an evaluation with others does not count.",
                     *_ends(period),
                 )
             )
@@ -379,7 +379,7 @@ class _Gathered:
             self._gaps.append(
                 Gap(
                     "CloudTrail",
-                    "The management account records which accounts left, were closed or were moved, and its records were not "
+                    "The management account records which accounts left, were closed or were moved, but its records were not "
                     "read: give --management-profile. An account that is gone counts until its last evaluation.",
                     *_ends(period),
                 )
@@ -387,7 +387,7 @@ class _Gathered:
         self._judge_scope(history)
         what = "Automation does not keep its runs for ever: those that it no longer has are missing."
         if not role_name:
-            what += " Only runs in the account of the evidence were read, as removals are. Notices are sent in each account."
+            what += " Only runs in the account of the evidence were read, where removals run. Notices are sent in each account."
         self._gaps.append(Gap("Automation", what, *_ends(period)))
 
     def _judge_scope(self, history: History) -> None:
@@ -399,15 +399,15 @@ class _Gathered:
         if targets.begun is None:
             why.append("The StackSet's operations do not go back to its beginning.")
         if targets.moves_since is None or targets.moves_since > midnight(not_known[0]):
-            why.append("In which organizational unit an account was is known as far as CloudTrail goes, and for today.")
+            why.append("The organizational unit of an account is known as far back as CloudTrail goes, and for today.")
         what = (
-            "Of some accounts nobody knows whether they were in a targeted organizational unit. Their days without an "
+            "For some accounts nobody knows whether they were in a targeted organizational unit. Their days without an "
             f"evaluation count as not known. {' '.join(why)}"
         )
         self._gaps.append(Gap("Scope", what.strip(), not_known[0], not_known[-1]))
 
     def _judge_exclusions(self, history: History, exceptions: Exceptions) -> None:
-        """Say which accounts the file excludes and the deployment does not: of their past, only the file tells."""
+        """Say which accounts the file excludes and the deployment does not: only the file tells of their past."""
         today = self._caller.time.astimezone(UTC).date()
         for account_id, each in sorted(exceptions.excluded.items()):
             if account_id in history.members and account_id not in self._deployment.excluded and in_force(each, today):
@@ -549,9 +549,11 @@ def _document(evidence: Evidence) -> dict[str, object]:
             "account_days_known": figures.known,
             "share_compliant": share(figures.compliant, figures.in_scope),
             "share_known": share(figures.known, figures.in_scope),
-            "account_days": {NAMES[status]: figures.counts[status] for status in Status if status is not Status.NOT_A_MEMBER},
+            "account_days": {
+                NAMES[status]: figures.counts[status] for status in DayStatus if status is not DayStatus.NOT_A_MEMBER
+            },
         },
-        "letters": {status.value: {"status": NAMES[status], "meaning": MEANINGS[status]} for status in Status},
+        "letters": {status.value: {"status": NAMES[status], "meaning": MEANINGS[status]} for status in DayStatus},
         **{name.replace("-", "_"): table.records() for name, table in evidence.tables.items()},
     }
 
@@ -560,7 +562,7 @@ def _show(evidence: Evidence, screen: Screen) -> None:
     """Print the figures, the longest failures and the gaps."""
     figures, period = evidence.figures, evidence.period
     screen.say((page.answer(evidence), "bold"))
-    counts = ", ".join(f"{figures.counts[status]} {NAMES[status]}" for status in Status if figures.counts[status])
+    counts = ", ".join(f"{figures.counts[status]} {NAMES[status]}" for status in DayStatus if figures.counts[status])
     screen.say(f"Account-days from {period.first} to {period.last}: {counts}.")
     failures = evidence.history.failures
     for failure in failures[:_SHOWN]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 
-from organization.controls.judging import Assessment, Framework, RootUser, as_texts, assessments
+from organization.controls.judging import Assessment, Framework, RootFacts, as_texts, assessments
 from organization.evidence.days import AccountDay
 from organization.evidence.lines import Line
 from root_virtual_mfa_enabled.decision import AccountSummary
@@ -35,13 +35,13 @@ class ControlDays:
                         self.satisfied[day.account_id, framework.name, control_id] += assessment is Assessment.SATISFIED
         return tuple("; ".join(as_texts(by_assessment)) for by_assessment in found)
 
-    def _of(self, root: RootUser | None) -> list[dict[Assessment, list[str]]]:
+    def _of(self, root: RootFacts | None) -> list[dict[Assessment, list[str]]]:
         return [assessments(framework, root) for framework in self.frameworks]
 
 
-def root_user(line: Line) -> RootUser | None:
+def root_user(line: Line) -> RootFacts | None:
     """Return the facts of a line as the controls take them; None if it does not have them."""
     mfa_enabled, *present = line.facts or (None,)
     if mfa_enabled is None or line.devices is None:
         return None
-    return RootUser(AccountSummary(mfa_enabled, *present), line.devices)
+    return RootFacts(AccountSummary(mfa_enabled, *present), line.devices)

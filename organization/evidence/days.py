@@ -4,7 +4,7 @@ A day is a day of UTC.  Its verdict is that of the last evaluation on it by the 
 unknown: the day before says nothing about it.  An account counts on a day if it was a member of the organization from the day's
 beginning to its end, was in a targeted organizational unit, and was not excluded.
 
-The lines are read twice, since what came later tells what counted before.  So memory grows with the accounts, their days (two
+The lines are read twice, since later lines show which earlier ones counted.  So memory grows with the accounts, their days (two
 bytes each) and their changes, and not with the lines.
 """
 
@@ -27,8 +27,8 @@ MOST_APART = 1000
 """How many groups of lines that do not count are listed: a member can make lines of any number of rules."""
 
 
-class Status(StrEnum):
-    """What a day is for an account.  The letter stands for it in a calendar."""
+class DayStatus(StrEnum):
+    """What a day is for an account.  The letter is its sign in a calendar."""
 
     COMPLIANT = "C"
     NON_COMPLIANT = "N"
@@ -42,25 +42,25 @@ class Status(StrEnum):
 
 
 MEANINGS = {
-    Status.COMPLIANT: "The last evaluation of the day found enough devices, or what the rule's parameters accept.",
-    Status.NON_COMPLIANT: "The last evaluation of the day found too few virtual MFA devices.",
-    Status.ACCEPTED: "The same, while an acceptance with a compensating control was in force.",
-    Status.NOT_APPLICABLE: "The last evaluation of the day found that the rule does not apply.",
-    Status.UNKNOWN: "No evaluation on this day. It counts as not known.",
-    Status.NO_SOURCE: (
+    DayStatus.COMPLIANT: "The last evaluation of the day found enough devices, or what the rule's parameters accept.",
+    DayStatus.NON_COMPLIANT: "The last evaluation of the day found too few virtual MFA devices.",
+    DayStatus.ACCEPTED: "The same, while an acceptance with a compensating control was in force.",
+    DayStatus.NOT_APPLICABLE: "The last evaluation of the day found that the rule does not apply.",
+    DayStatus.UNKNOWN: "No evaluation on this day. It counts as not known.",
+    DayStatus.NO_SOURCE: (
         "No source tells about this day any more, none did yet, or none says whether the account was in scope. It counts as "
         "not known."
     ),
-    Status.EXCLUDED: "The account was excluded from the evaluation. It does not count.",
-    Status.NOT_IN_SCOPE: "The account was in no targeted organizational unit, or not for the whole day. It does not count.",
-    Status.NOT_A_MEMBER: "The account was not a member of the organization for the whole day. It does not count.",
+    DayStatus.EXCLUDED: "The account was excluded from the evaluation. It does not count.",
+    DayStatus.NOT_IN_SCOPE: "The account was in no targeted organizational unit, or not for the whole day. It does not count.",
+    DayStatus.NOT_A_MEMBER: "The account was not a member of the organization for the whole day. It does not count.",
 }
 
-NAMES = {status: status.name for status in Status}
+NAMES = {status: status.name for status in DayStatus}
 """What tables say: COMPLIANT, NON_COMPLIANT, ACCEPTED and so on."""
 
-_NOT_KNOWN = frozenset({Status.UNKNOWN, Status.NO_SOURCE})
-_DOES_NOT_COUNT = frozenset({Status.EXCLUDED, Status.NOT_IN_SCOPE, Status.NOT_A_MEMBER})
+_NOT_KNOWN = frozenset({DayStatus.UNKNOWN, DayStatus.NO_SOURCE})
+_DOES_NOT_COUNT = frozenset({DayStatus.EXCLUDED, DayStatus.NOT_IN_SCOPE, DayStatus.NOT_A_MEMBER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +112,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which accounts were in scope when, as far as it is not the journal that tells.
+    """Which accounts were in scope when, as far as sources other than the journal tell.
 
-    `source_from` is the first day of which the log still has everything; `unreadable` are days whose lines could not be read.
-    `targets` is None if the rule goes to one account.  `setting_since` is since when the stack had today's setting in any case.
+    `source_from` is the first day for which the log still has everything; `unreadable` are days whose lines could not be read.
+    `targets` is None if the rule goes to one account.  `setting_since` is when the stack got today's setting, at the latest.
     """
 
     members: Mapping[str, Member]
@@ -131,7 +131,7 @@ class AccountDay(NamedTuple):
 
     day: date
     account_id: str
-    status: Status
+    status: DayStatus
     line: Line | None
     evaluations: int
     failed_evaluations: int
@@ -157,9 +157,9 @@ class Failure:
     """A run of NON_COMPLIANT verdicts of an account.
 
     It begins with the first of them and ends with the next other verdict.  Days without an evaluation do not end it.
-    `began_earlier`: it was under way at the account's first evaluation of the period.  `ended` is None if it goes on at the end
-    of the period, or if the account left the organization or the targeted organizational units.  `until` is when it ended, or
-    the last instant for which it counts.
+    `began_earlier`: it was under way at the account's first evaluation of the period.  `ended` is None if it continues at the
+    end of the period, or if the account left the organization or the targeted organizational units.  `until` is when it ended,
+    or the last instant for which it counts.
     """
 
     account_id: str
@@ -201,7 +201,7 @@ ApartKey = tuple[Apart, str, str, str, RuleParameters]
 class Figures:
     """Account-days: how many of each status, and the shares of those in scope."""
 
-    counts: Mapping[Status, int]
+    counts: Mapping[DayStatus, int]
 
     @property
     def in_scope(self) -> int:
@@ -211,7 +211,7 @@ class Figures:
     @property
     def compliant(self) -> int:
         """Account-days with a COMPLIANT verdict of an evaluation on that day."""
-        return self.counts.get(Status.COMPLIANT, 0)
+        return self.counts.get(DayStatus.COMPLIANT, 0)
 
     @property
     def known(self) -> int:
@@ -225,9 +225,9 @@ def share(part: int, whole: int) -> str | None:
 
 
 class History:
-    """What the journal's lines and the scope say of a period.
+    """What the journal's lines and the scope say about a period.
 
-    Take the days from `days()` first: the rest is there when they are at their end.
+    Take the days from `days()` first: the rest exists once they have ended.
     """
 
     def __init__(self, period: Period, scope: Scope, ownership: Ownership, lines: Callable[[], Iterable[Line | None]]) -> None:
@@ -325,7 +325,7 @@ class History:
             for account_id, calendar in self.calendars.items():
                 line_of_day = last.get(account_id)
                 status = self._status(account_id, day, line_of_day)
-                if status is Status.NOT_A_MEMBER:
+                if status is DayStatus.NOT_A_MEMBER:
                     continue
                 calendar[number] = ord(status)
                 self._count_into_failure(account_id, day, status)
@@ -387,42 +387,42 @@ class History:
             failure.ended = failure.until = line.time
             del self._open[line.account_id]
 
-    def _status(self, account_id: str, day: date, line: Line | None) -> Status:
+    def _status(self, account_id: str, day: date, line: Line | None) -> DayStatus:
         first, last = self._spans[account_id]
         if not first <= day <= last:
-            return Status.NOT_A_MEMBER
+            return DayStatus.NOT_A_MEMBER
         in_target = self._share(account_id, day)
         if in_target is Share.NONE:
-            return Status.NOT_IN_SCOPE
+            return DayStatus.NOT_IN_SCOPE
         if line is None:
             return self._without_evaluation(account_id, day, in_target)
         accepted = self.scope.exceptions.accepted.get(account_id)
         if line.verdict == "NON_COMPLIANT" and accepted is not None and in_force(accepted, day):
-            return Status.ACCEPTED
-        return Status[line.verdict]
+            return DayStatus.ACCEPTED
+        return DayStatus[line.verdict]
 
-    def _without_evaluation(self, account_id: str, day: date, in_target: Share) -> Status:
+    def _without_evaluation(self, account_id: str, day: date, in_target: Share) -> DayStatus:
         excluded = self.scope.exceptions.excluded.get(account_id)
         if excluded is not None and in_force(excluded, day):
-            return Status.EXCLUDED
+            return DayStatus.EXCLUDED
         if in_target is Share.PART:
-            return Status.NOT_IN_SCOPE
+            return DayStatus.NOT_IN_SCOPE
         has_source = self.scope.source_from <= day and day not in self.scope.unreadable and in_target is Share.WHOLE
-        return Status.UNKNOWN if has_source else Status.NO_SOURCE
+        return DayStatus.UNKNOWN if has_source else DayStatus.NO_SOURCE
 
     def _share(self, account_id: str, day: date) -> Share:
         """Return how much of a day of the period an account was in a targeted organizational unit."""
         shares = self._shares.get(account_id)
         return Share(shares[(day - self.period.first).days]) if shares else Share.WHOLE
 
-    def _count_into_failure(self, account_id: str, day: date, status: Status) -> None:
+    def _count_into_failure(self, account_id: str, day: date, status: DayStatus) -> None:
         failure = self._open.get(account_id)
-        if failure and status is Status.NOT_IN_SCOPE:
+        if failure and status is DayStatus.NOT_IN_SCOPE:
             failure.until = max(failure.began, midnight(day))
             del self._open[account_id]
         elif failure:
             failure.unknown_days += status in _NOT_KNOWN
-            failure.accepted_days += status is Status.ACCEPTED
+            failure.accepted_days += status is DayStatus.ACCEPTED
 
     def _close(self) -> None:
         """Say until when the failures count that have not ended: the end of the period, or of the membership."""
@@ -434,30 +434,30 @@ class History:
     # --- What follows ---
 
     def setting_number(self, line: Line) -> int:
-        """Return the number of the setting with which a line that counts was written."""
+        """Return the number of the setting of a line that counts."""
         return self.settings.number(Setting(self._ownership.way(line), line.parameters))
 
     def not_known(self) -> list[date]:
-        """Return the days that are not known of some account since nobody knows whether it was in scope."""
+        """Return the days that are not known for some account, since nobody knows whether it was in scope."""
         unknown = {
             number
             for account_id, shares in self._shares.items()
             for number, share in enumerate(shares)
-            if share == Share.NOT_KNOWN and self.calendars[account_id][number] == ord(Status.NO_SOURCE)
+            if share == Share.NOT_KNOWN and self.calendars[account_id][number] == ord(DayStatus.NO_SOURCE)
         }
         return [self.period.first + DAY * number for number in sorted(unknown)]
 
     def figures(self) -> Figures:
         """Count the account-days of each status."""
-        counts: Counter[Status] = Counter()
+        counts: Counter[DayStatus] = Counter()
         for calendar in self.calendars.values():
             counts.update(_counted(calendar))
-        return Figures({status: counts[status] for status in Status})
+        return Figures({status: counts[status] for status in DayStatus})
 
     def figures_of(self, account_id: str) -> Figures:
         """Count the days of each status of an account."""
         counts = _counted(self.calendars[account_id])
-        return Figures({status: counts.get(status, 0) for status in Status})
+        return Figures({status: counts.get(status, 0) for status in DayStatus})
 
     def failures_of(self) -> dict[str, list[Failure]]:
         """Return the failures by account id, the longest first."""
@@ -467,5 +467,5 @@ class History:
         return found
 
 
-def _counted(calendar: bytearray) -> dict[Status, int]:
-    return {status: number for status in Status if (number := calendar.count(status.value.encode()))}
+def _counted(calendar: bytearray) -> dict[DayStatus, int]:
+    return {status: number for status in DayStatus if (number := calendar.count(status.value.encode()))}

@@ -1,4 +1,4 @@
-"""Writes a folder whole or not at all, with a manifest of its files, and verifies what was changed since.
+"""Writes a folder whole or not at all, with a manifest of its files, and verifies what has changed since.
 
 Only the manifest says when, by whom and from what the folder was made.  So the same inputs give the same bytes in all other
 files.
@@ -21,7 +21,7 @@ from organization.aws import CommandError
 
 MANIFEST = "manifest.json"
 FORM = "root-virtual-mfa evidence 1"
-"""What a manifest says that it is: the number rises if a key goes or changes its meaning."""
+"""What a manifest says that it is: the number rises if a key disappears or changes its meaning."""
 
 _LARGEST = 16 * 1024 * 1024
 """Bytes of a manifest: it names a few dozen files."""
@@ -33,7 +33,7 @@ class Folder:
     """A folder that is being written."""
 
     def __init__(self, path: Path) -> None:
-        """Write into `path`, which is there."""
+        """Write into `path`, which exists."""
         self.path = path
         self._files: dict[str, dict[str, Any]] = {}
 
@@ -139,7 +139,7 @@ def verify(path: Path) -> Difference:
 
 
 def _there(path: Path) -> Iterator[Path]:
-    """Find everything in a folder but folders, links to folders included.  Raises OSError if one cannot be read."""
+    """Find everything in a folder except folders, including links to folders.  Raises OSError if one cannot be read."""
 
     def stop(error: OSError) -> NoReturn:
         raise error
@@ -151,7 +151,7 @@ def _there(path: Path) -> Iterator[Path]:
 
 
 def _listed(path: Path) -> Mapping[str, Mapping[str, Any]]:
-    """Read what the manifest says of each file."""
+    """Read what the manifest says about each file."""
     file = path / MANIFEST
     try:
         if not stat.S_ISREG(file.lstat().st_mode) or file.stat().st_size > _LARGEST:
@@ -170,7 +170,7 @@ def _listed(path: Path) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object.  Raises ValueError if a key is there twice: each reader of the manifest could take another one."""
+    """Make an object.  Raises ValueError if a key is there twice: readers of the manifest could take different ones."""
     if len(found := dict(pairs)) < len(pairs):
         message = "A key is there twice."
         raise ValueError(message)
@@ -178,7 +178,7 @@ def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _is_listed(name: str, said: object) -> bool:
-    """Tell whether a manifest may say this of a file: it names one inside the folder."""
+    """Tell whether a manifest may say this about a file: it names one inside the folder."""
     inside = PurePosixPath(name)
     return (
         name not in {"", MANIFEST}

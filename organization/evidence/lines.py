@@ -1,10 +1,10 @@
 """Reads the journal's lines, and tells which of them are about the deployment's own rule: pure, without input or output.
 
-The function writes a line after AWS Config has taken a result.  So what a line says of the root user is so: the function read
-it.  But a member can point a rule of its own, with parameters of its own, at the function, and so choose what is compliant.  It
-cannot do that in the central account or in the management account.  So the setting in force at an instant, which is the way in
-which the rule comes and its parameters, is the one with which the deployment's rule evaluated one of these two accounts last,
-or next: see Settings.
+The function writes a line after AWS Config has taken a result.  So what a line says about the root user is true: the function
+read it.  But a member can point its own rule, with its own parameters, at the function, and so choose what is compliant.  It
+cannot do that in the central account or in the management account.  The setting is the way in which the rule comes, and its
+parameters. So the setting in force at an instant is that of the last or the next evaluation of one of these two accounts by the
+deployment's rule: see Settings.
 """
 
 import json
@@ -26,7 +26,7 @@ from organization.journal import ACCOUNT_OWNER, EVALUATION, FACTS, FAILURE, PACK
 from organization.statuses import VERDICTS
 
 _LONGEST = 2000
-"""Characters of a text of a line: an annotation has 256 at most, and an error names what AWS said."""
+"""Characters of a text of a line: an annotation has at most 256, and an error names what AWS said."""
 
 RuleParameters = tuple[tuple[str, str], ...]
 """The parameters of a rule, sorted by name."""
@@ -93,7 +93,7 @@ MEANINGS = {
 def parse(time: datetime, text: str) -> Line | None:
     """Read a line of the log, written at `time` in UTC; None if the function does not write such a line.
 
-    Whoever may write into the log group may write any text, so that nothing is taken for granted.
+    Anyone who may write into the log group may write any text, so this takes nothing for granted.
     """
     try:
         said = json.loads(text)
@@ -147,14 +147,14 @@ class Settings:
     """The settings of the deployment's rule over time.
 
     A line counts with the setting of the last line before it, or of the next line after it, about the central account or the
-    management account, each included.  So while a change is on its way to the accounts, both count.  Today's setting, as the
-    stack has it, stands at the end: these two accounts may be in no targeted organizational unit.
+    management account, each included.  So while a change is on its way to the accounts, both count.  Today's setting, from
+    the stack, comes at the end: these two accounts may be in no targeted organizational unit.
     """
 
     def __init__(self, anchors: Iterable[tuple[datetime, Setting]], today: Setting, since: datetime | None = None) -> None:
         """`anchors`: when these two accounts were evaluated, in order, and with which setting.
 
-        `since`: from when on the stack had today's in any case; None if only this instant is known.
+        `since`: when the stack got today's setting, at the latest; None if only this instant is known.
         """
         self.changes: list[tuple[datetime | None, Setting]] = []
         self._times: list[datetime] = []
@@ -175,7 +175,7 @@ class Settings:
         }
 
     def _add(self, time: datetime, setting: Setting) -> None:
-        # Of a run of equal ones the first and the last tell as much as all.
+        # In a run of equal ones the first and the last say as much as all.
         if self._settings[-2:] == [setting, setting]:
             self._times[-1] = time
             return
@@ -198,7 +198,7 @@ class Ownership:
     """Tells which lines are about the deployment's own rule."""
 
     def __init__(self, deployment: Deployment) -> None:
-        """Take a deployment for one account or for an organization, as it is today."""
+        """Take today's deployment, for one account or for an organization."""
         self._deployment = deployment
         self._organization = bool(deployment.organization_id)
         self._trusted = frozenset({deployment.account_id, deployment.management_account_id})
@@ -220,7 +220,7 @@ class Ownership:
         return ""
 
     def anchors(self, line: Line) -> bool:
-        """Tell whether a line shows the setting in force: nobody but the deployment rules that account."""
+        """Tell whether a line shows the setting in force: only the deployment controls that account."""
         if line.failed or line.test or line.account_id not in self._trusted or not self.way(line):
             return False
         role = dict(line.parameters).get("ExecutionRoleName")

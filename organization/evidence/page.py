@@ -6,8 +6,9 @@ from itertools import groupby
 
 from organization import page
 from organization.evidence import tables
-from organization.evidence.days import MEANINGS, NAMES, Period, Status, share
+from organization.evidence.days import MEANINGS, NAMES, DayStatus, Period, share
 from organization.evidence.tables import Evidence
+from organization.statuses import duration
 
 _TIME = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2})\.\d{3}Z")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -26,16 +27,8 @@ def answer(evidence: Evidence) -> str:
     )
 
 
-def length(hours: float) -> str:
-    """Write a number of hours as "40 min", "26 h" or "3 d"."""
-    time = timedelta(hours=hours)
-    if time < timedelta(hours=1):
-        return f"{time // timedelta(minutes=1)} min"
-    return f"{time // timedelta(hours=1)} h" if time < timedelta(days=3) else f"{time.days} d"
-
-
 def months(period: Period) -> list[tuple[str, int]]:
-    """Return what stands above a calendar: each month with its number of days, or each year if the period is long.
+    """Return the header of a calendar: each month with its number of days, or each year if the period is long.
 
     A January has its year instead of its name.
     """
@@ -60,15 +53,15 @@ def as_html(evidence: Evidence) -> str:
         answer=answer(evidence),
         compliant=_shown(share(figures.compliant, figures.in_scope)),
         known=_shown(share(figures.known, figures.in_scope)),
-        not_in_scope=figures.counts[Status.NOT_IN_SCOPE],
+        not_in_scope=figures.counts[DayStatus.NOT_IN_SCOPE],
         good=figures.in_scope > 0 and figures.compliant == figures.in_scope,
-        statuses=[(status.value, NAMES[status], MEANINGS[status], figures.counts[status]) for status in Status],
+        statuses=[(status.value, NAMES[status], MEANINGS[status], figures.counts[status]) for status in DayStatus],
         accounts=sorted(evidence.tables["accounts"].records(), key=_worst_first),
         lists=[evidence.tables[name] for name in _LISTS],
         gaps=evidence.tables["gaps"].records(),
         months=months(evidence.period),
         listed=LISTED,
-        length=length,
+        duration=lambda hours: duration(timedelta(hours=hours)),
         shown=_shown,
         is_time=lambda value: isinstance(value, str) and bool(_TIME.fullmatch(value)),
     )

@@ -1,6 +1,6 @@
-"""Reads what the evidence is made of, with calls that change nothing: the journal, the organization, CloudTrail, Automation.
+"""Reads the sources of the evidence, with calls that change nothing: the journal, the organization, CloudTrail, Automation.
 
-Each source says how far back it goes.  What it no longer has is a gap, which the evidence shows.
+Each source says how far back it goes.  If it no longer has something, that is a gap, which the evidence shows.
 """
 
 import gzip
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from organization import aws, insights, runbooks
-from organization.accounts import TRAIL_REGION, Clients, Credentials, Progress, read_each
+from organization.accounts import TRAIL_REGION, ClientMaker, Credentials, Progress, read_each
 from organization.aws import Caller, CommandError
 from organization.evidence.days import DAY, Member, Period, midnight
 from organization.evidence.lines import Line, parse
@@ -52,17 +52,17 @@ _DEPLOYMENTS = (
 )
 """The names that CloudTrail gives.  For Lambda's it appends the version of the API."""
 _WHOLE_UNITS = (None, "NONE", "DIFFERENCE")
-"""The account filters with which an operation of a StackSet is about units, and not about some accounts in them.
+"""With these account filters an operation of a StackSet is about units, and not about some accounts in them.
 
 Source: API model, cloudformation, AccountFilterType.
 """
 _NO_MESSAGE = "none"
-"""What RootVirtualMfa-Notify says of a message that it did not send."""
+"""What RootVirtualMfa-Notify says about a message that it did not send."""
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """The function's log group: its name, the first day of which it has everything, and how many bytes it has."""
+    """The function's log group: its name, the first day for which it has everything, and how many bytes it has."""
 
     name: str
     whole_from: date
@@ -77,7 +77,7 @@ class Log:
 
 @dataclass(slots=True)
 class JournalRead:
-    """What reading the journal took: the bytes that each query scanned, and rows; and the days that could not be read."""
+    """The cost of reading the journal: the bytes that each query scanned, and rows; and the days that could not be read."""
 
     scans: list[int] = field(default_factory=list)
     rows: int = 0
@@ -88,7 +88,7 @@ class Spool:
     """Lines of the journal in a file, so that they can be read twice and need no memory."""
 
     def __init__(self, file: Path) -> None:
-        """Write to `file`, which is not there yet."""
+        """Write to `file`, which does not exist yet."""
         self._file = file
         self._written = gzip.open(file, "xt", compresslevel=1, encoding="utf-8", newline="\n")  # noqa: SIM115 - see close
 
@@ -119,8 +119,8 @@ class Sources:
     """Reads with the credentials of a session.  Raises ClientError and BotoCoreError if AWS refuses or does not answer."""
 
     def __init__(self, session: "boto3.Session", caller: Caller, progress: Progress) -> None:
-        """Say how far it is through `progress`."""
-        self._clients = Clients(session, caller)
+        """Report progress through `progress`."""
+        self._clients = ClientMaker(session, caller)
         self._caller = caller
         self._progress = progress
         self._logs: CloudWatchLogsClient = self._clients.make("logs")
@@ -146,10 +146,10 @@ class Sources:
     def read_journal(self, log: Log, period: Period, spool: Spool) -> JournalRead:
         """Write the lines of a period into a spool, in the order of time.
 
-        A query gives 10,000 rows at most, so each asks for a slice of time.  The slices grow and shrink with what they find.
+        A query returns 10,000 rows at most, so each asks for a slice of time.  The slices grow and shrink with what they find.
         """
         found = JournalRead()
-        # Of the day on which the log begins it may have something, which is read although the day is not whole.
+        # It may have a part of the day on which it begins. That part is read too.
         at = max(period.start, midnight(log.whole_from - DAY))
         width = _FIRST_SLICE
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -247,7 +247,7 @@ class Sources:
     # --- The StackSet ---
 
     def operations(self, deployment: "Deployment") -> tuple[list[Operation], datetime | None]:
-        """Read which operations of the StackSet made units targets, or ended that, the first one first.
+        """Read which operations of the StackSet added or removed targets, the first one first.
 
         Also returns when the stack was created, if the operations go back to that: AWS does not say how long it keeps them.
         """
@@ -293,7 +293,7 @@ class Sources:
 
     @property
     def trail_from(self) -> datetime:
-        """The beginning of the first day of which CloudTrail still has everything."""
+        """The beginning of the first day for which CloudTrail still has everything."""
         return midnight((self._caller.time - TRAIL_KEEPS).astimezone(UTC).date() + DAY)
 
     def _organizations_region(self) -> str:
@@ -323,7 +323,7 @@ class Sources:
     ) -> tuple[list[tuple[Event, Mapping[str, Any]]], datetime]:
         """Read events, each with its request's parameters; `about` finds in these what it is about.
 
-        Also returns since when these are all.  Of each name it reads so many events at most, and AWS gives the latest first.
+        Also returns since when these are all.  For each name it reads at most so many events, and AWS gives the latest first.
         """
         client = self._clients.make("cloudtrail", region=region)
         start = max(period.start, self._caller.time - TRAIL_KEEPS)
@@ -372,7 +372,7 @@ class Sources:
     def executions(self, account_id: str, period: Period, credentials: Credentials | None = None) -> list[Execution]:
         """Read the runs of the runbooks in an account, the first one first; None: in the caller's, with its credentials.
 
-        Of another account, in which a runbook starts every day, only those that sent a notice or did not succeed.
+        For another account, in which a runbook starts every day, it reads only those that sent a notice or did not succeed.
         """
         ssm = self._clients.make("ssm", credentials)
         pages = ssm.get_paginator("describe_automation_executions").paginate(
@@ -436,7 +436,7 @@ def _execution(account_id: str, found: Mapping[str, Any]) -> Execution:
         if step.get("Action") == "aws:approve"
         for decision in step.get("Outputs", {}).get("ApproverDecisions", [])
     )
-    # Of the removal both steps may have a text, Plan and RemoveCredentials, and the second one says what was done.
+    # Both steps of the removal may have a text, Plan and RemoveCredentials, and the second one says what was done.
     said = (text for name, text in sorted(outputs.items(), reverse=True) if name.endswith(".Text"))
     texts = [text for text in said if text and not text.startswith(runbooks.NO_OUTPUT)]
     failure = found.get("FailureMessage", "") if found["AutomationExecutionStatus"] != "Success" else ""

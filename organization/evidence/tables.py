@@ -11,11 +11,11 @@ from organization.evidence.control_days import ControlDays
 from organization.evidence.days import (
     NAMES,
     AccountDay,
+    DayStatus,
     Figures,
     History,
     Member,
     Period,
-    Status,
     share,
 )
 from organization.evidence.lines import MEANINGS, in_words
@@ -44,7 +44,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """What a source does not tell: from when to when, as far as that is known, and what that means."""
+    """What a source does not tell: from when to when, if that is known, and what that means."""
 
     source: str
     what: str
@@ -106,7 +106,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What other sources than the journal say.  `contradictions` are those of AWS Config, by account id."""
+    """What sources other than the journal say.  `contradictions` are those of AWS Config, by account id."""
 
     deployment: Deployment
     exceptions: Exceptions = field(default_factory=Exceptions)
@@ -138,7 +138,7 @@ def day_row(day: AccountDay, history: History) -> Row:
 
 
 def evidence_of(history: History, findings: Findings, controls: ControlDays) -> Evidence:
-    """Put everything together, when the days of the history are at their end and counted into `controls`."""
+    """Put everything together, once the days of the history have ended and are counted into `controls`."""
     tables = (
         _accounts(history, controls),
         _controls(history, controls),
@@ -190,7 +190,7 @@ def _accounts(history: History, controls: ControlDays) -> Table:
             instant(member.joined) if member.joined else None,
             instant(member.left) if member.left else None,
             figures.in_scope,
-            *(figures.counts[status] for status in Status if status is not Status.NOT_A_MEMBER),
+            *(figures.counts[status] for status in DayStatus if status is not DayStatus.NOT_A_MEMBER),
             share(figures.compliant, figures.in_scope),
             share(figures.known, figures.in_scope),
             len(own),
@@ -201,7 +201,7 @@ def _accounts(history: History, controls: ControlDays) -> Table:
 
     asked = [(framework.name, each.control_id) for framework in controls.frameworks for each in framework.controls]
 
-    days = [f"{NAMES[status].lower()}_days" for status in Status if status is not Status.NOT_A_MEMBER]
+    days = [f"{NAMES[status].lower()}_days" for status in DayStatus if status is not DayStatus.NOT_A_MEMBER]
     columns = ("account_id", "account_name", "ou_path", "is_member", "joined", "left", "days_in_scope", *days)
     columns += ("share_compliant", "share_known", "failures", "longest_failure_hours")
     columns += (*(f"{name} {control_id} satisfied_days" for name, control_id in asked), "calendar")

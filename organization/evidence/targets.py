@@ -4,7 +4,7 @@ The StackSet goes to organizational units, and to everything below them.  A conf
 StackSet goes to the organization's root.  So in both ways the StackSet's targets say which accounts are in scope.
 
 Two things change: which units are targets, and in which unit an account is.  The StackSet's operations, CloudTrail's events and
-what AWS shows today tell.  What none of them tells is not known, and never guessed.
+what AWS shows today tell that.  If none of them tells, it is not known, and this never guesses.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ class Move(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """An operation of the StackSet that made units targets (`added`), or that ended it."""
+    """An operation of the StackSet that added targets (`added`), or removed them."""
 
     time: datetime
     unit_ids: frozenset[str]
@@ -54,12 +54,12 @@ class Operation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """Which units are targets, and in which unit each account is: today, and what tells of the past.
+    """Which units are targets, and which unit each account is in: today, and what tells of the past.
 
     `today` has the targeted units; a root stands for all accounts.  `parents` has the unit of each account today.  From `since`
     on the targets of today hold in any case, and from `moves_since` on every move is known; None if nobody knows.  `begun` is
     when the StackSet's stack was created if `operations` has all since then; None if it may lack some.  `always` has the
-    accounts that are in scope whatever the targets are: no StackSet reaches the management account.
+    accounts that are in scope with any targets: no StackSet reaches the management account.
     """
 
     today: frozenset[str] = frozenset()
@@ -72,7 +72,7 @@ class Targets:
     begun: datetime | None = None
     always: frozenset[str] = frozenset()
     _states: dict[tuple[str | None, datetime], bool | None] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """What was worked out: many accounts are in the same unit."""
+    """A cache: many accounts are in the same unit."""
 
     def days(self, account_id: str, first: date, number: int) -> bytes:
         """Return a Share for each day, a byte each: how much of it an account was in a targeted unit.
@@ -96,7 +96,7 @@ class Targets:
         return bytes(found)
 
     def stretches(self, unit_id: str) -> list[tuple[datetime, bool | None]]:
-        """Return from when on a unit was a target (True), was none (False), or nobody knows (None), in order."""
+        """Return since when a unit was a target (True), was not one (False), or nobody knows (None), in order."""
         found: list[tuple[datetime, bool | None]] = []
         for time in sorted({EVER, *self._changes()}):
             state = self._is_target(unit_id, time)
@@ -135,7 +135,7 @@ class Targets:
     def _above(self, place: str | None) -> tuple[list[str], bool]:
         """Return a unit, and everything above it up to the root; and whether that is all of it.
 
-        A unit has one parent for ever: AWS Organizations cannot move it.  Of one that is gone, only the root above it is known.
+        A unit keeps its parent: AWS Organizations cannot move it.  If a unit is gone, only the root above it is known.
         Source: API model, organizations: no operation moves a unit.
         """
         roots = [each for each, unit in self.units.items() if not unit.parent_id]
@@ -147,7 +147,7 @@ class Targets:
         return (above, True) if above else ([at, *roots] if at else roots, False)
 
     def _places(self, account_id: str) -> list[tuple[datetime, str | None]]:
-        """Return from when on an account was in which unit, in order; None if nobody knows."""
+        """Return since when an account was in which unit, in order; None if nobody knows."""
         if self.moves_since is None:
             return [(EVER, None)]
         after = self.parents.get(account_id)
@@ -166,8 +166,8 @@ def _at(places: Sequence[tuple[datetime, str | None]], time: datetime) -> str | 
 def _share(states: Sequence[bool | None]) -> Share:
     """Judge a day by the states in its course.
 
-    If another unit becomes the target of an account, a StackSet deletes the stack, then makes it anew: so what is between two
-    times in scope is no reason for a day without an evaluation.
+    If another unit becomes the target for an account, a StackSet deletes the stack, then recreates it. So the gap between two
+    times in scope does not excuse a day without an evaluation.
     """
     if None in states:
         return Share.NOT_KNOWN

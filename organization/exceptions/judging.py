@@ -1,7 +1,7 @@
 """Exceptions from the rule, and when each is in force: pure, without input or output.
 
 An account with an exclusion is not evaluated.  An account with an acceptance is evaluated and may fail, since another control
-makes up for that.  `since` is the first day on which an exception is in force, and `until` the last one, in UTC.
+makes up for it.  `since` is the first day on which an exception is in force, and `until` the last one, in UTC.
 """
 
 from collections.abc import Mapping
@@ -66,7 +66,7 @@ class Exceptions:
 
 
 def in_force(exception: Exclusion | Acceptance, day: date) -> bool:
-    """Tell whether an exception is in force on a day of UTC.  It is on its first and on its last day."""
+    """Tell whether an exception is in force on a day of UTC.  It is in force on its first and on its last day."""
     return not begins_later(exception, day) and (exception.until is None or day <= exception.until)
 
 
@@ -76,7 +76,7 @@ def begins_later(exception: Exclusion | Acceptance, day: date) -> bool:
 
 
 def ends_soon(exception: Exclusion | Acceptance, day: date) -> bool:
-    """Tell whether an exception is in force on a day, and not for long after it."""
+    """Tell whether an exception is in force on a day, but ends soon after it."""
     return exception.until is not None and in_force(exception, day) and exception.until - day <= ENDS_SOON
 
 

@@ -9,7 +9,7 @@ The file is one mapping, without anchors, aliases and tags:
       "333344445555":                           # evaluated, and may fail
         { reason: text, control: text, owner: text, since: 2026-07-01, until: 2027-06-30 }
 
-`since` may be left out.
+`since` is optional.
 """
 
 import os
@@ -69,7 +69,7 @@ def default_file() -> Path:
 def read(path: Path) -> Exceptions:
     """Read the exceptions; none if there is no file.
 
-    For anything that is not as it has to be it raises CommandError, which names the line and says what is allowed.
+    If anything is malformed, it raises CommandError, which names the line and says what is allowed.
     """
     try:
         text = _read(path)
@@ -96,7 +96,7 @@ def read(path: Path) -> Exceptions:
 
 
 class _RefusedError(Exception):
-    """The file is YAML, but does not say exceptions; the message names the line and what is there."""
+    """The file is YAML, but has no exceptions in it; the message names the line and what is there."""
 
 
 def _refuse(event: yaml.Event, what: str) -> NoReturn:

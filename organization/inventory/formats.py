@@ -14,7 +14,7 @@ from organization.inventory.root_user import RootUser
 from organization.screen import Screen, text
 
 SCHEMA_VERSION = 1
-"""The JSON document's version: it rises if a key goes or changes its meaning."""
+"""The JSON document's version: it rises if a key disappears or changes its meaning."""
 
 _KEYS = (
     "account_id", "account_name", "account_state", "status", "annotation", "reason", "rule_status", "findings", "password",
@@ -78,7 +78,7 @@ def as_html(inventory: Inventory) -> str:
 
 
 def print_table(inventory: Inventory, screen: Screen) -> None:
-    """Print contradictions, a row for each account, what to do about those that could not be read, and the lists."""
+    """Print contradictions, a row for each account, what to do about those that nobody could read, and the lists."""
     for row in inventory.contradictions:
         for finding in row.findings:
             screen.say((f"{row.account.account_id} {row.account.name}".strip(), "bold red"), f": {finding}")
@@ -131,7 +131,7 @@ def _root_lines(root: RootUser) -> list[str]:
     if root.inferred_devices:
         lines.append(f"inferred: {root.inferred_devices} more, a hardware TOTP token, passkey or security key")
     if root.inferred_devices is None and root.summary.mfa_enabled:
-        lines.append("MFA is on; whether there are further devices, nobody can tell")
+        lines.append("MFA is on; nobody can tell whether there are further devices")
     return lines or ["nothing"]
 
 

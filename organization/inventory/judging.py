@@ -20,9 +20,9 @@ STATUSES = (Status.NON_COMPLIANT, Status.UNKNOWN, Status.COMPLIANT, Status.NOT_A
 """The statuses that an inventory gives; what fails comes first."""
 
 MEANINGS = {
-    Status.NON_COMPLIANT: "By what its root user has, the rule fails this account.",
+    Status.NON_COMPLIANT: "With what its root user has, the rule fails this account.",
     Status.UNKNOWN: "Nobody knows: the root user could not be read. The finding says why.",
-    Status.COMPLIANT: "By what its root user has, the rule passes this account.",
+    Status.COMPLIANT: "With what its root user has, the rule passes this account.",
     Status.NOT_APPLICABLE: "The rule does not apply to this account.",
     Status.SUSPENDED: "AWS Organizations says that the account is suspended or closing. It was not read.",
 }
@@ -37,7 +37,7 @@ _TRUST_OFF = "Service not enabled"
 
 
 class Refusal(StrEnum):
-    """Why nobody can open root sessions here: the code of ListOrganizationsFeatures, or what it lacks.
+    """Why nobody can open root sessions here: the code of ListOrganizationsFeatures, or the missing feature.
 
     Source: API model, iam, ListOrganizationsFeatures; public captures of its refusals, 2026-09-12.
     """
@@ -59,7 +59,7 @@ class List(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the inventory says of one account.
+    """What the inventory says about one account.
 
     `status` is the verdict of the rule's decision on what root has; `rule_status` is what the deployment's report says, None if
     nothing is deployed.  `findings` are contradictions.  `root` is None if it is not known.
@@ -76,7 +76,7 @@ class Row:
 
     @property
     def finding(self) -> str:
-        """Everything that is said of the account."""
+        """Everything that is said about the account."""
         return " ".join(filter(None, [*self.findings, self.annotation, self.reason, *(each.why for each in self.advice)]))
 
 
@@ -105,7 +105,7 @@ class Observed:
 class Inventory:
     """An inventory: a row for each account, contradictions and what fails first, and the lists.
 
-    `notes` are what concerns no single account.  `unused_days`: after how many days without use credentials could be removed.
+    `notes` are about no single account.  `unused_days`: after how many days without use credentials could be removed.
     """
 
     observed: Observed
@@ -194,11 +194,11 @@ def _row(account: Account, observed: Observed) -> Row:
 
 def _rule_differs(status: Status, rule_status: Status | None) -> Iterator[str]:
     if rule_status in VERDICTS and rule_status != status:
-        yield f"The rule's result is {rule_status}, but by what the root user has now it is {status}."
+        yield f"The rule's result is {rule_status}, but with what the root user has now it is {status}."
 
 
 def _summary_differs(root: RootUser) -> Iterator[str]:
-    """Say where the account summary, from which the rule decides, and the lists contradict each other."""
+    """Say where the account summary, which the rule decides from, contradicts the lists."""
     said = "The account summary says"
     if root.summary.mfa_enabled != bool(root.device_count) and root.device_count is not None:
         state = "on" if root.summary.mfa_enabled else "off"
@@ -226,7 +226,7 @@ def _if_denied(unread: Unread, account: Account) -> str:
     if unread.step is Step.SESSION:
         return (
             "Either a policy denies you sts:AssumeRoot, or STS does not know your account as IAM's delegated administrator: it "
-            "may hear of a delegation minutes later. See docs/auditing.md for the policy."
+            "may learn of a delegation minutes later. See docs/auditing.md for the policy."
         )
     return (
         f"Look for a service control policy that denies the root user of account {account.account_id}: it has to exempt "
@@ -250,7 +250,7 @@ def _notes(observed: Observed) -> Iterator[Advice]:
         )
     elif observed.refusal is Refusal.TRUST_OFF or happened:
         yield Advice(
-            "IAM has no trusted access to the organization, so nobody can open root sessions. STS may hear of a "
+            "IAM has no trusted access to the organization, so nobody can open root sessions. STS may learn of a "
             "change minutes later.",
             "In the management account, run:",
             (commands.enable_service_access(IAM), commands.enable_root_credentials_management()),
@@ -270,7 +270,7 @@ def _notes(observed: Observed) -> Iterator[Advice]:
         )
     if _infers(observed.readings.values()):
         yield Advice(
-            "sts:AssumeRoot does not reach the management account. Its devices that are no virtual ones are inferred: "
+            "sts:AssumeRoot does not reach the management account. Its devices that are not virtual are inferred: "
             "MFADevicesInUse of the account summary less root's virtual devices, if the account has no IAM users. If it has, "
             "nobody can tell.",
             "Its root user sees them in the console.",
@@ -283,14 +283,14 @@ def _notes(observed: Observed) -> Iterator[Advice]:
         )
     if observed.rule_statuses is None and not observed.problem:
         yield Advice(
-            f"No deployment of the rule was found in account {observed.account_id}, {observed.region}, so what root has was "
-            "compared with no result of the rule.",
+            f"No deployment of the rule was found in account {observed.account_id}, {observed.region}, so there was no "
+            "result to compare with what root has.",
             "If it is deployed, run the inventory in its account and home Region, with the name of its stack.",
         )
 
 
 def _shows_no_sign_in(readings: Iterable[RootUser | Unread]) -> bool:
-    """Tell whether there are passwords with a known day of creation, and none with a day of use."""
+    """Tell whether there are passwords with a known day of creation, but none with a day of use."""
     with_password = [each for each in readings if isinstance(each, RootUser) and each.password and each.password_created]
     return bool(with_password) and not any(each.password_last_used for each in with_password)
 

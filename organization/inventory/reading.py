@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore.exceptions import ClientError
 
 from organization import accounts, aws
-from organization.accounts import Clients, Credentials, Progress
+from organization.accounts import ClientMaker, Credentials, Progress
 from organization.aws import Caller, CommandError
 from organization.exceptions.judging import Exceptions
 from organization.inventory.judging import Observed, Refusal
@@ -65,14 +65,14 @@ class Reader:
         os.environ["AWS_STS_REGIONAL_ENDPOINTS"] = (
             "regional"  # the global endpoint, for which a profile may ask, has no AssumeRoot
         )
-        self._clients = Clients(session, caller)
+        self._clients = ClientMaker(session, caller)
         self._sts = self._clients.make("sts")
         self._iam = self._clients.make("iam")
 
     def observe(self, stack_name: str) -> Observed:
         """Read every account that is not suspended, and the results of the deployment's rule, if there is one.
 
-        Whoever interrupts that gets what was read.  Raises CommandError if there is no organization, ClientError and
+        If somebody interrupts that, it returns what was read.  Raises CommandError if there is no organization, ClientError and
         BotoCoreError if it cannot be read.
         """
         organizations = self._clients.make("organizations")
@@ -82,7 +82,7 @@ class Reader:
         except organizations.exceptions.AWSOrganizationsNotInUseException as error:
             message = (
                 f"Account {self._caller.account_id} is in no organization, and root sessions are for members of one. "
-                "`root-virtual-mfa check` reads the own account."
+                "`root-virtual-mfa check` reads your own account."
             )
             raise CommandError(message) from error
         refusal = self._refusal()
@@ -143,7 +143,7 @@ class Reader:
     # --- Root users ---
 
     def _management(self) -> RootUser | Unread:
-        """Read what shows of the management account, with the caller's own credentials."""
+        """Read what the management account shows, with the caller's own credentials."""
         account_id = self._caller.account_id
         try:
             summary = facts.account_summary(self._iam, account_id)

@@ -58,7 +58,7 @@ class AccessKey:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A signing certificate. IAM does not tell when one was used."""
+    """A signing certificate. IAM does not say when one was used."""
 
     certificate_id: str
     is_active: bool
@@ -70,8 +70,8 @@ class RootUser:
     """What the root user of an account has.
 
     `password`: whether there is a login profile, also if a password recovery is only allowed; None: not known.  Its times are
-    None if they are not known, `password_last_used` also if nobody signed in since IAM notes that.  `access_keys` and
-    `certificates` are None if only the summary tells of them.  `devices` are the known ones; `inferred_devices` is how many
+    None if they are not known, `password_last_used` also if nobody signed in since IAM began to record that.  `access_keys` and
+    `certificates` are None if only the summary shows them.  `devices` are the known ones; `inferred_devices` is how many
     more there are, None if nobody can tell.
     """
 
@@ -111,7 +111,7 @@ class RootUser:
     def is_unused(self, since: datetime) -> bool:
         """Tell whether there are credentials, and each is known not to have been used since a time.
 
-        A credential that is younger than that could not prove anything, and neither can a signing certificate.
+        A younger credential proves nothing, and neither does a signing certificate.
         """
         if self.access_keys is None or self.password is None or any(each.is_active for each in self.certificates or ()):
             return False

@@ -22,9 +22,9 @@ def run(  # noqa: PLR0913 - the options of the command
     *,
     removal: bool,
 ) -> int:
-    """Print each check and the command that mends what is missing; returns the exit code.
+    """Print each check and the command that fixes what is missing; returns the exit code.
 
-    `parameters` are those with which the operator is going to deploy.  With `role_name`, the role to assume in every account,
+    `parameters` are those that the operator will deploy with.  With `role_name`, the role to assume in every account,
     it sees every account's configuration recorder.  With `removal`, or if the deployment has it, it checks what the removal of
     root credentials needs.
     """
@@ -42,6 +42,6 @@ def run(  # noqa: PLR0913 - the options of the command
     screen.say((f"{len(found)} checks:", "bold"), f" {missing} missing, {limited} limited, {unseen} could not be seen.")
     if seen.organization is not None:
         screen.say()
-        screen.say((f"{'When that is mended, deploy' if missing else 'Deploy'} with", "bold"))
+        screen.say((f"{'When that is fixed, deploy' if missing else 'Deploy'} with", "bold"))
         screen.say(deploy_command(seen, parameters), indent=2, whole=True)
     return MISSING if missing else 0

@@ -8,7 +8,7 @@ _WIDEST = max(len(outcome) for outcome in Outcome)
 
 
 def show(check: Check, screen: Screen) -> None:
-    """Print a check, and the commands that mend it."""
+    """Print a check, and the commands that fix it."""
     outcome = (f"{check.outcome:<{_WIDEST}}", _COLOURS[check.outcome])
     screen.say(outcome, "  ", (check.name, "bold"), f": {check.detail}")
     if check.commands:

@@ -38,7 +38,7 @@ Guide, activating trusted access for StackSets.
 _REMOVAL = "the removal of root credentials"
 
 CONFIG_ROLE = "AWSServiceRoleForConfigMultiAccountSetup"
-"""The service-linked role in the account that puts an organization conformance pack."""
+"""The service-linked role in the account that deploys an organization conformance pack."""
 
 STACK_SETS_ROLE = "AWSServiceRoleForCloudFormationStackSetsOrgAdmin"
 """The StackSets' service-linked role in the management account."""
@@ -53,7 +53,7 @@ StackSets. Versions of that page name either moment.
 
 
 class Outcome(StrEnum):
-    """The outcome of a check.  LIMITED: the rule works, and something beside it does not."""
+    """The outcome of a check.  LIMITED: the rule works, but something beside it does not."""
 
     OK = "ok"
     LIMITED = "limited"
@@ -103,12 +103,12 @@ class Seen:
     """Everything that was seen.  The caller's account is a delegated administrator of the services in `delegated`.
 
     `organization` is None if the account is in none.  `accounts` are the active ones, with the caller's.  `wanted` is the
-    deployment to come.  `units` are the organizational units, or None if neither it nor the one before needs to know them;
+    planned deployment.  `units` are the organizational units, or None if neither it nor the one before needs to know them;
     `has_policies` says whether service control policies are on.  `recorders` has each account whose recorder was read.
-    `same_rule` are the accounts with a rule of the name that a StackSet's rule is going to have, or None if nobody looked for
-    them.  `taken` says for each name that the stack will use whether something has it.
-    `has_resource_policy` says whether the Region has the resource type AWS::Lambda::ResourcePolicy.  `root_features` are the
-    enabled features of centralized root access, or None if root credentials are not going to be removed.
+    `same_rule` are the accounts with a rule of the name that a StackSet's rule will have, or None if nobody looked for them.
+    `taken` says for each name that the stack will use whether something has it. `has_resource_policy` says whether the Region
+    has the resource type AWS::Lambda::ResourcePolicy.  `root_features` are the enabled features of centralized root access, or
+    None if no root credentials will be removed.
     """
 
     account_id: str
@@ -139,7 +139,7 @@ class Seen:
 
     @property
     def in_scope(self) -> tuple[str, ...] | Unseen:
-        """The accounts that the rule is going to evaluate."""
+        """The accounts that the rule will evaluate."""
         return in_scope(self.wanted, self.accounts, self.units)
 
     @property
@@ -156,7 +156,7 @@ class Seen:
 
 
 def by_stack_set(wanted: Deployment) -> bool:
-    """Tell whether a StackSet is to bring the rule, though nobody may have seen the organization's id."""
+    """Tell whether a StackSet will bring the rule, even if nobody has seen the organization's id."""
     return wanted.rule_deployment == BY_STACK_SET
 
 
@@ -179,7 +179,7 @@ def in_scope(
 def with_recorders(
     wanted: Deployment, accounts: tuple[Account, ...] | Unseen, found: tuple[Unit, ...] | Unseen | None
 ) -> tuple[str, ...] | Unseen:
-    """Return the accounts that need a recorder: the evaluated ones, and the management account, which is going to be one."""
+    """Return the accounts that need a recorder: the evaluated ones, and the management account, which will be one."""
     evaluated = in_scope(wanted, accounts, found)
     if isinstance(accounts, Unseen) or isinstance(evaluated, Unseen):
         return evaluated
@@ -188,7 +188,7 @@ def with_recorders(
 
 
 def names(wanted: Deployment) -> dict[str, str]:
-    """Return the names that the stack uses and something else could have, and the command that frees each."""
+    """Return the names that the stack uses and that something else could have, and the command that frees each."""
     region, pack = wanted.region, {}
     if not by_stack_set(wanted):
         pack[f"conformance pack {CONFORMANCE_PACK_NAME}"] = commands.delete_pack(region, CONFORMANCE_PACK_NAME)
@@ -225,7 +225,7 @@ def checks(seen: Seen) -> list[Check]:
 
 
 def deploy_command(seen: Seen, given: Mapping[str, str]) -> str:
-    """Return the command that deploys for the organization, with placeholders for what it cannot read itself.
+    """Return the command that deploys for the organization, with placeholders for what this cannot read.
 
     `given` are the parameters that the operator wants.
     """
@@ -261,7 +261,7 @@ def _policy_type(seen: Seen) -> Check:
         detail = f"CloudFormation does not have it in this Region: {invoke_permission.PERMISSION} lets AWS Config in instead."
         return Check(name, Outcome.OK, detail)
     detail = (
-        "CloudFormation does not have it in this Region, and no other type can name an organization. Take another home Region. "
+        "CloudFormation does not have it in this Region, and no other type can name an organization. Use another home Region. "
         "Or let AWS Config invoke the function for any account: then the function itself refuses accounts of other "
         "organizations, and docs/threat-model.md says what that costs."
     )
@@ -270,7 +270,7 @@ def _policy_type(seen: Seen) -> Check:
 
 
 def listed_accounts(seen: Seen) -> Iterator[Check]:
-    """Check that the function's policy lists every account, if it has to; a deployment mends that."""
+    """Check that the function's policy lists every account, if it has to; a deployment fixes that."""
     deployed = seen.deployed
     if deployed is None or deployed.invoke_permission != invoke_permission.ACCOUNTS:
         return
@@ -366,7 +366,7 @@ def _service_linked_roles(seen: Seen) -> Iterator[Check]:
 
 
 def units_problem(seen: Seen) -> str:
-    """Say what is wrong with the organizational units of the deployment to come; empty if nothing is, or if nobody can tell."""
+    """Say what is wrong with the organizational units of the planned deployment; empty if nothing is, or if nobody can tell."""
     given = sorted(seen.wanted.organizational_unit_ids)
     if given and not by_stack_set(seen.wanted):
         return (
@@ -392,7 +392,7 @@ def _scope(seen: Seen) -> Iterator[Check]:
 
 
 def _policies(seen: Seen) -> Iterator[Check]:
-    """Check what protects the rule that a StackSet brings: it is the account's own, and the account may delete its rules."""
+    """Check what protects the rule that a StackSet brings: it belongs to the account, and the account may delete its rules."""
     if not by_stack_set(seen.wanted):
         return
     name = "Service control policies"
@@ -412,7 +412,7 @@ def _policies(seen: Seen) -> Iterator[Check]:
 
 
 def _same_rule(seen: Seen) -> Iterator[Check]:
-    """Check whether an account has a rule of the name that the StackSet's rule is going to have."""
+    """Check whether an account has a rule of the name that the StackSet's rule will have."""
     name = f"Name of the rule {RULE_NAME}"
     match seen.same_rule:
         case None:
@@ -446,7 +446,7 @@ def _recorders(seen: Seen) -> Iterator[Check]:
         detail = (
             f"On in {shown(without)}, but without AWS::Config::ResourceCompliance. The rule and the report work. AWS Config's "
             "advanced queries, also the stored one, do not find these accounts. Add the type to the recorder's resource types, "
-            "or take it off those that it excludes. This shows what it records:"
+            "or remove it from those that it excludes. This shows what it records:"
         )
         yield Check(name, Outcome.LIMITED, detail, (commands.show_recorded_types(seen.region),), "each of these accounts")
     for state, detail in ((Recorder.OFF, "Off in"), (Recorder.NONE, "There is none in")):
@@ -463,7 +463,7 @@ def _recorders(seen: Seen) -> Iterator[Check]:
         yield Check(name, Outcome.UNSEEN, f"Not seen in {shown(list(unseen))}. {reason}")
     accounts = with_recorders(seen.wanted, seen.accounts, seen.units)
     if isinstance(accounts, Unseen):
-        yield Check(name, Outcome.UNSEEN, f"Nor can the accounts of the organization: {accounts.reason}")
+        yield Check(name, Outcome.UNSEEN, f"The accounts of the organization cannot be seen either: {accounts.reason}")
     else:
         yield from _recorders_by_aggregator(seen, [each for each in accounts if each not in seen.recorders])
 
@@ -506,7 +506,7 @@ def _management_account(seen: Seen) -> Check:
         )
     deploy = commands.deploy_management_account(seen.region, seen.stack_name)
     detail = (
-        "No StackSet reaches it, and what is in it cannot be seen from here. Until you ran this after the deployment, and then "
+        "No StackSet reaches it, and what is in it cannot be seen from here. Until you run this after the deployment, and then "
         f"`{commands.deploy(seen.stack_name, ManagementAccountHasEvaluationRole='true')}` here, its root user is not watched."
     )
     return Check(name, Outcome.UNSEEN, detail, (deploy,), seen.management_account)
@@ -537,14 +537,14 @@ class Obstacle:
 
 
 def stack_obstacle(deployed: Deployment, organization_id: str | None) -> Obstacle | None:
-    """Say what keeps a deployed stack from an update; `organization_id` is that of the deployment to come.
+    """Say what keeps a deployed stack from an update; `organization_id` is that of the planned deployment.
 
     An empty id means one account.  None means that the id is not known, so the scope is not checked.
     """
     delete = commands.delete(deployed.stack_name)
     if organization_id is not None and deployed.organization_id != organization_id:
         whom = f"organization {deployed.organization_id}" if deployed.organization_id else "one account"
-        return Obstacle(f"deployed for {whom}: to change its scope, delete it, then deploy it anew.", delete)
+        return Obstacle(f"deployed for {whom}: to change its scope, delete it, then deploy it again.", delete)
     return status_obstacle(deployed.stack_status, delete)
 
 

@@ -10,7 +10,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from organization import accounts, aws, deployment, units
-from organization.accounts import Clients
+from organization.accounts import ClientMaker
 from organization.aggregator import sources_of
 from organization.aws import Caller
 from organization.deployment import BY_CONFORMANCE_PACK, RULE_DEPLOYMENT, RULE_NAME, UNITS, Deployment
@@ -33,7 +33,7 @@ class Reader:
 
     def __init__(self, session: boto3.Session, caller: Caller, stack_name: str) -> None:
         config = aws.patient()
-        self._clients = Clients(session, caller)
+        self._clients = ClientMaker(session, caller)
         self._caller = caller
         self._stack_name = stack_name
         self._cloudformation: CloudFormationClient = session.client("cloudformation", config=config)
@@ -44,7 +44,7 @@ class Reader:
     def observe(self, role_name: str | None, given: Mapping[str, str], *, removal: bool | None) -> Seen:
         """Read everything; with `role_name`, every account's recorder too.
 
-        `given` are the parameters that the operator gives the deployment to come; the stack keeps its others.  `removal`: what
+        `given` are the parameters that the operator gives the planned deployment; the stack keeps its others.  `removal`: what
         the removal of root credentials needs, too. None: if the deployment has it.
         """
         organization = aws.seen(self._organization)
@@ -59,7 +59,7 @@ class Reader:
         by_unit = judging.by_stack_set(wanted) or (deployed is not None and bool(deployed.organizational_unit_ids))
         found = (aws.seen(self._units) if in_organization else nothing) if by_unit else None
         if isinstance(found, tuple):
-            # An account that moves meanwhile may have been found twice: it counts where it was found last.
+            # An account that moves meanwhile may be found twice: the last place counts.
             listed = {account.account_id: account for unit in found for account in unit.accounts}
             everyone: tuple[Account, ...] | Unseen = tuple(listed.values())
             if not units.problem(sorted(wanted.organizational_unit_ids), found):
@@ -102,7 +102,7 @@ class Reader:
     def _wanted(
         self, kept: Mapping[str, str], given: Mapping[str, str], organization: Organization | Unseen | None
     ) -> Deployment:
-        """Return the deployment to come, as far as its parameters say it."""
+        """Return the planned deployment, as far as its parameters say it."""
         names = {}
         if isinstance(organization, Organization):
             names = {"OrganizationId": organization.organization_id, "ManagementAccountId": organization.management_account_id}
@@ -191,7 +191,7 @@ class Reader:
     def _same_rule(
         self, aggregator: Aggregator | Unseen | None, wanted: Deployment, deployed: Deployment | None
     ) -> tuple[str, ...] | Unseen | None:
-        """Find accounts with a rule of the name that a StackSet's rule is going to have; only an aggregator shows them."""
+        """Find accounts with a rule of the name that a StackSet's rule will have; only an aggregator shows them."""
         if not judging.by_stack_set(wanted) or (deployed and deployed.has_rule_in_stack_set):
             return None
         match aggregator:

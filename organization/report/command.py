@@ -34,7 +34,7 @@ def run(  # noqa: PLR0913 - the options of the command
     """Read everything, print the report and write it to files; returns the exit code, which counts every account.
 
     `format_name`: what to print, or, with `output`, the format of the files.  `only`: the statuses to list; all, if empty.
-    `framework_names`: those of which to tell which controls each account satisfies, by name.
+    `framework_names`: the frameworks whose controls the report judges for each account.
     """
     outputs = FORMATS.of_files(output, format_name)
     asked = [frameworks()[name] for name in dict.fromkeys(framework_names)]

@@ -11,18 +11,18 @@ from organization import page, spreadsheet
 from organization.controls.judging import Framework, as_texts, assessments
 from organization.exceptions.judging import Acceptance
 from organization.formats import account_cell, advice_json, print_totals, print_what_to_do, status_cell, utc
-from organization.report.judging import FAILURES, JUDGES_NOBODY, MEANINGS, Report, Row, hours, totals
+from organization.report.judging import FAILURES, JUDGES_NOBODY, MEANINGS, Report, Row, totals
 from organization.screen import Screen, text
-from organization.statuses import STALE_AFTER, Status
+from organization.statuses import STALE_AFTER, Status, duration
 
 SCHEMA_VERSION = 1
-"""The JSON report's version: it rises if a key goes or changes its meaning."""
+"""The JSON report's version: it rises if a key disappears or changes its meaning."""
 
 
 def as_csv(report: Report) -> str:
     """Return one line for each account, with the keys of the JSON report and the names of the frameworks as the header.
 
-    An apostrophe before whatever a spreadsheet could take for a formula makes it text.
+    An apostrophe makes text of whatever a spreadsheet could read as a formula.
     """
 
     def record(row: Row) -> dict[str, Any]:
@@ -85,9 +85,9 @@ def as_html(report: Report) -> str:
         totals=totals(report.rows),
         meanings=MEANINGS,
         failures=FAILURES,
-        hours=hours,
+        duration=duration,
         time=utc,
-        stale_after=hours(STALE_AFTER),
+        stale_after=duration(STALE_AFTER),
         assessments=assessments,
         as_texts=as_texts,
         judges_nobody=JUDGES_NOBODY,
@@ -102,7 +102,7 @@ def print_table(report: Report, screen: Screen) -> None:
             account_cell(row.account),
             text(row.account.ou_path),
             status_cell(row.status),
-            text(hours(row.age) if row.age is not None else "-"),
+            text(duration(row.age) if row.age is not None else "-"),
             text(row.finding),
             *(Text("\n").join(map(text, as_texts(assessments(each, row.root)))) for each in report.frameworks),
         )

@@ -6,13 +6,13 @@ Everything else is in doubt, and more is read about such an account.  If the two
 
 An account's administrator can make rules of any name, and these can say anything to AWS Config, but cannot change the journal.
 So without the journal, a result counts in an organization only if the conformance pack has arrived in the account, and if one
-rule alone has a name that a pack gives.  COMPLIANT counts only if AWS Config says it of the pack too: nobody in the account can
-change that pack, or make another with its name.
+rule alone has a name that a pack gives.  COMPLIANT counts only if AWS Config says it about the pack too: nobody in the account
+can change that pack, or make another with its name.
 
-If a StackSet brings the rule, an administrator can delete it, and put another of its name.  So then only the journal makes a
-result count that passes, and NON_COMPLIANT counts from either source.
+If a StackSet brings the rule, an administrator can delete it, and make another with its name.  Then a passing result counts
+only with the journal, and NON_COMPLIANT counts from either source.
 
-Only a failure that is known can be accepted: an account with an acceptance that is UNKNOWN stays so.
+Only a known failure can be accepted: an UNKNOWN account with an acceptance stays UNKNOWN.
 """
 
 from collections import Counter
@@ -21,15 +21,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 from organization import commands, invoke_permission
-from organization.controls.judging import Framework, RootUser
+from organization.controls.judging import Framework, RootFacts
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment
 from organization.exceptions import judging as exceptions
 from organization.exceptions.judging import Acceptance, Exceptions, Exclusion, begins_later, in_force
 from organization.journal import Entry, Journal
-from organization.statuses import STALE_AFTER, VERDICTS, Account, Advice, Arrival, Result, Status
-
-_IN_DAYS = timedelta(days=3)
-"""Older than this, an age is shown in days."""
+from organization.statuses import STALE_AFTER, VERDICTS, Account, Advice, Arrival, Result, Status, duration
 
 _SHOWN_RULES = 5
 """How many rules a message names: an account may have hundreds, and somebody chose their names."""
@@ -59,7 +56,7 @@ FAILURES = frozenset({Status.NON_COMPLIANT, Status.UNKNOWN})
 _EXCEPTED = frozenset({Status.ACCEPTED, Status.EXCLUDED})
 
 JUDGES_NOBODY = "No account is judged: each is not in scope, excluded or suspended."
-"""What a report says that judges no account."""
+"""What a report says if it judges no account."""
 
 _NOT_JUDGED = frozenset({Status.NOT_IN_SCOPE, Status.EXCLUDED, Status.SUSPENDED})
 _PASSES = frozenset({Status.COMPLIANT, Status.NOT_APPLICABLE})
@@ -69,7 +66,7 @@ _WORST_FIRST = (Status.NON_COMPLIANT, Status.UNKNOWN, Status.COMPLIANT, Status.N
 
 
 @dataclass(frozen=True, slots=True)
-class Observations:
+class Observed:
     """What was read for a report; the mappings are by account id.
 
     `packs` and `stack_instances` are None for a deployment for one account, which has neither.  `packs` is empty if a StackSet
@@ -96,11 +93,11 @@ class Observations:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the report says of one account.
+    """What the report says about one account.
 
     `age` is None without a result.  `reason` says why an account is not judged, if no exception does.  `exception` is the
-    account's, whether it is in force or not.  `root` has the facts behind the verdict; None if they are not known: it takes a
-    line of the journal that counts and that AWS Config confirms.
+    account's, whether it is in force or not.  `root` has the facts behind the verdict; None if they are not known: a line of
+    the journal has to count, and AWS Config has to confirm it.
     """
 
     account: Account
@@ -114,7 +111,7 @@ class Row:
     conformance_pack_status: str = ""
     stack_set_status: str = ""
     exception: Exclusion | Acceptance | None = None
-    root: RootUser | None = None
+    root: RootFacts | None = None
 
     @property
     def excuse(self) -> str:
@@ -131,8 +128,8 @@ class Row:
 class Report:
     """A report on a deployment at a time: a row for each account, and notes that concern no single account.
 
-    `only`: the statuses whose accounts are listed; empty for all.  Totals count every account.  `frameworks`: those of which
-    each account is to be told which controls it satisfies.
+    `only`: the statuses whose accounts are listed; empty for all.  Totals count every account.  `frameworks`: those whose
+    controls the report judges for each account.
     """
 
     deployment: Deployment
@@ -149,12 +146,12 @@ class Report:
 
     @property
     def judges_nobody(self) -> bool:
-        """Whether each account is out of scope, excluded or suspended, as if the one unit that was a target is gone."""
+        """Whether each account is out of scope, excluded or suspended, as when the only targeted unit is gone."""
         return all(row.status in _NOT_JUDGED for row in self.rows)
 
     @property
     def fails(self) -> bool:
-        """Whether an account fails or is unknown, or none is judged: who watches nobody knows nothing."""
+        """Whether an account fails or is unknown, or none is judged: then nobody knows anything."""
         return self.judges_nobody or any(row.status in FAILURES for row in self.rows)
 
     def lists(self, status: Status) -> bool:
@@ -168,10 +165,10 @@ def is_judged(account: Account, deployment: Deployment) -> bool:
 
 
 def in_doubt(account_id: str, results: Sequence[Result], journal: Journal, deployment: Deployment, now: datetime) -> bool:
-    """Tell whether more has to be read about an account of an organization, given what the aggregator lists of its rules.
+    """Tell whether more has to be read about an account of an organization, given what the aggregator lists about its rules.
 
     It is not in doubt if a fresh line of the journal and AWS Config give the same verdict for the same rule.  While a StackSet
-    takes over from a conformance pack, an account has a rule of each: if the other one fails, that is in doubt.
+    takes over from a conformance pack, an account has a rule from each: if the other one fails, that is in doubt.
     """
     entry = _fresh(journal.evaluations.get(account_id), now)
     if entry is None:
@@ -191,7 +188,7 @@ def _confirms(results: Iterable[Result], entry: Entry, *, alone: bool = False) -
     return said == ([] if entry.verdict == Status.NOT_APPLICABLE else [(entry.rule_name, entry.verdict)])
 
 
-def rows(observed: Observations) -> list[Row]:
+def rows(observed: Observed) -> list[Row]:
     """Judge each account: what fails first, in the order of Status; accounts of one status in the order of the accounts."""
     order = list(Status)
     return sorted((_row(account, observed) for account in observed.accounts), key=lambda row: order.index(row.status))
@@ -203,20 +200,20 @@ def totals(all_rows: Iterable[Row]) -> dict[Status, int]:
     return {status: counts[status] for status in Status}
 
 
-def notes(observed: Observations) -> list[str]:
+def notes(observed: Observed) -> list[str]:
     """Return the notes that concern no single account."""
     said = []
     if not observed.deployment.stack_status.endswith("_COMPLETE") or observed.deployment.stack_status.startswith("ROLLBACK"):
         said.append(f"The stack {observed.deployment.stack_name} is {observed.deployment.stack_status}.")
     if not _packs_are_listed(observed) and any(pack.arrived for pack in (observed.packs or {}).values()):
         said.append(
-            "AWS Config gives the conformance pack's compliance for no account, so COMPLIANT rests on the name of the rule "
+            "AWS Config gives the conformance pack's compliance for no account, so COMPLIANT relies on the name of the rule "
             "alone. An administrator whose own pack has no result could imitate it with a rule of that name."
         )
     if observed.journal.problem:
-        rests = "everything rests on AWS Config alone"
+        rests = "everything relies on AWS Config alone"
         if observed.deployment.has_rule_in_stack_set:
-            rests = "no account is COMPLIANT: an administrator can put another rule of the name in the place of the own one"
+            rests = "no account is COMPLIANT: an administrator can replace the rule with another one of the same name"
         said.append(f"The journal was not read, so {rests}. {observed.journal.problem}")
     above = {unit_id for account in observed.accounts for unit_id in account.unit_ids}
     said += [
@@ -250,8 +247,8 @@ def notes(observed: Observations) -> list[str]:
     return said
 
 
-def _unfit(account_id: str, observed: Observations) -> str:
-    """Say why an acceptance can be of no use to an account; empty if it can."""
+def _unfit(account_id: str, observed: Observed) -> str:
+    """Say why an acceptance can be useless to an account; empty if it is not."""
     account = next((each for each in observed.accounts if each.account_id == account_id), None)
     if account is None:
         return "the report has no such account"
@@ -260,7 +257,7 @@ def _unfit(account_id: str, observed: Observations) -> str:
     return "ExcludedAccounts names it: nothing evaluates it" if account_id in observed.deployment.excluded else ""
 
 
-def _row(account: Account, observed: Observations) -> Row:
+def _row(account: Account, observed: Observed) -> Row:
     deployment = observed.deployment
     if account.is_suspended:
         return Row(account, Status.SUSPENDED, reason=f"The account is {account.state} in AWS Organizations.")
@@ -300,9 +297,9 @@ def _row(account: Account, observed: Observations) -> Row:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """What AWS Config and the journal together say of an account: its status, and the result that decides, if any.
+    """What AWS Config and the journal together say about an account: its status, and the result that decides, if any.
 
-    `others` are results that do not count.  `is_confirmed`: both say the same of the same rule.
+    `others` are results that do not count.  `is_confirmed`: both say the same about the same rule.
     """
 
     status: Status
@@ -312,7 +309,7 @@ class _Judged:
     is_confirmed: bool
 
 
-def _by_aws_config(account: Account, results: Sequence[Result], entry: Entry | None, observed: Observations) -> _Judged:
+def _by_aws_config(account: Account, results: Sequence[Result], entry: Entry | None, observed: Observed) -> _Judged:
     """Judge an account whose rule is the only one, or that of a conformance pack, which nobody in the account can change."""
     deployment = observed.deployment
     if deployment.organization_id and entry and not _in_doubt(account, results, observed):
@@ -330,11 +327,11 @@ def _by_aws_config(account: Account, results: Sequence[Result], entry: Entry | N
     return _Judged(status, result, doubts, others, is_confirmed)
 
 
-def _by_journal(account: Account, results: Sequence[Result], entry: Entry | None, observed: Observations) -> _Judged:
-    """Judge an account whose rule a StackSet brought.  Its administrator can put another rule in the place of that one.
+def _by_journal(account: Account, results: Sequence[Result], entry: Entry | None, observed: Observed) -> _Judged:
+    """Judge an account whose rule a StackSet brought.  Its administrator can replace that rule with another one.
 
-    So it passes only if the journal says so, and AWS Config the same.  It fails if either source says so, of any rule of our
-    name: while a StackSet takes over from a conformance pack, the account has a rule of each.
+    So it passes only if the journal and AWS Config both say so.  It fails if either source says so, about any rule
+    with our name: while a StackSet takes over from a conformance pack, the account has a rule from each.
     """
     own, others = _part(account, results, observed)
     is_confirmed = entry is not None and _confirms(results, entry)
@@ -355,11 +352,11 @@ def _by_journal(account: Account, results: Sequence[Result], entry: Entry | None
     return _Judged(Status.UNKNOWN, result, doubts, others, is_confirmed)
 
 
-def _in_doubt(account: Account, results: Sequence[Result], observed: Observations) -> bool:
+def _in_doubt(account: Account, results: Sequence[Result], observed: Observed) -> bool:
     return in_doubt(account.account_id, results, observed.journal, observed.deployment, observed.now)
 
 
-def _part(account: Account, results: Sequence[Result], observed: Observations) -> tuple[list[Result], list[Result]]:
+def _part(account: Account, results: Sequence[Result], observed: Observed) -> tuple[list[Result], list[Result]]:
     """Separate results that may come from the deployment's own rule from results of other people's rules."""
     if observed.packs is None or observed.deployment.has_rule_in_stack_set:
         own = [result for result in results if result.rule_name == RULE_NAME]
@@ -370,7 +367,7 @@ def _part(account: Account, results: Sequence[Result], observed: Observations) -
     return own, [result for result in results if result not in own]
 
 
-def _verdict(account: Account, own: Sequence[Result], observed: Observations) -> tuple[Status, Result | None, list[Advice]]:
+def _verdict(account: Account, own: Sequence[Result], observed: Observed) -> tuple[Status, Result | None, list[Advice]]:
     """Judge an account by results that may be its own rule's; returns the deciding result, if any, and the doubts."""
     if not own:
         return Status.UNKNOWN, None, []
@@ -388,7 +385,7 @@ def _verdict(account: Account, own: Sequence[Result], observed: Observations) ->
     return status, result, []
 
 
-def _packs_are_listed(observed: Observations) -> bool:
+def _packs_are_listed(observed: Observed) -> bool:
     """Tell whether the aggregator lists the pack, by its name, in any account.
 
     If it lists none, it uses other names, and that says nothing about one account.  No member can cause this: the aggregator
@@ -412,8 +409,8 @@ def _age(time: datetime, now: datetime) -> timedelta:
 # --- Exceptions ---
 
 
-def _excluded(account: Account, observed: Observations) -> Row:
-    """Judge an account that the deployment does not evaluate: nobody knows of it once its exclusion has ended."""
+def _excluded(account: Account, observed: Observed) -> Row:
+    """Judge an account that the deployment does not evaluate: nothing is known about it once its exclusion has ended."""
     exclusion = observed.exceptions.excluded.get(account.account_id)
     if exclusion is None:
         return Row(account, Status.EXCLUDED, reason=f"No reason given in {exceptions.FILE}.")
@@ -431,14 +428,14 @@ def _excluded(account: Account, observed: Observations) -> Row:
     advice = Advice(
         why,
         f"Let the rule evaluate it: the command keeps only the exclusions in force. Or let the owner ({exclusion.owner}) "
-        f"decide anew, and write {date} date into {exceptions.FILE}. The reason was: {exclusion.reason}",
+        f"decide again, and write {date} date into {exceptions.FILE}. The reason was: {exclusion.reason}",
         (commands.deploy(observed.deployment.stack_name, ExcludedAccounts=",".join(kept)),),
     )
     return Row(account, Status.UNKNOWN, exception=exclusion, advice=(advice,))
 
 
 def _accepted(status: Status, acceptance: Acceptance, day: date) -> tuple[Status, tuple[Advice, ...]]:
-    """Say what an acceptance makes of a status.  It changes only a failure that is known, and only while it is in force."""
+    """Say how an acceptance changes a status.  It changes only a failure that is known, and only while it is in force."""
     if status in {Status.COMPLIANT, Status.NOT_APPLICABLE}:
         why = f"A failure of this account is accepted until {acceptance.until}, and it does not fail."
         return status, (Advice(why, f"Remove its entry from {exceptions.FILE}."),)
@@ -451,7 +448,7 @@ def _accepted(status: Status, acceptance: Acceptance, day: date) -> tuple[Status
         return status, (Advice(why, "Do what the finding says."),)
     advice = Advice(
         f"This failure was accepted until {acceptance.until}, and no longer is.",
-        f"Do what the finding says. Or let the owner ({acceptance.owner}) decide anew, and write a later date into "
+        f"Do what the finding says. Or let the owner ({acceptance.owner}) decide again, and write a later date into "
         f"{exceptions.FILE}. The reason was: {acceptance.reason}",
     )
     return status, (advice,)
@@ -476,11 +473,11 @@ def _refreshed(result: Result, entry: Entry | None) -> Result:
     return replace(result, annotation=result.annotation or entry.annotation, time=max(result.time or entry.time, entry.time))
 
 
-def _disagreement(entry: Entry, said: str, account: Account, observed: Observations) -> Advice:
+def _disagreement(entry: Entry, said: str, account: Account, observed: Observed) -> Advice:
     deployment = observed.deployment
     make, anew = _anew(" If somebody did", account, deployment)
     return Advice(
-        f"The journal says {entry.verdict} ({hours(_age(entry.time, observed.now))} ago), "
+        f"The journal says {entry.verdict} ({duration(_age(entry.time, observed.now))} ago), "
         f"and AWS Config says {said or 'nothing'}.",
         "AWS Config may be a few minutes behind: report again. If it stays so, see with credentials of account "
         f"{deployment.account_id} what the function reported, and with those of account {account.account_id} whether somebody "
@@ -489,8 +486,8 @@ def _disagreement(entry: Entry, said: str, account: Account, observed: Observati
     )
 
 
-def _not_in_journal(result: Result, account: Account, observed: Observations) -> Advice:
-    """Say that a result does not count, since the journal cannot confirm it: an administrator can make up this one."""
+def _not_in_journal(result: Result, account: Account, observed: Observed) -> Advice:
+    """Say that a result does not count, since the journal cannot confirm it: an administrator can fake it."""
     deployment = observed.deployment
     said = f"AWS Config says {result.compliance} of the rule {result.rule_name}"
     if observed.journal.problem:
@@ -502,7 +499,7 @@ def _not_in_journal(result: Result, account: Account, observed: Observations) ->
             (commands.verify(deployment.stack_name),),
         )
     told = [
-        f"{said}, and the journal has no evaluation by the deployment's own rule in the last {hours(STALE_AFTER)}.",
+        f"{said}, and the journal has no evaluation by the deployment's own rule in the last {duration(STALE_AFTER)}.",
         _last_failure(account, observed),
         "Either evaluations fail, or somebody put another rule of this name.",
     ]
@@ -520,9 +517,9 @@ def _not_in_journal(result: Result, account: Account, observed: Observations) ->
 
 
 def _anew(condition: str, account: Account, deployment: Deployment) -> tuple[str, tuple[str, ...]]:
-    """Say how to make an account's stack anew, and so the rule in it, and return the commands; nothing if no such stack has it.
+    """Say how to recreate an account's stack, and so the rule in it, and return the commands; nothing if no such stack has it.
 
-    An update does not: CloudFormation does not look whether somebody deleted or changed what a stack has.
+    An update does not: CloudFormation does not check whether somebody deleted or changed what a stack has.
     """
     if not deployment.has_rule_in_stack_set:
         return "", ()
@@ -530,14 +527,14 @@ def _anew(condition: str, account: Account, deployment: Deployment) -> tuple[str
         target = deployment.target_above(account.unit_ids)
         delete = commands.stack_instances(deployment, "delete", account.account_id, target, "--no-retain-stacks")
         create = commands.stack_instances(deployment, "create", account.account_id, target)
-        return f"{condition}, have the StackSet make the account's stack anew.", (delete, create)
+        return f"{condition}, have the StackSet recreate the account's stack.", (delete, create)
     if deployment.in_management_account:
         return "", ()
     again = (
         commands.delete_management_account(deployment.region, deployment.stack_name),
         *_deploy_management_account(deployment),
     )
-    return f"{condition}, make the account's stack anew with credentials of that account.", again
+    return f"{condition}, recreate the account's stack with credentials of that account.", again
 
 
 def _deploy_management_account(deployment: Deployment) -> tuple[str, ...]:
@@ -550,10 +547,10 @@ def _deploy_management_account(deployment: Deployment) -> tuple[str, ...]:
 # --- Rules that other people made, or may have made ---
 
 
-def _somebodys(others: Sequence[Result], account: Account, observed: Observations) -> Iterator[Advice]:
-    """Say which rules do not count, though they have this package's name.
+def _somebodys(others: Sequence[Result], account: Account, observed: Observed) -> Iterator[Advice]:
+    """Say which rules do not count, although they have this package's name.
 
-    While a StackSet takes over from a conformance pack, or the other way round, those of before are no surprise.
+    While a StackSet takes over from a conformance pack, or the other way round, the former rules are no surprise.
     """
     deployment = observed.deployment
     there = f"with credentials of account {account.account_id}"
@@ -640,7 +637,7 @@ def _status_of(arrivals: Mapping[str, Arrival] | None, account: Account) -> str:
     return arrivals[account.account_id].status
 
 
-def _not_arrived(account: Account, observed: Observations) -> tuple[Advice, ...]:
+def _not_arrived(account: Account, observed: Observed) -> tuple[Advice, ...]:
     """Say which parts of the deployment are not in the account."""
     deployment = observed.deployment
     if observed.packs is None or observed.stack_instances is None:  # a deployment for one account
@@ -658,7 +655,7 @@ def _not_arrived(account: Account, observed: Observations) -> tuple[Advice, ...]
 
 
 def _unwatched(account: Account, deployment: Deployment) -> tuple[Advice, ...]:
-    """Say how to have the management account watched, if this is it and it is not."""
+    """Say how to get the management account watched, if this is it and nobody watches it."""
     if account.account_id != deployment.management_account_id or deployment.watches_management_account:
         return ()
     return (
@@ -713,9 +710,9 @@ def _pack(account: Account, pack: Arrival | None, deployment: Deployment) -> Adv
         permit = _permit(account, deployment, refused=pack is not None)
         if permit:
             return Advice(why, *permit)
-    cause = "Put it again." if pack is None else "Fix the cause and put the pack again."
+    cause = "Put it again." if pack is None else "Fix the cause and deploy the pack again."
     if pack is not None and pack.lacks_recorder:
-        cause = f"Turn the account's configuration recorder on in {deployment.region}, and put the pack again."
+        cause = f"Turn the account's configuration recorder on in {deployment.region}, and deploy the pack again."
     return Advice(why, cause, (commands.put_pack_again(deployment),))
 
 
@@ -739,8 +736,8 @@ def _because(arrival: Arrival) -> str:
     return f", {arrival.reason.rstrip('. ')}." if arrival.reason else "."
 
 
-def _no_result(account: Account, observed: Observations) -> Advice:
-    """Say why an account may have no result, though everything has arrived there."""
+def _no_result(account: Account, observed: Observed) -> Advice:
+    """Say why an account may have no result, although everything has arrived there."""
     deployment = observed.deployment
     failed = _last_failure(account, observed)
     causes = "the recorder is off, evaluations fail, or none was made yet"
@@ -760,13 +757,13 @@ def _no_result(account: Account, observed: Observations) -> Advice:
     return Advice(why, f"{action}{make}", (commands.show_recorder(deployment), *rule, *failures, *anew))
 
 
-def _nothing_recent(result: Result, account: Account, observed: Observations) -> Advice:
+def _nothing_recent(result: Result, account: Account, observed: Observed) -> Advice:
     if result.time is None:
         why = f"The rule {result.rule_name} has no result yet."
     elif (age := _age(result.time, observed.now)) > STALE_AFTER:
         why = (
-            f"The last result is {hours(age)} old, and older than {hours(STALE_AFTER)} is unknown. It was {result.compliance}"
-            f"{': ' + result.annotation if result.annotation else '.'}"
+            f"The last result is {duration(age)} old, and older than {duration(STALE_AFTER)} is unknown. "
+            f"It was {result.compliance}{': ' + result.annotation if result.annotation else '.'}"
         )
     else:
         why = f"AWS Config says {result.compliance or 'nothing'}, which is not a verdict."
@@ -778,18 +775,10 @@ def _nothing_recent(result: Result, account: Account, observed: Observations) ->
     )
 
 
-def _last_failure(account: Account, observed: Observations) -> str:
+def _last_failure(account: Account, observed: Observed) -> str:
     """Say why the last evaluation failed, if the journal has one that failed since the last that succeeded."""
     failure = observed.journal.failures.get(account.account_id)
     entry = observed.journal.evaluations.get(account.account_id)
     if failure is None or (entry and entry.time > failure.time):
         return ""
-    return f"The last evaluation failed {hours(_age(failure.time, observed.now))} ago. {failure.error}"
-
-
-def hours(age: timedelta) -> str:
-    """Write an age as "40 min", "26 h" or "3 d"."""
-    whole_hours = age // timedelta(hours=1)
-    if whole_hours == 0:
-        return f"{age // timedelta(minutes=1)} min"
-    return f"{whole_hours} h" if age < _IN_DAYS else f"{age.days} d"
+    return f"The last evaluation failed {duration(_age(failure.time, observed.now))} ago. {failure.error}"

@@ -17,7 +17,7 @@ from organization.deployment import Deployment
 from organization.exceptions.judging import Exceptions
 from organization.journal import Entry, Journal
 from organization.report import judging
-from organization.report.judging import Observations
+from organization.report.judging import Observed
 from organization.statuses import ARRIVED, Account, Arrival, Result, Unseen
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ _PACK_STATUS_PAGE = 100
 _PACK_COMPLIANCE_PAGE = 100
 _STACK_INSTANCES_PAGE = 100
 
-# What the accounts that are not in doubt are asked for. Source: API models, config, OrganizationResourceDetailedStatus;
+# What to ask about the accounts that are not in doubt. Source: API models, config, OrganizationResourceDetailedStatus;
 # cloudformation, StackInstanceDetailedStatus.
 _PACK_FAILURES: tuple["OrganizationResourceDetailedStatusType", ...] = ("CREATE_FAILED", "UPDATE_FAILED", "DELETE_FAILED")
 _STACK_FAILURES = ("FAILED", "CANCELLED", "INOPERABLE")
@@ -86,20 +86,20 @@ class Reader:
             for each in page["StackResourceSummaries"]
         }
 
-    def observe(self, found: Deployment, exceptions: Exceptions) -> Observations:
+    def observe(self, found: Deployment, exceptions: Exceptions) -> Observed:
         """Read what the report needs. Raises CommandError if the aggregator is missing."""
         written = self.read_journal(found)
         if not found.organization_id:
             account = Account(found.account_id, name="", ou_path="")
             results = {found.account_id: self.own_results(found)}
-            return Observations(found, self._now, [account], results, exceptions=exceptions, journal=written)
+            return Observed(found, self._now, [account], results, exceptions=exceptions, journal=written)
         accounts = self.accounts()
         judged = {each.account_id for each in accounts if judging.is_judged(each, found)}
         listed = self.listed(found, judged)
         doubtful = {each for each in judged if judging.in_doubt(each, listed.get(each, ()), written, found, self._now)}
         results = listed | self.details(found, {each: listed.get(each, []) for each in doubtful})
         packs, stack_instances, asked = self._arrivals(found, doubtful, len(accounts))
-        return Observations(found, self._now, accounts, results, packs, stack_instances, exceptions, written, asked)
+        return Observed(found, self._now, accounts, results, packs, stack_instances, exceptions, written, asked)
 
     # --- The organization ---
 
@@ -114,7 +114,7 @@ class Reader:
         return [replace(each, ou_path="/".join(map(names.__getitem__, each.unit_ids))) for each in listed]
 
     def _above(self, child_id: str) -> tuple[str, ...]:
-        """Climb from an account or a unit to the root, if AWS does not tell the account's path."""
+        """Climb from an account or a unit to the root, if AWS does not give the account's path."""
         pages = self._organizations.get_paginator("list_parents").paginate(ChildId=child_id)
         parent = next(parent for page in pages for parent in page["Parents"])
         return (parent["Id"],) if parent["Type"] == "ROOT" else (*self._above(parent["Id"]), parent["Id"])
@@ -155,7 +155,7 @@ class Reader:
     ) -> tuple[dict[str, Arrival], dict[str, Arrival], frozenset[str] | None]:
         """Read how pack and StackSet arrived: everywhere, or only failures and what is in doubt, whichever takes fewer calls.
 
-        Returns packs, stacks, and of which accounts they say everything; None: of all.
+        Returns packs, stacks, and the accounts about which they say everything; None: of all.
         """
         if len(doubtful) > total / _PACK_STATUS_PAGE:
             return self.with_compliance(self.packs(found), found), self.stack_instances(found), None
@@ -176,7 +176,7 @@ class Reader:
     def _pack_arrived(self, found: Deployment) -> bool:
         """Tell whether the conformance pack arrived in every account.
 
-        Source: API model, config, OrganizationConformancePackStatus: it is successful if it is so in all member accounts.
+        Source: API model, config, OrganizationConformancePackStatus: it is successful if it is in all member accounts.
         """
         statuses = self._config.get_paginator("describe_organization_conformance_pack_statuses").paginate(
             OrganizationConformancePackNames=[found.conformance_pack_name]
@@ -245,7 +245,7 @@ class Reader:
     # --- The journal ---
 
     def read_journal(self, found: Deployment) -> Journal:
-        """Read the journal, or say why it cannot be read: then everything rests on AWS Config."""
+        """Read the journal, or say why it cannot be read: then everything relies on AWS Config."""
         if not found.log_group_name:
             return Journal(problem="The stack does not name the function's log group.")
         written = aws.seen(lambda: journal.from_rows(self._written(found)))
@@ -272,7 +272,7 @@ class Reader:
     # --- Results ---
 
     def listed(self, found: Deployment, judged: set[str]) -> dict[str, list[Result]]:
-        """Return what the aggregator lists of the rules of our name in each account: neither time nor annotation."""
+        """Return what the aggregator lists about the rules with our name in each account: neither time nor annotation."""
         pages = self._config.get_paginator("describe_aggregate_compliance_by_config_rules").paginate(
             ConfigurationAggregatorName=found.aggregator_name,
             Filters={"AwsRegion": found.region},

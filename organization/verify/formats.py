@@ -8,7 +8,7 @@ from organization.screen import Screen
 from organization.verify.judging import MEANINGS, Outcome, Verification, totals
 
 SCHEMA_VERSION = 1
-"""The JSON document's version: it rises if a key goes or changes its meaning."""
+"""The JSON document's version: it rises if a key disappears or changes its meaning."""
 
 _COLOURS = {Outcome.FAILS: "red", Outcome.NOT_YET: "yellow", Outcome.NOT_SEEN: "yellow", Outcome.HOLDS: "green"}
 _WIDEST = max(len(outcome) for outcome in Outcome)
@@ -60,7 +60,7 @@ def as_html(verification: Verification) -> str:
 
 
 def print_table(verification: Verification, screen: Screen) -> None:
-    """Print each check with what was seen, and the commands that mend or show it."""
+    """Print each check with what was seen, and the commands that fix or show it."""
     for each in verification.checks:
         finding = each.finding
         outcome = (f"{finding.outcome:<{_WIDEST}}", _COLOURS[finding.outcome])

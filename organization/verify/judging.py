@@ -1,7 +1,7 @@
 """Judges what nobody could verify before a deployment: pure, without input or output.
 
-There is one check for each entry of docs/unverified.md, in the same order and with the same name.  A check goes by what AWS
-shows of this deployment.  It holds if what the package relies on is so here, whichever way AWS answers the question behind it.
+There is one check for each entry of docs/unverified.md, in the same order and with the same name.  A check uses what AWS shows
+of this deployment.  It holds if what the package relies on is true here, whichever way AWS answers the question behind it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -58,17 +58,17 @@ RECORDED_CALLS = (
     "sts:AssumeRole",
     "sts:AssumeRoot",
 )
-"""What the roles of ROLE_NAMES may do, of what CloudTrail records. It does not record what the forwarder does."""
+"""What the roles of ROLE_NAMES may do, if CloudTrail records it. It does not record what the forwarder does."""
 
 _RUNNING = frozenset({"Pending", "InProgress", "Waiting", "Cancelling"})
 """Source: API model, ssm, AutomationExecutionStatus."""
 
 TWO_DAYS = timedelta(days=2)
-"""After that every account has had an evaluation that changed nothing, if nobody changed anything."""
+"""By then every account has had an evaluation that changed nothing, if nobody changed anything."""
 _ALMOST_A_DAY = timedelta(hours=22)
 """Between two daily evaluations at least."""
 _SOON = timedelta(hours=1)
-"""AWS Config, EventBridge and the aggregator need minutes. What has not come after this has not come."""
+"""AWS Config, EventBridge and the aggregator need minutes. What has not come by then will not come."""
 
 
 class Outcome(StrEnum):
@@ -81,16 +81,16 @@ class Outcome(StrEnum):
 
 
 MEANINGS = {
-    Outcome.FAILS: "It does not hold here. The commands mend it, or the text says what goes on without it.",
-    Outcome.NOT_YET: "Nothing has happened yet that would tell. The text says when to verify again.",
-    Outcome.NOT_SEEN: "It could not be looked at, or this deployment does not use it. The text says which.",
+    Outcome.FAILS: "It does not hold here. The commands fix it, or the text says what works without it.",
+    Outcome.NOT_YET: "Nothing has happened yet that would show it. The text says when to verify again.",
+    Outcome.NOT_SEEN: "It could not be checked, or this deployment does not use it. The text says which.",
     Outcome.HOLDS: "It holds here. The text says what shows it.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found: a text about it, the commands that mend or show it, and whose credentials these need."""
+    """What a check found: a text about it, the commands that fix or show it, and whose credentials these need."""
 
     outcome: Outcome
     text: str
@@ -138,7 +138,7 @@ class Execution:
         return self.status in _RUNNING
 
     def said(self, output: str) -> str:
-        """Return an output, "" if there is none. Of a step that did not run, Automation gives a sentence instead."""
+        """Return an output, "" if there is none. For a step that did not run, Automation gives a sentence instead."""
         text = self.outputs.get(output, "")
         return "" if text.startswith(NO_OUTPUT) else text
 
@@ -161,14 +161,14 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class RootPassword:
-    """What IAM says of root's password: the summary's AccountPasswordPresent, the credential report's password_enabled."""
+    """What IAM says about root's password: the summary's AccountPasswordPresent, the credential report's password_enabled."""
 
     in_summary: bool
     in_report: str
 
 
 @dataclass(frozen=True, slots=True)
-class Remediation:
+class RemediationRun:
     """A run of AWS Config's own remediation: its state, and its error."""
 
     state: str
@@ -176,7 +176,7 @@ class Remediation:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedCall:
     """A call of one of the package's roles that AWS refused: its action (one of RECORDED_CALLS), and what AWS says."""
 
     role: str
@@ -196,19 +196,19 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """What CloudTrail has of the package's roles: how many calls of each role, and the refusals."""
+    """What CloudTrail has about the package's roles: how many calls of each role, and the refusals."""
 
     numbers: Mapping[str, int] = field(default_factory=dict)
-    refusals: tuple[Refusal, ...] = ()
+    refusals: tuple[RefusedCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What can only be seen with an account's own credentials.
+    """What only an account's own credentials can see.
 
     `by_rule` and `by_resource` are the results of the deployment's rule, read in these two ways.  `password` is None if nobody
-    had a credential report made lately.  All else is of two weeks: `failed_invocations` counts what EventBridge could not
-    deliver for each of the package's EventBridge rules, and `verdict_events` how often it got an event of a verdict.
+    had a credential report made lately.  Everything else is from two weeks: `failed_invocations` counts what EventBridge could
+    not deliver for each of the package's EventBridge rules, and `verdict_events` how often it got an event of a verdict.
     `root_changes` are the times at which root changed its credentials.  `calls` are those of the package's roles.
     """
 
@@ -223,7 +223,7 @@ class Inside:
     root_changes: tuple[datetime, ...] | Unseen = NOT_LOOKED_INTO
     recorder_is_on: bool | Unseen = NOT_LOOKED_INTO
     password: RootPassword | Unseen | None = NOT_LOOKED_INTO
-    remediations: tuple[Remediation, ...] | Unseen = NOT_LOOKED_INTO
+    remediations: tuple[RemediationRun, ...] | Unseen = NOT_LOOKED_INTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +257,7 @@ class ServiceControlPolicy:
 
 @dataclass(frozen=True, slots=True)
 class ChangedTarget:
-    """An account that somebody moved to where another target of the StackSet is above it, or none, or from there."""
+    """An account that somebody moved below another target of the StackSet, or to or from a place below none."""
 
     account_id: str
     time: datetime
@@ -273,15 +273,14 @@ class StackSetOperation:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything that was read of a deployment.
+    """Everything that was read about a deployment.
 
     `evaluated` are the accounts that are evaluated: active, in scope and not excluded.  `targets` has by account id the target
     of the StackSet that is above the account, "" if none is.  `remediates` says whether AWS Config's own remediation is on.
-    `packs`, `stacks` and `sources` are by account id.  `moves` are those of two weeks.  `results` are AWS Config's for some
-    accounts.
-    `history` has every evaluation of the last three days, the latest first, by account id.  `inside` has the accounts that were
-    looked into.  `alarms` are the names of the stack's alarms.  `alarm_actions` are from their history.  `alarm_topic` says
-    whether they have a topic.  `policies` are the service control policies that protect the package.
+    `packs`, `stacks` and `sources` are by account id.  `moves` are those of the last two weeks.  `results` are AWS Config's for
+    some accounts. `history` has every evaluation of the last three days, the latest first, by account id.  `inside` has the
+    accounts that were looked into.  `alarms` are the names of the stack's alarms.  `alarm_actions` are from their history.
+    `alarm_topic` says whether they have a topic.  `policies` are the service control policies that protect the package.
     """
 
     deployment: Deployment
@@ -324,7 +323,7 @@ class Observed:
 
     @property
     def arrivals(self) -> Mapping[str, Arrival] | Unseen:
-        """How what brings the rule arrived in the accounts: the conformance pack, or the StackSet."""
+        """How the conformance pack or the StackSet, whichever brings the rule, arrived in the accounts."""
         return self.packs if self.deployment.has_conformance_pack else self.stacks
 
     @property
@@ -506,7 +505,8 @@ def _root_events(observed: Observed) -> Finding:
     text = f"Root changed its credentials in {shown(missed)}, and EventBridge did not start {REEVALUATE}."
     home = observed.deployment.region
     if home == commands.FORWARDED_REGION:
-        text += " A trail has to record management events here. Without it, the next evaluation finds out. Let it come sooner."
+        text += " A trail has to record management events here. Without it, the next evaluation sees the change."
+        text += " Evaluate more often."
         return _fails(text, commands.deploy(observed.stack_name, EvaluationFrequency="Three_Hours"), run_in=observed.central)
     forward = commands.deploy_forwarder(home)
     text += f" See that a trail records management events in {commands.FORWARDED_REGION}, and that events are sent from there."
@@ -535,8 +535,8 @@ def _starts(observed: Observed) -> Finding:
     return _not_yet("EventBridge has not tried to start a runbook yet. Verify again after the first verdict.")
 
 
-def _refused(observed: Observed, concerns: Callable[[Refusal], bool]) -> dict[str, list[Refusal]]:
-    """Return the refusals that concern a check, of each account that has any."""
+def _refused(observed: Observed, concerns: Callable[[RefusedCall], bool]) -> dict[str, list[RefusedCall]]:
+    """Return the refusals that concern a check, for each account that has any."""
     calls = {account_id: inside.calls for account_id, inside in observed.inside.items()}
     refused = {
         account_id: [refusal for refusal in each.refusals if concerns(refusal)]
@@ -564,7 +564,8 @@ def _reevaluation(observed: Observed) -> Finding:
     run = next(iter(refused.values()))
     why = run.failure or run.said(_STARTED) or "it gives no reason."
     mend = commands.deploy(observed.stack_name, EvaluationFrequency="Three_Hours")
-    text = f"{REEVALUATE} started nothing in {shown(sorted(refused))}: {why} The next evaluation finds out. Let it come sooner."
+    text = f"{REEVALUATE} started nothing in {shown(sorted(refused))}: {why} The next evaluation sees the change."
+    text += " Evaluate more often."
     return _fails(text, mend, run_in=observed.central)
 
 
@@ -591,9 +592,7 @@ def _runbooks(observed: Observed) -> Finding:
     failed = [run for run in latest.values() if run.status in {"Failed", "TimedOut"}]
     if failed:
         run = failed[0]
-        text = (
-            f"{run.runbook} ended as {run.status}: {run.failure} The evaluations, the alarms and the report go on without it."
-        )
+        text = f"{run.runbook} ended as {run.status}: {run.failure} The evaluations, the alarms and the report work without it."
         show = commands.show_execution(observed.deployment, run.execution_id)
         return _fails(text, show, run_in="the account of the execution")
     expected = {NOTIFY, REEVALUATE, *({REMOVAL} if observed.deployment.removes_root_credentials else ())}
@@ -629,8 +628,8 @@ def _results(observed: Observed) -> Finding:
         text = f"{_these(silent)} had an evaluation ({', '.join(verdicts)}), and AWS Config gives no result there."
         if verdicts == ["NOT_APPLICABLE"]:
             mend = commands.deploy(observed.stack_name, NoRootCredentials="COMPLIANT")
-            return _fails(f"{text} Let that be no verdict.", mend, run_in=observed.central)
-        text += f" {NOTIFY} goes by AWS Config's events then. The report goes on: it names who fails, so tell their owners."
+            return _fails(f"{text} Avoid that verdict.", mend, run_in=observed.central)
+        text += f" {NOTIFY} then relies on AWS Config's events. The report still names who fails, so tell their owners."
         return _fails(text, commands.report(observed.stack_name), run_in=observed.central)
     if not told:
         return _not_yet(f"No rule has a result yet in {shown(sorted(pairs))}. Verify again in an hour.")
@@ -643,7 +642,7 @@ def _results(observed: Observed) -> Finding:
 
 
 def _told_to_notify(observed: Observed) -> dict[str, str]:
-    """Return what gave the last run of RootVirtualMfa-Notify its result, of each account in which it ended well."""
+    """Return what gave the last run of RootVirtualMfa-Notify its result, for each account in which it ended well."""
     found = _executions(observed, NOTIFY)
     if isinstance(found, Unseen):
         return {}
@@ -715,7 +714,7 @@ def _renewal(observed: Observed) -> Finding:  # noqa: PLR0911 - one for each thi
 
 
 def _ages_without_journal(observed: Observed, results: Mapping[str, Sequence[Result]]) -> Finding:
-    """Judge whether AWS Config's times alone tell ages: the journal cannot be read, so nobody knows what is unchanged."""
+    """Judge whether AWS Config's times alone show ages: the journal cannot be read, so nobody knows what is unchanged."""
     problem = observed.journal.problem
     latest = {account_id: max((each.time for each in all_ if each.time), default=None) for account_id, all_ in results.items()}
     old = sorted(each for each, time in latest.items() if time is not None and observed.now - time > STALE_AFTER)
@@ -726,7 +725,7 @@ def _ages_without_journal(observed: Observed, results: Mapping[str, Sequence[Res
     if "ResourceNotFound" in problem:
         make = commands.make_log_group(observed.deployment)
         text += (
-            " Make the log group again. Its metric filters went with it: the alarm on silence rings until the stack is deleted"
+            " Make the log group again. Its metric filters went with it: the alarm on silence fires until the stack is deleted"
         )
         return _fails(f"{text} and deployed again.", *make, run_in=observed.central)
     show = commands.show_journal(observed.deployment, old[0])
@@ -779,7 +778,7 @@ def _password(observed: Observed) -> Finding:
         return _not_seen("IAM's credential report does not say whether root has a password.")
     hidden = sorted(each for each, password in told.items() if password.in_report == "true" and not password.in_summary)
     if hidden:
-        text = f"Root has a password in {shown(hidden)}, and AccountPasswordPresent is 0. Let it excuse nothing."
+        text = f"Root has a password in {shown(hidden)}, and AccountPasswordPresent is 0. Do not let it excuse an account."
         return _fails(text, commands.deploy(observed.stack_name, NoRootCredentials="NON_COMPLIANT"), run_in=observed.central)
     having = sorted(each for each, password in told.items() if password.in_report == "true")
     if not having:
@@ -802,7 +801,7 @@ def _pack(observed: Observed) -> Finding:
         account_id, pack = next(iter(sorted(failed.items())))
         text = f"The pack failed in {shown(sorted(failed))}. In {account_id} AWS says: {pack.reason}"
         return _fails(
-            f"{text} Mend the cause, and put it again.", commands.put_pack_again(observed.deployment), run_in=observed.central
+            f"{text} Fix the cause, and deploy it again.", commands.put_pack_again(observed.deployment), run_in=observed.central
         )
     if arrived:
         return _holds(f"AWS Config took the pack, and it arrived in {shown(arrived)}.")
@@ -906,18 +905,18 @@ def _alarms(observed: Observed) -> Finding:
             text, commands.deploy(observed.stack_name, AlarmTopicArn="", AlarmEmail="ADDRESS"), run_in=observed.central
         )
     if latest:
-        return _holds(f"{', '.join(sorted(latest))} reached the topic. See that somebody got the message.")
+        return _holds(f"{', '.join(sorted(latest))} reached the topic. Check that somebody got the message.")
     test = commands.ring_alarm(observed.deployment, observed.alarms[0] if observed.alarms else "ALARM")
-    return _not_yet("No alarm has rung in two weeks. Ring one, and verify again.", test, run_in=observed.central)
+    return _not_yet("No alarm has fired in two weeks. Set one off, and verify again.", test, run_in=observed.central)
 
 
 def _journal(observed: Observed) -> Finding:
-    without = "The report goes by AWS Config alone."
+    without = "The report then uses AWS Config alone."
     if observed.deployment.has_rule_in_stack_set:
-        without = "The report calls an account UNKNOWN then, unless it fails: only the journal confirms that it does not."
+        without = "The report then calls an account UNKNOWN, unless it fails: only the journal confirms that it does not."
     if observed.journal.problem:
         if "MalformedQuery" in observed.journal.problem:
-            text = f"CloudWatch Logs does not take the query: {observed.journal.problem} {without}"
+            text = f"CloudWatch Logs does not accept the query: {observed.journal.problem} {without}"
             return _fails(text, *commands.show_journal(observed.deployment, "ACCOUNT_ID"), run_in=observed.central)
         return _not_seen(observed.journal.problem)
     found = observed.journal.evaluations
@@ -937,8 +936,8 @@ def _metrics(observed: Observed) -> Finding:
     latest = max((entry.time for entry in observed.journal.evaluations.values()), default=None)
     if latest is None or observed.now - latest < timedelta(minutes=15):
         return _not_yet("There was no evaluation yet. Verify again an hour after the first one.")
-    text = "The journal has evaluations, and the metric Evaluations counts none. The alarm on silence rings in vain; the other"
-    text += " alarms and the report go on."
+    text = "The journal has evaluations, and the metric Evaluations counts none. The alarm on silence fires for nothing;"
+    text += " the other alarms and the report still work."
     return _fails(text, commands.show_metric_filters(observed.deployment), run_in=observed.central)
 
 
@@ -948,7 +947,7 @@ def _queue(observed: Observed) -> Finding:
     counts = observed.counts
     if counts.undelivered_records:
         text = (
-            f"Lambda could not pass on {_count(counts.undelivered_records, 'failed event')}. The alarm on failed events rings"
+            f"Lambda could not pass on {_count(counts.undelivered_records, 'failed event')}. The alarm on failed events fires"
         )
         text += " in any case, and the log says why each failed."
         return _fails(text, *commands.show_all_failures(observed.deployment), run_in=observed.central)
@@ -957,13 +956,13 @@ def _queue(observed: Observed) -> Finding:
     if counts.dropped_events:
         text = f"Lambda gave up {_count(counts.dropped_events, 'event')} in two weeks, and the queue has none."
         text += (
-            " If nobody took them from it, it got none. The alarm on failed events rings in any case, and the log says why each"
+            " If nobody took them from it, it got none. The alarm on failed events fires in any case, and the log says why each"
         )
         text += " failed."
         return _fails(text, *commands.show_all_failures(observed.deployment), run_in=observed.central)
     test = commands.invoke_with_nothing(observed.deployment, observed.function_arn)
     return _not_yet(
-        "No event has failed for good. Let one fail, and verify again ten minutes later.", test, run_in=observed.central
+        "No event has failed for good. Make one fail, and verify again ten minutes later.", test, run_in=observed.central
     )
 
 
@@ -979,7 +978,7 @@ def _signs(observed: Observed) -> Finding:
         return _own_signs(observed, clear, {each: found[each] for each in unclear})
     if unclear:
         text = f"In {shown(unclear)} AWS Config does not say who made the rule, or which function evaluates it. The runbooks"
-        text += " refuse it, and the report and the next evaluation go on. Let the evaluation come sooner."
+        text += " refuse it, and the report and the next evaluation still work. Evaluate more often."
         return _fails(text, commands.deploy(observed.stack_name, EvaluationFrequency="Three_Hours"), run_in=observed.central)
     by = "CreatedBy" if any(rule.created_by for rules in found.values() for rule in rules) else "the rule's ARN"
     return _holds(f"{by} and the function show it in {shown(sorted(clear))}.")
@@ -998,7 +997,7 @@ def _own_signs(observed: Observed, clear: set[str], unclear: Mapping[str, Sequen
     others = sorted(each for each, rules in unclear.items() if all(_is_anothers(rule, observed) for rule in rules))
     if others:
         text = f"In {shown(others)} another function evaluates the rule: somebody put another one in its place. The report"
-        text += " calls the account UNKNOWN, and the runbooks refuse the rule. Make the account's stack anew."
+        text += " calls the account UNKNOWN, and the runbooks refuse the rule. Recreate the account's stack."
         deployment, management = observed.deployment, observed.deployment.management_account_id
         if others == [management]:  # which no StackSet reaches
             delete = commands.delete_management_account(deployment.region, deployment.stack_name)
@@ -1010,7 +1009,7 @@ def _own_signs(observed: Observed, clear: set[str], unclear: Mapping[str, Sequen
     if unclear:
         text = f"In {shown(sorted(unclear))} AWS Config does not say that the account made the rule, or that the function"
         text += " evaluates it."
-        text += " The runbooks refuse it, and the report and the next evaluation go on. Let the evaluation come sooner."
+        text += " The runbooks refuse it, and the report and the next evaluation still work. Evaluate more often."
         return _fails(text, commands.deploy(observed.stack_name, EvaluationFrequency="Three_Hours"), run_in=observed.central)
     return _holds(f"The function shows it in {shown(sorted(clear))}, and no service made the rule.")
 
@@ -1068,16 +1067,14 @@ def _listed_packs(observed: Observed) -> Finding:  # noqa: PLR0911 - one for eac
         return _not_yet(f"The aggregator does not list the pack of {shown(unlisted)} yet. Verify again in an hour.")
     if len(unlisted) < len(arrived):
         text = (
-            f"The aggregator does not list the pack of {shown(unlisted)}. The report calls an account UNKNOWN then, unless the"
+            f"The aggregator does not list the pack of {shown(unlisted)}. The report then calls an account UNKNOWN, unless the"
         )
         mend = commands.put_pack_again(observed.deployment)
-        return _fails(f"{text} journal confirms its result. Put the pack again.", mend, run_in=observed.central)
+        return _fails(f"{text} journal confirms its result. Deploy the pack again.", mend, run_in=observed.central)
     if not observed.journal.problem:
         return _holds("The aggregator lists no pack by its name. The report confirms each result by the journal instead.")
-    text = (
-        "The aggregator lists no pack by the name that its status gives, and the journal cannot be read. The report goes by the"
-    )
-    text += " name of the rule alone, and says so. See under which names the aggregator lists packs."
+    text = "The aggregator lists no pack by the name that its status gives, and the journal cannot be read. The report uses the"
+    text += " name of the rule alone, and says so. Find out under which names the aggregator lists packs."
     return _fails(text, commands.show_listed_packs(observed.deployment), run_in=observed.central)
 
 
@@ -1111,7 +1108,7 @@ def _approval(observed: Observed) -> Finding:
         return _not_yet("No removal has been approved yet. Verify again after the first one.")
     latest = max(told, key=lambda run: run.started)
     if "Not checked" in latest.said(_APPROVAL):
-        text = f"Automation did not tell: {latest.said(_APPROVAL)} Ask for two approvals of different people."
+        text = f"Automation did not say it: {latest.said(_APPROVAL)} Ask for two approvals by different people."
         return _fails(text, commands.deploy(observed.stack_name, RemovalMinimumApprovals="2"), run_in=observed.central)
     return _holds(f"Automation said of {latest.execution_id}: {latest.said(_APPROVAL)}")
 
@@ -1177,7 +1174,7 @@ def judge_probe(deployment: Deployment, account_id: str, runbook: str, run: Exec
         return Verified(name, _not_seen(run.reason))
     show = commands.show_execution(deployment, run.execution_id)
     if run.runs:
-        text = "It still runs. See later what became of it."
+        text = "It is still running. Check its result later."
         return Verified(name, _not_yet(text, show, run_in=f"account {account_id}"))
     said = " ".join(text for key in sorted(run.outputs) if key.endswith(".Text") and (text := run.said(key)))
     if run.status == "Success":

@@ -1,4 +1,4 @@
-"""Reads what `verify` judges: of the deployment, and of accounts that it evaluates.  Only the probe changes anything."""
+"""Reads what `verify` judges, in the deployment and in accounts that it evaluates.  Only the probe changes anything."""
 
 import json
 import re
@@ -15,7 +15,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 from organization import aws, deployment
-from organization.accounts import TRAIL_REGION, Clients, Progress
+from organization.accounts import TRAIL_REGION, ClientMaker, Progress
 from organization.aggregator import sources_of
 from organization.aws import Caller, CommandError
 from organization.commands import FORWARDED_REGION
@@ -35,8 +35,8 @@ from organization.verify.judging import (
     Execution,
     Inside,
     Observed,
-    Refusal,
-    Remediation,
+    RefusedCall,
+    RemediationRun,
     RootPassword,
     Rule,
     ServiceControlPolicy,
@@ -52,12 +52,12 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm.type_defs import AutomationExecutionMetadataTypeDef, AutomationExecutionTypeDef
 
 MOST_INSIDE = 20
-"""How many accounts are looked into, and of how many the times of results are read."""
+"""How many accounts are looked into, and for how many the times of results are read."""
 _BACK = timedelta(days=14)
 """How far back executions, events and metrics are read."""
 _DAY = 86_400
 _MOST_PAGES = 4
-"""Of executions and of CloudTrail's events: an account may have many thousands."""
+"""For executions and for CloudTrail's events: an account may have many thousands."""
 _NAMESPACE = "RootVirtualMfa"
 _PAUSES = (1.0, 2.0, *(5.0,) * 120)
 """Seconds between looks at an execution. RootVirtualMfa-Reevaluate sleeps for a minute, and may try for ten."""
@@ -73,12 +73,12 @@ _NO_REPORT = frozenset({"ReportNotPresent", "ReportExpired", "ReportInProgress"}
 class Reader:
     """Reads everything that the checks judge.
 
-    Raises ClientError and BotoCoreError if AWS refuses what nothing can be said without, or does not answer.
+    Raises ClientError and BotoCoreError if AWS refuses what every check needs, or does not answer.
     """
 
     def __init__(self, session: boto3.Session, caller: Caller, progress: Progress) -> None:
         """Read with the session's credentials, which are the caller's."""
-        self._clients = Clients(session, caller)
+        self._clients = ClientMaker(session, caller)
         self._caller = caller
         self._progress = progress
         self._reader = reading.Reader(session, caller.time, progress)
@@ -219,7 +219,7 @@ class Reader:
         """Read which accounts moved from one target of the StackSet to another, or to or from none.
 
         Only the management account knows.
-        Of a unit that no account is in any more nobody knows what it is below: a move from there counts.
+        If no account is left in a unit, nobody knows what it is below: a move from there counts.
         Source: CloudTrail User Guide, record contents; API model, organizations, MoveAccountRequest.
         """
         if not role_name and found.management_account_id != self._caller.account_id:
@@ -301,7 +301,7 @@ class Reader:
 
     @staticmethod
     def _ended(ssm: "SSMClient", execution_id: str) -> Execution | Unseen:
-        """Wait until an execution has ended, or for ten minutes; read what became of it."""
+        """Wait until an execution has ended, or for ten minutes; read its outcome."""
         for pause in _PAUSES:
             found = aws.seen(lambda: ssm.get_automation_execution(AutomationExecutionId=execution_id)["AutomationExecution"])
             if isinstance(found, Unseen):
@@ -444,7 +444,7 @@ class _Account:
                     continue
                 numbers[by[1]] += 1
                 if event.get("errorCode") in DENIED:
-                    refusals.append(Refusal(by[1], action, f"{event['errorCode']}: {event.get('errorMessage', '')}"))
+                    refusals.append(RefusedCall(by[1], action, f"{event['errorCode']}: {event.get('errorMessage', '')}"))
         return Calls(numbers, tuple(refusals))
 
     def _root_changes(self) -> tuple[datetime, ...]:
@@ -479,10 +479,12 @@ class _Account:
         [root] = [dict(zip(header, line, strict=True)) for line in lines if line[0] == "<root_account>"]
         return RootPassword(summary.get("AccountPasswordPresent") == 1, root["password_enabled"])
 
-    def _remediations(self, rules: Iterable[Rule]) -> tuple[Remediation, ...]:
+    def _remediations(self, rules: Iterable[Rule]) -> tuple[RemediationRun, ...]:
         pages = self._client("config").get_paginator("describe_remediation_execution_status")
         return tuple(
-            Remediation(each["State"], " ".join(step.get("ErrorMessage", "") for step in each.get("StepDetails", [])).strip())
+            RemediationRun(
+                each["State"], " ".join(step.get("ErrorMessage", "") for step in each.get("StepDetails", [])).strip()
+            )
             for rule in rules
             for page in pages.paginate(ConfigRuleName=rule.name)
             for each in page["RemediationExecutionStatuses"]
@@ -535,7 +537,7 @@ def _executions(ssm: "SSMClient", prefix: str, since: datetime) -> tuple[Executi
         runbook = each["DocumentName"].rpartition("/")[2]
         outputs: Mapping[str, list[str]] = each.get("Outputs", {})
         if not outputs and runbook not in seen:
-            # AWS's reference does not tell whether a list of executions has their outputs.
+            # AWS's reference does not say whether a list of executions has their outputs.
             one = ssm.get_automation_execution(AutomationExecutionId=each["AutomationExecutionId"])["AutomationExecution"]
             outputs = one.get("Outputs", {})
         seen.add(runbook)

@@ -1,6 +1,6 @@
 """Clients for the evaluated account: whose credentials, which endpoint, and how long a call may take.
 
-They replace rdklib's ClientFactory, which calls a fixed STS host, loads everything anew for each client, and assumes the
+They replace rdklib's ClientFactory, which calls a fixed STS host, loads everything again for each client, and assumes the
 recorder's role.  Here, a warm environment has one botocore session.  It makes the clients of the function's own account once.
 It makes clients with another account's credentials for one event and never shares them, so that the function cannot judge one
 account with the credentials of another.
@@ -61,7 +61,7 @@ class WarmEnvironment:
     """What an execution environment keeps between invocations: the session and the clients of the function's own account."""
 
     def __init__(self, user_agent: str) -> None:
-        """Load botocore; `user_agent` is a product and its version, which the user agent of each call ends with."""
+        """Load botocore; `user_agent` is a product and its version. The user agent of each call ends with it."""
         self._session = botocore.session.get_session()
         # botocore has this default, a regional endpoint in every partition, only since 1.36.
         self._session.set_config_variable("sts_regional_endpoints", "regional")
@@ -80,7 +80,7 @@ class WarmEnvironment:
         return self._own_clients[service, region]
 
     def make_client(self, service: str, region: str, **credentials: Any) -> Any:  # noqa: ANN401 - a client of any service
-        """Make a client of `service`, with credentials by the names that botocore's create_client has for them."""
+        """Make a client of `service`, with credentials under the names that botocore's create_client uses."""
         return self._session.create_client(service, region_name=region, config=self._config, **credentials)
 
 
@@ -189,7 +189,7 @@ class Invocation:
 
 
 def _refuse_broken_json(**emitted: Any) -> None:  # noqa: ANN401 - botocore passes any values
-    # botocore takes a body that is not JSON for an empty answer, and so for a success. It refuses JSON that is not an object.
+    # botocore treats a body that is not JSON as an empty answer, and so as a success. It refuses JSON that is not an object.
     http_response = emitted["http_response"]
     if http_response.status_code < HTTPStatus.MULTIPLE_CHOICES:
         json.loads(http_response.content)

@@ -115,7 +115,7 @@ def reading(action: str, account_id: str) -> Iterator[None]:
 def malformed(action: str, account_id: str, what: str) -> MalformedAnswerError:
     """Make the error for an answer to `action` that the rule cannot understand because of `what`."""
     happened = f"The answer to {action} in account {account_id} cannot be understood: {what}."
-    return MalformedAnswerError(f"{happened} The rule concluded nothing from it; Lambda repeats the event.", happened=happened)
+    return MalformedAnswerError(f"{happened} The rule drew no conclusion from it; Lambda repeats the event.", happened=happened)
 
 
 def shown(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Check the event with which AWS Config invokes a periodic rule, before anything uses it.
+"""Check the event that AWS Config sends to a periodic rule, before anything uses it.
 
 Source: https://docs.aws.amazon.com/config/latest/developerguide/evaluate-config_develop-rules_example-events.html
 """
@@ -36,7 +36,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class ScheduledNotification:
-    """A periodic invocation: the account that it is about, and what the evaluation must contain.
+    """A periodic invocation: its account, and what the evaluation must contain.
 
     `ordering_timestamp` is the creation time of the notification as AWS Config wrote it (ISO 8601).  A redelivered event
     has the same one, so that reporting twice changes nothing.
@@ -51,7 +51,7 @@ class ScheduledNotification:
     rule_arn: str
     rule_owner: str
     rule_name: str | None
-    result_token: str = field(repr=False)  # whoever has it can report for the rule
+    result_token: str = field(repr=False)  # anyone who has it can report for the rule
     ordering_timestamp: str
     rule_parameters: Mapping[str, str]
 
@@ -105,7 +105,7 @@ class ScheduledNotification:
 def account_of(event: object) -> str | None:
     """Return the account that an event is about, whatever else the event lacks; None if it names none.
 
-    AWS Config writes the account, whoever made the rule.
+    AWS Config writes the account, no matter who made the rule.
     """
     account_id = event.get("accountId") if isinstance(event, dict) else None
     return account_id if isinstance(account_id, str) and _ACCOUNT_ID.fullmatch(account_id) else None

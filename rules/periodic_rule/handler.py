@@ -37,9 +37,9 @@ class Handler(Generic[F, P]):
     """The Lambda handler of a rule.
 
     The environment variable VERSION has the version of the deployment ("unknown" without it), for log lines and user agent.
-    ONLY_ORGANIZATION has the id of the organization if the function may be invoked for accounts outside of it too.  Then an
-    event about an outsider is refused: one log line, no evaluation, no failure.
-    Only the warm environment, with the clients of the function's own account, outlives an invocation.
+    ONLY_ORGANIZATION has the id of the organization if AWS Config may invoke the function for accounts outside it too. Then the
+    handler refuses an event about an outsider: one log line, no evaluation, no failure. Only the warm environment, with the
+    clients of the function's own account, outlives an invocation.
     """
 
     def __init__(self, rule: PeriodicRule[F, P]) -> None:
@@ -57,7 +57,7 @@ class Handler(Generic[F, P]):
 
         Returns the reported evaluations, as PutEvaluations takes them; none if the event is refused.  Raises EvaluationError or
         rdklib's InvalidParametersError if the rule cannot reach or report a verdict: Lambda counts a returned error as a
-        success, and AWS Config would go on showing the last result.  Writes one log line in any case.
+        success, and AWS Config would keep showing the last result.  Writes one log line in any case.
         """
         log: dict[str, Any] = {"rule": self._rule.identifier, "version": self._version}
         region, own_account_id = context.invoked_function_arn.split(":")[3:5]
@@ -89,7 +89,7 @@ class Handler(Generic[F, P]):
         return reported
 
     def _refuses(self, event: object, invocation: Invocation, own_account_id: str, region: str, log: dict[str, Any]) -> bool:
-        """Tell whether an event that failed is an outsider's, and add to the log what was found out.
+        """Tell whether an event that failed is an outsider's, and add the finding to the log.
 
         An account that gave the function credentials is in the organization: the function's role can assume no other's role.
         """

@@ -1,8 +1,8 @@
 """Recognize the accounts that are not in the function's organization.
 
-If the function's policy lets AWS Config invoke the function for any account, every account of the world can point a rule at it.
-Such an event is no failure: AWS Lambda would repeat it, and the alarm would fire whenever an outsider likes.  But a member's
-failure has to stay one, and both look alike, since sts:AssumeRole is denied in both.  AWS Organizations tells them apart.
+If the function's policy lets AWS Config invoke the function for any account, every account in the world can point a rule at it.
+Such an event is not a failure: AWS Lambda would repeat it, and the alarm would fire whenever an outsider likes.  But a member's
+failure has to stay a failure. Both look alike, since sts:AssumeRole is denied in both.  AWS Organizations tells them apart.
 """
 
 from typing import TYPE_CHECKING
@@ -24,9 +24,9 @@ _DENIED = (
 def is_outsider(organizations: "OrganizationsClient", account_id: str, *, own_account_id: str, organization_id: str) -> bool:
     """Tell whether AWS Organizations knows that an account is not in the organization.
 
-    The answer about an account that is not there is also the answer to a caller whose own account is in no organization. So
-    the function's own account has to be in the organization, or nobody knows.
-    Raises ReadError, MalformedAnswerError or OutOfTimeError if nobody knows.
+    The answer about an unknown account is also the answer to a caller whose own account is in no organization. So the
+    function's own account has to be in the organization, or nobody knows. Raises ReadError, MalformedAnswerError or
+    OutOfTimeError if nobody knows.
     Source: https://docs.aws.amazon.com/organizations/latest/APIReference/API_DescribeAccount.html
     """
     if _find(organizations, account_id) is not None:

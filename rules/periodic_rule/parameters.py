@@ -1,7 +1,7 @@
 """Parse rule parameters: AWS Config passes each as a string.
 
 Every rule has ExecutionRoleName. A rule declares its own parameters in a ParameterSchema.  Nothing here needs rdklib, so that
-the operator's command, which is installed without it, takes the same parameters.
+the operator's command, which is installed without it, accepts the same parameters.
 """
 
 import re
@@ -76,7 +76,7 @@ class ParameterSchema(Generic[P]):
         return self.make(**{field: _parsed(name, texts[name], parse) for name, (field, parse) in parsers.items()})
 
     def texts(self, parameters: RuleParameters[P]) -> dict[str, str]:
-        """Return the parameters in force, defaults included, by the names and as the strings that AWS Config passes."""
+        """Return the parameters in force, including defaults, with the names and as the strings that AWS Config passes."""
         texts = {name: str(getattr(parameters.decision_parameters, field)) for name, (field, _) in self.fields.items()}
         return texts | ({EXECUTION_ROLE_NAME: parameters.execution_role_name} if parameters.execution_role_name else {})
 

@@ -23,8 +23,8 @@ _LEGACY_ROOT_SERIAL = ":mfa/root-account-mfa-device"
 class AccountSummary:
     """What iam:GetAccountSummary says about the root user.
 
-    `mfa_enabled` is AccountMFAEnabled.  Another is None if the summary lacks its key, which never excuses anything.
-    `password_present` is true also while a password recovery is only allowed (public captures of real AWS, 2026-09-12).
+    `mfa_enabled` is AccountMFAEnabled. Another field is None if the summary lacks its key, which never excuses anything.
+    `password_present` is also true while a password recovery is only allowed (public captures of real AWS, 2026-09-12).
     Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountSummary.html
     """
 
@@ -82,7 +82,7 @@ class Facts:
         ListVirtualMFADevices) and users of AWS (https://github.com/prowler-cloud/prowler/issues/4652,
         https://github.com/cloud-custodian/cloud-custodian/pull/9848); for the legacy shape, a recorded answer of 2017
         (cloud-custodian/cloud-custodian, tests/data/placebo/test_account_virtual_mfa).  What is not known, and what shows it if
-        AWS lists a device otherwise: docs/decisions/0001-what-virtual-mfa-means.md.
+        AWS lists a device differently: docs/decisions/0001-what-virtual-mfa-means.md.
         """
         root_arn = f"arn:{self.partition}:iam::{self.account_id}:root"
         return tuple(
@@ -143,7 +143,7 @@ def _no_root_credentials(verdict: Verdict) -> Decision:
         return Decision(verdict, f"{found}, and noRootCredentials is {verdict}; {recovery}.")
     return Decision(
         verdict,
-        f"{found}, and noRootCredentials is {verdict}: let a password recovery be allowed, recover the password and assign a "
+        f"{found}, and noRootCredentials is {verdict}: have a password recovery allowed, recover the password and assign a "
         "virtual MFA device.",
     )
 

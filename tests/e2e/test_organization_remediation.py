@@ -150,7 +150,7 @@ def test_whichever_way_aws_answers_the_owner_is_told_and_the_ops_item_is_resolve
     reevaluation = acts(scene, account_id, "remove-virtual-device", "phone", next_day=no_start)
     assert reevaluation["AutomationExecutionStatus"] == "Success"
     [text] = reevaluation["Outputs"]["StartEvaluation.Text"]
-    assert ("The daily evaluation finds out." in text) is no_start
+    assert ("The daily evaluation sees the change." in text) is no_start
     [item] = operator.ops_items(account_id)
     [message] = operator.messages(account_id)
     assert scene.organization.result(account_id)["Annotation"] in message["Message"]

@@ -18,7 +18,7 @@ from selenium.webdriver.common.print_page_options import PrintOptions
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from organization.controls.judging import RootUser
+from organization.controls.judging import RootFacts
 from organization.controls.reading import frameworks
 from organization.deployment import Deployment
 from organization.exceptions.judging import Acceptance
@@ -307,7 +307,7 @@ def test_column_of_a_framework_sorts_and_is_found_by_words(browser: webdriver.Ch
         mfa_enabled=True, password_present=True, access_keys_present=False, signing_certificates_present=False
     )
     deployed = Deployment("root-virtual-mfa", "CREATE_COMPLETE", CENTRAL, "eu-central-1", "aws")
-    roots = {"1": RootUser(summary, 1), "2": RootUser(summary, 0), "3": None}
+    roots = {"1": RootFacts(summary, 1), "2": RootFacts(summary, 0), "3": None}
     rows = [Row(Account(each, "", ""), Status.COMPLIANT, root=root) for each, root in roots.items()]
     frameworks_asked = [frameworks()["cis-aws-6.0"], frameworks()["soc-2"]]
     report = Report(deployed, datetime(2026, 3, 1, tzinfo=UTC), rows, [], frameworks=frameworks_asked)

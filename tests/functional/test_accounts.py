@@ -115,7 +115,7 @@ def test_scenario_7_a_parameter_that_is_not_allowed_is_refused_before_any_call(
 @pytest.mark.parametrize("member", [b"AccessKeyId", b"SecretAccessKey", b"SessionToken", b"Credentials"])
 def test_credentials_that_are_not_complete_are_not_used(aws: FakeAws, member: bytes) -> None:
     aws.fail("sts:AssumeRole", change_body(b"(</?)%s>" % member, rb"\1Other>"))
-    with pytest.raises(MalformedAnswerError, match=rf"KeyError: '{member.decode()}'\. The rule concluded nothing from it"):
+    with pytest.raises(MalformedAnswerError, match=rf"KeyError: '{member.decode()}'\. The rule drew no conclusion from it"):
         handle(scheduled_event(MEMBER_ACCOUNT, ExecutionRoleName=ROLE))
     assert aws.actions == ["sts:AssumeRole"]
 

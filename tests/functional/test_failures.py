@@ -76,7 +76,7 @@ FAILURES = {
     "throttled for good": Failure("throttled", 3, f"The calls were throttled for longer than the retries: {REPEATED}."),
     "fault for good": Failure("broken down", 3, f"InternalFailure: The call was broken down. {REPEATED}"),
     "expired token": Failure("expired", 1, f"The credentials have expired: {REPEATED}, and the function fetches new ones."),
-    "broken body": Failure(cut_in_half, 1, "The rule concluded nothing from it", MalformedAnswerError),
+    "broken body": Failure(cut_in_half, 1, "The rule drew no conclusion from it", MalformedAnswerError),
     # The first attempt arrives and ends the server.
     "connection refused": Failure(go_away, 1, "EndpointConnectionError: Could not connect to the endpoint URL"),
     "connection closed": Failure(drop, 3, "ConnectionClosedError: Connection was closed before we received a valid response"),

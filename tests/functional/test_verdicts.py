@@ -199,7 +199,7 @@ def test_a_summary_that_cannot_be_understood_is_no_verdict(aws: FakeAws, summary
         handle(scheduled_event())
     assert str(caught.value) == (
         f"The answer to iam:GetAccountSummary in account {OWN_ACCOUNT} cannot be understood: {said}. "
-        "The rule concluded nothing from it; Lambda repeats the event."
+        "The rule drew no conclusion from it; Lambda repeats the event."
     )
     assert aws.verdicts == set()
 

@@ -380,7 +380,9 @@ class Scene:
         self.group = LogGroup(GROUP, record, clock.now())
 
     def call(self, operation: str, **params: object) -> dict[str, Any]:
-        return self.queries.operations[operation]("123456789012", params)
+        answer = self.queries.operations[operation]("123456789012", params)
+        assert answer is not None
+        return answer
 
     def start(self, query: str = "fields n") -> str:
         times = {"startTime": NOON // 1000, "endTime": NOON // 1000}

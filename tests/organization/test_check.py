@@ -376,7 +376,7 @@ def test_compare_shows_which_accounts_change(accounts: FakeAccounts, capsys: pyt
     printed = capsys.readouterr().out
     assert "Compared with: minimumVirtualMfaDevices=2, noRootCredentials=NON_COMPLIANT" in printed
     assert "2 COMPLIANT would be NON_COMPLIANT" in printed
-    assert "Of 1 UNKNOWN, nobody knows." in printed
+    assert "Nobody knows about 1 UNKNOWN." in printed
     [unread] = [line for line in printed.splitlines() if "UNKNOWN   │" in line]
     assert "│ -  " in unread, "not that it stays the same"
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from organization import journal
-from organization.controls.judging import STATES, Assessment, Control, RootUser, State, assess, assessments, states
+from organization.controls.judging import STATES, Assessment, Control, RootFacts, State, assess, assessments, states
 from organization.controls.reading import frameworks
 from periodic_rule.verdict import Verdict
 from root_virtual_mfa_enabled.decision import AccountSummary, Facts, Parameters, VirtualMfaDevice, decide
@@ -36,15 +36,15 @@ ALL = [(framework.name, control) for framework in frameworks().values() for cont
 
 FLAGS = st.sampled_from([True, False, None])
 ROOTS = st.builds(
-    lambda mfa, *others, devices: RootUser(AccountSummary(mfa, *others), devices if mfa else 0),
+    lambda mfa, *others, devices: RootFacts(AccountSummary(mfa, *others), devices if mfa else 0),
     st.booleans(),
     *(FLAGS,) * 3,
     devices=st.integers(0, 8),
 )
 
 
-def root(*, mfa: bool = False, devices: int = 0, password: bool | None = True, keys: bool | None = False) -> RootUser:
-    return RootUser(AccountSummary(mfa, password, keys, signing_certificates_present=False), devices)
+def root(*, mfa: bool = False, devices: int = 0, password: bool | None = True, keys: bool | None = False) -> RootFacts:
+    return RootFacts(AccountSummary(mfa, password, keys, signing_certificates_present=False), devices)
 
 
 VIRTUAL, OTHER, NO_MFA = root(mfa=True, devices=1), root(mfa=True), root()
@@ -55,7 +55,7 @@ LEFT_OVER = root(mfa=True, devices=1, password=False)
 YES, NO, UNKNOWN = Assessment.SATISFIED, Assessment.NOT_SATISFIED, Assessment.UNKNOWN
 
 
-def found(name: str, root_user: RootUser | None) -> list[Assessment]:
+def found(name: str, root_user: RootFacts | None) -> list[Assessment]:
     """Return the assessment of each control of a framework."""
     return [assess(control, root_user) for control in frameworks()[name].controls]
 
@@ -103,7 +103,7 @@ def found(name: str, root_user: RootUser | None) -> list[Assessment]:
     ],
 )
 def test_hardware_is_no_virtual_device_and_any_mfa_is_either(
-    names: list[str], expected: dict[str, tuple[RootUser, list[Assessment]]]
+    names: list[str], expected: dict[str, tuple[RootFacts, list[Assessment]]]
 ) -> None:
     for name, (said, (root_user, outcomes_expected)) in product(names, expected.items()):
         assert found(name, root_user) == outcomes_expected, (name, said)
@@ -126,7 +126,7 @@ def test_no_credentials_satisfy_only_where_the_source_says_so(name: str, no_cred
 
 
 @given(ROOTS)
-def test_control_of_this_rule_is_satisfied_if_the_rule_says_so(root_user: RootUser) -> None:
+def test_control_of_this_rule_is_satisfied_if_the_rule_says_so(root_user: RootFacts) -> None:
     arn = f"arn:aws:iam::{ACCOUNT}"
     devices = tuple(
         VirtualMfaDevice(f"{arn}:mfa/{number}", f"{arn}:root", enabled=True) for number in range(root_user.virtual_mfa_devices)
@@ -136,7 +136,7 @@ def test_control_of_this_rule_is_satisfied_if_the_rule_says_so(root_user: RootUs
 
 
 @given(ROOTS, st.sampled_from(ALL))
-def test_what_is_not_known_never_satisfies(root_user: RootUser, which: tuple[str, Control]) -> None:
+def test_what_is_not_known_never_satisfies(root_user: RootFacts, which: tuple[str, Control]) -> None:
     _, control = which
     assert assess(control, None) is UNKNOWN
     summary = root_user.summary
@@ -145,19 +145,19 @@ def test_what_is_not_known_never_satisfies(root_user: RootUser, which: tuple[str
         for each in (summary.password_present, summary.access_keys_present, summary.signing_certificates_present)
     )
     assumed = AccountSummary(summary.mfa_enabled, password, keys, certificates)
-    assert assess(control, root_user) == assess(control, RootUser(assumed, root_user.virtual_mfa_devices))
+    assert assess(control, root_user) == assess(control, RootFacts(assumed, root_user.virtual_mfa_devices))
     if not summary.mfa_enabled and summary.password_present is not False:
         assert assess(control, root_user) is NO
 
 
 @given(ROOTS)
-def test_a_root_user_with_mfa_is_of_one_kind(root_user: RootUser) -> None:
+def test_a_root_user_with_mfa_is_of_one_kind(root_user: RootFacts) -> None:
     kinds = states(root_user) & {State.VIRTUAL, State.OTHER}
     assert len(kinds) == root_user.summary.mfa_enabled
 
 
 @given(st.none() | ROOTS, st.sampled_from(list(CONTROLS)))
-def test_each_control_has_one_outcome(root_user: RootUser | None, name: str) -> None:
+def test_each_control_has_one_outcome(root_user: RootFacts | None, name: str) -> None:
     by_assessment = assessments(frameworks()[name], root_user)
     assert list(by_assessment) == list(Assessment)
     assert sorted(control_id for control_ids in by_assessment.values() for control_id in control_ids) == sorted(CONTROLS[name])
@@ -197,12 +197,12 @@ def test_facts_of_a_line_however_a_query_shows_a_boolean(no: str, yes: str) -> N
     expected = AccountSummary(
         mfa_enabled=True, password_present=False, access_keys_present=True, signing_certificates_present=False
     )
-    assert entry.root == RootUser(expected, 2)
+    assert entry.root == RootFacts(expected, 2)
 
 
 def test_a_fact_that_a_line_lacks_is_not_known() -> None:
     entry = journal.from_rows([line(**{"facts.mfa_enabled": "0"}, rootVirtualMfaDevices="0")]).evaluations[ACCOUNT]
-    assert entry.root == RootUser(AccountSummary(False, None, None, None), 0)  # noqa: FBT003 - its facts in a row
+    assert entry.root == RootFacts(AccountSummary(False, None, None, None), 0)  # noqa: FBT003 - its facts in a row
 
 
 @pytest.mark.parametrize(

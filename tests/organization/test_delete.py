@@ -290,8 +290,8 @@ def test_stacks_that_keep_a_stack_set_are_said_with_the_command(
         assert said == ""
         return
     assert said == (
-        "  The StackSet root-virtual-mfa-account still has a stack in 2 accounts: 333333333333, 444444444444, perhaps since an "
-        "excluded account joined or moved later. To delete what is left: aws cloudformation delete-stack-instances "
+        "  The StackSet root-virtual-mfa-account still has a stack in 2 accounts: 333333333333, 444444444444, perhaps because "
+        "an excluded account joined or moved later. To delete what is left: aws cloudformation delete-stack-instances "
         f"--region {REGION} --stack-set-name root-virtual-mfa-account --call-as DELEGATED_ADMIN --deployment-targets "
         f"OrganizationalUnitIds=ou-a1b2-12345678 --regions {REGION} --no-retain-stacks\n"
     )
@@ -345,7 +345,7 @@ def test_interrupting_leaves_the_deletion_going_on(fake: FakeAws, capsys: pytest
 
     fake.answers["DescribeStackEvents"] = interrupt
     assert run("--yes") == 130
-    assert "The deletion goes on without this command" in capsys.readouterr().out
+    assert "The deletion continues without this command" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("end", ["DELETE_COMPLETE", "DELETE_FAILED"])

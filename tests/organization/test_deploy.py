@@ -148,7 +148,7 @@ def test_without_a_terminal_it_says_which_option_is_missing(
         (f"ExcludedAccounts={'333333333333,' * 400}x", "Parameter ExcludedAccounts has 'x', but must be 12-digit account ids"),
         (
             f"ExcludedAccounts2={MEMBER}",
-            "Parameter ExcludedAccounts2 is filled in by this command: give all excluded accounts in ExcludedAccounts.",
+            "This command fills in parameter ExcludedAccounts2: give all excluded accounts in ExcludedAccounts.",
         ),
         ("ExpectedEvaluations=many", "Parameter ExpectedEvaluations is 'many', but must be at least 1."),
     ],
@@ -308,7 +308,7 @@ def test_what_a_list_would_not_mend_is_not_deployed_again(
 def test_pack_whose_status_may_not_be_seen(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
     scene.aws.refuse("GetOrganizationConformancePackDetailedStatus", "AccessDeniedException")
     scene.deploys("--scope", "organization", "--yes")
-    assert "Where the conformance pack arrived could not be seen: " in capfd.readouterr().out
+    assert "It is not known where the conformance pack arrived: " in capfd.readouterr().out
 
 
 def test_later_deployment_lists_who_has_joined_and_not_who_has_left(scene: Scene) -> None:
@@ -347,7 +347,7 @@ def test_accounts_that_cannot_be_read_stay_listed(scene: Scene, capfd: pytest.Ca
     scene.aws.refuse("ListAccounts", "AccessDeniedException")
     scene.stays(stack(InvokePermission="Accounts", InvokingAccounts=f"{MEMBER},{OTHER}"))
     assert overrides(scene.deploys("--yes")) == NAMES
-    assert "the function's policy goes on to list 2 accounts." in " ".join(capfd.readouterr().out.split())
+    assert "the function's policy still lists 2 accounts." in " ".join(capfd.readouterr().out.split())
 
 
 def test_accounts_that_cannot_be_read_cannot_be_listed(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
@@ -392,7 +392,7 @@ def test_larger_organization_is_told_what_to_do(scene: Scene, capfd: pytest.Capt
 def test_value_that_is_too_long_for_a_parameter(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
     value = ",".join(["333333333333"] * 316)
     said = failure(capsys, "--yes", "--parameter", f"InvokingAccounts={value}")
-    assert said == "Parameter InvokingAccounts has 4107 bytes, and CloudFormation takes 4096."
+    assert said == "Parameter InvokingAccounts has 4107 bytes, and CloudFormation accepts 4096."
     assert scene.sam_calls() == []
 
 
@@ -438,12 +438,12 @@ WATCHED = {"ManagementAccountHasEvaluationRole": "true"}
             1000,
             {},
             (
-                "ExcludedAccounts has 1000 accounts, and AWS Config takes 999 at most in a conformance pack beside the "
+                "ExcludedAccounts has 1000 accounts, and AWS Config accepts at most 999 in a conformance pack beside the "
                 f"management account {MANAGEMENT}, which has no evaluation role."
             ),
         ),
         (1000, WATCHED, ""),
-        (1001, WATCHED, "ExcludedAccounts has 1001 accounts, and AWS Config takes 1000 at most in a conformance pack."),
+        (1001, WATCHED, "ExcludedAccounts has 1001 accounts, and AWS Config accepts at most 1000 in a conformance pack."),
         (1261, {}, "ExcludedAccounts has 1261 accounts, and the parameters hold 1260."),
     ],
 )
@@ -463,7 +463,9 @@ def test_excluded_accounts_that_the_stack_has_count_when_the_management_account_
 ) -> None:
     scene.stays(stack(outputs=True, ManagementAccountHasEvaluationRole="true", **EXCLUDED.parameters(many(1000))))
     said = failure(capsys, "--yes", "--parameter", "ManagementAccountHasEvaluationRole=false")
-    assert said.startswith("ExcludedAccounts has 1000 accounts, and AWS Config takes 999 at most in a conformance pack beside ")
+    assert said.startswith(
+        "ExcludedAccounts has 1000 accounts, and AWS Config accepts at most 999 in a conformance pack beside "
+    )
 
 
 def test_excluded_accounts_that_the_stack_has_count_when_a_pack_is_to_bring_the_rule(
@@ -471,7 +473,7 @@ def test_excluded_accounts_that_the_stack_has_count_when_a_pack_is_to_bring_the_
 ) -> None:
     scene.stays(stack(outputs=True, RuleDeployment="StackSet", **WATCHED, **EXCLUDED.parameters(many(1001))))
     said = failure(capsys, "--yes", "--parameter", "RuleDeployment=ConformancePack")
-    assert said == "ExcludedAccounts has 1001 accounts, and AWS Config takes 1000 at most in a conformance pack."
+    assert said == "ExcludedAccounts has 1001 accounts, and AWS Config accepts at most 1000 in a conformance pack."
 
 
 # --- Regions without AWS::Lambda::ResourcePolicy ---
@@ -548,7 +550,7 @@ def test_replacement_that_cloudformation_refuses(
     shown = [line.strip() for line in printed.splitlines() if line.startswith(("  aws ", "  root-virtual-mfa "))]
     said = " ".join(printed.split())
     assert "CloudFormation has to replace NoticeTopic, and replaces nothing while rollback is disabled." in said
-    assert ("It never was complete, so CloudFormation would delete it" in said) is not complete
+    assert ("It was never complete, so CloudFormation would delete it" in said) is not complete
     assert shown == ([ROLL_BACK] if complete else []) + ["root-virtual-mfa deploy --rollback"]
 
 
@@ -585,7 +587,7 @@ def test_rollback_of_what_has_failed(scene: Scene, capsys: pytest.CaptureFixture
     complete = event("CREATE_COMPLETE", of="root-virtual-mfa", minutes_ago=60)
     scene.aws.answers["DescribeStackEvents"] = {"StackEvents": [complete]}
     said = failure(capsys, "--yes", "--rollback")
-    assert said.startswith("The stack root-virtual-mfa is UPDATE_FAILED, and CloudFormation updates it without rollback only.")
+    assert said.startswith("The stack root-virtual-mfa is UPDATE_FAILED, and CloudFormation updates it only without rollback.")
     assert said.endswith(f"`{ROLL_BACK}` `root-virtual-mfa deploy --rollback`")
     assert scene.sam_calls() == []
 

@@ -159,7 +159,7 @@ def test_roles_trust_no_account_that_has_no_deployment(
     management: Scene, capsys: pytest.CaptureFixture[str], central: str
 ) -> None:
     assert failure(capsys, "--management-account", "--yes", "--parameter", f"CentralAccountId={central}").startswith(
-        f"CentralAccountId is '{central}', and this is no delegated administrator for member.org.stacksets."
+        f"CentralAccountId is '{central}', which is not a delegated administrator for member.org.stacksets"
     )
     assert management.sam_calls() == []
 
@@ -195,7 +195,7 @@ def test_another_account_than_before_is_told(management: Scene, capfd: pytest.Ca
     trusts = {"ParameterKey": "CentralAccountId", "ParameterValue": MEMBER}
     management.stays(account_stack() | {"Parameters": [trusts]})
     assert deploy() == 0
-    assert f"Until then the one of account {MEMBER} can, and no longer afterwards." in said(capfd)
+    assert f"Until then the function of account {MEMBER} can, and not afterwards." in said(capfd)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_stack_set_of_another_version(management: Scene, capsys: pytest.CaptureF
     later = [{"ParameterKey": name, "ParameterValue": "x"} for name in ("CentralAccountId", "Later")]
     management.aws.answers["DescribeStackSet"] = {"StackSet": {"Parameters": later}}
     assert failure(capsys, "--management-account", "--yes", "--parameter", f"CentralAccountId={CENTRAL}") == (
-        "The StackSet root-virtual-mfa-account has the parameter Later, and account.yaml has not: "
+        "The StackSet root-virtual-mfa-account has the parameter Later, and account.yaml does not: "
         "use the version of the package that is deployed in the central account."
     )
     assert management.sam_calls() == []

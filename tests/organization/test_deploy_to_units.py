@@ -216,7 +216,7 @@ def test_units_that_may_not_be_read_are_given_by_their_ids(scene: Scene, capfd: 
     assert run("--scope", "organization", "--yes", *to("Workloads")) == 2
     assert "Parameter OrganizationalUnitIds has 'Workloads', but must be ids" in said(capfd)
     assert overrides(scene.deploys("--scope", "organization", "--yes", *to(WORKLOADS)))["OrganizationalUnitIds"] == WORKLOADS
-    assert "How many accounts are in scope could not be seen. ListOrganizationalUnitsForParent failed" in said(capfd)
+    assert "The number of accounts in scope is not known. ListOrganizationalUnitsForParent failed" in said(capfd)
 
 
 def test_organization_that_may_not_be_read_is_said_first(scene: Scene, capsys: pytest.CaptureFixture[str]) -> None:
@@ -353,7 +353,7 @@ def test_stack_set_whose_stacks_may_not_be_seen(scene: Scene, capfd: pytest.Capt
     scene.aws.refuse("ListStackInstances", "AccessDenied")
     scene.after = in_state("CREATE_COMPLETE")
     scene.deploys("--scope", "organization", "--yes", *to(WORKLOADS))
-    assert "Where the StackSet arrived could not be seen: " in said(capfd)
+    assert "It is not known where the StackSet arrived: " in said(capfd)
 
 
 def test_account_that_left_the_scope_is_listed_no_more(scene: Scene) -> None:
@@ -374,7 +374,7 @@ def test_the_management_account_keeps_up(scene: Scene, capfd: pytest.CaptureFixt
     scene.deploys("--yes")
     steps = capfd.readouterr().out.partition("What to do next:")[2]
     assert f"     root-virtual-mfa deploy --management-account --region {REGION}\n" in steps
-    assert "parameters of now" in steps
+    assert "current roles, runbooks and parameters" in steps
     assert "ManagementAccountHasEvaluationRole=true" not in steps
 
 

@@ -560,7 +560,7 @@ def test_without_the_management_account_nobody_knows_where_an_account_was(by_sta
     assert calendars(output) == {CENTRAL: "UGGGGGG", MANAGEMENT: "UUUUUUU", MEMBER: "UGCNCCC", OTHER: "UGGGGGG"}
     [gap] = [each for each in document(output)["gaps"] if each["source"] == "Scope"]
     assert (gap["first_day"], gap["last_day"]) == ("2026-06-09", "2026-06-14")
-    assert "In which organizational unit an account was is known as far as CloudTrail goes" in gap["what"]
+    assert "The organizational unit of an account is known as far back as CloudTrail goes" in gap["what"]
 
 
 def test_what_no_operation_of_the_stack_set_tells_is_a_gap(by_stack_set: FakeAws, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from organization.deployment import BY_STACK_SET, Deployment
-from organization.evidence.days import DAY, MOST_APART, AccountDay, History, Member, Period, Scope, Status, share
+from organization.evidence.days import DAY, MOST_APART, AccountDay, DayStatus, History, Member, Period, Scope, share
 from organization.evidence.lines import Apart, Line, Ownership, parse
 from organization.evidence.targets import Move, Operation, Share, Targets, UnitPath
 from organization.exceptions.judging import Acceptance, Exceptions, Exclusion
@@ -83,7 +83,7 @@ def test_a_day_has_the_verdict_of_its_last_evaluation_and_is_unknown_without_one
     first, *_, fourth, _ = days
     assert first.line is not None
     assert (first.evaluations, first.line.facts, first.line.devices) == (2, (True, True, None, False), 1)
-    assert (fourth.status, fourth.line, fourth.failed_evaluations) == (Status.UNKNOWN, None, 1)
+    assert (fourth.status, fourth.line, fourth.failed_evaluations) == (DayStatus.UNKNOWN, None, 1)
     figures = found.figures()
     assert (figures.in_scope, figures.compliant, figures.known) == (5, 1, 3)
     assert [(account_id, kind, each.count) for (account_id, kind), each in found.failed_evaluations.items()] == [
@@ -392,9 +392,9 @@ def test_an_account_counts_on_the_days_on_which_it_was_in_a_targeted_unit() -> N
     )
     assert {each: calendar.decode() for each, calendar in found.calendars.items()} == {ONE: "UCUUU", TWO: "OOOOO"}
     assert (found.figures().in_scope, found.figures().known, found.figures().compliant) == (5, 1, 1)
-    assert found.figures().counts[Status.NOT_IN_SCOPE] == 5
+    assert found.figures().counts[DayStatus.NOT_IN_SCOPE] == 5
     assert (found.failures, {key[:2] for key in found.apart}) == ([], {(Apart.NOT_IN_SCOPE, TWO)})
-    assert [day.status for day in days if day.account_id == TWO] == [Status.NOT_IN_SCOPE] * 5
+    assert [day.status for day in days if day.account_id == TWO] == [DayStatus.NOT_IN_SCOPE] * 5
 
 
 def test_on_the_day_of_a_move_an_evaluation_counts_and_its_absence_does_not() -> None:

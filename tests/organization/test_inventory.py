@@ -298,7 +298,7 @@ def test_rule_that_says_otherwise_is_a_finding(
     roots.of[MEMBER].devices = [serial(MEMBER, "u2f/root/key-R1234")]
     document = taken(capsys, 1)
     assert document["accounts"][MEMBER]["findings"] == [
-        "The rule's result is COMPLIANT, but by what the root user has now it is NON_COMPLIANT."
+        "The rule's result is COMPLIANT, but with what the root user has now it is NON_COMPLIANT."
     ]
     assert (document["accounts"][OTHER]["rule_status"], document["accounts"][OTHER]["findings"]) == ("UNKNOWN", [])
 

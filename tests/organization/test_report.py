@@ -432,7 +432,7 @@ def test_if_the_journal_cannot_be_read_aws_config_alone_decides_and_a_note_says_
     document = json_report(capsys)
     assert set(statuses(document).values()) == {"COMPLIANT"}
     [note] = document["notes"]
-    assert f"everything rests on AWS Config alone. {problem}" in note
+    assert f"everything relies on AWS Config alone. {problem}" in note
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from organization import commands
-from organization.controls.judging import RootUser
+from organization.controls.judging import RootFacts
 from organization.deployment import PACK_RULE_PREFIX, RULE_NAME, Deployment, is_our_rule
 from organization.exceptions.judging import Acceptance, Exceptions, Exclusion
-from organization.journal import Entry, Failure, Journal
-from organization.report.judging import FAILURES, MEANINGS, Observations, Row, hours, in_doubt, notes, rows, totals
-from organization.statuses import STALE_AFTER, Account, Arrival, Result, Status
+from organization.journal import Entry, FailedEvaluation, Journal
+from organization.report.judging import FAILURES, MEANINGS, Observed, Row, in_doubt, notes, rows, totals
+from organization.statuses import STALE_AFTER, Account, Arrival, Result, Status, duration
 from organization.visible import visible
 from root_virtual_mfa_enabled.decision import AccountSummary
 
@@ -72,11 +72,11 @@ def judge(  # noqa: PLR0913 - the parts of an account that a test may change
     results_by_id = {key: results} if results else {}
     written = journal or Journal()
     excepted = exceptions or Exceptions()
-    (row,) = rows(Observations(deployment, NOW, [account], results_by_id, packs, stacks, excepted, written, asked))
+    (row,) = rows(Observed(deployment, NOW, [account], results_by_id, packs, stacks, excepted, written, asked))
     return row
 
 
-ROOT_USER = RootUser(
+ROOT_USER = RootFacts(
     AccountSummary(mfa_enabled=True, password_present=True, access_keys_present=False, signing_certificates_present=False), 0
 )
 
@@ -284,7 +284,7 @@ def test_one_of_several_rules_that_the_journal_confirms_is_no_disagreement() -> 
 
 
 def test_reason_of_the_last_failure_is_told_unless_an_evaluation_succeeded_since() -> None:
-    failed = {MEMBER: Failure(NOW - timedelta(hours=2), "AssumeRoleError: refused.")}
+    failed = {MEMBER: FailedEvaluation(NOW - timedelta(hours=2), "AssumeRoleError: refused.")}
     for results in ([], [result(hours_ago=49)]):
         assert (
             "The last evaluation failed 2 h ago. AssumeRoleError: refused."
@@ -303,7 +303,7 @@ def test_failures_of_pack_and_stack_set_are_told_of_an_account_that_is_not_in_do
 
 def test_account_in_doubt_has_to_be_in_its_pack_once_the_journal_confirms_the_others() -> None:
     unlisted = Arrival("CREATE_SUCCESSFUL", name=PACK)
-    observed = Observations(
+    observed = Observed(
         DEPLOYMENT, NOW, [Account(MEMBER, "", "")], {MEMBER: [result()]}, {MEMBER: unlisted}, {}, asked=frozenset({MEMBER})
     )
     assert rows(observed)[0].status is Status.UNKNOWN
@@ -311,8 +311,8 @@ def test_account_in_doubt_has_to_be_in_its_pack_once_the_journal_confirms_the_ot
 
 
 def test_journal_that_could_not_be_read_is_noted() -> None:
-    observed = Observations(DEPLOYMENT, NOW, [], {}, {}, {}, journal=Journal(problem="StartQuery failed."))
-    assert notes(observed) == ["The journal was not read, so everything rests on AWS Config alone. StartQuery failed."]
+    observed = Observed(DEPLOYMENT, NOW, [], {}, {}, {}, journal=Journal(problem="StartQuery failed."))
+    assert notes(observed) == ["The journal was not read, so everything relies on AWS Config alone. StartQuery failed."]
 
 
 @pytest.mark.parametrize(("verdict", "hours_ago", "status"), [("COMPLIANT", 1, "COMPLIANT"), ("COMPLIANT", 27, "UNKNOWN")])
@@ -320,7 +320,7 @@ def test_for_one_account_the_journal_refreshes_the_result_too(verdict: str, hour
     deployment = replace(DEPLOYMENT, organization_id="", management_account_id="")
     results = {CENTRAL: [replace(result(verdict, 49, RULE_NAME), annotation="")]}
     journal = Journal({CENTRAL: entry("COMPLIANT", hours_ago, RULE_NAME)})
-    (row,) = rows(Observations(deployment, NOW, [Account(CENTRAL, "", "")], results, journal=journal))
+    (row,) = rows(Observed(deployment, NOW, [Account(CENTRAL, "", "")], results, journal=journal))
     assert row.status == status
     assert row.annotation == ("Noted COMPLIANT." if status == "COMPLIANT" else "")
 
@@ -453,11 +453,11 @@ def test_compliant_rule_of_a_pack_that_is_not_compliant_is_unknown(pack_complian
 def test_if_the_aggregator_lists_no_pack_at_all_the_rule_alone_decides_and_a_note_says_so() -> None:
     unlisted = replace(ARRIVED_PACK, compliance="")
     packs = {MEMBER: unlisted, CENTRAL: unlisted}
-    observed = Observations(
+    observed = Observed(
         DEPLOYMENT, NOW, [Account(MEMBER, "Shop", "Root")], {MEMBER: [result()]}, packs, {MEMBER: ARRIVED_STACK}
     )
     assert [row.status for row in rows(observed)] == [Status.COMPLIANT]
-    assert ["rests on the name of the rule alone" in note for note in notes(observed)] == [True]
+    assert ["relies on the name of the rule alone" in note for note in notes(observed)] == [True]
     listed = replace(observed, packs={MEMBER: unlisted, CENTRAL: ARRIVED_PACK})
     assert [row.status for row in rows(listed)] == [Status.UNKNOWN]
     assert notes(listed) == []
@@ -542,7 +542,7 @@ def test_account_whose_exclusion_has_ended_is_unknown_and_the_command_lets_it_be
     assert row.status is Status.UNKNOWN
     assert row.finding == "The account was excluded until 2026-02-28, and is still not evaluated."
     (advice,) = row.advice
-    assert "the owner (platform) decide anew" in advice.action
+    assert "the owner (platform) decide again" in advice.action
     assert advice.action.endswith("The reason was: Sandbox")
     assert advice.commands == (f"root-virtual-mfa deploy --parameter ExcludedAccounts={CENTRAL}",)
     alone = replace(DEPLOYMENT, stack_name="mfa", excluded=frozenset({MEMBER}))
@@ -588,7 +588,7 @@ def test_from_the_day_after_it_is_a_plain_failure_and_the_report_says_why() -> N
     row = judge(result("NON_COMPLIANT"), exceptions=accepting(YESTERDAY))
     assert row.status is Status.NON_COMPLIANT
     assert row.finding == "Annotation of NON_COMPLIANT. This failure was accepted until 2026-02-28, and no longer is."
-    assert "the owner (security) decide anew" in row.advice[0].action
+    assert "the owner (security) decide again" in row.advice[0].action
 
 
 def test_before_its_first_day_it_is_a_plain_failure_and_the_report_says_why() -> None:
@@ -622,7 +622,7 @@ def test_the_day_is_that_of_utc(moment: datetime, status: Status) -> None:
     deployment = replace(DEPLOYMENT, organization_id="", management_account_id="")
     results = {MEMBER: [Result(RULE_NAME, "NON_COMPLIANT", "", moment)]}
     accepted = accepting(date(2026, 3, 1))
-    (row,) = rows(Observations(deployment, moment, [Account(MEMBER, "", "")], results, exceptions=accepted))
+    (row,) = rows(Observed(deployment, moment, [Account(MEMBER, "", "")], results, exceptions=accepted))
     assert row.status is status
 
 
@@ -784,7 +784,7 @@ def test_pack_that_lacks_the_permission_to_invoke(permission: str, listed: bool,
 
 
 def test_pack_failed_for_another_reason() -> None:
-    assert judge(pack=Arrival("UPDATE_FAILED", "Internal")).advice[0].action == "Fix the cause and put the pack again."
+    assert judge(pack=Arrival("UPDATE_FAILED", "Internal")).advice[0].action == "Fix the cause and deploy the pack again."
 
 
 def test_what_is_on_its_way_is_waited_for() -> None:
@@ -802,12 +802,12 @@ def test_recent_result_counts_though_the_stack_set_did_not_arrive() -> None:
 def test_one_account_has_neither_pack_nor_stack_set() -> None:
     deployment = replace(DEPLOYMENT, organization_id="", management_account_id="", rule_parameters=NOT_APPLICABLE)
     account = Account(CENTRAL, "", "")
-    (row,) = rows(Observations(deployment, NOW, [account], {CENTRAL: [result("NOT_APPLICABLE", rule=RULE_NAME)]}))
+    (row,) = rows(Observed(deployment, NOW, [account], {CENTRAL: [result("NOT_APPLICABLE", rule=RULE_NAME)]}))
     assert (row.status, row.advice) == (Status.NOT_APPLICABLE, ())
-    (row,) = rows(Observations(deployment, NOW, [account], {}))
+    (row,) = rows(Observed(deployment, NOW, [account], {}))
     assert row.status is Status.UNKNOWN
     assert "aggregator" not in row.finding
-    (row,) = rows(Observations(deployment, NOW, [account], {CENTRAL: [result()]}))
+    (row,) = rows(Observed(deployment, NOW, [account], {CENTRAL: [result()]}))
     assert row.status is Status.UNKNOWN, "the rule of a pack is somebody's"
     assert "somebody made a rule of this name" in row.finding
 
@@ -821,7 +821,7 @@ def test_what_fails_comes_first_and_accounts_keep_their_order() -> None:
     accounts = [Account(each, each, "Root") for each in states]
     packs, stacks = dict.fromkeys(states, replace(ARRIVED_PACK, compliance="")), dict.fromkeys(states, ARRIVED_STACK)
     excluded = replace(DEPLOYMENT, excluded=frozenset({"4"}))
-    judged = rows(Observations(excluded, NOW, accounts, results, packs, stacks))
+    judged = rows(Observed(excluded, NOW, accounts, results, packs, stacks))
     assert [row.account.account_id for row in judged] == ["2", "5", "3", "1", "4"]
 
 
@@ -835,9 +835,9 @@ def test_totals_have_every_status() -> None:
 def test_notes_on_exclusions_that_do_not_fit_and_on_a_failed_stack() -> None:
     deployment = replace(DEPLOYMENT, stack_status="CREATE_FAILED", excluded=frozenset({"999999999999"}))
     sandbox = Exceptions({MEMBER: Exclusion("Sandbox.")})
-    said = notes(Observations(deployment, NOW, [Account(MEMBER, "Shop", "Root")], {}, {}, {}, sandbox))
+    said = notes(Observed(deployment, NOW, [Account(MEMBER, "Shop", "Root")], {}, {}, {}, sandbox))
     assert [any(word in note for note in said) for word in ("CREATE_FAILED", "999999999999", MEMBER)] == [True] * 3
-    assert notes(Observations(DEPLOYMENT, NOW, [], {}, {}, {})) == []
+    assert notes(Observed(DEPLOYMENT, NOW, [], {}, {}, {})) == []
 
 
 def test_notes_on_exceptions_that_do_not_fit_or_end_within_a_month() -> None:
@@ -849,7 +849,7 @@ def test_notes_on_exceptions_that_do_not_fit_or_end_within_a_month() -> None:
         MANAGEMENT: Acceptance("r", "c", "o", YESTERDAY),
     }
     excepted = Exceptions({CENTRAL: Exclusion("r", "platform", TODAY)}, accepted)
-    assert notes(Observations(EXCLUDED, NOW, accounts, {}, {}, {}, excepted)) == [
+    assert notes(Observed(EXCLUDED, NOW, accounts, {}, {}, {}, excepted)) == [
         f"excluded-accounts.yaml accepts that account {MANAGEMENT} fails, but the report has no such account.",
         f"excluded-accounts.yaml accepts that account {MEMBER} fails, but ExcludedAccounts names it: nothing evaluates it.",
         "excluded-accounts.yaml accepts that account 999999999999 fails, but the report has no such account.",
@@ -869,4 +869,4 @@ def test_notes_on_exceptions_that_do_not_fit_or_end_within_a_month() -> None:
     ],
 )
 def test_ages(age: timedelta, said: str) -> None:
-    assert hours(age) == said
+    assert duration(age) == said

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from organization.deployment import BY_STACK_SET, PACK_RULE_PREFIX, RULE_NAME, Deployment
 from organization.exceptions.judging import Acceptance, Exceptions
-from organization.journal import Entry, Failure, Journal, history_query, query
-from organization.report.judging import FAILURES, Observations, Row, in_doubt, is_judged, notes, rows, totals
+from organization.journal import Entry, FailedEvaluation, Journal, history_query, query
+from organization.report.judging import FAILURES, Observed, Row, in_doubt, is_judged, notes, rows, totals
 from organization.statuses import Account, Arrival, Result, Status
 
 CENTRAL, MANAGEMENT, MEMBER = "111111111111", "222222222222", "333333333333"
@@ -58,7 +58,7 @@ def judge(
     key = account.account_id
     found = {key: results} if results else {}
     stacks = {key: stack} if stack else {}
-    observed = Observations(deployment, NOW, [account], found, {}, stacks, exceptions or Exceptions(), journal or Journal())
+    observed = Observed(deployment, NOW, [account], found, {}, stacks, exceptions or Exceptions(), journal or Journal())
     (row,) = rows(observed)
     return row
 
@@ -101,7 +101,7 @@ def test_rule_of_our_name_that_the_journal_does_not_know_makes_no_account_compli
 
 
 def test_why_evaluations_fail_is_told_with_it() -> None:
-    failed = Journal({}, {MEMBER: Failure(NOW - timedelta(hours=2), "AssumeRoleError: refused.")})
+    failed = Journal({}, {MEMBER: FailedEvaluation(NOW - timedelta(hours=2), "AssumeRoleError: refused.")})
     why = judge(result(), journal=failed).advice[0].why
     assert "in the last 26 h. The last evaluation failed 2 h ago. AssumeRoleError: refused. Either" in why
 
@@ -117,7 +117,7 @@ def test_without_the_journal_nobody_passes_and_the_reason_names_the_permission()
     )
     assert advice.commands == ("root-virtual-mfa verify",)
     assert judge(result("NON_COMPLIANT"), journal=UNREADABLE).status is Status.NON_COMPLIANT
-    (note,) = notes(Observations(DEPLOYMENT, NOW, [SHOP], {}, {}, {}, journal=UNREADABLE))
+    (note,) = notes(Observed(DEPLOYMENT, NOW, [SHOP], {}, {}, {}, journal=UNREADABLE))
     assert note.startswith("The journal was not read, so no account is COMPLIANT: ")
 
 
@@ -140,7 +140,7 @@ def test_disagreement_is_told_with_the_commands_that_put_the_rule_back() -> None
     assert row.status is Status.UNKNOWN
     (advice,) = row.advice
     assert advice.why == "The journal says COMPLIANT (1 h ago), and AWS Config says nothing."
-    assert advice.action.endswith("If somebody did, have the StackSet make the account's stack anew.")
+    assert advice.action.endswith("If somebody did, have the StackSet recreate the account's stack.")
     delete, create = advice.commands[-2:]
     assert delete == (
         "aws cloudformation delete-stack-instances --region eu-central-1 --stack-set-name root-virtual-mfa-account "
@@ -324,11 +324,11 @@ def test_management_account_without_the_rule_is_deployed_to_again() -> None:
 def test_notes_on_a_unit_without_accounts_and_on_an_acceptance_out_of_scope() -> None:
     accepted = Exceptions(accepted={MEMBER: Acceptance("r", "c", "o", NOW.date() + timedelta(days=90))})
     deployment = replace(TO_UNITS, organizational_unit_ids=frozenset({SANDBOX, WORKLOADS}))
-    assert notes(Observations(deployment, NOW, [TOY], {}, {}, {}, accepted)) == [
+    assert notes(Observed(deployment, NOW, [TOY], {}, {}, {}, accepted)) == [
         f"OrganizationalUnitIds names {WORKLOADS}, and no account is in it or below it."
     ]
-    assert notes(Observations(TO_UNITS, NOW, [SHOP, replace(TOY, account_id=CENTRAL)], {}, {}, {}, accepted)) == []
-    (_, note) = notes(Observations(TO_UNITS, NOW, [TOY], {}, {}, {}, accepted))
+    assert notes(Observed(TO_UNITS, NOW, [SHOP, replace(TOY, account_id=CENTRAL)], {}, {}, {}, accepted)) == []
+    (_, note) = notes(Observed(TO_UNITS, NOW, [TOY], {}, {}, {}, accepted))
     assert note.endswith(f"accepts that account {MEMBER} fails, but it is not in scope: nothing evaluates it.")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from organization.deployment import BY_STACK_SET, EVENTS_ROLE_NAME, PACK_RULE_PREFIX, ROLE_NAMES, RULE_NAME, Deployment
-from organization.journal import Entry, Failure, Journal
+from organization.journal import Entry, FailedEvaluation, Journal
 from organization.runbooks import NOTIFY, REEVALUATE, REMOVAL
 from organization.statuses import Arrival, Result, Source, Unseen
 from organization.verify.judging import (
@@ -24,8 +24,8 @@ from organization.verify.judging import (
     Inside,
     Observed,
     Outcome,
-    Refusal,
-    Remediation,
+    RefusedCall,
+    RemediationRun,
     RootPassword,
     Rule,
     ServiceControlPolicy,
@@ -80,7 +80,7 @@ INSIDE = Inside(
     root_changes=(),
     recorder_is_on=True,
     password=RootPassword(in_summary=True, in_report="true"),
-    remediations=(Remediation("SUCCEEDED"),),
+    remediations=(RemediationRun("SUCCEEDED"),),
 )
 PACK = Arrival("CREATE_SUCCESSFUL", "", "OrgConformsPack-x", "COMPLIANT")
 DEPLOYMENT = Deployment(
@@ -162,7 +162,7 @@ def deployed(**members: Any) -> dict[str, Any]:  # noqa: ANN401 - a member of De
 
 
 def refused(role: str, text: str = "AccessDenied: x is not authorized to perform: it") -> dict[str, Any]:
-    return inside(calls=Calls({role: 1}, (Refusal(role, "ssm:CreateOpsItem", text),)))
+    return inside(calls=Calls({role: 1}, (RefusedCall(role, "ssm:CreateOpsItem", text),)))
 
 
 NOT_EVALUATED: dict[str, Any] = {"journal": Journal({CENTRAL: ENTRY})}
@@ -277,7 +277,7 @@ CASES: Mapping[str, list[Case]] = {
         case(FAILS, "missing", "root-virtual-mfa deploy", **inside(documents={NOTIFY: "missing"})),
         case(
             FAILS,
-            "said by AWS The evaluations, the alarms and the report go on",
+            "said by AWS The evaluations, the alarms and the report work",
             f"get-automation-execution --region {REGION}",
             **inside(executions=(run_of(NOTIFY, "Failed"),)),
         ),
@@ -317,7 +317,7 @@ CASES: Mapping[str, list[Case]] = {
     ],
     "AWS Config remediates an account": [
         case(HOLDS, "succeeded"),
-        case(FAILS, "no such type", "Remediation=Default", **inside(remediations=(Remediation("FAILED", "no such type"),))),
+        case(FAILS, "no such type", "Remediation=Default", **inside(remediations=(RemediationRun("FAILED", "no such type"),))),
         case(NOT_YET, "Start it", f"--config-rule-name {PACK_RULE}", **inside(remediations=())),
         case(NOT_SEEN, "does not use", remediates=False),
         case(NOT_SEEN, "--role-name", **NO_ROLE),
@@ -349,7 +349,11 @@ CASES: Mapping[str, list[Case]] = {
     ],
     "AWS Config evaluates a new rule at once": [
         case(HOLDS, "3 accounts had an evaluation"),
-        case(HOLDS, "had an evaluation", journal=Journal({CENTRAL: ENTRY, MANAGEMENT: ENTRY}, {MEMBER: Failure(NOW, "x")})),
+        case(
+            HOLDS,
+            "had an evaluation",
+            journal=Journal({CENTRAL: ENTRY, MANAGEMENT: ENTRY}, {MEMBER: FailedEvaluation(NOW, "x")}),
+        ),
         case(
             FAILS,
             MEMBER,
@@ -412,7 +416,7 @@ CASES: Mapping[str, list[Case]] = {
             "AlarmEmail=ADDRESS",
             alarm_actions=(AlarmAction("silence", NOW, succeeded=False, summary="no topic"),),
         ),
-        case(NOT_YET, "Ring one", "--alarm-name silence", alarm_actions=(), alarms=("silence",)),
+        case(NOT_YET, "Set one off", "--alarm-name silence", alarm_actions=(), alarms=("silence",)),
         case(NOT_SEEN, "AccessDenied", alarms=REFUSED),
         case(NOT_SEEN, "have no topic", "AlarmEmail=ADDRESS", alarm_topic=False),
         case(NOT_SEEN, "AccessDenied", alarm_actions=REFUSED),
@@ -421,7 +425,7 @@ CASES: Mapping[str, list[Case]] = {
         case(HOLDS, "of 3 accounts"),
         case(
             FAILS,
-            "does not take the query",
+            "does not accept the query",
             "filter-log-events",
             journal=Journal(problem="StartQuery failed with MalformedQueryException."),
         ),
@@ -439,7 +443,7 @@ CASES: Mapping[str, list[Case]] = {
         case(HOLDS, "has 1 failed event"),
         case(FAILS, "could not pass on 2 failed events", "filter-log-events", counts=Counts(1, 2, 2, 0)),
         case(FAILS, "the queue has none", "filter-log-events", counts=Counts(1, 2, 0, 0)),
-        case(NOT_YET, "Let one fail", "lambda invoke", counts=Counts(1, 0, 0, 0)),
+        case(NOT_YET, "Make one fail", "lambda invoke", counts=Counts(1, 0, 0, 0)),
         case(NOT_SEEN, "AccessDenied", counts=REFUSED),
     ],
     "AWS Config says who made the rule, and which function evaluates it": [
@@ -462,7 +466,7 @@ CASES: Mapping[str, list[Case]] = {
             FAILS,
             MEMBER,
             "detach-policy",
-            journal=Journal({}, {MEMBER: Failure(NOW, "AccessDenied: explicit deny in a service control policy")}),
+            journal=Journal({}, {MEMBER: FailedEvaluation(NOW, "AccessDenied: explicit deny in a service control policy")}),
         ),
         case(FAILS, MEMBER, "detach-policy", **refused(ROLE_NAMES[0], "AccessDenied: in a Service Control Policy")),
         case(NOT_YET, "when you have attached one", policies=()),

@@ -214,7 +214,7 @@ RECOVERY = "a password recovery counts as a password once it is allowed, and the
         ),
         pytest.param(
             Verdict.NON_COMPLIANT,
-            f"{NO_CREDENTIALS_FOUND}, and noRootCredentials is NON_COMPLIANT: let a password recovery be allowed, recover the "
+            f"{NO_CREDENTIALS_FOUND}, and noRootCredentials is NON_COMPLIANT: have a password recovery allowed, recover the "
             "password and assign a virtual MFA device.",
             id="NON_COMPLIANT",
         ),

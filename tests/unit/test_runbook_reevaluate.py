@@ -110,7 +110,7 @@ def test_a_member_that_may_not_start_the_organizations_rule_says_so_and_is_no_fa
     said = f"StartConfigRulesEvaluation: {code}: An AWS service owns it."
     assert start_evaluation(EVENT | {"CentralAccountId": CENTRAL}, None) == {
         "ConfigRuleNames": [],
-        "Text": f"Not started, since this account may not start {IN_PACK}. The daily evaluation finds out. {said}",
+        "Text": f"Not started, since this account may not start {IN_PACK}. The daily evaluation sees the change. {said}",
     }
     assert slept == []
 

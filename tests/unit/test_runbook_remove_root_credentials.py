@@ -295,7 +295,7 @@ def test_a_device_that_a_fault_keeps_does_not_keep_the_others(root: Root) -> Non
     root.answers["DeactivateMFADevice"] = fail_once
     said = not_removed(through_json(plan, EVENT)["Found"])
     assert f"MFA device {SECOND}. iam:DeactivateMFADevice failed in account {ACCOUNT}: ServiceFailure" in said
-    assert said.endswith(f" Remaining: MFA device {VIRTUAL}. Start the runbook again: it goes on from here.")
+    assert said.endswith(f" Remaining: MFA device {VIRTUAL}. Start the runbook again: it continues from here.")
 
 
 @pytest.mark.parametrize("operation", CHANGES[3:])
@@ -335,7 +335,7 @@ def test_what_remains_fails_the_run_and_is_named(root: Root) -> None:
     said = not_removed(found)
     assert said.startswith(f"Approved by {LEAD}, started by {STARTER}. Removed: nothing. iam:DeleteAccessKey failed in account")
     remaining = said.partition(" Remaining: ")[2]
-    assert remaining == f"{', '.join(ALL)}. Start the runbook again: it goes on from here."
+    assert remaining == f"{', '.join(ALL)}. Start the runbook again: it continues from here."
     assert len(root.called("GetAccountSummary")) == READS
 
 

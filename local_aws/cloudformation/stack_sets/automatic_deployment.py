@@ -5,16 +5,16 @@ AutoDeployment.  So an account filter does not count here: an account that comes
 deployment to the unit excludes it.  The preferences of operations do not count either (API model,
 StackSetOperationPreferences).
 
-Guess: an account that was below a targeted unit already, and is not there now by a deployment, comes into nothing when it moves
-below it.  Nobody says what becomes of the stack of an account that moves between two units that one StackSet targets.  Here it
-stays, and belongs to the other unit then; a switch deletes it and makes it anew.
+Guess: if an account was already below a targeted unit, and no deployment reached it there, a move below it changes nothing.  No
+source says what happens to an account's stack if the account moves between two units that one StackSet targets. Here it stays,
+and then belongs to the other unit; a switch deletes and recreates it.
 """
 
 from collections.abc import Iterable
 
 from local_aws.cloudformation.stack_sets import dependencies
 from local_aws.cloudformation.stack_sets.directory import Directory
-from local_aws.cloudformation.stack_sets.operations import Operations
+from local_aws.cloudformation.stack_sets.operations import StackSetOperations
 from local_aws.cloudformation.stack_sets.stack_set import Operation, StackSet
 from local_aws.cloudformation.stack_sets.targets import Place
 from local_aws.core.switches import Switches
@@ -23,7 +23,7 @@ from local_aws.core.switches import Switches
 class AutomaticDeployment:
     """The automatic deployments of the organization's StackSets."""
 
-    def __init__(self, directory: Directory, operations: Operations, switches: Switches) -> None:
+    def __init__(self, directory: Directory, operations: StackSetOperations, switches: Switches) -> None:
         """Deploy what is in `directory` through `operations`, and remember where the accounts are."""
         self._directory = directory
         self._operations = operations

@@ -66,7 +66,7 @@ class Directory:
         return True
 
     def find(self, account_id: str, params: dict[str, Any]) -> StackSet:
-        """Return the StackSet that a request names. AwsError: it is not there, or the caller may not see it."""
+        """Return the StackSet that a request names. AwsError: it does not exist, or the caller may not see it."""
         name = params["StackSetName"]
         if self.is_seen_by(account_id, params):
             for stack_set in self.active():

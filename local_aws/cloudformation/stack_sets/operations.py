@@ -3,8 +3,8 @@
 One thread runs one operation after the other with an event loop of its own, because MiniStack works on a stack in the event
 loop of the request.
 
-A suspended account is skipped (API model, StackInstanceComprehensiveStatus). Guess: the operation counts that as no failure,
-and forgets a stack that it was to delete. A user saw updates fail there in 2022, and a switch lets them do so:
+A suspended account is skipped (API model, StackInstanceComprehensiveStatus). Guess: the operation does not count that as a
+failure, and forgets a stack that it had to delete. A user saw updates fail there in 2022, and a switch lets them do so:
 https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/981.
 """
 
@@ -33,7 +33,7 @@ _SKIPPED = "SKIPPED_SUSPENDED_ACCOUNT"
 _log = logging.getLogger(__name__)
 
 
-class Operations:
+class StackSetOperations:
     """The operations on StackSets, one after the other."""
 
     def __init__(self, directory: Directory, deployers: Deployers, clock: Clock, switches: Switches) -> None:
@@ -91,7 +91,7 @@ class Operations:
         operation.status = "RUNNING"
         try:
             within_tolerance = asyncio.run(self._carry_out(stack_set, operation))
-        except Exception as error:  # noqa: BLE001 - a thread's last resort: whoever waits is told
+        except Exception as error:  # noqa: BLE001 - a thread's last resort: the waiting thread has to hear of it
             _log.exception("StackSet operation %s broke", operation.operation_id)
             within_tolerance, operation.reason = False, f"Internal failure: {error}"
         operation.status = "SUCCEEDED" if within_tolerance else "FAILED"

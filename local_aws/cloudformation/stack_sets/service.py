@@ -8,7 +8,7 @@ from local_aws.authorization.deployers import Deployers
 from local_aws.cloudformation.stack_sets import dependencies, templates
 from local_aws.cloudformation.stack_sets.automatic_deployment import AutomaticDeployment
 from local_aws.cloudformation.stack_sets.directory import SERVICE_PRINCIPAL, Directory
-from local_aws.cloudformation.stack_sets.operations import Operations
+from local_aws.cloudformation.stack_sets.operations import StackSetOperations
 from local_aws.cloudformation.stack_sets.reads import Answer, Reads
 from local_aws.cloudformation.stack_sets.refusals import NOT_FOUND, refuse, refuse_self_managed
 from local_aws.cloudformation.stack_sets.stack_set import Operation, StackSet
@@ -22,7 +22,7 @@ from local_aws.organizations.organization import Organization
 
 _NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}", re.ASCII)
 _UNIT_NOT_FOUND = "Target organizational unit could not be found"
-"""Why an operation fails that names a unit that is not there.
+"""Why an operation fails if it names a unit that does not exist.
 
 Live: a user quotes it, https://github.com/elastic/cloudbeat/issues/2681. The request itself is not refused.
 """
@@ -34,7 +34,7 @@ class StackSets:
     def __init__(self, organization: Organization | None, deployers: Deployers, clock: Clock, switches: Switches) -> None:
         """Begin without StackSets, and follow the accounts of `organization` as they join, move and leave."""
         self._directory = Directory(organization)
-        self._operations = Operations(self._directory, deployers, clock, switches)
+        self._operations = StackSetOperations(self._directory, deployers, clock, switches)
         if organization:
             follow = AutomaticDeployment(self._directory, self._operations, switches).follow
             for listeners in (organization.when_joined, organization.when_moved, organization.when_left):
@@ -147,7 +147,7 @@ class StackSets:
         return places
 
     def delete_stack_set(self, account_id: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Delete a StackSet that has no stacks any more.
+        """Delete a StackSet that no longer has stacks.
 
         Guess: nothing happens if there is no such StackSet. The API model has no error for that.
         """

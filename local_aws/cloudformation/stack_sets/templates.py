@@ -18,7 +18,7 @@ _VIRTUAL_HOST = re.compile(r"(?P<bucket>.+)\.s3[.-][a-z0-9.-]*amazonaws\.com(\.c
 
 
 def read(params: dict[str, Any]) -> str | None:
-    """Return the template in a request or in S3; None if there is none. AwsError: it is too long, or not there."""
+    """Return the template in a request or in S3; None if there is none. AwsError: it is too long, or does not exist."""
     body: str | None = params.get("TemplateBody")
     if body is not None and len(body.encode()) > _LONGEST_BODY:
         refuse(f"TemplateBody may not exceed {_LONGEST_BODY} bytes in size.")
