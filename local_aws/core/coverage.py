@@ -183,7 +183,7 @@ def _texts(where: str, values: Mapping[str, object]) -> dict[str, str]:
 _INTRODUCTION = """\
 # What the local AWS emulates
 
-The local AWS answers the operations on this page. Every other one it refuses, after policies have allowed it, in the form of
+The local AWS answers the operations on this page. It refuses every other one, after policies have allowed it, in the form of
 the service's protocol: "The local AWS does not emulate SERVICE:Operation." `make render` writes this page from the files of
 this folder, which the server reads too.
 

@@ -3,8 +3,8 @@
 One thread runs one operation after the other with an event loop of its own, because MiniStack works on a stack in the event
 loop of the request.
 
-A suspended account is skipped (API model, StackInstanceComprehensiveStatus). Guess: the operation counts that as no failure,
-and forgets a stack that it was to delete. A user saw updates fail there in 2022, and a switch lets them do so:
+A suspended account is skipped (API model, StackInstanceComprehensiveStatus). Guess: the operation does not count that as a
+failure, and forgets a stack that it had to delete. A user saw updates fail there in 2022, and a switch lets them do so:
 https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/981.
 """
 
