@@ -135,7 +135,7 @@ def test_interrupting_keeps_what_was_read_and_waits_for_no_call(auditor: Auditor
     assert process.returncode == 130, said
     found = accounts(file.read_text(encoding="utf-8"))
     assert set(found) == set(STATES)
-    assert found[HARDWARE]["advice"][0]["why"] == "The check was interrupted before it read this account."
+    assert "interrupted" in found[HARDWARE]["advice"][0]["why"]
 
 
 @pytest.fixture(scope="module")

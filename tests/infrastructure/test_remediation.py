@@ -363,6 +363,10 @@ def test_the_removal_shows_its_plan_asks_and_removes_in_this_order() -> None:
         "Stop",
     ]
     assert not any("onFailure" in step and step["onFailure"] != "Abort" for step in content["mainSteps"])
+    assert steps(ROOT_CREDENTIALS, "RemoveRootCredentialsRunbook")["Decide"]["inputs"]["Choices"] == [
+        {"NextStep": "Approve", "Variable": "{{ Plan.Removes }}", "BooleanEquals": True}
+    ]
+    assert not any("nextStep" in step for step in content["mainSteps"]), "nothing goes around the approval"
 
 
 def test_a_dry_run_stops_whatever_a_branch_without_a_default_means() -> None:

@@ -41,6 +41,13 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 @pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Scene]:
+    """Serve an organization of its own to a test that changes which accounts there are."""
+    with organization(tmp_path) as scene:
+        yield scene
+
+
+@pytest.fixture
 def no_users(scene: Scene) -> Iterator[str]:
     """Let nobody below the root create an IAM user."""
     with scene.attached(NO_USERS) as policy_id:
@@ -386,12 +393,12 @@ def test_the_roles_of_services_are_free_and_nobody_else_can_have_one(scene: Scen
     assert refusal(iam.create_role, **sly, AssumeRolePolicyDocument=trust({"AWS": MEMBER}))[0] == "InvalidInput"
 
 
-def test_an_account_that_has_left_is_free(scene: Scene) -> None:
-    scene.process.create_account("7" * 12, "leaver", "", {})
-    with scene.attached(NO_USERS):
-        assert is_refused(scene.client("iam", "7" * 12).create_user, UserName="none")
-        scene.client("organizations", "7" * 12).leave_organization()
-        scene.client("iam", "7" * 12).create_user(UserName="free")
+def test_an_account_that_has_left_is_free(fresh: Scene) -> None:
+    fresh.process.create_account("7" * 12, "leaver", "", {})
+    with fresh.attached(NO_USERS):
+        assert is_refused(fresh.client("iam", "7" * 12).create_user, UserName="none")
+        fresh.client("organizations", "7" * 12).leave_organization()
+        fresh.client("iam", "7" * 12).create_user(UserName="free")
 
 
 def test_leaving_can_be_refused(scene: Scene) -> None:
@@ -445,12 +452,12 @@ def test_an_account_takes_on_the_policies_of_where_it_is_moved(scene: Scene) -> 
         assert may_read_users(scene, MEMBER)
 
 
-def test_a_new_account_is_bound_at_once(scene: Scene) -> None:
-    with scene.attached(NO_USERS):
-        scene.process.create_account("8" * 12, "new", "Sandbox", {})
-        attached = scene.organizations.list_policies_for_target(TargetId="8" * 12, Filter=SCP)["Policies"]
+def test_a_new_account_is_bound_at_once(fresh: Scene) -> None:
+    with fresh.attached(NO_USERS):
+        fresh.process.create_account("8" * 12, "new", "Sandbox", {})
+        attached = fresh.organizations.list_policies_for_target(TargetId="8" * 12, Filter=SCP)["Policies"]
         assert [policy["Id"] for policy in attached] == [FULL_ACCESS]
-        assert is_refused(scene.client("iam", "8" * 12).create_user, UserName="none")
+        assert is_refused(fresh.client("iam", "8" * 12).create_user, UserName="none")
 
 
 def test_the_change_of_a_policy_counts_at_once(scene: Scene) -> None:

@@ -237,6 +237,22 @@ def test_everything_else_is_in_doubt_and_compliant_for_neither_alone(results: li
     assert judge(*results, journal=journal).status in FAILURES
 
 
+@pytest.mark.parametrize(
+    ("found", "journal"),
+    [
+        (result(), noted("NOT_APPLICABLE")),
+        (result("NOT_APPLICABLE"), noted()),
+        (result(rule=OTHER_PACK_RULE), noted()),
+    ],
+    ids=["another verdict", "another verdict that passes", "another rule"],
+)
+def test_recent_result_that_a_fresh_line_of_the_journal_does_not_confirm_is_unknown(found: Result, journal: Journal) -> None:
+    assert judge(found).status == found.compliance, "without the line"
+    row = judge(found, journal=journal)
+    assert row.status is Status.UNKNOWN
+    assert row.advice[0].why.startswith("The journal says ")
+
+
 @pytest.mark.parametrize("hours_ago", [1, 49])
 def test_journal_that_says_non_compliant_counts_whatever_aws_config_says_and_that_is_told(hours_ago: float) -> None:
     row = judge(result("COMPLIANT", hours_ago), journal=noted("NON_COMPLIANT"))
@@ -317,16 +333,20 @@ def test_for_one_account_the_journal_refreshes_the_result_too(verdict: str, hour
     ),
     st.sampled_from(["COMPLIANT", "NON_COMPLIANT", "NOT_APPLICABLE", "?"]),
     st.floats(0, 100),
+    st.sampled_from([None, ARRIVED_PACK]),
 )
 def test_journal_never_makes_an_account_compliant_alone_and_never_hides_a_failure(
-    seen: Sequence[tuple[str, float, str]], verdict: str, hours_ago: float
+    seen: Sequence[tuple[str, float, str]], verdict: str, hours_ago: float, pack: Arrival | None
 ) -> None:
     results = [result(compliance, ago, rule) for compliance, ago, rule in seen]
-    row = judge(*results, journal=noted(verdict, hours_ago), pack=None)
+    row = judge(*results, journal=noted(verdict, hours_ago), pack=pack)
     is_fresh = hours_ago <= 26 and verdict != "?"
     if row.status is Status.COMPLIANT:
-        assert is_fresh
-        assert [each.compliance for each in results if each.rule_name.startswith(PACK_RULE_PREFIX)] == ["COMPLIANT"]
+        [own] = [each for each in results if each.rule_name.startswith(PACK_RULE_PREFIX)]
+        assert own.compliance == "COMPLIANT"
+        assert is_fresh or pack is ARRIVED_PACK
+        if is_fresh:
+            assert (own.rule_name, verdict) == (PACK_RULE, "COMPLIANT")
     if is_fresh and verdict == "NON_COMPLIANT":
         assert row.status is Status.NON_COMPLIANT
 
