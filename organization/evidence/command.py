@@ -385,7 +385,7 @@ class _Gathered:
                 )
             )
         self._judge_scope(history)
-        what = "Automation does not keep its runs for ever: those that it no longer has are missing."
+        what = "Automation does not keep its runs forever: those that it no longer has are missing."
         if not role_name:
             what += " Only runs in the account of the evidence were read, where removals run. Notices are sent in each account."
         self._gaps.append(Gap("Automation", what, *_ends(period)))
