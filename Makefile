@@ -67,7 +67,7 @@ $(DEV): .venvs/dev/.ready pyproject.toml
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-lock: $(DEV) ## Lock the requirements anew (UPGRADE=--upgrade: to the newest releases)
+lock: $(DEV) ## Lock the requirements again (UPGRADE=--upgrade: to the newest releases)
 	$(call lock,requirements/dev.in,requirements/dev.txt)
 	$(call lock,requirements/local-aws.in,requirements/local-aws.txt)
 	$(call lock,requirements/lambda-runtime.in,requirements/lambda-runtime.txt)
@@ -123,7 +123,7 @@ OPERATE := @$(BIN)/python -m organization
 preflight: $(DEV) ## Check what a deployment for the organization needs, with the command for what is missing
 	$(OPERATE) preflight $(ARGS)
 
-check: $(DEV) ## Check what the rule would say of accounts, before anything is deployed (ARGS="--role-name ROLE")
+check: $(DEV) ## Check what the rule would say about accounts, before anything is deployed (ARGS="--role-name ROLE")
 	$(OPERATE) check $(ARGS)
 
 deploy: $(ARTEFACT) ## Deploy to this account, or to its organization, after showing the change set

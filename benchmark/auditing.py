@@ -1,6 +1,6 @@
 """Measure what `check` and `inventory` take on a whole organization: calls to AWS, time and memory.
 
-Nothing is deployed. What each says of an account is compared with what its root user demands.
+It deploys nothing. It compares what each says about an account with what its root user demands.
 
 Exit code 0: both were right.
 Exit code 1: one said something else of an account than its root user demands.

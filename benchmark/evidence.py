@@ -83,7 +83,7 @@ def account_ids(accounts: int) -> list[str]:
 
 
 def verdict(number: int, day: int) -> str:
-    """Return what the generated journal says of an account on a day; empty if nobody evaluated it."""
+    """Return what the generated journal says about an account on a day; empty if nobody evaluated it."""
     if number % _SILENT_EVERY == 1 and day % 30 in {3, 4}:
         return ""
     # A tenth of the accounts fails for a month.

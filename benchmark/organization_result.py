@@ -152,7 +152,7 @@ class Activity:
     peak_memory_mib: int | None = None
 
     def read(self, lines: Iterable[str]) -> None:
-        """Add further lines of the log, in Lambda's JSON format. What else a process writes that dies tells of no account."""
+        """Add further lines of the log, in Lambda's JSON format. Other output of a dying process is about no account."""
         for line in lines:
             match _json(line):
                 case {"type": "platform.report", "time": time, "record": {"metrics": metrics}}:

@@ -75,7 +75,7 @@ class UnexpectedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Row:
-    """What AWS Config says of an account."""
+    """What AWS Config says about an account."""
 
     account_id: str
     compliance: str

@@ -103,7 +103,7 @@ class Operator:
             found = self.execution(account_id, execution_id)
             return None if found["AutomationExecutionStatus"] in _RUNNING else found
 
-        return _wait_for(end, f"the end of execution {execution_id}")
+        return self._wait_for(end, f"the end of execution {execution_id}")
 
     def run(self, account_id: str, runbook: str, **parameters: str) -> dict[str, Any]:
         """Start a runbook, wait for its end, and return the execution."""
@@ -116,7 +116,7 @@ class Operator:
             steps = self.execution(account_id, execution_id)["StepExecutions"]
             return any(each["StepName"] == step and each["StepStatus"] in _RUNNING - {"Pending"} for each in steps)
 
-        _wait_for(there, f"execution {execution_id} at {step}")
+        self._wait_for(there, f"execution {execution_id} at {step}")
 
     def executions(self, account_id: str, runbook: str) -> list[dict[str, Any]]:
         """Return the executions of a runbook in an account."""
@@ -132,7 +132,7 @@ class Operator:
             running = [each for each in found if each["AutomationExecutionStatus"] in _RUNNING]
             return found if len(found) >= at_least and not running else None
 
-        return _wait_for(end, f"{at_least} executions of {runbook} in {account_id}")
+        return self._wait_for(end, f"{at_least} executions of {runbook} in {account_id}")
 
     def let_a_minute_pass(self, account_id: str) -> None:
         """Wait until the execution of RootVirtualMfa-Reevaluate waits for IAM, then put the clock forward."""
@@ -141,7 +141,7 @@ class Operator:
             # Its status alone is not enough: a wait that begins after the clock has moved takes another minute.
             return any(each.get("CurrentStepName") == "WaitForIam" for each in self.executions(account_id, REEVALUATE))
 
-        _wait_for(waiting, f"an execution of {REEVALUATE} that waits in {account_id}")
+        self._wait_for(waiting, f"an execution of {REEVALUATE} that waits in {account_id}")
         self.aws.advance_clock(seconds=61)
 
     # Approval
@@ -161,7 +161,7 @@ class Operator:
         def asks() -> bool:
             return bool(self.execution(self.central, execution_id)["AutomationExecutionStatus"] == "Waiting")
 
-        _wait_for(asks, f"the request for approval of execution {execution_id}")
+        self._wait_for(asks, f"the request for approval of execution {execution_id}")
 
     def decide(self, execution_id: str, decision: Literal["Approve", "Reject"]) -> None:
         """Approve or reject an execution in the central account, as the approver."""
@@ -171,6 +171,18 @@ class Operator:
         payload = {"Comment": ["The plan is read."]}
         ssm.send_automation_signal(AutomationExecutionId=execution_id, SignalType=decision, Payload=payload)
 
+    def _wait_for(self, condition: Callable[[], _T | None], what: str) -> _T:
+        """Wait until `condition` gives something, and return that. Raises TimeoutError."""
+        deadline, pause = time.monotonic() + _PATIENCE, 0.005
+        self.aws.settle()  # mostly all that there is to wait for
+        while not (given := condition()):
+            if time.monotonic() > deadline:
+                message = f"{what} did not come within {_PATIENCE:.0f} s"
+                raise TimeoutError(message)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.1)
+        return given
+
     def _client(self, service: str, account_id: str) -> Any:  # noqa: ANN401 - a client of any service
         if (service, account_id) not in self._clients:
             self._clients[service, account_id] = boto3_client(self.aws, service, account_id)
@@ -179,15 +191,3 @@ class Operator:
 
 def _document(statement: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
-def _wait_for(condition: Callable[[], _T | None], what: str) -> _T:
-    """Wait until `condition` gives something, and return that. Raises TimeoutError."""
-    deadline, pause = time.monotonic() + _PATIENCE, 0.005
-    while not (given := condition()):
-        if time.monotonic() > deadline:
-            message = f"{what} did not come within {_PATIENCE:.0f} s"
-            raise TimeoutError(message)
-        time.sleep(pause)
-        pause = min(pause * 1.5, 0.1)
-    return given

@@ -1,4 +1,4 @@
-"""Start the local AWS as a process of its own, and give it commands. This needs the standard library only."""
+"""Start the local AWS as a separate process, and give it commands. This needs the standard library only."""
 
 import errno
 import http.client

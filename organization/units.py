@@ -35,7 +35,7 @@ def contained(units: Sequence[Unit]) -> tuple[Unit, Unit] | None:
 
 
 def problem(names: Sequence[str], units: Iterable[Unit]) -> str:
-    """Say why these ids and paths are no list of units to deploy to; empty if they are one."""
+    """Say why these ids and paths are not a valid list of units to deploy to; empty if they are."""
     everything = list(units)
     meant: list[Unit] = []
     for name in names:

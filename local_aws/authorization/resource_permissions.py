@@ -369,7 +369,7 @@ _TYPES: Mapping[str, _Type] = {
         _function("ResourceArn"),
         create=("lambda:PutResourcePolicy", *_POLICY),
         update=("lambda:PutResourcePolicy", *_POLICY),
-        # The schema has cloudformation:DescribeStacks, too, and does not say of which stack.
+        # The schema has cloudformation:DescribeStacks, too, and does not say for which stack.
         delete=("lambda:PutResourcePolicy", "lambda:DeleteResourcePolicy", *_POLICY),
     ),
     "AWS::Logs::LogGroup": _Type(

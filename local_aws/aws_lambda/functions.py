@@ -192,7 +192,7 @@ class LambdaFunctions:
     def _process(self, function_arn: str, event: dict[str, Any]) -> Iterator[datetime]:
         """Invoke until it succeeds, no retry is left, or the event is too old; in the last two cases tell the destination.
 
-        Yields the instant of each attempt but the first.
+        Yields the instant of each attempt except the first.
         """
         function = registry.find_by_arn(function_arn)
         if function is None:

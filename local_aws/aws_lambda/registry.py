@@ -96,7 +96,7 @@ def _has(function: Function, qualifier: str) -> bool:
 
 
 def _of_another_account(function_arn: str, place: Mapping[str, str]) -> AwsError:
-    """Refuse a function of another account, which the local AWS lets nobody call, as AWS does if no policy allows it."""
+    """Refuse a function of another account, as AWS does if no policy allows the call. The local AWS lets nobody call it."""
     function = find_by_arn(function_arn)
     if function and any("AWS" in principal or principal == "*" for principal in _principals(function)):
         message = f"The local AWS does not emulate calls of functions of other accounts, such as {place['account']}."

@@ -46,7 +46,7 @@ class Services:
 
 @dataclass(frozen=True)
 class _Type:
-    """How a type is checked: the property with its name, the longest name, whether there is one of a name, and the check.
+    """How to check a type: the property with its name, the longest name, whether a name can exist once only, and the check.
 
     `required` are the properties that a template must have.
     """

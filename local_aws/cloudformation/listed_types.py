@@ -45,7 +45,7 @@ def not_emulated(name: str) -> str:
 
 
 class _Types(dict[str, Handlers]):
-    """MiniStack's table. Iteration finds the listed types. Every other type is there too, but refuses to be made."""
+    """MiniStack's table. Iteration finds the listed types. Every other type exists too, but cannot be made."""
 
     refused: frozenset[str] = frozenset()
     """The types that MiniStack knows and no list has."""

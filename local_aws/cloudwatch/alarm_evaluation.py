@@ -1,7 +1,7 @@
 """CloudWatch: which state data points put an alarm into. A pure function of them.
 
-CloudWatch looks at more periods than `EvaluationPeriods`: at the evaluation range. Data points that are there precede missing
-ones, even if they are older.
+CloudWatch looks at more periods than `EvaluationPeriods`: at the evaluation range. Existing data points precede missing ones,
+even if they are older.
 
 Sources: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html and
 …/alarms-and-missing-data.html (its tables are the tests').  Live: radkawar/stackd,
@@ -99,7 +99,7 @@ def evaluate(rule: Rule, points: Sequence[Point], now: datetime) -> Verdict | No
 
 
 def _state(rule: Rule, points: Sequence[Point], considered: Sequence[Point], breaching: int) -> str | None:
-    """Return the state, None if it remains. `considered` are the data points that are there and count."""
+    """Return the state, None if it remains. `considered` are the existing data points that count."""
     treat, filled = rule.treat_missing_data, rule.evaluation_periods - len(considered)
     if not considered and treat in {"missing", "ignore"}:
         return INSUFFICIENT_DATA if treat == "missing" else None

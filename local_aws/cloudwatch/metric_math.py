@@ -2,7 +2,7 @@
 
 Sources: API model, cloudwatch, MetricDataQuery and PutMetricAlarm (which members exclude each other; one query returns data);
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html (FILL).  A user's report: an alarm with
-FILL rings after one period without data, and the same alarm without FILL after several
+FILL fires after one period without data, and the same alarm without FILL after several
 (https://stackoverflow.com/questions/72093282).  Guess: the wording of refusals, and that FILL fills periods although no period
 of the evaluation range has data; a switch leaves them empty then.
 """

@@ -1,6 +1,6 @@
 """Configuration recorders and delivery channels of AWS Config: one of each for an account and Region.
 
-Nothing is recorded but the compliance of resources, and nothing is delivered.  PutDeliveryChannel looks for the bucket, and
+It records only the compliance of resources, and delivers nothing.  PutDeliveryChannel looks for the bucket, and
 not whether AWS Config may write to it.
 Sources: API model, config.  Live: what real AWS was seen to answer in September 2026 (radkawar/stackd,
 testdata/aws/configservice/lifecycle.json).
@@ -263,7 +263,7 @@ def _settings(scope: Scope, given: Mapping[str, Any], known: Recorder | None) ->
 def _group(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recording group with all its members.
 
-    It is valid if exactly one of its three parts is there (everything, these types, all but these types), if the strategy is
+    It is valid if it has exactly one of its three parts (everything, these types, all except these types), if the strategy is
     that of the part, and if only everything includes global types. Source: API model, RecordingGroup and RecordingStrategy.
     """
     everything, types = given.get("allSupported", False), given.get("resourceTypes", [])

@@ -382,7 +382,7 @@ def _fault(status: int) -> str:
 
 
 def _from_body(shape: StructureShape, body: bytes) -> dict[str, Any]:
-    """Read the members of a REST request that are in its body. ValueError: it is no JSON."""
+    """Read the members of a REST request that are in its body. ValueError: it is not JSON."""
     payload = shape.serialization.get("payload")
     if payload:
         return {payload: body} if body else {}

@@ -17,8 +17,7 @@ SWITCHES: Mapping[str, str] = {
     "empty-pages": "Every list of an aggregator begins with an empty page.",
     "fail-in-suspended-accounts": "StackSets and conformance packs fail in suspended accounts, instead of leaving them alone.",
     "failed-resources-made-anew": (
-        "If a resource failed when it was made without rollback, the next deployment deletes it and makes it anew, and does "
-        "not update it."
+        "If a resource failed when it was made without rollback, the next deployment recreates it instead of updating it."
     ),
     "fill-needs-data": "Metric math's FILL fills nothing if no period at which an alarm looks has data.",
     "keep-times-of-unchanged-results": "AWS Config keeps the times of a result while verdict and annotation stay the same.",
@@ -43,8 +42,7 @@ SWITCHES: Mapping[str, str] = {
     "packs-without-prefix": "An aggregator lists an organization's conformance packs without the prefix `OrgConformsPack-`.",
     "parse-json-in-payloads": "Automation hands a text that is a JSON object or list to a script as that.",
     "stacks-anew-between-units": (
-        "StackSets delete the stack of an account that moves from one of their units to another, and make it anew, instead of "
-        "leaving it."
+        "StackSets recreate the stack of an account that moves from one of their units to another, instead of leaving it."
     ),
     "sts-lags-iam": "STS hears 30 s later than IAM of delegated administrators of IAM, and 100 s later of its trusted access.",
     "withhold-resource-policy-type": "CloudFormation does not have the type `AWS::Lambda::ResourcePolicy`, as in some Regions.",

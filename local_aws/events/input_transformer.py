@@ -38,7 +38,7 @@ def transform(transformer: Mapping[str, Any], event: Mapping[str, Any], rule: Ma
             return ""
         if isinstance(value, str):
             return str(value)
-        # Of an object or an array within a text template, the quotation marks are lost. Those within a JSON template stay.
+        # An object or an array within a text template loses its quotation marks. Those within a JSON template stay.
         return _json(value) if is_json else _json(value).replace('"', "")
 
     def part(found: re.Match[str]) -> str:

@@ -184,7 +184,7 @@ _NO_CERTIFICATE = ("false", _NONE)
 def _root_row(account: Account) -> Iterator[str]:
     """Yield the columns of the root user.
 
-    Without a password, what the page says of users holds: no capture has such a row.
+    Without a password, this follows what the page says about users: no capture has such a row.
     """
     root = account.root_user
     yield from ("<root_account>", f"arn:aws:iam::{account.account_id}:root", _moment(account.created))

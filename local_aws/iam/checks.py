@@ -108,7 +108,7 @@ class Checks:
         if self._iam._policy_exists(arn):
             return
         if arn.startswith(_AWS_MANAGED):
-            _no_such(f"Policy {arn} is none of the AWS managed policies that the local AWS has.")
+            _no_such(f"Policy {arn} is not one of the AWS managed policies that the local AWS has.")
         if operation.startswith("Attach"):
             _no_such(f"Policy {arn} does not exist or is not attachable.")
         _no_such(f"Policy {arn} was not found.")

@@ -121,7 +121,7 @@ class RootUsers:
             yield entry
 
     def create_virtual_mfa_device(self, account_id: str, params: dict[str, Any]) -> dict[str, Any] | None:
-        """Refuse the path and name of a device that is there: MiniStack does not know root's, and words it otherwise."""
+        """Refuse the path and name of an existing device: MiniStack does not know root's, and words it otherwise."""
         serial_number = _serial_number(account_id, f"{params.get('Path', '/')}{params['VirtualMFADeviceName']}"[1:])
         if serial_number in {device["SerialNumber"] for device in self._virtual_mfa_devices(account_id)}:
             message = "MFA device already exists."

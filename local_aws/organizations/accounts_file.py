@@ -249,5 +249,5 @@ def _refuse_unknown_services(where: str, services: Iterable[object], *, delegate
 def _refuse_unknown(where: str, account_ids: Sequence[object], known: dict[str, Any]) -> None:
     for account_id in account_ids:
         if account_id not in known:
-            message = f"{where}: {account_id!r} is none of the accounts of this file (write it in quotes)."
+            message = f"{where}: {account_id!r} is not one of the accounts of this file (write it in quotes)."
             raise AccountsError(message)

@@ -13,7 +13,7 @@ from local_aws.core.operations import Operations
 from local_aws.core.paging import Pages
 
 _SERVICES = ("events", "lambda", "s3", "sns", "sqs")
-"""The services whose resources are there, as their ARNs name them."""
+"""The services whose resources exist here, as their ARNs name them."""
 _COMPLIANCE = ("ExcludeCompliantResources", "IncludeComplianceDetails", "TagsPerPage")
 _PAGE, _KEYS = 50, 1000
 

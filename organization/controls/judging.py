@@ -57,7 +57,7 @@ class Assessment(StrEnum):
 class Control:
     """A control of a framework; `asks` says what for, in our words.
 
-    Each state of `satisfied_by` alone satisfies it; of those in `silent_on` its source says neither yes nor no.  `source` is
+    Each state of `satisfied_by` alone satisfies it; about those in `silent_on` its source says neither yes nor no.  `source` is
     the URL of a page that has the number and what satisfies it, or `unverified` says why there is none.
     """
 

@@ -63,8 +63,8 @@ def run(region: str | None, profile: str | None, stack_name: str, options: Optio
     before = aws.find_deployed_stack(cloudformation, ACCOUNT_STACK_NAME)
     delete = commands.delete_management_account(caller.region, stack_name)
     if before and (obstacle := judging.status_obstacle(before["StackStatus"], delete)):
-        mend = f" Run `{obstacle.command}`." if obstacle.command else ""
-        message = f"The stack {ACCOUNT_STACK_NAME} is {obstacle.why}{mend}"
+        fix = f" Run `{obstacle.command}`." if obstacle.command else ""
+        message = f"The stack {ACCOUNT_STACK_NAME} is {obstacle.why}{fix}"
         raise CommandError(message)
     options.refuse_to_wait()
     where = f"{ACCOUNT_STACK_NAME} in the management account {caller.account_id}, Region {caller.region}."

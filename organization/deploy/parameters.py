@@ -361,8 +361,8 @@ class Finder:
         deployed = deployment.from_stack(self.before, {}) if self.before else None
         obstacle = judging.stack_obstacle(deployed, organization_id) if deployed else None
         if obstacle:
-            mend = f" Run `{obstacle.command}`." if obstacle.command else ""
-            message = f"The stack {self.stack_name} is {obstacle.why}{mend}"
+            fix = f" Run `{obstacle.command}`." if obstacle.command else ""
+            message = f"The stack {self.stack_name} is {obstacle.why}{fix}"
             raise CommandError(message)
 
     def _refuse_other_type(self, deployed: Deployment | None) -> None:

@@ -194,7 +194,7 @@ class _Gathered:
     def fill(
         self, written: Folder, exceptions: Exceptions, controls: ControlDays, role_name: str | None
     ) -> tuple[Evidence, dict[str, object]]:
-        """Write everything but the manifest; returns the evidence and what the manifest says.
+        """Write everything except the manifest; returns the evidence and the manifest's content.
 
         `role_name`: the role with which to read, in each account, the runs of the runbooks.
         """
@@ -385,7 +385,7 @@ class _Gathered:
                 )
             )
         self._judge_scope(history)
-        what = "Automation does not keep its runs for ever: those that it no longer has are missing."
+        what = "Automation does not keep its runs forever: those that it no longer has are missing."
         if not role_name:
             what += " Only runs in the account of the evidence were read, where removals run. Notices are sent in each account."
         self._gaps.append(Gap("Automation", what, *_ends(period)))
@@ -460,7 +460,7 @@ def write(
     controls: ControlDays,
     progress: Progress,
 ) -> Evidence:
-    """Write every file but the manifest: the days as they come, then what follows from them and what `find` finds then."""
+    """Write every file except the manifest: the days as they come, then their results and what `find` finds then."""
     with _Days(written, (*DAY_COLUMNS, *(framework.name for framework in controls.frameworks))) as days:
         for day in history.days():
             progress("Days written", (day.day - history.period.first).days + 1, history.period.days)
@@ -532,7 +532,7 @@ def _text(value: str) -> str:
 
 
 def _document(evidence: Evidence) -> dict[str, object]:
-    """Return evidence.json: what it is about, the figures, what letters mean, and every table but the days."""
+    """Return evidence.json: what it is about, the figures, what letters mean, and every table except the days."""
     figures, period = evidence.figures, evidence.period
     return {
         "schema_version": 1,

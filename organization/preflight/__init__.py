@@ -1,1 +1,1 @@
-"""The command `preflight`: whether everything is there that a deployment for the organization needs."""
+"""The command `preflight`: whether a deployment for the organization has everything that it needs."""

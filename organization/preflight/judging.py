@@ -265,8 +265,8 @@ def _policy_type(seen: Seen) -> Check:
         "Or let AWS Config invoke the function for any account: then the function itself refuses accounts of other "
         "organizations, and docs/threat-model.md says what that costs."
     )
-    mend = commands.deploy(seen.stack_name, "organization", InvokePermission=invoke_permission.ANY)
-    return Check(name, Outcome.MISSING, detail, (mend,), f"account {seen.account_id}")
+    fix = commands.deploy(seen.stack_name, "organization", InvokePermission=invoke_permission.ANY)
+    return Check(name, Outcome.MISSING, detail, (fix,), f"account {seen.account_id}")
 
 
 def listed_accounts(seen: Seen) -> Iterator[Check]:
@@ -452,11 +452,11 @@ def _recorders(seen: Seen) -> Iterator[Check]:
     for state, detail in ((Recorder.OFF, "Off in"), (Recorder.NONE, "There is none in")):
         lacking = [account_id for account_id, recorder in seen.recorders.items() if recorder is state]
         if lacking:
-            mend: tuple[str, ...] = (commands.start_recorder(seen.region),)
+            fix: tuple[str, ...] = (commands.start_recorder(seen.region),)
             if state is Recorder.NONE:
                 account_id = lacking[0] if len(lacking) == 1 else "ACCOUNT_ID"
-                mend = commands.make_recorder(seen.region, seen.partition, account_id)
-            yield Check(name, Outcome.MISSING, f"{detail} {shown(lacking)}.", mend, "each of these accounts")
+                fix = commands.make_recorder(seen.region, seen.partition, account_id)
+            yield Check(name, Outcome.MISSING, f"{detail} {shown(lacking)}.", fix, "each of these accounts")
     unseen = {account_id: recorder.reason for account_id, recorder in seen.recorders.items() if isinstance(recorder, Unseen)}
     if unseen:
         reason = next(iter(unseen.values()))

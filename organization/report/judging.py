@@ -475,14 +475,14 @@ def _refreshed(result: Result, entry: Entry | None) -> Result:
 
 def _disagreement(entry: Entry, said: str, account: Account, observed: Observed) -> Advice:
     deployment = observed.deployment
-    make, anew = _anew(" If somebody did", account, deployment)
+    make, recreate = _recreating(" If somebody did", account, deployment)
     return Advice(
         f"The journal says {entry.verdict} ({duration(_age(entry.time, observed.now))} ago), "
         f"and AWS Config says {said or 'nothing'}.",
         "AWS Config may be a few minutes behind: report again. If it stays so, see with credentials of account "
         f"{deployment.account_id} what the function reported, and with those of account {account.account_id} whether somebody "
         f"changed the rule.{make}",
-        (*commands.show_journal(deployment, account.account_id), commands.show_rules(deployment, [entry.rule_name]), *anew),
+        (*commands.show_journal(deployment, account.account_id), commands.show_rules(deployment, [entry.rule_name]), *recreate),
     )
 
 
@@ -503,7 +503,7 @@ def _not_in_journal(result: Result, account: Account, observed: Observed) -> Adv
         _last_failure(account, observed),
         "Either evaluations fail, or somebody put another rule of this name.",
     ]
-    make, anew = _anew(" If it is not the deployment's", account, deployment)
+    make, recreate = _recreating(" If it is not the deployment's", account, deployment)
     return Advice(
         " ".join(filter(None, told)),
         f"See with credentials of account {deployment.account_id} why evaluations fail, and with those of account "
@@ -511,12 +511,12 @@ def _not_in_journal(result: Result, account: Account, observed: Observed) -> Adv
         (
             *commands.show_failures(deployment, account.account_id),
             commands.show_rules(deployment, [result.rule_name]),
-            *anew,
+            *recreate,
         ),
     )
 
 
-def _anew(condition: str, account: Account, deployment: Deployment) -> tuple[str, tuple[str, ...]]:
+def _recreating(condition: str, account: Account, deployment: Deployment) -> tuple[str, tuple[str, ...]]:
     """Say how to recreate an account's stack, and so the rule in it, and return the commands; nothing if no such stack has it.
 
     An update does not: CloudFormation does not check whether somebody deleted or changed what a stack has.
@@ -568,15 +568,19 @@ def _somebodys(others: Sequence[Result], account: Account, observed: Observed) -
     for other in others:
         if other not in undecided and not (deployment.has_conformance_pack and deployment.is_being_changed):
             action = f"See {there} who made it (CreatedBy), and delete it."
-            anew: tuple[str, ...] = ()
+            recreate: tuple[str, ...] = ()
             if deployment.organization_id and account.account_id == deployment.management_account_id:
                 action += f" If a StackSet brought the rule before, deploy {there} what this account needs now."
-                anew = _deploy_management_account(deployment)
+                recreate = _deploy_management_account(deployment)
             yield Advice(
                 f"The account has a rule {other.rule_name}, which says {_said(other)}. It does not count: somebody made a rule "
                 "of this name, and this deployment did not.",
                 action,
-                (commands.show_rules(deployment, [other.rule_name]), commands.delete_rule(deployment, other.rule_name), *anew),
+                (
+                    commands.show_rules(deployment, [other.rule_name]),
+                    commands.delete_rule(deployment, other.rule_name),
+                    *recreate,
+                ),
             )
     if undecided:
         say = ", ".join(sorted({_said(each) for each in undecided}))
@@ -753,8 +757,8 @@ def _no_result(account: Account, observed: Observed) -> Advice:
     action = f"See with credentials of account {account.account_id} that its recorder is on"
     action += f", and with those of account {deployment.account_id} why evaluations fail." if failures else "."
     rule = (commands.show_rules(deployment, [RULE_NAME]),) if deployment.has_rule_in_stack_set else ()
-    make, anew = _anew(" If the rule is not there", account, deployment)
-    return Advice(why, f"{action}{make}", (commands.show_recorder(deployment), *rule, *failures, *anew))
+    make, recreate = _recreating(" If the rule is not there", account, deployment)
+    return Advice(why, f"{action}{make}", (commands.show_recorder(deployment), *rule, *failures, *recreate))
 
 
 def _nothing_recent(result: Result, account: Account, observed: Observed) -> Advice:

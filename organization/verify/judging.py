@@ -349,16 +349,16 @@ def _holds(text: str) -> Finding:
     return Finding(Outcome.HOLDS, text)
 
 
-def _not_yet(text: str, *mend: str, run_in: str = "") -> Finding:
-    return Finding(Outcome.NOT_YET, text, mend, run_in)
+def _not_yet(text: str, *fix: str, run_in: str = "") -> Finding:
+    return Finding(Outcome.NOT_YET, text, fix, run_in)
 
 
-def _not_seen(reason: str, *mend: str, run_in: str = "") -> Finding:
-    return Finding(Outcome.NOT_SEEN, reason, mend, run_in)
+def _not_seen(reason: str, *fix: str, run_in: str = "") -> Finding:
+    return Finding(Outcome.NOT_SEEN, reason, fix, run_in)
 
 
-def _fails(text: str, *mend: str, run_in: str) -> Finding:
-    return Finding(Outcome.FAILS, text, mend, run_in)
+def _fails(text: str, *fix: str, run_in: str) -> Finding:
+    return Finding(Outcome.FAILS, text, fix, run_in)
 
 
 def _seen_inside(observed: Observed, look: Callable[[Inside], T | Unseen]) -> dict[str, T] | Unseen:
@@ -431,9 +431,9 @@ def _by_organization(observed: Observed, by_organization: set[str]) -> Finding:
         )
     if observed.age < _SOON or observed.journal.problem:
         return _not_yet(f"{observed.bringer} arrived, and the journal shows no evaluation there yet. Verify again in an hour.")
-    mend = commands.deploy(observed.stack_name, InvokePermission=invoke_permission.ACCOUNTS)
+    fix = commands.deploy(observed.stack_name, InvokePermission=invoke_permission.ACCOUNTS)
     return _fails(
-        f"{observed.bringer} is in {shown(sorted(by_organization))}, and no evaluation came.", mend, run_in=observed.central
+        f"{observed.bringer} is in {shown(sorted(by_organization))}, and no evaluation came.", fix, run_in=observed.central
     )
 
 
@@ -473,8 +473,8 @@ def _verdict_events(observed: Observed) -> Finding:
     text = f"{_these(sorted(waiting))} had a verdict more than an hour ago, and EventBridge has not started {NOTIFY}."
     if observed.age < STALE_AFTER:
         return _not_yet(f"{text} It starts every day in any case. Verify again after {_time(observed.created + STALE_AFTER)}.")
-    mend = commands.deploy(observed.stack_name, Remediation="Automatic")
-    return _fails(f"{text} Let AWS Config start it in accounts that fail.", mend, run_in=observed.central)
+    fix = commands.deploy(observed.stack_name, Remediation="Automatic")
+    return _fails(f"{text} Let AWS Config start it in accounts that fail.", fix, run_in=observed.central)
 
 
 def _by_events(observed: Observed) -> str:
@@ -553,8 +553,8 @@ def _reevaluation(observed: Observed) -> Finding:
     ended = {each: [run for run in all_ if not run.runs] for each, all_ in found.items()}
     members = {account_id: runs for account_id, runs in ended.items() if runs}
     if not members:
-        mend = commands.start_reevaluate(observed.deployment)
-        return _not_yet(f"{REEVALUATE} has not run yet. Start it, and verify again.", mend, run_in="a member account")
+        fix = commands.start_reevaluate(observed.deployment)
+        return _not_yet(f"{REEVALUATE} has not run yet. Start it, and verify again.", fix, run_in="a member account")
     latest = {account_id: max(runs, key=lambda run: run.started) for account_id, runs in members.items()}
     refused = {
         each: run for each, run in latest.items() if run.status != "Success" or not run.said(_STARTED).startswith("Started")
@@ -563,10 +563,10 @@ def _reevaluation(observed: Observed) -> Finding:
         return _holds(f"{REEVALUATE} started the evaluation in {shown(sorted(latest))}.")
     run = next(iter(refused.values()))
     why = run.failure or run.said(_STARTED) or "it gives no reason."
-    mend = commands.deploy(observed.stack_name, EvaluationFrequency="Three_Hours")
+    fix = commands.deploy(observed.stack_name, EvaluationFrequency="Three_Hours")
     text = f"{REEVALUATE} started nothing in {shown(sorted(refused))}: {why} The next evaluation sees the change."
     text += " Evaluate more often."
-    return _fails(text, mend, run_in=observed.central)
+    return _fails(text, fix, run_in=observed.central)
 
 
 _STARTED = "StartEvaluation.Text"
@@ -627,8 +627,8 @@ def _results(observed: Observed) -> Finding:
         verdicts = sorted({entries[each].verdict for each in silent})
         text = f"{_these(silent)} had an evaluation ({', '.join(verdicts)}), and AWS Config gives no result there."
         if verdicts == ["NOT_APPLICABLE"]:
-            mend = commands.deploy(observed.stack_name, NoRootCredentials="COMPLIANT")
-            return _fails(f"{text} Avoid that verdict.", mend, run_in=observed.central)
+            fix = commands.deploy(observed.stack_name, NoRootCredentials="COMPLIANT")
+            return _fails(f"{text} Avoid that verdict.", fix, run_in=observed.central)
         text += f" {NOTIFY} then relies on AWS Config's events. The report still names who fails, so tell their owners."
         return _fails(text, commands.report(observed.stack_name), run_in=observed.central)
     if not told:
@@ -818,10 +818,8 @@ def _coverage(observed: Observed) -> Finding:
     if too_many:
         target = observed.targets.get(too_many[0]) or deployment.organization_root_id
         below = ",".join(each for each in too_many if (observed.targets.get(each) or deployment.organization_root_id) == target)
-        mend = commands.stack_instances(deployment, "delete", below, target, "--no-retain-stacks")
-        return _fails(
-            f"The StackSet reached {shown(too_many)}, which ExcludedAccounts excludes.", mend, run_in=observed.central
-        )
+        fix = commands.stack_instances(deployment, "delete", below, target, "--no-retain-stacks")
+        return _fails(f"The StackSet reached {shown(too_many)}, which ExcludedAccounts excludes.", fix, run_in=observed.central)
     expected = set(observed.evaluated) - {deployment.management_account_id}
     under_way = sorted(each for each in expected & stacks.keys() if stacks[each].under_way)
     wrong = sorted(each for each in expected - set(under_way) if each not in stacks or not stacks[each].arrived)
@@ -1004,8 +1002,8 @@ def _own_signs(observed: Observed, clear: set[str], unclear: Mapping[str, Sequen
             make = commands.deploy_management_account(deployment.region, deployment.stack_name)
             return _fails(text, delete, make, run_in=f"account {management}")
         first = next(each for each in others if each != management)
-        anew = (observed.on_stack("delete", first, "--no-retain-stacks"), observed.on_stack("create", first))
-        return _fails(text, *anew, run_in=observed.central)
+        recreate = (observed.on_stack("delete", first, "--no-retain-stacks"), observed.on_stack("create", first))
+        return _fails(text, *recreate, run_in=observed.central)
     if unclear:
         text = f"In {shown(sorted(unclear))} AWS Config does not say that the account made the rule, or that the function"
         text += " evaluates it."
@@ -1069,8 +1067,8 @@ def _listed_packs(observed: Observed) -> Finding:  # noqa: PLR0911 - one for eac
         text = (
             f"The aggregator does not list the pack of {shown(unlisted)}. The report then calls an account UNKNOWN, unless the"
         )
-        mend = commands.put_pack_again(observed.deployment)
-        return _fails(f"{text} journal confirms its result. Deploy the pack again.", mend, run_in=observed.central)
+        fix = commands.put_pack_again(observed.deployment)
+        return _fails(f"{text} journal confirms its result. Deploy the pack again.", fix, run_in=observed.central)
     if not observed.journal.problem:
         return _holds("The aggregator lists no pack by its name. The report confirms each result by the journal instead.")
     text = "The aggregator lists no pack by the name that its status gives, and the journal cannot be read. The report uses the"

@@ -1,10 +1,12 @@
 """Runs the SAM CLI in forks of one process that has imported it: most of what `sam deploy` takes are imports and Python's YAML.
 
 `Sam` puts a program in the place of the SAM CLI's. The program hands its arguments, directory, environment and files to this
-module's process, which forks. The fork runs the SAM CLI as it is installed, except that libyaml reads YAML for it. test_demo.py
-and test_invoke.py run the SAM CLI's own program.
+module's process, which forks. The fork runs the SAM CLI as it is installed, with two exceptions. libyaml reads YAML for it. And
+its change sets have names of their own: the SAM CLI names them by the second, and two deployments can be that close here.
+test_demo.py and test_invoke.py run the SAM CLI's own program.
 """
 
+import functools
 import importlib
 import json
 import os
@@ -107,6 +109,9 @@ def _run(cli: Any, connection: socket.socket) -> None:  # noqa: ANN401 - a comma
         os.environ.update(order["environment"])
         tempfile.tempdir = None  # it was found in another environment
         sys.argv = ["sam", *order["arguments"]]
+        deployer = importlib.import_module("samcli.lib.deploy.deployer").Deployer
+        prefix = f"samcli-deploy{os.getpid()}-"
+        deployer.__init__ = functools.partialmethod(deployer.__init__, changeset_prefix=prefix)
         cli()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)

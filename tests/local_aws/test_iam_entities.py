@@ -189,7 +189,7 @@ def test_a_policy_of_aws_that_the_local_aws_lacks_is_said_to_be_that(iam: Client
     code, message = refusal(iam.get_policy, PolicyArn="arn:aws:iam::aws:policy/AWSSupportAccess")
     assert (code, message) == (
         "NoSuchEntity",
-        "Policy arn:aws:iam::aws:policy/AWSSupportAccess is none of the AWS managed policies that the local AWS has.",
+        "Policy arn:aws:iam::aws:policy/AWSSupportAccess is not one of the AWS managed policies that the local AWS has.",
     )
 
 

@@ -103,7 +103,8 @@ def test_session_of_single_sign_on_that_has_expired(command: str, tmp_path: Path
 
 
 @each_command
-def test_nothing_answers(run: Command, command: str) -> None:
+def test_nothing_answers(run: Command, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)  # between the attempts
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # and does not listen
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"

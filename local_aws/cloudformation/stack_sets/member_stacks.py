@@ -24,7 +24,7 @@ def execution_role(organization: Organization, account_id: str) -> str:
 
     On AWS a service-linked role of the member makes it.  Sources: AWS managed policies
     CloudFormationStackSetsOrgMemberServiceRolePolicy (makes roles stacksets-exec-*) and
-    CloudFormationStackSetsOrgAdminServiceRolePolicy (assumes them); the asterisk stands for what looks like a hash.
+    CloudFormationStackSetsOrgAdminServiceRolePolicy (assumes them); in place of the asterisk is what looks like a hash.
     """
     name = f"stacksets-exec-{hashlib.sha256(f'{organization.organization_id}{account_id}'.encode()).hexdigest()[:32]}"
     admin = "role/aws-service-role/stacksets.cloudformation.amazonaws.com/AWSServiceRoleForCloudFormationStackSetsOrgAdmin"
