@@ -25,8 +25,11 @@ ARTEFACT_SOURCES := $(TEMPLATES) samconfig.toml $(sort $(shell find rules -name 
 ARTEFACT_LIST := .cache/artefact-sources
 $(shell mkdir -p .cache && { echo '$(ARTEFACT_SOURCES)' | cmp -s - $(ARTEFACT_LIST) || echo '$(ARTEFACT_SOURCES)' > $(ARTEFACT_LIST); })
 
+# What pip installs into the artefact. The tests build it again from here, without a network.
+WHEELS := .cache/wheels/.ready
+
 # sam build runs rules/Makefile with an interpreter that has pip. It must not get the flags of this make.
-SAM_BUILD := MAKEFLAGS= PYTHON="$(CURDIR)/$(BIN)/python" $(BIN)/sam build
+SAM_BUILD := MAKEFLAGS= PYTHON="$(CURDIR)/$(BIN)/python" PIP_NO_INDEX=1 PIP_FIND_LINKS="$(CURDIR)/.cache/wheels" $(BIN)/sam build
 
 # A file's tests share what they deploy, so a file stays with one process. More than four would each deploy for few tests.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -100,7 +103,12 @@ invoke: setup $(ARTEFACT) ## Invoke the artefact on the local AWS with EVENT=eve
 
 build: $(ARTEFACT) ## Build the Lambda artefact and the templates into .aws-sam/build
 
-$(ARTEFACT): $(ARTEFACT_SOURCES) $(ARTEFACT_LIST) $(DEV)
+$(WHEELS): rules/requirements.txt | $(DEV)
+	@rm -rf $(@D)
+	@$(BIN)/python -m pip download -qq --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -d $(@D) -r $<
+	@touch $@
+
+$(ARTEFACT): $(ARTEFACT_SOURCES) $(ARTEFACT_LIST) $(WHEELS) $(DEV)
 	@mkdir -p .aws-sam
 	@echo "Building the artefact ..."
 	@$(SAM_BUILD) > .aws-sam/build.log 2>&1 || { cat .aws-sam/build.log >&2; exit 1; }

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from local_aws.authorization import dependent_actions, service_roles
 from local_aws.authorization.service_roles import Credentials, NotTrustedError
@@ -444,9 +445,10 @@ class Automation:
         try:
             with closing(client):
                 response = client._make_api_call(operation, parameters)
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
             code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
-            message = f"The call of {service}:{operation} failed: {' '.join(str(error).split())}"
+            said = "The answer could not be parsed." if isinstance(error, ResponseParserError) else " ".join(str(error).split())
+            message = f"The call of {service}:{operation} failed: {said}"
             raise _StepFailedError(
                 message, failure_type="Permission" if code.startswith("AccessDenied") else "Action"
             ) from error

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,10 +78,9 @@ class Watched(Application):
         return items
 
 
-@pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+@contextmanager
+def watching(directory: Path) -> Iterator[Watched]:
     """Deploy the application with an address for alarms, five minutes after a full hour."""
-    directory = tmp_path_factory.mktemp("local-aws")
     accounts = directory / "accounts.yaml"
     accounts.write_text(f'accounts:\n  "{CENTRAL}": {{}}\n', encoding="utf-8")
     with LocalAwsProcess(accounts, directory / "local-aws.log") as aws:
@@ -92,27 +92,40 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         yield application
 
 
-def test_silence_rings_at_first_and_after_27_hours_and_stops_with_an_evaluation(watched: Watched) -> None:
-    watched.aws.advance_clock(seconds=MINUTE)
-    watched.gets_into("ALARM", "SilenceAlarm")
-    [first] = watched.history("SilenceAlarm")
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    with watching(tmp_path_factory.mktemp("local-aws")) as application:
+        yield application
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Iterator[Watched]:
+    """Give an application whose alarms nothing has happened to."""
+    with watching(tmp_path) as application:
+        yield application
+
+
+def test_silence_rings_at_first_and_after_27_hours_and_stops_with_an_evaluation(new: Watched) -> None:
+    new.aws.advance_clock(seconds=MINUTE)
+    new.gets_into("ALARM", "SilenceAlarm")
+    [first] = new.history("SilenceAlarm")
     assert first["HistorySummary"] == "Alarm updated from INSUFFICIENT_DATA to ALARM"
-    watched.log(CENTRAL, "evaluation")
-    watched.told()
-    watched.aws.advance_clock(seconds=HOUR)
-    watched.gets_into("OK", "SilenceAlarm")
-    with watched.silence():
-        watched.aws.advance_clock(seconds=25 * HOUR)
-        watched.stays("OK", "SilenceAlarm")
-        watched.aws.advance_clock(seconds=2 * HOUR)
-        watched.gets_into("ALARM", "SilenceAlarm")
-    assert watched.told() == [("SilenceAlarm", "OK"), ("SilenceAlarm", "ALARM")]
-    _, counted, silent = watched.history("SilenceAlarm")
+    new.log(CENTRAL, "evaluation")
+    new.told()
+    new.aws.advance_clock(seconds=HOUR)
+    new.gets_into("OK", "SilenceAlarm")
+    with new.silence():
+        new.aws.advance_clock(seconds=25 * HOUR)
+        new.stays("OK", "SilenceAlarm")
+        new.aws.advance_clock(seconds=2 * HOUR)
+        new.gets_into("ALARM", "SilenceAlarm")
+    assert new.told() == [("SilenceAlarm", "OK"), ("SilenceAlarm", "ALARM")]
+    _, counted, silent = new.history("SilenceAlarm")
     assert 25 * HOUR < (silent["Timestamp"] - counted["Timestamp"]).total_seconds() <= 27 * HOUR
-    watched.evaluate(CENTRAL)
-    watched.aws.advance_clock(seconds=HOUR)
-    watched.gets_into("OK", "SilenceAlarm")
-    assert watched.told() == [("SilenceAlarm", "OK")]
+    new.evaluate(CENTRAL)
+    new.aws.advance_clock(seconds=HOUR)
+    new.gets_into("OK", "SilenceAlarm")
+    assert new.told() == [("SilenceAlarm", "OK")]
 
 
 @pytest.mark.parametrize("switch", ["multi-day-alarms-look-back", "fill-needs-data"])

@@ -278,7 +278,11 @@ def test_the_saved_query_tells_the_latest_of_each_account_of_the_organization(
     organization: Organization, of_member: dict[str, Any]
 ) -> None:
     """Neither a member's own rule nor a test counts."""
-    results = {account_id: organization.result(account_id) for account_id in STATES}
+    before = {account_id: organization.results(account_id) for account_id in STATES}
+    organization.start_evaluation(*STATES, UNREADABLE)
+    results = {account_id: organization.changed(account_id, before[account_id]) for account_id in STATES}
+    organization.failure(UNREADABLE)
+    organization.aws.settle()  # the line of an evaluation comes after its result
     given = {"ExecutionRoleName": EVALUATION_ROLE_NAME, "nonVirtualMfa": "COMPLIANT"}
     with own_rules(organization.client("config", HARDWARE), organization.function_arn, {RULE_NAME: given}):
         assert line_of(organization, RULE_NAME)["verdict"] == "COMPLIANT"

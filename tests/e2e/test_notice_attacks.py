@@ -27,14 +27,18 @@ A_DAY = 24 * 3600 + 1
 
 
 class Member:
-    """A member account whose root user has one virtual device, and Mallory, its administrator with an access key of her own."""
+    """A member account whose root user has one virtual device, and Mallory, its administrator with an access key of her own.
+
+    `before` is how many executions of Notify there were at first.
+    """
 
     def __init__(self, organization: Organization, operator: Operator, account_id: str) -> None:
         self.organization = organization
         self.operator = operator
         self.account_id = account_id
         organization.result(account_id)
-        operator.wait_for_executions(account_id, NOTIFY, 1)
+        organization.aws.settle()  # days that pass in other tests start Notify here, too
+        self.before = len(operator.wait_for_executions(account_id, NOTIFY, 1))
         self.mallory = administrator(organization.aws, account_id)
 
     def change_root_user(self, change: str) -> dict[str, Any]:
@@ -104,12 +108,11 @@ def member(organization: tuple[Organization, Operator], _unused: Iterator[str]) 
 
 def test_a_members_own_rule_makes_no_notice_however_often_it_flips(member: Member) -> None:
     function_arn = make_liar(member.mallory)
-    before = len(member.notified(1))
     for number in range(11):
         says = lying_rule(function_arn, PACK_LIKE, "COMPLIANT" if number % 2 else "NON_COMPLIANT", PHISHING)
         member.mallory.client("config").put_config_rule(ConfigRule=says)
         member.organization.aws.settle()
-    assert len(member.notified(before)) == before  # it does not even start the runbook
+    assert len(member.notified(member.before)) == member.before  # it does not even start the runbook
     assert member.run()["Outputs"]["Notify.Compliance"] == ["COMPLIANT"]
     assert member.messages() == []
     assert member.ops_items() == []
@@ -124,9 +127,8 @@ def test_a_members_own_rule_makes_no_notice_however_often_it_flips(member: Membe
 
 def test_a_pack_of_the_members_own_makes_no_notice(member: Member) -> None:
     # AWS Config makes this rule for her. Only the account of its function differs from the organization's rule.
-    before = len(member.notified(1))
     put_pack(member, "Root locked! Unlock at http://x.evil/root")
-    [execution, *_] = member.notified(before + 1)
+    [execution, *_] = member.notified(member.before + 1)
     assert execution["Outputs"]["Notify.Compliance"] == ["COMPLIANT"]  # what the organization's rule found
     assert member.messages() == []
     assert [item for item in member.ops_items() if item["Status"] == "Open"] == []
@@ -146,7 +148,6 @@ UNLOCK = "NON_COMPLIANT 2099-01-01T00:00:00Z Unlock at x.evil"
 @pytest.fixture
 def silent(member: Member) -> Iterator[Member]:
     """Let AWS Config give no results in the account, so that the runbook has an event to go by, or nothing."""
-    member.notified(1)
     for operation in ("GetComplianceDetailsByResource", "GetComplianceDetailsByConfigRule", "DescribeComplianceByConfigRule"):
         member.organization.aws.add_fault(member.account_id, f"config:{operation}", "AccessDenied")
     yield member
@@ -162,7 +163,7 @@ def organizations_rule(member: Member) -> str:
 
 def nobody_is_told_and_nothing_started(member: Member) -> None:
     member.organization.aws.settle()
-    assert len(member.notified(1)) == 1
+    assert len(member.notified(member.before)) == member.before
     assert member.messages() == []
     assert [item for item in member.ops_items() if item["Status"] == "Open"] == []
 
@@ -171,7 +172,7 @@ def test_an_event_of_the_organizations_rule_is_believed_all_the_same(silent: Mem
     silent.organization.aws.change_root_user(silent.account_id, "remove-virtual-device", "phone")
     silent.operator.let_a_minute_pass(silent.account_id)
     assert "> The root user has no MFA" in silent.is_told()["Message"]
-    assert silent.notified(2)[0]["Outputs"]["Notify.Source"] == ["event"]
+    assert silent.notified(silent.before + 1)[0]["Outputs"]["Notify.Source"] == ["event"]
 
 
 def test_whoever_starts_the_runbook_does_not_speak_for_an_event(silent: Member) -> None:
@@ -206,7 +207,7 @@ def test_a_rule_of_her_own_does_not_get_the_role_that_speaks_for_events(silent: 
 
 def test_the_event_of_a_pack_of_her_own_is_not_believed(silent: Member) -> None:
     put_pack(silent, "Unlock at x.evil")
-    execution = silent.notified(2)[0]
+    execution = silent.notified(silent.before + 1)[0]
     assert (execution["AutomationExecutionStatus"], execution["DocumentName"]) == ("Failed", NOTIFY)
     assert (silent.messages(), silent.ops_items()) == ([], [])
 

@@ -26,6 +26,8 @@ MEMBER_ACCOUNT = "444455556666"
 FUNCTION = "FUNCTION"
 """The signer of a request with the function's own credentials. Otherwise the signer is the account id of the assumed role."""
 
+_MOST_REQUESTS = 1000
+"""A rule that makes more, as one that asks for the same page again and again, gets no answer: its test fails, and ends."""
 SECRET = "CONFIDENTIAL"  # noqa: S105 - it marks secrets and is not one
 """Part of everything that must never get out: access keys, session tokens, result tokens."""
 
@@ -220,6 +222,8 @@ class FakeAws:
         operation, parameters = api.parse(headers, body)
         action = f"{service}:{operation}"
         self.requests.append(Request(action, signer, host, region, headers["User-Agent"], parameters))
+        if len(self.requests) > _MOST_REQUESTS:
+            raise NoAnswer
         fault = next(self._faults.get(action, iter(())), None)
         try:
             _refuse_unknown_credentials(service, signer, headers["X-Amz-Security-Token"])

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[2]
+from tests.infrastructure.artefact import OFFLINE, PROJECT, make_build
+
 FUNCTION = "RootVirtualMfaEnabledFunction"
 LOCKS = [*sorted(PROJECT.glob("requirements/*.txt")), PROJECT / "rules/requirements.txt"]
 
 
 @pytest.fixture(scope="module")
 def artefact() -> Path:
-    subprocess.run(["make", "build"], cwd=PROJECT, check=True, capture_output=True)  # noqa: S607 - make is where it is
+    make_build()
     return PROJECT / ".aws-sam/build" / FUNCTION
 
 
@@ -48,7 +49,7 @@ def test_artefact_is_small(artefact: Path, tmp_path: Path) -> None:
 
 def test_artefact_is_the_same_when_built_anew(artefact: Path, tmp_path: Path) -> None:
     command = ["make", f"build-{FUNCTION}", f"ARTIFACTS_DIR={tmp_path}", f"PYTHON={sys.executable}"]
-    environment = os.environ | {"TZ": "Asia/Tokyo", "MAKEFLAGS": ""}  # bytes and time stamps depend on no time zone
+    environment = os.environ | OFFLINE | {"TZ": "Asia/Tokyo", "MAKEFLAGS": ""}  # bytes and time stamps depend on no time zone
     subprocess.run(command, cwd=PROJECT / "rules", env=environment, check=True, capture_output=True)  # noqa: S603 - a command of this file
     assert contents(tmp_path) == contents(artefact)
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).parents[2]
+from tests.infrastructure.artefact import OFFLINE, PROJECT, make_build
+
 VERSION = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 NAME = f"root-virtual-mfa-{VERSION}"
 NOTES = "### Added\n\n- Something.\n"
@@ -32,12 +33,14 @@ def git(directory: Path, *arguments: str) -> str:
 
 def build(directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "release", *arguments]
-    return subprocess.run(command, cwd=directory, env=os.environ | environment, check=False, capture_output=True, text=True)  # noqa: S603 - our module
+    variables = os.environ | OFFLINE | environment
+    return subprocess.run(command, cwd=directory, env=variables, check=False, capture_output=True, text=True)  # noqa: S603 - our module
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Commit the project to a repository of its own, with a changelog that has the version, as before a release."""
+    make_build()
     directory = tmp_path_factory.mktemp("release") / "checkout"
     for name in git(PROJECT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
         if name and (PROJECT / name).is_file():

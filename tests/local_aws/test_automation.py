@@ -424,6 +424,15 @@ def test_an_api_is_called_as_the_role(runbooks: Runbooks) -> None:
     assert "NoSuchEntity" in step["FailureMessage"]
 
 
+def test_an_answer_that_can_not_be_parsed_fails_the_step_and_is_not_quoted(
+    local_aws: LocalAwsClient, runbooks: Runbooks
+) -> None:
+    runbooks.allow("iam:GetAccountSummary")
+    local_aws.add_fault(runbooks.account_id, "iam:GetAccountSummary", "BrokenBody")
+    step = step_of(runbooks.run(api("iam", "GetAccountSummary")), "call")
+    assert step["FailureMessage"] == "The call of iam:GetAccountSummary failed: The answer could not be parsed."
+
+
 def test_an_api_may_have_the_name_of_the_method(runbooks: Runbooks) -> None:
     runbooks.allow("iam:GetAccountSummary")
     execution = runbooks.run(api("iam", "get_account_summary"))
