@@ -16,7 +16,7 @@ from tests.local_aws.scene import Clients, clients_of, eventually
 
 
 def said_of_nan() -> str:
-    """Return what this Python, which the runtime's interpreter is made from, says about NaN in JSON: 3.13 says more than 3.11."""
+    """Return what this Python, which the runtime's interpreter is made from, says about NaN in JSON. 3.13 says more."""
     with pytest.raises(ValueError, match="not JSON compliant") as error:
         json.dumps(float("nan"), allow_nan=False)
     return str(error.value)
