@@ -31,8 +31,10 @@ WHEELS := .cache/wheels/.ready
 # sam build runs rules/Makefile with an interpreter that has pip. It must not get the flags of this make.
 SAM_BUILD := MAKEFLAGS= PYTHON="$(CURDIR)/$(BIN)/python" PIP_NO_INDEX=1 PIP_FIND_LINKS="$(CURDIR)/.cache/wheels" $(BIN)/sam build
 
-# A file's tests share what they deploy, so a file stays with one process. More than four would each deploy for few tests.
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# A file's tests share what they deploy, so a file stays with one process. Tests also wait for the local AWS, so there is one process
+# more than there are CPUs. More than four would each deploy for little.
+PROCESSES := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES) --maxprocesses 4 --dist loadfile
 
 export SAM_CLI_TELEMETRY := 0
 
