@@ -1,11 +1,12 @@
 """Every command that the package tells the operator to run, built here and nowhere else: without input or output.
 
-A command quotes whatever AWS gave: copied into a shell, it runs itself and nothing else.  Its arguments say what it is
-for; only `given_region` tells it once for all which --region the operator gave.
+A command quotes whatever AWS gave: copied into a shell, it runs itself and nothing else.  Its arguments say what it is for,
+except that `given_region` tells all of them which --region the operator gave.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from organization import runbooks
@@ -47,11 +48,7 @@ def _cloudformation(operation: str, *options: str, region: str | None = None) ->
 # --- The command's own ---
 
 
-class _Given:
-    region: str | None = None
-
-
-_given = _Given()
+_given_region: ContextVar[str | None] = ContextVar("given_region", default=None)
 
 
 @contextmanager
@@ -60,11 +57,11 @@ def given_region(region: str | None) -> Iterator[None]:
 
     The operator gave it for one command: without it, the next one would look for the deployment in another Region.
     """
-    before, _given.region = _given.region, region
+    given = _given_region.set(region)
     try:
         yield
     finally:
-        _given.region = before
+        _given_region.reset(given)
 
 
 def _own(name: str, stack_name: str, *options: str, region: str | None = None) -> str:
@@ -73,7 +70,7 @@ def _own(name: str, stack_name: str, *options: str, region: str | None = None) -
     `stack_name` is the stack of the deployment: a command names it unless it is the default.  `region`: the
     home Region, for credentials of another account, whose Region may differ.
     """
-    region = region if region is not None else _given.region
+    region = region if region is not None else _given_region.get()
     where = [f"--region {quoted(region)}"] if region is not None else []
     named = [f"--stack-name {quoted(stack_name)}"] if stack_name != STACK_NAME else []
     return " ".join([PROGRAM, name, *where, *named, *options])
