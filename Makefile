@@ -25,11 +25,13 @@ ARTEFACT_SOURCES := $(TEMPLATES) samconfig.toml $(sort $(shell find rules -name 
 ARTEFACT_LIST := .cache/artefact-sources
 $(shell mkdir -p .cache && { echo '$(ARTEFACT_SOURCES)' | cmp -s - $(ARTEFACT_LIST) || echo '$(ARTEFACT_SOURCES)' > $(ARTEFACT_LIST); })
 
-# What pip installs into the artefact. The tests build it again from here, without a network.
+# What pip installs into the artefact. The tests build it again from here, without a network. pip wants no spaces in the address.
 WHEELS := .cache/wheels/.ready
+SPACE := $(subst ,, )
+WHEELS_URL := file://$(subst $(SPACE),%20,$(CURDIR))/.cache/wheels
 
 # sam build runs rules/Makefile with an interpreter that has pip. It must not get the flags of this make.
-SAM_BUILD := MAKEFLAGS= PYTHON="$(CURDIR)/$(BIN)/python" PIP_NO_INDEX=1 PIP_FIND_LINKS="$(CURDIR)/.cache/wheels" $(BIN)/sam build
+SAM_BUILD := MAKEFLAGS= PYTHON="$(CURDIR)/$(BIN)/python" PIP_NO_INDEX=1 PIP_FIND_LINKS="$(WHEELS_URL)" $(BIN)/sam build
 
 # A file's tests share what they deploy, so a file stays with one process. Tests also wait for the local AWS, so there is one process
 # more than there are CPUs. More than four would each deploy for little.

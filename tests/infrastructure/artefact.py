@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 PROJECT = Path(__file__).parents[2]
-OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(PROJECT / ".cache/wheels")}
+OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": (PROJECT / ".cache/wheels").as_uri()}
 """Variables with which pip finds what `make build` fetched, and asks nobody."""
 
 
