@@ -27,7 +27,7 @@ from rich.table import Table
 from rich.text import Text
 
 from demo.clients import boto3_client
-from demo.operator import APPROVER, REEVALUATE, REMOVE, Operator
+from demo.operator import APPROVER, REEVALUATE, REMOVAL, Operator
 from demo.sam import ACCOUNT_STACK_NAME, EVALUATION_ROLE_NAME, STACK_NAME, DeploymentError, deploy_account, deploy_organization
 from local_aws.client import PROJECT, LocalAwsClient, LocalAwsError, LocalAwsProcess, describe
 
@@ -221,16 +221,18 @@ class Demo:
 
     def _remove(self) -> None:
         account = NOBODY_NEEDS_ROOT
-        self._say(f"Nobody needs root in {self._name(account)}:", f"{REMOVE} in {self._name(CENTRAL_ACCOUNT_ID)}, as a dry run")
+        self._say(
+            f"Nobody needs root in {self._name(account)}:", f"{REMOVAL} in {self._name(CENTRAL_ACCOUNT_ID)}, as a dry run"
+        )
         operator = self._operator
-        dry_run = operator.run(CENTRAL_ACCOUNT_ID, REMOVE, AccountId=account)
+        dry_run = operator.run(CENTRAL_ACCOUNT_ID, REMOVAL, AccountId=account)
         self._console.print(f"  {dry_run['Outputs']['Plan.Text'][0]}", highlight=False)
-        refused = operator.run(CENTRAL_ACCOUNT_ID, REMOVE, AccountId=NEVER_TOUCHED, DryRun="false")
+        refused = operator.run(CENTRAL_ACCOUNT_ID, REMOVAL, AccountId=NEVER_TOUCHED, DryRun="false")
         if refused["AutomationExecutionStatus"] != "Failed":
-            message = f"{REMOVE} should refuse {NEVER_TOUCHED}, but is {refused['AutomationExecutionStatus']}"
+            message = f"{REMOVAL} should refuse {NEVER_TOUCHED}, but is {refused['AutomationExecutionStatus']}"
             raise UnexpectedError(message)
         self._console.print(f"  For {self._name(NEVER_TOUCHED)}: {refused['FailureMessage']}", highlight=False)
-        execution_id = operator.start(CENTRAL_ACCOUNT_ID, REMOVE, AccountId=account, DryRun="false")
+        execution_id = operator.start(CENTRAL_ACCOUNT_ID, REMOVAL, AccountId=account, DryRun="false")
         operator.wait_for_approval(execution_id)
         self._console.print("  With DryRun=false it waits. An approver reads the plan, and approves:")
 
@@ -238,7 +240,7 @@ class Demo:
             operator.decide(execution_id, "Approve")
             execution = operator.finished(CENTRAL_ACCOUNT_ID, execution_id)
             if execution["AutomationExecutionStatus"] != "Success":
-                message = f"{REMOVE} ended as {execution['AutomationExecutionStatus']}: {execution.get('FailureMessage')}"
+                message = f"{REMOVAL} ended as {execution['AutomationExecutionStatus']}: {execution.get('FailureMessage')}"
                 raise UnexpectedError(message)
             self._console.print(f"  {execution['Outputs']['RemoveCredentials.Text'][0]}", highlight=False)
 

@@ -4,13 +4,14 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from demo.clients import boto3_client
-from local_aws.client import REGION, LocalAwsClient
+from local_aws.client import REGION, LocalAwsClient, LocalAwsError
 
-NOTIFY, REEVALUATE, REMOVE = (f"RootVirtualMfa-{name}" for name in ("Notify", "Reevaluate", "RemoveRootCredentials"))
+NOTIFY, REEVALUATE, REMOVAL = (f"RootVirtualMfa-{name}" for name in ("Notify", "Reevaluate", "RemoveRootCredentials"))
 APPROVER = "security-lead"
 NOTICES, APPROVALS = "root-virtual-mfa-notices", "Automation-root-virtual-mfa"
 """The names of the topics: of notices, and of requests for approval."""
@@ -174,7 +175,8 @@ class Operator:
     def _wait_for(self, condition: Callable[[], _T | None], what: str) -> _T:
         """Wait until `condition` gives something, and return that. Raises TimeoutError."""
         deadline, pause = time.monotonic() + _PATIENCE, 0.005
-        self.aws.settle()  # mostly all that there is to wait for
+        with suppress(LocalAwsError):  # on a busy machine, look anyway
+            self.aws.settle()  # mostly all that there is to wait for
         while not (given := condition()):
             if time.monotonic() > deadline:
                 message = f"{what} did not come within {_PATIENCE:.0f} s"

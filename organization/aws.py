@@ -161,7 +161,7 @@ def no_stack(name: str, caller: Caller) -> str:
 
 
 def seen(look: Callable[[], T]) -> T | Unseen:
-    """Read something; if AWS refuses, return why."""
+    """Read something; if AWS refuses, or a CommandError says why it cannot be read, return why."""
     try:
         return look()
     except ClientError as error:

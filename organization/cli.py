@@ -186,7 +186,7 @@ def _preflight(  # noqa: PLR0913 - the options of the command
     accounts are in scope, and ends with the command that deploys.
 
     \b
-    Exit code 0: nothing seems to be missing.
+    Exit code 0: of what could be seen, nothing is missing.
     Exit code 1: something is missing.
     Exit code 2: the checks could not be made.
     """  # noqa: D301 - click's sign against wrapping

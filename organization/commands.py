@@ -385,7 +385,7 @@ def make_credential_report() -> str:
     return _aws("iam", "generate-credential-report")
 
 
-def ring_alarm(deployment: "Deployment", alarm: str) -> str:
+def set_off_alarm(deployment: "Deployment", alarm: str) -> str:
     """Set an alarm to ALARM. It goes back by itself."""
     options = (f"--alarm-name {quoted(alarm)}", "--state-value ALARM", "--state-reason test")
     return _aws("cloudwatch", "set-alarm-state", *options, region=deployment.region)

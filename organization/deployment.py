@@ -28,7 +28,7 @@ ROLE_NAMES = (
     EVENTS_ROLE_NAME,
     "root-virtual-mfa-credential-removal",
 )
-"""The roles in the account of the stack: all that the templates make, except that of the forwarder."""
+"""The roles in the account of the stack: all that the templates name, except that of the forwarder."""
 RULE_NAME = "root-virtual-mfa-enabled"
 """The rule of a deployment for one account, and the one that a StackSet brings into each account."""
 PACK_RULE_PREFIX = f"{RULE_NAME}-conformance-pack-"

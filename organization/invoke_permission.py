@@ -2,7 +2,7 @@
 
 AWS documents that AWS Config names the account when it invokes (aws:SourceAccount).  Nobody outside AWS knows whether it names
 the organization too (aws:SourceOrgID).  The deployment of the rule shows it, since AWS Config checks its permission when it
-creates a rule.  If AWS Config does not name the organization, the function's policy has to list the accounts.
+creates or changes a rule.  If AWS Config does not name the organization, the function's policy has to list the accounts.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -156,10 +156,10 @@ def history(rows: Iterable[Mapping[str, str]]) -> dict[str, list[Entry]]:
 
 def _entry(row: Mapping[str, str]) -> Entry:
     rule_name, verdict, annotation = (row.get(each, "") for each in ("configRuleName", "verdict", "annotation"))
-    return Entry(time_of(row), rule_name, verdict, annotation, _root_user(row))
+    return Entry(time_of(row), rule_name, verdict, annotation, _root_facts(row))
 
 
-def _root_user(row: Mapping[str, str]) -> RootFacts | None:
+def _root_facts(row: Mapping[str, str]) -> RootFacts | None:
     """Return the facts of a line; None if it does not say whether MFA is on and how many virtual devices root has."""
     facts = {name: _BOOLEANS.get(row.get(f"facts.{name}", "")) for name in FACTS}
     mfa_enabled, devices = facts.pop("mfa_enabled"), row.get(_DEVICES, "")

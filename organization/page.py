@@ -1,4 +1,4 @@
-"""Renders a page: one HTML file that needs no other file and no network, and shows what other people wrote unchanged."""
+"""Renders a page: one HTML file that needs no other file and no network, and shows as text what other people wrote."""
 
 import hashlib
 import re

@@ -4,5 +4,5 @@ PREFIX = "RootVirtualMfa-"
 """How the name of each begins."""
 NOTIFY, REEVALUATE, REMOVAL = f"{PREFIX}Notify", f"{PREFIX}Reevaluate", f"{PREFIX}RemoveRootCredentials"
 
-NO_OUTPUT = "No output available yet"
-"""The beginning of the sentence that Automation gives for an output of a step that did not run. Seen by users of AWS."""
+NO_OUTPUT = "No output available"
+"""The beginning of the sentence that Automation gives for an output of a step that did not succeed. Seen by users of AWS."""

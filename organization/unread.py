@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
-"""The error codes that AWS uses to deny access. Source: API references, common errors."""
+"""Error codes with which services deny access. AWS Organizations has one more: see aws.py."""
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 _THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException", "LimitExceededException"})
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from remediation.root_credentials import (
     ACTIONS,
-    ANEW,
+    AGAIN,
     AUDIT,
     KINDS,
     CallError,
@@ -59,10 +59,10 @@ def remove(events: dict[str, Any], _: object) -> dict[str, Any]:
     CredentialsRemainError; and CallError. Once something may be removed, each error says what was.
     """
     if is_dry_run(events):
-        raise RefusedError(f"This execution is a dry run. {ANEW}")
+        raise RefusedError(f"This execution is a dry run. {AGAIN}")
     execution, version = own_execution(events)
     if version != str(events["Version"]):
-        raise RefusedError(f"The runbook's default version was {events['Version']} and now is {version}. {ANEW}")
+        raise RefusedError(f"The runbook's default version was {events['Version']} and now is {version}. {AGAIN}")
     approval = _approval(events, execution)
     refuse(events)
     account_id, approved = events["AccountId"], events["Found"]
@@ -71,7 +71,7 @@ def remove(events: dict[str, Any], _: object) -> dict[str, Any]:
     found = read(account_id, iam)
     new = {kind: [name for name in names if name not in approved[kind]] for kind, names in found.items()}
     if any(new.values()):
-        raise RefusedError(f"The root user now has more than was approved: {in_words(new)}. {ANEW}")
+        raise RefusedError(f"The root user now has more than was approved: {in_words(new)}. {AGAIN}")
     deleted, failure = _delete(account_id, iam, found)
     done = f"{approval} Removed: {in_words(deleted, 'nothing')}.{f' {failure}' if failure else ''}"
     remaining, unread = _remaining(events)
@@ -152,18 +152,18 @@ def _approval(events: dict[str, Any], execution: dict[str, Any]) -> str:
     step = steps.get("Approve", {"StepStatus": "Success"} if execution.get("StepExecutionsTruncated") else {})
     decisions = _decisions(step.get("Outputs", {}).get("ApproverDecisions"))
     if step.get("StepStatus") not in {"Success", "Approved"} or any(said.startswith("reject") for _, said in decisions):
-        raise RefusedError(f"The plan was not approved. {ANEW}")
+        raise RefusedError(f"The plan was not approved. {AGAIN}")
     approvers = [who for who, said in decisions if said.startswith("approv")]
     principals, who_started = {_principal(central, who) for who in approvers}, _principal(central, starter)
     if who_started in principals - {""}:
         raise RefusedError(
-            f"{starter} started this and approved it, in this session or another: somebody else has to approve. {ANEW}"
+            f"{starter} started this and approved it, in this session or another: somebody else has to approve. {AGAIN}"
         )
     all_told = len(approvers) == len(decisions) > 0 and "" not in principals
     if all_told and len(principals) < int(events["MinimumApprovals"]):
         raise RefusedError(
             f"{events['MinimumApprovals']} different users or roles have to approve; sessions of one role count as one. Fewer "
-            f"did: {', '.join(approvers)}. {ANEW}"
+            f"did: {', '.join(approvers)}. {AGAIN}"
         )
     text = f"Approved by {', '.join(approvers) or 'somebody'}, started by {starter or 'somebody'}."
     if not all_told:

@@ -58,7 +58,7 @@ KINDS = {
     "LoginProfile": "console password",  # it has no id
     "MfaDevices": "MFA device",
 }
-ANEW = "Nothing was removed. Start the runbook again."
+AGAIN = "Nothing was removed. Start the runbook again."
 
 
 class RefusedError(RuntimeError):
@@ -152,7 +152,7 @@ def own_execution(events: dict[str, Any]) -> tuple[dict[str, Any], str]:
             "name former approvers. Nothing was removed. Start the runbook without a version."
         )
     if execution.get("ParentAutomationExecutionId") or execution.get("AssociationId"):
-        raise RefusedError(f"Only people start this runbook, not another runbook or an association. {ANEW}")
+        raise RefusedError(f"Only people start this runbook, not another runbook or an association. {AGAIN}")
     return execution, default
 
 

@@ -127,7 +127,7 @@ def _update(  # noqa: PLR0913, PLR0917 - MiniStack's last four
     that one without a stable state is deleted at the next operation: a switch says which. Source:
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/stack-failure-options.html.
     """
-    if FAILED not in old or not switches.is_on("failed-resources-made-anew"):
+    if FAILED not in old or not switches.is_on("recreate-failed-resources"):
         return resource_type.update(physical_id, old, properties, stack_name)
     resources = ministack_seams.module("ministack.services.cloudformation")._stacks[stack_name]["_resources"]
     logical_id = next(each for each, resource in resources.items() if resource["PhysicalResourceId"] == physical_id)

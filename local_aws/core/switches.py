@@ -16,7 +16,7 @@ SWITCHES: Mapping[str, str] = {
     "deactivate-on-any-resource": "IAM authorizes root's `DeactivateMFADevice` on `*`, which the task policies deny.",
     "empty-pages": "Every list of an aggregator begins with an empty page.",
     "fail-in-suspended-accounts": "StackSets and conformance packs fail in suspended accounts, instead of leaving them alone.",
-    "failed-resources-made-anew": (
+    "recreate-failed-resources": (
         "If a resource failed when it was made without rollback, the next deployment recreates it instead of updating it."
     ),
     "fill-needs-data": "Metric math's FILL fills nothing if no period at which an alarm looks has data.",
@@ -41,7 +41,7 @@ SWITCHES: Mapping[str, str] = {
     "one-rule-as-object": "In a query's result, `configRuleList` of a resource with one rule is an object, not an array.",
     "packs-without-prefix": "An aggregator lists an organization's conformance packs without the prefix `OrgConformsPack-`.",
     "parse-json-in-payloads": "Automation hands a text that is a JSON object or list to a script as that.",
-    "stacks-anew-between-units": (
+    "recreate-stacks-between-units": (
         "StackSets recreate the stack of an account that moves from one of their units to another, instead of leaving it."
     ),
     "sts-lags-iam": "STS hears 30 s later than IAM of delegated administrators of IAM, and 100 s later of its trusted access.",

@@ -160,7 +160,7 @@ def _watch_management_account(cloudformation: "CloudFormationClient", found: Dep
     else:
         given = {name: value for name, value in parameters.items() if value}
         whole = (commands.deploy_management_account(found.region, found.stack_name, **given),)
-        instead = " If they may not read the StackSet, run the third instead of the first."
+        instead = " If those of the management account may not read the StackSet, run the third instead of the first."
     return NextStep(
         "The root user of the management account is not watched yet, since no StackSet reaches it. Run the first command "
         f"with credentials of account {found.management_account_id}, then the second with your current ones.{instead}",

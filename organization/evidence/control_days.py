@@ -26,7 +26,7 @@ class ControlDays:
 
     def add(self, day: AccountDay) -> tuple[str, ...]:
         """Count a day; returns for each framework what controls have which assessment, in words."""
-        found = self._assessments(root_user(day.line) if day.line else None)
+        found = self._assessments(root_facts(day.line) if day.line else None)
         if day.counts:
             for framework, by_assessment in zip(self.frameworks, found, strict=True):
                 for assessment, control_ids in by_assessment.items():
@@ -39,7 +39,7 @@ class ControlDays:
         return [assessments(framework, root) for framework in self.frameworks]
 
 
-def root_user(line: Line) -> RootFacts | None:
+def root_facts(line: Line) -> RootFacts | None:
     """Return the facts of a line as the controls take them; None if it does not have them."""
     mfa_enabled, *present = line.facts or (None,)
     if mfa_enabled is None or line.devices is None:

@@ -413,7 +413,7 @@ def _runbooks(findings: Findings) -> Table:
 def _contradictions(history: History, findings: Findings) -> Table:
     return Table(
         "contradictions",
-        "Accounts of which AWS Config's last result, from before the end of the period, is another than that of the last line.",
+        "Accounts for which AWS Config's last result from before the end of the period differs from that of the last line.",
         ("account_id", "journal_time", "journal_verdict", "aws_config_time", "aws_config_result", "annotation"),
         [
             (

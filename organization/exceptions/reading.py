@@ -96,7 +96,7 @@ def read(path: Path) -> Exceptions:
 
 
 class _RefusedError(Exception):
-    """The file is YAML, but has no exceptions in it; the message names the line and what is there."""
+    """The file is YAML, but something in it is no exception; the message names the line and what is there."""
 
 
 def _refuse(event: yaml.Event, what: str) -> NoReturn:

@@ -489,7 +489,7 @@ def _disagreement(entry: Entry, said: str, account: Account, observed: Observed)
 def _not_in_journal(result: Result, account: Account, observed: Observed) -> Advice:
     """Say that a result does not count, since the journal cannot confirm it: an administrator can fake it."""
     deployment = observed.deployment
-    said = f"AWS Config says {result.compliance} of the rule {result.rule_name}"
+    said = f"AWS Config says {result.compliance} about the rule {result.rule_name}"
     if observed.journal.problem:
         return Advice(
             f"{said}. That counts only if the journal confirms it, and the journal cannot be read: {observed.journal.problem}",
@@ -714,7 +714,7 @@ def _pack(account: Account, pack: Arrival | None, deployment: Deployment) -> Adv
         permit = _permit(account, deployment, refused=pack is not None)
         if permit:
             return Advice(why, *permit)
-    cause = "Put it again." if pack is None else "Fix the cause and deploy the pack again."
+    cause = "Deploy it again." if pack is None else "Fix the cause and deploy the pack again."
     if pack is not None and pack.lacks_recorder:
         cause = f"Turn the account's configuration recorder on in {deployment.region}, and deploy the pack again."
     return Advice(why, cause, (commands.put_pack_again(deployment),))

@@ -176,7 +176,7 @@ class Reader:
     def _pack_arrived(self, found: Deployment) -> bool:
         """Tell whether the conformance pack arrived in every account.
 
-        Source: API model, config, OrganizationConformancePackStatus: it is successful if it is in all member accounts.
+        Source: API model, config, OrganizationConformancePackStatus: it is successful if each member account is.
         """
         statuses = self._config.get_paginator("describe_organization_conformance_pack_statuses").paginate(
             OrganizationConformancePackNames=[found.conformance_pack_name]

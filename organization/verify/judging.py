@@ -68,7 +68,7 @@ TWO_DAYS = timedelta(days=2)
 _ALMOST_A_DAY = timedelta(hours=22)
 """Between two daily evaluations at least."""
 _SOON = timedelta(hours=1)
-"""AWS Config, EventBridge and the aggregator need minutes. What has not come by then will not come."""
+"""AWS Config, EventBridge and the aggregator need minutes. What has not come by then counts as not come."""
 
 
 class Outcome(StrEnum):
@@ -138,7 +138,7 @@ class Execution:
         return self.status in _RUNNING
 
     def said(self, output: str) -> str:
-        """Return an output, "" if there is none. For a step that did not run, Automation gives a sentence instead."""
+        """Return an output, "" if there is none. For a step that did not succeed, Automation gives a sentence instead."""
         text = self.outputs.get(output, "")
         return "" if text.startswith(NO_OUTPUT) else text
 
@@ -904,7 +904,7 @@ def _alarms(observed: Observed) -> Finding:
         )
     if latest:
         return _holds(f"{', '.join(sorted(latest))} reached the topic. Check that somebody got the message.")
-    test = commands.ring_alarm(observed.deployment, observed.alarms[0] if observed.alarms else "ALARM")
+    test = commands.set_off_alarm(observed.deployment, observed.alarms[0] if observed.alarms else "ALARM")
     return _not_yet("No alarm has fired in two weeks. Set one off, and verify again.", test, run_in=observed.central)
 
 
@@ -1108,7 +1108,7 @@ def _approval(observed: Observed) -> Finding:
     if "Not checked" in latest.said(_APPROVAL):
         text = f"Automation did not say it: {latest.said(_APPROVAL)} Ask for two approvals by different people."
         return _fails(text, commands.deploy(observed.stack_name, RemovalMinimumApprovals="2"), run_in=observed.central)
-    return _holds(f"Automation said of {latest.execution_id}: {latest.said(_APPROVAL)}")
+    return _holds(f"Automation said about {latest.execution_id}: {latest.said(_APPROVAL)}")
 
 
 _APPROVAL = "RemoveCredentials.Approval"

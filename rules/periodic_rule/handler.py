@@ -89,7 +89,7 @@ class Handler(Generic[F, P]):
         return reported
 
     def _refuses(self, event: object, invocation: Invocation, own_account_id: str, region: str, log: dict[str, Any]) -> bool:
-        """Tell whether an event that failed is an outsider's, and add the finding to the log.
+        """Tell whether an event that failed is an outsider's, and add the answer to the log.
 
         An account that gave the function credentials is in the organization: the function's role can assume no other's role.
         """

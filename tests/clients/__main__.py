@@ -1,6 +1,6 @@
 """Let Prowler and Cloud Custodian look at the root users of the demo's organization, and show the rule's verdict beside theirs.
 
-Exit code 0: each tool answers in every account what it says of itself, less the known differences.
+Exit code 0: each tool answers in every account what it says about itself, less the known differences.
 Exit code 1: one answers something else, or no longer has a known difference.
 """
 
@@ -86,7 +86,7 @@ def main() -> int:
 
 
 def _verdict(aws: LocalAwsClient, account_id: str) -> str:
-    """Return what AWS Config says of an account, as soon as it was evaluated. Raises TimeoutError."""
+    """Return what AWS Config says about an account, as soon as it was evaluated. Raises TimeoutError."""
     config = boto3_client(aws, "config", account_id)
     deadline = time.monotonic() + EVALUATION_SECONDS
     while time.monotonic() < deadline:

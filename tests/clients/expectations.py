@@ -96,7 +96,7 @@ CUSTODIAN: Mapping[str, Callable[[Root], bool]] = {
 
 @dataclass(frozen=True)
 class Difference:
-    """A check that answers something else than it says of itself: `answer`, if `of` is true of the root user, because `why`."""
+    """A check that answers otherwise than its text: `answer`, if `of` is true of the root user, because `why`."""
 
     check: str
     of: Callable[[Root], bool]

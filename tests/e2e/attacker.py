@@ -80,7 +80,7 @@ def as_user(aws: LocalAwsClient, account_id: str, *statements: Mapping[str, Any]
 
 
 def make_liar(attacker: Attacker) -> str:
-    """Make a function of the attacker's that says of an account what its rule tells it, and return its ARN."""
+    """Make a function of the attacker's that says about an account what its rule tells it, and return its ARN."""
 
     def client(service: str, _: str = "") -> Any:  # noqa: ANN401 - a client of any service
         return attacker.client(service)

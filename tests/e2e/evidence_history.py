@@ -98,7 +98,7 @@ class History(Organization):
             self._put(written, [last[each] for each in sorted(self._members - self._silent) if each in last])
 
     def is_own(self, line: Line) -> bool:
-        """Tell whether a line is about an evaluation by the deployment's own rule, by what AWS Config says of rules."""
+        """Tell whether a line is about an evaluation by the deployment's own rule, by what AWS Config says about rules."""
         own = line.get("configRuleArn") in self.own_rules
         return own and line.get("message") == "evaluation" and line.get("test") is False
 

@@ -1,6 +1,6 @@
 """Loads the API models that the operator's commands use, in the process that forks them: importing this does it.
 
-Each command would else read them anew, which takes as long as all that a short command does.
+Otherwise each command would read them again, which takes as long as all that a short command does.
 """
 
 import contextlib

@@ -96,7 +96,7 @@ class Organization(Application):
         return {each["AccountId"]: " ".join([each["Status"], each.get("ErrorCode", "")]).rstrip() for each in statuses}
 
     def report(self) -> dict[str, dict[str, Any]]:
-        """Return what `make report` says of each account."""
+        """Return what `make report` says about each account."""
         ran = run(self.aws, self.account_id, "report", "--format", "json")
         return {account["account_id"]: account for account in json.loads(ran.printed)["accounts"]}
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from demo.clients import boto3_client
-from demo.operator import REMOVE, Operator
+from demo.operator import REMOVAL, Operator
 from local_aws.client import PROJECT, LocalAwsProcess
 from tests.e2e.organization import CENTRAL, MANAGEMENT
 from tests.local_aws.scene import allow, trust
@@ -79,7 +79,7 @@ class Removal:
         given = {"DocumentVersion": version} if version else {}
         parameters = {"AccountId": [account_id], "DryRun": ["false"]}
         return str(
-            person.start_automation_execution(DocumentName=REMOVE, Parameters=parameters, **given)["AutomationExecutionId"]
+            person.start_automation_execution(DocumentName=REMOVAL, Parameters=parameters, **given)["AutomationExecutionId"]
         )
 
     def plan(self, person: Person, account_id: str, version: str | None = None) -> str:
@@ -94,7 +94,7 @@ class Removal:
         person.send_automation_signal(AutomationExecutionId=execution_id, SignalType="Approve")
 
     def finished(self, execution_id: str) -> dict[str, Any]:
-        """Wait for the end, while the clock runs fast, and return what Automation says of it."""
+        """Wait for the end, while the clock runs fast, and return what Automation says about it."""
         return self.operator.finished(CENTRAL, execution_id, hurry=True)
 
     def remains(self, account_id: str) -> bool:
@@ -106,7 +106,7 @@ class Removal:
 
     def versions(self) -> dict[str, bool]:
         """Return the versions of the runbook, and whether each is the default one."""
-        listed = boto3_client(self.aws, "ssm", CENTRAL).list_document_versions(Name=REMOVE)["DocumentVersions"]
+        listed = boto3_client(self.aws, "ssm", CENTRAL).list_document_versions(Name=REMOVAL)["DocumentVersions"]
         return {version["DocumentVersion"]: version["IsDefaultVersion"] for version in listed}
 
 

@@ -1,4 +1,4 @@
-"""The alarms of the deployed application, by the clock: when each rings, when it stops, and what its topic gets."""
+"""The alarms of the deployed application, by the clock: when each fires, when it stops, and what its topic gets."""
 
 import json
 from collections.abc import Iterator

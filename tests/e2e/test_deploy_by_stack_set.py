@@ -51,7 +51,7 @@ def way(tmp_path_factory: pytest.TempPathFactory) -> Way:
     accounts_file = write_accounts(directory, dict.fromkeys(EVERYONE, HAS_DEVICE), UNITS)
     with LocalAwsProcess(accounts_file, directory / "local-aws.log") as aws:
         aws.switch("withhold-source-org-id", on=True)
-        aws.switch("failed-resources-made-anew", on=True)  # test_organization_deployment.py has the other answer, for a pack
+        aws.switch("recreate-failed-resources", on=True)  # test_organization_deployment.py has the other answer, for a pack
 
         def deploy(account_id: str, *arguments: str) -> Ran:
             return run(aws, account_id, "deploy", "--no-build", "--yes", *arguments)

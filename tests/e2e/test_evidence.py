@@ -318,7 +318,7 @@ def test_the_management_accounts_cloudtrail_tells_when_an_account_left(made: Mad
 
 
 def test_controls_are_counted_from_the_facts_of_the_raw_lines(made: Made) -> None:
-    """A hardware key satisfies CIS 1.4 (any MFA) and 1.5 (hardware) from the first day on, whatever the rule says of it."""
+    """A hardware key satisfies CIS 1.4 (any MFA) and 1.5 (hardware) from the first day on, whatever the rule says about it."""
     last: dict[tuple[str, date], bool] = {}
     for time, line in made.history.raw():
         if made.history.is_own(line):

@@ -1,4 +1,4 @@
-"""What becomes of an evaluation that fails, what is counted, and what the roles allow: on the deployed artefact."""
+"""What happens to an evaluation that fails, what is counted, and what the roles allow: on the deployed artefact."""
 
 from typing import Any
 

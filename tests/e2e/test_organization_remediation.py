@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from demo.clients import boto3_client
-from demo.operator import NOTIFY, REEVALUATE, REMOVE, Operator
+from demo.operator import NOTIFY, REEVALUATE, REMOVAL, Operator
 from demo.sam import DeploymentError
 from local_aws.client import LocalAwsProcess
 from tests.e2e.application import start_recorder, wait_for
@@ -53,7 +53,7 @@ class Scene:
 
     def plan(self, account_id: str) -> str:
         """Start the removal, and wait until it asks for approval; returns the execution's id."""
-        execution_id = self.operator.start(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
+        execution_id = self.operator.start(CENTRAL, REMOVAL, AccountId=account_id, DryRun="false")
         self.operator.wait_for_approval(execution_id)
         return execution_id
 
@@ -222,7 +222,7 @@ def test_configs_own_remediation_comes_with_the_pack_if_it_is_asked_for(tmp_path
 
 def test_a_dry_run_is_the_default_and_changes_nothing(scene: Scene) -> None:
     account_id = scene.member()
-    execution = scene.operator.run(CENTRAL, REMOVE, AccountId=account_id)
+    execution = scene.operator.run(CENTRAL, REMOVAL, AccountId=account_id)
     assert execution["AutomationExecutionStatus"] == "Success"
     [text] = execution["Outputs"]["Plan.Text"]
     for shown in ("AKIA", "password", f"{account_id}:mfa/phone", "dry run"):
@@ -255,7 +255,7 @@ def test_an_approved_run_ends_without_root_credentials_and_compliant(scene: Scen
     assert result["ComplianceType"] == "COMPLIANT"
     assert "no credentials" in result["Annotation"] or "no password" in result["Annotation"]
     # The second run has nothing to do, and asks nobody.
-    again = scene.operator.run(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
+    again = scene.operator.run(CENTRAL, REMOVAL, AccountId=account_id, DryRun="false")
     assert "There is nothing to remove." in again["Outputs"]["Plan.Text"][0]
 
 
@@ -301,7 +301,7 @@ def test_other_approvers_come_with_another_deployment(tmp_path: Path, failed: bo
             operator.decide(execution_id, "Approve")
         asked = {"AccountId": [member], "DryRun": ["false"]}
         started = organization.client("ssm").start_automation_execution(
-            DocumentName=REMOVE, DocumentVersion="1", Parameters=asked
+            DocumentName=REMOVAL, DocumentVersion="1", Parameters=asked
         )
         execution = operator.finished(CENTRAL, started["AutomationExecutionId"])
         assert execution["AutomationExecutionStatus"] == "Failed"
@@ -344,7 +344,7 @@ def test_a_request_that_nobody_answers_times_out_and_changes_nothing(scene: Scen
 )
 def test_what_must_not_be_touched_is_refused(scene: Scene, account_id: str, why: str) -> None:
     scene.organization.aws.take_calls()
-    execution = scene.operator.run(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
+    execution = scene.operator.run(CENTRAL, REMOVAL, AccountId=account_id, DryRun="false")
     assert execution["AutomationExecutionStatus"] == "Failed"
     assert "RefusedError" in execution["FailureMessage"]
     assert why in execution["FailureMessage"]
@@ -355,7 +355,7 @@ def test_an_organization_without_the_feature_is_told_how_to_switch_it_on(scene: 
     iam = scene.organization.client("iam", MANAGEMENT)
     iam.disable_organizations_root_credentials_management()
     try:
-        execution = scene.operator.run(CENTRAL, REMOVE, AccountId=scene.member())
+        execution = scene.operator.run(CENTRAL, REMOVAL, AccountId=scene.member())
         assert execution["AutomationExecutionStatus"] == "Failed"
         assert "aws iam enable-organizations-root-credentials-management" in execution["FailureMessage"]
     finally:
@@ -382,7 +382,7 @@ def test_after_a_fault_the_next_run_ends_in_the_same_state(scene: Scene, operati
 def test_a_fault_before_the_plan_changes_nothing_and_the_next_run_does_it(scene: Scene, action: str) -> None:
     account_id = scene.member()
     scene.organization.aws.add_fault(account_id, action, "AccessDenied")
-    execution_id = scene.operator.start(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
+    execution_id = scene.operator.start(CENTRAL, REMOVAL, AccountId=account_id, DryRun="false")
     failed = scene.operator.finished(CENTRAL, execution_id, hurry=True)
     assert failed["AutomationExecutionStatus"] == "Failed"
     assert "AccessDenied" in failed["FailureMessage"]
@@ -398,7 +398,7 @@ def test_what_cannot_be_verified_fails_and_the_next_run_finds_nothing_left(scene
     assert scene.approved(account_id)["AutomationExecutionStatus"] == "Failed"
     scene.organization.aws.clear_faults()
     assert scene.has(account_id) == NOTHING
-    again = scene.operator.run(CENTRAL, REMOVE, AccountId=account_id, DryRun="false")
+    again = scene.operator.run(CENTRAL, REMOVAL, AccountId=account_id, DryRun="false")
     assert "There is nothing to remove." in again["Outputs"]["Plan.Text"][0]
 
 

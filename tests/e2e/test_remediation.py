@@ -309,7 +309,7 @@ def test_off_is_off_and_automatic_starts_by_itself_and_changes_nothing_twice(dep
     assert remediations(application) == []
 
 
-# --- What `root-virtual-mfa verify` says of one account ---
+# --- What `root-virtual-mfa verify` says about one account ---
 
 
 def test_verify_and_its_probe_in_one_account(deployed: Deployed, aws: LocalAwsProcess) -> None:

@@ -36,7 +36,7 @@ class Scene:
     approver: Person
 
     def remove(self, account_id: str) -> dict[str, Any]:
-        """Start the removal, approve it once, and return what Automation says of it at the end."""
+        """Start the removal, approve it once, and return what Automation says about it at the end."""
         execution_id = self.removal.start(self.starter, account_id)
 
         def asks() -> bool:

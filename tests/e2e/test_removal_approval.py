@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from demo.clients import boto3_client
-from demo.operator import APPROVALS, REMOVE, Operator
+from demo.operator import APPROVALS, REMOVAL, Operator
 from local_aws.client import PROJECT, LocalAwsProcess
 from tests.e2e.organization import CENTRAL, MANAGEMENT, write_accounts
 from tests.e2e.removal import EVERYTHING, ROLE, Removal
@@ -183,12 +183,12 @@ def test_old_versions_are_deleted_as_the_guide_says(removal: Removal, member: st
     removal.deploy([removal.role(name)])
     removal.deploy([removal.role(f"{name}-2")])
     command = guide("sh", "delete-document")
-    assert f"aws ssm delete-document --name {REMOVE} --document-version" in command
+    assert f"aws ssm delete-document --name {REMOVAL} --document-version" in command
     ssm = boto3_client(removal.aws, "ssm", CENTRAL)
     old = [version for version, is_default in removal.versions().items() if not is_default]
     assert old
     for version in old:
-        ssm.delete_document(Name=REMOVE, DocumentVersion=version)
+        ssm.delete_document(Name=REMOVAL, DocumentVersion=version)
     assert list(removal.versions().values()) == [True]
     for version in old:
         with pytest.raises(ClientError, match=r"AutomationDefinitionVersionNotFoundException"):

@@ -60,7 +60,7 @@ class Scene:
 
     def remove(self, account_id: str) -> str:
         """Remove root's credentials, with an approval if one is requested. Returns the id of the ended execution."""
-        mend(self.aws, account_id, f"phone-{next(self._marks)}")
+        fix(self.aws, account_id, f"phone-{next(self._marks)}")
         execution_id = self.removal.start(self.starter, account_id)
         ssm = boto3_client(self.aws, "ssm", CENTRAL)
         asked = [{"Key": "ExecutionId", "Values": [execution_id]}]
@@ -99,7 +99,7 @@ class Scene:
         return wait_for(lambda: found if mark in text_of(found := queue.bodies(1)) else None, "the events")
 
 
-def mend(aws: LocalAwsProcess, account_id: str, device: str) -> None:
+def fix(aws: LocalAwsProcess, account_id: str, device: str) -> None:
     """Let a root user have one of everything again; a device of a name that was used may be left unassigned."""
     for change in ("delete-access-keys", "delete-signing-certificates", "create-access-key", "upload-signing-certificate"):
         aws.change_root_user(account_id, change)

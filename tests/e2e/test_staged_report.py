@@ -105,7 +105,7 @@ class Story:
     texts: dict[str, str]
     verified: Found
     a_day_later: Found
-    mended: Found
+    fixed: Found
     verified_again: Found
     without_journal: Found
     verified_without_journal: Found
@@ -164,8 +164,8 @@ def story(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Story:
     aws.advance_clock(seconds=27 * 3600)
     aws.settle()
     a_day_later = scene.report()
-    mend(scene, reported)
-    mended, verified_again = scene.report(), scene.verify()
+    fix(scene, reported)
+    fixed, verified_again = scene.report(), scene.verify()
     aws.switch("no-dedup-in-queries", on=True)
     without_journal, verified_without_journal = scene.report(), scene.verify()
     aws.switch("no-dedup-in-queries", on=False)
@@ -184,7 +184,7 @@ def story(scene: Scene, tmp_path_factory: pytest.TempPathFactory) -> Story:
         texts,
         verified,
         a_day_later,
-        mended,
+        fixed,
         verified_again,
         without_journal,
         verified_without_journal,
@@ -250,7 +250,7 @@ def join(scene: Scene) -> None:
     scene.aws.settle()
 
 
-def mend(scene: Scene, reported: Found) -> None:
+def fix(scene: Scene, reported: Found) -> None:
     """Do what the report says."""
     scene.aws.clear_faults()
     start_recorder(scene.aws, SILENT)
@@ -331,15 +331,15 @@ def test_account_that_moved_in_without_a_recorder_says_so(story: Story) -> None:
 
 
 def test_what_the_report_says_mends_it(story: Story) -> None:
-    mended = dict.fromkeys((LIES_UNREAD,), "NON_COMPLIANT") | dict.fromkeys((DELETES, SILENT), "COMPLIANT")
-    assert {account_id: account["status"] for account_id, account in story.mended.items()} == STATUSES | mended
-    assert [account_id for account_id, account in story.mended.items() if account["advice"]] == []
+    fixed = dict.fromkeys((LIES_UNREAD,), "NON_COMPLIANT") | dict.fromkeys((DELETES, SILENT), "COMPLIANT")
+    assert {account_id: account["status"] for account_id, account in story.fixed.items()} == STATUSES | fixed
+    assert [account_id for account_id, account in story.fixed.items() if account["advice"]] == []
     assert {story.verified_again[name]["outcome"] for name in (SIGNS, COVERAGE, FOLLOWS)} == {"HOLDS"}, story.verified_again
 
 
 def test_without_the_journal_nobody_passes(story: Story) -> None:
     statuses = {account_id: account["status"] for account_id, account in story.without_journal.items()}
-    passing = {each for each, account in story.mended.items() if account["status"] == "COMPLIANT"}
+    passing = {each for each, account in story.fixed.items() if account["status"] == "COMPLIANT"}
     assert {each for each, status in statuses.items() if status == "UNKNOWN"} == passing
     assert "COMPLIANT" not in statuses.values()
     assert all("logs:StartQuery" in story.without_journal[each]["advice"][0]["action"] for each in passing)
@@ -353,11 +353,11 @@ def test_check_sees_whether_the_stack_set_follows(story: Story) -> None:
     for found, account_id in ((story.strayed, MOVES_IN), (story.left, OUTSIDE)):
         assert found[FOLLOWS]["outcome"] == "FAILS"
         assert account_id in found[FOLLOWS]["text"]
-    assert story.followed[FOLLOWS]["outcome"] == "HOLDS", "its command mends it"
+    assert story.followed[FOLLOWS]["outcome"] == "HOLDS", "its command fixes it"
 
 
 def test_with_a_rule_of_each_way_the_worst_result_counts(story: Story) -> None:
-    own = {account_id: account["status"] for account_id, account in story.mended.items()}
+    own = {account_id: account["status"] for account_id, account in story.fixed.items()}
     worst = {account_id: "NON_COMPLIANT" if status == "COMPLIANT" else status for account_id, status in own.items()}
     assert {account_id: account["status"] for account_id, account in story.with_pack.items()} == worst
     virtual = story.with_pack[VIRTUAL]

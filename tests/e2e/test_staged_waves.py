@@ -88,7 +88,7 @@ def test_a_rollout_in_waves_evaluates_every_account_once(rollout: Rollout) -> No
     assert rollout.statuses() == {SILENT: "OUTDATED FAILED", FIRST: CURRENT, SECOND: CURRENT} | stopped
     assert rollout.evaluated() == {FIRST: 1, SECOND: 1}
 
-    # Its cause is mended, and it is repeated: nobody is left out, and nobody has anything twice.
+    # Its cause is fixed, and it is repeated: nobody is left out, and nobody has anything twice.
     for account_id in (SILENT, SILENT_TOO, ALSO_SILENT):
         start_recorder(aws, account_id)
     deploy_organization(aws, CENTRAL, waves)

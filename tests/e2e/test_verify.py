@@ -311,7 +311,7 @@ LISTED = "The aggregator lists each account's conformance pack"
 
 def test_right_after_the_deployment_nothing_fails_and_the_probe_goes_well(story: Story) -> None:
     assert outcomes(story.first, "NOT_SEEN") == {ELSEWHERE}
-    # Within a minute the alarm on silence rings: before or after the look.
+    # Within a minute the alarm on silence fires: before or after the look.
     assert outcomes(story.first, "NOT_YET") - {"The alarms reach their topic"} == {
         "AWS Config's verdicts reach EventBridge",
         "Root's changes reach EventBridge",
@@ -363,7 +363,7 @@ MENDS = {
     "Automation says who approved a removal": "RemovalMinimumApprovals=2",
     "The package's roles may do what they have to": "put-role-policy --role-name root-virtual-mfa-reevaluation",
 }
-"""What fails when AWS answers otherwise, and a part of its mend."""
+"""What fails when AWS answers otherwise, and a part of its fix."""
 
 
 def test_what_aws_answers_otherwise_fails_with_its_mend(story: Story) -> None:

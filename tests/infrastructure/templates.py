@@ -92,7 +92,7 @@ class Deployment:
         return condition is None or self._holds({"Condition": condition})
 
     def refusals(self) -> list[str]:
-        """Return what CloudFormation says of the template rules that the parameters break."""
+        """Return what CloudFormation says about the template rules that the parameters break."""
         return [
             assertion["AssertDescription"]
             for rule in self._template["Rules"].values()

@@ -47,7 +47,7 @@ def test_artefact_is_small(artefact: Path, tmp_path: Path) -> None:
     assert archive.stat().st_size < 150 * 1024
 
 
-def test_artefact_is_the_same_when_built_anew(artefact: Path, tmp_path: Path) -> None:
+def test_artefact_is_the_same_when_built_again(artefact: Path, tmp_path: Path) -> None:
     command = ["make", f"build-{FUNCTION}", f"ARTIFACTS_DIR={tmp_path}", f"PYTHON={sys.executable}"]
     environment = os.environ | OFFLINE | {"TZ": "Asia/Tokyo", "MAKEFLAGS": ""}  # bytes and time stamps depend on no time zone
     subprocess.run(command, cwd=PROJECT / "rules", env=environment, check=True, capture_output=True)  # noqa: S603 - a command of this file

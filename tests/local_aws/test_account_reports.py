@@ -1,4 +1,4 @@
-"""What IAM says of an account: the summary, the credential report, and the root user in every list."""
+"""What IAM says about an account: the summary, the credential report, and the root user in every list."""
 
 import csv
 from datetime import datetime, timedelta

@@ -217,7 +217,7 @@ def queries(
 
 @pytest.mark.parametrize("switch", ["", "multi-day-alarms-look-back", "fill-needs-data"])
 def test_fill_gives_periods_without_data_a_value(scene: Scene, switch: str) -> None:
-    """So an alarm on silence rings after one period, whichever way AWS answers; without FILL see the test above."""
+    """So an alarm on silence fires after one period, whichever way AWS answers; without FILL see the test above."""
     if switch:
         scene.aws.switch(switch, on=True)
     try:

@@ -46,7 +46,7 @@ class Case:
     belongs_to: str | None
     same_stack: bool = False
     excluded: bool = False
-    anew: bool = False
+    recreated: bool = False
 
 
 CASES = {
@@ -57,7 +57,7 @@ CASES = {
     "comes below a targeted unit": Case("800000000004", "", "Apps/Web", "Apps"),
     "moves within a targeted unit": Case("800000000005", "Apps", "Apps/Web", "Apps", same_stack=True),
     "moves to another targeted unit": Case("800000000006", "Apps", "Data", "Data", same_stack=True),
-    "moves to another targeted unit, anew": Case("800000000007", "Apps/Web", "Data", "Data", anew=True),
+    "moves to another targeted unit, recreated": Case("800000000007", "Apps/Web", "Data", "Data", recreated=True),
     "goes out of a targeted unit": Case("800000000008", "Data", "Labs", None),
     "goes to the root": Case("800000000009", "Apps/Web", "", None),
     "leaves": Case("800000000010", "Apps", None, None),
@@ -112,7 +112,7 @@ def moved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Moved]:
             admin.create_instances(name, targets)
         before = {name: admin.instances(name) for name in (NAME, KEPT)}
         for case in CASES.values():
-            aws.switch("stacks-anew-between-units", on=case.anew)
+            aws.switch("recreate-stacks-between-units", on=case.recreated)
             move(aws, case, ids)
             for name in (NAME, KEPT):
                 admin.settle(name)
@@ -148,7 +148,7 @@ def test_a_stack_follows_its_account(moved: Moved, case: Case) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", [case for case in CASES.values() if not case.anew], ids=[name for name in CASES if "anew" not in name]
+    "case", [case for case in CASES.values() if not case.recreated], ids=[name for name in CASES if "recreated" not in name]
 )
 def test_stacks_stay_if_that_is_asked_for(moved: Moved, case: Case) -> None:
     had_one = case.account_id in moved.before[KEPT]

@@ -313,10 +313,10 @@ def test_a_stack_that_fails_and_stays_has_previous_values(client: Clients, accou
     cloudformation.execute_change_set(**created, DisableRollback=True)
     assert eventually(lambda: stack.status == "CREATE_FAILED")
 
-    mended = {"Parameters": parameters, "Resources": {"Query": query()}, "Outputs": {"Kept": {"Value": {"Ref": "Kept"}}}}
+    fixed = {"Parameters": parameters, "Resources": {"Query": query()}, "Outputs": {"Kept": {"Value": {"Ref": "Kept"}}}}
     updated = {"StackName": STACK, "ChangeSetName": "update"}
     previous = {"ParameterKey": "Kept", "UsePreviousValue": True}
-    cloudformation.create_change_set(**updated, TemplateBody=json.dumps(mended), Parameters=[previous])
+    cloudformation.create_change_set(**updated, TemplateBody=json.dumps(fixed), Parameters=[previous])
     cloudformation.execute_change_set(**updated, DisableRollback=True)
     assert eventually(lambda: stack.status == "UPDATE_COMPLETE")
     assert stack.outputs == {"Kept": "given"}

@@ -246,7 +246,7 @@ def test_a_member_looks_at_its_pack_and_can_neither_change_nor_delete_it(scene: 
         assert compliance == {"ConfigRuleName": rule["ConfigRuleName"], "ComplianceType": "COMPLIANT"}
 
         settings = {key: rule[key] for key in ("ConfigRuleName", "Source")}
-        remediation = {"ConfigRuleName": rule["ConfigRuleName"], "TargetType": "SSM_DOCUMENT", "TargetId": "Mend"}
+        remediation = {"ConfigRuleName": rule["ConfigRuleName"], "TargetType": "SSM_DOCUMENT", "TargetId": "Fix"}
         for operation, params in (
             # Source: API reference, PutRemediationConfigurations: not for the rules of services.
             (member.put_remediation_configurations, {"RemediationConfigurations": [remediation]}),
@@ -411,7 +411,7 @@ def with_rule(**properties: object) -> dict[str, Any]:
 
 
 def with_remediation(**properties: object) -> dict[str, Any]:
-    return {"Resources": {"Rule": RULE, "Mend": {**MEND, "Properties": {**MEND["Properties"], **properties}}}}
+    return {"Resources": {"Rule": RULE, "Fix": {**MEND, "Properties": {**MEND["Properties"], **properties}}}}
 
 
 def role_parameter(role: object) -> dict[str, Any]:
@@ -441,7 +441,7 @@ REFUSED: dict[str, tuple[object, str]] = {
     "outputs": ({"Outputs": {}, "Resources": {"Rule": RULE}}, "Outputs"),
     "another resource type": ({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}, "AWS::SNS::Topic"),
     "a remediation without properties": (
-        {"Resources": {"Rule": RULE, "Mend": {"Type": "AWS::Config::RemediationConfiguration"}}},
+        {"Resources": {"Rule": RULE, "Fix": {"Type": "AWS::Config::RemediationConfiguration"}}},
         "Mend must be a mapping",
     ),
     "Ref in a remediation's rule": (
@@ -449,7 +449,7 @@ REFUSED: dict[str, tuple[object, str]] = {
         "ConfigRuleName, which has to be written out",
     ),
     "Sub in a remediation's role": (
-        with_remediation(Parameters=role_parameter({"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:role/mends"})),
+        with_remediation(Parameters=role_parameter({"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:role/fixes"})),
         "AutomationAssumeRole, which has to be written out",
     ),
     "Ref in a remediation's role in a branch": (
@@ -463,11 +463,11 @@ REFUSED: dict[str, tuple[object, str]] = {
     "a remediation of a rule that is left out": (
         {
             "Conditions": {"No": {"Fn::Equals": ["a", "b"]}},
-            "Resources": {"Rule": {**RULE, "Condition": "No"}, "Mend": MEND},
+            "Resources": {"Rule": {**RULE, "Condition": "No"}, "Fix": MEND},
         },
         "refused, which is no rule of the template",
     ),
-    "two remediations of a rule": ({"Resources": {"Rule": RULE, "Mend": MEND, "Again": MEND}}, "or has one already"),
+    "two remediations of a rule": ({"Resources": {"Rule": RULE, "Fix": MEND, "Again": MEND}}, "or has one already"),
     "another property of a remediation": (with_remediation(Colour="red"), "Colour"),
     "a remediation that is perhaps automatic": (with_remediation(Automatic="perhaps"), "'perhaps' is no boolean"),
     "a remediation by a function": (with_remediation(TargetType="LAMBDA"), "SSM_DOCUMENT"),
@@ -570,26 +570,26 @@ def test_a_pack_of_ones_own(scene: Scene, judge: str) -> None:
     assert refusal(config.delete_conformance_pack, ConformancePackName="own")[0] == "NoSuchConformancePackException"
 
 
-def test_a_pack_that_fails_says_why_and_is_mended_by_putting_it_again(scene: Scene) -> None:
+def test_a_pack_that_fails_says_why_and_is_fixed_by_putting_it_again(scene: Scene) -> None:
     config = scene.config(MEMBER)
     arn = scene.judge("closed")
-    put = {"ConformancePackName": "mended", "TemplateBody": json.dumps(template_of(arn, "mended-rule"))}
+    put = {"ConformancePackName": "fixed", "TemplateBody": json.dumps(template_of(arn, "fixed-rule"))}
 
     def status() -> dict[str, Any]:
-        found = config.describe_conformance_pack_status(ConformancePackNames=["mended"])["ConformancePackStatusDetails"]
+        found = config.describe_conformance_pack_status(ConformancePackNames=["fixed"])["ConformancePackStatusDetails"]
         return dict(found[0])
 
     try:
         config.put_conformance_pack(**put)
         assert status()["ConformancePackState"] == "CREATE_FAILED"
         assert arn in status()["ConformancePackStatusReason"]
-        assert scene.rules(MEMBER, "mended-rule") == []
+        assert scene.rules(MEMBER, "fixed-rule") == []
         let_config_invoke(scene.client, arn, MEMBER)
         config.put_conformance_pack(**put)
         assert status()["ConformancePackState"] == "CREATE_COMPLETE"
-        assert len(scene.results(MEMBER, "mended-rule")) == 1
+        assert len(scene.results(MEMBER, "fixed-rule")) == 1
     finally:
-        config.delete_conformance_pack(ConformancePackName="mended")
+        config.delete_conformance_pack(ConformancePackName="fixed")
 
 
 # --- Remediation ---
@@ -605,8 +605,8 @@ def _remediation(scene: Scene) -> None:
 
 def with_rule_and_remediation(judge: str, name: str, role: str, **properties: object) -> dict[str, Any]:
     verdict = {f"verdictOf{MEMBER}": "NON_COMPLIANT"}
-    mend = remediation_resource(name, role, **properties)
-    return {"Resources": {"Rule": rule_resource(judge, name, **verdict), "Mend": mend}}
+    fix = remediation_resource(name, role, **properties)
+    return {"Resources": {"Rule": rule_resource(judge, name, **verdict), "Fix": fix}}
 
 
 def remediations(scene: Scene, account_id: str, rule_name: str) -> list[dict[str, Any]]:
@@ -622,17 +622,17 @@ def remediations(scene: Scene, account_id: str, rule_name: str) -> list[dict[str
 def test_a_pack_brings_the_remediation_of_its_rules(scene: Scene, judge: str) -> None:
     config = scene.config(MEMBER)
     template = with_rule_and_remediation(
-        judge, "mending", role_arn(MEMBER), Automatic="true", RetryAttemptSeconds={"Ref": "Seconds"}
+        judge, "fixing", role_arn(MEMBER), Automatic="true", RetryAttemptSeconds={"Ref": "Seconds"}
     )
     template["Parameters"] = {"Seconds": {"Type": "String", "Default": "300"}}
-    pack = {"ConformancePackName": "mending"}
+    pack = {"ConformancePackName": "fixing"}
     config.put_conformance_pack(**pack, TemplateBody=json.dumps(template))
     try:
-        [mend] = remediations(scene, MEMBER, "mending-")
-        [rule] = scene.rules(MEMBER, "mending-")
-        assert mend["ConfigRuleName"] == rule["ConfigRuleName"]
-        assert (mend["Automatic"], mend["RetryAttemptSeconds"]) == (True, 300)
-        assert mend["CreatedByService"] == "config-conforms.amazonaws.com"
+        [fix] = remediations(scene, MEMBER, "fixing-")
+        [rule] = scene.rules(MEMBER, "fixing-")
+        assert fix["ConfigRuleName"] == rule["ConfigRuleName"]
+        assert (fix["Automatic"], fix["RetryAttemptSeconds"]) == (True, 300)
+        assert fix["CreatedByService"] == "config-conforms.amazonaws.com"
 
         def states() -> list[str]:
             found = config.describe_remediation_execution_status(ConfigRuleName=rule["ConfigRuleName"])
@@ -643,7 +643,7 @@ def test_a_pack_brings_the_remediation_of_its_rules(scene: Scene, judge: str) ->
         answer = config.start_remediation_execution(ConfigRuleName=rule["ConfigRuleName"], ResourceKeys=[key])
         assert "FailedItems" not in answer
 
-        mine = {key: mend[key] for key in ("ConfigRuleName", "TargetType", "TargetId")}
+        mine = {key: fix[key] for key in ("ConfigRuleName", "TargetType", "TargetId")}
         exceptions = {"ResourceKeys": [{"ResourceType": "AWS::::Account", "ResourceId": MEMBER}]}
         for operation, params in (
             (config.put_remediation_configurations, {"RemediationConfigurations": [mine]}),
@@ -652,10 +652,10 @@ def test_a_pack_brings_the_remediation_of_its_rules(scene: Scene, judge: str) ->
         ):
             assert refusal(operation, **params)[0] == "AccessDeniedException"
 
-        del template["Resources"]["Mend"]
+        del template["Resources"]["Fix"]
         config.put_conformance_pack(**pack, TemplateBody=json.dumps(template))
-        assert remediations(scene, MEMBER, "mending-") == []
-        assert scene.rules(MEMBER, "mending-") == [rule]
+        assert remediations(scene, MEMBER, "fixing-") == []
+        assert scene.rules(MEMBER, "fixing-") == [rule]
     finally:
         config.delete_conformance_pack(**pack)
 
@@ -735,8 +735,8 @@ def test_the_management_account_in_a_role_becomes_each_account(scene: Scene, jud
     with scene.pack("everyone", template):
         assert sorted(scene.statuses("everyone", Status="CREATE_SUCCESSFUL")) == [MANAGEMENT, DELEGATED, MEMBER]
         for account_id in (MANAGEMENT, DELEGATED, MEMBER):
-            [mend] = remediations(scene, account_id, "everyone-")
-            assert mend["Parameters"]["AutomationAssumeRole"]["StaticValue"]["Values"] == [role_arn(account_id)]
+            [fix] = remediations(scene, account_id, "everyone-")
+            assert fix["Parameters"]["AutomationAssumeRole"]["StaticValue"]["Values"] == [role_arn(account_id)]
         failed = scene.statuses("everyone", Status="CREATE_FAILED")
         assert list(failed) == [OTHER]
         assert f"The role {role_arn(OTHER)} does not exist" in failed[OTHER]["ErrorMessage"]

@@ -91,11 +91,11 @@ def test_a_policy_for_the_organization_lets_its_accounts_in_and_nobody_else(scen
 
 @pytest.mark.usefixtures("withheld")
 def test_if_config_does_not_send_the_organization_a_list_of_accounts_mends_it(scene: Scene) -> None:
-    arn = scene.judge("mended")
-    assert deploy(scene, "mended", arn, policy_of(arn, SourceOrgID=ORGANIZATION_ID)) == "CREATE_COMPLETE"
-    assert not may_put(scene, MEMBER, arn, "mended")
-    assert deploy(scene, "mended", arn, policy_of(arn, SourceAccount=[DELEGATED, MEMBER])) == "UPDATE_COMPLETE"
-    assert {account_id: may_put(scene, account_id, arn, "mended") for account_id in [DELEGATED, MEMBER, OTHER]} == {
+    arn = scene.judge("fixed")
+    assert deploy(scene, "fixed", arn, policy_of(arn, SourceOrgID=ORGANIZATION_ID)) == "CREATE_COMPLETE"
+    assert not may_put(scene, MEMBER, arn, "fixed")
+    assert deploy(scene, "fixed", arn, policy_of(arn, SourceAccount=[DELEGATED, MEMBER])) == "UPDATE_COMPLETE"
+    assert {account_id: may_put(scene, account_id, arn, "fixed") for account_id in [DELEGATED, MEMBER, OTHER]} == {
         DELEGATED: True,
         MEMBER: True,
         OTHER: False,

@@ -29,7 +29,7 @@ EVERYONE = {"FailureTolerancePercentage": 100, "MaxConcurrentPercentage": 100}
 DOCUMENT = {
     "schemaVersion": "0.3",
     "parameters": {"AccountId": {"type": "String"}},
-    "mainSteps": [{"name": "Mend", **SUCCEEDS}],
+    "mainSteps": [{"name": "Fix", **SUCCEEDS}],
 }
 FUNCTION = "def handler(event, context): pass"
 
@@ -106,7 +106,7 @@ def test_a_rule_comes_to_each_account_whose_config_takes_it(tmp_path: Path) -> N
             assert remediations(account_id)[0]["MaximumAutomaticAttempts"] == 3
         assert refusal(client("config", THIRD).delete_config_rule, ConfigRuleName=NAME)[0] == "ResourceInUseException"
 
-        # An update changes the rule in place; an account that is mended catches up.
+        # An update changes the rule in place; an account that is fixed catches up.
         let_config_invoke(client, function_arn, NOT_ALLOWED)
         changed = template(function_arn, attempts=7, InputParameters='{"level": "high"}')
         update = {"TemplateBody": changed, "OperationPreferences": EVERYONE}

@@ -1,4 +1,4 @@
-"""The resource type AWS::CloudFormation::StackSet: which operations an update becomes, and how a failure ends and is mended."""
+"""The resource type AWS::CloudFormation::StackSet: which operations an update becomes, and how a failure ends and is fixed."""
 
 import json
 import re
@@ -76,7 +76,7 @@ def only(*accounts: str) -> dict[str, Any]:
         ((["Sandbox"], {}), (["Sandbox", "Workloads"], {}), [("CREATE", [FIRST, SECOND, THIRD])]),
         ((["Workloads", "Sandbox"], {}), (["Sandbox"], {}), [("DELETE", [FIRST, SECOND, THIRD])]),
         ((["Sandbox"], {}), (["Workloads"], {}), [("DELETE", [SANDBOX]), ("CREATE", [FIRST, SECOND, THIRD])]),
-        # A unit below another one, instead of it: its stacks are made anew. Beside it: nothing is doubled.
+        # A unit below another one, instead of it: its stacks are recreated. Beside it: nothing is doubled.
         (
             (["Workloads"], {}),
             (["Workloads/Production"], {}),
@@ -309,21 +309,21 @@ def test_with_rollback_disabled_a_creation_that_fails_keeps_what_there_is(
     assert not admin.exists()
 
 
-@pytest.mark.parametrize("anew", [False, True])
+@pytest.mark.parametrize("recreated", [False, True])
 def test_with_rollback_disabled_the_next_deployment_mends_a_creation_that_failed(
-    aws: LocalAwsClient, parent: Parent, admin: Administrator, *, anew: bool
+    aws: LocalAwsClient, parent: Parent, admin: Administrator, *, recreated: bool
 ) -> None:
-    """The documentation can be read in two ways: it updates the StackSet that is there, or makes it anew."""
+    """The documentation can be read in two ways: it updates the StackSet that is there, or recreates it."""
     take_name(aws, SANDBOX)
     assert parent.deploy("create", rollback=False) == "CREATE_FAILED"
     first = admin.read("describe_stack_set")["StackSet"]["StackSetId"]
     of(aws, "iam", SANDBOX).delete_role(RoleName=NAME)
-    aws.switch("failed-resources-made-anew", on=anew)
+    aws.switch("recreate-failed-resources", on=recreated)
     try:
         assert parent.deploy("update", rollback=False, Description="Mended.") == "UPDATE_COMPLETE", parent.reasons()
     finally:
-        aws.switch("failed-resources-made-anew", on=False)
-    assert (admin.read("describe_stack_set")["StackSet"]["StackSetId"] != first) is anew
+        aws.switch("recreate-failed-resources", on=False)
+    assert (admin.read("describe_stack_set")["StackSet"]["StackSetId"] != first) is recreated
     assert set(admin.statuses().values()) == {CURRENT}
     assert list(with_role(aws)) == MEMBERS
 

@@ -1,4 +1,4 @@
-"""Service-managed StackSets: who may have them, where they go, and what becomes of failures."""
+"""Service-managed StackSets: who may have them, where they go, and what happens to failures."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -327,7 +327,7 @@ def test_what_has_begun_when_the_tolerance_is_exceeded_is_finished(
     assert [account for account, status in admin.results(operation).items() if status == "CANCELLED"] == cancelled
 
 
-def test_an_account_is_mended_by_creating_its_instance_again(aws: LocalAwsClient, admin: Administrator) -> None:
+def test_an_account_is_fixed_by_creating_its_instance_again(aws: LocalAwsClient, admin: Administrator) -> None:
     take_name(aws, SECOND)
     admin.create()
     admin.deploy(OperationPreferences={"FailureToleranceCount": 1})

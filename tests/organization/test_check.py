@@ -46,7 +46,7 @@ ROLE = "organization-reader"
 
 
 class FakeAccounts:
-    """The root users of accounts: what IAM says of each to whoever has credentials of it."""
+    """The root users of accounts: what IAM says about each to whoever has credentials of it."""
 
     def __init__(self, fake: FakeAws) -> None:
         self.fake = fake

@@ -1,4 +1,4 @@
-"""What brings the rule: what `deploy` asks, refuses and says of conformance pack and StackSet, and of organizational units."""
+"""What brings the rule: what `deploy` asks, refuses and says about pack, StackSet and organizational units."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The preflight as it is run, on answers of AWS: what is missing, the command that mends it, and the exit code."""
+"""The preflight as it is run, on answers of AWS: what is missing, the command that fixes it, and the exit code."""
 
 import re
 import shlex

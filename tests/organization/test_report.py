@@ -765,7 +765,7 @@ def test_table_has_each_account_what_to_do_and_totals(fake: FakeAws, capsys: pyt
 
 @pytest.fixture
 def hostile(fake: FakeAws) -> FakeAws:
-    """Let everything that somebody may write be hostile: names, annotations, errors, and what a stack says of itself."""
+    """Let everything that somebody may write be hostile: names, annotations, errors, and what a stack says about itself."""
     name, rule = f"Shop {HOSTILE}", f"{RULE}{HOSTILE}"
     fake.answers["ListAccounts"] = {"Accounts": [account(each, name) for each in (MEMBER, OTHER, CENTRAL)]}
     fake.answers["ListRoots"] = {"Roots": [{"Id": ROOT, "Name": f"Root {HOSTILE}"}]}

@@ -1,4 +1,4 @@
-"""What the report says of an account, for every state that an account can be in."""
+"""What the report says about an account, for every state that an account can be in."""
 
 import os
 import shlex

@@ -1,4 +1,4 @@
-"""What the report says of an account if a StackSet brings the rule: whom it believes, and which accounts are in scope."""
+"""What the report says about an account if a StackSet brings the rule: whom it believes, and which accounts are in scope."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -88,8 +88,8 @@ def test_rule_of_our_name_that_the_journal_does_not_know_makes_no_account_compli
     assert (row.status, row.annotation) == (Status.UNKNOWN, "")
     (advice,) = row.advice
     assert advice.why == (
-        "AWS Config says COMPLIANT of the rule root-virtual-mfa-enabled, and the journal has no evaluation by the deployment's "
-        "own rule in the last 26 h. Either evaluations fail, or somebody put another rule of this name."
+        "AWS Config says COMPLIANT about the rule root-virtual-mfa-enabled, and the journal has no evaluation by the "
+        "deployment's own rule in the last 26 h. Either evaluations fail, or somebody put another rule of this name."
     )
     assert "which function evaluates the rule" in advice.action
     assert [command.split()[2] for command in advice.commands] == [

@@ -1,4 +1,4 @@
-"""What each check says of what AWS shows: that it holds, that it fails, that nothing shows it yet, or that it was not seen."""
+"""What each check says about what AWS shows: it holds, it fails, nothing shows it yet, or it was not seen."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -654,7 +654,7 @@ def test_a_check_says_what_aws_shows(name: str, observed: Observed, told: Case) 
     assert told.text in found.text
     assert told.command in "\n".join(found.commands)
     if found.outcome is FAILS:
-        assert found.commands, "what fails has a command that mends or shows it"
+        assert found.commands, "what fails has a command that fixes or shows it"
         assert found.run_in
     deployment = replace(told.changes.get("deployment", observed.deployment), stack_name="mfa")
     for command in finding(name, replace(observed, **{**told.changes, "deployment": deployment})).commands:

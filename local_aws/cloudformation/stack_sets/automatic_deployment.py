@@ -73,7 +73,7 @@ class AutomaticDeployment:
             elif not now:
                 delete[place] = instance.unit_id
             elif instance.unit_id not in now:
-                if self._switches.is_on("stacks-anew-between-units"):
+                if self._switches.is_on("recreate-stacks-between-units"):
                     delete[place], create[place] = instance.unit_id, now[0]
                 else:
                     instance.unit_id = now[0]
