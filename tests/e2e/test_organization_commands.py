@@ -292,7 +292,7 @@ def test_report_says_which_controls_of_a_framework_are_satisfied(way: Way) -> No
         assert found[account_id] == {"satisfied": [], "not satisfied": [], "unknown": ["1.4", "1.5"]}
 
 
-def test_report_says_why_an_account_is_not_watched_and_what_mends_it(way: Way) -> None:
+def test_report_says_why_an_account_is_not_watched_and_what_fixes_it(way: Way) -> None:
     [management] = way.account[MANAGEMENT]["advice"]
     assert "management account is not watched" in management["why"]
     assert management["commands"][0].startswith("root-virtual-mfa deploy --management-account ")

@@ -297,7 +297,7 @@ def deploy_though_accounts_fail(aws: LocalAwsProcess, **parameters: str) -> Orga
     return organization
 
 
-def test_account_without_a_recorder_fails_alone_and_the_command_of_the_report_mends_it(tmp_path: Path) -> None:
+def test_account_without_a_recorder_fails_alone_and_the_command_of_the_report_fixes_it(tmp_path: Path) -> None:
     with local_aws(tmp_path, VIRTUAL, SILENT, not_recording=[SILENT]) as aws:
         organization = deploy_though_accounts_fail(aws)
         assert organization.pack_statuses() == {

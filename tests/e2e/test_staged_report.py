@@ -330,7 +330,7 @@ def test_account_that_moved_in_without_a_recorder_says_so(story: Story) -> None:
     assert story.verified[COVERAGE]["outcome"] == "FAILS"
 
 
-def test_what_the_report_says_mends_it(story: Story) -> None:
+def test_what_the_report_says_fixes_it(story: Story) -> None:
     fixed = dict.fromkeys((LIES_UNREAD,), "NON_COMPLIANT") | dict.fromkeys((DELETES, SILENT), "COMPLIANT")
     assert {account_id: account["status"] for account_id, account in story.fixed.items()} == STATUSES | fixed
     assert [account_id for account_id, account in story.fixed.items() if account["advice"]] == []

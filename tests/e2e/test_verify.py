@@ -366,7 +366,7 @@ MENDS = {
 """What fails when AWS answers otherwise, and a part of its fix."""
 
 
-def test_what_aws_answers_otherwise_fails_with_its_mend(story: Story) -> None:
+def test_what_aws_answers_otherwise_fails_with_its_fix(story: Story) -> None:
     failed = {name: each for name, each in story.broken.items() if each["outcome"] == "FAILS"}
     assert {name: story.broken[name] for name in failed.keys() ^ MENDS.keys()} == {}
     assert {name: each for name, each in failed.items() if MENDS[name] not in "\n".join(each["commands"])} == {}

@@ -442,7 +442,7 @@ REFUSED: dict[str, tuple[object, str]] = {
     "another resource type": ({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}, "AWS::SNS::Topic"),
     "a remediation without properties": (
         {"Resources": {"Rule": RULE, "Fix": {"Type": "AWS::Config::RemediationConfiguration"}}},
-        "Mend must be a mapping",
+        "Fix must be a mapping",
     ),
     "Ref in a remediation's rule": (
         with_remediation(ConfigRuleName={"Ref": "Rule"}),
@@ -799,7 +799,7 @@ def test_a_stack_fails_if_one_account_fails_and_takes_the_pack_back(scene: Scene
     assert not any(scene.rules(account_id, "taken-back-") for account_id in RECORDING)
 
 
-def test_with_rollback_disabled_the_pack_stays_and_the_next_deployment_mends_it(scene: Scene, judge: str) -> None:
+def test_with_rollback_disabled_the_pack_stays_and_the_next_deployment_fixes_it(scene: Scene, judge: str) -> None:
     stack = scene.deploy(DELEGATED, "kept", pack_resource("kept", judge, []), disable_rollback=True)
     try:
         assert stack["StackStatus"] == "CREATE_FAILED"

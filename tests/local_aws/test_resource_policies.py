@@ -90,7 +90,7 @@ def test_a_policy_for_the_organization_lets_its_accounts_in_and_nobody_else(scen
 
 
 @pytest.mark.usefixtures("withheld")
-def test_if_config_does_not_send_the_organization_a_list_of_accounts_mends_it(scene: Scene) -> None:
+def test_if_config_does_not_send_the_organization_a_list_of_accounts_fixes_it(scene: Scene) -> None:
     arn = scene.judge("fixed")
     assert deploy(scene, "fixed", arn, policy_of(arn, SourceOrgID=ORGANIZATION_ID)) == "CREATE_COMPLETE"
     assert not may_put(scene, MEMBER, arn, "fixed")

@@ -42,7 +42,7 @@ def template(function_arn: str, attempts: int | None = 3, **settings: Parameter)
         "Rule": {"Type": "AWS::Config::ConfigRule", "Properties": rule(function_arn, NAME, **settings)},
     }
     if attempts is not None:
-        resources["Mending"] = {
+        resources["Fixing"] = {
             "Type": "AWS::Config::RemediationConfiguration",
             "Properties": {
                 "ConfigRuleName": {"Ref": "Rule"},

@@ -310,7 +310,7 @@ def test_with_rollback_disabled_a_creation_that_fails_keeps_what_there_is(
 
 
 @pytest.mark.parametrize("recreated", [False, True])
-def test_with_rollback_disabled_the_next_deployment_mends_a_creation_that_failed(
+def test_with_rollback_disabled_the_next_deployment_fixes_a_creation_that_failed(
     aws: LocalAwsClient, parent: Parent, admin: Administrator, *, recreated: bool
 ) -> None:
     """The documentation can be read in two ways: it updates the StackSet that is there, or recreates it."""
@@ -320,7 +320,7 @@ def test_with_rollback_disabled_the_next_deployment_mends_a_creation_that_failed
     of(aws, "iam", SANDBOX).delete_role(RoleName=NAME)
     aws.switch("recreate-failed-resources", on=recreated)
     try:
-        assert parent.deploy("update", rollback=False, Description="Mended.") == "UPDATE_COMPLETE", parent.reasons()
+        assert parent.deploy("update", rollback=False, Description="Fixed.") == "UPDATE_COMPLETE", parent.reasons()
     finally:
         aws.switch("recreate-failed-resources", on=False)
     assert (admin.read("describe_stack_set")["StackSet"]["StackSetId"] != first) is recreated

@@ -250,7 +250,7 @@ LIST_ALL = "root-virtual-mfa deploy --parameter InvokePermission=Accounts"
         (Arrival("PENDING"), "Organization", "Wait.", ""),
     ],
 )
-def test_stack_that_did_not_arrive_says_why_and_what_mends_it(
+def test_stack_that_did_not_arrive_says_why_and_what_fixes_it(
     stack: Arrival | None, permission: str, action: str, command: str
 ) -> None:
     row = judge(stack=stack, deployment=replace(TO_UNITS, invoke_permission=permission))

@@ -242,7 +242,7 @@ def test_stack_set_that_brings_the_rule_is_judged_by_its_stacks_and_the_accounts
     assert "give --role-name" in verified(capsys, 0)[FOLLOWS]["text"].replace("Give", "give")
 
 
-def test_what_fails_comes_with_its_mend_and_exit_code_1(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_fails_comes_with_its_fix_and_exit_code_1(fake: FakeAws, capsys: pytest.CaptureFixture[str]) -> None:
     failed = statuses(
         "AccountId", Status="CREATE_FAILED", ConformancePackName="x", ErrorCode="InsufficientPermissionsException"
     )
