@@ -107,7 +107,7 @@ def _run(cli: Any, connection: socket.socket) -> None:  # noqa: ANN401 - a comma
         os.chdir(order["directory"])
         os.environ.clear()
         os.environ.update(order["environment"])
-        tempfile.tempdir = None  # it was found in another environment
+        tempfile.tempdir = str(Path(connection.getsockname()).parent)  # the SAM CLI leaves folders behind; this one goes
         sys.argv = ["sam", *order["arguments"]]
         deployer = importlib.import_module("samcli.lib.deploy.deployer").Deployer
         prefix = f"samcli-deploy{os.getpid()}-"
