@@ -101,7 +101,9 @@ def test_what_cannot_be_invoked_is_refused_with_one_sentence(arguments: list[str
     assert ran.said.count("\n") == 1
 
 
-def test_tools_reach_a_server_by_the_variables_that_it_prints(tmp_path: Path, free_port: int) -> None:
+def test_tools_reach_a_server_by_the_variables_that_it_prints(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, free_port: int
+) -> None:
     """As one would from two shells: boto3 and the SAM CLI know nothing but the variables."""
     server = subprocess.Popen(  # noqa: S603 - our own module
         [PYTHON, "-m", "local_aws", "serve", "--port", str(free_port)],
@@ -123,11 +125,12 @@ def test_tools_reach_a_server_by_the_variables_that_it_prints(tmp_path: Path, fr
             assert variables["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{free_port}"
             environment = WITHOUT_AWS | variables
             deploying = [str(SAM), "deploy", "--config-env", "local"]
+            folders = str(tmp_path_factory.mktemp("sam"))  # the SAM CLI leaves some behind
             wait_for(lambda: answers(environment), "the server")
             subprocess.run(  # noqa: S603 - the SAM CLI
                 deploying,
                 cwd=PROJECT,
-                env=environment | {"SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": "0.2"},
+                env=environment | {"SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": "0.2", "TMPDIR": folders},
                 capture_output=True,
                 timeout=SECONDS,
                 check=True,

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,13 +78,14 @@ class Way:
 class Terminal:
     """A command that runs on a terminal, and somebody who answers its questions."""
 
-    def __init__(self, aws: LocalAwsProcess, account_id: str, *arguments: str) -> None:
+    def __init__(self, aws: LocalAwsProcess, account_id: str, directory: Path, *arguments: str) -> None:
+        """Run the command; what the SAM CLI leaves behind is in `directory`."""
         self._own, other = pty.openpty()
         self.printed = ""
         self._process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "organization", *arguments],
             cwd=PROJECT,
-            env={**environment(aws, account_id), "TERM": "dumb"},
+            env={**environment(aws, account_id), "TERM": "dumb", "TMPDIR": str(directory)},
             stdin=other,
             stdout=other,
             stderr=other,
@@ -135,7 +137,7 @@ def one_account(tmp_path_factory: pytest.TempPathFactory) -> OneAccount:
     directory = tmp_path_factory.mktemp("one-account")
     (directory / "accounts.yaml").write_text(ACCOUNTS, encoding="utf-8")
     with LocalAwsProcess(directory / "accounts.yaml", directory / "local-aws.log") as aws:
-        terminal = Terminal(aws, BARE, "deploy", "--no-build")
+        terminal = Terminal(aws, BARE, directory, "deploy", "--no-build")
         terminal.answer("(account, organization) [account]: ", "")
         terminal.answer("NoticeEmail (optional): ", "nobody")
         terminal.answer("NoticeEmail (optional): ", "owner@example.com")
