@@ -374,7 +374,10 @@ def test_a_process_that_is_killed_is_started_anew(runbooks: Runbooks, tmp_path: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_all_ends_with_the_server(tmp_path: Path, number: int) -> None:
+def test_all_ends_with_the_server(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("killed")))  # what is killed leaves its folder behind
     with LocalAwsProcess(write_accounts(tmp_path, {"111111111111": {}}), tmp_path / "log") as process:
         runbooks = Runbooks(clients_of(process), "111111111111")
         runbooks.create(script(NOTES_PIDS, {"note": str(tmp_path / "note")}))

@@ -1,6 +1,7 @@
 """What the local AWS emulates: its lists, the page of its switches, and what is no list."""
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -56,9 +57,10 @@ def write(folder: Path, text: str) -> Path:
     return folder
 
 
-def test_the_package_answers_in_front_of_ministack_what_the_lists_say() -> None:
+def test_the_package_answers_in_front_of_ministack_what_the_lists_say(tmp_path: Path) -> None:
     command = [str(PYTHON), "-c", NOTE_OPERATIONS]
-    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT)  # noqa: S603 - our own program
+    variables = os.environ | {"TMPDIR": str(tmp_path)}  # it leaves a folder behind
+    run = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT, env=variables)  # noqa: S603 - our own program
     answered = {service: names for service, names in json.loads(run.stdout.splitlines()[-1]).items() if names}
     listed = {
         service: sorted(name for some in each.operations if some.answered_by == "package" for name in some.names)
