@@ -183,8 +183,9 @@ def test_a_fault_of_any_account_meets_a_share_of_the_calls(
     local_aws.clear_faults()
     for each in calls:
         assert {fault for account, fault in outcomes if account == each} == {"", "Throttling"}
-    # The record of calls tells which ones met it.
-    assert [(call["account_id"], call["fault"]) for call in local_aws.take_calls()] == outcomes
+    # The record of calls tells which ones met it. A function of another test may still write its log.
+    recorded = [call for call in local_aws.take_calls() if call["account_id"] in calls]
+    assert [(call["account_id"], call["fault"]) for call in recorded] == outcomes
 
 
 def test_a_fault_of_any_account_meets_an_assumed_role_once(
@@ -199,7 +200,8 @@ def test_a_fault_of_any_account_meets_an_assumed_role_once(
         with suppress(ClientError):
             client("sts", account_id).assume_role(RoleArn=role["Arn"], RoleSessionName="test")
     local_aws.clear_faults()
-    met = [call["fault"] == "Throttling" for call in local_aws.take_calls()]
+    # A function of another test may still write its log.
+    met = [call["fault"] == "Throttling" for call in local_aws.take_calls() if call["action"] == "sts:AssumeRole"]
     assert met == expected(Fault(ANY_ACCOUNT, "sts:AssumeRole", "Throttling", share=0.3, seed=3), other_account_id, 40)
 
 
