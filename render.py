@@ -100,7 +100,7 @@ def controls_page() -> str:
     lines += [f"| {state} | {meaning} |" for state, meaning in STATES.items()]
     for framework in frameworks().values():
         lines += ["", f"## {framework.title}", "", *textwrap.wrap(f"`--framework {framework.name}`. {framework.note}", 150), ""]
-        lines += ["| Control | Asks | Satisfied by | Says nothing of | Source |", "|---|---|---|---|---|"]
+        lines += ["| Control | Asks | Satisfied by | Says nothing about | Source |", "|---|---|---|---|---|"]
         lines += [f"| {' | '.join(_control(each))} |" for each in framework.controls]
     return "\n".join(lines) + "\n"
 

@@ -36,7 +36,7 @@ _SEED = 1
 
 @dataclass(frozen=True)
 class Row:
-    """A run of a command: accounts, calls to AWS, seconds, peak memory (MiB), and the accounts of which it was wrong."""
+    """A run of a command: accounts, calls to AWS, seconds, peak memory (MiB), and the accounts about which it was wrong."""
 
     command: str
     accounts: int

@@ -72,7 +72,7 @@ def verdict(root_user: RootUser) -> str:
 
 
 def wrong_accounts(written: str, users: Mapping[str, RootUser]) -> tuple[str, ...]:
-    """Return the accounts of which the JSON of an operator's command says something else than their root user demands."""
+    """Return the accounts about which the JSON of an operator's command says something else than their root user demands."""
     said = {each["account_id"]: each["status"] for each in json.loads(written)["accounts"]}
     return tuple(account_id for account_id, user in users.items() if said.get(account_id) != verdict(user))
 

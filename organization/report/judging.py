@@ -605,7 +605,7 @@ def _several(own: Sequence[Result], account: Account, pack: Arrival, deployment:
 def _unconfirmed(result: Result, account: Account, pack: Arrival, deployment: Deployment) -> Advice:
     """Say that a result does not count, since AWS Config does not confirm it for the pack of its rule."""
     return Advice(
-        f"The rule {result.rule_name} says {result.compliance}, and AWS Config says {pack.compliance or 'nothing'} of the "
+        f"The rule {result.rule_name} says {result.compliance}, and AWS Config says {pack.compliance or 'nothing'} about the "
         f"conformance pack {pack.name}. Either AWS Config is a few minutes behind, or the pack's own rule has no such result "
         "and somebody made a rule of this name.",
         f"Report again in a few minutes. If it stays so, see with credentials of account {account.account_id} whether the rule "

@@ -105,7 +105,7 @@ def new(tmp_path: Path) -> Iterator[Watched]:
         yield application
 
 
-def test_silence_rings_at_first_and_after_27_hours_and_stops_with_an_evaluation(new: Watched) -> None:
+def test_silence_fires_at_first_and_after_27_hours_and_stops_with_an_evaluation(new: Watched) -> None:
     new.aws.advance_clock(seconds=MINUTE)
     new.gets_into("ALARM", "SilenceAlarm")
     [first] = new.history("SilenceAlarm")
@@ -129,7 +129,7 @@ def test_silence_rings_at_first_and_after_27_hours_and_stops_with_an_evaluation(
 
 
 @pytest.mark.parametrize("switch", ["multi-day-alarms-look-back", "fill-needs-data"])
-def test_silence_rings_after_27_hours_whichever_way_cloudwatch_answers(watched: Watched, switch: str) -> None:
+def test_silence_fires_after_27_hours_whichever_way_cloudwatch_answers(watched: Watched, switch: str) -> None:
     """No page says how far an alarm of more than a day looks back, or whether FILL fills a metric that has no data at all."""
     watched.evaluate(CENTRAL)
     watched.aws.switch(switch, on=True)
@@ -146,7 +146,7 @@ def test_silence_rings_after_27_hours_whichever_way_cloudwatch_answers(watched: 
         watched.told()
 
 
-def test_an_event_that_fails_for_good_rings(watched: Watched) -> None:
+def test_an_event_that_fails_for_good_fires(watched: Watched) -> None:
     watched.aws.advance_clock(seconds=HOUR)
     watched.gets_into("OK", "FailedEventsAlarm")
     watched.told()

@@ -444,7 +444,7 @@ def test_compliant_rule_of_a_pack_that_is_not_compliant_is_unknown(pack_complian
     row = judge(result(), pack=pack)
     assert (row.status, row.annotation, row.age) == (Status.UNKNOWN, "", None)
     (advice,) = row.advice
-    assert f"The rule {PACK_RULE} says COMPLIANT, and AWS Config says {pack_compliance or 'nothing'} of the " in advice.why
+    assert f"The rule {PACK_RULE} says COMPLIANT, and AWS Config says {pack_compliance or 'nothing'} about the " in advice.why
     assert advice.commands[0].endswith(f" --conformance-pack-name {PACK}")
     assert advice.commands[-1] == commands.show_failures(DEPLOYMENT, MEMBER)[0]
     assert judge(result("NON_COMPLIANT"), pack=pack).status is Status.NON_COMPLIANT
