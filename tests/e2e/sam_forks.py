@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -29,7 +30,10 @@ from local_aws.client import PROJECT
 _MODULES = ("cli.main", "commands.deploy.deploy_context", "commands.package.package_context", "commands.logs.command")
 _SERVICES = ("cloudformation", "s3", "sts")
 _LENGTH = 8
-_PROGRAM = """#!{python} -IS
+# The shell starts it, since the first line cannot name an interpreter in a folder with a space. To Python, the exec is a text.
+_PROGRAM = """#!/bin/sh
+'''exec' {python} -IS "$0" "$@"
+' '''
 import json, os, socket, sys
 order = json.dumps({{"arguments": sys.argv[1:], "directory": os.getcwd(), "environment": dict(os.environ)}}).encode()
 with socket.socket(socket.AF_UNIX) as connection:
@@ -51,7 +55,9 @@ class Sam:
     def __enter__(self) -> Self:
         """Start the process. It imports the SAM CLI when somebody runs the program for the first time."""
         address = str(self.program.with_name("socket"))
-        self.program.write_text(_PROGRAM.format(python=sys.executable, address=address, length=_LENGTH), encoding="utf-8")
+        self.program.write_text(
+            _PROGRAM.format(python=shlex.quote(sys.executable), address=address, length=_LENGTH), encoding="utf-8"
+        )
         self.program.chmod(0o700)
         with socket.socket(socket.AF_UNIX) as listening:
             listening.bind(address)
